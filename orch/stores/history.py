@@ -1,11 +1,11 @@
-"""What of a session's past is kept, and who may be given it. Pure.
+"""The rules of a session's history: budgets, shares, losses, offsets. Pure.
 
-Each session has an *epoch*, a random string made when it was created, and an *offset* that goes up by one
-with each kept message. Someone who names both can be told exactly what was missed, or that it cannot be told:
-a part is never given, because a listener who believes that nothing is missing has no reason to look.
+Each session has an *epoch*, a random string from its creation, and an *offset* that increases by one with
+each stored message. A client that sends both receives exactly the messages it missed, or an error; never a
+part of them, because a client that believes to have everything would not look further.
 
-What must be stored and what anyone may write have separate budgets, and within each every participant has a
-share (docs/adr/0027). So a history may have holes; the newest offset dropped of each sort says who misses
+Captions and clients' broadcasts have separate budgets, in which every participant has a share
+(docs/adr/0027). So a history may have holes; the newest dropped offset of each sort shows which clients miss
 something.
 """
 
@@ -16,40 +16,40 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-#: A session's captions may take this many bytes where the settings say nothing else.
+#: The default limit of bytes of a session's captions.
 HISTORY_BYTES: Final = 8 * 2**20
 
 
 class Kind(IntEnum):
-    """What a stored message is. Each kind has a budget of its own, so none ever removes another's.
+    """The kind of a stored message. Each kind has its own budget, so none displaces another's messages.
 
-    The numbers are stored.
+    The values are stored in databases.
     """
 
     CAPTION = 0
-    """What the service itself publishes: transcripts, translations."""
+    """Messages of the service: transcripts, translations."""
     BROADCAST = 1
-    """What a client sent to all, ``session_message``."""
+    """A client's broadcast, ``session_message``."""
     NAME = 2
-    """``participant_renamed``. Of each participant the newest is enough."""
+    """``participant_renamed``. Only the newest of each participant is stored."""
 
 
 class Share(NamedTuple):
-    """Whose part of which budget a message takes: of a caption its speaker's, also of its translation.
+    """The budget and the participant that a message counts for: a caption or translation for its speaker.
 
-    ``sender`` is a participant; empty for what no participant is responsible for, such as recordings.
+    ``sender`` is a participant; empty for messages without one, such as recordings.
     """
 
     kind: Kind
     sender: str
 
 
-#: What a message is taken for that nothing else is said of.
+#: The share of a message without other information.
 NOBODYS_CAPTION: Final = Share(Kind.CAPTION, "")
 
 
 class Budget(NamedTuple):
-    """What one kind may take of a session's history: messages and bytes. The tighter one counts."""
+    """The limits of one kind in a session's history: messages and bytes, whichever is reached first."""
 
     messages: int
     bytes: int
@@ -60,9 +60,9 @@ NAMES: Final = Budget(messages=1_000, bytes=512 * 2**10)
 
 
 class Limits(Struct, frozen=True):
-    """How much of a session's past is stored: captions by count and bytes, and all by age in seconds.
+    """The limits of a session's history: of captions by count and bytes, of all messages by age in seconds.
 
-    ``broadcasts`` and ``names`` have budgets of their own.
+    ``broadcasts`` and ``names`` have their own budgets.
     """
 
     messages: int
@@ -72,17 +72,17 @@ class Limits(Struct, frozen=True):
     names: Budget = NAMES
 
     def budget(self, kind: Kind) -> Budget:
-        """Return what a kind may take."""
+        """Return the budget of a kind."""
         if kind is Kind.CAPTION:
             return Budget(self.messages, self.bytes)
         return self.broadcasts if kind is Kind.BROADCAST else self.names
 
 
 class Losses(NamedTuple):
-    """The newest offset that was dropped: of captions, and of broadcasts and names. 0: none was.
+    """The newest dropped offsets: of captions, and of broadcasts and names. 0: none was dropped.
 
-    Whoever has everything up to that offset misses nothing of that sort. A name that a newer one of the same
-    participant has replaced is no loss.
+    A client that has everything up to that offset misses nothing of that sort. A name replaced by a newer one
+    of the same participant is no loss.
     """
 
     captions: int
@@ -90,7 +90,7 @@ class Losses(NamedTuple):
 
 
 class Kept(Struct, frozen=True):
-    """One message of the history, as far as ageing looks at it: ``at`` in seconds, ``size`` in bytes."""
+    """The age and size of a stored message: ``at`` in seconds, ``size`` in bytes."""
 
     offset: int
     at: float
@@ -98,9 +98,9 @@ class Kept(Struct, frozen=True):
 
 
 def too_old(oldest: Sequence[Kept], *, seconds: float, now: float) -> int:
-    """Return how many of ``oldest`` (a run from the oldest on, in order) have to go for their age.
+    """Return how many of ``oldest`` (the oldest messages, in order) are too old.
 
-    Where one is too old all before it go too, whatever the wall clock did while they were written.
+    All messages before a message that is too old are dropped too, even if the clock was set meanwhile.
     """
     cutoff = now - seconds
     for index in range(len(oldest), 0, -1):
@@ -110,7 +110,7 @@ def too_old(oldest: Sequence[Kept], *, seconds: float, now: float) -> int:
 
 
 def pressed(total: Budget, budget: Budget) -> Literal["bytes", "messages"] | None:
-    """Return what of a budget is exceeded, or None. Bytes come first."""
+    """Return which limit of a budget is exceeded, bytes first, or None."""
     if total.bytes > budget.bytes:
         return "bytes"
     return "messages" if total.messages > budget.messages else None
@@ -125,13 +125,13 @@ def spilled(
     sender: str,
     runner_up: tuple[int, str] | None,
 ) -> int:
-    """Return how many of the fullest share's oldest messages have to go now; ``sizes`` are theirs, in order.
+    """Return how many of the largest share's oldest messages to drop; ``sizes`` are theirs, in order.
 
-    Where a budget is exceeded, the oldest message goes of the participant who holds the most of what is
-    exceeded: of bytes, or of messages. So one who sends much replaces their own messages and nobody else's,
-    until they hold no more than others do. ``total``: what all hold; ``held``: what ``sender`` does.
-    ``runner_up``: how much of it the next one holds, and who that is (of equals the later name is the
-    fuller).
+    When a budget is exceeded, the oldest message of the participant with the largest share is dropped (of
+    bytes, or of messages, whichever is exceeded). So a participant who sends much displaces only their own
+    messages, until their share is no larger than the others'. ``total``: of all shares; ``held``: of
+    ``sender``. ``runner_up``: the second largest share and its name (of equal shares the later name counts as
+    larger).
     """
     what = pressed(total, budget)
     count = 0
@@ -152,9 +152,9 @@ _PARTICIPANT: Final = re.compile(rb'"participant_id":"([^"\\]*)"')
 
 
 def share_of(frame: bytes) -> Share:
-    """Return the share of a message that was stored before shares were, from how its text begins.
+    """Return the share of a message stored by an older version without shares, from the start of its text.
 
-    A translation of that time does not say whose it is.
+    Translations of that version do not name a speaker.
     """
     kind, pattern = Kind.CAPTION, _PARTICIPANT
     if frame.startswith(b'{"type":"session_message"'):
@@ -175,7 +175,7 @@ def is_whole(offsets: Sequence[int], *, after: int, last: int) -> bool:
 def numbered(body: bytes, offset: int) -> bytes:
     """Return the frame: ``body``, a JSON object with at least one member, with its ``offset`` added.
 
-    The offset is given where the message is kept, in the same transaction, so that a failure leaves no gap;
-    adding it to the finished text spares encoding the message there.
+    The offset is assigned in the transaction that stores the message, so that a failure leaves no gap; adding
+    it to the encoded text saves encoding the message there.
     """
     return body[:-1] + b',"offset":%d}' % offset

@@ -16,7 +16,7 @@ from orch.telemetry.metric_names import Reading
 
 
 class EngineStatistics(Protocol):
-    """The figures that every engine has: operations that wait, how many may, and its state in words."""
+    """The figures of every engine: queued operations, the limit of the queue, and its state as a sentence."""
 
     @property
     def waiting(self) -> int:
@@ -24,7 +24,7 @@ class EngineStatistics(Protocol):
 
     @property
     def limit(self) -> int:
-        """How many the queue holds."""
+        """The capacity of the queue."""
 
     @property
     def summary(self) -> str:
@@ -32,7 +32,7 @@ class EngineStatistics(Protocol):
 
 
 class StoreEngine(Protocol):
-    """What runs a store, whatever is stored in it."""
+    """The part of a store that runs it, whatever is stored in it."""
 
     def register(self, events: StoreEvents) -> None:
         """Register the handler of events: one, before the store runs."""
@@ -41,7 +41,7 @@ class StoreEngine(Protocol):
         """Run until cancelled; usable once started. May be run again."""
 
     def standing(self) -> StoreStanding:
-        """Return the status, in words."""
+        """Return the status as sentences."""
 
     def statistics(self) -> EngineStatistics:
         """Return the figures."""
@@ -76,11 +76,11 @@ def open_stores(source: SettingsSource) -> Stores:
         file = SqliteStore(Path(settings.sqlite_path))
         return Stores(engine=file, sessions=file, sign_ins=file.sign_ins)
 
-    # Not imported in a service of one process: the client for Redis takes memory.
+    # Imported only if used: the Redis client takes memory.
     from orch.stores.redis.store import RedisStore  # noqa: PLC0415 - see above
 
     def lifetime() -> float:
-        # The sweep ends idle sessions. This is for those that no worker is left to sweep.
+        # The sweep ends idle sessions; this expiry is for sessions that no worker is left to sweep.
         current = source.current
         interval = current.session_management.cleanup_interval
         return 2 * (current.orchestration.websocket.session_timeout + interval) + 60

@@ -104,29 +104,29 @@ class IgnoreEvents:
 
 
 class Ticket(Protocol):
-    """A message on its way into the history."""
+    """A message that is being appended to the history."""
 
     async def wait(self) -> int:
-        """Return its offset once it is kept. ProblemError: unknown_session, store_unavailable."""
+        """Return its offset once it is stored. ProblemError: unknown_session, store_unavailable."""
 
 
 class SessionStore(Protocol):
-    """Where sessions are kept.
+    """The store of sessions.
 
-    Every call raises ProblemError ``store_unavailable`` where nothing can be read or written; callers own
-    time-outs. What a call has answered is kept, whatever happens to the process.
+    Every call raises ProblemError ``store_unavailable`` if nothing can be read or written; callers own
+    time-outs. What a call has acknowledged is stored, whatever happens to the process.
     """
 
     async def create(
         self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
     ) -> bool:
-        """Keep a new session, and who it belongs to. False: there is one of this name.
+        """Store a new session and its owner. False: the name is taken.
 
         ``begun_from``: the address it counts for; empty: for none.
         """
 
     async def begun_from(self, address: str, most: int) -> int:
-        """Return how many sessions there are that count for an address: exactly, where it is ``most``."""
+        """Return the number of live sessions created from an address; exact if it would reach ``most``."""
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return the session, or None."""
@@ -135,19 +135,19 @@ class SessionStore(Protocol):
         """Return the sessions that were last active, newest first."""
 
     async def count(self) -> int:
-        """Return how many sessions are kept."""
+        """Return the number of stored sessions."""
 
     async def used_bytes(self) -> int:
-        """Return how many bytes all that is kept takes."""
+        """Return the size of all stored data in bytes."""
 
     async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> Sequence[str]:
-        """Forget sessions, what was said in them and who was there. Return those that there were.
+        """Delete sessions with their history and participants. Return those that existed.
 
-        ``idle_since``: only those that were last active before then.
+        ``idle_since``: only sessions last active before then.
         """
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
-        """Note that the sessions are in use."""
+        """Mark the sessions as in use."""
 
     async def idle(self, before: float, limit: int) -> tuple[str, ...]:
         """Return sessions last active before then, oldest first."""
@@ -163,61 +163,59 @@ class SessionStore(Protocol):
         origin: Origin | None = None,
         settled: Callable[[], None] | None = None,
     ) -> Ticket:
-        """Take a message in, in the order of the calls; return when its place is sure, not yet kept.
+        """Queue a message in the order of the calls; return when its place is certain, before it is stored.
 
-        ``share``: whose part of which budget it takes. Where that is exceeded, older messages of the fullest
-        share of the same budget are dropped, never any of another.
+        ``share``: the budget and participant it counts for. If the budget is exceeded, older messages of its
+        largest share are dropped, never those of another budget.
 
-        ``settled`` is called once: after the message was kept and told of, or once it is sure that it will
-        not be, whether or not anyone still waits for the ticket. It must not raise and cannot wait.
+        ``settled`` is called once: after the message was stored and delivered, or once it is certain that it
+        will not be, whether or not the ticket is awaited. It must not raise and cannot wait.
         """
 
     async def read(
         self, session_id: str, *, after: int, until: int, size: int | None = None
     ) -> tuple[HistoryMessage, ...]:
-        """Return what is kept of the offsets after ``after`` up to ``until``, in order.
+        """Return the stored messages after ``after`` up to ``until``, in order.
 
-        ``size``: no more than the oldest of it, as many whole messages as fit into so many bytes, at least
-        one.
+        ``size``: only the oldest, as many whole messages as fit into this many bytes, at least one.
         """
 
     async def losses(self, session_id: str) -> Losses | None:
-        """Return what was dropped of a session's history so far; None: there is no such session.
+        """Return the losses of a session's history so far; None if it does not exist.
 
-        What was read before this was asked, and is not there, was dropped before this was answered.
+        Messages missing in an earlier read are included.
         """
 
     async def prune(self, now: float, limits: Limits) -> int:
-        """Drop what is too old in every session; return how many messages that were."""
+        """Drop messages that are too old in every session; return their number."""
 
     async def crowded(self) -> tuple[str, ...]:
-        """Return the sessions that more than :data:`PARTICIPANTS_KEPT` may return to."""
+        """Return the sessions with more than :data:`PARTICIPANTS_KEPT` participants."""
 
     async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
-        """Forget those who were in a crowded session longest ago; return how many.
+        """Delete the participants absent longest from a crowded session; return their number.
 
-        Owners and those who are ``present`` (now, which is ``at``) are never forgotten, and those who have
-        spoken after all others.
+        Owners and those ``present`` (at the time ``at``) are never deleted, speakers only after all others.
         """
 
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
-        """Keep someone's right to return, or change it. False: there is no such session."""
+        """Store or change a participant who may return. False: the session does not exist."""
 
     async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
-        """Return someone who may return, or None."""
+        """Return a participant who may return, or None."""
 
     async def drop_participant(self, session_id: str, participant_id: str) -> None:
-        """Forget someone: their token is worth nothing from now on."""
+        """Delete a participant: the recovery token becomes invalid."""
 
 
 class SettingsStore(Protocol):
-    """Where several workers keep what operators have changed. Raises ``store_unavailable``."""
+    """The store of the settings that operators have changed. Raises ``store_unavailable``."""
 
     async def settings(self) -> StoredSettings:
-        """Return what operators have changed while the service runs."""
+        """Return the operators' changes at run time."""
 
     async def store_settings(self, known: int, kept: StoredSettings) -> bool:
-        """Store what operators have changed. False: the stored revision is no longer ``known``."""
+        """Store the operators' changes. False: the stored revision is no longer ``known``."""
 
 
 class LeaseStore(Protocol):

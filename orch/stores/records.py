@@ -1,4 +1,4 @@
-"""What a store of sessions holds: sessions, their messages, participants, and settings of operators. Pure."""
+"""The records of a store: sessions, messages, participants, and operators' settings. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -8,13 +8,13 @@ from msgspec import Struct
 from orch.protocol.messages import MessageId, Role
 from orch.protocol.session_keys import NO_KEYS, Keys
 
-#: So many may return to one session. Beyond, those who were there longest ago may not, unless they are there
-#: now or own it.
+#: Participants stored per session. Beyond it, those absent longest are deleted, except owners and those
+#: present.
 PARTICIPANTS_KEPT: Final = 10_000
 
 
 class SessionRecord(Struct, frozen=True):
-    """A session at rest. ``config`` is JSON; times are seconds since the epoch.
+    """A stored session. ``config`` is JSON; times are seconds since the epoch.
 
     ``offset`` is the newest message's; ``kept_first`` the oldest stored one's (``offset`` + 1: none is
     stored). Messages between the two may have been dropped: :class:`orch.stores.history.Losses`.
@@ -31,7 +31,7 @@ class SessionRecord(Struct, frozen=True):
 
 
 class ParticipantRecord(Struct, frozen=True):
-    """Someone who may return to a session. Only the hash of the token is kept."""
+    """A participant who may return to a session. Only the hash of the token is stored."""
 
     participant_id: str
     name: str
@@ -50,14 +50,14 @@ class HistoryMessage(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True):
-    """Whose message it is: the sender's connection, and the ``id`` it gave the message."""
+    """The origin of a message: the sender's connection, and the message's ``id``."""
 
     connection_id: str
     message_id: MessageId
 
 
 class Appended(Struct, frozen=True):
-    """A message that is kept now. ``frame`` carries ``offset``."""
+    """A message that was stored. ``frame`` contains its ``offset``."""
 
     session_id: str
     offset: int
@@ -67,9 +67,9 @@ class Appended(Struct, frozen=True):
 
 
 class StoredSettings(NamedTuple):
-    """What operators have changed while the service runs: JSON of values by path, higher by one each time.
+    """The operators' changes at run time: JSON of values by path; ``revision`` increases by one each time.
 
-    Revision 0: nothing ever was.
+    Revision 0: nothing was ever changed.
     """
 
     revision: int
@@ -77,7 +77,7 @@ class StoredSettings(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What other workers have answered to a question, by name, and who is there and has not."""
+    """The replies of other workers to a survey, by name, and the live workers that did not reply."""
 
     answers: Mapping[str, bytes]
     missing: frozenset[str]
@@ -89,10 +89,10 @@ def surplus_participants(
     limit: int,
     speakers: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
-    """Return who of those who may return to a session is forgotten: the longest absent, beyond ``limit``.
+    """Return the participants to delete: those absent longest, beyond ``limit``.
 
-    Owners and those who are ``present`` count, and stay. ``speakers``, whose words are in the history, are
-    forgotten after all others, so that nobody pushes them out by joining again and again.
+    Owners and those ``present`` count toward the limit, but stay. ``speakers``, who have captions in the
+    history, are deleted after all others, so that repeated joins cannot displace them.
     """
     surplus = len(there) - limit
     if surplus <= 0:

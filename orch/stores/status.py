@@ -1,4 +1,4 @@
-"""How the store of sessions is, as pages, probes and the API say it. Pure."""
+"""The status of the store, as pages, probes and the API show it. Pure."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -10,12 +10,12 @@ from orch.telemetry.metric_names import Reading
 
 
 class StoreStanding(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The store now: the topic ``store``.
+    """The store's current status: the topic ``store``.
 
-    ``state`` is ``degraded`` while nothing can be kept; ``reason``: what is the matter, what that means and
-    what to do, empty where nothing is. ``since``: when that began, seconds since the epoch, where it is
-    known. ``cautions``: what works and may cost messages later, with what to do. ``brief``: the reason in a
-    few words that everyone may read, to be put behind "Sessions cannot be stored right now:".
+    ``state`` is ``degraded`` while nothing can be stored; ``reason``: the problem, its effect and the remedy,
+    empty if there is none. ``since``: when it began, seconds since the epoch, if known. ``cautions``:
+    warnings about risks for messages, with the remedy. ``brief``: the reason in a few words for everyone,
+    which completes "Sessions cannot be stored right now:".
     """
 
     engine: Literal["sqlite", "redis"]
@@ -27,7 +27,7 @@ class StoreStanding(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def readings(status: StoreStanding, *, waiting: int, failures: int) -> Iterator[Reading]:
-    """Yield what Prometheus reads of a store: ``waiting`` operations now, ``failures`` since the start."""
+    """Yield a store's metrics: ``waiting`` operations now, ``failures`` since the start."""
     yield Reading(names.STORE_HEALTHY, float(status.state == "healthy"))
     yield Reading(names.STORE_CAUTIONS, len(status.cautions))
     yield Reading(names.STORE_WAITING, waiting)

@@ -1,9 +1,8 @@
-"""What is asked of Redis, on its way there: many operations at a time, in the order they were asked for.
+"""The queue of operations for Redis: sent in batches, in the order in which they were queued.
 
-One writer takes what has queued up, says all of it at once and waits for the answers: while one batch is on
-its way, whatever is asked for meanwhile becomes the next one. Where the connection is lost in between, nobody
-knows what of the batch was done; the same batch is said again, word for word, on the next connection, and its
-tokens see to it that nothing is done twice.
+One writer sends everything that is queued as one batch and waits for the replies; operations queued meanwhile
+become the next batch. If the connection is lost in between, it is unknown which operations were done; the
+same batch is sent again, unchanged, on the next connection, and its tokens ensure that nothing is done twice.
 """
 
 import math
@@ -27,7 +26,7 @@ from orch.stores.redis.keys import appended
 #: each waits for a server that is away before it is refused.
 QUEUE_LIMITS: Final = QueueLimits(operations=20_000, size=64 * 2**20, patience=10.0)
 
-#: What is said at once at most. The server does nothing else meanwhile.
+#: Maximum size of a batch. The server does nothing else meanwhile.
 BATCH_LIMIT: Final = 1_000
 BATCH_BYTES: Final = 4 * 2**20
 
@@ -48,7 +47,7 @@ class CallOperation(Operation[T]):
 
 
 class Append(CallOperation[Appended | None]):
-    """A message on its way into a session's history. Those that follow each other go there in one step."""
+    """A message to append to a session's history. Consecutive ones are appended by one script call."""
 
     __slots__ = ("limits", "message", "session_id")
 
@@ -66,7 +65,7 @@ class Append(CallOperation[Appended | None]):
 
 
 class _Batch:
-    """What is said at once: groups of operations, and the words for each group when it was said last."""
+    """Operations sent together, in groups, and the commands of each group when it was sent last."""
 
     __slots__ = ("calls", "groups", "number", "places")
 
@@ -74,7 +73,7 @@ class _Batch:
         self.number = str(number)
         self.groups: list[list[CallOperation[Any]]] = []
         self.calls: list[Call[Any]] = []
-        #: Of each group, what it was called to the server the first time.
+        #: The number of each group, as given to the server the first time.
         self.places: list[int] = []
 
     def operations(self) -> list[CallOperation[Any]]:
@@ -128,31 +127,31 @@ class Pipeline:
 
     @property
     def waiting(self) -> int:
-        """How many operations wait, those on their way among them."""
+        """The number of operations that are queued or in progress."""
         said = self._on_its_way.operations() if self._on_its_way else ()
         return len(self._queue) + sum(not operation.done.is_set() for operation in said)
 
     @property
     def waiting_bytes(self) -> int:
-        """What those that are not on their way yet hold."""
+        """The bytes of operations that have not been sent."""
         return self._queue.size
 
     async def execute(self, call: Call[T]) -> T:
-        """Have something done and return what came of it. ProblemError: store_unavailable."""
+        """Run a call and return its result. ProblemError: store_unavailable."""
         operation = CallOperation(call)
         await self.enqueue(operation)
         return await operation.result()
 
     async def enqueue(self, operation: CallOperation[Any], *, leaves_room: bool = False) -> None:
-        """Take an operation in, at once where there is room: callers rely on the order of their calls.
+        """Queue an operation, without a checkpoint if there is room: callers rely on the order of calls.
 
-        ``leaves_room``: half of the room is for captions, so that they need not wait for this.
+        ``leaves_room``: use only half of the queue, so that captions need not wait for this.
         """
         await self._queue.wait_for_room(leaves_room=leaves_room)
         self._put(operation)
 
     def offer(self, call: Call[Any]) -> bool:
-        """Have something done now that nobody waits for. False: there is no room for it, or no connection."""
+        """Queue a call whose result nobody needs. False: the queue is full, or there is no connection."""
         if not self.is_connected or not self._queue.is_open or self._queue.is_full():
             return False
         self._put(CallOperation(call))
@@ -167,7 +166,7 @@ class Pipeline:
         self._queue.open()
 
     def close(self) -> None:
-        """Take nothing in any more; refuse what is left."""
+        """Stop accepting operations; refuse the queued ones."""
         self._queue.close()
         left = [*(self._on_its_way.operations() if self._on_its_way else ()), *self._queue.drain()]
         self._on_its_way = None
@@ -175,18 +174,18 @@ class Pipeline:
             self._refuse(operation, "The session store was closed.")
 
     async def drain(self) -> None:
-        """Take nothing in any more, and wait until what was taken in is done."""
+        """Stop accepting operations, and wait until the queued ones are done."""
         self._queue.close()
         while self._queue or self._on_its_way:
             await self._idle.park()
 
     async def write(self, link: Link) -> Never:
-        """Say what queues up on a connection, until that is lost (LinkLostError) or this is cancelled."""
+        """Send queued operations over a connection, until it is lost (LinkLostError) or this is cancelled."""
         while True:
             batch = self._on_its_way
             if batch is None or all(operation.done.is_set() for operation in batch.operations()):
                 batch = await self._next()
-            # Said again, it is the same batch to the server; what is known of its sessions may have grown.
+            # For the server it is the same batch when it is repeated; newer offsets may be known meanwhile.
             self._write_words(batch)
             if not batch.groups:
                 self._on_its_way = None
@@ -228,7 +227,7 @@ class Pipeline:
     def _take(self) -> _Batch:
         self._batches += 1
         batch = _Batch(self._batches)
-        # Messages of one session share a step, unless something else about it was asked for in between.
+        # Messages of one session are appended together, unless another operation on it lies in between.
         joined: dict[str, list[CallOperation[Any]]] = {}
         taken = size = released = 0
         while self._queue and taken < BATCH_LIMIT and size < BATCH_BYTES:
@@ -254,7 +253,7 @@ class Pipeline:
         return batch
 
     def _write_words(self, batch: _Batch) -> None:
-        """Put a batch into the server's words; what has none is refused alone."""
+        """Encode a batch as commands; an operation that cannot be encoded is refused alone."""
         groups, batch.groups, batch.calls = batch.groups, [], []
         places, batch.places = batch.places or list(range(len(groups))), []
         for place, group in zip(places, groups, strict=True):
@@ -283,7 +282,7 @@ class Pipeline:
         )
 
     def _settle(self, batch: _Batch, answers: list[Any]) -> None:
-        """Finish each group of operations; what goes wrong with one is that one's alone."""
+        """Finish each group of operations; an error in one does not affect the others."""
         at = 0
         for group, call in zip(batch.groups, batch.calls, strict=True):
             mine = answers[at : at + len(call.commands)]

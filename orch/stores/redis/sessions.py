@@ -48,18 +48,18 @@ class RedisSessions:
     async def create(
         self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
     ) -> bool:
-        """Keep a new session, and who it belongs to. False: there is one of this name."""
+        """Store a new session and its owner. False: the name is taken."""
         is_new = await self._pipeline.execute(self._commands.create(record, owner, token=self._token()))
         if is_new and begun_from:
             await self._pipeline.execute(self._commands.note_begun(begun_from, record))
         return is_new
 
     async def begun_from(self, address: str, most: int) -> int:
-        """Return how many sessions there are that were begun from an address, on any worker."""
+        """Return the number of live sessions created from an address, on any worker."""
         count = await self._pipeline.execute(self._commands.count_begun(address))
         if count < most:
             return count
-        # Those that have ended are still among them.
+        # Ended sessions are still among them.
         names = await self._pipeline.execute(self._commands.begun(address))
         for start in range(0, len(names), STEP):
             part = names[start : start + STEP]
@@ -81,11 +81,11 @@ class RedisSessions:
         return tuple(record for name in names if (record := found.get(name)) is not None)
 
     async def count(self) -> int:
-        """Return how many sessions are kept."""
+        """Return the number of stored sessions."""
         return await self._pipeline.execute(self._commands.count())
 
     async def used_bytes(self) -> int:
-        """Return how many bytes all sessions take, counted one by one: others may share the server."""
+        """Return the bytes of all sessions, counted one by one: other services may share the server."""
         used = start = 0
         while names := await self._pipeline.execute(self._commands.between(start, start + STEP - 1)):
             start += len(names)
@@ -93,19 +93,19 @@ class RedisSessions:
         return used
 
     async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
-        """Forget sessions, what was said in them and who was there; every worker in one is told."""
+        """Delete sessions with their history and participants; workers that follow them are notified."""
         if not session_ids:
             return ()
         call = self._commands.delete(session_ids, token=self._token(), idle_since=idle_since)
         gone = await self._pipeline.execute(call)
-        # What there was not is in the index no more either, unless it is in use.
+        # Sessions that did not exist are removed from the index too, unless they are in use.
         left = session_ids if idle_since is None else gone
         if left:
             await self._pipeline.execute(self._commands.unindex(left))
         return gone
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
-        """Note that the sessions are in use; who is in one that there is none of any more is told."""
+        """Mark the sessions as in use; members of a session that no longer exists are notified."""
         for start in range(0, len(session_ids), STEP):
             wanted = session_ids[start : start + STEP]
             found = await self._pipeline.execute(self._commands.touch(wanted, at))
@@ -123,7 +123,7 @@ class RedisSessions:
             late = {name: record for name, record in found.items() if not _is_idle(record, before)}
             if not late:
                 return tuple(names)
-            # The index is written after the session: it was behind, and says the same from here on.
+            # The index is written after the session and was outdated; it is corrected.
             await self._pipeline.execute(self._commands.mend_index(late))
 
     async def begin_append(
@@ -137,7 +137,7 @@ class RedisSessions:
         origin: Origin | None = None,
         settled: Callable[[], None] | None = None,
     ) -> AppendTicket:
-        """Take a message in, in the order of the calls, and return at once where there is room."""
+        """Queue a message in the order of the calls; returns at once if there is room."""
         after = None if settled is None else partial(self._settled, settled)
         operation = Append(session_id, message(body, at, share, origin), limits, after)
         await self._pipeline.enqueue(operation, leaves_room=share.kind is not Kind.CAPTION)
@@ -146,15 +146,15 @@ class RedisSessions:
     async def read(
         self, session_id: str, *, after: int, until: int, size: int | None = None
     ) -> tuple[HistoryMessage, ...]:
-        """Return what is kept of the offsets after ``after`` up to ``until``: the oldest ``size`` bytes."""
+        """Return the stored messages after ``after`` up to ``until``: the oldest ``size`` bytes."""
         return await self._pipeline.execute(self._commands.read(session_id, after, until, size))
 
     async def losses(self, session_id: str) -> Losses | None:
-        """Return what was dropped of a session's history so far; None: there is no such session."""
+        """Return the losses of a session's history so far; None if it does not exist."""
         return await self._pipeline.execute(self._commands.losses(session_id))
 
     async def prune(self, now: float, limits: Limits) -> int:
-        """Drop what is over the limits in every session; note which of them are crowded."""
+        """Drop messages over the limits in every session; note the sessions with too many participants."""
         dropped = start = 0
         crowded: list[str] = []
         while names := await self._pipeline.execute(self._commands.between(start, start + STEP - 1)):
@@ -168,11 +168,11 @@ class RedisSessions:
         return dropped
 
     async def crowded(self) -> tuple[str, ...]:
-        """Return the sessions that more could return to than are kept when :meth:`prune` last looked."""
+        """Return the sessions that had too many participants when :meth:`prune` last looked."""
         return self._crowded
 
     async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
-        """Forget those who were in a crowded session longest ago, other than owners and who is present."""
+        """Delete the participants absent longest from a crowded session, except owners and those present."""
         there = await self._pipeline.execute(self._commands.participants(session_id))
         speakers = await self._pipeline.execute(self._commands.speakers(session_id))
         late = surplus_participants(there, present, records.PARTICIPANTS_KEPT, speakers)
@@ -184,15 +184,15 @@ class RedisSessions:
         return len(late)
 
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
-        """Keep someone's right to return, or change it. False: there is no such session."""
+        """Store or change a participant who may return. False: the session does not exist."""
         return await self._pipeline.execute(self._commands.put_participant(session_id, participant))
 
     async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
-        """Return someone who may return, or None."""
+        """Return a participant who may return, or None."""
         return await self._pipeline.execute(self._commands.participant(session_id, participant_id))
 
     async def drop_participant(self, session_id: str, participant_id: str) -> None:
-        """Forget someone."""
+        """Delete a participant."""
         await self._pipeline.execute(self._commands.drop_participants(session_id, [participant_id]))
 
     async def _heads(self, names: Sequence[str]) -> dict[str, SessionRecord | None]:

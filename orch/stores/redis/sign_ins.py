@@ -12,7 +12,7 @@ class RedisSignIns:
         self._pipeline = pipeline
 
     async def store_sign_in(self, name: str, *, now: float, seconds: float) -> None:
-        """Keep an operator's sign-in for so many seconds; the server's own clock counts them."""
+        """Store an operator's sign-in for this many seconds, by the server's clock."""
         del now
         await self._pipeline.execute(self._commands.store_sign_in(name, seconds))
 

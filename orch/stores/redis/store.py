@@ -1,12 +1,12 @@
-"""Sessions in Redis: the store of a service that runs as several processes, on one machine or many.
+"""The Redis store, for a service of several processes on one machine or many.
 
-Whoever appends a message has the server give it its offset, keep it and publish it in one step
-(``scripts/append.lua``), so that two workers never give one offset to two messages. Every worker with
-someone in the session hears of it and passes it on in order, once; what it did not hear it reads from the
-history (:mod:`orch.stores.redis.feed`).
+A script on the server assigns each message its offset, stores and publishes it atomically
+(``scripts/append.lua``), so that two messages never get the same offset. Every worker with participants in
+the session receives it and delivers it in order, once; missed messages are read from the history
+(:mod:`orch.stores.redis.feed`).
 
-One task speaks on one connection for all who ask (:mod:`orch.stores.redis.pipeline`), a second connection
-hears the news; :mod:`orch.stores.redis.connector` keeps both.
+One task sends all commands on one connection (:mod:`orch.stores.redis.pipeline`), a second connection
+receives publications; :mod:`orch.stores.redis.connector` maintains both.
 """
 
 import secrets
@@ -40,10 +40,10 @@ STEADY_AFTER: Final = 1.0
 
 
 class RedisStatistics(Struct, frozen=True):
-    """The store now. ``commit_ms``: what the last batch took; ``watched``: sessions followed.
+    """The store's figures. ``commit_ms``: duration of the last batch; ``watched``: followed sessions.
 
-    ``trouble``: what is the matter now, what that means and what to do; ``cautions``: what may cost messages
-    although all works. ``open``: it takes writes.
+    ``trouble``: the current problem, its effect and the remedy; ``cautions``: warnings about risks for
+    messages. ``open``: it accepts writes.
     """
 
     url: str
@@ -70,14 +70,14 @@ class RedisStatistics(Struct, frozen=True):
 
 
 class RedisStore(RedisSessions):
-    """Stores sessions in the Redis at ``url``; ``cluster`` and ``sign_ins`` are what is stored beside them.
+    """Stores sessions in the Redis at ``url``; also has ``cluster`` and ``sign_ins``.
 
-    ``lifetime``: seconds after which a session that no worker uses expires by itself; a service that stops
-    for good leaves nothing behind for longer.
+    ``lifetime``: seconds after which a session that no worker uses expires; so nothing stays for longer after
+    the service has stopped for good.
 
-    What was acknowledged stays as long as the server keeps it: with ``appendonly yes`` nothing is lost when
-    it is killed. A server without it that restarts may have lost the last moments; then every session gets a
-    new epoch, so that no recovery pretends otherwise.
+    Acknowledged messages are as durable as the server: with ``appendonly yes`` nothing is lost when it is
+    killed. Without it a restarted server may have lost the last moments; then every session gets a new epoch,
+    so that no client recovers wrongly.
 
     Error handling: a server that is away costs a wait of up to ``limits.patience``, then
     ``store_unavailable``. An operation refused so may have been done all the same.
@@ -153,7 +153,7 @@ class RedisStore(RedisSessions):
 
     @property
     def boundaries(self) -> tuple[Boundary, ...]:
-        """The loops that go on although one of their items failed."""
+        """The loops that continue after one of their items failed."""
         return (self._boundary, self._connecting.boundary, self._feed.boundary, self._feed.asking.boundary)
 
     def register(self, events: StoreEvents) -> None:
@@ -190,7 +190,7 @@ class RedisStore(RedisSessions):
         )
 
     def standing(self) -> StoreStanding:
-        """Return how the store is, in words."""
+        """Return the store's status as sentences."""
         connecting = self._connecting
         is_open = connecting.state == "open" and not connecting.is_slow
         why = connecting.trouble or "not reached yet."
@@ -210,10 +210,10 @@ class RedisStore(RedisSessions):
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep connected until cancelled; may be run again afterwards.
+        """Stay connected until cancelled; may be run again afterwards.
 
-        It is usable once the server was reached for the first time; until then it tries. Cancelled, what was
-        taken in is still kept, where the server can be reached.
+        Usable once the server was reached for the first time. When cancelled, queued operations are still
+        stored if the server can be reached.
         """
         is_first = True
 
@@ -247,7 +247,7 @@ class RedisStore(RedisSessions):
         """Return the time by the server's clock, in seconds since the epoch."""
         return self._connecting.wall()
 
-    # Callbacks of its parts, which are made before what they call.
+    # Callbacks of the parts, which are built before the objects they call.
 
     def _passed_on(self, appended: Appended, done: Callable[[], None]) -> None:
         self._feed.stored(appended, done)
@@ -280,4 +280,4 @@ def _database(url: str) -> int:
     try:
         return read_address(url).database
     except ValueError:
-        return 0  # nothing comes of it: connecting says what is wrong with the address
+        return 0  # not used: connecting reports what is wrong with the address

@@ -1,8 +1,7 @@
-"""Which channels a worker listens on, and which of them the server has confirmed.
+"""The channels that a worker subscribes to, and which subscriptions the server has confirmed.
 
-Where sessions lie on several nodes of a cluster, a command may name channels of one slot only, so each
-session's channel is subscribed to by a command of its own. They are said all at once; only the answers take
-their time.
+In a cluster a command may name channels of one slot only, so each session's channel has its own subscription
+command. The commands are sent all at once; the confirmations arrive later.
 """
 
 from collections.abc import Iterable
@@ -14,10 +13,10 @@ from orch.stores.redis.keys import TRIAL, channel, channel_session, on_wire
 
 
 class Subscriptions:
-    """The channels of sessions, over one connection after another.
+    """The subscriptions to sessions' channels, over successive connections.
 
-    The mutable state is the connection, and for each session how many confirmations are still to come. A
-    session is heard once there are none: what was confirmed before it was given up says nothing.
+    The mutable state is the connection, and the number of outstanding confirmations of each session. A
+    session is subscribed once there are none: confirmations of earlier subscriptions do not count.
     """
 
     def __init__(self, database: int) -> None:
@@ -29,11 +28,10 @@ class Subscriptions:
         self._begun = trio.Event()
 
     def begin(self, link: Link, control: Iterable[bytes]) -> trio.Event:
-        """Listen on a new connection: on ``control``, and then on all sessions' channels.
+        """Subscribe on a new connection: to ``control``, and then to all sessions' channels.
 
-        Return what is set once the server lets us, however many sessions there are. That is tried on a
-        channel that nobody uses as well: the right to listen on a session's may be missing. Raises
-        LinkLostError.
+        Return the event that is set once the server has confirmed ``control`` and a probe channel, which
+        shows whether subscribing to sessions' channels is permitted. Raises LinkLostError.
         """
         names = tuple(control)
         self._link = link
@@ -43,33 +41,33 @@ class Subscriptions:
         link.say(b"SSUBSCRIBE" if link.is_sharded else b"SUBSCRIBE", self._channel(TRIAL))
         self._awaited.clear()
         for session_id in tuple(self._heard):
-            # Whoever waits goes on, sees that it is another one now, and waits for that.
+            # The waiters wake, see the new event, and wait for that.
             self._heard[session_id].set()
             self._heard[session_id] = trio.Event()
         return self._begun
 
     def end(self) -> None:
-        """Take it that the connection is lost."""
+        """Handle a lost connection."""
         self._link = None
 
     def add(self, session_id: str) -> None:
-        """Listen on a session's channel."""
+        """Subscribe to a session's channel."""
         self._heard[session_id] = trio.Event()
         self._say(session_id, is_wanted=True)
 
     def drop(self, session_id: str) -> None:
-        """Listen on it no more."""
+        """Unsubscribe from a session's channel."""
         event = self._heard.pop(session_id, None)
         if event is not None:
             event.set()
             self._say(session_id, is_wanted=False)
 
     def heard(self, session_id: str) -> trio.Event | None:
-        """Return what is set once the channel is listened on, or replaced or dropped; None: it is not."""
+        """Return the event set when a pending subscription is confirmed, replaced or dropped, or None."""
         return self._heard.get(session_id)
 
     def confirmed(self, name: bytes) -> str | None:
-        """Take in that the server listens for us; return the session that is heard from now on, if any."""
+        """Handle a confirmation of the server; return the session that is subscribed now, if any."""
         if name in self._to_begin:
             self._to_begin.discard(name)
             if not self._to_begin:
@@ -95,12 +93,12 @@ class Subscriptions:
     def _say(self, session_id: str, *, is_wanted: bool) -> None:
         link = self._link
         if link is None:
-            return  # said with all others once there is a connection
+            return  # sent with all others once there is a connection
         word = b"SUBSCRIBE" if is_wanted else b"UNSUBSCRIBE"
         try:
             link.say(b"S" + word if link.is_sharded else word, self._channel(session_id))
         except LinkLostError:
-            # Whoever listens on it finds out as well, and everything is subscribed to anew.
+            # The receiver notices too, and everything is subscribed again.
             self._link = None
             return
         if is_wanted:

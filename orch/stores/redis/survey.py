@@ -1,7 +1,7 @@
-"""Questions: what one worker asks all others at once, or one of them, and what they answer. Nothing is kept.
+"""Surveys: requests from one worker to all others, or to one, and their replies. Nothing is stored.
 
-Every worker hears two channels: the one for all of them, and its own, which has its name. Whoever asks learns
-from the server who hears the question, so that one who does not answer is missed by name.
+Every worker subscribes to two channels: that of all workers, and its own, which has its name. The server
+tells the requester which workers have subscribed, so that one that does not reply is reported by name.
 """
 
 from collections import OrderedDict
@@ -19,18 +19,18 @@ from orch.telemetry.boundaries import Boundary
 
 T = TypeVar("T")
 
-#: Bytes of one answer, and of all answers to one question; what is beyond counts as no answer.
+#: Maximum bytes of one reply, and of all replies to a survey; beyond it a reply does not count.
 ANSWER_BYTES: Final = 2**20
 ANSWERS_BYTES: Final = 64 * 2**20
 
-#: Questions that a worker remembers to have answered: one may be said twice where a connection is lost.
+#: Surveys that a worker remembers to have replied to: one may arrive twice after a lost connection.
 REMEMBERED: Final = 1_000
 
-#: Whoever did not answer so many questions in a row is not waited for until an answer comes; it is still
-#: asked, and named as missing. Anyone who may subscribe can look like a worker.
+#: A worker that did not reply to this many surveys in a row is no longer waited for, but still surveyed and
+#: reported as missing. Any subscriber can look like a worker.
 MISSES: Final = 2
 
-#: Answers to one question that are collected.
+#: Maximum number of replies to one survey.
 ANSWERS_LIMIT: Final = 10_000
 
 _ASKED: Final = b"?"
@@ -40,10 +40,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Execute(Protocol):
-    """Has something done: :meth:`orch.stores.redis.pipeline.Pipeline.execute`."""
+    """Runs a call: :meth:`orch.stores.redis.pipeline.Pipeline.execute`."""
 
     def __call__(self, call: Call[T], /) -> Awaitable[T]:
-        """Do it."""
+        """Run the call."""
 
 
 class _Question:
