@@ -1,4 +1,4 @@
-"""What is done to connections as a whole, or to one by an operator."""
+"""Announcements to every connection: an operator's, and those about the store."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,8 +10,6 @@ from msgspec import Struct
 
 from orch.cluster.survey import Survey
 from orch.cluster.workers import described
-from orch.problems import ProblemError
-from orch.protocol import closes
 from orch.protocol.messages import SystemAnnouncement
 from orch.stores.status import StoreStanding
 from orch.telemetry.events import EventLog
@@ -25,14 +23,13 @@ ANNOUNCEMENT_SHOWN: Final = 100
 _log = structlog.get_logger("websocket")
 
 _ANNOUNCE: Final = "announce"
-_CLOSE: Final = "close"
 
 
 class Announced(Struct, frozen=True):
-    """What became of an announcement.
+    """The result of an announcement.
 
-    How many connections took it, how many had to go because they could not, in how many seconds, and which
-    workers are there and did not answer: who is connected to them may not have been told.
+    ``taken``: how many connections it was queued for; ``evicted``: how many were closed because they were too
+    far behind; ``missing``: workers that did not reply, whose clients may not have it.
     """
 
     taken: int
@@ -42,9 +39,9 @@ class Announced(Struct, frozen=True):
 
 
 class Announcements:
-    """Says something to every connection, and closes one; on this worker, and through the store on others.
+    """Sends ``system_announcement`` to every connection, on this worker and, by a survey, on the others.
 
-    The mutable state is whether clients have been told that nothing can be kept now.
+    The mutable state is whether clients were told that nothing can be stored now.
     """
 
     def __init__(
@@ -55,69 +52,32 @@ class Announcements:
         self._sessions = sessions
         self._events = events
         self._is_degraded = False
-        survey.register(_ANNOUNCE, self._announced)
-        survey.register(_CLOSE, self._closed)
+        survey.register(_ANNOUNCE, self._reply_announce)
 
     async def announce_everywhere(self, text: str) -> Announced:
-        """Say ``system_announcement`` to every connection of every worker; name those that did not answer."""
+        """Send ``system_announcement`` to every connection of every worker."""
         began = trio.current_time()
-        asked = await self._survey.collect(_ANNOUNCE, msgspec.json.encode(text))
-        told = [msgspec.json.decode(answer.data, type=Announced) for answer in asked.replies]
-        taken, evicted = sum(each.taken for each in told), sum(each.evicted for each in told)
+        survey = await self._survey.collect(_ANNOUNCE, msgspec.json.encode(text))
+        results = [msgspec.json.decode(reply.data, type=Announced) for reply in survey.replies]
+        taken, evicted = sum(one.taken for one in results), sum(one.evicted for one in results)
         shown = text if len(text) <= ANNOUNCEMENT_SHOWN else f"{text[:ANNOUNCEMENT_SHOWN]}…"
         self._events.record("info", "connections", f"Announced to {taken} connections: {shown}")
         return Announced(
             taken=taken,
             evicted=evicted,
             seconds=round(trio.current_time() - began, 4),
-            missing=tuple(described(worker) for worker in asked.missing),
+            missing=tuple(described(worker) for worker in survey.missing),
         )
 
-    async def close_connection(self, connection_id: str) -> None:
-        """Close one connection for good, on whichever worker it is.
-
-        Raises ``unknown_connection``, ``worker_silent`` where it may be on one that does not answer.
-
-        Returns once its client has what was queued for it, or has had time to.
-        """
-        if self._close_here(connection_id):
-            connection = self._connections.get(connection_id)
-            if connection is not None:
-                await connection.finish()
-            return
-        asked = await self._survey.collect(_CLOSE, msgspec.json.encode(connection_id))
-        if any(msgspec.json.decode(answer.data, type=bool) for answer in asked.replies):
-            return
-        name = connection_id[:100]
-        if asked.missing:
-            silent = "; ".join(described(worker) for worker in asked.missing)
-            raise ProblemError(
-                "worker_silent",
-                f"No worker that replied has the connection {name}. Did not reply: {silent}.",
-            )
-        raise ProblemError("unknown_connection", f"No connection is called {name}.")
-
-    def _close_here(self, connection_id: str) -> bool:
-        connection = self._connections.get(connection_id)
-        if connection is None:
-            return False
-        if not connection.is_closing:
-            self._events.record("info", "connections", f"An operator closed {connection.address}.")
-            connection.close(closes.CLOSED_BY_OPERATOR, flush=True)
-        return True
-
     def announce(self, text: str) -> Announced:
-        """Say ``system_announcement`` to every connection of this worker."""
-        return self._say(SystemAnnouncement(timestamp=self._sessions.now_ms(), message=text))
+        """Send ``system_announcement`` to every connection of this worker."""
+        return self._send(SystemAnnouncement(timestamp=self._sessions.now_ms(), message=text))
 
-    def _announced(self, payload: bytes) -> bytes:
+    def _reply_announce(self, payload: bytes) -> bytes:
         return msgspec.json.encode(self.announce(msgspec.json.decode(payload, type=str)))
 
-    def _closed(self, payload: bytes) -> bytes:
-        return msgspec.json.encode(self._close_here(msgspec.json.decode(payload, type=str)))
-
     def sessions_lost(self, count: int) -> None:
-        """Tell operators that sessions are gone that nobody has ended."""
+        """Record that sessions are gone although nobody ended them."""
         _log.warning("sessions lost", count=count)
         many = f"{count} sessions were" if count > 1 else "1 session was"
         self._events.record(
@@ -144,16 +104,16 @@ class Announcements:
                 "queued, then rejected."
             )
             self._events.record("bad", "sessions", status.reason or words)
-        self._say(
+        self._send(
             SystemAnnouncement(
                 timestamp=self._sessions.now_ms(), message=words, state="restored" if is_open else "degraded"
             )
         )
 
-    def _say(self, announcement: SystemAnnouncement) -> Announced:
-        said = frame(announcement)
-        told = [connection for connection in self._connections.values() if not connection.is_closing]
-        for connection in told:
-            connection.offer(said)
-        evicted = sum(connection.is_closing for connection in told)
-        return Announced(taken=len(told) - evicted, evicted=evicted)
+    def _send(self, announcement: SystemAnnouncement) -> Announced:
+        sent = frame(announcement)
+        receivers = [connection for connection in self._connections.values() if not connection.is_closing]
+        for connection in receivers:
+            connection.offer(sent)
+        evicted = sum(connection.is_closing for connection in receivers)
+        return Announced(taken=len(receivers) - evicted, evicted=evicted)

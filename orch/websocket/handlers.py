@@ -221,8 +221,12 @@ class Handlers:
         *,
         is_audio: bool = False,
     ) -> None:
-        self.problems[error.code] = self.problems.get(error.code, 0) + 1
+        self.count(error)
         connection.refuse(error, identity, is_audio=is_audio)
+
+    def count(self, error: ProblemError) -> None:
+        """Count a refusal."""
+        self.problems[error.code] = self.problems.get(error.code, 0) + 1
 
     # Handlers that are too small for a class of their own.
 

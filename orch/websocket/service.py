@@ -1,26 +1,20 @@
 """The hub: connections, sessions, topics and speech, put together."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
 from random import random
-from sys import intern
 from time import time
-from typing import Any, Final, Never
+from typing import Any, Final
 
 import msgspec
 import structlog
 import trio
 
-from orch.access.actors import Actor, actor_of
-from orch.access.rate_limits import Addresses, address_limit
+from orch.access.actors import Actor
 from orch.capacity import Capacity, CurrentCapacity
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
-from orch.protocol import closes
-from orch.protocol.identifiers import new_name
-from orch.protocol.messages import Closing, Connected, ServerMessage
+from orch.protocol.messages import ServerMessage
 from orch.protocol.session_keys import Right, given
-from orch.queued_bytes import QueuedBytes
 from orch.settings.source import SettingsSource
 from orch.stores.opening import Stores
 from orch.telemetry import metric_names as names
@@ -32,13 +26,11 @@ from orch.telemetry.topics import Topics
 from orch.websocket.announcements import Announced, Announcements
 from orch.websocket.back_end_requests import Gateway
 from orch.websocket.cluster.cluster_connections import ClusterConnections
-from orch.websocket.connections.asgi_connection import AsgiConnection
-from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, ConnectionContext, Receive, Send
+from orch.websocket.connections.connection import Connection, Receive, Send
 from orch.websocket.connections.connection_query import NEWEST, TOTALS_ONLY, ConnectionQuery, select
+from orch.websocket.connections.connections import Connections
 from orch.websocket.connections.endpoint import serve
-from orch.websocket.connections.handshake import Refused, agent, peer, refusal
-from orch.websocket.connections.queue_age import QueueAge
-from orch.websocket.connections.socket_connection import LINK, SocketConnection
+from orch.websocket.connections.handshake import Refused
 from orch.websocket.handlers import Handlers
 from orch.websocket.participants.presence import PresencePublisher
 from orch.websocket.sessions.creation_limits import CreationLimits
@@ -58,28 +50,12 @@ from orch.websocket.statistics import (
     SESSIONS_LISTED,
     Bounded,
     ConnectionsStatistics,
-    Rates,
     SessionLine,
 )
 from orch.websocket.store_events import StoreEventHandler
 from orch.websocket.topic_publisher import TopicPublisher
 
-#: Seconds between looks at what hangs, and between samples of the rates.
-BEAT: Final = 1.0
-
-#: Seconds by which a beat is late from which on this process is taken to have stood still.
-STANDSTILL: Final = 2.0
-
-#: At shutdown so many connections are told to go at a time, and so long is waited in between.
-DRAIN_BATCH: Final = 500
-DRAIN_PAUSE: Final = 0.1
-
-#: Clients are told to come back spread over so much time that at most this many come a second, and not
-#: before the process can have stopped and started.
-RETURNS_PER_SECOND: Final = 1_000
-RETURN_NOT_BEFORE: Final = 0.5
-
-#: How long back ends are waited for at shutdown, so that the last words are in the history.
+#: Seconds for which back ends are waited for at shutdown, so that the last speech is in the history.
 SPEECH_PATIENCE: Final = 5.0
 
 _log = structlog.get_logger("websocket")
@@ -114,23 +90,25 @@ class HubService:
         self._capacity = capacity or CurrentCapacity(settings, files=2**31)
         self._events = events
         self._topics = topics
-        self._wall = wall
-        self._draw = draw
-        self._connections: dict[str, Connection] = {}
-        self._addresses = Addresses()
-        self._queue_age = QueueAge()
-        self._total = 0
-        self._closes: Counter[str] = Counter()
-        self._received_before = self._sent_before = 0
-        self._rates = Rates()
         self._is_running = self._is_draining = False
-        self._gone = trio.lowlevel.ParkingLot()
         self._presence = PresencePublisher(wall=wall)
         self._sessions = Sessions(
             settings=settings, stores=stores, survey=survey, presence=self._presence, wall=wall
         )
+        self._connections = Connections(
+            settings=settings,
+            capacity=self._capacity,
+            survey=survey,
+            events=events,
+            topics=topics,
+            wall=self._sessions.wall,
+            now_ms=self._sessions.now_ms,
+            draw=draw,
+            is_open=lambda: self._is_running and not self._is_draining,
+            on_closing=self._detach,
+        )
         self._announcements = Announcements(
-            survey=survey, connections=self._connections, sessions=self._sessions, events=events
+            survey=survey, connections=self._connections.by_name, sessions=self._sessions, events=events
         )
         self._sessions.on_lost = self._announcements.sessions_lost
         stores.engine.register(
@@ -160,7 +138,6 @@ class HubService:
         self._quota_enforcer = QuotaEnforcer(
             self._sessions, self.creation_limits, events, changed=lambda: topics.touch("connections")
         )
-        self._beat_boundary = Boundary("connections")
         self._connection_boundary = Boundary("websocket connections")
         self._handlers = Handlers(
             sessions=self._sessions,
@@ -171,7 +148,7 @@ class HubService:
             gateway=gateway,
         )
         self.boundaries = (
-            self._beat_boundary,
+            self._connections.beat_boundary,
             self._connection_boundary,
             self._handlers.boundary,
             self._membership.boundary,
@@ -184,14 +161,7 @@ class HubService:
             self.cluster_connections.boundary,
             *self._sessions.cluster.boundaries,
         )
-        self.outgoing = QueuedBytes(settings.current.orchestration.websocket.outboxes_bytes)
-        self._context = ConnectionContext(
-            settings.current.orchestration.websocket,
-            wall=self._sessions.wall,
-            now_ms=self._sessions.now_ms,
-            on_closing=self._detach,
-            outgoing=self.outgoing,
-        )
+        self.outgoing = self._connections.outgoing
         metrics.read_from(self.readings)
 
     def __repr__(self) -> str:
@@ -216,7 +186,7 @@ class HubService:
                 await nursery.start(self._sessions.cluster.run)
                 if self._sessions.cluster.is_shared:
                     await nursery.start(self._sweeper.keep)
-                nursery.start_soon(self._beat)
+                nursery.start_soon(self._connections.watch)
                 self._is_running = True
                 task_status.started()
         finally:
@@ -230,55 +200,29 @@ class HubService:
             receive,
             send,
             admit=self._admit,
-            greet=self._greet,
-            forget=self._forget,
+            greet=self._connections.greet,
+            forget=self._connections.forget,
             handlers=self._handlers,
             boundary=self._connection_boundary,
         )
 
     async def drain(self) -> None:
-        """Tell all clients to come back later, and close them in batches; let no new ones in.
+        """Ask all clients to come back later, close their connections in batches, and admit no new ones.
 
-        What was said is still written down, for those who come back to recover. Returns when all that is
-        done, or as good as: clients that take nothing are waited for no longer than a close may take, back
-        ends no longer than :data:`SPEECH_PATIENCE`.
+        What was said is still transcribed, for those who come back to recover. Clients that do not read are
+        waited for no longer than a close may take, back ends no longer than :data:`SPEECH_PATIENCE`.
         """
         self._is_draining = True
         self._speech_streams.close()  # speakers learn how much was received before their connections close
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._drain_speech)
-            nursery.start_soon(self._drain_connections)
+            nursery.start_soon(self._connections.drain)
 
     async def _drain_speech(self) -> None:
         with trio.move_on_after(SPEECH_PATIENCE) as patience:
             await self._speech_streams.drain()
         if patience.cancelled_caught:
             _log.warning("speech dropped at shutdown")
-
-    async def _drain_connections(self) -> None:
-        waiting = list(self._connections.values())
-        spread = len(waiting) / RETURNS_PER_SECOND
-        for start in range(0, len(waiting), DRAIN_BATCH):
-            if start:
-                await trio.sleep(DRAIN_PAUSE)
-            for connection in waiting[start : start + DRAIN_BATCH]:
-                connection.answer(
-                    Closing(
-                        timestamp=self._sessions.now_ms(),
-                        reason=closes.SHUTTING_DOWN.reason,
-                        reconnect_after=round(RETURN_NOT_BEFORE + spread * self._draw(), 3),
-                    )
-                )
-                connection.close(closes.SHUTTING_DOWN, flush=True)
-        with trio.move_on_after(CLOSE_PATIENCE + BEAT):
-            async with trio.open_nursery() as finishing:
-                for connection in waiting:
-                    if connection.queued_bytes:
-                        finishing.start_soon(connection.finish)
-            while self._connections:
-                await self._gone.park()
-        if waiting:
-            _log.info("drained", connections=len(waiting), stuck=len(self._connections))
 
     # Sessions, for other rooms and the HTTP API.
 
@@ -343,24 +287,20 @@ class HubService:
 
     async def close_connection(self, connection_id: str) -> None:
         """Close one connection for good, on whichever worker it is. Raises ``unknown_connection``."""
-        await self._announcements.close_connection(connection_id)
+        await self._connections.close(connection_id)
 
     def sign_out(self, sign_in: str) -> None:
         """Close the connections of a browser that has signed out, on this worker."""
-        for connection in tuple(self._connections.values()):
-            if connection.actor.sign_in == sign_in:
-                connection.close(closes.SIGNED_OUT, flush=True)
+        self._connections.sign_out(sign_in)
 
     def sign_out_operators(self) -> None:
         """Close the connections of all operators on this worker: the token is another one now."""
-        for connection in tuple(self._connections.values()):
-            if connection.actor.is_operator:
-                connection.close(closes.SIGNED_OUT, flush=True)
+        self._connections.sign_out_operators()
 
     @property
     def sign_ins(self) -> frozenset[str]:
         """Which sign-ins have connections open on this worker."""
-        return frozenset(connection.actor.sign_in for connection in self._connections.values()) - {""}
+        return self._connections.sign_ins
 
     async def open_recording(
         self,
@@ -405,12 +345,12 @@ class HubService:
     @property
     def evicted(self) -> int:
         """How many were too slow on this worker."""
-        return self._closes[closes.SLOW_CLIENT.name]
+        return self._connections.evicted
 
     @property
     def messages_out_per_second(self) -> float:
         """How fast this worker sends, over the last seconds."""
-        return self._rates.per_second()[1]
+        return self._connections.rates.per_second()[1]
 
     @property
     def sessions(self) -> int:
@@ -424,10 +364,10 @@ class HubService:
 
     def statistics(self, query: ConnectionQuery = NEWEST) -> ConnectionsStatistics:
         """Return this worker's figures, and those of its connections that are asked for."""
-        received_rate, sent_rate = self._rates.per_second()
-        received, sent = self._counts()
+        received_rate, sent_rate = self._connections.rates.per_second()
+        received, sent = self._connections.counts()
         websocket = self._settings.current.orchestration.websocket
-        connections = self._connections.values()
+        connections = self._connections.by_name.values()
         chosen = select(
             connections,
             query,
@@ -437,12 +377,12 @@ class HubService:
         )
         return ConnectionsStatistics(
             active=len(self._connections),
-            total=self._total,
+            total=self._connections.total,
             limit=self._capacity().websockets,
             limit_reason=self._capacity().sentence,
             sums=tuple(self.sums()),
             sessions=self._sessions.count,
-            evicted=self._closes[closes.SLOW_CLIENT.name],
+            evicted=self._connections.evicted,
             messages_in=received,
             messages_out=sent,
             messages_in_per_second=received_rate,
@@ -471,82 +411,19 @@ class HubService:
 
     def would_refuse(self, scope: Any) -> Refused | None:
         """Return why a handshake would be refused now, by its headers and peer; None: it would not."""
-        websocket = self._settings.current.orchestration.websocket
-        actor = actor_of(scope)
-        limit = self._capacity().websockets
-        return refusal(
-            scope["headers"],
-            is_open=self._is_running and not self._is_draining,
-            active=len(self._connections),
-            limit=limit,
-            from_address=self._addresses.count(actor.address),
-            address_limit=address_limit(websocket.max_connections_per_address, limit, actor.address),
-        )
+        return self._connections.would_refuse(scope)
 
     def _admit(self, scope: Any, send: Send) -> Connection | Refused:
-        websocket = self._settings.current.orchestration.websocket
-        host, port = peer(scope)
-        actor = actor_of(scope)
-        refused = self.would_refuse(scope)
-        if refused is not None:
-            problems = self._handlers.problems
-            problems[refused.problem.code] = problems.get(refused.problem.code, 0) + 1
-            return refused
-        self._context.follow(websocket)
-        who = {"actor": actor, "host": intern(host), "port": port, "agent": agent(scope["headers"])}
-        link = (scope.get("extensions") or {}).get(LINK)
-        connection: Connection = (
-            AsgiConnection(new_name(), self._context, send, **who)
-            if link is None
-            else SocketConnection(new_name(), self._context, link, **who)
-        )
-        self._connections[connection.connection_id] = connection
-        self._addresses.add(actor.address)
-        self._total += 1
-        self._topics.touch("connections")
-        return connection
-
-    def _greet(self, connection: Connection) -> None:
-        websocket = self._settings.current.orchestration.websocket
-        now = self._sessions.now_ms()
-        connection.answer(
-            Connected(
-                timestamp=now,
-                connection_id=connection.connection_id,
-                server_time=now,
-                ping_interval=websocket.heartbeat_interval,
-                recovery_window=min(websocket.session_timeout, websocket.history_seconds),
-            )
-        )
+        admitted = self._connections.admit(scope, send)
+        if isinstance(admitted, Refused):
+            self._handlers.count(admitted.problem)
+        return admitted
 
     def _detach(self, connection: Connection) -> None:
-        """Let nothing more be said to a connection: it is closing."""
-        if connection.closed_as is not None:
-            self._closes[connection.closed_as.name] += 1
-        if connection.closed_as is closes.SLOW_CLIENT:
-            self._events.record(
-                "warn", "connections", f"{connection.address} read too slowly and was disconnected."
-            )
+        """Remove a connection that is closing from what could send to it."""
         self._speakers.disconnect(connection)
         self._membership.detach(connection)
         self._publisher.detach(connection)
-
-    def _forget(self, connection: Connection) -> None:
-        connection.close(closes.NORMAL)
-        del self._connections[connection.connection_id]
-        self._addresses.remove(connection.actor.address)
-        self._queue_age.forget(connection.connection_id)
-        self._received_before += connection.received
-        self._sent_before += connection.sent
-        self._gone.unpark_all()
-        self._topics.touch("connections")
-
-    def _counts(self) -> tuple[int, int]:
-        connections = self._connections.values()
-        return (
-            self._received_before + sum(connection.received for connection in connections),
-            self._sent_before + sum(connection.sent for connection in connections),
-        )
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
@@ -568,46 +445,5 @@ class HubService:
             yield Reading(names.WEBSOCKET_PROBLEMS, count, (code,))
         yield Reading(names.OUTGOING_BYTES, self.outgoing.bytes)
         yield Reading(names.OUTGOING_EVICTED, self.outgoing.evicted)
-        for reason, count in self._closes.items():
+        for reason, count in self._connections.closes.items():
             yield Reading(names.WEBSOCKET_CLOSES, count, (reason,))
-
-    async def _beat(self) -> Never:
-        """Once a second: drop connections that take nothing or too little, and sample the rates.
-
-        A dead network shows as a send that hangs once the buffers are full; the server's own pings fill them.
-        """
-        looked_at = trio.current_time()
-        while True:
-            now = trio.current_time()
-            if now - looked_at > BEAT + STANDSTILL:
-                # This process stood still, and did not see what clients have taken; they have until the next.
-                self._queue_age = QueueAge()
-            else:
-                with self._beat_boundary.item():
-                    self._look_at_connections()
-            looked_at = now
-            await trio.sleep(BEAT)
-
-    def _look_at_connections(self) -> None:
-        now = trio.current_time()
-        self._rates.sample(now, *self._counts())
-        websocket = self._settings.current.orchestration.websocket
-        self._context.follow(websocket)
-        send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
-        is_anyone_late = len(self._queue_age) > 0
-        for connection in tuple(self._connections.values()):
-            if connection.is_at_rest:  # nearly all of thousands
-                if is_anyone_late:
-                    self._queue_age.forget(connection.connection_id)
-            elif connection.is_stuck(now, send_limit=send_limit):
-                connection.drop()
-            elif self._queued_for(connection, now) >= websocket.outbox_seconds:
-                connection.overflow()
-
-    def _queued_for(self, connection: Connection, now: float) -> float:
-        return self._queue_age.seconds(
-            connection.connection_id,
-            said=connection.said_bytes,
-            queued=connection.queued_bytes,
-            now=now,
-        )

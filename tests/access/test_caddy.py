@@ -112,7 +112,7 @@ async def test_behind_the_documented_caddy_guests_come_in_and_the_token_decides(
         async with connected(f"https://localhost:{port}", origin, ssl_context=trusting) as guest:
             joined = {"session_id": begun["session_id"], "key": begun["keys"]["speak"]}
             assert (await guest.ask("session_joined", type="join_session", **joined))["session_id"]
-            (connection,) = service.parts.hub._connections.values()
+            (connection,) = service.parts.hub._connections.by_name.values()
             assert not connection.actor.is_local
         assert (await client.get("/ws")).status_code == 426
         for below in ("/captions/", "/captions/translation"):

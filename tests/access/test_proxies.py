@@ -153,7 +153,7 @@ def test_behind_the_documented_proxy_the_token_decides(tmp_path: Path, host: str
             await stream.send_all(shake.encode())
             with trio.fail_after(60):
                 assert b" 101 " in await stream.receive_some()
-                (connection,) = service.parts.hub._connections.values()
+                (connection,) = service.parts.hub._connections.by_name.values()
                 assert not connection.actor.is_local
 
     behind(tmp_path, recipe(), use, token=TOKEN)
