@@ -122,13 +122,13 @@ TABLE: list[tuple[str, list[Event], list[Action]]] = [
     ("once", [Doubted(), Doubted()], []),
     ("sooner than a gap", [Published(message(7)), Doubted()], [LookAt(0.0)]),
     ("a look that failed is repeated", [LookFailed()], [LookAt(RETRY)]),
-    ("a look", [Doubted(), LookDue()], [ReadHead(5, 5)]),
-    ("a look at a gap", [Published(message(8)), LookDue()], [ReadHead(5, 8)]),
+    ("a look", [Doubted(), LookDue()], [ReadHead(5, 5, 5)]),
+    ("a look at a gap", [Published(message(8)), LookDue()], [ReadHead(5, 8, 5)]),
     ("none where the gap was filled", [Published(message(7)), Published(message(6)), LookDue()], []),
     (
         "a doubt stays one",
         [Doubted(), Published(message(7)), Published(message(6)), LookDue()],
-        [ReadHead(7, 7)],
+        [ReadHead(7, 7, 5)],
     ),
     ("the end", [EndPublished("e")], [Unfollow(), ENDED]),
     ("the end of another of its name", [EndPublished("f")], []),
@@ -299,7 +299,7 @@ def test_a_session_whose_end_is_published_between_the_looks_has_ended() -> None:
     feed = joined(5)
     read(feed, None)
     assert after(feed, EndPublished("e")) == [Unfollow(), ENDED]
-    assert after(feed, HeadRead(None, ReadHead(5, 5))) == []
+    assert after(feed, HeadRead(None, ReadHead(5, 5, 5))) == []
 
 
 def test_a_server_that_came_back_with_less_does_not_give_an_offset_twice() -> None:
@@ -333,7 +333,7 @@ def test_an_offset_that_was_only_published_is_forgotten() -> None:
     (asked,) = feed.on(LookDue(), GRACE)
     assert isinstance(asked, ReadHead)
     assert after(feed, HeadRead(head(5), asked)) == []
-    assert after(feed, Doubted(), LookDue()) == [ReadHead(5, 5)]
+    assert after(feed, Doubted(), LookDue()) == [ReadHead(5, 5, 5)]
 
 
 def test_what_was_published_while_the_head_was_read_is_not_taken_for_false() -> None:
@@ -346,6 +346,17 @@ def test_what_was_published_while_the_head_was_read_is_not_taken_for_false() -> 
     actions = after(feed, HeadRead(head(5), asked), now=1.0)
     assert [each for each in actions if isinstance(each, (Warn, RaiseOffset))] == []
     assert feed.position == 6
+
+
+def test_what_was_acknowledged_while_the_head_was_read_is_not_lost() -> None:
+    """The head is older: a busy session must not be reported as one whose messages the store has lost."""
+    feed = joined(5)
+    after(feed, Doubted())
+    (asked,) = feed.on(LookDue(), 0.0)
+    assert isinstance(asked, ReadHead)
+    after(feed, Stored(message(6), token), Stored(message(7), token))
+    assert after(feed, HeadRead(head(5), asked)) == []
+    assert feed.position == 7
 
 
 # All of it together.

@@ -133,10 +133,15 @@ class LookAt(Struct, frozen=True):
 
 
 class ReadHead(Struct, frozen=True):
-    """Read the session's head. ``delivered``: the position; ``newest``: the highest offset heard of."""
+    """Read the session's head. What is known when it is sent: the head is compared with that.
+
+    ``delivered``: the position; ``newest``: the highest offset heard of; ``sure``: the newest that the store
+    is known to have given.
+    """
 
     delivered: int
     newest: int
+    sure: int
 
 
 class ReadHistory(Struct, frozen=True):

@@ -202,7 +202,7 @@ class SessionFeed:
         must, self._due, self._must = self._must, None, False
         if not must and not self._order.is_behind:
             return _NOTHING  # the gap was filled meanwhile
-        return (ReadHead(self.position or 0, self._order.newest),)
+        return (ReadHead(self.position or 0, self._order.newest, self._order.sure),)
 
     def _look_failed(self, _event: LookFailed, now: float) -> Sequence[Action]:
         return self._look(now, after=self._times.retry, must=True)
@@ -222,7 +222,7 @@ class SessionFeed:
             actions.append(Warn("published message not stored", event.asked.delivered, is_failure=True))
         if order.is_behind and order.newest > head.offset:
             actions += self._look(now, after=self._times.grace)
-        if head.offset < min(order.position, order.sure):
+        if head.offset < min(event.asked.delivered, event.asked.sure):
             actions += (Warn("store lost messages", head.offset), RaiseOffset(self.epoch, order.sure))
         elif head.offset > order.position:
             actions.append(ReadHistory(order.position, head.offset))
