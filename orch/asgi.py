@@ -15,8 +15,6 @@ import structlog
 import trio
 
 from orch.access.actors import ACTOR
-from orch.access.origins import SAFE_METHODS, check_origin
-from orch.access.table import GATEWAY, passes_door, refusal
 from orch.gateway.response_headers import SECURITY
 from orch.open_files import raise_limit
 from orch.parts import Parts
@@ -28,6 +26,7 @@ from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import running
 from orch.web.app import create_pages
+from orch.web.http_door import enter_gateway
 from orch.websocket.connections.endpoint import refuse
 from orch.websocket.connections.handshake import Refused
 from orch.wiring.build import build
@@ -97,18 +96,10 @@ class Application:
         return pages
 
     async def _gateway(self, scope: Any, receive: Any, send: Any) -> None:
-        """Forward a request if the actor is allowed to and no other site's page sent it.
-
-        What a back end does when it is read is not known here, so reading counts as well, but for what is
-        open to all.
-        """
+        """Forward a request if its actor may call back ends, and no other site's page sent it."""
         try:
             is_public = self._parts.gateway.is_public(scope)
-            if not passes_door(scope[ACTOR], GATEWAY, is_public=is_public):
-                self._parts.access.refused(scope, scope[ACTOR])
-                raise refusal(GATEWAY)
-            if scope["method"] not in SAFE_METHODS or not is_public:
-                check_origin(scope["headers"])
+            enter_gateway(scope, is_public=is_public, tokens=self._parts.access)
         except ProblemError as error:
             await _answer_problem(send, error)
             return

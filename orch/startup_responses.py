@@ -26,6 +26,7 @@ from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.supervision.branches import State
 from orch.web.api.health import Ready
+from orch.web.http_door import is_operator
 from orch.websocket.connections.endpoint import refuse
 from orch.websocket.connections.handshake import Refused
 
@@ -92,7 +93,7 @@ class StartupApplication:
             actor = self._parts.access.actor(scope, trusts_local=True, is_passed_on=lambda: False)
         except ProblemError:
             return False
-        return bool(actor.is_operator)
+        return is_operator(actor)
 
 
 class StartupResponder:

@@ -1,5 +1,6 @@
-"""Who may do what: one table, one pure decision, asked at three doors (HTTP, handshake, message).
+"""Who may do what: one table of actions, one pure decision, asked at three doors (HTTP, handshake, message).
 
-`table.py` has a row for each route, message and topic; `actors.py` says who sends a request; `service.py`
-signs operators in and out. Rates per client and address: `rate_limits.py`.
+`actions.py` has a row for each route, message and topic; `permissions.py` decides who may do what;
+`actors.py` identifies the sender of a request; `service.py` signs operators in and out. Rates per client and
+address: `rate_limits.py`.
 """

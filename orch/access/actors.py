@@ -22,10 +22,14 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from orch.access.addresses import Proxies, host_name, is_address, is_listed, is_loopback, is_same_host
+from orch.access.addresses import Proxies, group, host_name, is_address, is_listed, is_loopback, is_same_host
 
 Header = tuple[bytes, bytes]
 Via = Literal["local", "token", "cookie", "none"]
+
+
+#: The address of clients on this machine where limits count them.
+THIS_MACHINE: Final = "this machine"
 
 
 class Actor(Struct, frozen=True, gc=False):
@@ -41,6 +45,16 @@ class Actor(Struct, frozen=True, gc=False):
     via: Via
     address: str
     sign_in: str = ""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it is an operator or comes from this machine: it needs no key, and few limits hold."""
+        return self.is_operator or self.is_local
+
+    @property
+    def limit_key(self) -> str:
+        """The client that it counts as where each has a limit: this machine, or an address."""
+        return THIS_MACHINE if self.is_local else group(self.address)
 
 
 #: Where in a scope the actor stands.

@@ -1,4 +1,4 @@
-"""Checks that a browser's request comes from the service's own pages, for HTTP and handshakes. Pure."""
+"""Whether a browser's request comes from the service's own pages or from another site's. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -12,11 +12,11 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN: Final = 200
 
 
-def check_origin(headers: Iterable[Header]) -> None:
-    """Refuse a request of another site's page (``wrong_origin``).
+def foreign_page(headers: Iterable[Header]) -> ProblemError | None:
+    """Return the problem (``wrong_origin``) if another site's page sent the request, else None.
 
-    A browser names the page's origin in every change and every handshake, and no page can forge it; what is
-    no browser (curl, a program) sends none and cannot be tricked by a page. Names of headers in lower case.
+    A browser names the page's origin in every change and every handshake, and no page can forge it; other
+    clients (curl, a program) send none and cannot be tricked by a page. Names of headers in lower case.
     """
     origins, hosts, sites = [], [], []
     for name, value in headers:
@@ -28,8 +28,9 @@ def check_origin(headers: Iterable[Header]) -> None:
             sites.append(value)
     if not origins:
         if b"cross-site" in sites or b"same-site" in sites:
-            raise ProblemError("wrong_origin", "The request was sent by a page of another site.")
-        return
-    if len(origins) != 1 or len(hosts) != 1 or not is_same_origin(hosts[0], origins[0]):
-        host = hosts[0][:_SHOWN] if hosts else "this service"
-        raise ProblemError("wrong_origin", f"Pages of {origins[0][:_SHOWN]} may not make changes at {host}.")
+            return ProblemError("wrong_origin", "The request was sent by a page of another site.")
+        return None
+    if len(origins) == 1 and len(hosts) == 1 and is_same_origin(hosts[0], origins[0]):
+        return None
+    host = hosts[0][:_SHOWN] if hosts else "this service"
+    return ProblemError("wrong_origin", f"Pages of {origins[0][:_SHOWN]} may not make changes at {host}.")

@@ -7,10 +7,9 @@ first message.
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from ipaddress import IPv6Address
 from typing import Final
 
-from orch.access.addresses import is_address, is_loopback
+from orch.access.addresses import group, is_address, is_loopback
 from orch.capacity import websockets_per_address
 
 #: A bucket holds what is allowed in so many seconds: a client that was quiet may say that much at once.
@@ -65,19 +64,6 @@ class Rate:
         return now + taken, Verdict.HOPELESS
 
 
-def address_of(host: str) -> str:
-    """Return the address that counts as one: an IPv4 address, or the /64 of an IPv6 address."""
-    if ":" not in host:
-        return host
-    try:
-        address = IPv6Address(host)
-    except ValueError:
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(IPv6Address(int(address) >> 64 << 64))
-
-
 def address_limit(setting: int, connections: int, address: str) -> int:
     """Return an address's limit out of ``connections``. ``setting`` 0: a share.
 
@@ -105,16 +91,16 @@ class Addresses:
 
     def count(self, host: str) -> int:
         """Return the number of connections of the address group of ``host``."""
-        return self._counts.get(address_of(host), 0)
+        return self._counts.get(group(host), 0)
 
     def add(self, host: str) -> None:
         """Count a connection."""
-        address = address_of(host)
+        address = group(host)
         self._counts[address] = self._counts.get(address, 0) + 1
 
     def remove(self, host: str) -> None:
         """Stop counting a connection."""
-        address = address_of(host)
+        address = group(host)
         left = self._counts[address] - 1
         if left:
             self._counts[address] = left

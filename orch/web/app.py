@@ -18,8 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from werkzeug.routing import RequestRedirect
 
 from orch.access.actors import actor_of
-from orch.access.origins import SAFE_METHODS, check_origin
-from orch.access.table import need_of_route, passes_door, refusal
+from orch.access.origins import SAFE_METHODS
 from orch.package_files import resource
 from orch.parts import Parts
 from orch.problems import ProblemError
@@ -30,6 +29,7 @@ from orch.web import pages as pages_module
 from orch.web import sign_in
 from orch.web.api import blueprints
 from orch.web.assets import Assets
+from orch.web.http_door import SessionKeys, enter_route
 from orch.web.json_api import problem
 from orch.web.openapi import Provider
 from orch.web.security import HEADERS
@@ -104,7 +104,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
         info=Info(title="LiveTranslate orchestration service", version=_version()),
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
-    _guard(app)
+    _guard(app, parts.hub.access)
     app.register_blueprint(
         pages_module.blueprint(lambda: parts.settings.current.orchestration.frontend.public_url)
     )
@@ -130,23 +130,16 @@ def _version() -> str:
         return "0+checkout"
 
 
-def _guard(app: Pages) -> None:
-    """Give every request an id, check permissions, and add the security headers to every response.
-
-    This is the door of HTTP: what a route needs stands in :mod:`orch.access.table`, not in its handler.
-    """
+def _guard(app: Pages, keys: SessionKeys) -> None:
+    """Give every request an id, let it in or not, and add the security headers to every response."""
 
     @app.before_request
     async def begin() -> None:
         g.request_id = request_id(request.scope["headers"], new_request_id)
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        if request.method not in SAFE_METHODS:
-            check_origin(request.scope["headers"])
-        if request.url_rule is None:
-            return  # there is no such route; that is answered to anyone
-        need = need_of_route(request.method, request.url_rule.rule)
-        if not passes_door(actor_of(request.scope), need):
-            raise refusal(need)
+        rule = None if request.url_rule is None else request.url_rule.rule
+        session_id = (request.view_args or {}).get("session_id")
+        await enter_route(request.scope, rule, session_id, keys)
 
     @app.after_request
     async def finish(response: Response) -> Response:

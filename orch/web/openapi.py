@@ -19,7 +19,7 @@ from quart_schema.validation import (
 )
 from werkzeug.routing.rules import Rule
 
-from orch.access.table import Need, need_of_route
+from orch.access.actions import Action, action_of_route
 from orch.web import openapi_extras
 
 REFERENCE: Final = "#/components/schemas/{name}"
@@ -47,7 +47,9 @@ PROBLEM: Final = {
 
 #: What only operators may use, at least from another machine, and what they show; on the machine itself it
 #: may be that nothing is asked for, which the empty one says.
-OPERATORS: Final = frozenset({Need.OPERATOR, Need.MACHINE, Need.LOCAL})
+OPERATORS: Final = frozenset(
+    {Action.VIEW_OPERATIONS, Action.CHANGE_OPERATIONS, Action.SCRAPE_METRICS, Action.CREATE_SESSION}
+)
 OPERATORS_SECURITY: Final[list[dict[str, list[str]]]] = [{"control": []}, {}]
 
 
@@ -102,13 +104,13 @@ class Provider(OpenAPIProvider):
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the base class's paths, each with its error response.
 
-        Who may use each stands in the table of access alone.
+        Operators' operations, by the table of actions, say that they need the control token.
         """
         paths, components = super().build_paths(rule)
         for path, operations in paths.items():
             for method, operation in operations.items():
                 operation.pop("security", None)
-                if need_of_route(method.upper(), rule.rule) in OPERATORS:
+                if action_of_route(method.upper(), rule.rule) in OPERATORS:
                     operation["security"] = OPERATORS_SECURITY
                 openapi_extras.completed(method, path, operation, PROBLEM)
             if path.startswith("/api/"):

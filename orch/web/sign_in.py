@@ -7,9 +7,11 @@ from urllib.parse import quote, urlsplit
 from quart import Blueprint, Response, render_template, request
 from quart_schema import hide
 
+from orch.access.actions import Action
 from orch.access.actors import actor_of
 from orch.parts import Parts
 from orch.problems import ProblemError
+from orch.web.http_door import is_allowed
 from orch.web.pages import Page
 
 PATH: Final = "/sign-in"
@@ -54,7 +56,7 @@ def blueprint(parts: Parts) -> Blueprint:
     async def show() -> Response:
         """Show the sign-in form, or redirect if no sign-in is needed."""
         next_path = own_path(request.args.get("next", "/"))
-        if actor_of(request.scope).is_operator:
+        if is_allowed(request.scope, Action.VIEW_OPERATIONS):
             return _go_on(next_path)
         return await page(status=200, next_path=next_path)
 

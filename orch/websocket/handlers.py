@@ -15,8 +15,8 @@ import structlog
 import trio
 from msgspec import UNSET
 
+from orch.access.actions import Action, action_of_message
 from orch.access.rate_limits import Verdict
-from orch.access.table import Need, need_of_message, passes_door, refusal
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.messages import (
@@ -45,6 +45,7 @@ from orch.websocket.back_end_requests import BackEndRequests, Gateway
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.decoding import Echo, decode, identity, type_name
 from orch.websocket.connections.outbox import Frame
+from orch.websocket.message_door import MessageDoor
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
@@ -70,13 +71,13 @@ _log = structlog.get_logger("websocket")
 class Handler:
     """How messages of one type are handled.
 
-    ``start``: does what can be done at once; returns what has to wait, or None. ``need``: permission; None:
-    none is needed, and it counts as one message. ``weight``: how many messages it counts as. ``is_audio``:
-    errors name the stream.
+    ``start``: does what can be done at once; returns what has to wait, or None. ``action``: what it does, for
+    :class:`MessageDoor`; None: everyone may, and it counts as one message. ``weight``: how many messages it
+    counts as. ``is_audio``: errors name the stream.
     """
 
     start: Start
-    need: Need | None = None
+    action: Action | None = None
     weight: int = 1
     is_audio: bool = False
 
@@ -101,6 +102,7 @@ class Handlers:
         self._membership = membership
         self._speakers = speakers
         self._back_end_requests = BackEndRequests(gateway, refuse=self._refuse, now_ms=sessions.now_ms)
+        self._door = MessageDoor(topics=publisher, back_ends=self._back_end_requests)
         self.problems: dict[str, int] = {}
         self.boundary = Boundary("client messages")
         starts: dict[type, Start] = {
@@ -123,7 +125,7 @@ class Handlers:
             **{
                 kind: Handler(
                     start,
-                    need=need_of_message(type_name(kind)),
+                    action=action_of_message(type_name(kind)),
                     weight=WEIGHTS.get(kind, 1),
                     is_audio=kind is AudioEnd,
                 )
@@ -146,7 +148,7 @@ class Handlers:
                 self._refuse(connection, error, error.extra.get("id"))
                 return
         handler = self._table[type(message)]
-        if handler.need is not None and not self._admit(connection, handler.need, handler.weight, message):
+        if handler.action is not None and not self._admit(connection, handler, handler.action, message):
             return
         try:
             rest = handler.start(connection, message)
@@ -158,21 +160,20 @@ class Handlers:
             if rest is not None:
                 await self._finish(connection, _identity(message), rest, is_audio=handler.is_audio)
 
-    def _admit(self, connection: Connection, need: Need, weight: int, message: ClientMessage) -> bool:
+    def _admit(
+        self, connection: Connection, handler: Handler, action: Action, message: ClientMessage
+    ) -> bool:
         """Return whether a message is within the client's rate and permissions; refuse it otherwise."""
-        if weight > 1:
-            verdict = connection.weigh(0, weight - 1)
+        if handler.weight > 1:
+            verdict = connection.weigh(0, handler.weight - 1)
             if verdict is not Verdict.FINE:
                 self._refuse_rate(connection, message.id, verdict)
                 return False
-        if passes_door(connection.actor, need, is_public=self._is_public(message)):
+        problem = self._door.enter(connection, action, message)
+        if problem is None:
             return True
-        self._refuse(connection, refusal(need), message.id)
+        self._refuse(connection, problem, message.id)
         return False
-
-    def _is_public(self, message: object) -> bool:
-        """Return whether the settings open a message to a back end to everyone."""
-        return isinstance(message, ServiceMessage) and self._back_end_requests.is_public(message)
 
     def _refuse_rate(
         self, connection: Connection, identity: MessageId | None, verdict: Verdict, *, is_audio: bool = False
@@ -247,7 +248,6 @@ class Handlers:
         member = connection.members.get(message.session_id)
         if member is None:
             raise ProblemError("not_in_session", f"Join session {message.session_id} before sending to it.")
-        member.may_speak()
         limit = self._sessions.settings.orchestration.websocket.max_broadcast_bytes
         if len(message.data) > limit:
             raise ProblemError(

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 from websockets.trio.client import ClientConnection
 
-from orch.access.table import MESSAGES, ROUTES, TOPICS, Need
+from orch.access.actions import MESSAGES, ROUTES, TOPICS, Action
 from tests.fakes.running import run
 from tests.fakes.websocket_client import connect
 from tests.fakes.whole import Whole, whole
@@ -22,6 +22,12 @@ REFUSALS: Final = frozenset(
     {"token_required", "key_required", "read_only", "unknown_session", "not_in_session"}
 )
 
+PUBLIC: Final = frozenset({Action.USE_PUBLIC})
+READER: Final = PUBLIC | {Action.READ_SESSION}
+SPEAKER: Final = READER | {Action.SPEAK_IN_SESSION}
+LOCAL: Final = frozenset({Action.CREATE_SESSION, Action.CALL_BACK_END})
+EVERYTHING: Final = frozenset(Action)
+
 #: Through a proxy on this machine, as it says itself.
 FORWARDED: Final = {"X-Forwarded-For": "192.0.2.7"}
 
@@ -32,34 +38,32 @@ class Someone(Struct, frozen=True):
     name: str
     headers: dict[str, str]
     key: str | None
-    may: frozenset[Need]
+    may: frozenset[Action]
     token: str = TOKEN
     """What the service has for a token while this one asks."""
 
 
 EVERYONE: Final = (
-    Someone("stranger", FORWARDED, None, frozenset({Need.ANY})),
-    Someone("stranger with a wrong key", FORWARDED, "wrong", frozenset({Need.ANY})),
-    Someone("guest with the read key", FORWARDED, "read", frozenset({Need.ANY, Need.READ})),
-    Someone("guest with the speak key", FORWARDED, "speak", frozenset({Need.ANY, Need.READ, Need.SPEAK})),
+    Someone("stranger", FORWARDED, None, PUBLIC),
+    Someone("stranger with a wrong key", FORWARDED, "wrong", PUBLIC),
+    Someone("guest with the read key", FORWARDED, "read", READER),
+    Someone("guest with the speak key", FORWARDED, "speak", SPEAKER),
     Someone(
         "local, where a token is set",
         {},
         None,
-        frozenset({Need.ANY, Need.READ, Need.SPEAK, Need.LOCAL, Need.GATEWAY}),
+        SPEAKER | LOCAL,
     ),
-    Someone(
-        "local, with the read key", {}, "read", frozenset({Need.ANY, Need.READ, Need.LOCAL, Need.GATEWAY})
-    ),
-    Someone("operator", {**FORWARDED, "Authorization": f"Bearer {TOKEN}"}, None, frozenset(Need)),
-    Someone("operator by cookie", {**FORWARDED, "Cookie": "signed in"}, None, frozenset(Need)),
-    Someone("local, where no token is set", {}, None, frozenset(Need), token=""),
-    Someone("stranger, where no token is set", FORWARDED, None, frozenset({Need.ANY}), token=""),
+    Someone("local, with the read key", {}, "read", READER | LOCAL),
+    Someone("operator", {**FORWARDED, "Authorization": f"Bearer {TOKEN}"}, None, EVERYTHING),
+    Someone("operator by cookie", {**FORWARDED, "Cookie": "signed in"}, None, EVERYTHING),
+    Someone("local, where no token is set", {}, None, EVERYTHING, token=""),
+    Someone("stranger, where no token is set", FORWARDED, None, PUBLIC, token=""),
     Someone(
         "stranger with a made-up cookie",
         {**FORWARDED, "Cookie": "orch_sign_in=x.y"},
         None,
-        frozenset({Need.ANY}),
+        PUBLIC,
     ),
 )
 
@@ -74,15 +78,15 @@ BODIES: Final[dict[str, Any]] = {
 PLACES: Final = {"<branch>": "none", "<connection_id>": "none", "<session_id>": "s"}
 
 
-def requests() -> Iterator[tuple[str, str, Need]]:
+def requests() -> Iterator[tuple[str, str, Action]]:
     """Return a request for each route; what changes something is asked for what there is none of."""
-    for (method, rule), need in sorted(ROUTES.items(), key=lambda row: row[0][1] == "/sign-out"):
+    for (method, rule), action in sorted(ROUTES.items(), key=lambda row: row[0][1] == "/sign-out"):
         if "<path:address>" in rule or method == "DELETE":
-            continue  # files need nothing; what ends a session has a test of its own
+            continue  # files are public; what ends a session has a test of its own
         path = rule
         for place, name in PLACES.items():
             path = path.replace(place, name)
-        yield method, path, need
+        yield method, path, action
 
 
 @pytest.mark.process
@@ -96,14 +100,14 @@ def test_each_route_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someon
             headers["X-Session-Key"] = keys.get(someone.key, "x" * 22)
         wrong = []
         async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
-            for method, path, need in requests():
+            for method, path, action in requests():
                 response = await client.request(method, path, json=BODIES.get(path))
                 code = None
                 if "problem+json" in response.headers.get("Content-Type", ""):
                     code = response.json()["code"]
                 is_led_away = response.headers.get("Location", "").startswith("/sign-in?")
                 is_refused = code in REFUSALS or response.status_code == 401 or is_led_away
-                if is_refused is (need in someone.may):
+                if is_refused is (action in someone.may):
                     wrong.append((method, path, response.status_code, code))
         assert wrong == []
 
@@ -121,7 +125,7 @@ def test_only_operators_end_a_session(tmp_path: Path, someone: Someone) -> None:
         }
         async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
             answer = await client.delete("/api/sessions/s")
-            assert (answer.status_code == 204) is (Need.OPERATOR in someone.may)
+            assert (answer.status_code == 204) is (Action.CHANGE_OPERATIONS in someone.may)
             assert answer.status_code in (204, 401)
 
     served(tmp_path, use, someone.token)
@@ -136,6 +140,7 @@ def test_each_message_is_open_to_whom_its_row_says(tmp_path: Path, someone: Some
         "leave_session": {"session_id": "s"},
         "broadcast": {"session_id": "s", "data": 1},
         "audio_start": {"session_id": "s", "sample_rate": 16_000},
+        "cancel_recording": {"session_id": "s", "stream_id": "none"},
         "service_message": {"target_service": "none", "action": "x"},
         "subscribe": {"topic": "counts"},
         "unsubscribe": {"topic": "counts"},
@@ -144,7 +149,7 @@ def test_each_message_is_open_to_whom_its_row_says(tmp_path: Path, someone: Some
     async def use(service: Whole, keys: dict[str, str]) -> None:
         wrong = []
         headers = await headers_of(service, someone)
-        for kind, need in MESSAGES.items():
+        for kind, action in MESSAGES.items():
             if kind == "leave_session":
                 continue  # one who is in no session is told so, which is what a refusal is here
             async with connect(service.socket_url, additional_headers=headers) as socket:
@@ -163,7 +168,7 @@ def test_each_message_is_open_to_whom_its_row_says(tmp_path: Path, someone: Some
                         answer["code"] = "read_only"
                 else:
                     answer = await ask(socket, {"type": kind, **own.get(kind, {})})
-                if (answer.get("code") in REFUSALS) is (need in someone.may):
+                if (answer.get("code") in REFUSALS) is (action in someone.may):
                     wrong.append((kind, answer))
         assert wrong == []
 
@@ -177,9 +182,9 @@ def test_each_topic_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someon
     async def use(service: Whole, _keys: dict[str, str]) -> None:
         headers = await headers_of(service, someone)
         async with connect(service.socket_url, additional_headers=headers) as socket:
-            for topic, need in TOPICS.items():
+            for topic, action in TOPICS.items():
                 answer = await ask(socket, {"type": "subscribe", "topic": topic})
-                assert (answer.get("code") in REFUSALS) is (need not in someone.may), (topic, answer)
+                assert (answer.get("code") in REFUSALS) is (action not in someone.may), (topic, answer)
 
     served(tmp_path, use, someone.token)
 

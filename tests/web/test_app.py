@@ -5,8 +5,8 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from orch.access.actions import Action, action_of_route
 from orch.access.actors import ACTOR
-from orch.access.table import Need, need_of_route
 from orch.problems import TYPE_PREFIX, ProblemError
 from orch.protocol import closes
 from orch.settings import Frontend, Monitoring, Orchestration, Settings
@@ -399,8 +399,8 @@ def test_the_openapi_document_says_of_every_path_whether_it_is_for_operators() -
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             rule = re.sub(r"{(\w+)}", r"<\1>", path)
-            need = need_of_route(method.upper(), rule)
-            is_guests = need in (Need.ANY, Need.READ, Need.SPEAK)
+            action = action_of_route(method.upper(), rule)
+            is_guests = action in (Action.USE_PUBLIC, Action.READ_SESSION, Action.SPEAK_IN_SESSION)
             assert operation.get("security", []) == ([] if is_guests else [{"control": []}, {}]), (
                 method,
                 path,

@@ -1,6 +1,7 @@
 import pytest
 
 from orch.websocket.connections.handshake import agent, peer, refusal
+from tests.fakes.asgi import STRANGER
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,7 @@ def test_who_comes_at_a_bad_time_is_told_why(
     """Refusals have an HTTP status and a close code that says when to come back."""
     refused = refusal(
         [(b"host", b"a")],
+        actor=STRANGER,
         is_open=is_open,
         active=active,
         limit=10,

@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from orch.access.actions import Action
 from orch.access.actors import Actor
 from orch.problems import ProblemError
 from orch.stores import records
@@ -339,7 +340,7 @@ async def test_over_http_the_same_is_decided(tmp_path: Path, key: str | None) ->
         codes = []
         for session_id in ("s", "none"):
             with pytest.raises(ProblemError) as caught:
-                await hub.service.access.right(STRANGER, session_id, key)
+                await hub.service.access.require(STRANGER, session_id, key, Action.READ_SESSION)
             codes.append(caught.value.code)
         assert codes == (["unknown_session"] * 2 if key else ["key_required"] * 2)
 

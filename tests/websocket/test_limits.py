@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.access.rate_limits import Addresses, Rate, Verdict, address_of
+from orch.access.addresses import group
+from orch.access.rate_limits import Addresses, Rate, Verdict
 
 
 def verdicts(rate: Rate, amounts: Sequence[tuple[float, float]]) -> list[str]:
@@ -59,17 +60,17 @@ def test_no_more_is_let_through_than_the_bucket_and_its_refill(steps: list[tuple
     ("host", "address"),
     [
         ("1.2.3.4", "1.2.3.4"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
         ("::ffff:1.2.3.4", "1.2.3.4"),
         ("unknown", "unknown"),
-        ("fe80::1%eth0", "fe80::"),
+        ("fe80::1%eth0", "fe80::/64"),
         ("a:b", "a:b"),
     ],
 )
 def test_what_counts_as_one_address(host: str, address: str) -> None:
     """A customer with IPv6 has 2⁶⁴ addresses; they are one."""
-    assert address_of(host) == address
+    assert group(host) == address
 
 
 def test_addresses_are_forgotten_with_their_last_connection() -> None:

@@ -131,15 +131,6 @@ def test_a_session_knows_whether_everyone_got_it() -> None:
     assert not session.deliver(Frame(b"x", is_lasting=False))
 
 
-def test_observers_only_read() -> None:
-    """The role decides who may speak and send."""
-    member(FakeReceiver(), role="owner").may_speak()
-    member(FakeReceiver(), role="participant").may_speak()
-    with pytest.raises(ProblemError) as caught:
-        member(FakeReceiver(), role="observer").may_speak()
-    assert caught.value.code == "read_only"
-
-
 def test_a_config_is_bounded() -> None:
     """A session's configuration is a few settings, not a store of files."""
     assert encoded_config({"a": 1}) == b'{"a":1}'

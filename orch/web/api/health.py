@@ -6,10 +6,11 @@ from msgspec import Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_response
 
-from orch.access.actors import actor_of
+from orch.access.actions import Action
 from orch.parts import Parts
 from orch.stores.status import StoreStanding
 from orch.supervision.branches import State
+from orch.web.http_door import is_allowed
 from orch.web.json_api import answer
 from orch.websocket.connections.connection_query import TOTALS_ONLY
 
@@ -121,7 +122,7 @@ def blueprint(parts: Parts) -> Blueprint:
         hub = parts.tree.states().get("websocket", State.STOPPED)
         store = parts.stores.engine.standing()
         services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub], "store": store.state}
-        if not actor_of(request.scope).is_operator:
+        if not is_allowed(request.scope, Action.VIEW_OPERATIONS):
             return answer(PlainHealth(status=worst(tuple(services.values()))))
         connections = parts.hub.statistics(TOTALS_ONLY)
         shortages = tuple(line.kind for line in parts.health.statistics().shortages)

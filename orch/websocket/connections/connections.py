@@ -133,6 +133,7 @@ class Connections:
         limit = self._capacity().websockets
         return refusal(
             scope["headers"],
+            actor=actor,
             is_open=self._is_open(),
             active=len(self.by_name),
             limit=limit,

@@ -1,4 +1,4 @@
-"""Whether a client may connect. Pure."""
+"""The door of WebSocket handshakes: whether a client may connect. Pure."""
 
 from collections.abc import Iterable, Mapping
 from sys import intern
@@ -6,7 +6,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from orch.access.origins import check_origin
+from orch.access.actions import Action
+from orch.access.actors import Actor
+from orch.access.origins import foreign_page
+from orch.access.permissions import Resource, allowed
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.closes import Close
@@ -26,6 +29,7 @@ class Refused(Struct, frozen=True):
 def refusal(
     headers: Iterable[Header],
     *,
+    actor: Actor,
     is_open: bool,
     active: int,
     limit: int,
@@ -37,10 +41,9 @@ def refusal(
     ``is_open``: the hub is running and not about to stop. ``active`` of ``limit`` connections are open,
     ``from_address`` of ``address_limit`` from the client's address.
     """
-    try:
-        check_origin(headers)
-    except ProblemError as error:
-        return Refused(error, closes.WRONG_ORIGIN)
+    decision = allowed(actor, Action.CONNECT, Resource(foreign_page=foreign_page(headers)))
+    if decision.problem is not None:
+        return Refused(decision.problem, closes.WRONG_ORIGIN)
     if not is_open:
         return Refused(
             ProblemError("shutting_down", "The service is starting or stopping. Connect again soon."),

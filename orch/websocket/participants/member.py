@@ -3,16 +3,13 @@
 Pure.
 """
 
-from typing import Final, Protocol
+from typing import Protocol
 
-from orch.problems import ProblemError
 from orch.protocol.messages import Participant, Role
 from orch.protocol.recovery_token import Token
 from orch.protocol.session_keys import Right
 from orch.stores.records import ParticipantRecord
 from orch.websocket.connections.outbox import Frame
-
-MAY_SPEAK: Final[frozenset[Role]] = frozenset(("owner", "participant"))
 
 
 class Receiver(Protocol):
@@ -88,11 +85,6 @@ class Member:
 
     def __repr__(self) -> str:
         return f"<Member {self.participant_id} {self.name!r} {self.role}>"
-
-    def may_speak(self) -> None:
-        """Raise ``read_only`` where this one only reads."""
-        if self.role not in MAY_SPEAK:
-            raise ProblemError("read_only", "You joined as an observer: you can read, but not speak or send.")
 
     def deliver(self, frame: Frame) -> bool:
         """Give the member what the session says. False: it will not arrive."""

@@ -9,7 +9,6 @@ import structlog
 import trio
 
 from orch.access.actors import Actor
-from orch.access.addresses import group
 from orch.problems import ProblemError
 from orch.websocket.sessions.address_rates import AddressRates
 from orch.websocket.sessions.sessions import Sessions
@@ -22,7 +21,6 @@ UNATTENDED: Final = 60.0
 _LOOKED_AT: Final = 2_000
 
 #: What may begin sessions is this machine and operators: all that is on this machine counts as one.
-THIS_MACHINE: Final = "this machine"
 
 _log = structlog.get_logger("websocket")
 
@@ -47,7 +45,7 @@ class CreationLimits:
         ``actor`` None: the service itself, which is not counted. Raises ``rate_limited``,
         ``too_many_sessions_from_address``, ``sessions_full`` and ``store_full``.
         """
-        address = "" if actor is None else THIS_MACHINE if actor.is_local else group(actor.address)
+        address = "" if actor is None else actor.limit_key
         limits = self._sessions.settings.orchestration.websocket
         if address:
             self._rates.take(

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from orch.access.actions import Action
+from orch.access.permissions import SPEAKERS, right_of_role, role_of_right
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name, new_token
 from orch.protocol.messages import (
@@ -27,7 +29,7 @@ from orch.websocket.connections.outbox import frame
 from orch.websocket.history.parts import Cursor, HistoryPart, Needs
 from orch.websocket.history.recovery import Refusal, refusal
 from orch.websocket.history.sender import HistorySender
-from orch.websocket.participants.member import MAY_SPEAK, Member, default_name
+from orch.websocket.participants.member import Member, default_name
 from orch.websocket.participants.names import clean
 from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.session import Session
@@ -94,7 +96,9 @@ class Membership:
         if is_new:
             self._sessions.storage.require_for_joining()
             self._may_join(connection)
-            right = await self._access.right(connection.actor, message.session_id, message.key)
+            right = await self._access.require(
+                connection.actor, message.session_id, message.key, Action.READ_SESSION
+            )
             self._access.may_join(connection.actor)
         async with self._sessions.open(message.session_id) as session:
             member = connection.members.get(message.session_id)
@@ -112,7 +116,7 @@ class Membership:
                     connection,
                     token,
                     name=session.take_name(token.participant_id, _called(message.name, token)),
-                    role="observer" if right is Right.READ else message.role,
+                    role=role_of_right(right, message.role),
                     right=right,
                     languages=message.languages,
                 )
@@ -125,7 +129,7 @@ class Membership:
                 self._let_in(session, member, connection)
             else:
                 self._sessions.presence.refresh(session, member)
-                if member.name != former and member.role in MAY_SPEAK:  # who only reads has said nothing
+                if member.name != former and member.role in SPEAKERS:  # who only reads has said nothing
                     self._sessions.on_renamed(session, member)
             offset = session.offset
             with self._catching_up(connection, session, member, is_new=is_new):
@@ -225,7 +229,7 @@ class Membership:
                 token,
                 name=session.take_name(token.participant_id, known.name),
                 role=known.role,
-                right=Right.SPEAK if known.role in MAY_SPEAK else Right.READ,
+                right=right_of_role(known.role),
                 languages=known.languages,
             )
             self._let_in(session, member, connection)
@@ -386,7 +390,7 @@ def _unknown(connection: Connection, message: RecoverSession) -> Refusal:
 
     A stranger is answered the same as for a session that there is: the token is wrong, or missing.
     """
-    if connection.actor.is_local or connection.actor.is_operator:
+    if connection.actor.is_trusted:
         return "unknown_session"
     return "wrong_token" if message.recovery_token else "token_required"
 

@@ -1,4 +1,4 @@
-"""Whether someone may use a session, and how: asked with its key at the socket and over HTTP alike."""
+"""Looks up what a session's key grants, for the doors of HTTP and of WebSocket messages."""
 
 import hashlib
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from collections.abc import Callable
 import structlog
 import trio
 
+from orch.access.actions import Action
 from orch.access.actors import Actor
 from orch.access.addresses import group
-from orch.access.rights import right_of
-from orch.access.table import Need, allowed
+from orch.access.permissions import Resource, allowed
 from orch.access.wrong_keys import WrongKeys
 from orch.problems import ProblemError
 from orch.protocol.session_keys import NO_KEYS, Right
@@ -20,13 +20,10 @@ _log = structlog.get_logger("websocket")
 
 
 class SessionAccess:
-    """Decides what someone may do in a session.
+    """Looks up keys in the store, and limits wrong keys and joins by address.
 
-    From this machine, and for operators, a session's name is enough; from elsewhere its key is needed. A key
-    that is shown decides alone: a reading link reads only, whoever opens it.
-
-    What a stranger is answered does not depend on whether there is such a session: the key was wrong, or the
-    session, and nobody learns which.
+    What the key grants is decided by :func:`orch.access.permissions.allowed`. The response to a stranger does
+    not show whether the session exists: either the key is wrong or the session.
 
     The mutable state is the wrong keys and the joins by address, each bounded.
     """
@@ -37,21 +34,19 @@ class SessionAccess:
         self._guesses = WrongKeys()
         self._joins = AddressRates()
 
-    async def right(self, actor: Actor, session_id: str, key: str | None) -> Right:
-        """Return what someone may do there.
+    async def require(self, actor: Actor, session_id: str, key: str | None, action: Action) -> Right:
+        """Return the actor's right in a session, if it may do ``action`` there.
 
-        Raises ``key_required``, ``unknown_session`` (there is none, or the key is not its key) and
-        ``rate_limited`` after many wrong keys from one address. Without a key from this machine it is not
-        looked at whether there is such a session.
+        Raises ``key_required``, ``read_only``, ``unknown_session`` (it does not exist, or it is not its key)
+        and ``rate_limited`` after many wrong keys from one address. Without a key, from this machine, the
+        session is not looked up.
         """
-        if not key:
-            if allowed(actor, Need.SPEAK):
-                return Right.SPEAK
-            raise ProblemError(
-                "key_required",
-                "Joining this session requires the key in its link. Open the whole link that you were "
-                "given, including the part after #.",
-            )
+        shown = await self._look_up(actor, session_id, key) if key else None
+        allowed(actor, action, Resource(session_id=session_id, key=shown)).require()
+        return Right.SPEAK if shown is None else shown
+
+    async def _look_up(self, actor: Actor, session_id: str, key: str) -> Right:
+        """Return what a key grants in a session, and count it if it is wrong."""
         address = group(actor.address)
         wait = self._guesses.wait(address, self._now())
         if wait:
@@ -60,37 +55,22 @@ class SessionAccess:
                 f"Too many wrong keys were sent from your address. Try again in {wait:.0f} s.",
                 headers={"Retry-After": f"{wait + 0.5:.0f}"},
             )
-        # From the store always: a session in memory would answer sooner than one that there is none of.
+        # Always from the store: a session in memory would be faster than one that does not exist.
         record = await self._sessions.store.load(session_id)
-        right = right_of(actor, NO_KEYS if record is None else record.keys, key)
+        right = (NO_KEYS if record is None else record.keys).opens(key)
         if right is Right.NONE:
             self._note_wrong(actor, address, session_id, key)
-            raise ProblemError(
-                "unknown_session",
-                f"This key opens no session called {session_id}. The session has ended, or the link is "
-                "incomplete: open the whole link, including the part after #.",
-            )
-        return right
-
-    async def require(self, actor: Actor, session_id: str, key: str | None, need: Need) -> Right:
-        """Return what someone may do there, if it is what they want to do. Raises ``read_only`` as well."""
-        right = await self.right(actor, session_id, key)
-        if need is Need.SPEAK and right is not Right.SPEAK:
-            raise ProblemError(
-                "read_only",
-                "This link is for reading only: you cannot speak, send messages or upload recordings.",
-            )
         return right
 
     def may_join(self, actor: Actor) -> None:
         """Raise ``rate_limited`` where more participants join from one address than may."""
-        if actor.is_local or actor.is_operator:
+        if actor.is_trusted:
             return
         most = self._sessions.settings.orchestration.websocket.max_joins_per_minute_per_address
         self._joins.take(group(actor.address), self._now(), a_minute=most, what="joins came")
 
     def _note_wrong(self, actor: Actor, address: str, session_id: str, key: str) -> None:
-        if actor.is_local or actor.is_operator:
+        if actor.is_trusted:
             return
         digest = hashlib.sha256(f"{session_id}\n{key}".encode()).digest()[:16]
         if self._guesses.wrong(address, digest, self._now()):

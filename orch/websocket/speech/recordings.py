@@ -17,6 +17,7 @@ from orch.protocol.identifiers import new_session_key, new_stream_name
 from orch.protocol.messages import CancelRecording, RecordingCancelled
 from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.connection import Connection
+from orch.websocket.message_door import may_cancel_any_recording
 from orch.websocket.participants.names import clean
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
@@ -185,8 +186,7 @@ class Recordings:
             raise ProblemError(
                 "not_in_session", f"Join session {message.session_id} before cancelling in it."
             )
-        member.may_speak()
-        may = member.role == "owner" or connection.actor.is_operator
+        may = may_cancel_any_recording(connection.actor, member.role)
         await self.cancel(message.session_id, message.stream_id, key=None if may else message.key or "")
         connection.answer(
             RecordingCancelled(

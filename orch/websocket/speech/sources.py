@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 from msgspec import UNSET, Struct
 
-from orch.access.rate_limits import address_of
+from orch.access.addresses import group
 from orch.protocol.messages import AudioEnded, AudioStatus, Error
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
@@ -98,7 +98,7 @@ class SocketSource:
         self.target_languages = target_languages
         self.speaker: str | None = member.name
         self.participant_id: str | None = member.participant_id
-        self.address: str | None = address_of(connection.host)
+        self.address: str | None = group(connection.host)
         self.is_stored = is_stored
         self.age = age
         self._connection = connection

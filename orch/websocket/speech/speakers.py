@@ -141,7 +141,6 @@ class Speakers:
         member = connection.members.get(message.session_id)
         if member is None:
             raise ProblemError("not_in_session", f"Join session {message.session_id} before speaking in it.")
-        member.may_speak()
         if connection.stream_id is not None:
             raise ProblemError("audio_already_started", "Send audio_end before another audio_start.")
         return member

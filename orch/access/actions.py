@@ -1,0 +1,130 @@
+"""The actions that permissions are given for, and the action of each route, message and topic. Pure.
+
+A new route, message or topic needs a row here: without one it is an operator's alone, and a test fails.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+
+class Action(Enum):
+    """What a request or a message does. :func:`orch.access.permissions.allowed` says who may do it."""
+
+    USE_PUBLIC = "use what is public"
+    """Pages, files and figures for everyone; also what a later check decides, such as a recovery token."""
+    CONNECT = "open a WebSocket connection"
+    VIEW_OPERATIONS = "view operations"
+    """Operators' pages and statuses, settings, and details of connections and sessions."""
+    CHANGE_OPERATIONS = "change operations"
+    SCRAPE_METRICS = "scrape metrics"
+    CREATE_SESSION = "create a session"
+    READ_SESSION = "read a session"
+    """Join it, read its messages, list its recordings."""
+    SPEAK_IN_SESSION = "speak in a session"
+    """Send messages, audio and recordings."""
+    CANCEL_ANY_RECORDING = "cancel any recording of a session"
+    """Without the recording's own key."""
+    CALL_BACK_END = "call a back end"
+
+
+#: Actions in a session. Its key decides, or the role of the participant who has joined.
+IN_SESSION: Final = frozenset({Action.READ_SESSION, Action.SPEAK_IN_SESSION, Action.CANCEL_ANY_RECORDING})
+
+#: By method and rule, as the application's routes spell it.
+ROUTES: Final[Mapping[tuple[str, str], Action]] = {
+    # Pages.
+    ("GET", "/"): Action.VIEW_OPERATIONS,
+    ("GET", "/connections"): Action.VIEW_OPERATIONS,
+    ("GET", "/gateway"): Action.VIEW_OPERATIONS,
+    ("GET", "/tree"): Action.VIEW_OPERATIONS,
+    ("GET", "/settings"): Action.VIEW_OPERATIONS,
+    ("GET", "/translation"): Action.USE_PUBLIC,
+    ("GET", "/sign-in"): Action.USE_PUBLIC,
+    ("POST", "/sign-in"): Action.USE_PUBLIC,
+    ("POST", "/sign-out"): Action.USE_PUBLIC,
+    ("GET", "/static/<path:address>"): Action.USE_PUBLIC,
+    ("GET", "/favicon.ico"): Action.USE_PUBLIC,
+    # Probes and metrics.
+    ("GET", "/livez"): Action.USE_PUBLIC,
+    ("GET", "/readyz"): Action.USE_PUBLIC,
+    ("GET", "/api/health"): Action.USE_PUBLIC,  # its details are VIEW_OPERATIONS
+    ("GET", "/metrics"): Action.SCRAPE_METRICS,
+    ("GET", "/ws"): Action.USE_PUBLIC,  # without an upgrade: explains what is missing
+    # What operators read.
+    ("GET", "/openapi.json"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/services/status"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/gateway/status"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/metrics/dashboard"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/tree"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/workers"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/connections"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/config"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/config/export"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/sessions"): Action.VIEW_OPERATIONS,
+    # What operators change.
+    ("PATCH", "/api/config"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/config/import"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/services/restart"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/tree/<branch>/restart"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/announcements"): Action.CHANGE_OPERATIONS,
+    ("DELETE", "/api/connections/<connection_id>"): Action.CHANGE_OPERATIONS,
+    ("DELETE", "/api/sessions/<session_id>"): Action.CHANGE_OPERATIONS,
+    # Sessions.
+    ("GET", "/api/languages"): Action.USE_PUBLIC,
+    ("POST", "/api/sessions/create"): Action.CREATE_SESSION,
+    ("GET", "/api/sessions/<session_id>"): Action.READ_SESSION,
+    ("GET", "/api/sessions/<session_id>/transcript"): Action.READ_SESSION,
+    ("POST", "/api/sessions/<session_id>/recordings"): Action.SPEAK_IN_SESSION,
+    ("GET", "/api/sessions/<session_id>/recordings"): Action.READ_SESSION,
+    ("DELETE", "/api/sessions/<session_id>/recordings/<stream_id>"): Action.SPEAK_IN_SESSION,
+}
+
+#: By the type of a client's message; ``binary`` is a frame of audio. What SPEAK_IN_SESSION does needs a
+#: participant, so the role decides; READ_SESSION is joining, so the key does.
+MESSAGES: Final[Mapping[str, Action]] = {
+    "ping": Action.USE_PUBLIC,
+    "test_message": Action.USE_PUBLIC,
+    "create_session": Action.CREATE_SESSION,
+    "join_session": Action.READ_SESSION,
+    "recover_session": Action.USE_PUBLIC,  # the recovery token decides
+    "leave_session": Action.USE_PUBLIC,
+    "broadcast": Action.SPEAK_IN_SESSION,
+    "audio_start": Action.SPEAK_IN_SESSION,
+    "binary": Action.SPEAK_IN_SESSION,  # decided when its stream was opened
+    "audio_end": Action.USE_PUBLIC,
+    "cancel_recording": Action.SPEAK_IN_SESSION,
+    "service_message": Action.CALL_BACK_END,
+    "subscribe": Action.USE_PUBLIC,  # its topic decides
+    "unsubscribe": Action.USE_PUBLIC,
+}
+
+#: Subscribing, by topic.
+TOPICS: Final[Mapping[str, Action]] = {
+    "counts": Action.USE_PUBLIC,
+    "services": Action.VIEW_OPERATIONS,
+    "store": Action.VIEW_OPERATIONS,
+    "gateway": Action.VIEW_OPERATIONS,
+    "connections": Action.VIEW_OPERATIONS,
+    "workers": Action.VIEW_OPERATIONS,
+    "metrics": Action.VIEW_OPERATIONS,
+    "tree": Action.VIEW_OPERATIONS,
+    "config": Action.VIEW_OPERATIONS,
+}
+
+
+def action_of_route(method: str, rule: str) -> Action:
+    """Return the action of a route; HEAD counts as GET, OPTIONS only lists the methods."""
+    if method == "OPTIONS":
+        return Action.USE_PUBLIC
+    return ROUTES.get(("GET" if method == "HEAD" else method, rule), Action.CHANGE_OPERATIONS)
+
+
+def action_of_message(kind: str) -> Action:
+    """Return the action of a message type."""
+    return MESSAGES.get(kind, Action.CHANGE_OPERATIONS)
+
+
+def action_of_topic(topic: str) -> Action:
+    """Return the action of subscribing to a topic."""
+    return TOPICS.get(topic, Action.VIEW_OPERATIONS)

@@ -1,0 +1,162 @@
+"""Decides who may do what. Pure.
+
+:func:`allowed` is asked at three doors and nowhere else:
+
+- HTTP: before a route's view, and before a request goes to a back end (``orch/web/http_door.py``);
+- the WebSocket handshake (``orch/websocket/connections/handshake.py``);
+- a WebSocket message, before its handler (``orch/websocket/message_door.py``).
+
+A session's key has to be looked up in the store first; ``orch/websocket/sessions/session_access.py`` does
+that for the doors.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from orch.access.actions import IN_SESSION, Action
+from orch.access.actors import Actor
+from orch.problems import ProblemError
+from orch.protocol.server_messages import Role
+from orch.protocol.session_keys import Right
+
+#: Roles that may speak in their session.
+SPEAKERS: Final[frozenset[Role]] = frozenset(("owner", "participant"))
+
+
+class Resource(Struct, frozen=True, kw_only=True, gc=False):
+    """What an action is done to, and what the actor has there.
+
+    ``session_id``: of actions in a session. ``role``: the actor's in that session, once it has joined.
+    ``key``: the right that the key grants that came with the request; None: no key came.
+    ``is_public``: whether the settings open a back end's path to everyone. ``foreign_page``: the problem that
+    a request of another site's page is refused with, where pages must not be foreign.
+    """
+
+    session_id: str = ""
+    role: Role | None = None
+    key: Right | None = None
+    is_public: bool = False
+    foreign_page: ProblemError | None = None
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """Whether an action is allowed; ``problem`` is the reason why not."""
+
+    problem: ProblemError | None = None
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the action is allowed."""
+        return self.problem is None
+
+    def require(self) -> None:
+        """Raise the problem if the action is not allowed."""
+        if self.problem is not None:
+            raise self.problem
+
+
+ALLOWED: Final = Decision()
+
+#: What anyone may do; back ends are refused before, to those who may not call them.
+_FOR_EVERYONE: Final = frozenset({Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END})
+#: The service as a whole, reached from its own pages or from no page.
+SERVICE: Final = Resource()
+
+
+def allowed(actor: Actor, action: Action, resource: Resource = SERVICE) -> Decision:
+    """Decide whether an actor may do this to a resource."""
+    if action is Action.CALL_BACK_END and not (actor.is_trusted or resource.is_public):
+        return Decision(_operators_only())
+    if resource.foreign_page is not None:
+        return Decision(resource.foreign_page)
+    if action in IN_SESSION:
+        return _in_session(actor, action, resource)
+    if actor.is_operator or action in _FOR_EVERYONE:
+        return ALLOWED
+    if action is Action.CREATE_SESSION:
+        return ALLOWED if actor.is_local else Decision(_no_creation())
+    return Decision(_operators_only())
+
+
+def _in_session(actor: Actor, action: Action, resource: Resource) -> Decision:
+    """Decide by the role of one who has joined, else by the key; without either by where it comes from.
+
+    A key that was sent decides alone: a link for reading only reads, even an operator.
+    """
+    if action is Action.CANCEL_ANY_RECORDING:
+        return ALLOWED if actor.is_operator or resource.role == "owner" else Decision(_not_own_recording())
+    if resource.role is not None:
+        is_reader = action is Action.SPEAK_IN_SESSION and resource.role not in SPEAKERS
+        return Decision(_observer()) if is_reader else ALLOWED
+    if resource.key is None:
+        return ALLOWED if actor.is_trusted else Decision(_no_key())
+    if resource.key is Right.NONE:
+        return Decision(_wrong_key(resource.session_id))
+    if action is Action.SPEAK_IN_SESSION and resource.key is not Right.SPEAK:
+        return Decision(_read_key())
+    return ALLOWED
+
+
+def right_of_role(role: Role) -> Right:
+    """Return the right of a participant: what it may pass on by key."""
+    return Right.SPEAK if role in SPEAKERS else Right.READ
+
+
+def role_of_right(right: Right, wanted: Role) -> Role:
+    """Return the role of one who joins with ``right``: a reader is an observer, whatever it wants to be."""
+    return "observer" if right is Right.READ else wanted
+
+
+# Problems are made anew at each refusal: a raised exception keeps its traceback.
+
+
+def _operators_only() -> ProblemError:
+    return ProblemError(
+        "token_required",
+        "This is for operators. Sign in at /sign-in, or send the control token (orchestration.control_token, "
+        "ORCH_CONTROL_TOKEN) as Authorization: Bearer TOKEN.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _no_creation() -> ProblemError:
+    return ProblemError(
+        "token_required",
+        "Only operators can create sessions from another machine. Open a link that you were "
+        "given, or sign in with the control token.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _no_key() -> ProblemError:
+    return ProblemError(
+        "key_required",
+        "Joining this session requires the key in its link. Open the whole link that you were "
+        "given, including the part after #.",
+    )
+
+
+def _wrong_key(session_id: str) -> ProblemError:
+    return ProblemError(
+        "unknown_session",
+        f"This key opens no session called {session_id}. The session has ended, or the link is "
+        "incomplete: open the whole link, including the part after #.",
+    )
+
+
+def _read_key() -> ProblemError:
+    return ProblemError(
+        "read_only",
+        "This link is for reading only: you cannot speak, send messages or upload recordings.",
+    )
+
+
+def _observer() -> ProblemError:
+    return ProblemError("read_only", "You joined as an observer: you can read, but not speak or send.")
+
+
+def _not_own_recording() -> ProblemError:
+    return ProblemError(
+        "not_your_recording", "Only its sender, the session's owner or an operator can cancel a recording."
+    )

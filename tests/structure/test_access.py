@@ -1,0 +1,57 @@
+"""Who may do what is decided in one function, which is asked at the doors alone."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2] / "orch"
+
+#: The doors of HTTP, handshake and message, and what looks up sessions' keys for them.
+DOORS = {
+    "web/http_door.py",
+    "websocket/connections/handshake.py",
+    "websocket/message_door.py",
+    "websocket/sessions/session_access.py",
+}
+
+#: What no other module may import: the decision and what it rests on.
+DECIDES = {
+    "orch.access.permissions": {"allowed", "Decision", "Resource"},
+    "orch.access.origins": {"foreign_page"},
+    "orch.access.actors": {"decide", "is_local", "is_forwarded", "bearer", "cookie", "may_serve"},
+}
+
+#: Reads whether an actor is an operator without deciding by it, with the reason.
+READS_ACTOR = {
+    "websocket/connections/connections.py": "closes operators' connections when the token has changed",
+}
+
+
+def modules() -> dict[str, ast.Module]:
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
+        for path in ROOT.rglob("*.py")
+        if path.relative_to(ROOT).parts[0] != "access"
+    }
+
+
+def test_the_decision_is_asked_for_at_the_doors_alone() -> None:
+    """Views and handlers get what they may see; none of them decides."""
+    asking = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and {each.name for each in node.names} & DECIDES.get(node.module or "", set())
+    }
+    assert asking == DOORS
+
+
+def test_nobody_else_looks_at_what_an_actor_is() -> None:
+    """Neither ``is_operator`` nor ``is_local`` is read outside of orch/access."""
+    reading = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("is_operator", "is_local")
+    }
+    assert reading == set(READS_ACTOR)
