@@ -13,9 +13,9 @@ import msgspec
 import trio
 
 from orch.gateway.service import GatewayService
-from orch.health.answers import in_words
+from orch.health.check_response import in_words
 from orch.health.probes import open_client, probe
-from orch.health.verdict import Seen
+from orch.health.verdict import Finding
 from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
@@ -76,7 +76,7 @@ async def _check_health(name: str, service: Service, settings: Settings, report:
     patience = settings.orchestration.monitoring.health_check_timeout
     async with open_client() as client:
         result = await probe(client, name, service, service.url, patience=patience, limit=patience)
-    if result.seen is Seen.GOOD:
+    if result.finding is Finding.GOOD:
         report(f"is up: its health check took {in_words(result.elapsed or 0.0)}")
         return True
     report("fails its health check: " + "; ".join(result.reasons))

@@ -12,7 +12,7 @@ from orch.gateway.request_body import RequestBody
 from orch.gateway.transport import Address, Connector
 from orch.gateway.upstream import Request, Upstream, UpstreamError
 from orch.health.probes import open_client, probe
-from orch.health.verdict import Observation, Seen
+from orch.health.verdict import Finding, Observation
 from orch.settings import Service, Settings
 from orch.tls.trust import TrustStore, find_faults
 from tests.fakes.gateway import answering, ok
@@ -47,12 +47,12 @@ def ask(ca_file: str = "", host: str = "localhost") -> tuple[Observation, str]:
 def test_a_service_may_name_its_own_authority() -> None:
     """A private authority is the usual case inside a company."""
     seen, status = ask(str(CERTIFICATE))
-    assert (seen.seen, seen.reasons, status) == (Seen.GOOD, (), "200")
+    assert (seen.finding, seen.reasons, status) == (Finding.GOOD, (), "200")
 
 
 def test_an_unknown_certificate_is_refused_with_what_to_do() -> None:
     seen, said = ask()
-    assert seen.seen is Seen.MISSED
+    assert seen.finding is Finding.MISSED
     for words in (seen.reasons[0], said):
         assert "certificate is not trusted" in words
         assert "ca_file" in words
@@ -74,7 +74,7 @@ def test_the_variables_of_openssl_hold_for_checks_and_requests(
         shutil.copy(CERTIFICATE, tmp_path / name)
     monkeypatch.setenv(variable, str(CERTIFICATE if variable == "SSL_CERT_FILE" else tmp_path))
     seen, status = ask()
-    assert (seen.seen, status) == (Seen.GOOD, "200")
+    assert (seen.finding, status) == (Finding.GOOD, "200")
 
 
 async def test_a_renewed_file_is_read_again_and_a_lost_one_still_holds(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_a_handshake_that_never_ends_leaves_no_socket() -> None:
     async with back_end(silent) as port, open_client() as client:
         service = Service(url=f"https://localhost:{port}")
         seen = await probe(client, "audio-service", service, service.url, patience=2, limit=5)
-        assert seen == Observation(Seen.MISSED, ("no secure connection in time",))
+        assert seen == Observation(Finding.MISSED, ("no secure connection in time",))
 
 
 def files(folder: Path) -> Iterator[tuple[str, str]]:

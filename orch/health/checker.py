@@ -8,7 +8,7 @@ import trio
 
 from orch.health.history import next_check
 from orch.health.probes import probe
-from orch.health.verdict import Observation, Seen
+from orch.health.verdict import Finding, Observation
 from orch.health.watched import WatchedInstance
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
@@ -19,9 +19,9 @@ from orch.telemetry.shortages import ShortageLog
 SOONEST: Final = 0.25
 """Seconds between two checks of one instance at least, however many are requested."""
 
-SUSPENDED: Final = Observation(Seen.UNSEEN, ("not checked: the orchestration service was suspended",))
+SUSPENDED: Final = Observation(Finding.UNSEEN, ("not checked: the orchestration service was suspended",))
 
-_ANSWERED: Final = frozenset({Seen.GOOD, Seen.SLOW, Seen.IMPAIRED, Seen.STARTING})
+_ANSWERED: Final = frozenset({Finding.GOOD, Finding.SLOW, Finding.IMPAIRED, Finding.STARTING})
 
 
 class Checker:
@@ -86,13 +86,13 @@ class Checker:
             limit=monitoring.alert_thresholds.response_time / 1000,
         )
         took = trio.current_time() - began
-        if self._pulse.was_stopped_since(began) and observation.seen is not Seen.GOOD:
+        if self._pulse.was_stopped_since(began) and observation.finding is not Finding.GOOD:
             observation = SUSPENDED
-        if observation.seen is Seen.UNSEEN:
+        if observation.finding is Finding.UNSEEN:
             if observation.shortage is not None:
                 self._shortages.note(observation.shortage, f"{instance.shown} cannot be checked.")
             self._observe(instance, observation)
             return
-        self._metrics.health_check(name, instance.shown, observation.seen in _ANSWERED, took)
+        self._metrics.health_check(name, instance.shown, observation.finding in _ANSWERED, took)
         if generation == instance.generation:
             self._observe(instance, observation)

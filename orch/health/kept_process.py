@@ -8,7 +8,7 @@ import trio
 from orch.health import recovery
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import Observe, RecordEvent, Restarter, RunChild, not_started
-from orch.health.verdict import Observation, Seen
+from orch.health.verdict import Finding, Observation
 from orch.masking import shown_command
 from orch.processes import ProcessSpec, exit_words, run_child
 from orch.shortages import Shortage, own_shortage
@@ -56,7 +56,7 @@ class KeptProcess(Restarter):
     def restart(self) -> None:
         """Stop the child if it runs, and start it at once."""
         super().restart()
-        self._observe(Observation(Seen.BEGUN, ("stopped, to be restarted",)))
+        self._observe(Observation(Finding.BEGUN, ("stopped, to be restarted",)))
         self._end()
 
     def failed(self) -> None:
@@ -78,7 +78,7 @@ class KeptProcess(Restarter):
 
     async def _live(self, how: str, *, is_again: bool) -> None:
         """Run the child once, to its end, unless this process is short of what starting it takes."""
-        self._observe(Observation(Seen.BEGUN, (f"{how}, no answer yet",)))
+        self._observe(Observation(Finding.BEGUN, (f"{how}, no response yet",)))
         ended = "was stopped because it did not respond"
         self._scope = scope = trio.CancelScope()
         shortage: Shortage | None = None
@@ -102,7 +102,7 @@ class KeptProcess(Restarter):
                 self._not_made(shortage, f"{self.name} cannot be started.")
             else:
                 self._recovery = recovery.failed(self._recovery, trio.current_time())
-            self._observe(Observation(Seen.EXITED, (ended,)))
+            self._observe(Observation(Finding.EXITED, (ended,)))
 
     def _count_once(self) -> None:
         if self._is_uncounted:

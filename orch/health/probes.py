@@ -1,7 +1,7 @@
 """One health check over HTTP.
 
-Every check opens a connection of its own: what it is to show is that a new caller would be answered, and a
-connection kept from better days does not show that.
+Every check opens a connection of its own: it has to show that a new client would get a response, which an
+older connection does not show.
 """
 
 import errno
@@ -14,8 +14,8 @@ import httpx2
 import structlog
 import trio
 
-from orch.health.answers import WELL_KNOWN, in_words, is_not_there, read_answer
-from orch.health.verdict import Observation, Seen
+from orch.health.check_response import WELL_KNOWN, in_words, is_not_there, read_response
+from orch.health.verdict import Finding, Observation
 from orch.masking import mask_url
 from orch.settings import Service
 from orch.settings.addresses import read_address
@@ -28,29 +28,29 @@ from orch.tls.trust import in_words as tls_in_words
 log = structlog.get_logger("health")
 
 LARGEST_ANSWER: Final = 65_536
-"""Bytes of an answer that are kept; a longer one counts by its status alone."""
+"""Bytes of a response that are read; of a longer one only the status counts."""
 
 CONNECTIONS: Final = 64
-"""Checks in flight at once; further ones wait within their own time."""
+"""Checks in flight at once; others wait within their own time limit."""
 
 CONNECT_SHARE: Final = 0.45
-"""Of the time a check has left: what connecting may take, and again what the TLS handshake may."""
+"""The share of a check's remaining time that connecting may take, and again the TLS handshake."""
 
 _REFUSED: Final = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 _SPECIAL: Final = (socket.gaierror, ssl.SSLError)
 _CA_FILE: Final = "ca_file"
 _WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (httpx2.InvalidURL, ""),  # the words are ours, see _get
+    (httpx2.InvalidURL, ""),  # the text is ours, see _get
     (httpx2.LocalProtocolError, "cannot be checked: a configured header cannot be sent"),
-    (httpx2.RemoteProtocolError, "closed the connection without an answer"),
-    (httpx2.ReadError, "closed the connection without an answer"),
+    (httpx2.RemoteProtocolError, "closed the connection without a response"),
+    (httpx2.ReadError, "closed the connection without a response"),
 )
 
 
 class _Trusting(httpx2.AsyncBaseTransport):
-    """Sends each request over connections that trust what its service does (``extensions['ca_file']``).
+    """Sends each request with the trust of its service (``extensions['ca_file']``).
 
-    Bounded: a transport for each context that the trust store has made and not replaced.
+    Bounded: one transport for each context that the trust store has made and not replaced.
     """
 
     def __init__(self, trust: TrustStore) -> None:
@@ -64,9 +64,9 @@ class _Trusting(httpx2.AsyncBaseTransport):
             return await self._plain.handle_async_request(request)
         ca_file = str(request.extensions.get(_CA_FILE, ""))
         context = await self._trust.context(ca_file)
-        # httpcore closes the socket where its own time for a handshake ends, but not where it is cancelled.
-        # That time counts for the connection and again for the handshake, and both end before the check's
-        # own time does, however much of it is over by now.
+        # httpcore closes the socket if its own time-out for a handshake expires, but not if it is cancelled.
+        # That time-out counts for the connection and again for the handshake, and both expire before the
+        # check's own time is over.
         left = trio.current_effective_deadline() - trio.current_time()
         request.extensions["timeout"] = {
             **request.extensions.get("timeout", {}),
@@ -74,7 +74,7 @@ class _Trusting(httpx2.AsyncBaseTransport):
         }
         made = self._secure.get(ca_file)
         if made is None or made[0] is not context:
-            # A replaced one keeps no connections, so there is nothing of it to close.
+            # The one before has no open connections, so it needs no closing.
             transport = httpx2.AsyncHTTPTransport(verify=context, trust_env=False, limits=self._limits)
             made = self._secure[ca_file] = (context, transport)
         return await made[1].handle_async_request(request)
@@ -88,7 +88,7 @@ class _Trusting(httpx2.AsyncBaseTransport):
 def open_client(
     transport: httpx2.AsyncBaseTransport | None = None, *, trust: TrustStore | None = None
 ) -> httpx2.AsyncClient:
-    """Return a client for checks. Proxies of the environment are not for back ends; redirects are answers."""
+    """Return a client for checks. It uses no proxies of the environment and follows no redirects."""
     return httpx2.AsyncClient(
         transport=transport or _Trusting(trust or TrustStore()),
         timeout=None,  # the caller owns the time-out
@@ -111,29 +111,29 @@ async def probe(
     patience: float,
     limit: float,
 ) -> Observation:
-    """Ask the instance at ``url`` how it is.
+    """Check the instance at ``url``.
 
-    ``patience``: seconds until a check that has no answer counts as missed; ``limit``: seconds above which
-    an answer is slow. Whatever goes wrong is an observation; nothing but Cancelled is raised.
+    ``patience``: seconds after which a check without a response is missed; ``limit``: seconds above which a
+    response is slow. Every failure is an observation; nothing but Cancelled is raised.
     """
     with trio.move_on_after(patience):
         try:
-            return await _ask(client, name, service, url, limit=limit)
+            return await _check(client, name, service, url, limit=limit)
         except httpx2.TimeoutException:
-            return Observation(Seen.MISSED, ("no secure connection in time",))
+            return Observation(Finding.MISSED, ("no secure connection in time",))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, MemoryError) as error:
             return _failure(error)
         except Exception as error:
-            # A value of the settings, or an answer, that the HTTP client does not cope with. The log has it;
-            # the reason does not quote it, since it may be a key.
+            # A value of the settings, or a response, that the HTTP client cannot process. The log has it; the
+            # reason does not quote it, since it may be a key.
             if own_shortage(error) is not None:
                 return _failure(error)
             log.exception("check failed", service=name, instance=mask_url(url))
-            return Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
-    return Observation(Seen.MISSED, (f"no answer in {in_words(patience)}",))
+            return Observation(Finding.MISSED, (f"cannot be checked: {type(error).__name__}",))
+    return Observation(Finding.MISSED, (f"no response in {in_words(patience)}",))
 
 
-async def _ask(
+async def _check(
     client: httpx2.AsyncClient,
     name: str,
     service: Service,
@@ -141,7 +141,7 @@ async def _ask(
     *,
     limit: float,
 ) -> Observation:
-    """Ask at the endpoint of the settings; where they leave it open, at those of the dialect, in turn."""
+    """Check the endpoint of the settings or, if they name none, those of the dialect, in turn."""
     endpoints = [service.health_endpoint]
     if service.health_endpoint == HEALTH_ENDPOINT:
         endpoints += WELL_KNOWN[service.dialect]
@@ -151,7 +151,7 @@ async def _ask(
         status, body = await _get(client, service, url, endpoint)
         elapsed = trio.current_time() - began
         if observation is None or not is_not_there(status):
-            observation = read_answer(name, endpoint, status, body, elapsed=elapsed, limit=limit)
+            observation = read_response(name, endpoint, status, body, elapsed=elapsed, limit=limit)
         if not is_not_there(status):
             break
     assert observation is not None, "there is at least one endpoint"  # noqa: S101 - an invariant
@@ -173,29 +173,31 @@ async def _get(client: httpx2.AsyncClient, service: Service, url: str, endpoint:
         headers=list(headers),
         extensions={_CA_FILE: service.ca_file},
     ) as response:
-        # Raw (unless the transport has read it all): what a few kilobytes unpack to is not bounded.
+        # Raw (unless the transport has read it all): a few kilobytes may decompress to any size.
         parts = response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
         async for part in parts:
-            body += part[: LARGEST_ANSWER + 1 - len(body)]  # read to its end: that is part of an answer
+            body += part[: LARGEST_ANSWER + 1 - len(body)]  # read to its end, which a complete response needs
     return response.status_code, bytes(body) if len(body) <= LARGEST_ANSWER else b""
 
 
 def _failure(error: Exception) -> Observation:
-    """Return what a failure of the network shows, with its reason in words. Quotes no header."""
+    """Return what a network failure shows, with its reason in words. It quotes no header."""
     shortage = own_shortage(error) or _hidden_shortage(error)
     if shortage is not None:
         return Observation(
-            Seen.UNSEEN, (f"not checked: the orchestration service is {WORDS[shortage]}",), shortage=shortage
+            Finding.UNSEEN,
+            (f"not checked: the orchestration service is {WORDS[shortage]}",),
+            shortage=shortage,
         )
     found = tuple(causes(error))
     plain = [cause for cause in found if isinstance(cause, OSError) and not isinstance(cause, _SPECIAL)]
     if any(cause.errno in _REFUSED and cause.filename is None for cause in plain):
-        return Observation(Seen.REFUSED, ("connection refused",))
-    return Observation(Seen.MISSED, (_reason(error, found),))
+        return Observation(Finding.REFUSED, ("connection refused",))
+    return Observation(Finding.MISSED, (_reason(error, found),))
 
 
 def _hidden_shortage(error: Exception) -> Shortage | None:
-    """Return what kept a host name from being looked up: the look-up itself says only that it failed."""
+    """Return the shortage that made a host name look-up fail: the look-up itself does not report it."""
     if not any(isinstance(cause, socket.gaierror) for cause in causes(error)):
         return None
     try:

@@ -1,7 +1,7 @@
 """What is being done about a back end that is down, as sentences for an operator. Pure."""
 
 from orch.health import recovery
-from orch.health.answers import in_words
+from orch.health.check_response import in_words
 from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.statistics import RecoveryStatistics
 

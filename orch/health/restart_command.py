@@ -8,11 +8,11 @@ import trio
 
 from orch.cluster.lease import Lease
 from orch.health import recovery
-from orch.health.answers import in_words
+from orch.health.check_response import in_words
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import Observe, RecordEvent, Restarter, RunChild, not_started
 from orch.health.statistics import RecoveryStatistics
-from orch.health.verdict import Observation, Seen
+from orch.health.verdict import Finding, Observation
 from orch.masking import shown_command
 from orch.processes import ProcessSpec, exit_words, run_child
 from orch.shortages import own_shortage
@@ -108,7 +108,7 @@ class RestartCommand(Restarter):
                     self._not_made(shortage, f"The restart command of {self.name} cannot be started.")
                     return
         if not fault:
-            self._observe(Observation(Seen.BEGUN, (f"{how}, no answer yet",)))
+            self._observe(Observation(Finding.BEGUN, (f"{how}, no response yet",)))
             return
         # Only an event: checks show whether the service is down, and an operator may restart a healthy one.
         self._record("bad", f"The restart command {fault}.")

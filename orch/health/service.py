@@ -27,9 +27,9 @@ from orch.health.statistics import ServicesStatistics, ServiceStatistics
 from orch.health.verdict import (
     SEVERITY,
     WELL,
+    Finding,
     Member,
     Observation,
-    Seen,
     State,
     Verdict,
     judge,
@@ -54,7 +54,7 @@ from orch.telemetry.topics import Topics
 log = structlog.get_logger("health")
 
 SETTINGS_LOOK: Final = 1.0
-"""Seconds within which a change of the settings is acted on; looking costs one comparison."""
+"""Seconds within which a change of the settings takes effect; checking costs one comparison."""
 
 RestartOnOtherWorker = Callable[[str, str], Awaitable[bool]]
 """Asks the worker that is responsible to restart a service, for a reason; returns whether there is one."""
@@ -110,7 +110,7 @@ class HealthService:
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Watch the back ends until cancelled; children that were started have ended by then."""
+        """Watch the back ends until cancelled; by then, children that it started have ended."""
         self._applied = None
         self._pulse.on_gap = self._on_suspended
         try:
@@ -130,13 +130,13 @@ class HealthService:
                 self._review(service)
 
     def is_usable(self, service: str, url: str) -> bool:
-        """Whether requests should be sent to this instance; one that is not known is trusted."""
+        """Return whether requests should be sent to this instance; an unknown one is assumed to work."""
         known = self._services.get(service)
         instance = known.instances.get(url) if known is not None else None
         return instance is None or instance.verdict.is_usable
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
-        """Have an instance checked now because a request to it failed; the check decides, not the request."""
+        """Check an instance now because a request to it failed; the check decides, not the request."""
         known = self._services.get(service)
         instance = known.instances.get(url) if known is not None else None
         if instance is not None and instance.verdict.state is not State.UNHEALTHY:
@@ -144,9 +144,9 @@ class HealthService:
             instance.nudge()
 
     def note_refusal(self, service: str, refusal: str | None) -> None:
-        """Hear that a back end refuses what is asked of it, in its words; None: it does so no more.
+        """Note that a back end refuses every request, with its reason; None: it does so no longer.
 
-        It is degraded then, whatever its checks show, until something asked of it succeeds again.
+        Until then it is degraded, whatever its checks show.
         """
         known = self._services.get(service)
         if known is None or known.refusal == refusal:
@@ -160,12 +160,12 @@ class HealthService:
         self._publish()
 
     async def restart(self, service: str, *, reason: str) -> None:
-        """Begin to start a back end again. ``reason`` is a sentence ("An operator asked for it.").
+        """Restart a back end, without waiting for it. ``reason`` is a sentence ("An operator asked for it.").
 
-        Of several workers the one whose turn it is does so, whichever is asked.
+        Of several workers the one that is responsible does so.
 
         ProblemError: unknown_service, not_restartable, service_unavailable (while this branch does not run,
-        or while it is no worker's turn).
+        or no worker is responsible).
         """
         await trio.lowlevel.checkpoint()
         if self.restart_here(service, reason=reason):
@@ -179,7 +179,7 @@ class HealthService:
             )
 
     def restart_here(self, service: str, *, reason: str) -> bool:
-        """Begin to start a back end again if that is for this worker to do. ProblemError: as restart."""
+        """Restart a back end if this worker is responsible. ProblemError: as restart."""
         known = self._services.get(service)
         if known is None:
             raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
@@ -199,7 +199,7 @@ class HealthService:
         return True
 
     async def wait_for(self, service: str, state: State) -> None:
-        """Return once the service is in ``state``; it may have left it again by the time that is acted on."""
+        """Return when the service is in ``state``. It may have left it again by the time the caller runs."""
         while (known := self._services.get(service)) is None or known.state is not state:
             await self._changed.wait()
 
@@ -213,7 +213,7 @@ class HealthService:
         yield from self.lease_boundary.readings()
 
     def statistics(self) -> ServicesStatistics:
-        """Return how everything is now."""
+        """Return the state of all back ends."""
         services = tuple(self._service_statistics(service) for service in self._services.values())
         worst = max((service.state for service in services), key=SEVERITY.__getitem__, default=State.UNKNOWN)
         return ServicesStatistics(state=worst, services=services, shortages=self._shortages.lines())
@@ -236,7 +236,7 @@ class HealthService:
         return configured.restart_command if configured is not None else ()
 
     def _reconcile(self, nursery: trio.Nursery, client: httpx2.AsyncClient) -> None:
-        """Watch what the settings name, and nothing else."""
+        """Watch exactly the services of the settings."""
         settings = self._settings.current
         if settings is self._applied:
             return
@@ -249,7 +249,7 @@ class HealthService:
                 service = WatchedService(name, self._restarter, at=self._wall())
                 self._services[name] = service
             if before is not None and before.services.get(name) != configured:
-                service.refusal = None  # it was of the key, the address or the path that it had
+                service.refusal = None  # it was about the key, the address or the path of before
             self._reconcile_instances(service, configured.all_instances())
             for instance in service.instances.values():
                 if not instance.is_watched:
@@ -329,11 +329,11 @@ class HealthService:
         return made
 
     def _observe(self, instance: WatchedInstance, observation: Observation) -> None:
-        """Take in what was seen, and act on what it means."""
+        """Update the verdict with an observation, and pass on what follows."""
         service, before, at = instance.service, instance.verdict, self._wall()
         verdict = judge(before, observation, now=trio.current_time(), at=at)
         instance.verdict = verdict
-        if observation.seen is Seen.UNSEEN:
+        if observation.finding is Finding.UNSEEN:
             self._review(service)
             self._publish()
             return
@@ -341,9 +341,9 @@ class HealthService:
             instance.engine = observation.engine
         latency = observation.elapsed * 1000 if observation.elapsed is not None else None
         interval = self._settings.current.orchestration.monitoring.health_check_interval
-        check = Check(at=at, state=check_state(observation.seen, verdict), latency_ms=latency)
+        check = Check(at=at, state=check_state(observation.finding, verdict), latency_ms=latency)
         instance.history.add(check, interval=interval)
-        if observation.seen in {Seen.BEGUN, Seen.EXITED}:
+        if observation.finding in {Finding.BEGUN, Finding.EXITED}:
             instance.generation += 1
             instance.nudge()
         if verdict.state is not before.state:
@@ -354,7 +354,7 @@ class HealthService:
         self._publish()
 
     def _on_suspended(self, _seconds: float) -> None:
-        """Give what is being started time anew: this process was not there to see its first answer."""
+        """Extend the time of starting instances: this process could not see their first response."""
         for service in self._services.values():
             for instance in service.instances.values():
                 if instance.verdict.start_by is not None:
@@ -369,7 +369,7 @@ class HealthService:
         self._record(service, severity_of(verdict.state), sentence)
 
     def _review(self, service: WatchedService) -> None:
-        """Form the service's verdict anew from its instances'."""
+        """Update the service's state from its instances'."""
         members = [Member(instance.shown, instance.verdict) for instance in service.instances.values()]
         state, service.reason = with_refusal(*judge_service(members), service.refusal)
         if state is not service.state:

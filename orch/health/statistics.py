@@ -1,6 +1,6 @@
-"""How the back ends are, as pages, probes and the API read it.
+"""The state of the back ends, for pages, probes and the API. Pure.
 
-Pure. Moments are seconds since the epoch, latencies milliseconds, shares 0..1.
+Times are seconds since the epoch, latencies milliseconds, shares 0..1.
 """
 
 from msgspec import UNSET, Struct, UnsetType
@@ -13,7 +13,7 @@ from orch.telemetry.shortages import ShortageLine
 class InstanceStatistics(Struct, frozen=True, kw_only=True):
     """One process that serves a service. ``checks``: oldest first, at most 45.
 
-    ``p95_ms`` and ``answered``, the share that it answered, are of these checks.
+    ``p95_ms`` and ``answered``, the share that had a response, are of these checks.
     """
 
     url: str
@@ -32,7 +32,7 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
 
 
 class RecoveryStatistics(Struct, frozen=True, kw_only=True):
-    """What is being done about a service that is down. ``next_in``: seconds to the next attempt, if any."""
+    """The recovery of a service that is down. ``next_in``: seconds to the next attempt, if any."""
 
     attempt: int
     limit: int
@@ -41,9 +41,9 @@ class RecoveryStatistics(Struct, frozen=True, kw_only=True):
 
 
 class ServiceStatistics(Struct, frozen=True, kw_only=True):
-    """One back end. ``restartable``: it can be started again from here.
+    """One back end. ``restartable``: it can be restarted from here.
 
-    ``refusal``: what it says while it refuses request after request, else left out.
+    ``refusal``: its reason, while it refuses every request; otherwise left out.
     """
 
     name: str
@@ -59,7 +59,7 @@ class ServiceStatistics(Struct, frozen=True, kw_only=True):
 class ServicesStatistics(Struct, frozen=True, kw_only=True):
     """All back ends; ``state`` is the worst of theirs.
 
-    ``shortages``: what this process itself is short of, which is nothing seen of a back end.
+    ``shortages``: what this process itself is short of, which shows nothing about a back end.
     """
 
     state: State

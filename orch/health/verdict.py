@@ -1,12 +1,12 @@
-"""How an instance is, from what its checks say: a table of transitions, and the reasons in words. Pure.
+"""Decides on the state of an instance from its checks: a table of transitions, and reasons in words. Pure.
 
-Pure: what was seen goes in as :class:`Observation`, a new :class:`Verdict` comes out. Two clocks come in:
+What a check found goes in as :class:`Observation`, a new :class:`Verdict` comes out. There are two clocks:
 ``now`` (monotonic seconds, for what is counted) and ``at`` (seconds since the epoch, for what is shown).
 
-What is certain counts at once: a refused connection, a process that has ended. What may be a hiccup counts
-in a row: :data:`MISSES` checks without a usable answer make an instance unhealthy (Kubernetes'
-``failureThreshold`` is 3 by default too), :data:`SLOW_CHECKS` slow ones make it degraded, and what was
-unhealthy needs :data:`GOOD_CHECKS` good ones to be healthy again.
+Certain findings count at once: a refused connection, a process that has ended. Others may be transient and
+count in a row: :data:`MISSES` checks without a usable response make an instance unhealthy (Kubernetes'
+``failureThreshold`` is 3 by default, too), :data:`SLOW_CHECKS` slow ones make it degraded, and an unhealthy
+instance needs :data:`GOOD_CHECKS` good ones to be healthy again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,16 @@ MISSES: Final = 3
 SLOW_CHECKS: Final = 2
 GOOD_CHECKS: Final = 2
 START_LIMIT: Final = 60.0
-"""Seconds from a start to the first answer. A speech engine loads its model before it answers; faster-whisper
-takes 5 to 20 s from a disk that is not warm."""
+"""Seconds from a start to the first response. A speech engine loads its model before it responds;
+faster-whisper takes 5 to 20 s from a disk that is not cached."""
 
 
 UNSEEN_GRACE: Final = 15.0
-"""Seconds that an instance that is being started has at least, once this process is able to look again."""
+"""Seconds that a starting instance has at least, once this process is able to check it again."""
 
 
 class State(StrEnum):
-    """How an instance or a service is."""
+    """The state of an instance or a service."""
 
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
@@ -45,28 +45,28 @@ SEVERITY: Final[Mapping[State, int]] = {
     State.RECOVERING: 3,
     State.UNHEALTHY: 4,
 }
-"""Which of two states is worse."""
+"""The order of states; the higher number is the worse state."""
 
 WELL: Final = frozenset({State.HEALTHY, State.DEGRADED})
 """States in which a service serves requests."""
 
 
-class Seen(StrEnum):
-    """What was seen of an instance."""
+class Finding(StrEnum):
+    """What was found out about an instance."""
 
     GOOD = "good"
     SLOW = "slow"
-    IMPAIRED = "impaired"  # answers, and says itself or shows that not all is well
-    STARTING = "starting"  # answers that it is not ready yet
-    MISSED = "missed"  # no usable answer, which may pass
-    REFUSED = "refused"  # nothing listens there
+    IMPAIRED = "impaired"  # responds, and reports or shows a problem
+    STARTING = "starting"  # responds that it is not ready yet
+    MISSED = "missed"  # no usable response, which may be transient
+    REFUSED = "refused"  # nothing listens at its port
     EXITED = "exited"  # its process has ended
     BEGUN = "begun"  # it is being started
-    UNSEEN = "unseen"  # this process itself was not able to look
+    UNSEEN = "unseen"  # this process itself was not able to check it
 
 
 class Signal(StrEnum):
-    """What an observation means, once what came before it is counted in."""
+    """The meaning of an observation, together with those before it."""
 
     GOOD = "good"
     PROVEN = "proven"  # good often enough in a row
@@ -112,13 +112,13 @@ TRANSITIONS: Final[Mapping[tuple[State, Signal], State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One thing seen.
+    """One observation.
 
-    ``elapsed``: seconds an answer took, or null; ``engine``: what the instance runs; ``shortage``: what this
-    process itself was short of, so that nothing was seen.
+    ``elapsed``: seconds until the response, or None; ``engine``: the engine that the instance runs;
+    ``shortage``: what this process was short of, so that nothing was observed.
     """
 
-    seen: Seen
+    finding: Finding
     reasons: tuple[str, ...] = ()
     elapsed: float | None = None
     engine: str | None = None
@@ -127,10 +127,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an instance is. ``since``: epoch seconds at which ``state`` began.
+    """The state of an instance, and its reasons. ``since``: epoch seconds at which ``state`` began.
 
-    ``good``, ``slow`` and ``missed`` count what came last in a row; ``start_by`` is the moment (monotonic) by
-    which an instance that is being started has to have answered.
+    ``good``, ``slow`` and ``missed`` count the last checks in a row; ``start_by`` is the time (monotonic) by
+    which a starting instance has to have responded.
     """
 
     state: State = State.UNKNOWN
@@ -146,7 +146,7 @@ class Verdict:
     def is_usable(self) -> bool:
         """Whether requests should be sent there.
 
-        What has not been looked at yet is trusted; what is being started is not until it has answered.
+        An instance that was not checked yet is assumed to work; a starting one is not until it has responded.
         """
         match self.state:
             case State.HEALTHY | State.DEGRADED:
@@ -160,13 +160,13 @@ class Verdict:
 
     @property
     def is_troubled(self) -> bool:
-        """Whether a second look should come soon."""
+        """Whether the next check should come soon."""
         return self.starting or self.missed > 0 or self.slow > 0 or self.state is State.RECOVERING
 
 
 def judge(verdict: Verdict, observation: Observation, *, now: float, at: float) -> Verdict:
-    """Return the verdict after ``observation``; what was not seen changes nothing but the reasons shown."""
-    if observation.seen is Seen.UNSEEN:
+    """Return the verdict after ``observation``; without a finding only the reasons change."""
+    if observation.finding is Finding.UNSEEN:
         start_by = verdict.start_by
         return replace(
             verdict,
@@ -184,54 +184,54 @@ def judge(verdict: Verdict, observation: Observation, *, now: float, at: float) 
 
 
 def _count(verdict: Verdict, observation: Observation, *, now: float) -> tuple[Verdict, Signal]:
-    """Return the verdict with its counters moved on, and what the observation means."""
-    match observation.seen:
-        case Seen.GOOD | Seen.SLOW | Seen.IMPAIRED:
-            slow = verdict.slow + 1 if observation.seen is Seen.SLOW else 0
+    """Return the verdict with its counters updated, and the meaning of the observation."""
+    match observation.finding:
+        case Finding.GOOD | Finding.SLOW | Finding.IMPAIRED:
+            slow = verdict.slow + 1 if observation.finding is Finding.SLOW else 0
             counted = replace(
                 verdict, good=verdict.good + 1, slow=slow, missed=0, starting=False, start_by=None
             )
-            if observation.seen is Seen.IMPAIRED or slow >= SLOW_CHECKS:
+            if observation.finding is Finding.IMPAIRED or slow >= SLOW_CHECKS:
                 return counted, Signal.IMPAIRED
             return counted, Signal.PROVEN if counted.good >= GOOD_CHECKS else Signal.GOOD
-        case Seen.STARTING:
-            # It speaks for itself: no time limit, large models take minutes.
+        case Finding.STARTING:
+            # It reports that it is starting: there is no time limit, large models take minutes.
             return replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=None), Signal.STARTING
-        case Seen.BEGUN:
+        case Finding.BEGUN:
             begun = replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=now + START_LIMIT)
             return begun, Signal.STARTING
-        case Seen.MISSED | Seen.REFUSED:
+        case Finding.MISSED | Finding.REFUSED:
             return _count_miss(verdict, observation, now=now)
-        case Seen.UNSEEN:
-            raise AssertionError("judged before")
-        case Seen.EXITED:
+        case Finding.UNSEEN:
+            raise AssertionError("handled by judge()")
+        case Finding.EXITED:
             gone = replace(verdict, good=0, slow=0, missed=0, starting=False, start_by=None)
             return gone, Signal.DOWN
 
 
 def _count_miss(verdict: Verdict, observation: Observation, *, now: float) -> tuple[Verdict, Signal]:
-    """Tell a miss that may pass from one that shows the instance down.
+    """Distinguish a miss that may be transient from one that shows the instance down.
 
-    While it is being started, nothing listening is what is to be expected; after ``start_by`` it is not.
+    While it is starting, a refused connection is expected; after ``start_by`` it is not.
     """
     missed = replace(verdict, good=0, slow=0, missed=verdict.missed + 1)
     if verdict.start_by is not None and now < verdict.start_by:
         return missed, Signal.MISSED
     is_overdue = verdict.start_by is not None
-    if observation.seen is Seen.REFUSED or missed.missed >= MISSES or is_overdue:
+    if observation.finding is Finding.REFUSED or missed.missed >= MISSES or is_overdue:
         return replace(missed, starting=False, start_by=None), Signal.DOWN
     return missed, Signal.MISSED
 
 
 def _reasons(counted: Verdict, state: State, signal: Signal, observation: Observation) -> tuple[str, ...]:
-    """Return why the state is what it is, in words."""
+    """Return the reasons for the state, in words."""
     if signal is Signal.MISSED and counted.starting:
-        return ("started, no answer yet",)
+        return ("started, no response yet",)
     if signal is Signal.MISSED and state is not State.UNHEALTHY:
         row = f" ({counted.missed} of {MISSES} checks in a row)"
         return tuple(f"{reason}{row}" for reason in observation.reasons)
     if state is State.RECOVERING and counted.good:
-        return (f"answers again, {counted.good} of {GOOD_CHECKS} good checks",)
+        return (f"responds again, {counted.good} of {GOOD_CHECKS} good checks",)
     if signal in {Signal.GOOD, Signal.PROVEN}:
         return ()
     return observation.reasons
@@ -239,17 +239,18 @@ def _reasons(counted: Verdict, state: State, signal: Signal, observation: Observ
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An instance as its service sees it."""
+    """One instance of a service."""
 
     url: str
     verdict: Verdict
 
 
 def judge_service(members: Sequence[Member]) -> tuple[State, str]:
-    """Return how a service is, and why in one sentence's words ("" where all is well).
+    """Return the state of a service, and the reason ( if there is none).
 
-    All instances alike: that. None usable: recovering where one is, else the worst. Some usable: healthy if
-    none of them is known to be worse, else degraded, since the service still answers.
+    If all instances have the same state, it is that. If none is usable, it is recovering if one instance is,
+    else the worst state. If some are usable, it is healthy if no other is known to be worse, else degraded,
+    since the service still works.
     """
     if not members:
         return State.UNKNOWN, "no instances"
@@ -267,9 +268,9 @@ def judge_service(members: Sequence[Member]) -> tuple[State, str]:
 
 
 def with_refusal(state: State, reason: str, refusal: str | None) -> tuple[State, str]:
-    """Return a service's state and reason, with what it says while it refuses what is asked of it.
+    """Return a service's state and reason, including its reason for refusing requests.
 
-    A server that answers its checks and refuses all else is there, and of no use: degraded at best.
+    A server that responds to checks and refuses all other requests is of no use: degraded at best.
     """
     if refusal is None:
         return state, reason
@@ -283,9 +284,9 @@ def _service_reason(members: Sequence[Member], wrong: Sequence[Member]) -> str:
         return "; ".join(members[0].verdict.reasons)
     if not wrong:
         return ""
-    said = "; ".join(
+    described = "; ".join(
         f"{member.url} is {member.verdict.state}"
         + (f" ({', '.join(member.verdict.reasons)})" if member.verdict.reasons else "")
         for member in wrong
     )
-    return f"{len(wrong)} of {len(members)} instances: {said}"
+    return f"{len(wrong)} of {len(members)} instances: {described}"

@@ -1,9 +1,9 @@
-"""Changes of verdict as sentences for an operator. Pure."""
+"""Changes of state as sentences for operators. Pure."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from orch.health.answers import in_words
+from orch.health.check_response import in_words
 from orch.health.verdict import State, Verdict
 from orch.telemetry.events import Severity
 
@@ -17,15 +17,15 @@ _SEVERITY: Final[Mapping[State, Severity]] = {
 
 
 def severity_of(state: State) -> Severity:
-    """Return how an operator is to take a change to ``state``."""
+    """Return the severity of a change to ``state``."""
     return _SEVERITY[state]
 
 
 def change_in_words(before: Verdict, after: Verdict, latency_ms: float | None) -> str:
-    """Return the sentence that tells of a change, without its subject."""
+    """Return the sentence that describes a change, without its subject."""
     why = "; ".join(after.reasons)
     if after.state is State.HEALTHY:
         again = "" if before.state is State.UNKNOWN else " again"
-        speed = f", answers in {in_words(latency_ms / 1000)}" if latency_ms is not None else ""
+        speed = f", responds in {in_words(latency_ms / 1000)}" if latency_ms is not None else ""
         return f"is healthy{again}{speed}."
     return f"is {after.state}: {why}." if why else f"is {after.state}."

@@ -75,7 +75,7 @@ def full(now: float) -> Scene:
         "degraded",
         "h" * 36 + "d" * 9,
         2410.0,
-        reasons=["answers in 2.4 s, usually in 0.31 s"],
+        reasons=["responds in 2.4 s, usually in 0.31 s"],
         since=now - 95,
         answered=0.9971,
     )
@@ -91,7 +91,7 @@ def full(now: float) -> Scene:
                     "audio-service",
                     "degraded",
                     [instance(now, AUDIO, "healthy", "h" * 45, 310.0), slow],
-                    reason="1 of 2 instances answers in 2.4 s, usually in 0.31 s",
+                    reason="1 of 2 instances responds in 2.4 s, usually in 0.31 s",
                     since=now - 95,
                 ),
                 service(
@@ -159,7 +159,7 @@ def full(now: float) -> Scene:
             },
             "events": [
                 event(
-                    6, now - 40, "warn", "audio-service", f"{AUDIO_2} answers in 2.4 s, usually in 0.31 s."
+                    6, now - 40, "warn", "audio-service", f"{AUDIO_2} responds in 2.4 s, usually in 0.31 s."
                 ),
                 event(5, now - 300, "info", "settings", "Applied: orchestration.gateway.timeout."),
                 event(4, now - 1210, "ok", "translation-service", "Healthy again after 14 s."),

@@ -1,7 +1,7 @@
 import pytest
 
-from orch.health.history import KEPT, Check, History, check_state, next_check
-from orch.health.verdict import Observation, Seen, State, Verdict, judge
+from orch.health.history import STORED, Check, History, check_state, next_check
+from orch.health.verdict import Finding, Observation, State, Verdict, judge
 
 
 def check(at: float, state: State = State.HEALTHY, latency: float | None = 5.0) -> Check:
@@ -11,9 +11,9 @@ def check(at: float, state: State = State.HEALTHY, latency: float | None = 5.0) 
 def test_the_last_checks_are_kept() -> None:
     """The ring holds 45, the oldest go first."""
     history = History()
-    for index in range(KEPT + 10):
+    for index in range(STORED + 10):
         history.add(check(index * 10.0), interval=10)
-    assert [kept.at for kept in history.checks] == [index * 10.0 for index in range(10, KEPT + 10)]
+    assert [kept.at for kept in history.checks] == [index * 10.0 for index in range(10, STORED + 10)]
 
 
 def test_quick_checks_that_say_the_same_are_one_bar() -> None:
@@ -49,10 +49,10 @@ def test_latencies_come_from_answers_only() -> None:
     assert history.p95_ms == 8.0
 
 
-GOOD = judge(Verdict(), Observation(Seen.GOOD, elapsed=0.01), now=0, at=0)
-FALTERED = judge(GOOD, Observation(Seen.MISSED, ("no answer",)), now=1, at=1)
-DOWN = judge(GOOD, Observation(Seen.REFUSED, ("refused",)), now=1, at=1)
-STARTED = judge(DOWN, Observation(Seen.BEGUN, ("started",)), now=2, at=2)
+GOOD = judge(Verdict(), Observation(Finding.GOOD, elapsed=0.01), now=0, at=0)
+FALTERED = judge(GOOD, Observation(Finding.MISSED, ("no answer",)), now=1, at=1)
+DOWN = judge(GOOD, Observation(Finding.REFUSED, ("refused",)), now=1, at=1)
+STARTED = judge(DOWN, Observation(Finding.BEGUN, ("started",)), now=2, at=2)
 
 
 @pytest.mark.parametrize(
@@ -81,17 +81,17 @@ def test_jitter_spreads_checks_by_a_tenth() -> None:
 @pytest.mark.parametrize(
     ("seen", "verdict", "state"),
     [
-        (Seen.GOOD, GOOD, State.HEALTHY),
-        (Seen.SLOW, GOOD, State.DEGRADED),
-        (Seen.IMPAIRED, GOOD, State.DEGRADED),
-        (Seen.STARTING, STARTED, State.RECOVERING),
-        (Seen.BEGUN, STARTED, State.RECOVERING),
-        (Seen.REFUSED, STARTED, State.RECOVERING),
-        (Seen.MISSED, FALTERED, State.UNHEALTHY),
-        (Seen.EXITED, DOWN, State.UNHEALTHY),
+        (Finding.GOOD, GOOD, State.HEALTHY),
+        (Finding.SLOW, GOOD, State.DEGRADED),
+        (Finding.IMPAIRED, GOOD, State.DEGRADED),
+        (Finding.STARTING, STARTED, State.RECOVERING),
+        (Finding.BEGUN, STARTED, State.RECOVERING),
+        (Finding.REFUSED, STARTED, State.RECOVERING),
+        (Finding.MISSED, FALTERED, State.UNHEALTHY),
+        (Finding.EXITED, DOWN, State.UNHEALTHY),
     ],
 )
-def test_a_bar_shows_its_check_and_not_the_verdict(seen: Seen, verdict: Verdict, state: State) -> None:
+def test_a_bar_shows_its_check_and_not_the_verdict(seen: Finding, verdict: Verdict, state: State) -> None:
     """A single miss is a red bar, even while the verdict waits for more of them."""
     assert check_state(seen, verdict) is state
 

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from orch.health.probes import open_client, probe
-from orch.health.verdict import Observation, Seen, State
+from orch.health.verdict import Finding, Observation, State
 from orch.settings import Service
 from orch.tls.trust import TrustStore
 from tests.fakes.health import Bench, Network, healthy, refused
@@ -48,7 +48,7 @@ async def test_an_odd_answer_with_a_good_status_is_a_good_answer(answer: bytes) 
     """Any 200 is well unless its own words say otherwise; words that cannot be read say nothing."""
     async with serving(raw(answer)) as url:
         found = await ask(url, patience=60, limit=60)  # how long a busy machine takes says nothing
-        assert found.seen is Seen.GOOD
+        assert found.finding is Finding.GOOD
         assert len(found.engine or "") <= 100
 
 
@@ -70,7 +70,7 @@ async def test_an_odd_answer_with_a_good_status_is_a_good_answer(answer: bytes) 
 async def test_what_is_hardly_http_is_an_observation(answer: bytes) -> None:
     async with serving(raw(answer)) as url:
         found = await ask(url)
-        assert found.seen in {Seen.GOOD, Seen.IMPAIRED, Seen.MISSED}
+        assert found.finding in {Finding.GOOD, Finding.IMPAIRED, Finding.MISSED}
 
 
 @pytest.mark.real_time
@@ -94,7 +94,7 @@ async def test_an_odd_value_is_an_observation_that_does_not_quote_it(service: Se
         asked = url.replace("http://", f"{scheme}://u%0a:{SECRET}%00@")
         for each in (asked, url.replace("http", scheme)):
             found = await probe(client, "audio-service", service, each, patience=2, limit=5)
-            assert found.seen in {Seen.GOOD, Seen.MISSED}
+            assert found.finding in {Finding.GOOD, Finding.MISSED}
             assert SECRET not in repr(found)
 
 
@@ -104,7 +104,7 @@ async def test_an_odd_value_is_an_observation_that_does_not_quote_it(service: Se
 )
 async def test_an_address_that_no_one_can_ask_is_an_observation(url: str) -> None:
     found = await ask(url, patience=2)
-    assert found.seen is Seen.MISSED
+    assert found.finding is Finding.MISSED
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_whatever_is_raised_is_an_observation(error: Exception) -> None:
 
     async with open_client(httpx2.MockTransport(answer)) as client:
         found = await probe(client, "a", Service(url="http://h"), "http://h", patience=5, limit=1)
-    assert found == Observation(Seen.MISSED, (f"cannot be checked: {type(error).__name__}",))
+    assert found == Observation(Finding.MISSED, (f"cannot be checked: {type(error).__name__}",))
 
 
 class LateTrust(TrustStore):
@@ -151,7 +151,7 @@ async def test_a_handshake_that_is_given_up_leaves_no_socket_however_late_it_beg
     async with serving(silent) as url, open_client(trust=LateTrust()) as client:
         asked = url.replace("http", "https")
         found = await probe(client, "a", Service(url=asked), asked, patience=5, limit=5)
-        assert found == Observation(Seen.MISSED, ("no secure connection in time",))
+        assert found == Observation(Finding.MISSED, ("no secure connection in time",))
     with warnings.catch_warnings(record=True) as unclosed:
         warnings.simplefilter("always")
         gc.collect()
@@ -167,7 +167,7 @@ async def test_credentials_headers_and_query_go_with_a_check() -> None:
     async with serving(raw(packed(b"{}"), seen)) as url, open_client() as client:
         asked = url.replace("http://", "http://user:p%40ss@") + "/base"
         found = await probe(client, "audio-service", service, asked, patience=60, limit=60)
-        assert found.seen is Seen.GOOD
+        assert found.finding is Finding.GOOD
     head = seen[0].lower()
     assert head.startswith(b"get /base/api/health?api-version=1 http/1.1\r\n")
     assert b"\r\nauthorization: basic dxnlcjpwqhnz\r\n" in head
@@ -177,14 +177,16 @@ async def test_credentials_headers_and_query_go_with_a_check() -> None:
 @pytest.mark.parametrize(
     ("dialect", "there", "seen"),
     [
-        ("openai", "/v1/models", Seen.GOOD),
-        ("openai", "/health", Seen.GOOD),
-        ("openai", "/nowhere", Seen.IMPAIRED),
-        ("libretranslate", "/languages", Seen.GOOD),
-        ("livetranslate", "/health", Seen.IMPAIRED),
+        ("openai", "/v1/models", Finding.GOOD),
+        ("openai", "/health", Finding.GOOD),
+        ("openai", "/nowhere", Finding.IMPAIRED),
+        ("libretranslate", "/languages", Finding.GOOD),
+        ("livetranslate", "/health", Finding.IMPAIRED),
     ],
 )
-async def test_a_foreign_server_is_asked_where_its_kind_answers(dialect: str, there: str, seen: Seen) -> None:
+async def test_a_foreign_server_is_asked_where_its_kind_answers(
+    dialect: str, there: str, seen: Finding
+) -> None:
     """OpenAI has no /api/health; nobody has to find that out before the page shows it well."""
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -193,9 +195,9 @@ async def test_a_foreign_server_is_asked_where_its_kind_answers(dialect: str, th
     async with open_client(httpx2.MockTransport(answer)) as client:
         service = Service(url="http://h", dialect=dialect)  # type: ignore[arg-type]  # from a list
         found = await probe(client, "audio-service", service, "http://h", patience=5, limit=1)
-    assert found.seen is seen
+    assert found.finding is seen
     assert found.reasons == (
-        () if seen is Seen.GOOD else ("has no /api/health; set services.audio-service.health_endpoint",)
+        () if seen is Finding.GOOD else ("has no /api/health; set services.audio-service.health_endpoint",)
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from orch.health.probes import LARGEST_ANSWER, open_client, probe
-from orch.health.verdict import Observation, Seen
+from orch.health.verdict import Finding, Observation
 from orch.settings import Service
 from orch.shortages import Shortage
 from tests.fakes.descriptors import take_all
@@ -61,7 +61,7 @@ async def test_nothing_listens_there() -> None:
     """The kernel's refusal is told as such, and not as a time-out."""
     for host in ("127.0.0.1", "localhost"):
         found = await ask(f"http://{host}:{free_port()}")
-        assert found == Observation(Seen.REFUSED, ("connection refused",))
+        assert found == Observation(Finding.REFUSED, ("connection refused",))
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"])
@@ -69,20 +69,20 @@ async def test_a_connection_closed_early_is_a_miss(answer: bytes) -> None:
     """A back end that ends in the middle of an answer has not answered."""
     async with serving(raw(answer)) as url:
         found = await ask(url)
-        assert found == Observation(Seen.MISSED, ("closed the connection without an answer",))
+        assert found == Observation(Finding.MISSED, ("closed the connection without a response",))
 
 
 async def test_what_is_not_http_is_a_miss() -> None:
     """Another program on the port is no healthy back end."""
     async with serving(raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")) as url:
-        assert (await ask(url)).seen is Seen.MISSED
+        assert (await ask(url)).finding is Finding.MISSED
 
 
 async def test_a_long_answer_is_not_kept() -> None:
     """A foreign server may answer with a page of megabytes; its status is enough, its length no harm."""
     body = b"x" * (LARGEST_ANSWER * 8)
     async with serving(raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))) as url:
-        assert (await ask(url)).seen is Seen.GOOD
+        assert (await ask(url)).finding is Finding.GOOD
 
 
 async def test_a_redirect_is_not_followed() -> None:
@@ -90,7 +90,7 @@ async def test_a_redirect_is_not_followed() -> None:
     answer = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
     async with serving(raw(answer)) as url:
         found = await ask(url)
-        assert (found.seen, found.reasons) == (Seen.IMPAIRED, ("answers 302 to GET /api/health",))
+        assert (found.finding, found.reasons) == (Finding.IMPAIRED, ("responds 302 to GET /api/health",))
 
 
 async def test_silence_ends_after_its_time() -> None:
@@ -101,7 +101,7 @@ async def test_silence_ends_after_its_time() -> None:
 
     async with serving(silent) as url:
         found = await ask(url, patience=0.1)
-        assert found == Observation(Seen.MISSED, ("no answer in 100 ms",))
+        assert found == Observation(Finding.MISSED, ("no response in 100 ms",))
 
 
 async def test_each_check_opens_a_connection_of_its_own() -> None:
@@ -111,7 +111,7 @@ async def test_each_check_opens_a_connection_of_its_own() -> None:
     async with serving(raw(b"HTTP/1.1 204 No Content\r\n\r\n", seen)) as url, open_client() as client:
         for _ in range(2):
             found = await probe(client, "audio-service", SERVICE, url, patience=60, limit=60)
-            assert found.seen is Seen.GOOD
+            assert found.finding is Finding.GOOD
     assert len(seen) == 2
     assert seen[0].startswith(b"GET /api/health HTTP/1.1\r\n")
 
@@ -120,7 +120,7 @@ async def test_each_check_opens_a_connection_of_its_own() -> None:
 async def test_an_address_that_cannot_be_asked_is_a_reason_and_no_crash(url: str) -> None:
     """What the settings let through must not end the health branch."""
     found = await ask(url)
-    assert found.seen in {Seen.MISSED, Seen.REFUSED}
+    assert found.finding in {Finding.MISSED, Finding.REFUSED}
     assert found.reasons
 
 
@@ -150,4 +150,4 @@ def test_a_name_that_cannot_be_looked_up_for_want_of_descriptors_is_a_shortage_o
     is_short = True
     assert run(look).shortage is Shortage.DESCRIPTORS
     is_short = False
-    assert run(look) == Observation(Seen.MISSED, ("its host name has no address",))
+    assert run(look) == Observation(Finding.MISSED, ("its host name has no address",))

@@ -70,11 +70,11 @@ def test_a_child_killed_by_signal_9_is_started_again_on_its_port() -> None:
             assert states[-3:] == [State.UNHEALTHY, State.RECOVERING, State.HEALTHY]
             assert in_order(
                 bench.texts(),
-                "Is healthy, answers in ",
+                "Is healthy, responds in ",
                 "Is unhealthy: process ended by signal 9 (SIGKILL).",
                 "Restarts in ",
-                "Is recovering: restarted, attempt 1 of 3, no answer yet.",
-                "Is healthy again, answers in ",
+                "Is recovering: restarted, attempt 1 of 3, no response yet.",
+                "Is healthy again, responds in ",
             )
             assert 'service="audio-service"} 1.0' in bench.metrics.render()[0].decode()
 
@@ -198,8 +198,8 @@ def test_a_child_that_no_longer_answers_is_stopped_and_started_again(tmp_path: P
             assert bench.instance().pid not in {None, first}
             assert in_order(
                 bench.texts(),
-                "Is degraded: no answer in 500 ms (1 of 3 checks in a row).",
-                "Is unhealthy: no answer in 500 ms.",
+                "Is degraded: no response in 500 ms (1 of 3 checks in a row).",
+                "Is unhealthy: no response in 500 ms.",
                 "Is recovering",
                 "Is healthy again",
             )
@@ -277,7 +277,7 @@ def test_a_restart_command_starts_what_runs_elsewhere(tmp_path: Path) -> None:
                 bench.texts(),
                 "Is unhealthy: connection refused.",
                 "Restarts in ",
-                "Is recovering: restarted, attempt 1 of 3, no answer yet.",
+                "Is recovering: restarted, attempt 1 of 3, no response yet.",
                 "Is healthy again",
             )
 

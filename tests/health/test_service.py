@@ -29,7 +29,7 @@ async def test_a_back_end_that_answers_is_healthy_at_once() -> None:
     async with bench.running():
         await bench.health.wait_for("audio-service", State.HEALTHY)
         assert trio.current_time() < 0.1
-        assert bench.texts() == ["Is healthy, answers in 0 ms."]
+        assert bench.texts() == ["Is healthy, responds in 0 ms."]
         assert "services" in bench.touched
         assert bench.health.summary() == {"audio-service": "healthy"}
         assert bench.instance().engine == "fake"
@@ -56,13 +56,13 @@ async def test_silence_is_missed_checks_first_and_then_unhealthy() -> None:
         await bench.health.wait_for("audio-service", State.HEALTHY)
         network.hosts["one"] = silent
         await bench.health.wait_for("audio-service", State.DEGRADED)
-        assert bench.service().reason == "no answer in 2 s (1 of 3 checks in a row)"
+        assert bench.service().reason == "no response in 2 s (1 of 3 checks in a row)"
         assert bench.health.is_usable("audio-service", "http://one:5001")
         began = trio.current_time()
         await bench.health.wait_for("audio-service", State.UNHEALTHY)
         assert trio.current_time() - began == pytest.approx(2 * (2 + 0.25))
         assert not bench.health.is_usable("audio-service", "http://one:5001")
-        assert bench.service().reason == "no answer in 2 s"
+        assert bench.service().reason == "no response in 2 s"
 
 
 async def test_a_refused_connection_is_unhealthy_at_once_and_its_return_is_noticed_soon() -> None:
@@ -78,8 +78,8 @@ async def test_a_refused_connection_is_unhealthy_at_once_and_its_return_is_notic
         assert trio.current_time() < 22
         assert bench.texts() == [
             "Is unhealthy: connection refused.",
-            "Is recovering: answers again, 1 of 2 good checks.",
-            "Is healthy again, answers in 0 ms.",
+            "Is recovering: responds again, 1 of 2 good checks.",
+            "Is healthy again, responds in 0 ms.",
         ]
 
 
@@ -168,7 +168,7 @@ async def test_a_slow_answer_is_degraded_with_both_figures() -> None:
     bench = Bench(network=network, services=ONE)
     async with bench.running():
         await bench.health.wait_for("audio-service", State.DEGRADED)
-        assert bench.instance().reasons == ("answers in 2.4 s, limit 1 s",)
+        assert bench.instance().reasons == ("responds in 2.4 s, limit 1 s",)
         assert len(network.asked) == 2
         assert bench.instance().latency_ms == pytest.approx(2400)
 
@@ -180,7 +180,7 @@ async def test_a_back_end_is_taken_at_its_word() -> None:
     bench = Bench(network=network, services=ONE)
     async with bench.running():
         await bench.health.wait_for("audio-service", State.DEGRADED)
-        assert bench.service().reason == f"says degraded: {detail}"
+        assert bench.service().reason == f"reports degraded: {detail}"
 
 
 async def test_a_foreign_server_without_the_address_is_degraded_and_usable() -> None:

@@ -11,9 +11,9 @@ from orch.health.verdict import (
     SLOW_CHECKS,
     START_LIMIT,
     TRANSITIONS,
+    Finding,
     Member,
     Observation,
-    Seen,
     Signal,
     State,
     Verdict,
@@ -21,14 +21,14 @@ from orch.health.verdict import (
     judge_service,
 )
 
-GOOD = Observation(Seen.GOOD, elapsed=0.01)
-SLOW = Observation(Seen.SLOW, ("answers in 2.4 s, limit 1 s",), elapsed=2.4)
-IMPAIRED = Observation(Seen.IMPAIRED, ("says degraded: Install Apertium",), elapsed=0.01)
-STARTING = Observation(Seen.STARTING, ("says starting",), elapsed=0.01)
-MISSED = Observation(Seen.MISSED, ("no answer in 5 s",))
-REFUSED = Observation(Seen.REFUSED, ("connection refused",))
-EXITED = Observation(Seen.EXITED, ("process ended by signal 9 (SIGKILL)",))
-BEGUN = Observation(Seen.BEGUN, ("restarted, attempt 1 of 5, no answer yet",))
+GOOD = Observation(Finding.GOOD, elapsed=0.01)
+SLOW = Observation(Finding.SLOW, ("responds in 2.4 s, limit 1 s",), elapsed=2.4)
+IMPAIRED = Observation(Finding.IMPAIRED, ("reports degraded: Install Apertium",), elapsed=0.01)
+STARTING = Observation(Finding.STARTING, ("reports starting",), elapsed=0.01)
+MISSED = Observation(Finding.MISSED, ("no response in 5 s",))
+REFUSED = Observation(Finding.REFUSED, ("connection refused",))
+EXITED = Observation(Finding.EXITED, ("process ended by signal 9 (SIGKILL)",))
+BEGUN = Observation(Finding.BEGUN, ("restarted, attempt 1 of 5, no response yet",))
 EVERYTHING = (GOOD, SLOW, IMPAIRED, STARTING, MISSED, REFUSED, EXITED, BEGUN)
 
 
@@ -96,17 +96,17 @@ def test_what_never_answers_after_its_start_is_down_once_the_limit_has_passed() 
     begun = judge(after([GOOD, EXITED]), BEGUN, now=10, at=1010)
     waiting = judge(begun, REFUSED, now=10 + START_LIMIT - 0.1, at=1069)
     assert waiting.state is State.RECOVERING
-    assert waiting.reasons == ("started, no answer yet",)
+    assert waiting.reasons == ("started, no response yet",)
     assert judge(waiting, MISSED, now=10 + START_LIMIT, at=1070).state is State.UNHEALTHY
 
 
 def test_reasons_say_what_was_seen_and_how_often() -> None:
     """An operator reads why, and how near the limit is."""
-    assert after([GOOD, MISSED, MISSED]).reasons == ("no answer in 5 s (2 of 3 checks in a row)",)
-    assert after([GOOD, *[MISSED] * 3]).reasons == ("no answer in 5 s",)
-    assert after([SLOW, SLOW]).reasons == ("answers in 2.4 s, limit 1 s",)
-    assert after([REFUSED, GOOD]).reasons == ("answers again, 1 of 2 good checks",)
-    assert after([IMPAIRED]).reasons == ("says degraded: Install Apertium",)
+    assert after([GOOD, MISSED, MISSED]).reasons == ("no response in 5 s (2 of 3 checks in a row)",)
+    assert after([GOOD, *[MISSED] * 3]).reasons == ("no response in 5 s",)
+    assert after([SLOW, SLOW]).reasons == ("responds in 2.4 s, limit 1 s",)
+    assert after([REFUSED, GOOD]).reasons == ("responds again, 1 of 2 good checks",)
+    assert after([IMPAIRED]).reasons == ("reports degraded: Install Apertium",)
     assert after([GOOD]).reasons == ()
 
 

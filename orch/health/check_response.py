@@ -1,32 +1,32 @@
-"""What a back end's answer to a health check means.
+"""Interprets a back end's response to a health check. Pure.
 
-Pure. A back end of this system answers ``{"status": "healthy" | "degraded" | "starting" | "unhealthy",
-"engine"?, "detail"?}``; a foreign one answers what it likes, so any 200 counts as healthy unless its own
-words say otherwise, and an address that is not there (404) shows a server that lives but cannot be judged.
+A back end of this system responds ``{"status": "healthy" | "degraded" | "starting" | "unhealthy",
+"engine"?, "detail"?}``; others respond as they like, so any 200 counts as healthy unless its ``status`` has
+another meaning, and a missing endpoint (404) shows a server that runs but cannot be judged.
 """
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from orch.health.verdict import Observation, Seen
+from orch.health.verdict import Finding, Observation
 from orch.masking import mask_path
 from orch.untrusted_json import UnreadableError, read_document, unpacked
 
-WORDS: Final[Mapping[str, Seen]] = {
-    "degraded": Seen.IMPAIRED,
-    "warn": Seen.IMPAIRED,  # draft-inadarei-api-health-check: pass, warn, fail
-    "warning": Seen.IMPAIRED,
-    "starting": Seen.STARTING,
-    "initializing": Seen.STARTING,
-    "loading": Seen.STARTING,
-    "loading model": Seen.STARTING,  # whisper.cpp and llama.cpp, with 503
-    "unhealthy": Seen.MISSED,
-    "fail": Seen.MISSED,
-    "error": Seen.MISSED,
-    "down": Seen.MISSED,
+WORDS: Final[Mapping[str, Finding]] = {
+    "degraded": Finding.IMPAIRED,
+    "warn": Finding.IMPAIRED,  # draft-inadarei-api-health-check: pass, warn, fail
+    "warning": Finding.IMPAIRED,
+    "starting": Finding.STARTING,
+    "initializing": Finding.STARTING,
+    "loading": Finding.STARTING,
+    "loading model": Finding.STARTING,  # whisper.cpp and llama.cpp, with 503
+    "unhealthy": Finding.MISSED,
+    "fail": Finding.MISSED,
+    "error": Finding.MISSED,
+    "down": Finding.MISSED,
 }
-"""What a ``status`` means where it is not well; any other word is well."""
+"""The meaning of each ``status`` that is not healthy; any other word is."""
 
 DETAIL_FIELDS: Final = ("detail", "reason", "message", "error")
 LONGEST_DETAIL: Final = 300
@@ -38,50 +38,50 @@ WELL_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "openai": ("/health", "/v1/models"),
     "libretranslate": ("/health", "/languages"),  # the first since 1.6
 }
-"""Where servers of each dialect can be asked how they are, tried where the settings do not say."""
+"""The health endpoints of servers of each dialect, tried if the settings name none."""
 
 LARGEST: Final = 262_144
-"""Bytes that an answer may unpack to."""
+"""Bytes that a response may have after decompression."""
 
 _NOT_THERE: Final = frozenset({404, 405, 410, 501})
 _KEY_WANTED: Final = frozenset({401, 403})
 
 
-def read_answer(
+def read_response(
     service: str, endpoint: str, status: int, body: bytes, *, elapsed: float, limit: float
 ) -> Observation:
-    """Return what the answer shows. ``elapsed`` and ``limit`` (from where on it is slow) in seconds."""
+    """Return what the response shows. ``elapsed`` and ``limit`` (above which it is slow) in seconds."""
     document = _document(body)
-    said = document.get("status")
-    word = said.strip().lower() if isinstance(said, str) else ""
+    status_word = document.get("status")
+    word = status_word.strip().lower() if isinstance(status_word, str) else ""
     engine = document.get("engine")
     seen, reasons = _judge_status(service, endpoint, status, word, _detail(document))
-    if elapsed > limit and seen in {Seen.GOOD, Seen.IMPAIRED}:
-        reasons = (*reasons, f"answers in {in_words(elapsed)}, limit {in_words(limit)}")
-        seen = Seen.SLOW if seen is Seen.GOOD else seen
+    if elapsed > limit and seen in {Finding.GOOD, Finding.IMPAIRED}:
+        reasons = (*reasons, f"responds in {in_words(elapsed)}, limit {in_words(limit)}")
+        seen = Finding.SLOW if seen is Finding.GOOD else seen
     name = " ".join(engine.split())[:LONGEST_ENGINE] if isinstance(engine, str) else None
     return Observation(seen, reasons, elapsed=elapsed, engine=name or None)
 
 
 def _judge_status(
     service: str, endpoint: str, status: int, word: str, detail: str
-) -> tuple[Seen, tuple[str, ...]]:
+) -> tuple[Finding, tuple[str, ...]]:
     endpoint = mask_path(endpoint)
     meant = WORDS.get(word)
     if meant is not None and (status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.SERVICE_UNAVAILABLE):
-        return meant, (f"says {word}" + (f": {detail}" if detail else ""),)
+        return meant, (f"reports {word}" + (f": {detail}" if detail else ""),)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return Seen.GOOD, ()
+        return Finding.GOOD, ()
     if status in _NOT_THERE:
-        return Seen.IMPAIRED, (f"has no {endpoint}; set services.{service}.health_endpoint",)
+        return Finding.IMPAIRED, (f"has no {endpoint}; set services.{service}.health_endpoint",)
     if status in _KEY_WANTED:
-        return Seen.IMPAIRED, (f"requires a key at {endpoint}; set services.{service}.api_key",)
-    answered = f"answers {status} to GET {endpoint}" + (f": {detail}" if detail else "")
-    return (Seen.MISSED if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Seen.IMPAIRED), (answered,)
+        return Finding.IMPAIRED, (f"requires a key at {endpoint}; set services.{service}.api_key",)
+    answered = f"responds {status} to GET {endpoint}" + (f": {detail}" if detail else "")
+    return (Finding.MISSED if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Finding.IMPAIRED), (answered,)
 
 
 def is_not_there(status: int) -> bool:
-    """Whether a status says that the server has nothing at this path."""
+    """Return whether a status means that the server has nothing at this path."""
     return status in _NOT_THERE
 
 
@@ -89,7 +89,7 @@ def _document(body: bytes) -> Mapping[str, Any]:
     try:
         document = read_document(unpacked(body, limit=LARGEST))
     except UnreadableError:
-        return {}  # a foreign server may answer "OK"
+        return {}  # a server of another kind may respond "OK"
     return document if isinstance(document, dict) else {}
 
 

@@ -5,65 +5,70 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.health.answers import LONGEST_DETAIL, in_words, read_answer
-from orch.health.verdict import Observation, Seen
+from orch.health.check_response import LONGEST_DETAIL, in_words, read_response
+from orch.health.verdict import Finding, Observation
 
 
 def answer(status: int, document: Any = None, *, elapsed: float = 0.01) -> Observation:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return read_answer("audio-service", "/api/health", status, body, elapsed=elapsed, limit=1.0)
+    return read_response("audio-service", "/api/health", status, body, elapsed=elapsed, limit=1.0)
 
 
 @pytest.mark.parametrize(
     ("status", "document", "seen", "reasons"),
     [
-        (200, {"status": "healthy", "engine": "pocketsphinx"}, Seen.GOOD, ()),
-        (200, {"status": "ok"}, Seen.GOOD, ()),
-        (200, {"status": 7}, Seen.GOOD, ()),
-        (200, b"OK", Seen.GOOD, ()),
-        (200, b"\xff\xfe", Seen.GOOD, ()),
-        (200, [1, 2], Seen.GOOD, ()),
-        (204, b"", Seen.GOOD, ()),
+        (200, {"status": "healthy", "engine": "pocketsphinx"}, Finding.GOOD, ()),
+        (200, {"status": "ok"}, Finding.GOOD, ()),
+        (200, {"status": 7}, Finding.GOOD, ()),
+        (200, b"OK", Finding.GOOD, ()),
+        (200, b"\xff\xfe", Finding.GOOD, ()),
+        (200, [1, 2], Finding.GOOD, ()),
+        (204, b"", Finding.GOOD, ()),
         (
             200,
             {"status": "degraded", "detail": "Install Apertium."},
-            Seen.IMPAIRED,
-            ("says degraded: Install Apertium.",),
+            Finding.IMPAIRED,
+            ("reports degraded: Install Apertium.",),
         ),
-        (503, {"status": "Degraded", "reason": "no engine"}, Seen.IMPAIRED, ("says degraded: no engine",)),
-        (200, {"status": "starting"}, Seen.STARTING, ("says starting",)),
-        (503, {"status": "loading model"}, Seen.STARTING, ("says loading model",)),
-        (200, {"status": "unhealthy", "error": "no GPU"}, Seen.MISSED, ("says unhealthy: no GPU",)),
-        (500, {"status": "degraded"}, Seen.MISSED, ("answers 500 to GET /api/health",)),
-        (503, b"busy", Seen.MISSED, ("answers 503 to GET /api/health",)),
+        (
+            503,
+            {"status": "Degraded", "reason": "no engine"},
+            Finding.IMPAIRED,
+            ("reports degraded: no engine",),
+        ),
+        (200, {"status": "starting"}, Finding.STARTING, ("reports starting",)),
+        (503, {"status": "loading model"}, Finding.STARTING, ("reports loading model",)),
+        (200, {"status": "unhealthy", "error": "no GPU"}, Finding.MISSED, ("reports unhealthy: no GPU",)),
+        (500, {"status": "degraded"}, Finding.MISSED, ("responds 500 to GET /api/health",)),
+        (503, b"busy", Finding.MISSED, ("responds 503 to GET /api/health",)),
         (
             404,
             b"<html>",
-            Seen.IMPAIRED,
+            Finding.IMPAIRED,
             ("has no /api/health; set services.audio-service.health_endpoint",),
         ),
-        (405, b"", Seen.IMPAIRED, ("has no /api/health; set services.audio-service.health_endpoint",)),
-        (401, b"", Seen.IMPAIRED, ("requires a key at /api/health; set services.audio-service.api_key",)),
-        (302, b"", Seen.IMPAIRED, ("answers 302 to GET /api/health",)),
-        (429, {"detail": "slow down"}, Seen.IMPAIRED, ("answers 429 to GET /api/health: slow down",)),
+        (405, b"", Finding.IMPAIRED, ("has no /api/health; set services.audio-service.health_endpoint",)),
+        (401, b"", Finding.IMPAIRED, ("requires a key at /api/health; set services.audio-service.api_key",)),
+        (302, b"", Finding.IMPAIRED, ("responds 302 to GET /api/health",)),
+        (429, {"detail": "slow down"}, Finding.IMPAIRED, ("responds 429 to GET /api/health: slow down",)),
     ],
 )
 def test_an_answer_means_what_it_says(
-    status: int, document: Any, seen: Seen, reasons: tuple[str, ...]
+    status: int, document: Any, seen: Finding, reasons: tuple[str, ...]
 ) -> None:
     """Our own back ends are taken at their word; foreign ones by what can be told of them."""
     found = answer(status, document)
-    assert (found.seen, found.reasons) == (seen, reasons)
+    assert (found.finding, found.reasons) == (seen, reasons)
 
 
 def test_a_slow_answer_says_how_slow() -> None:
     """The limit is alert_thresholds.response_time; both figures are in the reason."""
     slow = answer(200, {"status": "healthy"}, elapsed=2.41)
-    assert slow == Observation(Seen.SLOW, ("answers in 2.4 s, limit 1 s",), elapsed=2.41)
+    assert slow == Observation(Finding.SLOW, ("responds in 2.4 s, limit 1 s",), elapsed=2.41)
     both = answer(200, {"status": "degraded"}, elapsed=2.41)
-    assert both.seen is Seen.IMPAIRED
-    assert both.reasons == ("says degraded", "answers in 2.4 s, limit 1 s")
-    assert answer(200, {"status": "healthy"}, elapsed=1.0).seen is Seen.GOOD
+    assert both.finding is Finding.IMPAIRED
+    assert both.reasons == ("reports degraded", "responds in 2.4 s, limit 1 s")
+    assert answer(200, {"status": "healthy"}, elapsed=1.0).finding is Finding.GOOD
 
 
 def test_the_engine_is_kept() -> None:
@@ -75,16 +80,16 @@ def test_the_engine_is_kept() -> None:
 def test_a_long_detail_is_cut_and_on_one_line() -> None:
     """A back end cannot fill the page."""
     (reason,) = answer(200, {"status": "degraded", "detail": "a\nb  c" + "x" * 1000}).reasons
-    assert reason.startswith("says degraded: a b cx")
-    assert len(reason) <= LONGEST_DETAIL + len("says degraded: ")
+    assert reason.startswith("reports degraded: a b cx")
+    assert len(reason) <= LONGEST_DETAIL + len("reports degraded: ")
 
 
 @given(st.integers(200, 599), st.binary(max_size=200))
 def test_no_answer_breaks_the_check(status: int, body: bytes) -> None:
     """Whatever bytes come back, there is an observation; an impaired one has its reason."""
     found = answer(status, body)
-    assert found.seen in {Seen.GOOD, Seen.IMPAIRED, Seen.MISSED, Seen.STARTING}
-    assert bool(found.reasons) == (found.seen is not Seen.GOOD)
+    assert found.finding in {Finding.GOOD, Finding.IMPAIRED, Finding.MISSED, Finding.STARTING}
+    assert bool(found.reasons) == (found.finding is not Finding.GOOD)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +115,6 @@ def test_durations_have_two_figures(seconds: float, text: str) -> None:
 @pytest.mark.parametrize("status", [302, 401, 404, 500])
 def test_a_key_in_the_address_of_the_check_is_in_no_reason(status: int) -> None:
     """Reasons are on the overview, in events and in the log."""
-    seen = read_answer("audio-service", "/ready?key=hush-77", status, b"", elapsed=0.1, limit=1)
+    seen = read_response("audio-service", "/ready?key=hush-77", status, b"", elapsed=0.1, limit=1)
     assert "hush-77" not in str(seen)
     assert "/ready?key=••••" in str(seen)
