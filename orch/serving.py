@@ -110,8 +110,8 @@ def _listen_at(
     if lifeline is None:
         return partial(listeners, sockets, ())
     if worker_ports:
-        lifeline.listen_apart(worker_ports + lifeline.place)
-    return partial(listeners, (*lifeline.own, *lifeline.apart), lifeline.neighbours)
+        lifeline.listen_at_own_port(worker_ports + lifeline.place)
+    return partial(listeners, (*lifeline.own, *lifeline.at_own_port), lifeline.neighbours)
 
 
 def _answer_to_parent(

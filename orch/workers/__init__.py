@@ -1,1 +1,1 @@
-"""Several processes: `rolling.py` decides when workers start, stop and are replaced, `parent.py` does it."""
+"""Several worker processes: `rolling.py` decides when they start, stop and are replaced, `parent.py` acts."""

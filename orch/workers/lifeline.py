@@ -65,8 +65,8 @@ def arguments(
 class Lifeline:
     """One worker's connection to its parent.
 
-    ``place`` counts from 0. ``own`` and ``neighbours`` are the shared listening sockets, ``apart``
-    those of this worker alone. ``before``: how the previous worker of this place ended, unless in order.
+    ``place`` counts from 0. ``own`` and ``neighbours`` are the shared listening sockets, ``at_own_port``
+    that of this worker alone. ``before``: how the previous worker of this place ended, unless in order.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Lifeline:
         self.place = place
         self.own = own
         self.neighbours = neighbours
-        self.apart: tuple[socket.socket, ...] = ()
+        self.at_own_port: tuple[socket.socket, ...] = ()
         self._report = report
 
     @classmethod
@@ -100,30 +100,30 @@ class Lifeline:
         own = groups[given.place]
         return cls(given.place, own, tuple(neighbours), given.report, before=given.before)
 
-    def listen_apart(self, port: int) -> None:
+    def listen_at_own_port(self, port: int) -> None:
         """Listen at this worker's own port. If another program uses it, log that and go on."""
         try:
-            self.apart = (open_own(port),)
+            self.at_own_port = (open_own(port),)
         except OSError as error:
             log.error("worker port not opened", port=port, reason=error.strerror)  # noqa: TRY400 - it says all
 
     def ready(self, grace: float) -> None:
         """Report to the parent that this worker serves."""
-        self._tell(Report("ready", grace))
+        self._write(Report("ready", grace))
 
     def leaving(self, grace: float) -> None:
         """Report that this worker is leaving and how long that may take, and close its listening sockets."""
-        self._tell(Report("leaving", grace))
-        for each in (*self.own, *self.neighbours, *self.apart):
+        self._write(Report("leaving", grace))
+        for each in (*self.own, *self.neighbours, *self.at_own_port):
             each.close()
 
     async def beat(self, awaits_store: Callable[[], bool]) -> Never:
         """Report every :data:`BEAT` seconds that the event loop responds, until cancelled."""
         while True:
-            self._tell(Report("waiting" if awaits_store() else "alive"))
+            self._write(Report("waiting" if awaits_store() else "alive"))
             await trio.sleep(BEAT)
 
-    def _tell(self, report: Report) -> None:
+    def _write(self, report: Report) -> None:
         """Write one report. It is shorter than ``PIPE_BUF``, so the write is atomic."""
         try:
             os.write(self._report, msgspec.json.encode(report) + b"\n")

@@ -1,15 +1,13 @@
-"""Which worker processes there are to be, and what is to be done about each. Pure.
+"""Decides which worker processes are started, stopped and replaced. Pure.
 
-The parent of the workers has a number of *places*, and in each place one worker serves. What happens (a
-worker is ready, has ended, a signal, time) goes in with the time; what is to be done comes out as
-:data:`Action` values.
+The parent of the workers has a number of *places*, each with one serving worker. An event (a worker is ready,
+has ended, a signal, a deadline) goes in with the time; what to do comes out as :data:`Action` values.
 
-A worker that ends without having been asked to is replaced, as the policy says, and so is one that serves and
-has not beaten for :data:`HUNG_AFTER` seconds. One that has never beaten is not judged by that. More failures
-of one place than the policy allows stop all of them. While workers are rolled, a place has two for a moment:
-the next one is started beside the one that serves, which is asked to leave only when the next is ready. Where
-the next one never gets ready the roll is given up and those that serve go on, so that settings which cannot
-be used take nothing down.
+A worker that ends by itself is replaced, as the policy allows, and so is a serving one without a heartbeat
+for :data:`HUNG_AFTER` seconds (unless it has never sent one). More failures of one place than the policy
+allows stop all workers. While workers are rolled, a place has two for a moment: the next one is started
+beside the serving one, which is terminated only when the next one is ready. If the next one does not become
+ready, the roll is given up and the serving workers continue, so that unusable settings take nothing down.
 """
 
 from collections.abc import Iterator
@@ -21,17 +19,17 @@ from typing import Final
 from orch.supervision.restart_policy import RestartPolicy
 
 START_LIMIT: Final = 60.0
-"""Seconds a worker has to get ready before it is taken for stuck."""
+"""Seconds a worker has to become ready before it counts as stuck."""
 LEAVE_MARGIN: Final = 2.0
-"""Seconds beyond the grace before a worker that was asked to leave is killed. It promises to take one."""
+"""Seconds beyond its grace after which a terminated worker is killed. It needs at most one itself."""
 HUNG_AFTER: Final = 15.0
-"""Seconds without a beat after which a worker that serves is taken for hung: it or its loop is stopped."""
+"""Seconds without a heartbeat after which a serving worker counts as hung (suspended, or blocked)."""
 HURRY: Final = 1.0
-"""Seconds that are left after a second request to stop."""
+"""Seconds that workers have after a second request to stop."""
 
 
 class Phase(StrEnum):
-    """What a worker is doing."""
+    """The phases of a worker."""
 
     STARTING = "starting"
     SERVING = "serving"
@@ -39,19 +37,19 @@ class Phase(StrEnum):
 
 
 class Step(StrEnum):
-    """What happens to a worker."""
+    """The events that change a worker's phase."""
 
     READY = "ready"
-    ASKED = "asked"
+    TERMINATED = "asked"
 
 
 TRANSITIONS: Final = {
     (Phase.STARTING, Step.READY): Phase.SERVING,
-    (Phase.STARTING, Step.ASKED): Phase.LEAVING,
-    (Phase.SERVING, Step.ASKED): Phase.LEAVING,
-    # It was asked while it was still getting ready, and learns of it now.
+    (Phase.STARTING, Step.TERMINATED): Phase.LEAVING,
+    (Phase.SERVING, Step.TERMINATED): Phase.LEAVING,
+    # It was terminated while it was still starting.
     (Phase.LEAVING, Step.READY): Phase.LEAVING,
-    (Phase.LEAVING, Step.ASKED): Phase.LEAVING,
+    (Phase.LEAVING, Step.TERMINATED): Phase.LEAVING,
 }
 
 
@@ -61,20 +59,20 @@ STUCK: Final = {
     Phase.SERVING: f"has not responded for {HUNG_AFTER:g} s: it was stopped, or its event loop is blocked",
     Phase.LEAVING: "did not leave in time",
 }
-"""What is said of a worker that is killed."""
+"""The reason for killing a worker, by its phase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start a process in ``place``; it is called ``worker`` from now on."""
+    """Start a process in ``place``; its number is ``worker``."""
 
     worker: int
     place: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Ask the worker to leave in order (SIGTERM)."""
+class Terminate:
+    """Stop the worker in order (SIGTERM)."""
 
     worker: int
 
@@ -88,33 +86,33 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """Write down what was decided."""
+class Log:
+    """Log a decision."""
 
     severity: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """Every place has a worker that is ready, for the first time or after a roll."""
+class AllServing:
+    """Every place has a ready worker, for the first time or after a roll."""
 
     rolled: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nobody is left: exit with this code."""
+    """No worker is left: exit with this code."""
 
     code: int
 
 
-Action = Start | Ask | Kill | Say | Serving | Finish
+Action = Start | Terminate | Kill | Log | AllServing | Finish
 
 
 @dataclass(slots=True)
 class _Worker:
-    """One process. ``deadline``: when it is killed unless it gets ready, beats, or has left."""
+    """One process. ``deadline``: when it is killed, unless a report or its end comes first."""
 
     number: int
     place: int
@@ -127,7 +125,7 @@ class _Worker:
 
 @dataclass(slots=True)
 class _Place:
-    """The worker that serves here, the one that is to take over, and the failures so far."""
+    """The current worker of a place, the one that replaces it, and the failures so far."""
 
     current: int | None = None
     next: int | None = None
@@ -136,10 +134,10 @@ class _Place:
 
 
 class Fleet:
-    """The workers. The mutable state is who is where, and which places are still to be rolled.
+    """The workers. The mutable state is the worker of each place, and the places that are still to be rolled.
 
-    ``grace`` is the seconds a worker has once it was asked to leave. In a roll's step the newcomer is the
-    worker that is getting ready, the leaver the one it has replaced; the step is over when neither is there.
+    ``grace`` is the seconds a worker has once it was terminated. In one step of a roll, the newcomer is the
+    worker that is starting and the leaver the one it replaces; the step is over when neither is left.
     """
 
     def __init__(self, count: int, *, policy: RestartPolicy, grace: float) -> None:
@@ -157,13 +155,15 @@ class Fleet:
         self.grace = grace
 
     def __repr__(self) -> str:
-        told = " ".join(f"{worker.place}:{worker.number}={worker.phase}" for worker in self._workers.values())
+        listed = " ".join(
+            f"{worker.place}:{worker.number}={worker.phase}" for worker in self._workers.values()
+        )
         roll = " rolling" if self.is_rolling else ""
-        return f"<Fleet {told or 'empty'}{roll}{' stopping' if self._is_stopping else ''}>"
+        return f"<Fleet {listed or 'empty'}{roll}{' stopping' if self._is_stopping else ''}>"
 
     @property
     def is_stopping(self) -> bool:
-        """Whether all are to end."""
+        """Whether all workers are being stopped."""
         return self._is_stopping
 
     @property
@@ -190,18 +190,18 @@ class Fleet:
             old, place.current, place.next = place.current, number, None
             if old is not None:
                 self._leaver = old
-                done += self._ask(self._workers[old], now)
+                done += self._terminate(self._workers[old], now)
         if self._newcomer == number:
             self._newcomer = None
             if self._leaver is None:
                 done += self._roll_next(now)
         if not self._has_served and all(self._serves(each) for each in self._places):
             self._has_served = True
-            done.append(Serving(rolled=False))
+            done.append(AllServing(rolled=False))
         return done
 
     def beat(self, number: int, now: float) -> None:
-        """Note that a worker's event loop goes round."""
+        """Note a heartbeat of a worker: its event loop runs."""
         worker = self._workers.get(number)
         if worker is None:
             return
@@ -210,10 +210,10 @@ class Fleet:
             worker.deadline = now + HUNG_AFTER
 
     def waiting(self, number: int, now: float) -> None:
-        """Note that a worker is well and awaits the store.
+        """Note that a worker works and waits for the store.
 
-        Where none serves in its place it may wait for ever. The next one of a roll may not: the one that
-        serves is the better one.
+        If no other serves in its place, it may wait for ever. The next one of a roll may not: the serving one
+        is better.
         """
         worker = self._workers.get(number)
         if worker is None:
@@ -224,17 +224,17 @@ class Fleet:
         if self._places[worker.place].current == number:
             worker.deadline = now + START_LIMIT
 
-    def stood_still(self, now: float) -> None:
-        """Note that the parent itself was stopped, and perhaps all with it: nobody was observed."""
+    def was_suspended(self, now: float) -> None:
+        """Note that the parent was suspended, and perhaps all workers with it: no heartbeat was observed."""
         for worker in self._workers.values():
             if worker.phase is Phase.SERVING and worker.deadline != inf:
                 worker.deadline = max(worker.deadline, now + HUNG_AFTER)
 
-    def is_served(self) -> bool:
+    def has_serving_worker(self) -> bool:
         """Return whether any worker serves."""
         return any(worker.phase is Phase.SERVING for worker in self._workers.values())
 
-    def waiters(self) -> list[int]:
+    def starting_workers(self) -> list[int]:
         """Return the workers that are not ready yet."""
         return [number for number, worker in self._workers.items() if worker.phase is Phase.STARTING]
 
@@ -250,7 +250,7 @@ class Fleet:
         if was_next:
             place.next = None
         if place.current == number:
-            # Where another is on its way it takes the place.
+            # If another one is starting, it takes the place.
             place.current, place.next = place.next, None
         if self._is_stopping:
             return [] if self._workers else [Finish(self._code)]
@@ -262,7 +262,7 @@ class Fleet:
         return self._fail(worker, now, how)
 
     def leaving(self, number: int, grace: float, now: float) -> list[Action]:
-        """Note that a worker has begun to leave, and how long that may take by its own settings."""
+        """Note that a worker has begun to stop, and how long that may take by its own settings."""
         worker = self._workers.get(number)
         if worker is not None and worker.phase is Phase.LEAVING and not self._is_hurried:
             worker.deadline = inf if worker.is_killed else now + grace + LEAVE_MARGIN
@@ -271,24 +271,24 @@ class Fleet:
     def roll(self, now: float) -> list[Action]:
         """Replace every worker by a new one, one place at a time.
 
-        While a roll goes on, another one begins anew after the step under way: those that were started since
-        may know less than the new ones will.
+        During a roll, another one begins anew after the current step: workers that were started before may
+        have older settings.
         """
         if self._is_stopping:
             return []
         self._to_roll = list(range(len(self._places)))
         if self.is_rolling:
-            return [Say("info", "All workers are replaced again after the current step.")]
-        return [Say("info", "Replacing all workers, one at a time."), *self._roll_next(now)]
+            return [Log("info", "All workers are replaced again after the current step.")]
+        return [Log("info", "Replacing all workers, one at a time."), *self._roll_next(now)]
 
     def stop(self, now: float, *, code: int = 0) -> list[Action]:
-        """Ask every worker to leave; asked a second time, leave them no more than a moment."""
+        """Terminate every worker; at a second call, give them only a moment."""
         if self._is_stopping:
             self._is_hurried = True
             for worker in self._workers.values():
                 if not worker.is_killed:
                     worker.deadline = min(worker.deadline, now + HURRY)
-            return [Ask(number) for number in self._workers]
+            return [Terminate(number) for number in self._workers]
         self._is_stopping, self._code = True, code
         self._to_roll, self._newcomer, self._leaver = [], None, None
         for place in self._places:
@@ -299,11 +299,11 @@ class Fleet:
             action
             for worker in self._workers.values()
             if worker.phase is not Phase.LEAVING
-            for action in self._ask(worker, now)
+            for action in self._terminate(worker, now)
         ]
 
     def due(self, now: float) -> list[Action]:
-        """Return what time has made necessary."""
+        """Return the actions whose deadline has come."""
         done: list[Action] = []
         for worker in self._workers.values():
             if worker.deadline <= now and not worker.is_killed:
@@ -316,7 +316,7 @@ class Fleet:
         return done
 
     def next_at(self) -> float:
-        """Return when :meth:`due` has something to say; infinity where only events can."""
+        """Return the time of the next deadline; infinity if there is none."""
         return min(
             (
                 *(worker.deadline for worker in self._workers.values()),
@@ -336,16 +336,16 @@ class Fleet:
             place.next = self._last
         return Start(self._last, number)
 
-    def _ask(self, worker: _Worker, now: float) -> Iterator[Action]:
-        worker.phase = TRANSITIONS[worker.phase, Step.ASKED]
+    def _terminate(self, worker: _Worker, now: float) -> Iterator[Action]:
+        worker.phase = TRANSITIONS[worker.phase, Step.TERMINATED]
         worker.deadline = now + self.grace + LEAVE_MARGIN
-        yield Ask(worker.number)
+        yield Terminate(worker.number)
 
     def _serves(self, place: _Place) -> bool:
         return place.current is not None and self._workers[place.current].phase is Phase.SERVING
 
     def _fail(self, worker: _Worker, now: float, how: str) -> list[Action]:
-        """Replace a worker that has ended by itself, or stop all where that has happened too often."""
+        """Replace a worker that has ended by itself, or stop all if that has happened too often."""
         place = self._places[worker.place]
         place.failures = [*self._policy.recent(place.failures, now), now]
         delay = self._policy.delay(place.failures, now)
@@ -355,25 +355,25 @@ class Fleet:
                 f"Worker {worker.place} {how}. Workers ended more than {policy.limit} times in "
                 f"{policy.window:g} s, so the service stops."
             )
-            return [Say("bad", text), *self.stop(now, code=1)]
+            return [Log("bad", text), *self.stop(now, code=1)]
         done: list[Action] = []
         if place.current is None:
             place.start_at = now + delay
-            done.append(Say("bad", f"Worker {worker.place} {how}. Its successor starts in {delay:g} s."))
+            done.append(Log("bad", f"Worker {worker.place} {how}. Its successor starts in {delay:g} s."))
         else:
-            done.append(Say("bad", f"Worker {worker.place} {how}. Its successor is starting."))
+            done.append(Log("bad", f"Worker {worker.place} {how}. Its successor is starting."))
         if self._newcomer == worker.number:
             done += self._give_up_roll(f"Worker {worker.place} does not stay up.")
         return done
 
     def _roll_next(self, now: float) -> list[Action]:
-        """Start the next place's new worker, or say that the roll is over."""
+        """Start the new worker of the next place, or report the end of the roll."""
         if not self._to_roll:
-            return [Serving(rolled=True)]
+            return [AllServing(rolled=True)]
         start = self._start(self._to_roll.pop(0), now)
         self._newcomer = start.worker
         return [start]
 
     def _give_up_roll(self, why: str) -> list[Action]:
         self._to_roll, self._newcomer = [], None
-        return [Say("bad", f"{why} No more workers are replaced; running workers continue.")]
+        return [Log("bad", f"{why} No more workers are replaced; running workers continue.")]

@@ -16,15 +16,15 @@ from orch.workers.rolling import (
     START_LIMIT,
     TRANSITIONS,
     Action,
-    Ask,
+    AllServing,
     Finish,
     Fleet,
     Kill,
+    Log,
     Phase,
-    Say,
-    Serving,
     Start,
     Step,
+    Terminate,
 )
 
 GRACE = 10.0
@@ -42,11 +42,11 @@ def serving(count: int) -> Fleet:
 
 def deeds(actions: list[Action]) -> list[Action]:
     """Return the actions without what is only said."""
-    return [action for action in actions if not isinstance(action, Say)]
+    return [action for action in actions if not isinstance(action, Log)]
 
 
 def said(actions: list[Action]) -> str:
-    return " ".join(action.text for action in actions if isinstance(action, Say))
+    return " ".join(action.text for action in actions if isinstance(action, Log))
 
 
 def test_every_phase_but_serving_again_is_in_the_table() -> None:
@@ -60,7 +60,7 @@ def test_a_worker_is_started_in_each_place_and_the_last_one_ready_completes_them
     fleet = Fleet(2, policy=POLICY, grace=GRACE)
     assert fleet.begin(0) == [Start(1, 0), Start(2, 1)]
     assert fleet.ready(2, 1) == []
-    assert fleet.ready(1, 2) == [Serving(rolled=False)]
+    assert fleet.ready(1, 2) == [AllServing(rolled=False)]
     assert fleet.next_at() == inf
 
 
@@ -88,7 +88,7 @@ def test_a_place_that_fails_past_the_limit_stops_all_with_code_1() -> None:
         assert isinstance(start, Start)
         number = start.worker
     actions = fleet.ended(number, now, "ended with code 1")
-    assert deeds(actions) == [Ask(1)]
+    assert deeds(actions) == [Terminate(1)]
     assert "more than 2 times in 60 s" in said(actions)
     assert fleet.is_stopping
     assert fleet.ended(1, now + 1, "ended with code 0") == [Finish(1)]
@@ -117,10 +117,10 @@ def test_a_roll_replaces_one_place_after_the_other() -> None:
     """The next is started beside the one that serves, which leaves only when the next is ready."""
     fleet = serving(2)
     assert deeds(fleet.roll(10)) == [Start(3, 0)]
-    assert fleet.ready(3, 11) == [Ask(1)]
+    assert fleet.ready(3, 11) == [Terminate(1)]
     assert fleet.ended(1, 12, "ended with code 0") == [Start(4, 1)]
-    assert fleet.ready(4, 13) == [Ask(2)]
-    assert fleet.ended(2, 14, "ended with code 0") == [Serving(rolled=True)]
+    assert fleet.ready(4, 13) == [Terminate(2)]
+    assert fleet.ended(2, 14, "ended with code 0") == [AllServing(rolled=True)]
     assert not fleet.is_rolling
     assert fleet.next_at() == inf
 
@@ -166,7 +166,7 @@ def test_a_roll_starts_at_once_what_waits_for_its_turn() -> None:
     fleet.ended(1, 0, "ended with code 1")
     assert deeds(fleet.roll(0.1)) == [Start(2, 0)]
     assert fleet.due(1) == []
-    assert fleet.ready(2, 2) == [Serving(rolled=True)]
+    assert fleet.ready(2, 2) == [AllServing(rolled=True)]
 
 
 def test_a_worker_still_starting_is_rolled_like_any_other() -> None:
@@ -175,7 +175,7 @@ def test_a_worker_still_starting_is_rolled_like_any_other() -> None:
     fleet.begin(0)
     assert deeds(fleet.roll(0)) == [Start(3, 0)]
     assert fleet.ready(1, 1) == []
-    assert fleet.ready(3, 2) == [Ask(1)]
+    assert fleet.ready(3, 2) == [Terminate(1)]
     assert fleet.ended(1, 3, "ended with code 0") == [Start(4, 1)]
 
 
@@ -189,13 +189,13 @@ def test_a_roll_during_a_roll_begins_anew_after_the_step_under_way() -> None:
     fleet.ready(4, 4)
     assert fleet.ended(3, 5, "ended with code 0") == [Start(5, 1)]
     fleet.ready(5, 6)
-    assert fleet.ended(2, 7, "ended with code 0") == [Serving(rolled=True)]
+    assert fleet.ended(2, 7, "ended with code 0") == [AllServing(rolled=True)]
 
 
 def test_who_does_not_leave_is_killed_after_its_grace() -> None:
     """Its own, where its settings have changed since the parent read them."""
     fleet = serving(2)
-    assert fleet.stop(0) == [Ask(1), Ask(2)]
+    assert fleet.stop(0) == [Terminate(1), Terminate(2)]
     fleet.leaving(1, 3, 1)
     assert fleet.due(1 + 3 + LEAVE_MARGIN) == [Kill(1, "Worker 0 did not leave in time.")]
     assert fleet.ended(1, 7, "ended by signal 9 (SIGKILL)") == []
@@ -208,7 +208,7 @@ def test_a_second_stop_hurries() -> None:
     """They are asked again, and have a moment left."""
     fleet = serving(2)
     fleet.stop(0)
-    assert fleet.stop(1) == [Ask(1), Ask(2)]
+    assert fleet.stop(1) == [Terminate(1), Terminate(2)]
     fleet.leaving(1, 100, 1.1)
     assert [type(action) for action in fleet.due(1 + HURRY)] == [Kill, Kill]
     fleet.stop(2)
@@ -220,7 +220,7 @@ def test_stopping_starts_nobody_and_asks_newcomers_too() -> None:
     fleet = serving(3)
     fleet.ended(3, 0, "ended by signal 9 (SIGKILL)")
     fleet.roll(0)
-    assert fleet.stop(0.5) == [Ask(1), Ask(2), Ask(4)]
+    assert fleet.stop(0.5) == [Terminate(1), Terminate(2), Terminate(4)]
     assert fleet.roll(1) == []
     assert fleet.due(2) == []
     assert fleet.ready(4, 3) == []
@@ -282,7 +282,7 @@ def test_nobody_is_killed_for_a_time_in_which_the_parent_stood_still() -> None:
     fleet = serving(2)
     fleet.beat(1, 0)
     fleet.beat(2, 0)
-    fleet.stood_still(100)
+    fleet.was_suspended(100)
     assert fleet.due(100) == []
     assert fleet.due(99.9 + HUNG_AFTER) == []
     assert len(fleet.due(100 + HUNG_AFTER)) == 2
@@ -314,9 +314,9 @@ def test_those_that_are_not_ready_are_known_and_whether_any_serves() -> None:
     """So that a worker answers early only where nobody serves."""
     fleet = Fleet(2, policy=POLICY, grace=GRACE)
     fleet.begin(0)
-    assert (fleet.is_served(), fleet.waiters()) == (False, [1, 2])
+    assert (fleet.has_serving_worker(), fleet.starting_workers()) == (False, [1, 2])
     fleet.ready(1, 1)
-    assert (fleet.is_served(), fleet.waiters()) == (True, [2])
+    assert (fleet.has_serving_worker(), fleet.starting_workers()) == (True, [2])
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -345,7 +345,7 @@ class AnyOrder(RuleBasedStateMachine):
                     assert worker not in self.alive
                     assert 0 <= place < self.count
                     self.alive[worker] = place
-                case Ask(worker):
+                case Terminate(worker):
                     assert worker in self.alive
                     if not self.fleet.is_stopping:
                         place = self.alive[worker]
@@ -383,7 +383,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 100))
     def parent_stands_still(self, seconds: float) -> None:
         self.now += seconds
-        self.fleet.stood_still(self.now)
+        self.fleet.was_suspended(self.now)
 
     @rule(seconds=st.floats(0, 100))
     def time_passes(self, seconds: float) -> None:
