@@ -20,8 +20,8 @@ from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.back_end import BackEnd
-from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.outcomes import describe_refusal
+from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
 from orch.telemetry.events import EventLog

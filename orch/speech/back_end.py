@@ -11,9 +11,10 @@ from orch.problems import ProblemError
 from orch.settings import Service
 from orch.settings.restrictions import secrets_of
 from orch.settings.source import SettingsSource
-from orch.speech.backends import SUCCESS, Answer, Fetch, Request, parameter_of
 from orch.speech.cooldown import Cooldown, retry_after
 from orch.speech.outcomes import BackEndStatistics, RequestOutcomes
+from orch.speech.requests import Fetch, Request, Response
+from orch.speech.responses import SUCCESS, parameter_of
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class BackEnd:
     async def ask(
         self,
         make: Callable[[frozenset[str]], Request],
-        read: Callable[[Answer], T],
+        read: Callable[[Response], T],
         *,
         optional: Collection[str] = (),
     ) -> T:
@@ -95,7 +96,7 @@ class BackEnd:
         cooldown = self._cooldown
         is_trial = cooldown.times > 0
         self.last_status = None
-        answer: Answer | None = None
+        answer: Response | None = None
         try:
             answer, left_out = await self._send(make, optional)
             if len(answer.body) > READ_AT_ONCE:
@@ -118,7 +119,7 @@ class BackEnd:
 
     async def _send(
         self, make: Callable[[frozenset[str]], Request], optional: Collection[str]
-    ) -> tuple[Answer, frozenset[str]]:
+    ) -> tuple[Response, frozenset[str]]:
         """Send the request, again without refused fields; return the response and the fields left out."""
         left_out = self._left_out
         while True:
@@ -145,7 +146,7 @@ class BackEnd:
             said = parameter_of(answer.body)
             left_out |= frozenset([name for name in rest if name in said] or rest)
 
-    def _read(self, read: Callable[[Answer], T], answer: Answer) -> T:
+    def _read(self, read: Callable[[Response], T], answer: Response) -> T:
         try:
             return read(answer)
         except ProblemError:
@@ -157,7 +158,7 @@ class BackEnd:
             ) from error
 
     def _note_failure(
-        self, error: ProblemError, answer: Answer | None, cooldown: Cooldown, *, is_current: bool
+        self, error: ProblemError, answer: Response | None, cooldown: Cooldown, *, is_current: bool
     ) -> None:
         now = trio.current_time()
         pause = 0.0

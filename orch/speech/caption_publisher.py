@@ -8,9 +8,9 @@ import trio
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript
-from orch.speech.backends import AUDIO
 from orch.speech.captions import Origin, Segment, gap, transcript
 from orch.speech.output import CaptionOutput
+from orch.speech.requests import AUDIO
 from orch.speech.results import Transcription
 from orch.speech.revisions import is_language_guess, stable_part
 from orch.speech.statistics import SpeechCounters

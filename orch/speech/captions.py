@@ -10,9 +10,9 @@ from msgspec import UNSET
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import CaptionError, Transcript, Translation, Word
-from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.caption_errors import error_text
 from orch.speech.languages import AUTO
+from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.results import Transcription, TranslatedText
 
 

@@ -11,11 +11,11 @@ from orch.audio.resampling import check_rate
 from orch.problems import ProblemError
 from orch.protocol.messages import CaptionError
 from orch.settings.source import SettingsSource
-from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
 from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import Requester, RequestQueue
+from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
 from orch.speech.transcriber import Transcriber
@@ -159,6 +159,7 @@ class SpeechService:
         yield Reading(names.LOST, speech.lost)
         yield Reading(names.REVISIONS_DROPPED, speech.revisions_dropped)
         yield Reading(names.DOUBTED, speech.doubted)
+        yield Reading(names.SPEECH_QUEUED, speech.queued_seconds)
         yield Reading(names.SPEECH_WAITING, speech.waiting_seconds)
         for asked in speech.back_ends:
             yield Reading(names.SPEECH_REFUSED, asked.refused, (asked.service,))

@@ -21,12 +21,12 @@ from orch.audio.segmenter import Utterance
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus
 from orch.settings import Speech as SpeechSettings
-from orch.speech.backends import AUDIO, TRANSLATION
 from orch.speech.backlog import Finished, GiveUp, MarkGap, Publish, Transcribe, Wait
 from orch.speech.caption_publisher import CaptionPublisher
 from orch.speech.captions import Origin
 from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
+from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.results import Transcription
 from orch.speech.sound_queue import SoundQueue
 from orch.speech.statistics import SpeechCounters

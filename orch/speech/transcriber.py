@@ -31,20 +31,9 @@ from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
 from orch.settings.source import SettingsSource
 from orch.speech.back_end import BackEnd
-from orch.speech.backends import (
-    AUDIO,
-    Answer,
-    Fetch,
-    Request,
-    multipart,
-    number,
-    share,
-    table,
-    tables,
-    text,
-    unusable,
-)
 from orch.speech.languages import AUTO, closest, reported, whisper_code
+from orch.speech.requests import AUDIO, Fetch, Request, Response, multipart
+from orch.speech.responses import confidence_of, number, objects, read_object, text, unusable
 from orch.speech.results import TranscribedWord, Transcription
 
 DEFAULT_MODEL: Final = "whisper-1"  # OpenAI's dialect requires one; servers with a single model ignore it
@@ -104,14 +93,14 @@ def openai_request(
     return Request("POST", path, (*headers, *own_headers(service)), body)
 
 
-def read_transcription(path: str, answer: Answer) -> Transcription:
+def read_transcription(path: str, answer: Response) -> Transcription:
     """Return what an answer says; ProblemError in the back end's words where it says an error."""
-    said = table(AUDIO, path, answer)
-    segments = tables(said.get("segments"))
+    said = read_object(AUDIO, path, answer)
+    segments = objects(said.get("segments"))
     kept = [segment for segment in segments if not is_doubted(segment)]
     doubted = [segment for segment in segments if is_doubted(segment)]
     words = _words(said, kept, doubted)
-    confidence = share(said.get("confidence"))
+    confidence = confidence_of(said.get("confidence"))
     language = text(said.get("detected_language")) or text(said.get("language"))
     return Transcription(
         text=" ".join(_text(path, said, segments, kept).split()),
@@ -121,7 +110,7 @@ def read_transcription(path: str, answer: Answer) -> Transcription:
         model=text(said.get("model_used")),
         seconds=number(said.get("processing_time")),
         doubted=len(doubted),
-        language_probability=share(said.get("language_probability")),
+        language_probability=confidence_of(said.get("language_probability")),
     )
 
 
@@ -166,12 +155,12 @@ def _words(
     said: dict[str, Any], kept: Sequence[Mapping[str, Any]], doubted: Sequence[Mapping[str, Any]]
 ) -> tuple[TranscribedWord, ...]:
     """Return the words that have times, but those of doubted segments."""
-    listed = tables(said.get("words"))
+    listed = objects(said.get("words"))
     spans = Spans(())
     if listed:
         spans = Spans((number(segment.get("start")), number(segment.get("end"))) for segment in doubted)
     else:
-        listed = [word for segment in kept for word in tables(segment.get("words"))]
+        listed = [word for segment in kept for word in objects(segment.get("words"))]
     found = [heard for word in listed[:MOST_WORDS] if (heard := _word(word)) is not None]
     return tuple(word for word in found if (word.start + word.end) / 2 not in spans)
 
@@ -196,9 +185,9 @@ def _word(word: Mapping[str, Any]) -> TranscribedWord | None:
     start, end = number(word.get("start")), number(word.get("end"))
     if not said or start is None or end is None or not 0 <= start <= end:
         return None
-    confidence = share(word.get("confidence"))
+    confidence = confidence_of(word.get("confidence"))
     return TranscribedWord(
-        said, start, end, confidence if confidence is not None else share(word.get("probability"))
+        said, start, end, confidence if confidence is not None else confidence_of(word.get("probability"))
     )
 
 
@@ -207,10 +196,10 @@ def _mean(words: Sequence[TranscribedWord]) -> float | None:
     return round(sum(known) / len(known), 3) if known else None
 
 
-def read_models(answer: Answer) -> tuple[str, ...]:
+def read_models(answer: Response) -> tuple[str, ...]:
     """Return the languages that the models of an audio-service know, sorted."""
-    said = table(AUDIO, MODELS_PATH, answer)
-    lists = [said.get("languages"), *(model.get("languages") for model in tables(said.get("models")))]
+    said = read_object(AUDIO, MODELS_PATH, answer)
+    lists = [said.get("languages"), *(model.get("languages") for model in objects(said.get("models")))]
     codes = [code for each in lists if isinstance(each, list) for code in each if isinstance(code, str)]
     found = (reported(code[:LONGEST_LANGUAGE]) for code in codes)
     return tuple(sorted(islice(dict.fromkeys(code for code in found if code is not None), MOST_LANGUAGES)))

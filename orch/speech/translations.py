@@ -8,11 +8,12 @@ import trio
 from orch.backoff import Backoff
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript
-from orch.speech.backends import TRANSLATION, is_transient, is_unanswered
 from orch.speech.backlog import FIRST_RETRY, LONGEST_RETRY
 from orch.speech.captions import translation, translation_gap
 from orch.speech.languages import AUTO, is_near, is_same
 from orch.speech.output import CaptionOutput
+from orch.speech.request_errors import is_transient, is_unanswered
+from orch.speech.requests import TRANSLATION
 from orch.speech.translator import Translator
 
 AT_ONCE: Final = 8  # requests of one stream; a final in eight languages goes out whole

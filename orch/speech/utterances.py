@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from orch.audio.resampling import BACK_END_RATE
 from orch.audio.segmenter import Event, Pause, Resumed, SpeechStarted, Utterance
 from orch.problems import ProblemError
-from orch.speech.backends import AUDIO, is_transient, is_unanswered
 from orch.speech.backlog import Backlog, Decision, Speculation, Transcribe
 from orch.speech.captions import Segment
+from orch.speech.request_errors import is_transient, is_unanswered
+from orch.speech.requests import AUDIO
 from orch.speech.results import Transcription
 from orch.speech.sound_queue import Gap, SoundEnded, SoundQueue
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TranscriptionRequest:
     """What to transcribe: of an utterance, its audio up to sample ``end``."""
 
     number: int
@@ -68,7 +69,7 @@ class Utterances:
         self._segments: dict[int, Segment] = {}
         self._spoken: Segment | None = None
         self._count = 0
-        self._request: Request | None = None
+        self._request: TranscriptionRequest | None = None
         self._revised_at = -1
 
     def __repr__(self) -> str:
@@ -242,10 +243,10 @@ class Utterances:
             return self._backlog.next(now)
         return decision
 
-    def request_queued(self, decision: Transcribe, now: float) -> Request:
+    def request_queued(self, decision: Transcribe, now: float) -> TranscriptionRequest:
         """Note that a request waits for its turn at the back end; return it."""
         end, pcm = self._extent(decision)
-        self._request = Request(decision.number, end, pcm, is_final=decision.kind == "final")
+        self._request = TranscriptionRequest(decision.number, end, pcm, is_final=decision.kind == "final")
         self._backlog.request_queued(decision, now, seconds=self._request.seconds)
         if decision.kind == "revision":
             self._revised_at = self._sound.position
@@ -299,7 +300,7 @@ class Utterances:
         self._backlog.given_up(number)
         del self._segments[number]
 
-    def _finish_request(self) -> tuple[Request, Segment]:
+    def _finish_request(self) -> tuple[TranscriptionRequest, Segment]:
         request, self._request = self._request, None
         assert request is not None, self  # noqa: S101 - what is responded to was requested
         return request, self._segments[request.number]

@@ -161,6 +161,9 @@ SPEECH_REFUSED: Final = Name(
 SPEECH_REFUSING: Final = Name(
     "orch_speech_refusing", "gauge", "1 while a back end refuses every request.", ("service",)
 )
+SPEECH_QUEUED: Final = Name(
+    "orch_speech_queued_seconds", "gauge", "Seconds of received audio that this worker has not processed yet."
+)
 SPEECH_WAITING: Final = Name(
     "orch_speech_waiting_seconds", "gauge", "Seconds of speech that wait for a back end."
 )

@@ -15,8 +15,8 @@ from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
-from orch.speech.backends import AUDIO, TRANSLATION, Headers
 from orch.speech.captions import Origin
+from orch.speech.requests import AUDIO, TRANSLATION, Headers
 from orch.speech.service import SpeechService, SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator

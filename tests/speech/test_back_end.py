@@ -11,9 +11,10 @@ import trio
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.back_end import BackEnd
-from orch.speech.backends import AUDIO, Answer, Headers, Request, document
 from orch.speech.cooldown import LONGEST, LONGEST_UNSAID, Cooldown, retry_after
 from orch.speech.outcomes import ENOUGH, RequestOutcomes
+from orch.speech.requests import AUDIO, Headers, Request, Response
+from orch.speech.responses import read_json
 from tests.fakes.speech_back_ends import FakeAnswer, Holder
 
 KEY = "sk-verysecret123"
@@ -52,7 +53,7 @@ class Line:
         """Return what came of a question: "ok", or the problem's code."""
         try:
             await self.back_end.ask(
-                lambda _: Request("GET", "/x"), lambda answer: document(AUDIO, "/x", answer)
+                lambda _: Request("GET", "/x"), lambda answer: read_json(AUDIO, "/x", answer)
             )
         except ProblemError as error:
             return error.code
@@ -255,7 +256,7 @@ async def test_whatever_is_raised_is_a_problem(error: Exception, where: str) -> 
 
     line = Line(fail if where == "request" else lambda _now: GOOD)
 
-    def read(answer: Answer) -> None:
+    def read(answer: Response) -> None:
         fail(answer)
 
     with pytest.raises(ProblemError) as caught:

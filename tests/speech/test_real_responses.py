@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from orch.problems import ProblemError
-from orch.speech.backends import AUDIO, TRANSLATION, Answer, Headers, Request, is_transient
+from orch.speech.request_errors import is_transient
+from orch.speech.requests import AUDIO, TRANSLATION, Headers, Request, Response
 from orch.speech.results import TranscribedWord, TranslatedText
 from orch.speech.transcriber import MOST_LANGUAGES, Spans, read_models, read_transcription
 from orch.speech.translator import (
@@ -433,7 +434,7 @@ async def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_lo
     """A word count of a long recording is read; a megabyte of numbers that nobody asked for is not."""
     threads: list[str] = []
 
-    def read(answer: Answer) -> str:
+    def read(answer: Response) -> str:
         threads.append(threading.current_thread().name)
         return read_transcription("/", answer).text
 

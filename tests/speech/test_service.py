@@ -4,8 +4,8 @@ import trio
 
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
-from orch.speech.backends import AUDIO, TRANSLATION, Headers
 from orch.speech.captions import Origin
+from orch.speech.requests import AUDIO, TRANSLATION, Headers
 from orch.speech.service import LanguagesOffered, SpeechService, SpeechStatistics
 from orch.speech.statistics import SpeechCounters
 from orch.speech.transcriber import Transcriber

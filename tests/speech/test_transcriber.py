@@ -7,7 +7,9 @@ import trio
 
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
-from orch.speech.backends import AUDIO, Headers, complaint, is_transient, is_unanswered
+from orch.speech.request_errors import is_transient, is_unanswered
+from orch.speech.requests import AUDIO, Headers
+from orch.speech.responses import read_error
 from orch.speech.results import TranscribedWord, Transcription
 from orch.speech.transcriber import Transcriber, read_models, read_transcription
 from tests.fakes.running import run
@@ -217,8 +219,8 @@ def test_a_status_means_what_the_table_says(
 
 
 def test_complaints_are_one_bounded_line() -> None:
-    assert complaint(b'{"detail": "a\\n  b"}') == (None, "a b")
-    assert len(complaint(msgspec.json.encode({"detail": "x" * 9000}))[1]) == 500
+    assert read_error(b'{"detail": "a\\n  b"}') == (None, "a b")
+    assert len(read_error(msgspec.json.encode({"detail": "x" * 9000}))[1]) == 500
 
 
 @pytest.mark.parametrize("confidence", [-0.1, 1.5, None])

@@ -6,7 +6,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus
-from orch.speech.backends import Headers
+from orch.speech.requests import Headers
 from orch.speech.translations import MOST
 from tests.fakes.sounds import Samples, pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, FakeAnswer, Room, Session, play, speak

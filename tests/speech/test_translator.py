@@ -5,7 +5,7 @@ import pytest
 
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
-from orch.speech.backends import TRANSLATION
+from orch.speech.requests import TRANSLATION
 from orch.speech.results import TranslatedText
 from orch.speech.translator import (
     Pairs,

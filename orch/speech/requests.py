@@ -1,0 +1,82 @@
+"""Requests to back ends as values, and the function that sends them. Pure, but for that function's type."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+
+AUDIO: Final = "audio-service"
+TRANSLATION: Final = "translation-service"
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Response(Protocol):
+    """A back end's response."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, names in lower case."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+
+
+class Fetch(Protocol):
+    """Sends a request through the gateway: ``GatewayService.fetch``.
+
+    Raises ProblemError ``unknown_service``, ``service_unavailable``, ``bad_gateway``, ``gateway_timeout``.
+    """
+
+    async def __call__(
+        self, service: str, method: str, path: str, *, headers: Headers = (), body: bytes = b""
+    ) -> Response:
+        """Return the response, whatever its status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a back end; ``path`` is the back end's own."""
+
+    method: str
+    path: str
+    headers: Headers = ()
+    body: bytes = b""
+
+
+def json_request(path: str, document: dict[str, Any], *, headers: Headers = ()) -> Request:
+    """Return a POST of JSON."""
+    return Request(
+        "POST", path, ((b"content-type", b"application/json"), *headers), msgspec.json.encode(document)
+    )
+
+
+def multipart(
+    fields: Iterable[tuple[str, str]], *, file_field: str, file_name: str, file: bytes, boundary: str
+) -> tuple[Headers, bytes]:
+    """Return headers and body of ``multipart/form-data`` (RFC 7578) with one WAV file, which comes last.
+
+    A name may occur among ``fields`` several times.
+
+    ``boundary`` must not occur in the file.
+    """
+    mark = b"--" + boundary.encode()
+    parts = [
+        mark + f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields
+    ]
+    parts.append(
+        mark
+        + f'\r\nContent-Disposition: form-data; name="{file_field}"; filename="{file_name}"\r\n'.encode()
+        + b"Content-Type: audio/wav\r\n\r\n"
+        + file
+        + b"\r\n"
+    )
+    headers = ((b"content-type", f"multipart/form-data; boundary={boundary}".encode()),)
+    return headers, b"".join(parts) + mark + b"--\r\n"
