@@ -85,7 +85,7 @@ class StartupApplication:
             return GENERAL
         if not self._is_operator(scope):
             return STORE
-        reason = self._parts.stores.engine.standing().reason or self._parts.tree.last_error("stores")
+        reason = self._parts.stores.engine.status().reason or self._parts.tree.last_error("stores")
         return f"{STORE} {reason}".rstrip()
 
     def _is_operator(self, scope: Any) -> bool:

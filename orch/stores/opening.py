@@ -11,7 +11,7 @@ import trio
 from orch.settings.source import SettingsSource
 from orch.stores.protocols import ClusterStore, SessionStore, SignInStore, StoreEvents
 from orch.stores.sqlite.store import SqliteStore
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 from orch.telemetry.metric_names import Reading
 
 
@@ -40,7 +40,7 @@ class StoreEngine(Protocol):
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until cancelled; usable once started. May be run again."""
 
-    def standing(self) -> StoreStanding:
+    def status(self) -> StoreStatus:
         """Return the status as sentences."""
 
     def statistics(self) -> EngineStatistics:

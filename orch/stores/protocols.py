@@ -18,7 +18,7 @@ from orch.stores.records import (
     SessionRecord,
     StoredSettings,
 )
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 
 
 class StoreEvents(Protocol):
@@ -39,7 +39,7 @@ class StoreEvents(Protocol):
         session that this one follows.
         """
 
-    def status_changed(self, status: StoreStanding) -> None:
+    def status_changed(self, status: StoreStatus) -> None:
         """Handle that the store became healthy or degraded, once that has lasted for about a second."""
 
     def recovered_data(self, text: str) -> None:
@@ -76,7 +76,7 @@ class IgnoreEvents:
     def appended(self, message: Appended) -> None:
         """Do nothing."""
 
-    def status_changed(self, status: StoreStanding) -> None:
+    def status_changed(self, status: StoreStatus) -> None:
         """Do nothing."""
 
     def recovered_data(self, text: str) -> None:
@@ -118,14 +118,14 @@ class SessionStore(Protocol):
     """
 
     async def create(
-        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
+        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, created_from: str = ""
     ) -> bool:
         """Store a new session and its owner. False: the name is taken.
 
-        ``begun_from``: the address it counts for; empty: for none.
+        ``created_from``: the address it counts for; empty: for none.
         """
 
-    async def begun_from(self, address: str, most: int) -> int:
+    async def created_from(self, address: str, most: int) -> int:
         """Return the number of live sessions created from an address; exact if it would reach ``most``."""
 
     async def load(self, session_id: str) -> SessionRecord | None:
@@ -190,9 +190,9 @@ class SessionStore(Protocol):
         """Drop messages that are too old in every session; return their number."""
 
     async def crowded(self) -> tuple[str, ...]:
-        """Return the sessions with more than :data:`PARTICIPANTS_KEPT` participants."""
+        """Return the sessions with more than :data:`PARTICIPANTS_LIMIT` participants."""
 
-    async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
+    async def trim_participants(self, session_id: str, present: frozenset[str], at: float) -> int:
         """Delete the participants absent longest from a crowded session; return their number.
 
         Owners and those ``present`` (at the time ``at``) are never deleted, speakers only after all others.

@@ -10,7 +10,7 @@ from orch.protocol.session_keys import NO_KEYS, Keys
 
 #: Participants stored per session. Beyond it, those absent longest are deleted, except owners and those
 #: present.
-PARTICIPANTS_KEPT: Final = 10_000
+PARTICIPANTS_LIMIT: Final = 10_000
 
 
 class SessionRecord(Struct, frozen=True):

@@ -9,7 +9,7 @@ from orch.telemetry import metric_names as names
 from orch.telemetry.metric_names import Reading
 
 
-class StoreStanding(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class StoreStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The store's current status: the topic ``store``.
 
     ``state`` is ``degraded`` while nothing can be stored; ``reason``: the problem, its effect and the remedy,
@@ -26,7 +26,7 @@ class StoreStanding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     brief: str = ""
 
 
-def readings(status: StoreStanding, *, waiting: int, failures: int) -> Iterator[Reading]:
+def readings(status: StoreStatus, *, waiting: int, failures: int) -> Iterator[Reading]:
     """Yield a store's metrics: ``waiting`` operations now, ``failures`` since the start."""
     yield Reading(names.STORE_HEALTHY, float(status.state == "healthy"))
     yield Reading(names.STORE_CAUTIONS, len(status.cautions))

@@ -11,7 +11,7 @@ from msgspec import Struct
 from orch.cluster.survey import Survey
 from orch.cluster.workers import described
 from orch.protocol.messages import SystemAnnouncement
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 from orch.telemetry.events import EventLog
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
@@ -88,7 +88,7 @@ class Announcements:
             "participants were notified.",
         )
 
-    def store_changed(self, status: StoreStanding) -> None:
+    def store_changed(self, status: StoreStatus) -> None:
         """Announce to this worker's clients that nothing can be stored now, and when it can be again."""
         is_open = status.state == "healthy"
         if is_open != self._is_degraded:

@@ -2,7 +2,7 @@
 
 from orch.cluster.survey import Survey
 from orch.stores.records import Appended
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 from orch.telemetry.events import EventLog
 from orch.telemetry.topics import Topics
 from orch.websocket.announcements import Announcements
@@ -36,7 +36,7 @@ class StoreEventHandler:
         """Deliver a stored message to the members on this worker."""
         self._sessions.deliver(message)
 
-    def status_changed(self, status: StoreStanding) -> None:
+    def status_changed(self, status: StoreStatus) -> None:
         """Publish to operators and clients that sessions cannot be stored now, or that they can again."""
         self._topics.touch("store")
         self._announcements.store_changed(status)

@@ -7,8 +7,8 @@ from orch.supervision.branches import Detail, Queue
 
 def stores(parts: Parts) -> Detail:
     """Return the engine, what is the matter with it, and its queue of operations."""
-    store, standing = parts.stores.engine.statistics(), parts.stores.engine.standing()
-    text = " · ".join([store.summary, *filter(None, (standing.reason, *standing.cautions))])
+    store, status = parts.stores.engine.statistics(), parts.stores.engine.status()
+    text = " · ".join([store.summary, *filter(None, (status.reason, *status.cautions))])
     return Detail(text=text, queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
 
 

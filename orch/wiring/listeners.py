@@ -9,7 +9,7 @@ def connect(parts: Parts) -> None:
     """Register topics, metrics and the listeners of changes."""
     topics = parts.topics
     topics.register("services", parts.health.statistics)
-    topics.register("store", parts.stores.engine.standing)
+    topics.register("store", parts.stores.engine.status)
     topics.register("gateway", parts.gateway.statistics)
     topics.register("connections", parts.hub.cluster_connections.latest)
     topics.register("workers", parts.survey.statistics)

@@ -15,7 +15,7 @@ from orch.cluster.workers import Counts, WorkersStatistics
 from orch.gateway.figures import GatewayStatistics
 from orch.health.statistics import ServicesStatistics
 from orch.settings.live import LiveSettingsStatistics
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 from orch.supervision.branches import TreeStatistics
 from orch.websocket.statistics import ConnectionsStatistics
 from tests.fakes.scene_parts import (
@@ -43,7 +43,7 @@ Scene = dict[str, Any]
 
 KINDS: Final[dict[str, type]] = {
     "services": ServicesStatistics,
-    "store": StoreStanding,
+    "store": StoreStatus,
     "gateway": GatewayStatistics,
     "connections": ConnectionsStatistics,
     "counts": Counts,

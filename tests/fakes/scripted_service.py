@@ -105,7 +105,7 @@ class ScriptedService:
                 restart=restart,
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
-            stores=SimpleNamespace(engine=SimpleNamespace(standing=says("store"))),
+            stores=SimpleNamespace(engine=SimpleNamespace(status=says("store"))),
             gateway=SimpleNamespace(statistics=says("gateway")),
             survey=SimpleNamespace(
                 statistics=says("workers"),

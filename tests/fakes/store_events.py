@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from orch.stores.protocols import IgnoreEvents
 from orch.stores.records import Appended
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 
 
 class RecordedEvents(IgnoreEvents):
@@ -20,7 +20,7 @@ class RecordedEvents(IgnoreEvents):
         self.ended_sessions: list[str] = []
         self.lost_sessions: list[str] = []
         self.connections: list[bool] = []
-        self.statuses: list[StoreStanding] = []
+        self.statuses: list[StoreStatus] = []
         self.recovered: list[str] = []
         self.on_appended: Callable[[Appended], None] = lambda _message: None
         self.reply: Callable[[bytes], bytes] = lambda _request: b""
@@ -58,7 +58,7 @@ class RecordedEvents(IgnoreEvents):
         self.connections.append(is_open)
         self._changed()
 
-    def status_changed(self, status: StoreStanding) -> None:
+    def status_changed(self, status: StoreStatus) -> None:
         """Record a status."""
         self.statuses.append(status)
         self._changed()

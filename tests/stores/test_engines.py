@@ -77,13 +77,13 @@ async def test_sessions_count_for_the_address_they_were_begun_from(engine: Engin
     store = engine.store()
     async with running(store):
         for name in ("a", "b", "c"):
-            assert await store.create(record(name), begun_from="192.0.2.1")
-        assert not await store.create(record("a"), begun_from="192.0.2.2")
+            assert await store.create(record(name), created_from="192.0.2.1")
+        assert not await store.create(record("a"), created_from="192.0.2.2")
         await store.create(record("d"))
-        assert await store.begun_from("192.0.2.1", 3) == 3
-        assert await store.begun_from("192.0.2.2", 3) == 0
+        assert await store.created_from("192.0.2.1", 3) == 3
+        assert await store.created_from("192.0.2.2", 3) == 0
         await store.delete(["a", "c"])
-        assert await store.begun_from("192.0.2.1", 3) == 1
+        assert await store.created_from("192.0.2.1", 3) == 1
 
 
 async def test_what_all_sessions_take_is_counted(engine: Engine) -> None:
@@ -171,7 +171,7 @@ async def test_participants_of_one_session_are_bounded_but_its_owner_and_who_is_
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many pass through a session, its owner and those in it may return; others do if seen late."""
-    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_KEPT", 4)
+    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_LIMIT", 4)
 
     store = engine.store()
     async with running(store):
@@ -183,7 +183,7 @@ async def test_participants_of_one_session_are_bounded_but_its_owner_and_who_is_
             )
         await store.prune(0.0, LIMITS)
         assert await store.crowded() == ("s",)
-        assert await store.thin_out("s", frozenset({"p0", "owner"}), 90.0) == 3
+        assert await store.trim_participants("s", frozenset({"p0", "owner"}), 90.0) == 3
         names = ["owner", *(f"p{number}" for number in range(6))]
         found = [name for name in names if await store.participant("s", name) is not None]
         assert found == ["owner", "p0", "p4", "p5"]
@@ -198,14 +198,14 @@ async def test_who_has_left_is_not_brought_back_by_thinning_out(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Someone who is taken for present but has left by their own will may not return."""
-    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_KEPT", 0)
+    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_LIMIT", 0)
 
     store = engine.store()
     async with running(store):
         await store.create(record())
         await store.put_participant("s", ParticipantRecord("p", "x", "participant", (), b"h", 1.0))
         await store.drop_participant("s", "p")
-        await store.thin_out("s", frozenset({"p"}), 90.0)
+        await store.trim_participants("s", frozenset({"p"}), 90.0)
         assert await store.participant("s", "p") is None
 
 

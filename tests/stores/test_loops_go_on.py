@@ -8,12 +8,12 @@ import pytest
 import trio
 
 from orch.problems import ProblemError
-from orch.stores.redis import connector as redis_connecting
+from orch.stores.redis import connector as redis_connector
 from orch.stores.redis import diagnosis as redis_words
 from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.store import RedisStore
 from orch.stores.redis.times import RedisTimes
-from orch.stores.sqlite.file import LOOK_EVERY
+from orch.stores.sqlite.file import INSPECT_EVERY
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.redis import RedisServer
@@ -54,11 +54,11 @@ async def test_sqlite_looks_again_and_commits_on(
     """Whatever a look at the file, or a listener to its state, raises."""
     store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
     file = store.file._file
-    look = Once(error, file.look)
-    monkeypatch.setattr(file, "look", look)
+    look = Once(error, file.inspect)
+    monkeypatch.setattr(file, "inspect", look)
     async with running(store):
         await store.create(record())
-        await trio.sleep(3 * LOOK_EVERY)
+        await trio.sleep(3 * INSPECT_EVERY)
         assert look.calls >= 2
         assert failures(store) == 1
         assert await append(store) == 1
@@ -85,12 +85,12 @@ async def test_a_redis_whose_first_answer_is_odd_is_connected_to_again(
 ) -> None:
     """What it said is in the words of its trouble until then."""
     read_info = Once(error, redis_words.read_info)
-    monkeypatch.setattr(redis_connecting, "read_info", read_info)
+    monkeypatch.setattr(redis_connector, "read_info", read_info)
 
     async with workers(lone_redis.url, count=1) as (worker,):
         assert read_info.calls >= 2
         assert failures(worker.store) == 1
-        assert worker.store.standing().state == "healthy"
+        assert worker.store.status().state == "healthy"
 
 
 @pytest.mark.real_time
@@ -98,8 +98,8 @@ async def test_redis_loops_go_on(redis_address: str, monkeypatch: pytest.MonkeyP
     """The look whether it takes writes, what subscribers hear, and the look at what nobody is in."""
     times = RedisTimes(probe_every=0.1, drop_unused_every=0.1)
     async with workers(redis_address, times=times) as (one, two):
-        trial = Once(RecursionError("odd"), one.store._commands.write_trial)
-        monkeypatch.setattr(one.store._commands, "write_trial", trial)
+        trial = Once(RecursionError("odd"), one.store._commands.write_probe)
+        monkeypatch.setattr(one.store._commands, "write_probe", trial)
         unused = Once(ValueError("odd"), lambda _session_id: False)
         one.events.unused = unused
         await one.store.create(record())

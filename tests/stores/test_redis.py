@@ -426,10 +426,10 @@ async def test_a_question_is_answered_once_however_often_it_is_said(redis_addres
             return b"yes"
 
         b.events.reply = listen
-        asking = b.store._feed.asking
+        surveys = b.store._feed.surveys
         said = b"?1 %s\nhello" % a.cluster.worker.encode()
         for _ in range(3):
-            asking.heard(said, listen)
+            surveys.receive(said, listen)
         assert heard == [b"hello"]
         answers, _ = await a.cluster.survey(b"again", within=10)
         assert answers == {b.cluster.worker: b"yes"}

@@ -124,9 +124,9 @@ async def test_what_cannot_be_read_fails_whoever_asks_for_it_and_nobody_else(
             assert "again soon" not in problem.detail
         assert [each.offset for each in await a.store.read("good", after=0, until=9)] == [1, 2, 3]
         assert a.store.statistics().reconnects == 0
-        standing = a.store.standing()
-        assert standing.state == "healthy"
-        assert any(key in each for each in standing.cautions)
+        status = a.store.status()
+        assert status.state == "healthy"
+        assert any(key in each for each in status.cautions)
     _flushed(lone_redis)
 
 
@@ -143,7 +143,7 @@ async def test_one_spoiled_session_hides_no_other(lone_redis: RedisServer) -> No
         _say(server, "ZADD", "orch:sessions", "10", "four")
         assert {each.session_id for each in await a.store.newest(10)} == {"one", "three"}
         await a.store.touch(["one", "two", "three", "four"], 50.0)
-        assert await a.store.thin_out("one", frozenset(), 60.0) == 0
+        assert await a.store.trim_participants("one", frozenset(), 60.0) == 0
         found = await a.store.load("one")
         assert found is not None
         assert found.last_active == 50.0

@@ -86,7 +86,7 @@ async def test_a_path_that_resets_again_and_again_is_announced_once(tmp_path: Pa
                 await trio.sleep(0.2)
             with trio.fail_after(60):
                 await store.create(record("s"))
-            while store.standing().state != "healthy" or events.healthy[-1:] == [False]:  # noqa: ASYNC110
+            while store.status().state != "healthy" or events.healthy[-1:] == [False]:  # noqa: ASYNC110
                 await trio.sleep(0.05)
             assert events.healthy in ([], [False, True], [False, True, False, True])
             nursery.cancel_scope.cancel()

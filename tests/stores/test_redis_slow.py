@@ -9,7 +9,7 @@ import trio
 from orch.stores.redis.diagnosis import clock_caution
 from orch.stores.redis.store import RedisStore
 from orch.stores.redis.times import RedisTimes
-from orch.stores.redis.troubles import Damage, Damper, Seldom
+from orch.stores.redis.troubles import Damage, Damper, LogThrottle
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.stores import append, record, running
@@ -27,7 +27,7 @@ def test_what_does_not_last_is_not_announced() -> None:
 
 def test_troubles_are_bounded() -> None:
     """However many different ones there are, and however often each happens."""
-    seldom, damage = Seldom(60), Damage(60)
+    seldom, damage = LogThrottle(60), Damage(60)
     assert sum(seldom.is_new(str(number), 0) for number in range(10_000)) == 100
     assert not seldom.is_new("5", 1)
     assert seldom.is_new("5", 61)
@@ -56,9 +56,9 @@ async def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(
                 with trio.fail_after(60):
                     while not a.events.statuses:
                         await a.changed.wait()
-                standing = a.store.standing()
-                assert (a.events.healthy, standing.state) == ([False], "degraded")
-                assert "No reply" in standing.reason
+                status = a.store.status()
+                assert (a.events.healthy, status.state) == ([False], "degraded")
+                assert "No reply" in status.reason
                 server.resume()
             with trio.fail_after(60):
                 while len(a.events.statuses) < 2:
@@ -72,16 +72,16 @@ async def test_cautions_are_read_again(tmp_path: Path) -> None:
     """What an operator changes while the service runs is said, and what was put right is not any more."""
     with redis_server(tmp_path) as server:
         async with workers(server.url, 1, times=RedisTimes(inspect_every=0.1)) as (a,):
-            assert a.store.standing().cautions == ()
+            assert a.store.status().cautions == ()
             server.ask("CONFIG", "SET", "maxmemory", "100mb")
             server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
             with trio.fail_after(60):
-                while not a.store.standing().cautions:  # noqa: ASYNC110 - it is read, not told
+                while not a.store.status().cautions:  # noqa: ASYNC110 - it is read, not told
                     await trio.sleep(0.05)
-            assert "allkeys-lru" in a.store.standing().cautions[0]
+            assert "allkeys-lru" in a.store.status().cautions[0]
             server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
             with trio.fail_after(60):
-                while a.store.standing().cautions:  # noqa: ASYNC110 - the same
+                while a.store.status().cautions:  # noqa: ASYNC110 - the same
                     await trio.sleep(0.05)
 
 
@@ -92,7 +92,7 @@ async def test_a_worker_whose_clock_is_ahead_goes_by_the_servers(lone_redis: Red
     store = RedisStore(lone_redis.url, wall=lambda: time.time() + 120)
     async with running(store):
         assert abs(store.wall() - time.time()) < 1
-        assert any("120 s ahead" in each for each in store.standing().cautions)
+        assert any("120 s ahead" in each for each in store.status().cautions)
         await store.create(record())
         await append(store, at=time.time() + 120)
         found = await store.load("s")

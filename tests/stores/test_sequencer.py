@@ -7,13 +7,13 @@ from orch.stores.history import NOBODYS_CAPTION
 from orch.stores.records import Appended
 from orch.stores.redis import sequencer as module
 from orch.stores.redis.keys import (
-    Told,
+    Notice,
     appended,
     channel,
     channel_session,
     decode_published,
     encode_header,
-    encode_told,
+    encode_notice,
     keys,
 )
 from orch.stores.redis.sequencer import Sequencer
@@ -73,8 +73,8 @@ def test_what_is_published_reads_back() -> None:
     session_id = "A.b_c~d-9"
     assert channel_session(channel(session_id)) == session_id
     assert all(b"{" + session_id.encode() + b"}" in key for key in keys(session_id))
-    told = Told("told", "w", b'm{"a":\n1}')
-    assert decode_published(session_id, encode_told(told)) == told
+    told = Notice("message", "w", b'm{"a":\n1}')
+    assert decode_published(session_id, encode_notice(told)) == told
     header = encode_header(2.5, NOBODYS_CAPTION, None)
     assert decode_published("s", b"A7\n" + header + b'\n{"a":\n1}') == appended("s", 7, header, b'{"a":\n1}')
 

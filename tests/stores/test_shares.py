@@ -205,7 +205,7 @@ async def test_whoever_has_spoken_may_return_however_many_join_after_them(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of those who are absent, who only came and went is forgotten first."""
-    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_KEPT", 5)
+    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_LIMIT", 5)
 
     store = engine.store()
     async with running(store):
@@ -216,7 +216,7 @@ async def test_whoever_has_spoken_may_return_however_many_join_after_them(
         await append(store, limits=USUAL, share=Share(CAPTION, "ann"))
         await append(store, limits=USUAL, share=Share(BROADCAST, "bob"))
         await store.prune(1.0, USUAL)
-        assert await store.thin_out("s", frozenset(), 90.0) == 5
+        assert await store.trim_participants("s", frozenset(), 90.0) == 5
         names = ["ann", "bob", *(f"p{number}" for number in range(8))]
         found = [name for name in names if await store.participant("s", name) is not None]
         assert found == ["ann", "p4", "p5", "p6", "p7"]

@@ -21,7 +21,7 @@ import trio
 from orch.problems import ProblemError
 from orch.stores.history import Limits
 from orch.stores.sqlite.diagnosis import ADVICE, BRIEF, Steadied, Trouble, reason
-from orch.stores.sqlite.file import LOOK_EVERY
+from orch.stores.sqlite.file import INSPECT_EVERY
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.running import run
@@ -74,7 +74,7 @@ async def until(store: SqliteStore, state: str) -> float:
     """Wait until the store is in ``state``; return how long that took."""
     began = trio.current_time()
     with trio.fail_after(60):
-        while store.standing().state != state:  # noqa: ASYNC110 - the store has nothing to wait on
+        while store.status().state != state:  # noqa: ASYNC110 - the store has nothing to wait on
             await trio.sleep(0.02)
     return trio.current_time() - began
 
@@ -106,10 +106,10 @@ async def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk:
         acknowledged = await append(store)
         filler = fill(disk)
         await until(store, "degraded")
-        standing = store.standing()
-        assert standing.brief == "the disk is full"
-        assert str(path) in standing.reason
-        assert standing.since is not None
+        status = store.status()
+        assert status.brief == "the disk is full"
+        assert str(path) in status.reason
+        assert status.since is not None
         assert await stuff(store) == 0
         with pytest.raises(ProblemError):
             await store.create(record("new"))
@@ -138,7 +138,7 @@ async def test_a_disk_that_the_sessions_have_filled_is_freed_by_ending_them(disk
         await append(store, "small")
         await store.create(record())
         await stuff(store)
-        assert store.standing().brief == "the disk is full"
+        assert store.status().brief == "the disk is full"
         size = path.stat().st_size
         assert await store.delete(["s"]) == ("s",)
         await until(store, "healthy")
@@ -170,7 +170,7 @@ async def test_a_service_that_starts_on_a_full_disk_waits_for_room(disk: Path, *
     await trio.to_thread.run_sync(fill, disk)
     store = SqliteStore(disk / "s.sqlite3")
     async with running(store):
-        assert store.standing().brief == "the disk is full"
+        assert store.status().brief == "the disk is full"
         (disk / "filler").unlink()
         await until(store, "healthy")
         assert await store.create(record())
@@ -190,7 +190,7 @@ async def test_what_a_killed_process_has_put_by_lets_the_next_one_open_on_a_full
         assert again.statistics().open
         assert len(await again.read("s", after=0, until=9)) == 1
         await stuff(again)
-        assert again.standing().brief == "the disk is full"
+        assert again.status().brief == "the disk is full"
         assert await again.delete(["s"]) == ("s",)
 
 
@@ -219,7 +219,7 @@ async def test_a_file_deleted_under_the_running_service_is_written_anew(
         await append(store)
         await trio.sleep(2)
         await append(store)
-        assert store.standing().state == "healthy"
+        assert store.status().state == "healthy"
     assert frames(path) == 3
     assert len(events.recovered) == 1
     assert oct(path.stat().st_mode & 0o777) == "0o600"
@@ -236,7 +236,7 @@ async def test_a_file_emptied_under_the_running_service_is_said(tmp_path: Path) 
         await append(store)
         os.truncate(path, 0)
         await until(store, "degraded")
-        assert "emptied while in use" in store.standing().reason
+        assert "emptied while in use" in store.status().reason
         with pytest.raises(ProblemError):
             await append(store)
 
@@ -255,14 +255,14 @@ async def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp
         path.rename(moved)
         other.rename(path)
         await trio.sleep(2)
-        assert store.standing().brief == "the file was replaced"
+        assert store.status().brief == "the file was replaced"
         with pytest.raises(ProblemError, match="the file was replaced"):
             await append(store)
         assert len(await store.read("s", after=0, until=9)) == 1
         path.rename(other)
         moved.rename(path)
         await trio.sleep(3)
-        assert store.standing().state == "healthy"
+        assert store.status().state == "healthy"
         assert await append(store) == 2
     assert other.read_bytes() == b"another program's"
     (saved,) = tmp_path.glob("s.sqlite3.saved-*")
@@ -284,9 +284,9 @@ async def test_a_disk_that_reports_errors_is_said_and_the_file_is_opened_again(t
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
         try:
             acknowledged = await stuff(store, 50_000)
-            assert store.standing().state == "degraded"
+            assert store.status().state == "degraded"
             await trio.sleep(1)
-            assert store.standing().state == "degraded"
+            assert store.status().state == "degraded"
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         await until(store, "healthy")
@@ -304,8 +304,8 @@ async def test_room_that_cannot_be_put_by_costs_the_store_nothing(tmp_path: Path
     async with running(store):
         await store.create(record())
         for offset in range(1, 4):
-            await trio.sleep(LOOK_EVERY)
-            assert store.standing().state == "healthy"
+            await trio.sleep(INSPECT_EVERY)
+            assert store.status().state == "healthy"
             assert await append(store) == offset
     assert in_the_way.is_dir()
 
@@ -322,10 +322,10 @@ async def test_a_limit_of_the_size_of_files_ends_no_branch(tmp_path: Path) -> No
         async with running(store):
             await store.create(record())
             acknowledged = await append(store)
-            await trio.sleep(2 * LOOK_EVERY)
-            assert store.standing().state == "healthy"
+            await trio.sleep(2 * INSPECT_EVERY)
+            assert store.status().state == "healthy"
             acknowledged = await stuff(store, 50_000)
-            await trio.sleep(2 * LOOK_EVERY)
+            await trio.sleep(2 * INSPECT_EVERY)
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
             await until(store, "healthy")
             assert await append(store) == acknowledged + 1
@@ -349,7 +349,7 @@ async def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) ->
         async with trio.open_nursery() as nursery:
             nursery.start_soon(append, store)
             await trio.sleep(3)
-            assert store.standing().brief == "each write to the disk takes seconds"
+            assert store.status().brief == "each write to the disk takes seconds"
             await trio.sleep(1.5)
             assert events.healthy == [False]
             delays["seconds"] = 0.0
@@ -374,11 +374,11 @@ async def test_a_store_out_of_descriptors_at_its_start_waits_for_them(tmp_path: 
         pass
     try:
         async with running(store):
-            assert store.standing().brief.startswith("the service is short of")
+            assert store.status().brief.startswith("the service is short of")
             while held:
                 os.close(held.pop())
             await trio.sleep(2)
-            assert store.standing().state == "healthy"
+            assert store.status().state == "healthy"
             assert await store.create(record())
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -453,7 +453,7 @@ async def test_a_quota_that_is_used_up_is_a_full_disk(
             broken.setattr("orch.stores.sqlite.file.transact", transact)
             with pytest.raises(ProblemError, match="the disk is full"):
                 await store.create(record())
-            assert store.standing().brief == "the disk is full"
+            assert store.status().brief == "the disk is full"
         await trio.sleep(5)
         assert await store.create(record())
     assert not list(tmp_path.glob("*trial*"))
@@ -467,15 +467,15 @@ async def test_work_that_replaces_what_is_owed_while_that_is_done_is_done_as_wel
 
     def older(_database: sqlite3.Connection) -> None:
         done.append("older")
-        assert file.owe("name", newer)
+        assert file.defer("name", newer)
 
     def newer(_database: sqlite3.Connection) -> None:
         done.append("newer")
 
     async with running(store):
-        assert not file.owe("name", older)  # it can be done now
+        assert not file.defer("name", older)  # it can be done now
         file._condition.note(Trouble.FAILING, "for a test", at=0.0)
-        assert file.owe("name", older)
-        await trio.sleep(3 * LOOK_EVERY)
-        assert not file.is_owed("name")
+        assert file.defer("name", older)
+        await trio.sleep(3 * INSPECT_EVERY)
+        assert not file.is_deferred("name")
     assert done == ["older", "newer"]

@@ -229,7 +229,7 @@ async def test_neither_the_owner_nor_who_is_there_is_pushed_out_by_a_crowd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many join and go, at the next cleanup they may still return."""
-    monkeypatch.setattr(records, "PARTICIPANTS_KEPT", 10)
+    monkeypatch.setattr(records, "PARTICIPANTS_LIMIT", 10)
 
     async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann, hub.connected() as bob:

@@ -11,18 +11,18 @@ from orch.stores.history import Share
 from orch.stores.records import Origin, StoredSettings
 from orch.stores.redis.keys import (
     OWN_CHANNELS,
+    PROBE,
+    PUBLISH_PROBE,
     RENEWAL,
     SERVER_RUN,
     SETTINGS,
-    TELL_TRIAL,
-    TRIAL,
-    WRITE_TRIAL,
-    Told,
+    WRITE_PROBE,
+    Notice,
     UnreadableError,
     channel,
     channel_worker,
     encode_header,
-    encode_told,
+    encode_notice,
     keys,
     lease_keys,
     off_wire,
@@ -163,20 +163,20 @@ class ServerCommands:
         """Release a lease, if ``holder`` holds it."""
         return Call((self._script("release", lease_keys(name)[:1], holder),), lambda _: None)
 
-    def write_trial(self, run: str) -> Call[None]:
+    def write_probe(self, run: str) -> Call[None]:
         """Probe whether we may write, and restore the server's run id if it was flushed."""
         return Call(
-            ((b"SET", WRITE_TRIAL, b"", b"PX", 60_000), (b"SET", SERVER_RUN, run, b"NX")),
+            ((b"SET", WRITE_PROBE, b"", b"PX", 60_000), (b"SET", SERVER_RUN, run, b"NX")),
             lambda _: None,
         )
 
-    def tell_trial(self) -> Call[None]:
+    def publish_probe(self) -> Call[None]:
         """Probe whether we may publish."""
-        said = encode_told(Told("told", self._writer, b""))
+        said = encode_notice(Notice("message", self._writer, b""))
         return Call(
             (
-                self._script("tell", keys(TRIAL)[:1], self._channel(TRIAL), said),
-                (b"PUBLISH", TELL_TRIAL, b""),
+                self._script("tell", keys(PROBE)[:1], self._channel(PROBE), said),
+                (b"PUBLISH", PUBLISH_PROBE, b""),
             ),
             lambda _: None,
         )
@@ -208,7 +208,7 @@ class ServerCommands:
         """End a sign-in."""
         return Call(((b"DEL", sign_in_key(name)),), lambda _: None)
 
-    def ask(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:
+    def send_survey(self, where: bytes, payload: bytes) -> Call[frozenset[str]]:
         """Publish to a channel; return the names of all workers that have subscribed."""
         return Call(
             (

@@ -43,11 +43,12 @@ class RedisCluster:
 
     def publish(self, session_id: str, payload: bytes) -> None:
         """Publish a transient message to the other workers that follow the session; it may be lost."""
-        self._pipeline.offer(self._commands.tell(session_id, payload))
+        self._pipeline.offer(self._commands.publish_to_session(session_id, payload))
 
     async def publish_counted(self, session_id: str, payload: bytes) -> int:
         """Publish a message to the other workers that follow the session; return their number."""
-        return max(await self._pipeline.execute(self._commands.tell(session_id, payload)) - 1, 0)
+        receivers = await self._pipeline.execute(self._commands.publish_to_session(session_id, payload))
+        return max(receivers - 1, 0)
 
     async def acquire_lease(self, name: str, holder: str, seconds: float) -> int | None:
         """Acquire or renew a lease; return its fence, or None if another worker holds it."""
@@ -69,4 +70,4 @@ class RedisCluster:
         """Survey all other workers, or only one; return the replies of the first ``within`` seconds."""
         if not self._is_open():
             raise ProblemError("store_unavailable", "The other workers cannot be reached right now.")
-        return await self._feed.asking.ask(payload, within=within, only=only)
+        return await self._feed.surveys.send(payload, within=within, only=only)

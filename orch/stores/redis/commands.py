@@ -11,15 +11,15 @@ from orch.stores.records import HistoryMessage, ParticipantRecord, SessionRecord
 from orch.stores.redis.calls import Call, Command, Message, ServerCommands, Unreadable
 from orch.stores.redis.keys import (
     INDEX,
-    TRIAL,
-    Told,
+    PROBE,
+    Notice,
     UnreadableError,
-    begun_key,
+    created_key,
     decode_entry,
     decode_participant,
     encode_header,
+    encode_notice,
     encode_participant,
-    encode_told,
     keys,
     mark,
     number,
@@ -90,9 +90,9 @@ class SessionCommands(ServerCommands):
             decisive=1,
         )
 
-    def note_begun(self, address: str, record: SessionRecord) -> Call[None]:
+    def note_created(self, address: str, record: SessionRecord) -> Call[None]:
         """Record the address that created a session, for as long as an unused session is stored."""
-        key = begun_key(address)
+        key = created_key(address)
         return Call(
             (
                 (b"ZADD", key, number(record.created), record.session_id),
@@ -101,17 +101,17 @@ class SessionCommands(ServerCommands):
             lambda _: None,
         )
 
-    def count_begun(self, address: str) -> Call[int]:
+    def count_created(self, address: str) -> Call[int]:
         """Return the number of sessions created from an address; some of them may have ended."""
-        return Call(((b"ZCARD", begun_key(address)),), lambda replies: int(replies[0]))
+        return Call(((b"ZCARD", created_key(address)),), lambda replies: int(replies[0]))
 
-    def begun(self, address: str) -> Call[list[str]]:
+    def created_from(self, address: str) -> Call[list[str]]:
         """Return the names of the sessions created from an address."""
-        return Call(((b"ZRANGE", begun_key(address), 0, -1),), lambda replies: self._names(replies[0]))
+        return Call(((b"ZRANGE", created_key(address), 0, -1),), lambda replies: self._names(replies[0]))
 
-    def forget_begun(self, address: str, session_ids: Sequence[str]) -> Call[None]:
+    def forget_created(self, address: str, session_ids: Sequence[str]) -> Call[None]:
         """Remove ended sessions from an address's record."""
-        return Call(((b"ZREM", begun_key(address), *session_ids),), lambda _: None)
+        return Call(((b"ZREM", created_key(address), *session_ids),), lambda _: None)
 
     def indexed(self, session_ids: Sequence[str]) -> Call[list[bool]]:
         """Return for each session whether it exists."""
@@ -120,28 +120,28 @@ class SessionCommands(ServerCommands):
             lambda replies: [score is not None for score in replies[0]],
         )
 
-    def trial(self, token: str) -> Call[None]:
+    def command_probe(self, token: str) -> Call[None]:
         """Probe all operations on a session that does not exist, without the index.
 
         ``token``: a new one each time; otherwise it would be recognised as already done.
         """
-        made = SessionRecord(TRIAL, "", 0, 1, b"{}", 0.0, 0.0)
+        made = SessionRecord(PROBE, "", 0, 1, b"{}", 0.0, 0.0)
         someone = ParticipantRecord("p", "", "observer", (), b"", 0.0)
         said = Message(b"{}", 0.0, encode_header(0.0, NOBODYS_CAPTION, None))
         limits = Limits(messages=1, seconds=1)
         calls: tuple[Call[Any], ...] = (
             self.create(made, someone, token=token),
-            self.give_keys(TRIAL, NO_KEYS),
-            self.append(TRIAL, [said], limits, batch=token, place=0, known=("", 0)),
-            self.read(TRIAL, 0, 1),
-            self.losses(TRIAL),
-            self.read(TRIAL, 0, 1, 1),
-            self.prune([TRIAL], 0.0, limits),
-            self.put_participant(TRIAL, someone),
-            self.see(TRIAL, [someone], 0.0),
-            self.participants(TRIAL),
-            self.drop_participants(TRIAL, ["p"]),
-            self.delete([TRIAL], token=token, idle_since=None),
+            self.give_keys(PROBE, NO_KEYS),
+            self.append(PROBE, [said], limits, batch=token, place=0, known=("", 0)),
+            self.read(PROBE, 0, 1),
+            self.losses(PROBE),
+            self.read(PROBE, 0, 1, 1),
+            self.prune([PROBE], 0.0, limits),
+            self.put_participant(PROBE, someone),
+            self.see(PROBE, [someone], 0.0),
+            self.participants(PROBE),
+            self.drop_participants(PROBE, ["p"]),
+            self.delete([PROBE], token=token, idle_since=None),
         )
         return Call(tuple(call.commands[0] for call in calls), lambda _: None)
 
@@ -230,7 +230,7 @@ class SessionCommands(ServerCommands):
 
         ``idle_since``: only sessions last active before then.
         """
-        ended = encode_told(Told("ended", self._writer, b""))
+        ended = encode_notice(Notice("ended", self._writer, b""))
         before = b"inf" if idle_since is None else number(idle_since)
         scripts = [
             self._script(
@@ -434,9 +434,9 @@ class SessionCommands(ServerCommands):
         """Delete participants."""
         return Call(((b"HDEL", keys(session_id).participants, *participant_ids),), lambda _: None, session_id)
 
-    def tell(self, session_id: str, payload: bytes) -> Call[int]:
+    def publish_to_session(self, session_id: str, payload: bytes) -> Call[int]:
         """Publish a transient message to the workers that follow the session; return their number."""
-        said = encode_told(Told("told", self._writer, payload))
+        said = encode_notice(Notice("message", self._writer, payload))
         return Call(
             (self._script("tell", keys(session_id)[:1], self._channel(session_id), said),),
             lambda replies: int(replies[0]),

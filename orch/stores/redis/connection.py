@@ -85,7 +85,7 @@ class Link:
         try:
             await self._connection.run(task_status=task_status)
         except RedisError as error:
-            words = said(error)
+            words = error_text(error)
             if not words or "reset by peer" in words:
                 words = "the connection was closed at once"
             raise LinkLostError(explain(words)) from error
@@ -119,7 +119,7 @@ class Link:
                 for request in requests:
                     answer: Any = await request
                     if isinstance(answer, _NOT_NOW) or (
-                        isinstance(answer, RedisError) and is_forbidden(said(answer))
+                        isinstance(answer, RedisError) and is_forbidden(error_text(answer))
                     ):
                         raise _lost(answer) from answer
                     answers.append(answer)
@@ -136,18 +136,18 @@ class Link:
         return answers
 
     @property
-    def asked_at(self) -> float | None:
+    def pending_since(self) -> float | None:
         """When the oldest pending request was sent, in monotonic seconds; None if none is pending."""
         return self._asked_at
 
-    def say(self, *command: bytes) -> None:
+    def send(self, *command: bytes) -> None:
         """Send a command whose reply is a push message: a subscription. Raises LinkLostError."""
         try:
             self._connection.send_command(command[0], *command[1:])
         except RedisConnectionError as error:
             raise _lost(error) from error
 
-    async def news(self) -> AsyncIterator[list[Any]]:
+    async def pushes(self) -> AsyncIterator[list[Any]]:
         """Yield the server's push messages, until the connection is lost (LinkLostError)."""
         try:
             async for push in self._connection.push_messages:
@@ -155,8 +155,8 @@ class Link:
         except RedisConnectionError as error:
             raise _lost(error) from error
 
-    async def objections(self) -> None:
-        """Wait for the server to refuse a command of :meth:`say`; then the connection counts as lost."""
+    async def refusals(self) -> None:
+        """Wait for the server to refuse a command of :meth:`send`; then the connection counts as lost."""
         try:
             async with aclosing(self._connection.streamed_messages) as answers:
                 async for answer in answers:
@@ -166,7 +166,7 @@ class Link:
             raise _lost(error) from error
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return the message of an error's innermost cause."""
     words = ""
     cause: BaseException | None = error
@@ -180,7 +180,7 @@ def said(error: BaseException) -> str:
 
 
 def _lost(error: BaseException) -> LinkLostError:
-    return LinkLostError(explain(said(error)))
+    return LinkLostError(explain(error_text(error)))
 
 
 def _context(tls: Tls) -> ssl.SSLContext:

@@ -17,7 +17,7 @@ from orch.backoff import exponential
 from orch.problems import ProblemError
 from orch.settings.redis_url import Address, read_address, shown
 from orch.stores.redis.commands import SessionCommands
-from orch.stores.redis.connection import CONNECT_WITHIN, Link, LinkLostError, said
+from orch.stores.redis.connection import CONNECT_WITHIN, Link, LinkLostError, error_text
 from orch.stores.redis.diagnosis import (
     cautions,
     clock_caution,
@@ -33,7 +33,7 @@ from orch.stores.redis.feed import Feed
 from orch.stores.redis.keys import SERVER_RUN
 from orch.stores.redis.pipeline import Pipeline
 from orch.stores.redis.times import RedisTimes
-from orch.stores.redis.troubles import Damage, Seldom
+from orch.stores.redis.troubles import Damage, LogThrottle
 from orch.telemetry.boundaries import Boundary
 
 #: Pauses between attempts to connect, in seconds: the first and the longest. Half of each is random, so that
@@ -65,7 +65,7 @@ State = Literal["open", "refusing", "connecting", "stopped"]
 _log = structlog.get_logger("orch.stores.redis.store")
 
 
-class Connecting:
+class Connector:
     """Maintains the connections to one server.
 
     The mutable state is: ``state``, ``trouble`` (the current problem, as a sentence), ``cautions`` (warnings,
@@ -109,7 +109,7 @@ class Connecting:
         self._draw = draw
         self._run = ""
         self._found: tuple[str, ...] = ()
-        self._said = Seldom(times.log_again)
+        self._logged = LogThrottle(times.log_again)
         self._damage = Damage(times.log_again)
 
     async def run(self, opened: Callable[[], None]) -> Never:
@@ -147,7 +147,7 @@ class Connecting:
         """Handle an error that the server returned for an operation."""
         words = explain(reason)
         if not is_refusing(reason):
-            self._say_once("store operation failed", words)
+            self._log_once("store operation failed", words)
             self.last_error = f"{self.url}: {words}"
         elif self.state in ("open", "refusing"):
             self._note(words, "store accepts no writes")
@@ -156,18 +156,18 @@ class Connecting:
     def damaged(self, keys: str, reason: str) -> None:
         """Handle that the data stored under these keys is invalid."""
         words = damage(keys, reason)
-        self._say_once("stored data invalid", words)
+        self._log_once("stored data invalid", words)
         self.last_error = f"{self.url}: {words}"
         self._damage.note(words, trio.current_time())
 
     def _note(self, words: str, event: str) -> None:
         self.trouble = words
         self.last_error = f"{self.url}: {words}"
-        self._say_once(event, words)
+        self._log_once(event, words)
 
-    def _say_once(self, event: str, words: str) -> None:
+    def _log_once(self, event: str, words: str) -> None:
         """Log a problem; the same problem again only after a while."""
-        if self._said.is_new(words, trio.current_time()):
+        if self._logged.is_new(words, trio.current_time()):
             _log.warning(event, url=self.url, reason=words)
 
     def _enter(self, state: State) -> None:
@@ -176,7 +176,7 @@ class Connecting:
             self.since = self._wall()
             if state == "open":
                 self.trouble = None
-                self._said.clear()
+                self._logged.clear()
                 _log.info("store open", url=self.url)
             self._changed(state == "open")
 
@@ -201,7 +201,7 @@ class Connecting:
         except* Exception as odd:  # noqa: BLE001 - a boundary: what a server may answer is not known
             # An unexpected reply: reconnect, as after a lost connection.
             self.boundary.note(odd, step="connect")
-            reason = reason or f"A reply of the server is invalid: {said(_first(odd))}."
+            reason = reason or f"A reply of the server is invalid: {error_text(_first(odd))}."
         return reason
 
     async def _serve(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
@@ -217,7 +217,7 @@ class Connecting:
                     heard = Link(address)
                     await heard.open(nursery)
                     trouble = await self._prepare(spoken)
-                    nursery.start_soon(heard.objections)
+                    nursery.start_soon(heard.refusals)
                     begun: trio.Event = await nursery.start(self._feed.listen, heard)
                     with trio.move_on_after(CONNECT_WITHIN):
                         await begun.wait()
@@ -234,8 +234,8 @@ class Connecting:
                         self._enter("refusing")
                     task_status.started(scope)
                     nursery.start_soon(self._pipeline.write, spoken)
-                    nursery.start_soon(self._try_writes)
-                    nursery.start_soon(self._look_again)
+                    nursery.start_soon(self._probe_writes)
+                    nursery.start_soon(self._inspect)
                     nursery.start_soon(self._watch, address, (spoken, heard))
                     nursery.start_soon(self._feed.ping, heard)
                     nursery.start_soon(self._feed.catch_up.run)
@@ -247,13 +247,13 @@ class Connecting:
             if self.state in ("open", "refusing"):
                 self._enter("connecting")
 
-    async def _try_writes(self) -> Never:
+    async def _probe_writes(self) -> Never:
         """Check periodically whether the server accepts writes, also when nothing is queued."""
         while True:
             await trio.sleep(self._times.probe_every)
             with self.boundary.item(LinkLostError, step="try writes"):
                 try:
-                    await self._pipeline.execute(self._commands.write_trial(self._run))
+                    await self._pipeline.execute(self._commands.write_probe(self._run))
                 except ProblemError:
                     continue  # an error was handled already; a missing reply is detected by _watch
                 if self.state == "refusing":
@@ -271,30 +271,30 @@ class Connecting:
         if info.get("cluster_enabled") == "1":
             (cluster,) = _require(await link.exchange([(b"CLUSTER", b"INFO")]))
             info |= read_info(cluster.decode(errors="replace"))
-        asked_at = self._wall()
+        requested_at = self._wall()
         (time,) = _require(await link.exchange([(b"TIME",)]))
-        self._compare_clocks(int(time[0]) + int(time[1]) / 1e6, asked_at)
+        self._compare_clocks(int(time[0]) + int(time[1]) / 1e6, requested_at)
         if (words := refusal(info)) is not None:
             raise LinkLostError(words)
-        self._beware((*cautions(info), *clock_caution(self._ahead)))
-        _require(await link.exchange(self._commands.tell_trial().commands))
+        self._set_warnings((*cautions(info), *clock_caution(self._ahead)))
+        _require(await link.exchange(self._commands.publish_probe().commands))
         self._run = info.get("run_id", "")
-        tried = await link.exchange(self._commands.trial(secrets.token_hex(8)).commands)
+        tried = await link.exchange(self._commands.command_probe(secrets.token_hex(8)).commands)
         known = (answers[1] or b"").decode()
         if not is_the_same(info, known):
             _require(tried)
-            await self._meet_anew(link, info, is_known=bool(known))
-        errors = [said(answer) for answer in tried if isinstance(answer, Exception)]
+            await self._adopt_server(link, info, is_known=bool(known))
+        errors = [error_text(answer) for answer in tried if isinstance(answer, Exception)]
         if errors and is_refusing(errors[0]):
             return explain(errors[0])
         _require(tried)
         return None
 
-    def _compare_clocks(self, server: float, asked_at: float) -> None:
-        """Compare the server's clock with this machine's; ``asked_at``: this machine's at the request."""
+    def _compare_clocks(self, server: float, requested_at: float) -> None:
+        """Compare the server's clock with this machine's; ``requested_at``: this machine's at the request."""
         now = self._wall()
-        self._ahead = (asked_at + now) / 2 - server
-        self._clock = (server + (now - asked_at) / 2, trio.current_time())
+        self._ahead = (requested_at + now) / 2 - server
+        self._clock = (server + (now - requested_at) / 2, trio.current_time())
 
     def wall(self) -> float:
         """Return the time by the server's clock, which all workers share; the own clock until it is known."""
@@ -303,19 +303,19 @@ class Connecting:
         server, at = self._clock
         return server + trio.current_time() - at
 
-    async def _look_again(self) -> Never:
+    async def _inspect(self) -> Never:
         """Check periodically whether the server is still suitable: its settings may change at run time."""
         while True:
             await trio.sleep(self._times.inspect_every)
-            asked_at = self._wall()
+            requested_at = self._wall()
             with self.boundary.item(LinkLostError, step="look again"):
                 try:
                     text, time = await self._pipeline.execute(self._commands.look())
                 except ProblemError:
                     continue  # detected by _watch
-                if self._wall() - asked_at < CLOCK_READ_WITHIN:
-                    self._compare_clocks(time, asked_at)
-                self._beware((*cautions(read_info(text)), *clock_caution(self._ahead)))
+                if self._wall() - requested_at < CLOCK_READ_WITHIN:
+                    self._compare_clocks(time, requested_at)
+                self._set_warnings((*cautions(read_info(text)), *clock_caution(self._ahead)))
 
     async def _watch(self, address: Address, links: tuple[Link, Link]) -> Never:
         """Report late replies; if a new connection gets a reply meanwhile, abandon the old one.
@@ -326,29 +326,29 @@ class Connecting:
         while True:
             await trio.sleep(WATCH_EVERY)
             now = trio.current_time()
-            waiting = [link.asked_at for link in links if link.asked_at is not None]
-            asked_at = min(waiting, default=None)
-            self.is_slow = asked_at is not None and now - asked_at > SLOW_AFTER
-            if asked_at is None or now - asked_at < TRY_ANOTHER_AFTER or tried == asked_at:
+            waiting = [link.pending_since for link in links if link.pending_since is not None]
+            pending_since = min(waiting, default=None)
+            self.is_slow = pending_since is not None and now - pending_since > SLOW_AFTER
+            if pending_since is None or now - pending_since < TRY_ANOTHER_AFTER or tried == pending_since:
                 continue
-            tried = asked_at
+            tried = pending_since
             is_answered = False
             with self.boundary.item(LinkLostError, step="try another"):
                 is_answered = await _answers(address)
             if not is_answered:
-                tried = None if now - asked_at > 2 * TRY_ANOTHER_AFTER else tried
+                tried = None if now - pending_since > 2 * TRY_ANOTHER_AFTER else tried
                 continue
             await trio.sleep(WATCH_EVERY)
-            if any(link.asked_at == asked_at for link in links):
+            if any(link.pending_since == pending_since for link in links):
                 raise LinkLostError("The connection got no reply while a new connection did.")
 
-    def _beware(self, found: tuple[str, ...]) -> None:
+    def _set_warnings(self, found: tuple[str, ...]) -> None:
         for words in found:
             if words not in self._found:
                 _log.warning("store may lose messages", url=self.url, reason=words)
         self._found = found
 
-    async def _meet_anew(self, link: Link, info: Mapping[str, str], *, is_known: bool) -> None:
+    async def _adopt_server(self, link: Link, info: Mapping[str, str], *, is_known: bool) -> None:
         """Handle a server that was restarted or replaced since we last used it.
 
         One worker does it, the others wait: renewing an epoch twice would disconnect clients that joined in
@@ -407,7 +407,7 @@ def _require(answers: list[Any]) -> list[Any]:
     """Return the replies. Raises LinkLostError if one of them is an error."""
     for answer in answers:
         if isinstance(answer, Exception):
-            raise LinkLostError(explain(said(answer)))
+            raise LinkLostError(explain(error_text(answer)))
     return answers
 
 

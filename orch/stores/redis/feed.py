@@ -24,9 +24,9 @@ from orch.stores.redis.feed_events import Event, Request
 from orch.stores.redis.keys import channel_session, decode_published, off_wire
 from orch.stores.redis.session_feed import SessionFeed
 from orch.stores.redis.subscriptions import Subscriptions
-from orch.stores.redis.survey import Asking, Execute
+from orch.stores.redis.survey import Execute, SurveyChannel
 from orch.stores.redis.times import RedisTimes
-from orch.stores.redis.troubles import Seldom
+from orch.stores.redis.troubles import LogThrottle
 from orch.telemetry.boundaries import Boundary
 
 #: Sessions whose heads are read with one command.
@@ -66,7 +66,7 @@ class Feed:
         patience: float,
     ) -> None:
         self.events: StoreEvents = IgnoreEvents()
-        self.asking = Asking(commands, worker=worker, execute=execute, offer=offer)
+        self.surveys = SurveyChannel(commands, worker=worker, execute=execute, offer=offer)
         self.failures = 0
         self.boundary = Boundary("store feed")
         self._commands = commands
@@ -77,7 +77,7 @@ class Feed:
         self._feeds: dict[str, SessionFeed] = {}
         self._subscriptions = Subscriptions(database)
         self.catch_up = CatchUp(commands, execute=execute, apply=self._apply_to, boundary=self.boundary)
-        self._logged = Seldom(times.log_again)
+        self._logged = LogThrottle(times.log_again)
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -93,7 +93,7 @@ class Feed:
         if feed is None:
             feed = self._feeds[session_id] = SessionFeed(self._times.feed)
             self._subscriptions.add(session_id)
-        subscribed = self._subscriptions.heard(session_id)
+        subscribed = self._subscriptions.confirmation(session_id)
         assert subscribed is not None  # noqa: S101 - whatever is followed is subscribed to
         self._apply(session_id, feed, on.JoinStarted())
         record: SessionRecord | None = None
@@ -108,7 +108,8 @@ class Feed:
                 ends = feed.ends
                 record = await load(self._execute, self._commands, session_id)
             is_current = (
-                self._feeds.get(session_id) is feed and self._subscriptions.heard(session_id) is subscribed
+                self._feeds.get(session_id) is feed
+                and self._subscriptions.confirmation(session_id) is subscribed
             )
         finally:
             self._apply(session_id, feed, on.JoinFinished(record, is_current=is_current))
@@ -164,8 +165,8 @@ class Feed:
     ) -> None:
         """Receive publications until the connection is lost; the starter's event is set once they arrive."""
         try:
-            task_status.started(self._subscriptions.begin(link, self.asking.channels))
-            async for push in link.news():
+            task_status.started(self._subscriptions.begin(link, self.surveys.channels))
+            async for push in link.pushes():
                 with self.boundary.item(LinkLostError, step="receive"):
                     self._pushed(push)
         finally:
@@ -218,8 +219,8 @@ class Feed:
                 self.doubt(session_id)
 
     def _published(self, name: bytes, data: bytes) -> None:
-        if name in self.asking.channels:
-            self.asking.heard(data, self.events.surveyed)
+        if name in self.surveys.channels:
+            self.surveys.receive(data, self.events.surveyed)
             return
         session_id = channel_session(name)
         feed = self._feeds.get(session_id)

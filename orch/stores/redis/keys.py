@@ -32,10 +32,10 @@ SERVER_RUN: Final = b"orch:server_run"
 #: The lock of the worker that gives all sessions new epochs.
 RENEWAL: Final = b"orch:renewal"
 #: The key and channel of write and publish probes.
-WRITE_TRIAL: Final = b"orch:trial"
-TELL_TRIAL: Final = b"orch:trial"
+WRITE_PROBE: Final = b"orch:trial"
+PUBLISH_PROBE: Final = b"orch:trial"
 #: A name that no session can have, for probes.
-TRIAL: Final = "?"
+PROBE: Final = "?"
 #: The maximum of offsets and revisions: scripts and browsers calculate with doubles.
 NUMBER_MAX: Final = 2**53
 
@@ -105,7 +105,7 @@ def sign_in_key(name: str) -> bytes:
     return b"orch:sign_in:" + name.encode()
 
 
-def begun_key(address: str) -> bytes:
+def created_key(address: str) -> bytes:
     """Return the key of the sessions created from an address."""
     return b"orch:begun:" + address.encode()
 
@@ -236,24 +236,24 @@ def appended(session_id: str, offset: int, header: bytes, frame: bytes) -> Appen
     return Appended(session_id=session_id, offset=offset, frame=frame, at=known.at, origin=origin)
 
 
-class Told(Struct, frozen=True):
+class Notice(Struct, frozen=True):
     """What a worker published about a session: a transient message, or the end of an epoch."""
 
-    kind: Literal["told", "ended"]
+    kind: Literal["message", "ended"]
     worker: str
     payload: bytes
 
 
-_KINDS: Final[dict[bytes, Literal["told", "ended"]]] = {b"T": "told", b"E": "ended"}
+_KINDS: Final[dict[bytes, Literal["message", "ended"]]] = {b"T": "message", b"E": "ended"}
 
 
-def encode_told(told: Told) -> bytes:
+def encode_notice(told: Notice) -> bytes:
     """Encode it for publishing; stored messages are published by ``append.lua``."""
     letter = next(letter for letter, kind in _KINDS.items() if kind == told.kind)
     return letter + told.worker.encode() + b"\n" + told.payload
 
 
-def decode_published(session_id: str, data: bytes) -> Appended | Told:
+def decode_published(session_id: str, data: bytes) -> Appended | Notice:
     """Decode a message from a session's channel. Raises UnreadableError for a foreign message.
 
     The offset gives its position; whether the store has the message is not certain.
@@ -268,5 +268,5 @@ def decode_published(session_id: str, data: bytes) -> Appended | Told:
         read_text(frame)
         return appended(session_id, read_number(head[1:]), header, frame)
     if head[:1] in _KINDS:
-        return Told(_KINDS[head[:1]], read_text(head[1:]), rest)
+        return Notice(_KINDS[head[:1]], read_text(head[1:]), rest)
     raise UnreadableError(f"unknown kind {head[:1]!r}")

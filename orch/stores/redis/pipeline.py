@@ -18,7 +18,7 @@ from orch.stores.operations import Operation, OperationQueue, QueueLimits
 from orch.stores.records import Appended
 from orch.stores.redis.calls import Call, Command, Message, key_names
 from orch.stores.redis.commands import SessionCommands
-from orch.stores.redis.connection import Link, said
+from orch.stores.redis.connection import Link, error_text
 from orch.stores.redis.diagnosis import is_about_data, is_refusing, refused, unreadable
 from orch.stores.redis.keys import appended
 
@@ -87,7 +87,7 @@ class Pipeline:
     """The queue of operations and its one writer.
 
     The mutable state is the queue, bounded by ``limits`` (a caller that finds it full
-    waits for room), and the batch that is on its way. ``passed_on``: what is done with a message that is
+    waits for room), and the batch that is on its way. ``stored``: what is done with a message that is
     kept; it is given what to call once whoever is to hear of it has. ``failed`` is told what the server said
     instead of doing something, ``damaged`` the keys of an operation that the server could not do with what is
     stored there, or whose answer could not be read, and why; ``missing`` that a session was asked for that it
@@ -98,7 +98,7 @@ class Pipeline:
         self,
         commands: SessionCommands,
         *,
-        passed_on: Callable[[Appended, Callable[[], None]], None],
+        stored: Callable[[Appended, Callable[[], None]], None],
         failed: Callable[[str], None],
         damaged: Callable[[str, str], None],
         missing: Callable[[str], None],
@@ -108,12 +108,12 @@ class Pipeline:
         self._patience = limits.patience
         self._queue: OperationQueue[CallOperation[Any]] = OperationQueue(limits)
         self._commands = commands
-        self._passed_on = passed_on
+        self._stored = stored
         self._failed = failed
         self._damaged = damaged
         self._missing = missing
         self._known = known
-        self._on_its_way: _Batch | None = None
+        self._in_flight: _Batch | None = None
         self._batches = 0
         self._idle = trio.lowlevel.ParkingLot()
         self.is_connected = False
@@ -128,7 +128,7 @@ class Pipeline:
     @property
     def waiting(self) -> int:
         """The number of operations that are queued or in progress."""
-        said = self._on_its_way.operations() if self._on_its_way else ()
+        said = self._in_flight.operations() if self._in_flight else ()
         return len(self._queue) + sum(not operation.done.is_set() for operation in said)
 
     @property
@@ -168,34 +168,34 @@ class Pipeline:
     def close(self) -> None:
         """Stop accepting operations; refuse the queued ones."""
         self._queue.close()
-        left = [*(self._on_its_way.operations() if self._on_its_way else ()), *self._queue.drain()]
-        self._on_its_way = None
+        left = [*(self._in_flight.operations() if self._in_flight else ()), *self._queue.drain()]
+        self._in_flight = None
         for operation in left:
             self._refuse(operation, "The session store was closed.")
 
     async def drain(self) -> None:
         """Stop accepting operations, and wait until the queued ones are done."""
         self._queue.close()
-        while self._queue or self._on_its_way:
+        while self._queue or self._in_flight:
             await self._idle.park()
 
     async def write(self, link: Link) -> Never:
         """Send queued operations over a connection, until it is lost (LinkLostError) or this is cancelled."""
         while True:
-            batch = self._on_its_way
+            batch = self._in_flight
             if batch is None or all(operation.done.is_set() for operation in batch.operations()):
                 batch = await self._next()
             # For the server it is the same batch when it is repeated; newer offsets may be known meanwhile.
-            self._write_words(batch)
+            self._encode_batch(batch)
             if not batch.groups:
-                self._on_its_way = None
+                self._in_flight = None
                 continue
             started = trio.current_time()
             answers = await link.exchange(batch.commands())
             self.exchange_seconds = trio.current_time() - started
             self.exchanges += 1
             self._settle(batch, answers)
-            self._on_its_way = None
+            self._in_flight = None
 
     async def refuse_overdue(self) -> Never:
         """Refuse what has waited for ``patience``, whether it was said to the server or not."""
@@ -204,7 +204,7 @@ class Pipeline:
             now = trio.current_time()
             overdue = [
                 operation
-                for operation in (self._on_its_way.operations() if self._on_its_way else ())
+                for operation in (self._in_flight.operations() if self._in_flight else ())
                 if operation.deadline <= now
             ]
             while (first := self._queue.first()) is not None and first.deadline <= now:
@@ -214,14 +214,14 @@ class Pipeline:
                 self._refuse(operation, "Sessions cannot be stored right now. Try again soon.")
 
     async def _next(self) -> _Batch:
-        self._on_its_way = None
+        self._in_flight = None
         while True:
             while not self._queue:
                 self._idle.unpark_all()
                 await self._queue.wait_for_work()
             batch = self._take()
             if batch.groups:
-                self._on_its_way = batch
+                self._in_flight = batch
                 return batch
 
     def _take(self) -> _Batch:
@@ -252,13 +252,13 @@ class Pipeline:
         self._queue.release(released)
         return batch
 
-    def _write_words(self, batch: _Batch) -> None:
+    def _encode_batch(self, batch: _Batch) -> None:
         """Encode a batch as commands; an operation that cannot be encoded is refused alone."""
         groups, batch.groups, batch.calls = batch.groups, [], []
         places, batch.places = batch.places or list(range(len(groups))), []
         for place, group in zip(places, groups, strict=True):
             try:
-                batch.calls.append(self._words(batch, group, place))
+                batch.calls.append(self._encode(batch, group, place))
             except Exception as error:  # noqa: BLE001 - a boundary: one operation is no other's
                 _log.error("store operation not encodable", exc_info=error)
                 for operation in group:
@@ -267,7 +267,7 @@ class Pipeline:
                 batch.groups.append(group)
                 batch.places.append(place)
 
-    def _words(self, batch: _Batch, group: list[CallOperation[Any]], place: int) -> Call[Any]:
+    def _encode(self, batch: _Batch, group: list[CallOperation[Any]], place: int) -> Call[Any]:
         first = group[0]
         if not isinstance(first, Append):
             return first.call
@@ -292,21 +292,21 @@ class Pipeline:
                 self._finish(group, call, mine)
             except Exception as error:  # noqa: BLE001 - a boundary: one operation's answer is no other's
                 names = key_names(call.commands)
-                self._damaged(names, f"the answer cannot be read: {said(error)}")
+                self._damaged(names, f"the answer cannot be read: {error_text(error)}")
                 for operation in group:
                     self._refuse(operation, unreadable(names), error)
 
     def _finish(self, group: list[CallOperation[Any]], call: Call[Any], mine: list[Any]) -> None:
         failures = [(place, answer) for place, answer in enumerate(mine) if isinstance(answer, Exception)]
         for place, failure in failures:
-            self._note(call.commands[place : place + 1], said(failure))
+            self._note(call.commands[place : place + 1], error_text(failure))
         first = failures[0][1] if failures and failures[0][0] < (call.decisive or len(mine)) else None
         if first is not None and not (call.is_partial and len(failures) < len(mine)):
-            words = refused(said(first), key_names(call.commands[failures[0][0] : failures[0][0] + 1]))
+            words = refused(error_text(first), key_names(call.commands[failures[0][0] : failures[0][0] + 1]))
             for operation in group:
                 self._refuse(operation, words, first)
         elif isinstance(group[0], Append):
-            self._kept(group, call.read(mine))
+            self._finish_appends(group, call.read(mine))
         else:
             group[0].finish(call.read(mine))
 
@@ -316,7 +316,7 @@ class Pipeline:
         else:
             self._failed(words)
 
-    def _kept(self, group: list[CallOperation[Any]], first: int | None) -> None:
+    def _finish_appends(self, group: list[CallOperation[Any]], first: int | None) -> None:
         if first is None and group[0].call.session_id is not None:
             self._missing(group[0].call.session_id)
         for place, operation in enumerate(group):
@@ -330,7 +330,7 @@ class Pipeline:
                 operation.message.header,
                 numbered(operation.message.body, offset),
             )
-            self._passed_on(message, lambda operation=operation, message=message: operation.finish(message))  # type: ignore[misc]  # bound now, not when called
+            self._stored(message, lambda operation=operation, message=message: operation.finish(message))  # type: ignore[misc]  # bound now, not when called
 
     def _refuse(self, operation: CallOperation[Any], words: str, cause: BaseException | None = None) -> None:
         if not operation.done.is_set():

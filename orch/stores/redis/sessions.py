@@ -46,27 +46,27 @@ class RedisSessions:
         self._crowded: tuple[str, ...] = ()
 
     async def create(
-        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
+        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, created_from: str = ""
     ) -> bool:
         """Store a new session and its owner. False: the name is taken."""
         is_new = await self._pipeline.execute(self._commands.create(record, owner, token=self._token()))
-        if is_new and begun_from:
-            await self._pipeline.execute(self._commands.note_begun(begun_from, record))
+        if is_new and created_from:
+            await self._pipeline.execute(self._commands.note_created(created_from, record))
         return is_new
 
-    async def begun_from(self, address: str, most: int) -> int:
+    async def created_from(self, address: str, most: int) -> int:
         """Return the number of live sessions created from an address, on any worker."""
-        count = await self._pipeline.execute(self._commands.count_begun(address))
+        count = await self._pipeline.execute(self._commands.count_created(address))
         if count < most:
             return count
         # Ended sessions are still among them.
-        names = await self._pipeline.execute(self._commands.begun(address))
+        names = await self._pipeline.execute(self._commands.created_from(address))
         for start in range(0, len(names), STEP):
             part = names[start : start + STEP]
             there = await self._pipeline.execute(self._commands.indexed(part))
             gone = [name for name, is_there in zip(part, there, strict=True) if not is_there]
             if gone:
-                await self._pipeline.execute(self._commands.forget_begun(address, gone))
+                await self._pipeline.execute(self._commands.forget_created(address, gone))
                 count -= len(gone)
         return count
 
@@ -162,7 +162,7 @@ class RedisSessions:
             pruned = await self._pipeline.execute(self._commands.prune(names, now, limits))
             for name, (gone, there) in zip(names, pruned, strict=True):
                 dropped += gone
-                if there > records.PARTICIPANTS_KEPT:
+                if there > records.PARTICIPANTS_LIMIT:
                     crowded.append(name)
         self._crowded = tuple(crowded)
         return dropped
@@ -171,11 +171,11 @@ class RedisSessions:
         """Return the sessions that had too many participants when :meth:`prune` last looked."""
         return self._crowded
 
-    async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
+    async def trim_participants(self, session_id: str, present: frozenset[str], at: float) -> int:
         """Delete the participants absent longest from a crowded session, except owners and those present."""
         there = await self._pipeline.execute(self._commands.participants(session_id))
         speakers = await self._pipeline.execute(self._commands.speakers(session_id))
-        late = surplus_participants(there, present, records.PARTICIPANTS_KEPT, speakers)
+        late = surplus_participants(there, present, records.PARTICIPANTS_LIMIT, speakers)
         if late:
             await self._pipeline.execute(self._commands.drop_participants(session_id, late))
         here = [one for one in there if one.participant_id in present and one.seen < at]

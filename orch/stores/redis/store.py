@@ -24,14 +24,14 @@ from orch.stores.records import Appended
 from orch.stores.redis.calls import load_scripts
 from orch.stores.redis.cluster import RedisCluster
 from orch.stores.redis.commands import SessionCommands
-from orch.stores.redis.connector import Connecting, State
+from orch.stores.redis.connector import Connector, State
 from orch.stores.redis.feed import Feed
 from orch.stores.redis.pipeline import QUEUE_LIMITS, Pipeline
 from orch.stores.redis.sessions import RedisSessions
 from orch.stores.redis.sign_ins import RedisSignIns
 from orch.stores.redis.times import REDIS_TIMES, RedisTimes
 from orch.stores.redis.troubles import Damper
-from orch.stores.status import StoreStanding, readings
+from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
 
@@ -108,7 +108,7 @@ class RedisStore(RedisSessions):
         )
         self._pipeline = Pipeline(
             commands,
-            passed_on=self._passed_on,
+            stored=self._stored,
             failed=self._failed,
             damaged=self._damaged,
             missing=self._doubt,
@@ -125,7 +125,7 @@ class RedisStore(RedisSessions):
             times=times,
             patience=limits.patience,
         )
-        self._connecting = Connecting(
+        self._connector = Connector(
             url,
             scripts=scripts,
             commands=commands,
@@ -140,21 +140,21 @@ class RedisStore(RedisSessions):
             self._pipeline,
             self._feed,
             worker=worker,
-            is_open=lambda: self._connecting.state == "open",
+            is_open=lambda: self._connector.state == "open",
             token=self._new_token,
         )
         self.sign_ins = RedisSignIns(commands, self._pipeline)
 
     def __repr__(self) -> str:
         return (
-            f"<RedisStore {self._connecting.url} {self._connecting.state}, {self._pipeline.waiting} waiting,"
+            f"<RedisStore {self._connector.url} {self._connector.state}, {self._pipeline.waiting} waiting,"
             f" {len(self._feed)} watched>"
         )
 
     @property
     def boundaries(self) -> tuple[Boundary, ...]:
         """The loops that continue after one of their items failed."""
-        return (self._boundary, self._connecting.boundary, self._feed.boundary, self._feed.asking.boundary)
+        return (self._boundary, self._connector.boundary, self._feed.boundary, self._feed.surveys.boundary)
 
     def register(self, events: StoreEvents) -> None:
         """Register the handler of events: one, before the store runs."""
@@ -163,50 +163,50 @@ class RedisStore(RedisSessions):
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         store = self.statistics()
-        yield from readings(self.standing(), waiting=store.waiting, failures=store.failures)
+        yield from readings(self.status(), waiting=store.waiting, failures=store.failures)
         for boundary in self.boundaries:
             yield from boundary.readings()
 
     def statistics(self) -> RedisStatistics:
         """Return the store's figures."""
-        pipeline, connecting = self._pipeline, self._connecting
+        pipeline, connector = self._pipeline, self._connector
         return RedisStatistics(
-            url=connecting.url,
-            state=connecting.state,
-            open=connecting.state == "open",
+            url=connector.url,
+            state=connector.state,
+            open=connector.state == "open",
             waiting=pipeline.waiting,
             limit=pipeline.limits.operations,
             waiting_bytes=pipeline.waiting_bytes,
             operations=pipeline.operations,
             commits=pipeline.exchanges,
             failures=pipeline.failures + self._feed.failures,
-            reconnects=max(connecting.connections - 1, 0),
+            reconnects=max(connector.connections - 1, 0),
             watched=len(self._feed),
             caught_up=self._feed.catch_up.count,
             commit_ms=None if pipeline.exchange_seconds is None else pipeline.exchange_seconds * 1000,
-            last_error=connecting.last_error,
-            trouble=connecting.trouble,
-            cautions=connecting.cautions,
+            last_error=connector.last_error,
+            trouble=connector.trouble,
+            cautions=connector.cautions,
         )
 
-    def standing(self) -> StoreStanding:
+    def status(self) -> StoreStatus:
         """Return the store's status as sentences."""
-        connecting = self._connecting
-        is_open = connecting.state == "open" and not connecting.is_slow
-        why = connecting.trouble or "not reached yet."
-        if connecting.is_slow:
+        connector = self._connector
+        is_open = connector.state == "open" and not connector.is_slow
+        why = connector.trouble or "not reached yet."
+        if connector.is_slow:
             why = (
                 "No reply for more than 2 s: it is busy, stopped, or the network is slow. Messages are "
                 "queued for up to 10 s, then rejected. Check the server (redis-cli --latency, SLOWLOG "
                 "GET)."
             )
-        reason = "" if is_open else f"Redis at {connecting.url}: {why}"
-        return StoreStanding(
+        reason = "" if is_open else f"Redis at {connector.url}: {why}"
+        return StoreStatus(
             engine="redis",
             state="healthy" if is_open else "degraded",
             reason=reason,
-            since=connecting.since,
-            cautions=connecting.cautions,
+            since=connector.since,
+            cautions=connector.cautions,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -228,7 +228,7 @@ class RedisStore(RedisSessions):
                 nursery.start_soon(self._pipeline.refuse_overdue)
                 nursery.start_soon(self._announce)
                 self._pipeline.open()
-                await self._connecting.run(opened)
+                await self._connector.run(opened)
         finally:
             self._pipeline.close()
             self._feed.close()
@@ -239,17 +239,17 @@ class RedisStore(RedisSessions):
         while True:
             await trio.sleep(STEADY_AFTER / 4)
             with self._boundary.item(step="announce"):
-                status = self.standing()
+                status = self.status()
                 if damper.observe(status.state == "healthy", trio.current_time()) is not None:
                     self._events.status_changed(status)
 
     def wall(self) -> float:
         """Return the time by the server's clock, in seconds since the epoch."""
-        return self._connecting.wall()
+        return self._connector.wall()
 
     # Callbacks of the parts, which are built before the objects they call.
 
-    def _passed_on(self, appended: Appended, done: Callable[[], None]) -> None:
+    def _stored(self, appended: Appended, done: Callable[[], None]) -> None:
         self._feed.stored(appended, done)
 
     def _known(self, session_id: str) -> tuple[str, int]:
@@ -259,13 +259,13 @@ class RedisStore(RedisSessions):
         self._feed.doubt(session_id)
 
     def _failed(self, reason: str) -> None:
-        self._connecting.failed(reason)
+        self._connector.failed(reason)
 
     def _damaged(self, names: str, reason: str) -> None:
-        self._connecting.damaged(names, reason)
+        self._connector.damaged(names, reason)
 
     def _unreadable(self, key: bytes, error: Exception) -> None:
-        self._connecting.damaged(key.decode(errors="replace"), str(error))
+        self._connector.damaged(key.decode(errors="replace"), str(error))
 
     def _connection_changed(self, is_open: bool) -> None:  # noqa: FBT001 - as StoreEvents has it
         with self._boundary.item(step="connection changed"):

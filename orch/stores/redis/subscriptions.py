@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import trio
 
 from orch.stores.redis.connection import Link, LinkLostError
-from orch.stores.redis.keys import TRIAL, channel, channel_session, on_wire
+from orch.stores.redis.keys import PROBE, channel, channel_session, on_wire
 
 
 class Subscriptions:
@@ -23,7 +23,7 @@ class Subscriptions:
         self._database = database
         self._link: Link | None = None
         self._awaited: dict[str, int] = {}
-        self._heard: dict[str, trio.Event] = {}
+        self._confirmations: dict[str, trio.Event] = {}
         self._to_begin: set[bytes] = set()
         self._begun = trio.Event()
 
@@ -35,15 +35,15 @@ class Subscriptions:
         """
         names = tuple(control)
         self._link = link
-        self._to_begin = {*names, channel(TRIAL)}
+        self._to_begin = {*names, channel(PROBE)}
         self._begun = trio.Event()
-        link.say(b"SUBSCRIBE", *(on_wire(name, self._database) for name in names))
-        link.say(b"SSUBSCRIBE" if link.is_sharded else b"SUBSCRIBE", self._channel(TRIAL))
+        link.send(b"SUBSCRIBE", *(on_wire(name, self._database) for name in names))
+        link.send(b"SSUBSCRIBE" if link.is_sharded else b"SUBSCRIBE", self._channel(PROBE))
         self._awaited.clear()
-        for session_id in tuple(self._heard):
+        for session_id in tuple(self._confirmations):
             # The waiters wake, see the new event, and wait for that.
-            self._heard[session_id].set()
-            self._heard[session_id] = trio.Event()
+            self._confirmations[session_id].set()
+            self._confirmations[session_id] = trio.Event()
         return self._begun
 
     def end(self) -> None:
@@ -52,19 +52,19 @@ class Subscriptions:
 
     def add(self, session_id: str) -> None:
         """Subscribe to a session's channel."""
-        self._heard[session_id] = trio.Event()
-        self._say(session_id, is_wanted=True)
+        self._confirmations[session_id] = trio.Event()
+        self._send(session_id, is_wanted=True)
 
     def drop(self, session_id: str) -> None:
         """Unsubscribe from a session's channel."""
-        event = self._heard.pop(session_id, None)
+        event = self._confirmations.pop(session_id, None)
         if event is not None:
             event.set()
-            self._say(session_id, is_wanted=False)
+            self._send(session_id, is_wanted=False)
 
-    def heard(self, session_id: str) -> trio.Event | None:
+    def confirmation(self, session_id: str) -> trio.Event | None:
         """Return the event set when a pending subscription is confirmed, replaced or dropped, or None."""
-        return self._heard.get(session_id)
+        return self._confirmations.get(session_id)
 
     def confirmed(self, name: bytes) -> str | None:
         """Handle a confirmation of the server; return the session that is subscribed now, if any."""
@@ -72,8 +72,8 @@ class Subscriptions:
             self._to_begin.discard(name)
             if not self._to_begin:
                 self._begun.set()
-                for session_id in self._heard.keys() - self._awaited.keys():
-                    self._say(session_id, is_wanted=True)
+                for session_id in self._confirmations.keys() - self._awaited.keys():
+                    self._send(session_id, is_wanted=True)
             return None
         session_id = channel_session(name)
         left = self._awaited.get(session_id, 0) - 1
@@ -81,7 +81,7 @@ class Subscriptions:
             self._awaited[session_id] = left
             return None
         self._awaited.pop(session_id, None)
-        event = self._heard.get(session_id)
+        event = self._confirmations.get(session_id)
         if event is None:
             return None
         event.set()
@@ -90,13 +90,13 @@ class Subscriptions:
     def _channel(self, session_id: str) -> bytes:
         return on_wire(channel(session_id), self._database)
 
-    def _say(self, session_id: str, *, is_wanted: bool) -> None:
+    def _send(self, session_id: str, *, is_wanted: bool) -> None:
         link = self._link
         if link is None:
             return  # sent with all others once there is a connection
         word = b"SUBSCRIBE" if is_wanted else b"UNSUBSCRIBE"
         try:
-            link.say(b"S" + word if link.is_sharded else word, self._channel(session_id))
+            link.send(b"S" + word if link.is_sharded else word, self._channel(session_id))
         except LinkLostError:
             # The receiver notices too, and everything is subscribed again.
             self._link = None

@@ -61,7 +61,7 @@ class _Question:
             self.is_answered.set()
 
 
-class Asking:
+class SurveyChannel:
     """Asks the other workers, and answers them: each question once.
 
     The mutable state is the questions that are open, bounded by who waits for them, and the last
@@ -88,7 +88,7 @@ class Asking:
         self._missed: dict[str, int] = {}
         self.boundary = Boundary("surveys")
 
-    async def ask(self, payload: bytes, *, within: float, only: str | None) -> Answers:
+    async def send(self, payload: bytes, *, within: float, only: str | None) -> Answers:
         """Ask all other workers, or only one; return what was answered within that many seconds.
 
         Raises ``store_unavailable`` where the server has not even taken the question by then.
@@ -100,7 +100,7 @@ class Asking:
         where = CONTROL if only is None else own_channel(only)
         try:
             with trio.move_on_after(within):
-                listening = await self._execute(self._commands.ask(where, said))
+                listening = await self._execute(self._commands.send_survey(where, said))
                 question.expected = listening - {self._worker} if only is None else listening & {only}
                 question.waited_for = frozenset(
                     name for name in question.expected if self._missed.get(name, 0) < MISSES
@@ -118,7 +118,7 @@ class Asking:
         }
         return Answers(answers, question.expected - answers.keys())
 
-    def heard(self, data: bytes, listener: Callable[[bytes], bytes]) -> None:
+    def receive(self, data: bytes, listener: Callable[[bytes], bytes]) -> None:
         """Take in what came on one of :attr:`channels`; ``listener`` has the answer to a question."""
         first, _, payload = data.partition(b"\n")
         kind, (head, _, name) = first[:1], first[1:].partition(b" ")

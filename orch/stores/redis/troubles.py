@@ -8,7 +8,7 @@ REMEMBERED: Final = 100
 SHOWN: Final = 5
 
 
-class Seldom:
+class LogThrottle:
     """Decides what is logged again: the same problem once in ``every`` seconds, however often it occurs.
 
     The mutable state is when each problem was logged, :data:`REMEMBERED` at most.
@@ -16,19 +16,19 @@ class Seldom:
 
     def __init__(self, every: float) -> None:
         self._every = every
-        self._said: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
     def is_new(self, what: str, now: float) -> bool:
         """Return whether this should be logged now."""
-        self._said = {known: at for known, at in self._said.items() if now - at < self._every}
-        if what in self._said or len(self._said) >= REMEMBERED:
+        self._logged = {known: at for known, at in self._logged.items() if now - at < self._every}
+        if what in self._logged or len(self._logged) >= REMEMBERED:
             return False
-        self._said[what] = now
+        self._logged[what] = now
         return True
 
     def clear(self) -> None:
         """Forget all problems, so that each is logged again."""
-        self._said.clear()
+        self._logged.clear()
 
 
 class Damage:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from orch.shortages import Shortage, causes, own_shortage
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 
 STEADY: Final = 1.0
 """Seconds that a state lasts before it is announced: what comes and goes within a second is noise."""
@@ -160,7 +160,7 @@ class Condition:
         self.trouble, self.detail = trouble, detail
         return is_new
 
-    def looked_well(self) -> bool:
+    def recovered(self) -> bool:
         """Note that a look has found all well; return whether what was the matter is over with it."""
         self._good_looks += 1
         if self._good_looks < GOOD_LOOKS:
@@ -176,7 +176,7 @@ class Condition:
         """Return why nothing new is accepted, for the client; empty: it is."""
         return refused(self.trouble) if self.trouble is not None and self.trouble in REFUSING else ""
 
-    def standing(self, path: str, *, is_open: bool, last_error: str, now: float) -> StoreStanding:
+    def status(self, path: str, *, is_open: bool, last_error: str, now: float) -> StoreStatus:
         """Return how the store is, in words."""
         trouble = self.now(now)
         if trouble is not None:
@@ -189,7 +189,7 @@ class Condition:
                 "the file is being opened",
                 None,
             )
-        return StoreStanding(
+        return StoreStatus(
             engine="sqlite",
             state="degraded" if why else "healthy",
             reason=why,

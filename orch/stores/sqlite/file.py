@@ -23,7 +23,7 @@ from orch.stores.sqlite.database import StoreError, current_boot, explain
 from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.sqlite.open_file import OpenFile
 from orch.stores.sqlite.transactions import Transaction, Work, transact
-from orch.stores.status import StoreStanding, readings
+from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
 
@@ -36,11 +36,11 @@ BATCH_LIMIT: Final = 1_000
 
 #: How often the file is looked at: whether it is still there, whether the disk has room, and, while something
 #: is the matter, whether it can be written again.
-LOOK_EVERY: Final = 1.0
-LOOK_AGAIN: Final = 0.5
+INSPECT_EVERY: Final = 1.0
+RETRY_EVERY: Final = 0.5
 
 #: Work that is done later because the file could not be written when it was asked for.
-OWED_LIMIT: Final = 10_000
+DEFERRED_LIMIT: Final = 10_000
 
 #: How long the last operations may take when the store is stopped, and closing the file after them.
 FLUSH_WITHIN: Final = 5.0
@@ -90,7 +90,7 @@ class SqliteFile:
 
     Error handling: a file that is damaged fails what was asked of it and ends :meth:`run` with
     :class:`StoreError`, so that it is opened anew. Everything else that is the file's (:class:`Trouble`: a
-    full or broken disk, a file that was deleted) is looked at every :data:`LOOK_AGAIN` until it has passed;
+    full or broken disk, a file that was deleted) is looked at every :data:`RETRY_EVERY` until it has passed;
     meanwhile nothing new is accepted, what is stored can be read, and leaving and deleting go on as far as
     possible. ``events.status_changed`` is called when that begins and when it is over, each once it has
     lasted for a second.
@@ -115,8 +115,8 @@ class SqliteFile:
         self._last_error: str | None = None
         self._condition = Condition()
         self._boundary = Boundary("store")
-        self._looked_at = 0.0
-        self._owed: dict[Hashable, Work[object]] = {}
+        self._inspected_at = 0.0
+        self._deferred: dict[Hashable, Work[object]] = {}
         self.events: StoreEvents = IgnoreEvents()
 
     def __repr__(self) -> str:
@@ -131,7 +131,7 @@ class SqliteFile:
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         store = self.statistics()
-        yield from readings(self.standing(), waiting=store.waiting, failures=store.failures)
+        yield from readings(self.status(), waiting=store.waiting, failures=store.failures)
         for boundary in self.boundaries:
             yield from boundary.readings()
 
@@ -150,9 +150,9 @@ class SqliteFile:
             last_error=self._last_error,
         )
 
-    def standing(self) -> StoreStanding:
+    def status(self) -> StoreStatus:
         """Return how the store is, in words; whether its branch fails the tree says."""
-        return self._condition.standing(
+        return self._condition.status(
             str(self._path),
             is_open=self._queue.is_open,
             last_error=self._last_error or "",
@@ -168,14 +168,14 @@ class SqliteFile:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
             try:
-                await self._keep(task_status)
+                await self._keep_open(task_status)
             except StoreError as error:
                 failure = error
             nursery.cancel_scope.cancel()
         if failure is not None:
             raise failure
 
-    async def _keep(self, task_status: trio.TaskStatus[None]) -> None:
+    async def _keep_open(self, task_status: trio.TaskStatus[None]) -> None:
         """Open the file, again and again where that is all there is to do about it, and commit."""
         is_started = False
         while True:
@@ -194,7 +194,7 @@ class SqliteFile:
             if not is_started:
                 task_status.started()
                 is_started = True
-            await trio.sleep(LOOK_AGAIN)
+            await trio.sleep(RETRY_EVERY)
 
     async def _serve(self, task_status: trio.TaskStatus[None], *, is_started: bool) -> None:
         """Commit until cancelled; returns where the file is to be opened again."""
@@ -204,17 +204,15 @@ class SqliteFile:
                 task_status.started()
             while True:
                 if not self._queue:
-                    with trio.move_on_after(LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN):
+                    with trio.move_on_after(self._inspect_every()):
                         await self._queue.wait_for_work()
                 if self._queue:
                     with self._boundary.item(StoreError, step="commit"):
                         await self._commit()
-                if trio.current_time() - self._looked_at >= (
-                    LOOK_EVERY if self._condition.trouble is None else LOOK_AGAIN
-                ):
-                    self._looked_at = trio.current_time()
-                    with self._boundary.item(StoreError, step="look"):
-                        await self._look()
+                if trio.current_time() - self._inspected_at >= self._inspect_every():
+                    self._inspected_at = trio.current_time()
+                    with self._boundary.item(StoreError, step="inspect"):
+                        await self._inspect()
         except StoreError as error:
             self._close_queue(error)
             # Of an error of the system that names nothing, the look at the file has said what it means.
@@ -232,42 +230,45 @@ class SqliteFile:
             with trio.move_on_after(FLUSH_WITHIN, shield=True):
                 await self._close()
 
-    # What is the matter.
+    # Its condition.
+
+    def _inspect_every(self) -> float:
+        return INSPECT_EVERY if self._condition.trouble is None else RETRY_EVERY
 
     def _note(self, trouble: Trouble, detail: str = "") -> None:
         if self._condition.note(trouble, detail, at=self._wall()):
             _log.error("store degraded", path=str(self._path), trouble=str(trouble), detail=detail)
 
-    async def _look(self) -> None:
+    async def _inspect(self) -> None:
         """See whether the file is still there, and, where something was the matter, whether it is over."""
-        owed = dict(self._owed)
+        deferred = dict(self._deferred)
         is_troubled = self._condition.now(trio.current_time()) is not None
         began = trio.current_time()
-        found = await self._offload(self._file.look, is_troubled, tuple(owed.values()))
-        self._looked_at = trio.current_time()
+        found = await self._offload(self._file.inspect, is_troubled, tuple(deferred.values()))
+        self._inspected_at = trio.current_time()
         if found.rescued:
             self.events.recovered_data(found.rescued)
         if found.trouble is not None:
             self._note(found.trouble, found.detail)
             if found.trouble in REOPENING:
                 raise StoreError(self._path, found.detail) from found.error
-        elif self._looked_at - began > SLOW:
-            self._note(Trouble.SLOW, f"{self._looked_at - began:.2g} s for one write")
+        elif self._inspected_at - began > SLOW:
+            self._note(Trouble.SLOW, f"{self._inspected_at - began:.2g} s for one write")
         elif is_troubled:
-            for key, work in owed.items():
-                if self._owed.get(key) is work:  # not what has come under the same name meanwhile
-                    del self._owed[key]
-            if not self._owed and self._condition.looked_well():
+            for key, work in deferred.items():
+                if self._deferred.get(key) is work:  # not what has come under the same name meanwhile
+                    del self._deferred[key]
+            if not self._deferred and self._condition.recovered():
                 _log.info("store recovered", path=str(self._path))
 
     async def _watch(self) -> Never:
         """Announce what lasts."""
         while True:
-            await trio.sleep(LOOK_AGAIN / 2)
+            await trio.sleep(RETRY_EVERY / 2)
             now = trio.current_time()
             with self._boundary.item(step="announce"):
                 if self._condition.is_announced_now(now):
-                    self.events.status_changed(self.standing())
+                    self.events.status_changed(self.status())
 
     async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
         """Do ``work`` in the next transaction and return what it returns once that is on the disk.
@@ -279,20 +280,20 @@ class SqliteFile:
         operation = await self.enqueue(work, size, adds=adds, frees=frees)
         return await operation.result()
 
-    def is_owed(self, key: Hashable) -> bool:
+    def is_deferred(self, key: Hashable) -> bool:
         """Return whether the work of this name is still to be done."""
-        return key in self._owed
+        return key in self._deferred
 
-    def owe(self, key: Hashable, work: Work[object]) -> bool:
-        """Do ``work`` once the file can be written again. False: it can be now, or too much is owed."""
-        if self._condition.trouble is None or len(self._owed) >= OWED_LIMIT:
+    def defer(self, key: Hashable, work: Work[object]) -> bool:
+        """Do ``work`` once the file can be written again. False: it can be now, or too much is deferred."""
+        if self._condition.trouble is None or len(self._deferred) >= DEFERRED_LIMIT:
             return False
-        self._owed[key] = work
+        self._deferred[key] = work
         return True
 
-    def no_longer_owed(self, key: Hashable) -> None:
+    def cancel_deferred(self, key: Hashable) -> None:
         """Forget the work of this name: something newer was written in its place."""
-        self._owed.pop(key, None)
+        self._deferred.pop(key, None)
 
     def reclaim(self) -> None:
         """Give free pages back to the disk, a piece at a time."""

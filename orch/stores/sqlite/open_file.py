@@ -112,7 +112,7 @@ class OpenFile:
         if database is not None:
             close_database(database)
 
-    def look(self, is_troubled: bool, owed: Sequence[Work[object]]) -> Found:  # noqa: FBT001 - called by position in a thread
+    def inspect(self, is_troubled: bool, deferred: Sequence[Work[object]]) -> Found:  # noqa: FBT001 - called by position in a thread
         """Look at the file and the disk; where something was the matter, write to see whether it is over.
 
         ``owed``: what was promised while the file could not be written.
@@ -128,7 +128,7 @@ class OpenFile:
             self.reserve.fill(least=ENOUGH if is_troubled else LEAST)
             if is_troubled:
                 try_writing(self.database)
-                for work in owed:
+                for work in deferred:
                     work(self.database)
             if self.is_reclaim_due:
                 self.is_reclaim_due = reclaim(self.database) > 0

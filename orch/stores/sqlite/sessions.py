@@ -25,16 +25,16 @@ class SqliteSessions:
         self.events: StoreEvents = IgnoreEvents()
 
     async def create(
-        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, begun_from: str = ""
+        self, record: SessionRecord, owner: ParticipantRecord | None = None, *, created_from: str = ""
     ) -> bool:
         """Keep a new session, and who it belongs to. False: there is one of this name."""
         return await self.file.execute(
-            lambda database: statements.create(database, record, owner, begun_from),
+            lambda database: statements.create(database, record, owner, created_from),
             size=len(record.config),
             adds=True,
         )
 
-    async def begun_from(self, address: str, most: int) -> int:
+    async def created_from(self, address: str, most: int) -> int:
         """Return how many sessions there are that were begun from an address."""
         del most  # it is always exact
         return await self.file.execute(lambda database: statements.count_begun(database, address))
@@ -119,10 +119,10 @@ class SqliteSessions:
         """Return the sessions that more may return to than are kept."""
         return await self.file.execute(statements.crowded)
 
-    async def thin_out(self, session_id: str, present: frozenset[str], at: float) -> int:
+    async def trim_participants(self, session_id: str, present: frozenset[str], at: float) -> int:
         """Forget those who were in a crowded session longest ago, other than owners and who is present."""
         return await self.file.execute(
-            lambda database: statements.thin_out(database, session_id, present, at), frees=True
+            lambda database: statements.trim_participants(database, session_id, present, at), frees=True
         )
 
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
@@ -130,12 +130,12 @@ class SqliteSessions:
         kept = await self.file.execute(
             lambda database: statements.put_participant(database, session_id, participant), adds=True
         )
-        self.file.no_longer_owed((session_id, participant.participant_id))
+        self.file.cancel_deferred((session_id, participant.participant_id))
         return kept
 
     async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
         """Return someone who may return, or None."""
-        if self.file.is_owed((session_id, participant_id)):
+        if self.file.is_deferred((session_id, participant_id)):
             return None
         return await self.file.execute(
             lambda database: statements.participant(database, session_id, participant_id)
@@ -150,7 +150,7 @@ class SqliteSessions:
         try:
             await self.file.execute(drop, frees=True)
         except ProblemError:
-            if not self.file.owe((session_id, participant_id), drop):
+            if not self.file.defer((session_id, participant_id), drop):
                 raise
 
     def _report(self, settled: Callable[[], None] | None, appended: Appended | None) -> None:

@@ -36,7 +36,7 @@ def create(
     database: sqlite3.Connection,
     record: SessionRecord,
     owner: ParticipantRecord | None = None,
-    begun_from: str = "",
+    created_from: str = "",
 ) -> bool:
     """Insert a session; False: its name is taken."""
     cursor = database.execute(
@@ -56,8 +56,8 @@ def create(
     )
     if cursor.rowcount == 0:
         return False
-    if begun_from:
-        database.execute("INSERT INTO begun VALUES (?, ?)", (cursor.lastrowid, begun_from))
+    if created_from:
+        database.execute("INSERT INTO begun VALUES (?, ?)", (cursor.lastrowid, created_from))
     return owner is None or put_participant(database, record.session_id, owner)
 
 
@@ -210,12 +210,14 @@ def crowded(database: sqlite3.Connection) -> tuple[str, ...]:
     rows = database.execute(
         "SELECT s.session_id FROM participants p JOIN sessions s ON s.number = p.session"
         " GROUP BY p.session HAVING count(*) > ?",
-        (records.PARTICIPANTS_KEPT,),
+        (records.PARTICIPANTS_LIMIT,),
     )
     return tuple(session_id for (session_id,) in rows)
 
 
-def thin_out(database: sqlite3.Connection, session_id: str, present: frozenset[str], at: float) -> int:
+def trim_participants(
+    database: sqlite3.Connection, session_id: str, present: frozenset[str], at: float
+) -> int:
     """Delete the participants beyond what is kept who are absent and were there longest ago."""
     rows = database.execute(
         "SELECT p.participant_id, p.name, p.role, p.languages, p.token_hash, p.seen FROM participants p"
@@ -224,7 +226,7 @@ def thin_out(database: sqlite3.Connection, session_id: str, present: frozenset[s
     ).fetchall()
     there = [_participant(row) for row in rows]
     speakers = shares.speakers(database, session_id)
-    late = surplus_participants(there, present, records.PARTICIPANTS_KEPT, speakers)
+    late = surplus_participants(there, present, records.PARTICIPANTS_LIMIT, speakers)
     for participant_id in late:
         drop_participant(database, session_id, participant_id)
     # Whoever falls silent later was there until now.

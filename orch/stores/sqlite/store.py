@@ -11,7 +11,7 @@ from orch.stores.protocols import StoreEvents
 from orch.stores.sqlite.file import QUEUE_LIMITS, FileStatistics, Offload, SqliteFile
 from orch.stores.sqlite.sessions import SqliteSessions
 from orch.stores.sqlite.sign_ins import SqliteSignIns
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
 
@@ -51,9 +51,9 @@ class SqliteStore(SqliteSessions):
         """Return the file's figures."""
         return self.file.statistics()
 
-    def standing(self) -> StoreStanding:
+    def status(self) -> StoreStatus:
         """Return how the store is, in words; whether its branch fails the tree says."""
-        return self.file.standing()
+        return self.file.status()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the file and commit what is queued, until cancelled; see :meth:`SqliteFile.run`."""

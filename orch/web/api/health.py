@@ -8,7 +8,7 @@ from quart_schema import document_response
 
 from orch.access.actions import Action
 from orch.parts import Parts
-from orch.stores.status import StoreStanding
+from orch.stores.status import StoreStatus
 from orch.supervision.branches import State
 from orch.web.http_door import is_allowed
 from orch.web.json_api import answer
@@ -64,7 +64,7 @@ class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     status: str
     services: dict[str, str]
-    store: StoreStanding
+    store: StoreStatus
     connections: ConnectionCounts
     uptime: int
     shortages: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ def blueprint(parts: Parts) -> Blueprint:
             return answer(
                 Ready(status="starting", waiting_for=missing), status=503, headers={"Retry-After": "1"}
             )
-        is_degraded = parts.stores.engine.standing().state != "healthy"
+        is_degraded = parts.stores.engine.status().state != "healthy"
         return answer(
             Ready(status="ready", waiting_for=(), degraded=("store",) if is_degraded else ()),
         )
@@ -120,7 +120,7 @@ def blueprint(parts: Parts) -> Blueprint:
         Who is no operator is told the state alone.
         """
         hub = parts.tree.states().get("websocket", State.STOPPED)
-        store = parts.stores.engine.standing()
+        store = parts.stores.engine.status()
         services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub], "store": store.state}
         if not is_allowed(request.scope, Action.VIEW_OPERATIONS):
             return answer(PlainHealth(status=worst(tuple(services.values()))))

@@ -77,7 +77,7 @@ class CreationLimits:
 
     async def _check_address(self, address: str, most: int) -> None:
         """Raise where one address has begun too many, those counted that are being begun just now."""
-        there = await self._sessions.store.begun_from(address, most)
+        there = await self._sessions.store.created_from(address, most)
         if there + self._in_flight[address] > most:
             minutes = self._sessions.settings.orchestration.websocket.session_timeout / 60
             raise ProblemError(

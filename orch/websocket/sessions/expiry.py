@@ -105,7 +105,7 @@ class Sweeper:
             session = sessions.cache.peek(session_id)
             # Who is there is known only where the session is in use; where it is not, it will be ended soon.
             if session is not None and not session.is_idle:
-                await sessions.store.thin_out(session_id, session.present_ids(), now)
+                await sessions.store.trim_participants(session_id, session.present_ids(), now)
         if ended:
             _log.info("sessions expired", count=ended)
         return ended

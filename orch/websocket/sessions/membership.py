@@ -52,7 +52,7 @@ class Membership:
         """Answer ``session_created``."""
         self._may_join(connection)
         token = new_token(new_name())
-        async with self._creation_limits.place(connection.actor) as begun_from:
+        async with self._creation_limits.place(connection.actor) as created_from:
             session, owner = await self._sessions.create(
                 message.session_id,
                 message.config,
@@ -64,7 +64,7 @@ class Membership:
                     right=Right.SPEAK,
                     languages=message.languages,
                 ),
-                begun_from=begun_from,
+                created_from=created_from,
             )
         assert owner is not None  # noqa: S101 - one was asked for
         self._let_in(session, owner, connection)

@@ -182,11 +182,11 @@ class Sessions:
         config: dict[str, Any],
         owner: Callable[[], Member] | None = None,
         *,
-        begun_from: str = "",
+        created_from: str = "",
     ) -> tuple[Session, Member | None]:
         """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``.
 
-        ``begun_from``: the address that it counts for.
+        ``created_from``: the address that it counts for.
         """
         encoded = encoded_config(config)
         now = self.wall()
@@ -202,7 +202,7 @@ class Sessions:
             keys=new_session_keys(),
         )
         there = member.record(now) if member else None
-        if not await self.store.create(record, there, begun_from=begun_from):
+        if not await self.store.create(record, there, created_from=created_from):
             raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
         self.storage.wrote(len(encoded))
