@@ -122,7 +122,7 @@ class Pipeline:
 
     @property
     def limits(self) -> QueueLimits:
-        """How much may wait."""
+        """The limits of the queue."""
         return self._queue.limits
 
     @property
@@ -198,7 +198,7 @@ class Pipeline:
             self._in_flight = None
 
     async def refuse_overdue(self) -> Never:
-        """Refuse what has waited for ``patience``, whether it was said to the server or not."""
+        """Refuse operations that have waited for ``patience``, sent or not."""
         while True:
             await trio.sleep(min(self._patience / 4, 0.5))
             now = trio.current_time()

@@ -1,4 +1,4 @@
-"""Opening an SQLite file: rights, settings, schema. Called in the store's thread; knows nothing of Trio."""
+"""Opens an SQLite file: permissions, pragmas, schema. Called in the store's thread, independent of Trio."""
 
 import re
 import secrets
@@ -16,25 +16,25 @@ from orch.protocol.identifiers import new_session_key
 from orch.stores.history import share_of
 from orch.stores.sqlite.reserve import free_bytes
 
-#: How long to wait for another process that still has the file open: the one before a restart may be writing
+#: Seconds to wait for another process that has the file open: during a restart, the old one may be writing
 #: its last messages.
 BUSY_TIMEOUT: Final = 5.0
 
-#: A file up to so many bytes is written anew where that lets it give room back; it takes a second or two.
+#: A file up to this size is rewritten once if that enables it to release space; it takes a second or two.
 LARGEST_REWRITTEN: Final = 256 * 2**20
 
-#: Pages given back between two checkpoints.
+#: Pages released between two checkpoints.
 VACUUM_STEP: Final = 256
 
-#: Pages given back at once on a full disk; they are in memory meanwhile.
+#: Pages released at once on a full disk; they are held in memory meanwhile.
 CUT: Final = 8_192
 
 _INCREMENTAL: Final = 2
 
-# synchronous=NORMAL: a commit is with the operating system before anyone is told of it, so a process that is
-# killed loses nothing. It is on the disk a little later: a power cut may lose the last moments. That is found
-# out and said, see begin_opening(), and saves every message a wait of up to some milliseconds for the disk.
-# locking_mode=EXCLUSIVE: two services on one file would give one offset to two messages.
+# synchronous=NORMAL: a commit has reached the operating system before it is acknowledged, so a killed process
+# loses nothing. It reaches the disk later: a power cut may lose the last moments, which is detected, see
+# begin_opening(). It saves each message a wait of up to some milliseconds for the disk.
+# locking_mode=EXCLUSIVE: two services on one file would assign the same offset twice.
 _SETTINGS: Final = (
     "PRAGMA auto_vacuum = INCREMENTAL",  # of a new file; of another one see use_incremental_vacuum
     "PRAGMA locking_mode = EXCLUSIVE",
@@ -46,7 +46,7 @@ _SETTINGS: Final = (
 
 
 class StoreError(Exception):
-    """The file cannot be used. The message names it and says why."""
+    """The file cannot be used. The message has its name and the reason."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -55,7 +55,7 @@ class StoreError(Exception):
 
 
 class Migration(Struct, frozen=True):
-    """One step of the schema; ``version`` is the file's ``user_version`` once it is done."""
+    """One migration of the schema; ``version`` is the file's ``user_version`` after it."""
 
     version: int
     name: str
@@ -63,7 +63,7 @@ class Migration(Struct, frozen=True):
 
 
 def migrations() -> tuple[Migration, ...]:
-    """Return the steps in ``schema/``, oldest first. A file is called ``0001_what_it_adds.sql``."""
+    """Return the migrations in ``schema/``, oldest first. Files are named ``0001_what_it_adds.sql``."""
     steps = [
         Migration(int(match[1]), match[2], file.read_text(encoding="utf-8"))
         for file in resources.files("orch.stores").joinpath("schema").iterdir()
@@ -73,14 +73,14 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def open_database(path: Path, steps: Sequence[Migration]) -> sqlite3.Connection:
-    """Return the file's connection, its schema brought up to date. The caller closes it.
+    """Open the file, migrate its schema, and return the connection. The caller closes it.
 
-    Raises :class:`StoreError` where the file cannot be made, read or written, is no database, is in use by
+    Raises :class:`StoreError` if the file cannot be created, read or written, is not a database, is in use by
     another process, or was written by a newer version of this program.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What is said in sessions is nobody else's to read.
+        # Transcripts are private: only the owner of the file may read it.
         path.touch(mode=0o600, exist_ok=True)
         database = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -91,7 +91,7 @@ def open_database(path: Path, steps: Sequence[Migration]) -> sqlite3.Connection:
         for setting in _SETTINGS:
             database.execute(setting)
         _migrate(database, path, steps)
-        # Takes the lock, and finds out now rather than at the first message that nothing can be written.
+        # Acquires the lock, and fails now rather than at the first message if nothing can be written.
         database.execute("BEGIN IMMEDIATE")
         database.execute("COMMIT")
     except BaseException as error:
@@ -103,10 +103,10 @@ def open_database(path: Path, steps: Sequence[Migration]) -> sqlite3.Connection:
 
 
 def begin_opening(database: sqlite3.Connection, boot: str) -> bool:
-    """Note in the file that it is open; return whether something that was committed may be missing from it.
+    """Record in the file that it is open; return whether committed data may be missing from it.
 
-    That is so where it was not closed and the machine has been started anew since. ``boot`` names the
-    machine's run. The note is on the disk when this returns: before anything that it is about.
+    That is so if it was not closed and the machine has rebooted since. ``boot`` is the boot id. The record is
+    on the disk when this returns, before any data that it covers.
     """
     row = database.execute("SELECT boot, is_closed FROM openings").fetchone()
     database.execute("INSERT OR REPLACE INTO openings VALUES (1, ?, 0)", (boot,))
@@ -115,17 +115,17 @@ def begin_opening(database: sqlite3.Connection, boot: str) -> bool:
 
 
 def close_database(database: sqlite3.Connection) -> None:
-    """Close the file; all that was committed is in it, and on the disk."""
+    """Close the file; all committed data is in it, and on the disk."""
     with closing(database):
         database.execute("UPDATE openings SET is_closed = 1")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def current_boot() -> str:
-    """Return the name of the machine's run since it was started.
+    """Return the machine's boot id.
 
-    Where the system has none to tell, each opening is its own run: what was not closed is then taken for
-    incomplete even after a mere crash of the process, which is true to the letter of what is known.
+    On a system without one, each call returns a new id: then an unclosed file counts as incomplete even after
+    a mere crash of the process.
     """
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -134,7 +134,7 @@ def current_boot() -> str:
 
 
 def explain(error: sqlite3.Error) -> str:
-    """Return what is wrong with the file, and what to do where there is something to do."""
+    """Return what is wrong with the file, and the remedy if there is one."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return "is in use by another process; one service may use a file at a time"
@@ -148,9 +148,9 @@ def explain(error: sqlite3.Error) -> str:
 
 
 def use_incremental_vacuum(database: sqlite3.Connection, path: Path) -> bool:
-    """Let an older file give room back too; return whether it was changed. It is written anew once for that.
+    """Enable an older file to release space by rewriting it once; return whether it was rewritten.
 
-    A large file, or one without room for a copy beside it, stays as it is: what it holds is used again.
+    A large file, or one without space for a copy beside it, stays unchanged: it reuses its free pages.
     """
     if database.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
         return False
@@ -164,9 +164,9 @@ def use_incremental_vacuum(database: sqlite3.Connection, path: Path) -> bool:
 
 
 def reclaim(database: sqlite3.Connection, *, seconds: float = 0.2) -> int:
-    """Give pages that nothing is in back to the disk; return how many. Takes about ``seconds`` at most.
+    """Release free pages to the disk; return their number. Takes about ``seconds`` at most.
 
-    In small steps, each checkpointed, so that the write-ahead log does not grow by what the file shrinks.
+    In small steps with a checkpoint each, so that the write-ahead log does not grow by the released amount.
     """
     until = monotonic() + seconds
     before = left = _free_pages(database)
@@ -175,7 +175,7 @@ def reclaim(database: sqlite3.Connection, *, seconds: float = 0.2) -> int:
         database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         now_left = _free_pages(database)
         if now_left >= left:
-            break  # the file is not one that gives room back
+            break  # the file cannot release space
         left = now_left
     if before != left:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -183,17 +183,17 @@ def reclaim(database: sqlite3.Connection, *, seconds: float = 0.2) -> int:
 
 
 def cut_short(database: sqlite3.Connection) -> None:
-    """Give free pages back on a full disk; sqlite3.Error where there is no room even for that.
+    """Release free pages on a full disk; sqlite3.Error if there is no space even for that.
 
-    :data:`CUT` pages go in one transaction, which writes a few: those behind the file's new end are not
-    written at all as long as the cache does not spill, nor are they taken from the log into the file any
-    more, so that the checkpoint after it needs no room.
+    :data:`CUT` pages are released in one transaction, which writes only a few: pages behind the file's new
+    end are not written unless the cache spills, nor copied from the log into the file, so that the checkpoint
+    after it needs no space.
     """
     (spill,) = database.execute("PRAGMA cache_spill").fetchone()
     database.execute("PRAGMA cache_spill = OFF")
     try:
         if _free_pages(database):
-            # By executescript: execute() takes one page and ends.
+            # With executescript: execute() releases only one page.
             database.executescript(f"PRAGMA incremental_vacuum({CUT})")
     finally:
         database.execute(f"PRAGMA cache_spill = {int(spill)}")
@@ -201,7 +201,7 @@ def cut_short(database: sqlite3.Connection) -> None:
 
 
 def try_writing(database: sqlite3.Connection) -> None:
-    """Write a little that changes nothing, through to the file. sqlite3.Error where that fails."""
+    """Probe whether the file can be written, without changing data. Raises sqlite3.Error if it cannot."""
     database.execute("BEGIN IMMEDIATE")
     database.execute("UPDATE openings SET is_closed = 0")
     database.execute("COMMIT")
@@ -209,7 +209,7 @@ def try_writing(database: sqlite3.Connection) -> None:
 
 
 def copy_to(database: sqlite3.Connection, path: Path) -> None:
-    """Write all that the open file holds to ``path``, which is there in full or not at all."""
+    """Copy the open file to ``path``, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
@@ -240,7 +240,7 @@ def _migrate(database: sqlite3.Connection, path: Path, steps: Sequence[Migration
     database.create_function("share_sender", 1, lambda frame: share_of(frame).sender, deterministic=True)
     for step in steps:
         if step.version > version:
-            # One transaction each: a process that is killed here finds the step done or not begun.
+            # One transaction each: after a kill, a migration is done or not begun.
             database.executescript(
                 f"BEGIN IMMEDIATE;\n{step.script}\nPRAGMA user_version = {step.version};\nCOMMIT;"
             )

@@ -1,7 +1,6 @@
-"""What is the matter with the SQLite file, in words, and when that is said. Pure.
+"""The problems of the SQLite file: sentences about them, and when they are announced. Pure.
 
-Each kind has two sentences: one for who runs the service (what, what it means, what to do), and a few words
-for who is in a session.
+Each kind has two texts: sentences for operators (problem, effect, remedy), and a few words for participants.
 """
 
 from collections.abc import Mapping
@@ -12,14 +11,14 @@ from orch.shortages import Shortage, causes, own_shortage
 from orch.stores.status import StoreStatus
 
 STEADY: Final = 1.0
-"""Seconds that a state lasts before it is announced: what comes and goes within a second is noise."""
+"""Seconds that a state must last before it is announced: shorter ones are noise."""
 
 SLOW: Final = 2.0
-"""Seconds of one commit from which on the store is slow; a disk that is well takes milliseconds."""
+"""Seconds of one commit above which the store counts as slow; a healthy disk takes milliseconds."""
 
 
 class Trouble(StrEnum):
-    """Why the file cannot be relied on now."""
+    """A problem of the file."""
 
     FULL = "full"
     SHORT = "short"
@@ -64,16 +63,16 @@ ADVICE: Final[Mapping[Trouble, str]] = {
 }
 
 GOOD_LOOKS: Final = 2
-"""Looks in a row that have to find all well before anything new is accepted again."""
+"""Successful checks in a row before new messages are accepted again."""
 
 REFUSING: Final = frozenset(Trouble) - {Trouble.SLOW}
-"""While these last nothing new is accepted: what was acknowledged must not be lost."""
+"""Problems during which nothing new is accepted: acknowledged messages must not be lost."""
 
 REOPENING: Final = frozenset({Trouble.FAILING, Trouble.READ_ONLY, Trouble.BUSY, Trouble.SHORT})
-"""After these the connection is not trusted any more; the file is opened again."""
+"""Problems after which the file is opened again."""
 
 _BY_NAME: Final = (
-    # The index of the log cannot be made: how a full disk shows at the opening.
+    # The log's index cannot be created: a full disk, when the file is opened.
     (("SQLITE_IOERR_SHMSIZE",), Trouble.FULL),
     (("SQLITE_NOTADB", "SQLITE_CORRUPT"), Trouble.DAMAGED),
     (("SQLITE_READONLY", "SQLITE_PERM"), Trouble.READ_ONLY),
@@ -83,7 +82,7 @@ _BY_NAME: Final = (
 
 
 def trouble_of(error: BaseException | None) -> Trouble | None:
-    """Return what an error says about the file; None: it is the operation's own."""
+    """Return the file's problem behind an error; None if the error is the operation's own."""
     shortage = own_shortage(error)
     if shortage is Shortage.DISK:
         return Trouble.FULL
@@ -95,7 +94,7 @@ def trouble_of(error: BaseException | None) -> Trouble | None:
 
 
 def reason(trouble: Trouble, path: str, *, detail: str = "") -> str:
-    """Return the sentences for who runs the service."""
+    """Return the sentences for operators."""
     more = f" ({detail})" if detail else ""
     if trouble is Trouble.SLOW:
         return f"Sessions are stored slowly: {BRIEF[trouble]}{more}, {path}. {ADVICE[trouble]}"
@@ -108,9 +107,9 @@ def refused(trouble: Trouble) -> str:
 
 
 class Steadied:
-    """A state as it is announced: only after it has lasted for :data:`STEADY` seconds.
+    """Debounces a state: it changes only after the new state has lasted for :data:`STEADY` seconds.
 
-    The mutable state is what was announced and since when the state has been another one.
+    The mutable state is the announced state, and since when the actual one differs.
     """
 
     def __init__(self) -> None:
@@ -118,7 +117,7 @@ class Steadied:
         self._differs_since: float | None = None
 
     def changed(self, is_well: bool, now: float) -> bool:  # noqa: FBT001 - the state is the point of the call
-        """Take in the state now; return whether it is to be announced."""
+        """Observe the current state; return whether it should be announced."""
         if is_well is self.announced:
             self._differs_since = None
             return False
@@ -131,10 +130,10 @@ class Steadied:
 
 
 class Condition:
-    """How the file is, from what commits and looks say.
+    """The condition of the file, from the results of commits and checks.
 
-    The mutable state: what is the matter, since when, how many looks in a row have found all well, the commit
-    that is under way, and what was announced. ``now``: monotonic seconds; ``at``: seconds since the epoch.
+    The mutable state: the problem and its start, the number of successful checks in a row, the commit in
+    progress, and the announced state. ``now``: monotonic seconds; ``at``: seconds since the epoch.
     """
 
     def __init__(self) -> None:
@@ -146,13 +145,13 @@ class Condition:
         self._steadied = Steadied()
 
     def now(self, now: float) -> Trouble | None:
-        """Return what is the matter; a commit that takes too long counts before it has ended."""
+        """Return the current problem; a commit that takes too long counts before it has ended."""
         if self.trouble is None and self.commit_began is not None:
             return Trouble.SLOW if now - self.commit_began > SLOW else None
         return self.trouble
 
     def note(self, trouble: Trouble, detail: str, *, at: float) -> bool:
-        """Note what is the matter, until :data:`GOOD_LOOKS` have found all well; return whether it is new."""
+        """Record a problem, until :data:`GOOD_LOOKS` checks have succeeded; return whether it is new."""
         self._good_looks = 0
         if self.trouble is None:
             self.since = at
@@ -161,7 +160,7 @@ class Condition:
         return is_new
 
     def recovered(self) -> bool:
-        """Note that a look has found all well; return whether what was the matter is over with it."""
+        """Record a successful check; return whether it ends the problem."""
         self._good_looks += 1
         if self._good_looks < GOOD_LOOKS:
             return False
@@ -169,15 +168,15 @@ class Condition:
         return True
 
     def is_announced_now(self, now: float) -> bool:
-        """Return whether the state has lasted, and differs from what was announced last."""
+        """Return whether the state has lasted, and differs from the announced one."""
         return self._steadied.changed(self.now(now) is None, now)
 
     def refusal(self) -> str:
-        """Return why nothing new is accepted, for the client; empty: it is."""
+        """Return why new messages are rejected, for the client; empty if they are accepted."""
         return refused(self.trouble) if self.trouble is not None and self.trouble in REFUSING else ""
 
     def status(self, path: str, *, is_open: bool, last_error: str, now: float) -> StoreStatus:
-        """Return how the store is, in words."""
+        """Return the store's status as sentences."""
         trouble = self.now(now)
         if trouble is not None:
             why, brief, since = reason(trouble, path, detail=self.detail), BRIEF[trouble], self.since

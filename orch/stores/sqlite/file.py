@@ -1,9 +1,9 @@
-"""One SQLite file with one writer, whatever is kept in it. For a service that runs as a single process.
+"""Runs operations on one SQLite file, for a service that runs as a single process.
 
-A commit costs the way to a thread and into the file whether it holds one change or a thousand. So there is
-one writer and *group commit*: while one transaction is in progress, further operations are queued and become
-the next one. None waits longer than two commits, and the more there is to do, the less each costs. Reads go
-the same way and so always see what was written before them.
+A commit costs a switch to a thread and a write to the file, whether it has one change or a thousand. So there
+is one writer with *group commit*: while one transaction is in progress, further operations are queued and
+become the next one. None waits longer than two commits, and under load each costs less. Reads use the same
+queue, so they see all earlier writes.
 """
 
 import sqlite3
@@ -27,22 +27,22 @@ from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
 
-#: Operations and their bytes that may wait for a commit, half of it at most of what clients send; and for how
-#: many seconds each waits for a file that is being opened.
+#: Maximum of queued operations and their bytes, half of it for clients' messages; and seconds that each waits
+#: for a file that is being opened.
 QUEUE_LIMITS: Final = QueueLimits(operations=10_000, size=64 * 2**20, patience=5.0)
 
-#: What one transaction takes at most: enough to share the flush, not so much that others wait long.
+#: Maximum size of a transaction: enough to share the flush, not so much that others wait long.
 BATCH_LIMIT: Final = 1_000
 
-#: How often the file is looked at: whether it is still there, whether the disk has room, and, while something
-#: is the matter, whether it can be written again.
+#: Seconds between checks of the file: whether it exists, whether the disk has space, and, during a problem,
+#: whether it can be written again.
 INSPECT_EVERY: Final = 1.0
 RETRY_EVERY: Final = 0.5
 
-#: Work that is done later because the file could not be written when it was asked for.
+#: Maximum of deferred work: accepted while the file could not be written.
 DEFERRED_LIMIT: Final = 10_000
 
-#: How long the last operations may take when the store is stopped, and closing the file after them.
+#: Time limits for the last operations when the store is stopped, and for closing the file after them.
 FLUSH_WITHIN: Final = 5.0
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Offload(Protocol):
 
 
 class FileStatistics(Struct, frozen=True):
-    """The file now. ``commit_ms``: what the last transaction took, the thread's hand-over included."""
+    """Figures of the file. ``commit_ms``: the last transaction's duration, with the hand-over."""
 
     path: str
     open: bool
@@ -79,14 +79,14 @@ class FileStatistics(Struct, frozen=True):
 
 
 class SqliteFile:
-    """Runs work on the file at ``path`` (:meth:`execute`); what is kept in it is others' business.
+    """Runs work on the file at ``path`` (:meth:`execute`), whatever is stored in it.
 
-    The mutable state is the queue of operations, bounded by ``limits``: a caller that finds it
-    full waits for room. While :meth:`run` does not run, an operation waits up to ``limits.patience`` and is
-    then refused with ``store_unavailable``.
+    The mutable state is the queue of operations, bounded by ``limits``: callers wait while it is full. While
+    :meth:`run` does not run, an operation waits up to ``limits.patience`` and is then refused with
+    ``store_unavailable``.
 
-    A process that is killed loses nothing that was acknowledged. A machine that stops without warning may
-    lose the last moments; then every session gets a new epoch, so that no recovery pretends otherwise.
+    A killed process loses nothing that was acknowledged. A machine that loses power may lose the last
+    moments; then every session gets a new epoch, so that no client recovers wrongly.
 
     Error handling: a file that is damaged fails what was asked of it and ends :meth:`run` with
     :class:`StoreError`, so that it is opened anew. Everything else that is the file's (:class:`Trouble`: a
@@ -151,7 +151,7 @@ class SqliteFile:
         )
 
     def status(self) -> StoreStatus:
-        """Return how the store is, in words; whether its branch fails the tree says."""
+        """Return the store's status as sentences; failures of its branch are shown by the tree."""
         return self._condition.status(
             str(self._path),
             is_open=self._queue.is_open,
@@ -160,9 +160,10 @@ class SqliteFile:
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep the file open and commit what is asked for, until cancelled; may be run again afterwards.
+        """Keep the file open and commit queued operations until cancelled; may be run again afterwards.
 
-        Raises :class:`StoreError` where the file cannot be used. Cancelled, it still commits what is queued.
+        Raises :class:`StoreError` if the file cannot be used. When cancelled, queued operations are still
+        committed.
         """
         failure: StoreError | None = None
         async with trio.open_nursery() as nursery:
@@ -176,14 +177,14 @@ class SqliteFile:
             raise failure
 
     async def _keep_open(self, task_status: trio.TaskStatus[None]) -> None:
-        """Open the file, again and again where that is all there is to do about it, and commit."""
+        """Open the file, again after problems that require it, and commit."""
         is_started = False
         while True:
             try:
                 await self._offload(self._file.open)
             except StoreError as error:
                 trouble = trouble_of(error)
-                # What this process is short of passes; anything else at the start an operator has to see.
+                # A shortage of this process is temporary; at startup an operator must see any other problem.
                 if trouble not in (REOPENING if is_started else {Trouble.SHORT}) | {Trouble.FULL}:
                     raise
                 self._last_error = str(error)
@@ -197,7 +198,7 @@ class SqliteFile:
             await trio.sleep(RETRY_EVERY)
 
     async def _serve(self, task_status: trio.TaskStatus[None], *, is_started: bool) -> None:
-        """Commit until cancelled; returns where the file is to be opened again."""
+        """Commit until cancelled; returns if the file must be opened again."""
         try:
             self._queue.open()
             if not is_started:
@@ -215,7 +216,7 @@ class SqliteFile:
                         await self._inspect()
         except StoreError as error:
             self._close_queue(error)
-            # Of an error of the system that names nothing, the look at the file has said what it means.
+            # The check of the file has explained an error that names no cause.
             if (trouble_of(error) or self._condition.trouble) not in REOPENING:
                 raise
         except trio.Cancelled:
@@ -240,7 +241,7 @@ class SqliteFile:
             _log.error("store degraded", path=str(self._path), trouble=str(trouble), detail=detail)
 
     async def _inspect(self) -> None:
-        """See whether the file is still there, and, where something was the matter, whether it is over."""
+        """Check whether the file exists, and whether a problem is over."""
         deferred = dict(self._deferred)
         is_troubled = self._condition.now(trio.current_time()) is not None
         began = trio.current_time()
@@ -262,7 +263,7 @@ class SqliteFile:
                 _log.info("store recovered", path=str(self._path))
 
     async def _watch(self) -> Never:
-        """Announce what lasts."""
+        """Announce states that last."""
         while True:
             await trio.sleep(RETRY_EVERY / 2)
             now = trio.current_time()
@@ -271,17 +272,17 @@ class SqliteFile:
                     self.events.status_changed(self.status())
 
     async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
-        """Do ``work`` in the next transaction and return what it returns once that is on the disk.
+        """Run ``work`` in the next transaction and return its result once it is committed.
 
-        An exception leaves nothing of the work behind. ``size``: bytes it holds while it waits. ``adds``: it
-        is refused while nothing new is accepted; ``frees``: it may use up the reserve of a full disk,
-        because it makes room, or is needed for that, or goes with someone who leaves.
+        After an exception nothing of the work remains. ``size``: bytes that it holds in the queue. ``adds``:
+        refuse it while nothing new is accepted; ``frees``: it may use the reserve of a full disk, because it
+        frees space, is needed for that, or belongs to a participant who leaves.
         """
         operation = await self.enqueue(work, size, adds=adds, frees=frees)
         return await operation.result()
 
     def is_deferred(self, key: Hashable) -> bool:
-        """Return whether the work of this name is still to be done."""
+        """Return whether work with this key is still deferred."""
         return key in self._deferred
 
     def defer(self, key: Hashable, work: Work[object]) -> bool:
@@ -292,11 +293,11 @@ class SqliteFile:
         return True
 
     def cancel_deferred(self, key: Hashable) -> None:
-        """Forget the work of this name: something newer was written in its place."""
+        """Drop the deferred work with this key: something newer was written instead."""
         self._deferred.pop(key, None)
 
     def reclaim(self) -> None:
-        """Give free pages back to the disk, a piece at a time."""
+        """Release free pages to the disk, in steps."""
         self._file.is_reclaim_due = True
 
     # The queue and its one writer.
@@ -313,10 +314,10 @@ class SqliteFile:
     ) -> Transaction[T]:
         """Queue ``work`` for the next transaction, in the order of the calls.
 
-        ``after`` is called with the result, or None where it failed, before the operation is done.
-        ``leaves_room``: half of the queue is left to others.
+        ``after`` is called with the result, or None after an error, before the operation is finished.
+        ``leaves_room``: use only half of the queue.
         """
-        # Without a checkpoint where there is room: callers rely on the queue having the order of the calls.
+        # Without a checkpoint if there is room: callers rely on the order of their calls.
         if adds and (why := self._condition.refusal()):
             raise ProblemError("store_unavailable", why)
         await self._queue.wait_for_room(leaves_room=leaves_room)
@@ -325,17 +326,17 @@ class SqliteFile:
         return operation
 
     async def _commit(self) -> None:
-        """Take what is queued through one transaction, and tell whoever waits for it."""
+        """Run the queued operations in one transaction, and wake their waiters."""
         batch = [self._queue.pop() for _ in range(min(len(self._queue), BATCH_LIMIT))]
         self._condition.commit_began = started = trio.current_time()
         try:
             failure = await self._offload(self._transact, batch)
         except trio.Cancelled:
-            # Only ever before it has begun.
+            # Cancelled only before it has begun.
             self._queue.put_back(batch)
             raise
         except Exception as error:
-            # Nobody is left waiting for it, whatever it is.
+            # Whatever failed, no waiter may be left behind.
             self._queue.release(sum(operation.size for operation in batch))
             for operation in batch:
                 operation.value, operation.error = None, error
@@ -358,7 +359,7 @@ class SqliteFile:
             raise StoreError(self._path, explain(failure)) from failure
 
     def _transact(self, batch: Sequence[Transaction[Any]]) -> sqlite3.Error | None:
-        """Do a batch, in the thread."""
+        """Run a batch, in the thread."""
         failure = transact(self._file.database, batch, self._file.reserve)
         if failure is not None and trouble_of(failure) is Trouble.FAILING and failure.__cause__ is None:
             failure.__cause__ = self._file.reserve.try_room()
@@ -387,7 +388,7 @@ class SqliteFile:
         operation.done.set()
 
     def _close_queue(self, error: StoreError) -> None:
-        """Refuse what is still queued, and whoever waits for room."""
+        """Refuse the queued operations, and wake callers that wait for room."""
         self._queue.close()
         self._last_error = str(error)
         for operation in self._queue.drain():
@@ -398,6 +399,6 @@ class SqliteFile:
         try:
             await self._offload(self._file.close)
         except sqlite3.Error as error:
-            # What was committed is in the write-ahead log and is found by the next opening.
+            # Committed data is in the write-ahead log, and recovered at the next opening.
             self._last_error = f"{self._path}: {explain(error)}"
             _log.warning("store closed without checkpoint", path=str(self._path), reason=explain(error))

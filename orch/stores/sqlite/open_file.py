@@ -1,7 +1,7 @@
-"""The open SQLite file: looked at, written anew where it was deleted, and made smaller. Used in one thread.
+"""The open SQLite file: checks it, restores it after a deletion, and shrinks it. Used in one thread.
 
-A process that has a file open goes on writing to it when its name is removed, and all of it is gone when the
-process ends. So the name is looked at, and what is open is written to it again.
+After a file was deleted, a process that has it open still writes to it, and everything is lost when the
+process ends. So the file's path is checked, and the open data is written to it again.
 """
 
 import sqlite3
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """What a look has found. ``rescued``: what was done about a file that was deleted, as a sentence."""
+    """The result of a check. ``rescued``: what was done about a deleted file, as a sentence."""
 
     trouble: Trouble | None = None
     detail: str = ""
@@ -44,7 +44,7 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class OpenFile:
-    """The file at ``path``. The mutable state is the connection, and which file it was when it was opened."""
+    """The file at ``path``. The mutable state is the connection, and the identity of the file when opened."""
 
     def __init__(self, path: Path, boot: str) -> None:
         self._path = path
@@ -58,15 +58,15 @@ class OpenFile:
 
     @property
     def database(self) -> sqlite3.Connection:
-        """The connection, while there is one."""
+        """The connection, if the file is open."""
         if self._database is None:
             raise sqlite3.ProgrammingError("the file is not open")
         return self._database
 
     def open(self) -> None:
-        """Open the file; where its last messages may be missing, see that it is known. StoreError if not.
+        """Open the file; if the last messages may be missing, renew all epochs. Raises StoreError.
 
-        On a full disk what a process that was killed has put by is given back for it.
+        On a full disk, the reserve left by a killed process is released first.
         """
         try:
             self._open()
@@ -94,7 +94,7 @@ class OpenFile:
         self._prepare(database)
 
     def _prepare(self, database: sqlite3.Connection) -> None:
-        """Put room by, and let an older file give room back; neither has to succeed."""
+        """Create the reserve, and enable an older file to release space; neither has to succeed."""
         try:
             if use_incremental_vacuum(database, self._path):
                 _log.info("store rewritten to enable releasing disk space", path=str(self._path))
@@ -106,16 +106,16 @@ class OpenFile:
             _log.warning("disk reserve not created", path=str(self._path), reason=str(error))
 
     def close(self) -> None:
-        """Close the file; all that was committed is in it, and on the disk."""
+        """Close the file; all committed data is in it, and on the disk."""
         database, self._database = self._database, None
         self.reserve.drop()
         if database is not None:
             close_database(database)
 
     def inspect(self, is_troubled: bool, deferred: Sequence[Work[object]]) -> Found:  # noqa: FBT001 - called by position in a thread
-        """Look at the file and the disk; where something was the matter, write to see whether it is over.
+        """Check the file and the disk; during a problem, also try to write.
 
-        ``owed``: what was promised while the file could not be written.
+        ``owed``: the work deferred while the file could not be written.
         """
         rescued = ""
         try:
@@ -143,7 +143,7 @@ class OpenFile:
         return Found(rescued=rescued)
 
     def _make_room(self) -> None:
-        """Give back what deleted sessions have left, with the reserve's help where the log cannot grow."""
+        """Release the space of deleted sessions, with the reserve's help if the log cannot grow."""
         while True:
             try:
                 cut_short(self.database)
@@ -154,7 +154,7 @@ class OpenFile:
             return
 
     def _rescue(self) -> tuple[str, Trouble | None]:
-        """See to a file that is not there under its name any more."""
+        """Handle a file that was deleted or replaced."""
         now = _identity(self._path)
         if now is not None and now != self._identity:
             if not self._is_saved:
@@ -171,11 +171,11 @@ class OpenFile:
             except BaseException:
                 self._database = database
                 raise
-            database.close()  # takes the old log's name away with it
+            database.close()  # removes the old log too
             self._path.with_name(f"{self._path.name}-wal").unlink(missing_ok=True)
             copied.replace(self._path)
         else:
-            # The log alone is gone: what it held goes into the file, and a new log begins.
+            # Only the log was deleted: its content is written into the file, and a new log begins.
             try:
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except BaseException:
@@ -194,7 +194,7 @@ _SMALLEST: Final = 512
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return which file it is; None: there is none of that name."""
+    """Return the identity of the file at ``path``; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:

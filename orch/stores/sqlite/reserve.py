@@ -1,7 +1,7 @@
-"""Room on the disk that is held for what makes room: a file beside the database that is made smaller at need.
+"""Disk space reserved for deletions: a file beside the database that is shrunk when needed.
 
-Deleting a session writes first (to the write-ahead log) and gives room back afterwards, so on a full disk it
-fails like everything else, unless something was put by. Called in the store's thread.
+Deleting a session first writes (to the write-ahead log) and frees space afterwards, so on a full disk it
+fails too, unless space was reserved. Called in the store's thread.
 """
 
 import errno
@@ -17,10 +17,10 @@ from orch.shortages import own_shortage
 _log = structlog.get_logger("store")
 
 TARGET: Final = 8 * 2**20
-"""Bytes put by; deleting the largest session writes about half of that."""
+"""Bytes reserved; deleting the largest session writes about half of that."""
 
 SHARE: Final = 8
-"""At most one part in so many of what is free is put by, so that a small disk is not filled by it."""
+"""At most this fraction (one in …) of the free space is reserved, so that a small disk is not filled."""
 
 STEP: Final = 2**20
 """Bytes released at a time."""
@@ -29,13 +29,13 @@ LEAST: Final = 256 * 1024
 """Free bytes below which the disk counts as full: a commit writes several pages."""
 
 ENOUGH: Final = 2**20
-"""Free bytes from which on a disk that was full no longer is: more than what the next few commits take."""
+"""Free bytes above which a full disk counts as usable again: more than the next few commits need."""
 
 
 class Reserve:
     """The file.
 
-    The mutable state is its size, the size that it had while there was enough, and whether it can be made.
+    The mutable state is its size, its intended size, and whether it can be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,10 +45,10 @@ class Reserve:
         self._is_refused = False
 
     def fill(self, *, least: int = LEAST) -> None:
-        """Put by what is wanted. OSError: there is not that much room, or not ``least`` bytes beside it.
+        """Reserve the intended size. OSError: there is not enough space, or not ``least`` bytes beside it.
 
-        What else stands in the way (a file of this name that is another user's, a limit of the size of files)
-        costs the reserve and nothing more; it is tried again when the database is opened again.
+        Any other obstacle (another user's file of that name, a limit of file sizes) costs only the reserve;
+        it is tried again when the database is opened again.
         """
         free = free_bytes(self._path.parent)
         if free is not None:
@@ -76,13 +76,13 @@ class Reserve:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is such a file, of this process or of one before it."""
+        """Return whether the file exists, from this process or an earlier one."""
         return self._path.exists()
 
     def try_room(self) -> OSError | None:
-        """Return why not even :data:`LEAST` bytes can be written beside the database; None: they can.
+        """Return why not even :data:`LEAST` bytes can be written beside the database, or None if they can.
 
-        SQLite says no more of a quota than that writing failed.
+        For an exceeded quota, SQLite reports only that writing failed.
         """
         trial = self._path.with_name(f"{self._path.name}-trial")
         try:
@@ -97,27 +97,27 @@ class Reserve:
         return None
 
     def release(self) -> bool:
-        """Give a part of it back to the disk; False: there is none left."""
+        """Release a part of it; False if nothing is left."""
         if self.size == 0:
             return False
         left = max(self.size - STEP, 0)
         try:
             os.truncate(self._path, left)
         except OSError:
-            self.size = 0  # gone, or not ours any more
+            self.size = 0  # deleted, or no longer ours
             return False
         self.size = left
         return True
 
     def drop(self) -> None:
-        """Give all of it back."""
+        """Release all of it."""
         self.size, self._is_refused = 0, False
-        with suppress(OSError):  # another start of the service puts it to use or away
+        with suppress(OSError):  # the next start of the service uses or removes it
             self._path.unlink(missing_ok=True)
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Return what this user may still write there; None where the file system does not say."""
+    """Return the bytes that this user may still write there; None if unknown."""
     try:
         found = os.statvfs(folder)
     except OSError:

@@ -13,7 +13,7 @@ from orch.stores.records import Appended, HistoryMessage, Origin, ParticipantRec
 from orch.stores.sqlite import shares, statements
 from orch.stores.sqlite.file import SqliteFile
 
-#: Bytes in the file that nothing is in, from which on they are given back without waiting for the next sweep.
+#: Free bytes in the file above which they are released without waiting for the next sweep.
 FREE_BYTES: Final = 4 * 2**20
 
 
@@ -27,7 +27,7 @@ class SqliteSessions:
     async def create(
         self, record: SessionRecord, owner: ParticipantRecord | None = None, *, created_from: str = ""
     ) -> bool:
-        """Keep a new session, and who it belongs to. False: there is one of this name."""
+        """Store a new session and its owner. False: the name is taken."""
         return await self.file.execute(
             lambda database: statements.create(database, record, owner, created_from),
             size=len(record.config),
@@ -35,7 +35,7 @@ class SqliteSessions:
         )
 
     async def created_from(self, address: str, most: int) -> int:
-        """Return how many sessions there are that were begun from an address."""
+        """Return the number of live sessions created from an address."""
         del most  # it is always exact
         return await self.file.execute(lambda database: statements.count_begun(database, address))
 
@@ -48,24 +48,24 @@ class SqliteSessions:
         return await self.file.execute(lambda database: statements.newest(database, limit))
 
     async def count(self) -> int:
-        """Return how many sessions are kept."""
+        """Return the number of stored sessions."""
         return await self.file.execute(statements.count)
 
     async def used_bytes(self) -> int:
-        """Return how many bytes of the file are in use; much that is not any more is given back."""
+        """Return the used bytes of the file; release the free ones if there are many."""
         used, free = await self.file.execute(statements.used_bytes)
         if free >= FREE_BYTES:
             self.file.reclaim()
         return used
 
     async def delete(self, session_ids: Sequence[str], *, idle_since: float | None = None) -> tuple[str, ...]:
-        """Forget sessions, what was said in them and who was there; return those that there were."""
+        """Delete sessions with their history and participants; return those that existed."""
         return await self.file.execute(
             lambda database: statements.delete(database, session_ids, idle_since), frees=True
         )
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
-        """Note that the sessions are in use."""
+        """Mark the sessions as in use."""
         await self.file.execute(lambda database: statements.touch(database, session_ids, at), frees=True)
 
     async def idle(self, before: float, limit: int) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class SqliteSessions:
         origin: Origin | None = None,
         settled: Callable[[], None] | None = None,
     ) -> AppendTicket:
-        """Take a message in, in the order of the calls, and return at once where there is room."""
+        """Queue a message in the order of the calls; returns at once if there is room."""
         operation = await self.file.enqueue(
             lambda database: statements.append(
                 database, session_id, body, at=at, limits=limits, origin=origin, share=share
@@ -98,17 +98,17 @@ class SqliteSessions:
     async def read(
         self, session_id: str, *, after: int, until: int, size: int | None = None
     ) -> tuple[HistoryMessage, ...]:
-        """Return what is kept of the offsets after ``after`` up to ``until``: the oldest ``size`` bytes."""
+        """Return the stored messages after ``after`` up to ``until``: the oldest ``size`` bytes."""
         return await self.file.execute(
             lambda database: statements.read(database, session_id, after, until, size)
         )
 
     async def losses(self, session_id: str) -> Losses | None:
-        """Return what was dropped of a session's history so far; None: there is no such session."""
+        """Return the losses of a session's history so far; None if it does not exist."""
         return await self.file.execute(lambda database: shares.losses(database, session_id))
 
     async def prune(self, now: float, limits: Limits) -> int:
-        """Drop what is too old in every session, and give the room back to the disk, a piece at a time."""
+        """Drop messages that are too old in every session, and release their space in steps."""
         dropped = await self.file.execute(
             lambda database: statements.prune(database, now, limits), frees=True
         )
@@ -116,17 +116,17 @@ class SqliteSessions:
         return dropped
 
     async def crowded(self) -> tuple[str, ...]:
-        """Return the sessions that more may return to than are kept."""
+        """Return the sessions with too many participants."""
         return await self.file.execute(statements.crowded)
 
     async def trim_participants(self, session_id: str, present: frozenset[str], at: float) -> int:
-        """Forget those who were in a crowded session longest ago, other than owners and who is present."""
+        """Delete the participants absent longest from a crowded session, except owners and those present."""
         return await self.file.execute(
             lambda database: statements.trim_participants(database, session_id, present, at), frees=True
         )
 
     async def put_participant(self, session_id: str, participant: ParticipantRecord) -> bool:
-        """Keep someone's right to return, or change it."""
+        """Store or change a participant who may return."""
         kept = await self.file.execute(
             lambda database: statements.put_participant(database, session_id, participant), adds=True
         )
@@ -134,7 +134,7 @@ class SqliteSessions:
         return kept
 
     async def participant(self, session_id: str, participant_id: str) -> ParticipantRecord | None:
-        """Return someone who may return, or None."""
+        """Return a participant who may return, or None."""
         if self.file.is_deferred((session_id, participant_id)):
             return None
         return await self.file.execute(
@@ -142,7 +142,7 @@ class SqliteSessions:
         )
 
     async def drop_participant(self, session_id: str, participant_id: str) -> None:
-        """Forget someone; where the file cannot be written, in memory first, and in the file once it can."""
+        """Delete a participant; while the file cannot be written, first in memory, later in the file."""
 
         def drop(database: sqlite3.Connection) -> None:
             statements.drop_participant(database, session_id, participant_id)

@@ -1,7 +1,7 @@
-"""Whose part of which budget of a session's history is how large, in the SQLite file.
+"""The shares of participants in the budgets of a session's history, in the SQLite file.
 
-Called in the store's thread, inside a transaction. Nothing here takes longer the more is stored: the sums are
-rows of their own, and what has to go is found by indexes. The rule is :mod:`orch.stores.history`'s.
+Called in the store's thread, inside a transaction. The cost does not grow with the stored data: totals are
+separate rows, and messages to drop are found by indexes. The rules are in :mod:`orch.stores.history`.
 """
 
 import sqlite3
@@ -9,13 +9,13 @@ from typing import Final
 
 from orch.stores.history import Budget, Kept, Kind, Limits, Losses, Share, pressed, spilled, too_old
 
-#: Looked at when something has to go.
+#: Messages considered at a time when some must be dropped.
 BATCH: Final = 128
 
-#: Dropped by one append at most; what is left then goes with the next ones.
+#: Maximum number dropped by one append; the rest is dropped by the next ones.
 DROPPED_AT_ONCE: Final = 2_048
 
-#: The two fullest shares of a kind, by what is exceeded. Ties as in :func:`orch.stores.history.spilled`.
+#: The two largest shares of a kind, by the exceeded limit. Ties as in :func:`orch.stores.history.spilled`.
 _FULLEST: Final = {
     "bytes": "SELECT number, sender, messages, bytes FROM shares WHERE session = ? AND kind = ?"
     " ORDER BY bytes DESC, sender DESC LIMIT 2",
@@ -25,7 +25,7 @@ _FULLEST: Final = {
 
 
 def enter(database: sqlite3.Connection, session: int, share: Share, size: int) -> tuple[int, Budget, Budget]:
-    """Count a message in; return its share's number, what that holds now, and what its kind does."""
+    """Add a message to its share; return the share's number, and the totals of the share and of its kind."""
     number, *held = database.execute(
         "INSERT INTO shares (session, kind, sender, messages, bytes) VALUES (?, ?, ?, 1, ?)"
         " ON CONFLICT (session, kind, sender)"
@@ -43,7 +43,7 @@ def enter(database: sqlite3.Connection, session: int, share: Share, size: int) -
 
 
 def supersede(database: sqlite3.Connection, session: int, share: int, offset: int) -> int:
-    """Drop what a share holds from before ``offset``: it is replaced, so that it is no loss."""
+    """Drop a share's messages before ``offset``: they are replaced, so this is no loss."""
     rows = database.execute(
         "SELECT number, length(frame) FROM history INDEXED BY history_by_share"
         " WHERE session = ? AND share = ? AND number < ?",
@@ -55,7 +55,7 @@ def supersede(database: sqlite3.Connection, session: int, share: int, offset: in
 
 
 def spill(database: sqlite3.Connection, session: int, limits: Limits, *, most: int | None = None) -> int:
-    """Drop what is over a session's budgets; return how many messages went. ``most``: so many at most."""
+    """Drop messages over a session's budgets, ``most`` at most; return their number."""
     totals = database.execute(
         "SELECT kind, messages, bytes FROM budgets WHERE session = ?", (session,)
     ).fetchall()
@@ -65,7 +65,7 @@ def spill(database: sqlite3.Connection, session: int, limits: Limits, *, most: i
         while pressed(total, budget) and (most is None or dropped < most):
             went = _spill_once(database, session, Kind(kind), total, budget)
             if not went:
-                break  # the sums say more than there is
+                break  # the totals are higher than the stored messages
             total = Budget(total.messages - len(went), total.bytes - sum(each.size for each in went))
             dropped += len(went)
     return dropped
@@ -74,7 +74,7 @@ def spill(database: sqlite3.Connection, session: int, limits: Limits, *, most: i
 def _spill_once(
     database: sqlite3.Connection, session: int, kind: Kind, total: Budget, budget: Budget
 ) -> list[Kept]:
-    """Drop the oldest of the fullest share, as many as have to go at once; return them."""
+    """Drop the oldest messages of the largest share, as many as necessary at once; return them."""
     what = pressed(total, budget) or "bytes"
     fullest = database.execute(_FULLEST[what], (session, kind)).fetchall()
     if not fullest:
@@ -106,7 +106,7 @@ def _spill_once(
 def age(
     database: sqlite3.Connection, session: int, limits: Limits, now: float, *, most: int | None = None
 ) -> int:
-    """Drop what is too old in a session; return how many messages went. ``most``: so many at most."""
+    """Drop messages of a session that are too old, ``most`` at most; return their number."""
     dropped = 0
     while most is None or dropped < most:
         rows = database.execute(
@@ -127,7 +127,7 @@ def age(
 
 
 def speakers(database: sqlite3.Connection, session_id: str) -> frozenset[str]:
-    """Return whose captions a session has."""
+    """Return the participants with captions in a session."""
     rows = database.execute(
         "SELECT p.sender FROM shares p JOIN sessions s ON s.number = p.session"
         " WHERE s.session_id = ? AND p.kind = ?",
@@ -137,7 +137,7 @@ def speakers(database: sqlite3.Connection, session_id: str) -> frozenset[str]:
 
 
 def losses(database: sqlite3.Connection, session_id: str) -> Losses | None:
-    """Return what was dropped in a session; None: there is no such session."""
+    """Return the losses of a session; None if it does not exist."""
     row = database.execute(
         "SELECT dropped_captions, dropped_others FROM sessions WHERE session_id = ?", (session_id,)
     ).fetchone()
@@ -153,7 +153,7 @@ def _delete(
     *,
     is_loss: bool = True,
 ) -> None:
-    """Take the oldest messages out of a share, and of the sums; note what is missed from now on."""
+    """Delete the oldest messages of a share, update the totals, and record the losses."""
     if not went:
         return
     count, size, last = len(went), sum(message.size for message in went), went[-1].offset

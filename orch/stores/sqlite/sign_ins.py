@@ -12,7 +12,7 @@ class SqliteSignIns:
 
     async def store_sign_in(self, name: str, *, now: float, seconds: float) -> None:
         """Store a sign-in for this many seconds."""
-        # An operator who has come to free a full disk has to be let in first.
+        # An operator who comes to free a full disk must be able to sign in.
         await self._file.execute(
             lambda database: statements.store_sign_in(database, name, now, seconds), frees=True
         )

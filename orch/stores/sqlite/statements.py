@@ -1,4 +1,4 @@
-"""What is done to the SQLite file, one function each. Called in the store's thread, inside a transaction."""
+"""The operations on the SQLite file, a function each. Called in the store's thread, inside a transaction."""
 
 import math
 import sqlite3
@@ -20,11 +20,12 @@ from orch.stores.records import (
 )
 from orch.stores.sqlite import shares
 
-#: How many appends pass before a history's age is looked at: a little more than what is allowed may be on the
-#: disk, and is given to nobody's disadvantage.
+#: Appends between two checks of a history's age: meanwhile slightly older messages may still be stored, which
+#: does no harm.
 PRUNE_EVERY: Final = 32
 
-#: Browsers that may be signed in. Only who has the token signs in: a program that does so each time, say.
+#: Maximum number of sign-ins. Only holders of the token create them, such as a program that signs in each
+#: time.
 SIGN_INS_KEPT: Final = 1_000
 
 _SESSION: Final = (
@@ -62,15 +63,15 @@ def create(
 
 
 def count_begun(database: sqlite3.Connection, address: str) -> int:
-    """Return how many sessions there are that were begun from an address."""
+    """Return the number of live sessions created from an address."""
     row: tuple[int] = database.execute("SELECT count(*) FROM begun WHERE address = ?", (address,)).fetchone()
     return row[0]
 
 
 def renew_epochs(database: sqlite3.Connection) -> int:
-    """Give every session a new epoch: offsets that were given before may be given again from here on.
+    """Give every session a new epoch: from now on, earlier offsets may be assigned again.
 
-    Whoever comes to recover is told that the epoch has changed, instead of being led into another past.
+    A client that recovers then receives ``epoch_changed`` instead of a different history.
     """
     return database.execute("UPDATE sessions SET epoch = lower(hex(randomblob(8)))").rowcount
 
@@ -94,13 +95,13 @@ def newest(database: sqlite3.Connection, limit: int) -> tuple[SessionRecord, ...
 
 
 def count(database: sqlite3.Connection) -> int:
-    """Return how many sessions there are."""
+    """Return the number of sessions."""
     row: tuple[int] = database.execute("SELECT count(*) FROM sessions").fetchone()
     return row[0]
 
 
 def used_bytes(database: sqlite3.Connection) -> tuple[int, int]:
-    """Return how many bytes of the file are in use, and how many were and are not given back yet."""
+    """Return the used bytes of the file, and the free ones that are not released yet."""
     size, pages, free = (
         database.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_size", "page_count", "freelist_count")
@@ -111,7 +112,7 @@ def used_bytes(database: sqlite3.Connection) -> tuple[int, int]:
 def delete(
     database: sqlite3.Connection, session_ids: Sequence[str], idle_since: float | None
 ) -> tuple[str, ...]:
-    """Delete sessions and what hangs on them; return those that there were and that were idle."""
+    """Delete sessions with all their rows; return those that existed and were idle."""
     statement = "DELETE FROM sessions WHERE session_id = ? AND last_active < ?"
     before = math.inf if idle_since is None else idle_since
     return tuple(
@@ -120,7 +121,7 @@ def delete(
 
 
 def touch(database: sqlite3.Connection, session_ids: Sequence[str], at: float) -> None:
-    """Note that sessions are in use. A clock set back never makes one older."""
+    """Mark sessions as in use. A clock set back never makes one older."""
     database.executemany(
         "UPDATE sessions SET last_active = max(last_active, ?) WHERE session_id = ?",
         [(at, session_id) for session_id in session_ids],
@@ -145,7 +146,7 @@ def append(
     origin: Origin | None,
     share: Share = NOBODYS_CAPTION,
 ) -> Appended | None:
-    """Give a message its offset and store it; None: there is no such session."""
+    """Assign a message its offset and store it; None: the session does not exist."""
     row = database.execute(
         "UPDATE sessions SET last_offset = last_offset + 1, last_active = max(last_active, ?),"
         " kept_bytes = kept_bytes + ? + length(last_offset + 1)"
@@ -173,7 +174,7 @@ def append(
 def read(
     database: sqlite3.Connection, session_id: str, after: int, until: int, size: int | None = None
 ) -> tuple[HistoryMessage, ...]:
-    """Return what is kept between two offsets, in order: the oldest ``size`` bytes, at least one message."""
+    """Return the stored messages between two offsets, in order: the oldest ``size`` bytes, at least one."""
     rows = database.execute(
         "SELECT h.number, h.at, h.frame FROM history h JOIN sessions s ON s.number = h.session"
         " WHERE s.session_id = ? AND h.number > ? AND h.number <= ? ORDER BY h.number",
@@ -191,7 +192,7 @@ def read(
 
 
 def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
-    """Drop what is too old in every session, and what is over the limits where something is."""
+    """Drop messages that are too old in every session, and those over the budgets of affected sessions."""
     cutoff = now - limits.seconds
     rows = database.execute(
         "SELECT s.number FROM sessions s"
@@ -206,7 +207,7 @@ def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
 
 
 def crowded(database: sqlite3.Connection) -> tuple[str, ...]:
-    """Return the sessions with more participants than are kept."""
+    """Return the sessions with too many participants."""
     rows = database.execute(
         "SELECT s.session_id FROM participants p JOIN sessions s ON s.number = p.session"
         " GROUP BY p.session HAVING count(*) > ?",
@@ -218,7 +219,7 @@ def crowded(database: sqlite3.Connection) -> tuple[str, ...]:
 def trim_participants(
     database: sqlite3.Connection, session_id: str, present: frozenset[str], at: float
 ) -> int:
-    """Delete the participants beyond what is kept who are absent and were there longest ago."""
+    """Delete surplus participants: the absent ones who were present longest ago."""
     rows = database.execute(
         "SELECT p.participant_id, p.name, p.role, p.languages, p.token_hash, p.seen FROM participants p"
         " JOIN sessions s ON s.number = p.session WHERE s.session_id = ?",
@@ -229,7 +230,7 @@ def trim_participants(
     late = surplus_participants(there, present, records.PARTICIPANTS_LIMIT, speakers)
     for participant_id in late:
         drop_participant(database, session_id, participant_id)
-    # Whoever falls silent later was there until now.
+    # Participants who disconnect later were present until now.
     database.executemany(
         "UPDATE participants SET seen = max(seen, ?) WHERE participant_id = ? AND session ="
         " (SELECT number FROM sessions WHERE session_id = ?)",
@@ -239,7 +240,7 @@ def trim_participants(
 
 
 def put_participant(database: sqlite3.Connection, session_id: str, participant: ParticipantRecord) -> bool:
-    """Keep a participant, or change one; the session is in use. False: there is no such session."""
+    """Store or change a participant and mark the session as in use. False: the session does not exist."""
     cursor = database.execute(
         "INSERT INTO participants SELECT number, ?, ?, ?, ?, ?, ? FROM sessions WHERE session_id = ?"
         " ON CONFLICT (session, participant_id) DO UPDATE SET name = excluded.name, role = excluded.role,"
@@ -301,7 +302,7 @@ def _note_oldest(database: sqlite3.Connection, session: int) -> None:
 
 
 def store_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> None:
-    """Keep an operator's sign-in; those that are over go, and of very many those that end first."""
+    """Store an operator's sign-in; delete expired ones and, beyond the limit, those that expire first."""
     database.execute("DELETE FROM sign_ins WHERE expires <= ?", (now,))
     database.execute(
         "DELETE FROM sign_ins WHERE name IN"
@@ -312,7 +313,7 @@ def store_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: 
 
 
 def extend_sign_in(database: sqlite3.Connection, name: str, now: float, seconds: float) -> bool:
-    """Keep a sign-in for longer; False: there is none, or it is over."""
+    """Extend a sign-in; False: it does not exist, or has expired."""
     cursor = database.execute(
         "UPDATE sign_ins SET expires = ? WHERE name = ? AND expires > ?", (now + seconds, name, now)
     )

@@ -1,4 +1,4 @@
-"""The store of a service that runs as a single process: one SQLite file, and what is kept in it."""
+"""The SQLite store, for a service that runs as a single process."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ class SqliteStore(SqliteSessions):
         return self.file.statistics()
 
     def status(self) -> StoreStatus:
-        """Return how the store is, in words; whether its branch fails the tree says."""
+        """Return the store's status as sentences; failures of its branch are shown by the tree."""
         return self.file.status()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -1,4 +1,4 @@
-"""One transaction of the SQLite store: many operations, done together or each by itself.
+"""Runs operations on the SQLite file in one transaction, or each in its own if one fails.
 
 Called in the store's thread.
 """
@@ -16,9 +16,9 @@ Work = Callable[[sqlite3.Connection], T]
 
 
 class Transaction(Operation[T]):
-    """Work to do in the next transaction.
+    """Work for the next transaction.
 
-    ``frees``: it takes away more than it adds, so that it may use up the reserve when the disk is full.
+    ``frees``: it frees more space than it needs, so it may use the reserve when the disk is full.
     """
 
     __slots__ = ("frees", "work")
@@ -34,10 +34,11 @@ class Transaction(Operation[T]):
 def transact(
     database: sqlite3.Connection, batch: Sequence[Transaction[Any]], reserve: Reserve
 ) -> sqlite3.Error | None:
-    """Do a batch in one transaction; return the first error that is the file's and not an operation's.
+    """Run a batch in one transaction; return the first error that is the file's rather than an operation's.
 
-    Where one operation fails, the transaction is taken back and each is done in one of its own, so that no
-    one pays for another's failure. What frees room is tried again with a part of the reserve released.
+    If an operation fails, the transaction is rolled back and each operation runs in its own, so that a
+    failure does not affect others. Operations that free space are retried with a part of the reserve
+    released.
     """
     failures = [_attempt(database, batch)]
     if failures[0] is not None and len(batch) > 1:
@@ -52,10 +53,10 @@ def transact(
 def _attempt_sparingly(
     database: sqlite3.Connection, operation: Transaction[Any], reserve: Reserve
 ) -> Exception | None:
-    """Do an operation on a full disk, releasing a part of the reserve each time it is not enough.
+    """Run an operation on a full disk, releasing more of the reserve as long as space is missing.
 
-    SQLite as Debian builds it writes zeros over all that is deleted (secure_delete), through the log: as much
-    again as is deleted. Here it does so only where that writes no more; the file is cut short soon after.
+    Debian's SQLite overwrites deleted data with zeros (secure_delete), which writes as much to the log as is
+    deleted. Here it does so only where that costs no extra write; the file is shrunk soon after.
     """
     (usual,) = database.execute("PRAGMA secure_delete").fetchone()
     database.execute("PRAGMA secure_delete = FAST").fetchall()
@@ -69,7 +70,7 @@ def _attempt_sparingly(
 
 
 def _attempt(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]) -> Exception | None:
-    """Do a batch in one transaction, wholly or not at all; return why not."""
+    """Run a batch in one transaction, completely or not at all; return the error."""
     try:
         database.execute("BEGIN IMMEDIATE")
         for operation in batch:
@@ -86,9 +87,9 @@ def _attempt(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]) ->
 
 
 def roll_back(database: sqlite3.Connection) -> None:
-    """Take back what a transaction has begun; a file that fails even at that has taken it back already."""
+    """Roll a transaction back; a file that fails even at that has rolled it back already."""
     if database.in_transaction:
         try:
             database.execute("ROLLBACK")
         except sqlite3.Error:
-            return  # the error that led here is the one that is told
+            return  # the original error is the one to report

@@ -1,4 +1,4 @@
-"""A connection that is sent to with ASGI's ``send``, by a task of its own: it works on every server."""
+"""A connection that sends with ASGI's ``send`` in its own task, which works on every server."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,7 +22,7 @@ _log = structlog.get_logger("websocket")
 
 
 class AsgiConnection(Connection):
-    """Two tasks: the reader, and a writer that sends what stands in the outbox."""
+    """A connection with two tasks: the reader, and a writer that sends the outbox."""
 
     __slots__ = ("_counted", "_outbox", "_send", "_sending", "_sending_since", "_work")
 
@@ -37,18 +37,18 @@ class AsgiConnection(Connection):
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that wait for the client to take them."""
+        """The bytes queued for the client."""
         return self._outbox.queued_bytes
 
     async def caught_up(self) -> None:
-        """Wait until all that has been said so far was taken, or the connection is being closed."""
+        """Wait until everything queued so far was sent, or the connection is closing."""
         await trio.lowlevel.checkpoint()
         said = self.said_bytes
         while self._closing is None and self.queued_bytes + self._sending > self.said_bytes - said:
             await self._taken(0)
 
     async def run(self, receive: Receive, handle: Handle) -> None:
-        """Serve the client to the end."""
+        """Serve the client until the connection ends."""
         async with trio.open_nursery() as self._nursery:
             self._nursery.start_soon(self._write)
             try:
@@ -59,7 +59,7 @@ class AsgiConnection(Connection):
             self._nursery.cancel_scope.cancel()
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Have something done beside this client's next messages."""
+        """Run ``work`` concurrently with this client's next messages."""
         if self._nursery is not None and self._closing is None:
             self._tasks += 1
             self._nursery.start_soon(self._do, work)
@@ -69,11 +69,11 @@ class AsgiConnection(Connection):
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether it has taken all it was sent, and is not being closed."""
+        """Whether nothing is queued, and the connection is not closing."""
         return self._closing is None and self._sending_since is None and not self.queued_bytes
 
     def is_stuck(self, now: float, *, send_limit: float) -> bool:
-        """Return whether a send has hung for ``send_limit``, or the close has."""
+        """Return whether a send has been blocked for ``send_limit``, or the close has."""
         if self._closing is not None:
             return now - self._closing_at >= CLOSE_PATIENCE
         return self._sending_since is not None and now - self._sending_since >= send_limit
@@ -107,11 +107,11 @@ class AsgiConnection(Connection):
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes queued and being sent, as they are counted with those of all clients."""
+        """The bytes queued and being sent, as counted in the total of all clients."""
         return self._counted
 
     def give_way(self) -> None:
-        """End, since all clients together have too much waiting and this one most."""
+        """End the connection: the total of all clients is over its limit, and this one has most."""
         self.overflow()
 
     def abort(self) -> None:
@@ -127,7 +127,7 @@ class AsgiConnection(Connection):
             self._context.outgoing.remove(self, -change)
 
     def _forget(self) -> None:
-        """Let what is left not be counted any more: it is not sent."""
+        """Stop counting the remaining bytes: they will not be sent."""
         self._outbox.clear()
         self._sending = 0
         self._count()
@@ -141,7 +141,7 @@ class AsgiConnection(Connection):
         await self._room.park()
 
     async def _write(self) -> None:
-        """Send what is queued; then, where the connection is being closed, the close frame."""
+        """Send what is queued; then, if the connection is closing, the close frame."""
         assert self._nursery is not None  # noqa: S101 - run() has opened it
         try:
             while True:
@@ -161,6 +161,6 @@ class AsgiConnection(Connection):
                 {"type": "websocket.close", "code": self._closing.code, "reason": self._closing.reason}
             )
         except OSError as error:
-            # ASGI: a send to a client that is gone raises OSError.
+            # ASGI: a send to a disconnected client raises OSError.
             _log.debug("client gone", connection_id=self.connection_id, reason=str(error))
         self._nursery.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""One client: what it sends, what it is told, and how it ends. How it is sent to is a subclass's.
+"""One client's connection: reads its messages, queues messages for it, and closes it. Subclasses send.
 
 :class:`.asgi_connection.Written` sends with ASGI's ``send`` and works on every server;
 :class:`.socket_connection.Linked` uses a link to the socket, where the server has one.
@@ -24,11 +24,11 @@ from orch.websocket.history.parts import HistoryTransfer
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.in_flight import PACE
 
-#: How long a close frame may take to be sent; then the connection is dropped without.
+#: Time limit for sending a close frame; then the connection is dropped.
 CLOSE_PATIENCE: Final = 2.0
 
-#: Requests to back ends, and messages on their way into a history, that one client may have under way. With
-#: so many, nothing more is read from it until one is done.
+#: Maximum of a client's requests to back ends and messages being stored. At the limit, nothing more is read
+#: from it until one is done.
 TASKS_LIMIT: Final = 32
 
 Receive = Callable[[], Awaitable[Any]]
@@ -37,11 +37,11 @@ Handle = Callable[["Connection", str | bytes], Awaitable[None]]
 
 
 class ConnectionContext:
-    """What all connections have in common, so that none has to carry it.
+    """The context shared by all connections.
 
-    ``wall`` is for ages, ``now_ms`` for messages. ``outbox_bytes``: what may wait for one, ``outgoing``: for
-    all. ``messages`` and ``bytes``: how fast one may send. ``on_closing`` is called once for each, as soon as
-    nothing more will be said to it.
+    ``wall`` is the clock for ages, ``now_ms`` for messages. ``outbox_bytes``: the limit of one client's
+    queue, ``outgoing``: of all. ``messages`` and ``bytes``: the rate limits of a client. ``on_closing`` is
+    called once for each connection, as soon as nothing more will be sent to it.
     """
 
     __slots__ = ("_settings", "bytes", "messages", "now_ms", "on_closing", "outbox_bytes", "outgoing", "wall")
@@ -77,21 +77,21 @@ class ConnectionContext:
 class Connection(ABC):
     """One client's connection, from accept to close.
 
-    The reader handles one frame after the other. Whoever has something to say to the client calls
-    :meth:`offer` or :meth:`answer` and never waits.
+    The reader handles one frame after the other. Messages for the client are queued with :meth:`offer` or
+    :meth:`answer`, which never wait.
 
     Overflow rule: :func:`orch.websocket.connections.outbox.verdict`'s. A client that overflows is closed with
     ``slow_client``.
 
-    Resource handling: :meth:`run` ends when the client is gone, the connection was closed, or its close frame
-    could not be sent in :data:`CLOSE_PATIENCE` (:meth:`is_stuck`; the hub looks every second, so that no
-    connection needs a timer).
+    Resource handling: :meth:`run` ends when the client has disconnected, the connection was closed, or its
+    close frame could not be sent within :data:`CLOSE_PATIENCE` (:meth:`is_stuck`; the hub checks every
+    second, so that no connection needs a timer).
     """
 
-    #: Over ASGI alone nobody tells whether the client has answered a ping.
+    #: Plain ASGI does not report whether the client has replied to a ping.
     answers_heartbeats: ClassVar[bool] = False
 
-    # Ten thousand of them are idle: what not every client needs is made when it is first needed.
+    # There may be ten thousand idle ones: what few clients need is created when first needed.
     __slots__ = (
         "_bytes_full_at",
         "_closing",
@@ -142,7 +142,7 @@ class Connection(ABC):
         self.topics: tuple[str, ...] = ()
         self.stale_topics: tuple[str, ...] = ()
         self.stream_id: str | None = None
-        #: Session and name of the newest stream, also once it has ended: what audio that comes late is for.
+        #: Session and name of the newest stream, also after its end: late audio belongs to it.
         self.last_stream: tuple[str, str] | None = None
         self.has_left = False
         self.sent = self.received = self.said_bytes = 0
@@ -161,41 +161,41 @@ class Connection(ABC):
 
     @property
     def address(self) -> str:
-        """Where the client is, as ``host:port``."""
+        """The client's address, as ``host:port``."""
         if self.port is None:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def is_closing(self) -> bool:
-        """Whether nothing more will be said to this client."""
+        """Whether nothing more will be sent to this client."""
         return self._closing is not None
 
     @property
     def closed_as(self) -> Close | None:
-        """Why it is closed, once it is."""
+        """How it was closed, once it is."""
         return self._closing
 
     @property
     @abstractmethod
     def queued_bytes(self) -> int:
-        """Bytes that wait for the client to take them."""
+        """The bytes queued for the client."""
 
     @abstractmethod
     async def caught_up(self) -> None:
-        """Wait until the client has taken all that has been said to it so far, or is being closed.
+        """Wait until everything queued for the client so far was sent, or it is closing.
 
-        What is said meanwhile is not waited for.
+        Messages queued meanwhile are not waited for.
         """
 
     @abstractmethod
     async def run(self, receive: Receive, handle: Handle) -> None:
-        """Serve the client to the end. ``handle`` is given each frame, one after the other."""
+        """Serve the client until the connection ends. ``handle`` is called with each frame in order."""
 
-    # What others say to this client.
+    # Messages for this client.
 
     def offer(self, offered: Frame) -> bool:
-        """Queue a frame the client did not ask for, or close the client. False: it was shed."""
+        """Queue a frame that the client did not request, or close the client. False: it was shed."""
         if self._closing is not None:
             return True
         outcome = self._offer(offered)
@@ -204,16 +204,16 @@ class Connection(ABC):
         return outcome is not Offer.SHED
 
     def overflow(self) -> None:
-        """Close the client: it takes its messages too slowly."""
+        """Close the client: it reads too slowly."""
         self.close(closes.SLOW_CLIENT)
 
     def answer(self, message: ServerMessage | Frame) -> None:
-        """Queue the answer to something the client has asked for."""
+        """Queue the reply to a request of the client."""
         if self._closing is None:
             self._answer(message if isinstance(message, Frame) else frame(message))
 
     def refuse(self, error: ProblemError, identity: MessageId | None, *, is_audio: bool = False) -> None:
-        """Tell the client why what it sent is not carried out. ``is_audio``: it belongs to its stream."""
+        """Send the client the error of its message. ``is_audio``: it belongs to its stream."""
         fields: dict[str, Any] = {
             name: error.extra[name] for name in ("path", "service") if name in error.extra
         }
@@ -224,12 +224,12 @@ class Connection(ABC):
         self.answer(Error(timestamp=self._context.now_ms(), code=error.code, detail=error.detail, **fields))
 
     def dismiss(self, left: Frame, session_id: str) -> None:
-        """Be in a session no more, and be told so."""
+        """Remove the client from a session, and notify it."""
         self.members.pop(session_id, None)
         self.answer(left)
 
     def close(self, close: Close, *, flush: bool = False) -> None:
-        """Close the connection. ``flush``: what is queued goes out first, as far as there is time."""
+        """Close the connection. ``flush``: send what is queued first, within the time limit."""
         if self._closing is not None:
             return
         self._closing, self._closing_at = close, trio.current_time()
@@ -239,29 +239,29 @@ class Connection(ABC):
 
     @abstractmethod
     async def finish(self) -> None:
-        """Wait until what is queued has gone out after :meth:`close` with ``flush``, or as good as."""
+        """Wait until what was queued before :meth:`close` with ``flush`` is sent, or cannot be."""
 
     @property
     @abstractmethod
     def is_at_rest(self) -> bool:
-        """Whether it has taken all it was sent, and is not being closed: nothing has to be judged."""
+        """Whether nothing is queued, and the connection is not closing: it needs no check."""
 
     @abstractmethod
     def is_stuck(self, now: float, *, send_limit: float) -> bool:
-        """Return whether the client takes nothing: for ``send_limit``, or not even the close."""
+        """Return whether the client has read nothing for ``send_limit``, or does not read the close."""
 
     @abstractmethod
     def drop(self) -> None:
-        """End the connection now, without a word: none would arrive."""
+        """End the connection now, without a close frame: it would not arrive."""
 
     @abstractmethod
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Have something done beside this client's next messages; with too much of it, none is read."""
+        """Run ``work`` concurrently with this client's next messages; with too much of it, none is read."""
 
     def weigh(self, size: int, count: int = 1) -> Verdict:
-        """Return whether the client may send a message of ``size`` now; it is counted either way.
+        """Count a message of ``size`` bytes against the client's rate; return whether it is within the limit.
 
-        ``count``: as how many messages, where answering it takes as long as answering many.
+        ``count``: the number of messages it counts as, for requests that are expensive to handle.
         """
         now = trio.current_time()
         context = self._context
@@ -274,10 +274,10 @@ class Connection(ABC):
         return Verdict.REFUSED
 
     def pace(self) -> None:
-        """Read on only once the client has taken most of what it was sent: see :mod:`.pacing`."""
+        """Stop reading until the client has read most of what is queued for it."""
         self._is_talking = True
 
-    # What a subclass fills in.
+    # Implemented by subclasses.
 
     @abstractmethod
     def _offer(self, offered: Frame) -> Offer:
@@ -289,25 +289,26 @@ class Connection(ABC):
 
     @abstractmethod
     def _end(self, close: Close, *, flush: bool) -> None:
-        """Say goodbye, at once or after what is queued."""
+        """Send the close frame, at once or after what is queued."""
 
     @property
     @abstractmethod
     def _owes(self) -> bool:
-        """Whether the client has been slow to take its own answers: it should be asked nothing more yet."""
+        """Whether too many of its own replies are queued; its requests are not read until it catches up."""
 
     @abstractmethod
     async def _taken(self, below: int) -> None:
-        """Wait until fewer than ``below`` bytes wait, or something has changed."""
+        """Wait until fewer than ``below`` bytes are queued, or something has changed."""
 
     # The reader.
 
     async def _read(self, receive: Receive, handle: Handle) -> bool:
-        """Handle what the client sends until it is gone (False), or :meth:`_is_to_pause` (True)."""
+        """Handle the client's frames until it disconnects (False), or :meth:`_is_to_pause` (True)."""
         while True:
             event = await receive()
             if event["type"] == "websocket.disconnect":
-                # RFC 6455 §7.4.1: 1000 and 1001 are said by who means to go; a lost network says nothing.
+                # RFC 6455 §7.4.1: a client that leaves on purpose sends 1000 or 1001; a lost network sends
+                # nothing.
                 self.has_left = self._closing is None and event.get("code") in (1000, 1001)
                 return False
             if self._closing is not None:
@@ -321,7 +322,7 @@ class Connection(ABC):
                 continue
             self._is_talking = False
             await handle(self, data)
-            # What was read is not kept while the next is waited for.
+            # Release the frame while waiting for the next one.
             del event, text, data
             if self.closed_as is not None:
                 await self.finish()
@@ -331,7 +332,7 @@ class Connection(ABC):
                 await self._wait_for_room()
 
     def _is_to_pause(self) -> bool:
-        """Return whether the reader should come back once to whoever called it."""
+        """Return whether the reader should return to its caller once."""
         return False
 
     async def _wait_for_room(self) -> None:
@@ -349,7 +350,7 @@ class Connection(ABC):
                 return
 
     def _make_room(self) -> None:
-        """Have the reader look again whether it may read."""
+        """Make the reader check again whether it may read."""
         if self._room is not None:
             self._room.unpark_all()
 

@@ -1,9 +1,8 @@
-"""Which connections are shown: chosen on each worker, put together from all of them. Pure.
+"""Selects the connections that operators see: on each worker, then merged from all of them. Pure.
 
-With tens of thousands of connections nobody looks at all of them. Each worker goes through its own once,
-counts what they do, and answers with the first of those that match, in the order that is wanted; whoever has
-asked takes the first of all answers. So a look costs each worker one pass, and the network some hundred
-lines.
+There may be tens of thousands of connections. Each worker passes over its own once, counts them by activity,
+and replies with the first matches in the requested order; the requester merges the replies. So a query costs
+each worker one pass, and the network some hundred lines.
 """
 
 import heapq
@@ -28,14 +27,14 @@ from orch.websocket.statistics import (
     SessionLine,
 )
 
-#: From so many bytes waiting on, as a share of what may wait, a client is behind rather than being sent to.
+#: The share of the outbox limit above which a client counts as behind.
 BEHIND: Final = 0.05
 
 Sort = Literal["since", "who", "doing", "session", "received", "sent", "queued_bytes"]
 
 
 class ConnectionQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which connections, in which order, and how many at most.
+    """A filter, an order and a limit for connections.
 
     ``find``: every word of it occurs in the id, address, name, program or a session of the connection;
     ``doing``, ``worker``: only those; empty: any.
@@ -50,17 +49,17 @@ class ConnectionQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def is_plain(self) -> bool:
-        """Whether it asks for nothing but the newest."""
+        """Whether it is the default query: the newest connections."""
         return not self.find and not self.doing and self.sort == "since" and self.order == "descending"
 
 
 NEWEST: Final = ConnectionQuery()
 TOTALS_ONLY: Final = ConnectionQuery(limit=0)
-"""Of all connections only the totals."""
+"""The query for totals without single connections."""
 
 
 class ListedMember(Protocol):
-    """Someone in a session."""
+    """A participant of a session, as far as it is shown."""
 
     name: str
 
@@ -77,23 +76,23 @@ class ListedConnection(Protocol):
 
     @property
     def members(self) -> Mapping[str, ListedMember]:
-        """Who it is, by session."""
+        """Its participants, by session."""
 
     @property
     def address(self) -> str:
-        """Where it is."""
+        """The client's address."""
 
     @property
     def is_closing(self) -> bool:
-        """Whether nothing more will be said to it."""
+        """Whether nothing more will be sent to it."""
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that wait for it."""
+        """The bytes queued for it."""
 
 
 class ConnectionSelection(Struct, frozen=True):
-    """Of one worker's connections: how many do what, how many match, and the first of those."""
+    """One worker's counts by activity, the number of matches, and the first of them."""
 
     doings: dict[Activity, int]
     matching: int
@@ -101,7 +100,7 @@ class ConnectionSelection(Struct, frozen=True):
 
 
 def activity(connection: ListedConnection, behind_from: float) -> Activity:
-    """Return what a connection is doing, in one word; ``behind_from``: bytes."""
+    """Return the activity of a connection; ``behind_from``: the queued bytes above which it is behind."""
     if connection.is_closing:
         return "closing"
     if connection.queued_bytes > behind_from:
@@ -119,7 +118,7 @@ def select(
     limit: int,
     worker: str,
 ) -> ConnectionSelection:
-    """Choose among ``connections``; ``limit``: bytes that may wait for one; ``worker``: whose they are."""
+    """Select among ``connections`` of ``worker``; ``limit``: the maximum of bytes queued for one."""
     behind_from = limit * BEHIND
     doings: dict[Activity, int] = dict.fromkeys(ACTIVITIES, 0)
     for connection in connections:
@@ -211,7 +210,7 @@ def merge(
     query: ConnectionQuery = NEWEST,
     pending: bool = False,
 ) -> ConnectionsStatistics:
-    """Put the answers of all workers together. What all of them share is as this one, ``here``, says it."""
+    """Merge the replies of all workers. Shared values are taken from this worker's, ``here``."""
     parts = [here, *(part for _, part in there)]
     lines = [line for part in parts for line in part.connections]
     if len(parts) > 1:
@@ -255,7 +254,7 @@ _SUMMED: Final = (
 
 
 def _sums(parts: Sequence[ConnectionsStatistics]) -> tuple[Bounded, ...]:
-    """Return what the workers have in all; what one of another version does not know is left out."""
+    """Return the totals over all workers; a total that another version does not report is left out."""
     found: dict[str, Bounded] = {}
     for each in (each for part in parts for each in part.sums):
         known = found.get(each.name)
@@ -269,7 +268,7 @@ def _sums(parts: Sequence[ConnectionsStatistics]) -> tuple[Bounded, ...]:
 
 
 def _sessions(parts: Sequence[ConnectionsStatistics]) -> tuple[SessionLine, ...]:
-    """Return the sessions that someone uses, last used first; one that several workers have is one."""
+    """Return the sessions in use, most recently used first; the same session on several workers is one."""
     found: dict[str, SessionLine] = {}
     for part in parts:
         for line in part.session_list:

@@ -1,4 +1,4 @@
-"""Text frames into messages, or into the sentence their sender is shown. Pure."""
+"""Decodes text frames into messages, or into errors for their sender. Pure."""
 
 import re
 from typing import Any, Final, get_args
@@ -10,10 +10,10 @@ from orch.problems import ProblemError
 from orch.protocol.messages import AnyClientMessage, ClientMessage, MessageId
 from orch.protocol.messages import TestMessage as _TestMessage
 
-#: Bytes of UTF-8 in a text frame, and of a binary frame; more closes the connection (1009).
+#: Maximum bytes of a text frame (as UTF-8) and of a binary frame; more closes the connection (1009).
 FRAME_LIMIT: Final = 2**20
 
-#: Fields deeper than this are not worth reading, and reading them would use up the stack.
+#: Maximum depth of nesting; deeper messages would exhaust the stack.
 _TOO_DEEP: Final = "The message is nested too deeply."
 
 _PLACE: Final = re.compile(r"^(?P<said>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -22,7 +22,7 @@ _UNKNOWN: Final = re.compile(r"^Invalid value ")
 
 
 class Echo(Struct, frozen=True):
-    """A ``test_message``: all of the object, whatever it held."""
+    """A ``test_message``: the complete object."""
 
     fields: dict[str, Any]
 
@@ -39,7 +39,7 @@ _ID: Final = msgspec.json.Decoder(MessageId)
 
 
 def type_name(kind: Any) -> str:
-    """Return the ``type`` that messages of a struct have."""
+    """Return the ``type`` of a struct's messages."""
     return str(kind.__struct_config__.tag)
 
 
@@ -47,10 +47,10 @@ TYPES: Final[tuple[str, ...]] = tuple(type_name(kind) for kind in get_args(AnyCl
 
 
 def is_too_large(frame: str | bytes) -> bool:
-    """Return whether a frame has more bytes than one may have."""
+    """Return whether a frame is over the limit of bytes."""
     if isinstance(frame, bytes) or len(frame) > FRAME_LIMIT:
         return len(frame) > FRAME_LIMIT
-    # At most four bytes a character: most frames need not be encoded to know.
+    # At most four bytes a character: most frames need not be encoded to be checked.
     return len(frame) * 4 > FRAME_LIMIT and len(frame.encode("utf-8", "surrogatepass")) > FRAME_LIMIT
 
 
@@ -58,7 +58,7 @@ def decode(text: str) -> ClientMessage | Echo:
     """Return the message in a text frame.
 
     Raises ProblemError ``invalid_json``, ``unknown_type`` or ``invalid_message``; its ``extra`` has the
-    ``path`` of what is wrong (``$.session_id``) and the frame's ``id`` where one can be read.
+    ``path`` of the invalid field (``$.session_id``) and the frame's ``id`` if it is readable.
     """
     try:
         message: ClientMessage = _MESSAGE.decode(text)
@@ -76,7 +76,7 @@ def decode(text: str) -> ClientMessage | Echo:
 
 
 def _invalid(text: str, error: str) -> ProblemError:
-    """Say what is wrong with a frame that is JSON, but no message."""
+    """Return the error for a frame that is JSON, but not a valid message."""
     extra = identity(text)
     found = _PLACE.match(error)
     said, path = (found["said"], found["path"]) if found else (error, None)
@@ -94,7 +94,7 @@ def _invalid(text: str, error: str) -> ProblemError:
 
 
 def identity(text: str) -> dict[str, Any]:
-    """Return the frame's ``id`` in a dict, if it has one that can be sent back; else an empty dict."""
+    """Return the frame's ``id`` in a dict if it has a valid one; else an empty dict."""
     try:
         name = _ID.decode(msgspec.json.encode(_ENVELOPE.decode(text).id))
     except (msgspec.MsgspecError, RecursionError, UnicodeError):

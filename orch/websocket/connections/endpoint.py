@@ -1,4 +1,4 @@
-"""The ASGI ``websocket`` scope: one client, from handshake to end."""
+"""Serves one client's ASGI ``websocket`` scope, from handshake to close."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,7 +11,7 @@ from orch.websocket.connections.connection import Connection, Receive, Send
 from orch.websocket.connections.handshake import Refused
 from orch.websocket.handlers import Handlers
 
-#: Seconds a client may take to be told that it is let in.
+#: Time limit for accepting a handshake, in seconds.
 HANDSHAKE_WITHIN: Final = 10.0
 
 _log = structlog.get_logger("websocket")
@@ -30,16 +30,16 @@ async def serve(
 ) -> None:
     """Serve one client.
 
-    ``admit`` lets it in or not; ``greet`` says the first words; ``forget`` is called in the end, whatever
-    happened. A failure of ours ends this connection alone; it is logged, and counted by ``boundary``.
+    ``admit`` accepts or refuses it; ``greet`` sends the first message; ``forget`` is called at the end in any
+    case. An exception of ours ends only this connection; it is logged, and counted by ``boundary``.
     """
     if (await receive())["type"] != "websocket.connect":
-        return  # the client was gone before it had come
+        return  # the client disconnected during the handshake
     connection = admit(scope, send)
     if isinstance(connection, Refused):
         await refuse(scope, send, connection)
         return
-    # A scope is as large as all else that an idle connection needs: let go of what is not needed again.
+    # A scope is as large as the rest of an idle connection: release what is not needed again.
     del scope
     try:
         if await _accept(send):
@@ -63,7 +63,7 @@ async def _accept(send: Send) -> bool:
 
 
 async def refuse(scope: Any, send: Send, refused: Refused) -> None:
-    """Answer the handshake with the problem, or with the close code where the server cannot."""
+    """Reject the handshake with the problem, or with the close code if the server cannot send a response."""
     if "websocket.http.response" in (scope.get("extensions") or {}):
         problem = refused.problem
         await send(

@@ -20,7 +20,7 @@ Header = tuple[bytes, bytes]
 
 
 class Refused(Struct, frozen=True):
-    """Why not: as an HTTP answer where the server can give one, else as a close code."""
+    """A refusal: as an HTTP response if the server can send one, else as a close code."""
 
     problem: ProblemError
     close: Close
@@ -65,15 +65,15 @@ def refusal(
 
 
 def agent(headers: Iterable[Header]) -> str | None:
-    """Return what the client calls itself, shortened."""
+    """Return the client's User-Agent, shortened."""
     for name, value in headers:
         if name.lower() == b"user-agent":
-            # Interned: most clients are the same few programs, and each connection keeps its name.
+            # Interned: most clients are the same few programs, and each connection stores the name.
             return intern(value.decode("latin-1")[:_AGENT_SHOWN])
     return None
 
 
 def peer(scope: Mapping[str, Any]) -> tuple[str, int | None]:
-    """Return where the client is: host and port."""
+    """Return the client's host and port."""
     client = scope.get("client")
     return (client[0], client[1]) if client else ("unknown", None)

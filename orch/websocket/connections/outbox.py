@@ -1,4 +1,4 @@
-"""What waits to be sent to one client, bounded in bytes. Pure."""
+"""The queue of frames for one client, bounded in bytes. Pure."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from orch.protocol.messages import MessageId, ServerMessage, encode
 
 
 class Frame:
-    """A text frame, encoded once for everyone it goes to.
+    """A text frame, encoded once for all its receivers.
 
-    ``is_lasting``: it must arrive or the client must know that it did not. What is not lasting is replaced by
-    what comes after it (a revision, presence, a topic's state) and may be shed.
+    ``is_lasting``: it must arrive, or the client must learn that it did not. Transient frames (a revision,
+    presence, a topic's state) are replaced by later ones and may be shed.
     """
 
     __slots__ = ("_text", "_wire", "data", "is_lasting")
@@ -35,19 +35,19 @@ class Frame:
 
     @property
     def text(self) -> str:
-        """The frame as ASGI wants it; decoded once, too."""
+        """The frame as a string for ASGI; decoded once."""
         if self._text is None:
             self._text = self.data.decode()
         return self._text
 
     def wire(self, encode: Callable[[bytes], bytes]) -> bytes:
-        """Return the frame as it goes over the socket; made by ``encode`` the first time."""
+        """Return the frame's bytes for the socket; encoded by ``encode`` the first time."""
         if self._wire is None:
             self._wire = encode(self.data)
         return self._wire
 
     def answering(self, identity: MessageId) -> "Frame":
-        """Return the frame with an ``id``, for the one whose message it is."""
+        """Return the frame with an ``id``, for its sender."""
         data = self.data[:-1] + b',"id":' + msgspec.json.encode(identity) + b"}"
         return Frame(data, is_lasting=self.is_lasting)
 
@@ -58,20 +58,20 @@ def frame(message: ServerMessage, *, is_lasting: bool = True) -> Frame:
 
 
 class Offer(Enum):
-    """What became of a frame that was offered."""
+    """The outcome of offering a frame."""
 
     TAKEN = auto()
     SHED = auto()
-    """Not lasting, and the client is behind: it will be told what comes after it."""
+    """Transient, and the client is behind: it will receive a later one."""
     OVERFLOWED = auto()
-    """Lasting, and there is no room: the client has to go, and to recover."""
+    """Lasting, and there is no room: the client must be disconnected, and recover."""
 
 
 def verdict(queued: int, size: int, *, is_lasting: bool, limit: int) -> Offer:
-    """Return what becomes of a frame of ``size`` bytes where ``queued`` wait that were not asked for.
+    """Return the outcome for a frame of ``size`` bytes while ``queued`` unrequested bytes wait.
 
-    Overflow rule: ``limit`` bytes. From half of it on, frames that are not lasting are shed. A lasting frame
-    that does not fit overflows. A client that has taken all so far is sent a frame of any size.
+    Overflow rule: ``limit`` bytes. Above half of it, transient frames are shed. A lasting frame that does not
+    fit overflows. With an empty queue a frame of any size is accepted.
     """
     if queued <= 0:
         return Offer.TAKEN
@@ -81,10 +81,10 @@ def verdict(queued: int, size: int, *, is_lasting: bool, limit: int) -> Offer:
 
 
 class QueuedReplies:
-    """Which of the bytes that wait, where someone else keeps the queue, are answers.
+    """Counts the replies among the bytes that are queued at the socket.
 
-    They are counted apart, as :class:`Outbox` does. The mutable state: where in the stream each answer ends;
-    bounded by what is asked, since who is owed much is asked nothing more.
+    They are counted separately, as in :class:`Outbox`. The mutable state: where in the stream each reply
+    ends; bounded, since no further requests are read while many replies are queued.
     """
 
     __slots__ = ("_answers", "_bytes")
@@ -97,14 +97,14 @@ class QueuedReplies:
         return f"<QueuedReplies {self._bytes} bytes in {len(self._answers)} answers>"
 
     def add(self, end: int, size: int) -> None:
-        """Note an answer of ``size`` bytes that ends at byte ``end`` of all that was said."""
+        """Add a reply of ``size`` bytes that ends at byte ``end`` of the stream."""
         self._answers.append((end, size))
         self._bytes += size
 
     def left(self, taken: int) -> int:
-        """Return how many bytes of answers wait once ``taken`` bytes of all that was said have been taken.
+        """Return the queued bytes of replies after ``taken`` bytes of the stream were sent.
 
-        Of an answer that was taken in part, only the rest counts: never are more owed than wait.
+        Of a partly sent reply only the rest counts, so the result never exceeds the queued bytes.
         """
         while self._answers and self._answers[0][0] <= taken:
             self._bytes -= self._answers.popleft()[1]
@@ -115,7 +115,7 @@ class QueuedReplies:
 
 
 class OutboxStatistics(Struct, frozen=True):
-    """What waits now (bytes) and what was shed so far (frames)."""
+    """Queued bytes, and frames shed so far."""
 
     queued_bytes: int
     answer_bytes: int
@@ -125,12 +125,12 @@ class OutboxStatistics(Struct, frozen=True):
 class Outbox:
     """Frames for one client, in order.
 
-    Overflow rule: :func:`verdict`'s. Where it is ``OVERFLOWED``, whoever owns the connection closes it, since
-    a client that has not taken so much is too slow or gone, and nobody waits for it.
+    Overflow rule: :func:`verdict`'s. On ``OVERFLOWED`` the owner closes the connection: such a client is too
+    slow or has vanished, and a broadcast never waits for it.
 
-    Answers to what the client asked for itself (:meth:`answer`) are counted apart and never refused: history
-    that was asked for may be larger than the limit. They are bounded by their source: the connection reads no
-    further while :attr:`owes` is true.
+    Replies to the client's own requests (:meth:`answer`) are counted separately and never refused: a
+    requested history may be larger than the limit. They are bounded by their source: the connection reads no
+    further requests while :attr:`owes` is true.
     """
 
     __slots__ = ("_answer_bytes", "_frames", "_queued_bytes", "_shed", "limit")
@@ -150,16 +150,16 @@ class Outbox:
 
     @property
     def queued_bytes(self) -> int:
-        """All bytes that wait."""
+        """All queued bytes."""
         return self._queued_bytes + self._answer_bytes
 
     @property
     def owes(self) -> bool:
-        """Whether the client has been slow to take its own answers: it should be asked nothing more yet."""
+        """Whether too many of the client's own replies are queued; its requests are not read meanwhile."""
         return self._answer_bytes * 2 > self.limit
 
     def offer(self, offered: Frame) -> Offer:
-        """Take a frame that the client did not ask for, or say why not."""
+        """Queue a frame that the client did not request; return the outcome."""
         outcome = verdict(self._queued_bytes, offered.size, is_lasting=offered.is_lasting, limit=self.limit)
         if outcome is Offer.SHED:
             self._shed += 1
@@ -169,7 +169,7 @@ class Outbox:
         return outcome
 
     def answer(self, answer: Frame) -> None:
-        """Take a frame that the client asked for."""
+        """Queue a reply."""
         self._answer_bytes += answer.size
         self._frames.append((answer, True))
 
@@ -185,7 +185,7 @@ class Outbox:
         return taken
 
     def clear(self) -> None:
-        """Drop everything: the client will not be sent it."""
+        """Drop all frames without sending them."""
         self._frames.clear()
         self._queued_bytes = self._answer_bytes = 0
 

@@ -1,15 +1,15 @@
-"""How long what is queued for a client has waited. Pure.
+"""Measures how long bytes have been queued for a client. Pure.
 
-A client that takes a byte now and then never stops taking, and may stay below its limit of bytes for hours.
-So, from time to time, it is noted how much had been said to each client that is behind; once all that has
-been taken, the note is made anew.
+A client that reads a byte now and then never stalls completely, and may stay below its limit of bytes for
+hours. So the position in the stream is noted for each client that is behind; once everything up to it was
+read, a new position is noted.
 """
 
 
 class QueueAge:
-    """Notes on clients that are behind; bounded by the connections.
+    """The noted positions of clients that are behind; bounded by the connections.
 
-    The mutable state: by client, how many bytes had been said to it, and when.
+    The mutable state: by client, the position in its stream in bytes, and the time it was noted.
     """
 
     def __init__(self) -> None:
@@ -22,9 +22,9 @@ class QueueAge:
         return len(self._notes)
 
     def seconds(self, client: str, *, said: int, queued: int, now: float) -> float:
-        """Return for how long bytes are known to have waited.
+        """Return for how long bytes are known to have been queued.
 
-        ``said``: all bytes so far; ``queued``: those of them that were not taken. ``now``: monotonic seconds.
+        ``said``: all bytes sent or queued so far; ``queued``: those still queued. ``now``: monotonic seconds.
         """
         if queued == 0:
             self._notes.pop(client, None)
@@ -36,5 +36,5 @@ class QueueAge:
         return now - noted[1]
 
     def forget(self, client: str) -> None:
-        """Forget a client that is gone."""
+        """Forget a disconnected client."""
         self._notes.pop(client, None)

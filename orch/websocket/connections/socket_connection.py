@@ -1,8 +1,8 @@
-"""A connection whose server gives a link to the socket: an ASGI extension, ``orch.link``.
+"""A connection with direct access to the socket through an ASGI extension, ``orch.link``.
 
-ASGI's ``send`` waits, so that a client needs a task that waits for it, and every client's frame is encoded
-anew. Through the link a frame that was encoded once is offered to the socket without waiting, and what the
-kernel does not take is queued at the socket, where it can be counted and dropped.
+ASGI's ``send`` waits, so each client needs a writer task, and every frame is encoded for each client. Through
+the link, a frame encoded once is offered to the socket without waiting, and what the kernel does not accept
+is queued at the socket, where it can be counted and dropped.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,42 +26,42 @@ LINK: Final = "orch.link"
 
 
 class Link(Protocol):
-    """The socket, beyond what ASGI can say. What is offered and what is sent keep their order."""
+    """The socket, with operations that ASGI lacks. Offered frames and ASGI's sends keep their order."""
 
     @property
     def queued_bytes(self) -> int:
-        """Encoded bytes that the kernel has not taken yet."""
+        """Encoded bytes that the kernel has not accepted yet."""
 
     @property
     def blocked_since(self) -> float | None:
-        """Since when (``trio.current_time()``) nothing was taken of what is queued; None: nothing is."""
+        """Since when (``trio.current_time()``) no queued byte was accepted; None if nothing is queued."""
 
     on_excess: Callable[[], None] | None
-    """Called where all clients together have too much waiting and this one most: it is to be ended."""
+    """Called to disconnect this client when the total of all clients is over its limit and it has most."""
 
     def offer(self, wire: bytes) -> None:
         """Send an encoded frame: try the socket at once, queue the rest in order. Never waits."""
 
     def evict(self, code: int, reason: str) -> None:
-        """Drop what is queued and end the connection, with the close code if it can be said. Bounded."""
+        """Drop what is queued and end the connection, with the close code if it can be sent. Bounded."""
 
     async def drained(self, below: int) -> None:
-        """Wait until fewer than ``below`` bytes are queued, or the connection is over."""
+        """Wait until fewer than ``below`` bytes are queued, or the connection has ended."""
 
     async def moved(self) -> None:
-        """Wait until some of what is queued was taken or dropped, or the connection is over."""
+        """Wait until queued bytes were sent or dropped, or the connection has ended."""
 
     def encode_text(self, payload: bytes) -> bytes:
         """Return a text frame, the same for every connection."""
 
 
 class SocketConnection(Connection):
-    """One task, the server's own, and no queue here: the outbox's rules by the bytes queued at the socket.
+    """A connection with only the server's task, and the socket's queue, to which the outbox's rules apply.
 
-    A nursery is open only while something is done beside the client's messages.
+    A nursery is open only while work runs concurrently with the client's messages.
     """
 
-    #: A server with a link pings, and ends who does not answer.
+    #: A server with the link sends pings, and disconnects clients that do not reply.
     answers_heartbeats: ClassVar[bool] = True
 
     __slots__ = ("_is_over", "_link", "_queued_replies", "_to_start")
@@ -76,18 +76,18 @@ class SocketConnection(Connection):
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that wait for the client to take them."""
+        """The bytes queued for the client."""
         return self._link.queued_bytes
 
     async def caught_up(self) -> None:
-        """Wait until all that has been said so far was taken, or the connection is being closed."""
+        """Wait until everything queued so far was sent, or the connection is closing."""
         await trio.lowlevel.checkpoint()
         said = self.said_bytes
         while self._closing is None and self._link.queued_bytes > self.said_bytes - said:
             await self._link.moved()
 
     async def run(self, receive: Receive, handle: Handle) -> None:
-        """Serve the client to the end."""
+        """Serve the client until the connection ends."""
         try:
             while await self._read(receive, handle):
                 if not await self._read_beside(receive, handle):
@@ -103,7 +103,7 @@ class SocketConnection(Connection):
             self.close(closes.NORMAL)
 
     async def _read_beside(self, receive: Receive, handle: Handle) -> bool:
-        """Read while there is work beside; False: the client is gone."""
+        """Read while other work runs in a nursery; False: the client has disconnected."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
@@ -119,17 +119,17 @@ class SocketConnection(Connection):
         return is_here
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Have something done beside this client's next messages."""
+        """Run ``work`` concurrently with this client's next messages."""
         if self._closing is not None:
             return
         self._tasks += 1
         if self._nursery is not None:
             self._nursery.start_soon(self._do, work)
         else:
-            self._to_start = (*self._to_start, work)  # the reader sees to it before it reads on
+            self._to_start = (*self._to_start, work)  # the reader starts it before it reads on
 
     async def finish(self) -> None:
-        """Wait until what is queued has gone out, then end the connection."""
+        """Wait until what is queued was sent, then end the connection."""
         if self._closing is not None and not self._is_over:
             with trio.move_on_after(CLOSE_PATIENCE):
                 await self._link.drained(1)
@@ -137,11 +137,11 @@ class SocketConnection(Connection):
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether it has taken all it was sent, and is not being closed."""
+        """Whether nothing is queued, and the connection is not closing."""
         return self._closing is None and not self._link.queued_bytes
 
     def is_stuck(self, now: float, *, send_limit: float) -> bool:
-        """Return whether nothing was taken for ``send_limit``, or the close was not."""
+        """Return whether the client has read nothing for ``send_limit``, or does not read the close."""
         if self._closing is not None:
             return now - self._closing_at >= CLOSE_PATIENCE
         since = self._link.blocked_since
@@ -158,11 +158,11 @@ class SocketConnection(Connection):
             self._link.evict(close.code, close.reason)
 
     def offer(self, offered: Frame) -> bool:
-        """Send a frame the client did not ask for, or close the client. False: it was shed."""
+        """Send a frame that the client did not request, or close the client. False: it was shed."""
         link = self._link
         if self._closing is not None or link.queued_bytes:
             return super().offer(offered)
-        # Nearly always, for each of thousands: here, and in no further call.
+        # The common case, for each of thousands of clients: without a further call.
         wire = offered.wire(link.encode_text)
         link.offer(wire)
         self.said_bytes += len(wire)
@@ -201,7 +201,7 @@ class SocketConnection(Connection):
             self._evict(close)
 
     def _owed_bytes(self) -> int:
-        """Return how many of the queued bytes are answers."""
+        """Return how many of the queued bytes are replies."""
         if self._queued_replies is None:
             return 0
         left = self._queued_replies.left(self.said_bytes - self._link.queued_bytes)
@@ -217,5 +217,5 @@ class SocketConnection(Connection):
         await self._link.drained(below)
 
     def _is_to_pause(self) -> bool:
-        """Return whether the nursery is to be opened, or to be done without."""
+        """Return whether the reader must return, to open a nursery for work, or to close an empty one."""
         return bool(self._to_start) if self._nursery is None else self._tasks == 0

@@ -1,4 +1,4 @@
-"""A session's history in parts: how much of it one message brings, and what the next begins after. Pure."""
+"""Splits a session's history into parts: the content of each message, and where the next begins. Pure."""
 
 from collections.abc import Sequence
 from enum import Flag, auto
@@ -10,13 +10,13 @@ from orch.stores.history import Losses
 from orch.stores.records import HistoryMessage
 from orch.websocket.participants.member import Member
 
-#: Bytes of history in one message, unless one message of the history alone is larger. A browser on a slow
-#: phone reads so many in a few milliseconds; of a client that takes nothing no more waits in memory.
+#: Maximum bytes of history in one part, unless a single message is larger. A browser on a slow phone parses
+#: it in a few milliseconds; a client that reads nothing holds no more than this in memory.
 PART_BYTES: Final = 64 * 2**10
 
 
 class Needs(Flag):
-    """What must not be missing from a history: where it is, the sending ends."""
+    """The kinds of messages that must not be missing from a history; if any are, sending ends."""
 
     NOTHING = 0
     CAPTIONS = auto()
@@ -27,8 +27,8 @@ class Needs(Flag):
 class HistoryPart(Struct, frozen=True):
     """Messages of a history, in order: those after ``after`` up to ``offset``.
 
-    ``complete``: no caption between the two is missing; ``broadcasts_complete``: no broadcast is either.
-    ``more``: something follows.
+    ``complete``: no caption between the two is missing; ``broadcasts_complete``: no broadcast is. ``more``:
+    another part follows.
     """
 
     after: int
@@ -39,14 +39,14 @@ class HistoryPart(Struct, frozen=True):
     more: bool
 
     def gives(self, needs: Needs) -> bool:
-        """Return whether nothing is missing that is needed."""
+        """Return whether none of the needed kinds is missing."""
         return (self.complete or not needs & Needs.CAPTIONS) and (
             self.broadcasts_complete or not needs & Needs.BROADCASTS
         )
 
 
 class Cursor(Struct, frozen=True):
-    """How far a history has been sent: what comes next is after ``after``, the last message is ``until``."""
+    """The progress of sending a history: the next part begins after ``after``, the last ends at ``until``."""
 
     epoch: str
     after: int
@@ -55,7 +55,7 @@ class Cursor(Struct, frozen=True):
 
 
 class HistoryTransfer:
-    """How far one session's history has been sent to one of its participants."""
+    """The transfer of one session's history to one participant."""
 
     __slots__ = ("cursor", "member")
 
@@ -68,9 +68,9 @@ class HistoryTransfer:
 
 
 def part(kept: Sequence[HistoryMessage], losses: Losses, *, after: int, until: int) -> HistoryPart:
-    """Return the oldest ``kept`` messages between two offsets as a part. None are kept: it is the last.
+    """Return the oldest stored messages between two offsets, ``kept``, as a part; if empty, it is the last.
 
-    ``losses``: what was dropped of the history, so far as that matters to the part.
+    ``losses``: the losses of the history, as far as they concern the part.
     """
     offset = kept[-1].offset if kept else until
     return HistoryPart(
@@ -84,14 +84,14 @@ def part(kept: Sequence[HistoryMessage], losses: Losses, *, after: int, until: i
 
 
 def nothing_yet(*, after: int, until: int) -> HistoryPart:
-    """Return a part without messages, all of which follow: the client has yet to take what it was sent."""
+    """Return an empty first part: the client must first read what is queued for it."""
     return HistoryPart(
         after=after, offset=after, messages=(), complete=True, broadcasts_complete=True, more=after < until
     )
 
 
 def nothing_more(after: int) -> HistoryPart:
-    """Return a last part without messages, where those that should follow cannot be sent."""
+    """Return an empty last part: the remaining messages cannot be sent."""
     return HistoryPart(
         after=after, offset=after, messages=(), complete=False, broadcasts_complete=False, more=False
     )

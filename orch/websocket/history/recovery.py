@@ -1,4 +1,4 @@
-"""Whether what a client missed can be replayed to it. Pure."""
+"""Decides whether a client's missed messages can be sent. Pure."""
 
 from typing import Literal
 
@@ -14,10 +14,10 @@ Refusal = Literal[
 
 
 def refusal(*, epoch: str, last: int, asked_epoch: str | None, asked_offset: int | None) -> Refusal | None:
-    """Return why what was missed after ``asked_offset`` cannot be told, or None.
+    """Return why the messages after ``asked_offset`` cannot be recovered, or None.
 
-    ``last`` is the newest offset that anyone has been sent. An offset from the future was never given by this
-    epoch: its owner and the session do not agree about the past.
+    ``last`` is the newest offset sent to anyone. A higher offset was never assigned in this epoch: the
+    client's history differs from the session's.
     """
     if asked_epoch != epoch:
         return "epoch_changed"

@@ -1,9 +1,9 @@
-"""Sends clients the history of sessions as they take it.
+"""Sends the history of sessions to clients, as fast as they read it.
 
-An answer to ``join_session`` or ``recover_session`` carries the first part of what was asked for. The others
-follow as messages of their own, each read from the store once the client has taken the one before. So a
-client that reads nothing costs one part, however many sessions it joins, and one that reads is sent as much
-as its network carries. What is said meanwhile is sent as always, and is not held up.
+The reply to ``join_session`` or ``recover_session`` contains the first part of the history. The others follow
+as separate messages, each read from the store once the client has read the one before. So a client that reads
+nothing costs one part, however many sessions it joins, and a fast one is limited only by its network. Live
+messages are sent as usual, without delay.
 """
 
 from functools import partial
@@ -30,18 +30,18 @@ from orch.websocket.history.parts import (
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.sessions import Sessions
 
-#: Seconds the store may take for one part; then the client is told, and may ask again.
+#: Time limit of the store for one part; then the client gets an error, and may ask again.
 READ_WITHIN: Final = 30.0
 
 _log = structlog.get_logger("websocket")
 
 
 class HistorySender:
-    """Sends histories in parts. It keeps no state of its own: cursors are the connections'.
+    """Sends histories in parts. Stateless: the cursors belong to the connections.
 
-    A connection has one task for all the histories that it is sent, and one cursor for each of its sessions
-    at most. Both end with the connection; a cursor ends when its participant leaves the session, joins it
-    anew with history or recovers it, and when the session ends.
+    A connection has one task for all its histories, and at most one cursor for each of its sessions. Both end
+    with the connection; a cursor ends when its participant leaves the session, joins again with history or
+    recovers it, and when the session ends.
     """
 
     def __init__(self, sessions: Sessions) -> None:
@@ -49,9 +49,9 @@ class HistorySender:
         self.boundary = Boundary("histories")
 
     async def first(self, connection: Connection, session_id: str, *, after: int, until: int) -> HistoryPart:
-        """Return the first part: as much as fits beside what the client has yet to take.
+        """Return the first part: as much as fits beside what is queued for the client.
 
-        What is missing from it is what is missing now from all that is to be sent.
+        Its losses are those of the whole requested history.
         """
         room = PART_BYTES - connection.queued_bytes
         if room <= 0 or after >= until:
@@ -68,8 +68,8 @@ class HistorySender:
         )
 
     def follow(self, connection: Connection, member: Member, session_id: str, cursor: Cursor) -> None:
-        """Send what comes after a first part. It takes the place of what was being sent of that history."""
-        if connection.transfers is not None:  # and a task
+        """Send the parts after the first. It replaces a running transfer of that history."""
+        if connection.transfers is not None:  # the task runs already
             connection.transfers[session_id] = HistoryTransfer(member, cursor)
             return
         connection.transfers = {session_id: HistoryTransfer(member, cursor)}
@@ -77,12 +77,12 @@ class HistorySender:
 
     @staticmethod
     def stop(connection: Connection, session_id: str) -> None:
-        """Send no more of a session's history."""
+        """Stop sending a session's history."""
         if connection.transfers:
             connection.transfers.pop(session_id, None)
 
     async def _send(self, connection: Connection, transfers: dict[str, HistoryTransfer]) -> None:
-        """Send parts, of each session in turn, until there is nothing left to send."""
+        """Send parts of each session in turn, until all are sent."""
         while transfers:
             await connection.caught_up()
             if connection.is_closing or not transfers:
@@ -108,7 +108,7 @@ class HistorySender:
     async def _read(
         self, connection: Connection, session_id: str, cursor: Cursor
     ) -> tuple[HistoryPart, str | None]:
-        """Return the next part; where there can be none, one that is empty and the last, and the reason."""
+        """Return the next part; if it cannot be read, an empty last part and the reason."""
         try:
             with trio.fail_after(READ_WITHIN):
                 read = await self._sessions.part(

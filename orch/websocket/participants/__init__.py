@@ -1,4 +1,4 @@
-"""Who is in a session: one participant, their names, the list that others see, and its changes.
+"""The participants of a session: their names, the list that others see, and its changes.
 
-`member` is one who is connected here; `presence` publishes the changes.
+`member` is a participant connected to this worker; `presence` publishes the changes.
 """

@@ -1,4 +1,4 @@
-"""One who is in a session through a connection here. Pure: what is decided here is carried out by the hub.
+"""A participant of a session who is connected to this worker.
 
 Pure.
 """
@@ -13,37 +13,38 @@ from orch.websocket.connections.outbox import Frame
 
 
 class Receiver(Protocol):
-    """A client, as far as a session knows it."""
+    """A client, as sessions see it."""
 
     @property
     def connection_id(self) -> str:
-        """Its public name."""
+        """Its public identifier."""
 
     @property
     def heard_at(self) -> float:
-        """When it last sent anything, in seconds since the epoch."""
+        """When it last sent anything, seconds since the epoch."""
 
     @property
     def answers_heartbeats(self) -> bool:
-        """Whether its being connected shows that it is there: the server ends those that do not answer."""
+        """Whether the server disconnects clients that do not reply, so that an open connection is alive."""
 
     def offer(self, frame: Frame) -> bool:
         """Queue a frame. False: it was shed."""
 
     def overflow(self) -> None:
-        """Close the client: it cannot keep up."""
+        """Close the client: it reads too slowly."""
 
     def dismiss(self, left: Frame, session_id: str) -> None:
-        """Be in a session no more, and be told so."""
+        """Remove the client from a session, and notify it."""
 
 
 class Member:
-    """A participant who is in the session now, through one connection.
+    """A participant with a connection to this worker.
 
-    ``role``: what they do in it; ``right``: what they were let in for, which may be more.
+    ``role``: the role in the session; ``right``: the right granted by the key, which may be more.
 
-    While :meth:`hold` is in force, what the session says is held back, bounded by ``limit`` bytes, so that
-    what was missed can be fetched and sent first. Overflow rule: the client is closed, as any slow one.
+    Between :meth:`hold` and :meth:`release`, the session's messages are held back, bounded by ``limit``
+    bytes, so that missed messages can be read and sent first. Overflow rule: the client is closed, like any
+    slow one.
     """
 
     __slots__ = (
@@ -87,7 +88,7 @@ class Member:
         return f"<Member {self.participant_id} {self.name!r} {self.role}>"
 
     def deliver(self, frame: Frame) -> bool:
-        """Give the member what the session says. False: it will not arrive."""
+        """Deliver a message of the session. False: it was shed."""
         if self._held is None:
             return self.receiver.offer(frame)
         self._held_bytes += frame.size
@@ -98,26 +99,26 @@ class Member:
         return True
 
     def hold(self) -> None:
-        """Hold back what the session says from here on."""
+        """Hold back the session's messages from now on."""
         self._held, self._held_bytes = [], 0
 
     def release(self) -> None:
-        """Give out what was held back, and hold no more."""
+        """Deliver the messages held back, and stop holding."""
         held, self._held, self._held_bytes = self._held or [], None, 0
         for frame in held:
             self.receiver.offer(frame)
 
     def forget_held(self) -> None:
-        """Drop what was held back: the member is let out again."""
+        """Drop the messages held back: the join has failed."""
         self._held = None
 
     @property
     def speaking(self) -> bool:
-        """Whether this one speaks now."""
+        """Whether the member is speaking."""
         return self.streams > 0
 
     def described(self) -> Participant:
-        """Return what others see."""
+        """Return what other participants see."""
         return Participant(
             participant_id=self.participant_id,
             name=self.name,
@@ -127,7 +128,7 @@ class Member:
         )
 
     def record(self, seen: float) -> ParticipantRecord:
-        """Return what is kept, so that this one may return."""
+        """Return the record to store, with which the participant may return."""
         return ParticipantRecord(
             participant_id=self.participant_id,
             name=self.name,
@@ -139,5 +140,5 @@ class Member:
 
 
 def default_name(participant_id: str) -> str:
-    """Return what someone is called who gave no name: the same at every return."""
+    """Return the name of a participant who gave none: the same at every return."""
     return f"Guest {participant_id[:4]}"

@@ -1,8 +1,8 @@
-"""What participants are called: cleaned, and each name once in a session. Pure.
+"""Participants' names: cleaned, and unique in a session. Pure.
 
-A name is shown beside what someone said, so it must be readable, must not rearrange the line around it, and
-must not be another's. Two names are the same where they differ only in case, width, spaces or invisible
-characters. Letters of different alphabets that look alike are different letters here.
+A name is shown beside a caption, so it must be readable, must not rearrange the line around it, and must not
+be another participant's. Two names are equal if they differ only in case, width, spaces or invisible
+characters. Look-alike letters of different alphabets count as different.
 """
 
 import re
@@ -10,29 +10,29 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-#: Characters of a name, at most.
+#: Maximum characters of a name.
 NAME_LENGTH: Final = 80
 
-#: Names of participants whose connection was lost that nobody else may have meanwhile; the oldest are let go.
+#: Names of disconnected participants that stay reserved; beyond it the oldest are released.
 SILENT_NAMES: Final = 1_000
 
-#: Numbers that are tried behind a name; then its owner's id tells it from the others.
+#: Numbers tried behind a taken name; after that the participant's id is added.
 _NUMBERS: Final = 9
 
-#: Marks that may stand on one letter: more of them cover the lines above and below.
+#: Maximum combining marks on a letter: more would cover the lines above and below.
 _MARKS: Final = 4
 
-#: Letters without any shape: fillers of Hangul and Braille, and the joiner of graphemes.
+#: Invisible letters: fillers of Hangul and Braille, and the grapheme joiner.
 _SHAPELESS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
-#: They shape letters and join emoji, and so stay between two visible characters.
+#: Joiners shape letters and join emoji, so they stay between two visible characters.
 _JOINERS: Final = "\u200c\u200d"
 
 _SPACES: Final = re.compile(r" +")
 
 
 def clean(text: str) -> str:
-    """Return a name in NFC without what is invisible or moves other text; empty where nothing is left.
+    """Return a name in NFC without invisible and direction-changing characters; may be empty.
 
     Control characters and line breaks become spaces, spaces are collapsed.
     """
@@ -54,7 +54,7 @@ def clean(text: str) -> str:
 
 
 def _without_loose_joiners(text: str) -> str:
-    """Drop joiners that join nothing: at an end, beside a space or another joiner."""
+    """Drop useless joiners: at an end, beside a space or another joiner."""
     kept: list[str] = []
     for place, character in enumerate(text):
         if character in _JOINERS:
@@ -66,13 +66,13 @@ def _without_loose_joiners(text: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return what two names have in common that readers take for the same."""
+    """Return the form in which names are compared."""
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(each for each in plain if unicodedata.category(each)[0] not in "CZ")
 
 
 def unique(name: str, is_taken: Callable[[str], bool], otherwise: str) -> str:
-    """Return the name, or ``name (2)`` and so on where it is taken; at last ``name (otherwise)``."""
+    """Return the name, or ``name (2)`` and so on if it is taken; finally ``name (otherwise)``."""
     if not is_taken(name):
         return name
     for number in range(2, _NUMBERS + 1):
@@ -88,10 +88,10 @@ def _with(name: str, mark: str) -> str:
 
 
 class Names:
-    """Who is called what in one session.
+    """The names in one session.
 
-    The mutable state: the names in use by who has them, those of participants who have fallen silent among
-    them, and the other way round. It is bounded by those present and :data:`SILENT_NAMES`.
+    The mutable state: the names by participant, including disconnected ones, and the participants by name. It
+    is bounded by the present participants and :data:`SILENT_NAMES`.
     """
 
     __slots__ = ("_by_id", "_by_name", "_silent")
@@ -108,21 +108,21 @@ class Names:
         return len(self._by_id)
 
     def is_taken(self, name: str, participant_id: str | None = None) -> bool:
-        """Return whether a name is someone's other than ``participant_id``'s."""
+        """Return whether a name belongs to a participant other than ``participant_id``."""
         return self._by_name.get(folded(name), participant_id) != participant_id
 
     def take(self, participant_id: str, name: str) -> str:
-        """Give someone a name that nobody else has, as near to ``name`` as may be, and return it."""
+        """Assign a participant a unique name as close to ``name`` as possible, and return it."""
         free = self.free(name, participant_id)
         self.hold(participant_id, free)
         return free
 
     def free(self, name: str, participant_id: str) -> str:
-        """Return a name that nobody but ``participant_id`` has."""
+        """Return a unique name for ``participant_id``."""
         return unique(name, lambda each: self.is_taken(each, participant_id), participant_id)
 
     def hold(self, participant_id: str, name: str) -> None:
-        """Note what someone is called, whether or not another is called so too."""
+        """Record a participant's name, even if another has it too."""
         before = self._by_id.get(participant_id)
         self._silent.pop(participant_id, None)
         after = folded(name)
@@ -133,7 +133,7 @@ class Names:
         self._by_name.setdefault(after, participant_id)
 
     def silence(self, participant_id: str) -> None:
-        """Note that someone's connection was lost: their name stays theirs for now."""
+        """Record that a participant's connection was lost: the name stays reserved for now."""
         if participant_id not in self._by_id:
             return
         self._silent[participant_id] = None
@@ -141,7 +141,7 @@ class Names:
             self.release(next(iter(self._silent)))
 
     def release(self, participant_id: str) -> None:
-        """Note that someone has no name here any more."""
+        """Release a participant's name."""
         name = self._by_id.pop(participant_id, None)
         self._silent.pop(participant_id, None)
         if name is not None and self._by_name.get(name) == participant_id:

@@ -1,9 +1,8 @@
-"""Who is in a session, as others see it: how many, and the first of them. Pure.
+"""The list of a session's participants that others see: their number, and the first of them. Pure.
 
-Of a crowd nobody reads every name, and a list of all who are there would make what each of them is sent grow
-with the crowd. So every message names :data:`PARTICIPANTS_LISTED` at most, and says how many there are. What
-such a list costs does not depend on the crowd, and it is made anew only when someone in it changes: a crowd
-that comes is told the same list over and over.
+The size of a message must not grow with the number of participants. So every message lists
+:data:`PARTICIPANTS_LISTED` at most, and the total number. The cost of the list does not depend on the total,
+and it is built again only when a listed participant changes: while many join, the same list is sent again.
 """
 
 from bisect import bisect_right
@@ -13,47 +12,46 @@ from typing import Final, Protocol
 
 from orch.protocol.messages import Participant, Role
 
-#: So many participants are named at most: a meeting of a hundred sees all its names.
+#: Maximum number of listed participants: a meeting of a hundred sees all names.
 PARTICIPANTS_LISTED: Final = 100
 
-#: Who is named before whom.
+#: The order of roles in the list.
 RANKS: Final[dict[Role, int]] = {"owner": 0, "participant": 1, "observer": 2}
 
 
 class RosterEntry(Protocol):
-    """A participant, on this worker or on another. The ``role`` is for good."""
+    """A participant on this worker or another. The ``role`` never changes."""
 
     @property
     def participant_id(self) -> str:
-        """Whose place it is."""
+        """The participant's id."""
 
     @property
     def role(self) -> Role:
-        """What they may do."""
+        """The participant's role."""
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """What they read."""
+        """The languages that the participant reads."""
 
     @property
     def speaking(self) -> bool:
-        """Whether they speak now."""
+        """Whether the participant is speaking."""
 
     def described(self) -> Participant:
-        """Return what others see."""
+        """Return what other participants see."""
 
 
 class Roster:
-    """Everyone in one session, each once.
+    """The participants of one session.
 
-    Named are owners before participants before observers, and of these whoever came first. Those who speak
-    are always named: they stand at the end of their role, in place of the last who would be named otherwise.
-    Coming, going and looking different each take the same time however many there are.
+    Listed are owners before participants before observers, within a role the earliest first. Active speakers
+    are always listed: at the end of their role, in place of the last other ones. Joining, leaving and
+    changing take constant time.
 
-    The mutable state: everyone, by role, in the order they came; those who speak; and, of a crowd, the list
-    as it was last made, who is named in it, and whom it was made from: also the first who made way for
-    someone who speaks, because whoever comes after them moves up once they are gone. It is kept until one
-    of these changes.
+    The mutable state: all participants by role in the order of joining; the active speakers; and, for many
+    participants, the cached list with the participants it depends on: those listed, and those displaced by
+    speakers, since later ones move up when they leave. The cache is valid until one of these changes.
     """
 
     __slots__ = ("_listed", "_made_from", "_named", "_ranks", "_speech_streams")
@@ -79,14 +77,14 @@ class Roster:
         return any(participant_id in rank for rank in self._ranks)
 
     def get(self, participant_id: str) -> RosterEntry | None:
-        """Return someone who is there, or None."""
+        """Return a participant, or None."""
         for rank in self._ranks:
             if participant_id in rank:
                 return rank[participant_id]
         return None
 
     def put(self, one: RosterEntry) -> None:
-        """Have someone there, or have them look different: they keep their place."""
+        """Add a participant, or update one, who stays in place."""
         name, rank = one.participant_id, RANKS[one.role]
         self._ranks[rank][name] = one
         if one.speaking:
@@ -97,7 +95,7 @@ class Roster:
             self._listed = ()
 
     def drop(self, participant_id: str) -> None:
-        """Have someone there no more."""
+        """Remove a participant."""
         for rank in self._ranks:
             rank.pop(participant_id, None)
         self._speech_streams.pop(participant_id, None)
@@ -105,9 +103,9 @@ class Roster:
             self._listed = ()
 
     def listed(self, also: str | None = None) -> tuple[Participant, ...]:
-        """Return the first, and all who speak; ``also``: one who is named in any case, if they are there."""
+        """Return the listed participants; ``also``: one who is listed in any case, if present."""
         if len(self) <= PARTICIPANTS_LISTED:
-            # Made anew each time: kept, it would cost every small session its memory.
+            # Built each time: a cache would cost memory for every small session.
             self._listed, self._named, self._made_from = (), frozenset(), frozenset()
             return tuple(one.described() for one in self)
         if not self._listed:
@@ -125,7 +123,7 @@ class Roster:
 
 
 def _with(listed: tuple[Participant, ...], late: Sequence[Participant]) -> tuple[Participant, ...]:
-    """Return as many, with ``late`` in place of the last who do not speak, or of the last where all do."""
+    """Return a list of the same length, with ``late`` in place of the last non-speakers, or of the last."""
     if not late:
         return listed
     late = sorted(late[: len(listed)], key=_rank)
