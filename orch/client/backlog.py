@@ -20,12 +20,12 @@ class _Entry:
 
 
 class Backlog:
-    """Events in the order they came, until they are taken: ``COUNT_LIMIT`` and ``BYTES_LIMIT`` at most.
+    """Unread events, in the order of their arrival: ``COUNT_LIMIT`` and ``BYTES_LIMIT`` at most.
 
-    What is a whole state (a topic's, a session's participants, a stream's progress, the connection's) takes
-    the place of the one before it that was not taken. When it is full, what is kept nowhere is dropped and
-    counted; what its session keeps (``is_lasting``) is refused, for the session to be recovered later. A
-    ``Lost`` is always taken, in its place: no loss goes unsaid, and for each the owner has joined once.
+    An event that is a whole state (of a topic, a session's participants, a stream's progress, the connection)
+    replaces the one before it. When the queue is full, an event that is stored nowhere is dropped and
+    counted; one that its session stores (``is_lasting``) is refused, and recovered later. ``Lost`` is always
+    accepted, in its place: no loss goes unreported, and there is at most one for each join.
     """
 
     def __init__(self, *, count: int = COUNT_LIMIT, size: int = BYTES_LIMIT) -> None:
@@ -40,11 +40,11 @@ class Backlog:
 
     @property
     def has_room(self) -> bool:
-        """Whether it is at most half full: refused messages may be asked for again."""
+        """Whether it is at most half full: refused messages may be requested again."""
         return len(self._entries) * 2 <= self._count_limit and self._bytes * 2 <= self._bytes_limit
 
     def offer(self, event: Event, size: int = 0, *, is_lasting: bool = False) -> bool:
-        """Take an event that came in ``size`` bytes; False where it was refused or dropped."""
+        """Queue an event of ``size`` bytes; return False if it was refused or dropped."""
         key = _key(event)
         known = self._latest.get(key) if key is not None else None
         if known is not None:
@@ -76,7 +76,7 @@ class Backlog:
 
 
 def _key(event: Event) -> Hashable:
-    """Return what the event is the whole state of, or None."""
+    """Return the key of the state that the event is, or None."""
     match event:
         case Update(topic=topic):
             return ("update", topic)

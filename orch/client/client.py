@@ -37,22 +37,23 @@ from orch.protocol.messages import (
     Subscribe,
 )
 
-Answer = TypeVar("Answer")
+Reply = TypeVar("Reply")
 
 
 class Client:
-    """A client of the service, iterated over for what it is told: see ``connect``.
+    """A client of the service, which is iterated over for events: see ``connect``.
 
-    Errors of what it does: RefusedError (the service answered ``error``; ``code`` says which),
-    ConnectionLostError (it was sent, and whether it was carried out is not known), TooManyRequestsError
-    (64 wait) and StoppedError (the service said not to come back). Without a connection it waits for one.
-    Nothing is sent twice. Who cancels something that was sent takes nothing back.
+    Errors of its methods: RefusedError (the service replied ``error``; ``code`` says which),
+    ConnectionLostError (the message was sent, and whether it was carried out is not known),
+    TooManyRequestsError (64 requests are waiting) and StoppedError (the service asked not to reconnect).
+    Without a connection they wait for one. Nothing is sent twice. Cancelling a request that was sent does not
+    undo it.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    # What it is told.
+    # Events.
 
     def __aiter__(self) -> Self:
         return self
@@ -67,19 +68,19 @@ class Client:
 
     @property
     def state(self) -> StateChanged:
-        """How the connection is."""
+        """The state of the connection."""
         return self._connection.state
 
     def statistics(self) -> ClientStatistics:
-        """Return what it holds."""
+        """Return the figures of this client."""
         return self._connection.statistics()
 
-    # What it does.
+    # Requests.
 
     async def request(self, message: AnyClientMessage) -> Message:
-        """Send a message and return its answer."""
-        answer, _ = await self._connection.exchange(message)
-        return answer
+        """Send a message and return the reply."""
+        reply, _ = await self._connection.exchange(message)
+        return reply
 
     async def create(
         self,
@@ -89,9 +90,9 @@ class Client:
         languages: Sequence[str] = (),
         config: dict[str, Any] | None = None,
     ) -> SessionCreated:
-        """Begin a session and be in it; ``keys`` in the answer let others in.
+        """Create a session and join it; ``keys`` in the reply let others join.
 
-        ``languages``: what this participant reads.
+        ``languages``: the languages that this participant reads.
         """
         message = CreateSession(
             session_id=session_id, name=name, languages=tuple(languages), config=config or {}
@@ -108,12 +109,12 @@ class Client:
         observe: bool = False,
         history: bool = False,
     ) -> SessionJoined:
-        """Be in a session; with ``history``, what it keeps of before is told too, as events.
+        """Join a session; with ``history``, its stored messages are delivered as events.
 
-        ``HistoryDelivered`` follows the last of them; the answer has the first ones at most.
+        ``HistoryDelivered`` follows the last of them; the reply has only the first ones.
 
-        ``key``: the session's speak or read key, which from another machine is needed. The answer's ``keys``
-        and ``role`` say what it gave.
+        ``key``: the session's speak or read key, which is needed from another machine. The reply's ``keys``
+        and ``role`` show what it gives access to.
         """
         message = JoinSession(
             session_id=session_id,
@@ -126,36 +127,36 @@ class Client:
         return await self._ask(SessionJoined, message)
 
     async def leave(self, session_id: str) -> None:
-        """Be in a session no more."""
+        """Leave a session."""
         await self._ask(SessionLeft, LeaveSession(session_id=session_id))
 
     async def broadcast(self, session_id: str, data: Any) -> SessionMessage:
-        """Say ``data`` (JSON) to all in the session, this client too; return it once it is kept."""
+        """Send ``data`` (JSON) to all in the session, including this client; return the stored message."""
         message = Broadcast(session_id=session_id, data=Raw(msgspec.json.encode(data)))
         return await self._ask(SessionMessage, message)
 
     async def ask_service(
         self, service: str, action: str, payload: dict[str, Any] | None = None
     ) -> ServiceResponse:
-        """Ask a back end through the gateway."""
+        """Send a request to a back end through the gateway."""
         message = ServiceMessage(target_service=service, action=action, payload=payload)
         return await self._ask(ServiceResponse, message)
 
     async def ping(self) -> float:
-        """Return the seconds that a round trip took."""
+        """Return the seconds of a round trip."""
         begun = trio.current_time()
         await self.request(Ping())
         return trio.current_time() - begun
 
     async def subscribe(self, topic: str) -> None:
-        """Be told a topic's state now and whenever it changes, also after a lost connection."""
+        """Receive a topic's state now and whenever it changes, also after a lost connection."""
         if not self._connection.core.follow(topic):
             await trio.lowlevel.checkpoint()
             return
         try:
             await self.request(Subscribe(topic=topic))
         except ConnectionLostError:
-            pass  # the next connection subscribes to all that is followed
+            pass  # the next connection subscribes to all followed topics
         except RefusedError:
             self._connection.core.unfollow(topic, is_refused=True)
             raise
@@ -164,7 +165,7 @@ class Client:
             raise
 
     def unsubscribe(self, topic: str) -> None:
-        """Take one ``subscribe`` back."""
+        """Undo one ``subscribe``."""
         self._connection.do(self._connection.core.unfollow(topic))
 
     def speak(
@@ -175,9 +176,9 @@ class Client:
         source_language: str = "auto",
         target_languages: Sequence[str] = (),
     ) -> AbstractAsyncContextManager[SpeechStream]:
-        """Speak in a session for the block, as many samples a second as ``sample_rate`` says.
+        """Speak in a session for the block, with ``sample_rate`` samples a second.
 
-        The block begins when the service listens. After it, the last words are waited for.
+        The block begins when the service has started the stream. After it, the last words are waited for.
         """
         start = AudioStart(
             session_id=session_id,
@@ -187,48 +188,49 @@ class Client:
         )
         return speaking(self._connection, start)
 
-    # Sessions beyond this object's life.
+    # Sessions that outlive this object.
 
     def credentials(self, session_id: str) -> tuple[str, str] | None:
         """Return the token and epoch for ``resume``, or None if the client is not in the session."""
         return self._connection.core.credentials(session_id)
 
     def resume(self, session_id: str, *, token: str, epoch: str, offset: int) -> None:
-        """Be in a session again that an earlier client was in, as the same participant.
+        """Join a session again that an earlier client was in, as the same participant.
 
-        ``offset``: of the last message that was worked off. All since then follows and ``Recovered``, or
-        ``Lost``.
+        ``offset``: of the last message that was processed. All messages since then follow and ``Recovered``,
+        or ``Lost``.
         """
         core = self._connection.core
         self._connection.do(
             core.resume(session_id, token=token, epoch=epoch, offset=offset, now=trio.current_time())
         )
 
-    async def _ask(self, kind: type[Answer], message: AnyClientMessage) -> Answer:
+    async def _ask(self, kind: type[Reply], message: AnyClientMessage) -> Reply:
         answer = await self.request(message)
         if not isinstance(answer, kind):
-            raise BadMessageError(f"{message} was answered with {answer}.")
+            raise BadMessageError(f"{message} got the reply {answer}.")
         return answer
 
 
 @asynccontextmanager
 async def connect(url: str, *, dial: Dial = dial, backoff: Backoff | None = None) -> AsyncIterator[Client]:
-    """Be a client of the service at ``url`` (``http://host:3000``) for the block.
+    """Connect to the service at ``url`` (``http://host:3000``) for the block.
 
-    The connection is made in the background and again whenever it is lost, as the close code asks (see
+    The connection is made in the background, and again whenever it is lost, as the close code asks (see
     ``closes.py``), after ``closing.reconnect_after`` or a full-jitter back-off. Then every session is
-    recovered and every topic subscribed to again. Messages of a session come in order and exactly once; where
-    some cannot be had, ``Lost`` says so.
+    recovered and every topic subscribed to again. Messages of a session are delivered in order and exactly
+    once; if some are no longer available, ``Lost`` reports it.
 
-    The client is iterated over for events: the service's messages other than answers, ``StateChanged``,
-    ``Recovered``, ``HistoryDelivered`` and ``Lost``. Of those that are not taken 4,096 and 16 MiB are held:
-    of states (topics, participants, progress) the last one each, of session messages the first ones, and the
-    rest is asked for again once half has been taken; other messages are dropped and counted.
+    The client is iterated over for events: the service's messages other than replies, ``StateChanged``,
+    ``Recovered``, ``HistoryDelivered`` and ``Lost``. At most 4,096 events and 16 MiB are stored unread: of
+    states (topics, participants, progress) the last one each; of session messages the first ones, and the
+    rest is requested again once half of them have been read; other messages are dropped and counted.
 
-    Resource handling: the block's end writes what waits and closes the connection, within 2 seconds.
+    Resource handling: at the end of the block, queued messages are sent and the connection is closed, within
+    2 seconds.
 
-    Raises ValueError for an address that is none. A service that cannot be reached raises nothing: ``state``
-    says why, and ``live`` waits for it.
+    Raises ValueError for an invalid address. A service that cannot be reached raises nothing: ``state`` has
+    the reason, and ``live`` waits for a connection.
     """
     connection = Connection(url, dial=dial, backoff=backoff or Backoff())
     failure: Exception | None = None

@@ -20,7 +20,7 @@ from orch.client.events import (
 )
 from orch.client.reconnect_policy import ABNORMAL, SPEECH_RETRY, Backoff, Liveness, Reconnection, Stop
 from orch.client.sessions import SessionStatistics
-from orch.client.state import Action, ClientState, Hear, Send, Settle
+from orch.client.state import Action, ClientState, Forward, Send, Settle
 from orch.client.transport import Dial, DialError, Socket, SocketClosedError, address
 from orch.protocol import closes
 from orch.protocol.messages import (
@@ -34,21 +34,21 @@ from orch.protocol.messages import (
     encode,
 )
 
-#: Seconds until the service has greeted a connection, until it takes a frame, and that closing may take.
+#: Time limits in seconds: for the service's ``connected``, for sending one frame, and for closing.
 CONNECT_WITHIN: Final = 10.0
 CONNECT_WITHIN_SPEECH: Final = 5.0  # speech is stored for a minute only
 SEND_WITHIN: Final = 30.0
 CLOSE_WITHIN: Final = 2.0
 
-#: Without a word for so many seconds the service is asked, where it does not say itself how often it pings.
+#: Seconds of silence after which a ping is sent, if the service does not announce its own interval.
 QUIET_LIMIT: Final = 25.0
 
-#: RFC 6455 §7.4.1: what came was no message of the protocol.
+#: RFC 6455 §7.4.1: a frame was not a message of the protocol.
 _PROTOCOL_ERROR: Final = 1002
 
 
 class ClientStatistics(Struct, frozen=True):
-    """What a client holds. ``backlog``: events not taken; ``dropped``: those there was no room for."""
+    """The figures of a client. ``backlog``: unread events; ``dropped``: events dropped for lack of room."""
 
     state: str
     attempt: int
@@ -61,7 +61,7 @@ class ClientStatistics(Struct, frozen=True):
 
 
 class _Waiter:
-    """Who waits for an answer; ``generation``: of the connection that it came on."""
+    """A task that waits for a reply; ``generation``: of the connection on which it arrived."""
 
     __slots__ = ("arrived", "generation", "outcome")
 
@@ -72,7 +72,7 @@ class _Waiter:
 
 
 class _Block:
-    """Audio to be written; ``settled`` once it has been, or once it cannot be (``is_lost``)."""
+    """A block of audio to be sent; ``settled`` once it was sent, or cannot be (``is_lost``)."""
 
     __slots__ = ("is_lost", "pcm", "settled")
 
@@ -83,15 +83,15 @@ class _Block:
 
 
 class _Goodbye:
-    """The connection is to be closed once all before this is written."""
+    """Closes the connection once everything before it was sent."""
 
 
 class Connection:
-    """One connection after another, until ``run`` is cancelled or the service says not to come back.
+    """One connection after another, until ``run`` is cancelled or the service asks not to reconnect.
 
-    The mutable state is the pure ``ClientState``, what waits to be written on the connection that is live,
-    and who waits for what. What waits to be written is bounded by what fills it: the requests (64), one
-    recovery a session, one message a topic, a ping, and one block of audio.
+    The mutable state is the pure ``ClientState``, the messages to be sent on the current connection, and the
+    waiting tasks. The messages to be sent are bounded: by the requests (64), one recovery of each session,
+    one message of each topic, a ping, and one block of audio.
     """
 
     def __init__(self, url: str, *, dial: Dial, backoff: Backoff) -> None:
@@ -109,17 +109,17 @@ class Connection:
         self._finished = trio.Event()
         self._is_closing = False
         self.core = ClientState(Backlog())
-        #: Whoever waits for an event, a connection or a stream's end is woken through it.
+        #: Wakes the tasks that wait for an event, a connection or a stream's end.
         self.changed = trio.lowlevel.ParkingLot()
-        #: Counts the connections that were greeted.
+        #: The number of connections on which ``connected`` was received.
         self.generation = 0
         self.state = StateChanged("connecting")
         self.stopped: StoppedError | None = None
-        #: Those who speak: each is given what says how far a stream is.
+        #: The speech streams; each receives the messages about the progress of speech.
         self.speakers: set[Callable[[AudioEnded | AudioStatus | Error | Transcript], None]] = set()
 
     def statistics(self) -> ClientStatistics:
-        """Return what it holds."""
+        """Return the figures of this client."""
         return ClientStatistics(
             state=self.state.state,
             attempt=self.state.attempt,
@@ -139,14 +139,14 @@ class Connection:
         while True:
             event = self.core.backlog.take()
             if event is not None:
-                self.do(self.core.taken(trio.current_time()))
+                self.do(self.core.drained(trio.current_time()))
                 return event
             if self.stopped is not None:
                 raise self.stopped
             await self.changed.park()
 
     async def live(self) -> None:
-        """Wait until the service has greeted a connection. Raises StoppedError."""
+        """Wait until ``connected`` was received. Raises StoppedError."""
         await trio.lowlevel.checkpoint()
         while not self.core.is_live:
             if self.stopped is not None:
@@ -154,7 +154,7 @@ class Connection:
             await self.changed.park()
 
     async def exchange(self, message: AnyClientMessage) -> tuple[Message, int]:
-        """Send a message; return its answer, and the generation of the connection that it came on."""
+        """Send a message; return the reply, and the generation of the connection on which it arrived."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.stopped is not None:
             raise self.stopped
@@ -172,11 +172,11 @@ class Connection:
         return waiter.outcome, waiter.generation
 
     def is_current(self, generation: int) -> bool:
-        """Whether this is the connection that is live."""
+        """Whether this is the current connection."""
         return self.core.is_live and generation == self.generation
 
     async def carry(self, pcm: bytes, generation: int) -> bool:
-        """Write a block of audio on one connection; False where that one was lost before it was written."""
+        """Send a block of audio on one connection; return False if that was lost before."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if not self.is_current(generation):
             return False
@@ -185,13 +185,13 @@ class Connection:
         await block.settled.wait()
         return not block.is_lost
 
-    def tell(self, message: ClientMessage) -> None:
-        """Send a message whose answer nobody waits for; nothing where there is no connection."""
+    def post(self, message: ClientMessage) -> None:
+        """Send a message without waiting for a reply; without a connection, do nothing."""
         if self.core.is_live:
             self._put(message)
 
     def do(self, actions: list[Action]) -> None:
-        """Carry out what was decided."""
+        """Carry out actions."""
         for action in actions:
             match action:
                 case Send(message):
@@ -201,15 +201,15 @@ class Connection:
                     if waiter is not None:
                         waiter.outcome, waiter.generation = outcome, self.generation
                         waiter.arrived.set()
-                case Hear(message):
-                    for hear in tuple(self.speakers):
-                        hear(message)
+                case Forward(message):
+                    for receive in tuple(self.speakers):
+                        receive(message)
         due = self.core.next_due()
         if due is not None and due < self._watched_until:
             self._retimed.set()
 
     async def close(self) -> None:
-        """Write what waits, and say goodbye. The caller bounds it and cancels ``run``."""
+        """Send what is queued, and close the connection. The caller bounds the time and cancels ``run``."""
         self._is_closing = True
         if self.core.is_live:
             self._put(_Goodbye())
@@ -218,35 +218,35 @@ class Connection:
     # Connecting.
 
     async def run(self) -> None:
-        """Connect, and connect again, until the service says not to."""
+        """Connect and reconnect, until the service asks not to."""
         try:
             while not self._is_closing:
                 self._reconnection.connecting()
                 self.core.connecting()
-                self._say("connecting", reason=self.state.reason)
-                code, reason = await self._converse()
+                self._set_state("connecting", reason=self.state.reason)
+                code, reason = await self._run_once()
                 closing = self.core.closing
                 self.do(self.core.lost())
                 verdict = self._reconnection.closed(
                     code,
                     reason,
                     trio.current_time(),
-                    asked=None if closing is None else (closing.reason, closing.reconnect_after),
+                    closing=None if closing is None else (closing.reason, closing.reconnect_after),
                     within=SPEECH_RETRY if self.speakers else float("inf"),
                 )
                 if isinstance(verdict, Stop):
                     self.stopped = StoppedError(verdict.code, verdict.words)
                     self.do(self.core.stopped(self.stopped))
-                    self._say("stopped", reason=verdict.words)
+                    self._set_state("stopped", reason=verdict.words)
                     return
-                self._say("waiting", retry_in=verdict.seconds, reason=verdict.words)
+                self._set_state("waiting", retry_in=verdict.seconds, reason=verdict.words)
                 if not self._is_closing:
                     await trio.sleep(verdict.seconds)
         finally:
             self._finished.set()
 
-    async def _converse(self) -> tuple[int, str]:
-        """Have one connection, to its end; return the close code and reason."""
+    async def _run_once(self) -> tuple[int, str]:
+        """Run one connection to its end; return the close code and reason."""
         ended = (ABNORMAL, "")
         self._abandoned = "The service did not respond in time."
         try:
@@ -270,12 +270,12 @@ class Connection:
         return (ABNORMAL, self._abandoned) if self._attempt.cancelled_caught else ended
 
     def _abandon(self, words: str) -> None:
-        """Give the connection up without waiting for its close: a dead network never sends one."""
+        """End the connection without waiting for a close frame: a dead network never sends one."""
         self._abandoned = words
         self._attempt.cancel()
 
     async def _read(self, socket: Socket, nursery: trio.Nursery) -> tuple[int, str]:
-        """Take what is sent until the connection ends; return the close code and reason."""
+        """Process messages until the connection ends; return the close code and reason."""
         while True:
             try:
                 frame = await socket.receive()
@@ -286,20 +286,20 @@ class Connection:
                 return _PROTOCOL_ERROR, f"The service sent an invalid message: {error}."
             now = trio.current_time()
             if self._liveness is not None:
-                self._liveness.heard(now)
+                self._liveness.received(now)
             if isinstance(message, Connected):
                 quiet = message.ping_interval if message.ping_interval > 0 else QUIET_LIMIT
                 self._attempt.deadline = float("inf")
                 self._liveness = Liveness(quiet=quiet, now=now)
                 self._reconnection.greeted(now)
                 self.generation += 1
-                self._say("live")
+                self._set_state("live")
                 nursery.start_soon(self._watch, self._liveness)
             self.do(self.core.receive(message, len(frame), now))
             self.changed.unpark_all()
 
     async def _write(self, socket: Socket) -> None:
-        """Write what is put into ``_outgoing``, in order."""
+        """Send the items of ``_outgoing``, in order."""
         while True:
             while self._outgoing:
                 item = self._outgoing[0]
@@ -312,7 +312,7 @@ class Connection:
                             return
                         await socket.send(item.pcm if isinstance(item, _Block) else encode(item).decode())
                     except SocketClosedError:
-                        return  # the reader is told why
+                        return  # the reader gets the reason
                 if limit.cancelled_caught:
                     self._abandon("The service stopped reading.")
                     return
@@ -323,7 +323,7 @@ class Connection:
             await self._writable.wait()
 
     async def _watch(self, liveness: Liveness) -> None:
-        """Ask whether a quiet connection still lives, and ask again for what was not answered."""
+        """Ping a silent connection, and retry recoveries without a reply."""
         while True:
             self._retimed = trio.Event()
             self._watched_until = min(liveness.due_at, self.core.next_due() or float("inf"))
@@ -344,7 +344,7 @@ class Connection:
         self._outgoing.append(item)
         self._writable.set()
 
-    def _say(self, state: State, *, retry_in: float | None = None, reason: str = "") -> None:
+    def _set_state(self, state: State, *, retry_in: float | None = None, reason: str = "") -> None:
         attempt = 0 if state == "live" else self._reconnection.tries
         self.state = StateChanged(state, retry_in, attempt, reason)
         self.core.backlog.offer(self.state)

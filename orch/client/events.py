@@ -12,7 +12,7 @@ State = Literal["connecting", "live", "waiting", "stopped"]
 
 
 class Unrecognized(Struct, frozen=True, kw_only=True):
-    """A message of a type that this client does not know; ``test_message`` comes back as one too."""
+    """A message of a type that this client does not know; ``test_message`` is returned as one, too."""
 
     type: str
     fields: dict[str, Any]
@@ -22,7 +22,7 @@ class Unrecognized(Struct, frozen=True, kw_only=True):
 class StateChanged(Struct, frozen=True):
     """The connection's state.
 
-    ``retry_in``: seconds until the next try, where it is ``waiting``. ``attempt``: tries since the last
+    ``retry_in``: seconds until the next attempt, if it is ``waiting``. ``attempt``: attempts since the last
     connection that lasted. ``reason``: why the last connection ended, in words.
     """
 
@@ -33,10 +33,10 @@ class StateChanged(Struct, frozen=True):
 
 
 class Recovered(Struct, frozen=True):
-    """All that was missed in a session has been delivered: so many messages.
+    """All missed messages of a session have been delivered; ``missed`` is their number.
 
-    ``broadcasts_complete``: False where some of what participants had broadcast is no longer stored. Captions
-    are all there; where they are not, :class:`Lost` says so.
+    ``broadcasts_complete``: False if some broadcasts of participants are no longer stored. Captions are
+    complete; if they are not, :class:`Lost` reports it.
     """
 
     session_id: str
@@ -45,17 +45,17 @@ class Recovered(Struct, frozen=True):
 
 
 class HistoryDelivered(Struct, frozen=True):
-    """The history that a join asked for has been delivered. ``complete``: nothing older is missing."""
+    """The history that a join requested has been delivered. ``complete``: nothing older is missing."""
 
     session_id: str
     complete: bool
 
 
 class Lost(Struct, frozen=True):
-    """Something that was said in a session after ``offset`` cannot be had any more.
+    """Messages of a session after ``offset`` are no longer available.
 
-    ``reason`` is one of ``SessionRecovered``'s, a problem's code, or ``gap``. The session is forgotten; join
-    it again to go on from now.
+    ``reason`` is one of ``SessionRecovered``'s, a problem's code, or ``gap``. The client is no longer in the
+    session; join it again to continue from now.
     """
 
     session_id: str
@@ -68,7 +68,7 @@ Event = ServerMessage | Unrecognized | StateChanged | Recovered | HistoryDeliver
 
 
 class ClientError(Exception):
-    """Something asked of the service that was not done, or of which it is not known; ``code`` is stable."""
+    """A request was not carried out, or it is not known whether it was; ``code`` is stable."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -77,25 +77,25 @@ class ClientError(Exception):
 
 
 class RefusedError(ClientError):
-    """The service answered ``error``; ``code`` is one of ``orch/problems.py``."""
+    """The service replied ``error``; ``code`` is one of ``orch/problems.py``."""
 
 
 class ConnectionLostError(ClientError):
-    """The connection fell before the answer came: whether the message was carried out is not known."""
+    """The connection was lost before the reply: whether the message was carried out is not known."""
 
     def __init__(self) -> None:
-        super().__init__("connection_lost", "The connection was lost before the answer came.")
+        super().__init__("connection_lost", "The connection was lost before the reply arrived.")
 
 
 class TooManyRequestsError(ClientError):
-    """As many requests as may be wait for the service."""
+    """The limit of waiting requests is reached."""
 
     def __init__(self) -> None:
         super().__init__("too_many_requests", "Too many requests are waiting for the service.")
 
 
 class StoppedError(ClientError):
-    """The service said not to connect again; ``close_code`` is the close code it said so with."""
+    """The service asked not to reconnect; ``close_code`` is its close code."""
 
     def __init__(self, close_code: int, detail: str) -> None:
         super().__init__("stopped", detail)
@@ -103,7 +103,7 @@ class StoppedError(ClientError):
 
 
 class BadMessageError(Exception):
-    """A frame that is no message of the protocol."""
+    """A frame that is not a message of the protocol."""
 
 
 class _Envelope(Struct):
@@ -122,7 +122,7 @@ _FIELDS: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 def decode(text: str | bytes | Raw) -> Message:
-    """Return the message in a text frame; what later services add to a message is passed over.
+    """Return the message in a text frame; fields added by later services are ignored.
 
     Raises BadMessageError.
     """
@@ -134,7 +134,7 @@ def decode(text: str | bytes | Raw) -> Message:
             if envelope.type not in _TYPES:
                 return Unrecognized(type=envelope.type, id=envelope.id, fields=_FIELDS.decode(text))
         except (msgspec.MsgspecError, RecursionError):
-            pass  # the first error says more
+            pass  # the first error is more precise
         raise BadMessageError(str(error)) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadMessageError(str(error)) from error

@@ -1,7 +1,7 @@
 """Decides when to reconnect, and when a silent connection is dead. Pure.
 
-``static/js/models/reconnection.js``, ``backoff.js`` and ``liveness.js`` are the browser's side;
-``tests/data/recovery/reconnection.json`` and ``liveness.json`` are what both must do.
+``static/js/models/reconnection.js``, ``backoff.js`` and ``liveness.js`` do the same in the browser;
+``tests/data/recovery/reconnection.json`` and ``liveness.json`` are the test vectors of both.
 """
 
 import math
@@ -14,27 +14,27 @@ from msgspec import Struct
 from orch.backoff import exponential
 from orch.protocol import closes
 
-#: A connection that lasted so many seconds was a good one: the next loss starts the back-off anew.
+#: Seconds after which a connection counts as having lasted: the next loss resets the back-off.
 STEADY_AFTER: Final = 5.0
 
-#: Seconds that a ping may stay unanswered.
+#: Seconds that a ping may remain without a pong.
 PATIENCE: Final = 10.0
 
-#: While speech goes out the service acknowledges it each second: so many seconds without a word are enough
-#: to ask, and so many more to know. The next try comes within the last: speech is stored for a minute only.
+#: While speech is sent, the service acknowledges it each second. Seconds of silence until a ping is sent,
+#: until the connection counts as dead, and until the next attempt: speech is stored for a minute only.
 SPEECH_QUIET: Final = 3.0
 SPEECH_PATIENCE: Final = 3.0
 SPEECH_RETRY: Final = 2.0
 
-#: RFC 6455 §7.1.5: what a connection that ended without a close frame is said to have been closed with.
+#: RFC 6455 §7.1.5: the code of a connection that ended without a close frame.
 ABNORMAL: Final = 1006
 
 
 class Backoff:
-    """How long to wait before the next try, in seconds: exponential with full jitter.
+    """The wait before the next attempt, in seconds: exponential with full jitter.
 
-    The wait is drawn evenly from [floor, min(cap, base · 2^tries)], so that many clients that lost one
-    service at one moment come back spread out. ``floor`` keeps a lucky draw from becoming a busy loop.
+    It is drawn evenly from [floor, min(cap, base · 2^tries)], so that clients that lost the service together
+    reconnect at different times. ``floor`` keeps a small draw from becoming a busy loop.
     """
 
     def __init__(
@@ -55,26 +55,26 @@ class Backoff:
         return self._floor + self._draw() * max(0.0, ceiling - self._floor)
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Start again with the shortest wait."""
         self.tries = 0
 
 
 class Wait(Struct, frozen=True):
-    """Connect again after so many seconds; ``words``: why the connection ended."""
+    """Reconnect after ``seconds``; ``words``: why the connection ended."""
 
     seconds: float
     words: str
 
 
 class Stop(Struct, frozen=True):
-    """Do not connect again by itself; ``words``: why."""
+    """Do not reconnect; ``words``: why."""
 
     code: int
     words: str
 
 
 class Reconnection:
-    """What follows a lost connection, by its close code (``closes.py``) and by what the service asked for.
+    """Decides what follows a lost connection, from its close code (``closes.py``) and ``closing``.
 
     The mutable state is the back-off, and since when the connection has been live.
     """
@@ -89,11 +89,11 @@ class Reconnection:
         return self._backoff.tries
 
     def connecting(self) -> None:
-        """Begin a try."""
+        """Note the beginning of an attempt."""
         self._live_since = None
 
     def greeted(self, now: float) -> None:
-        """Take it that the service said ``connected``."""
+        """Note that ``connected`` was received."""
         self._live_since = now
 
     def closed(
@@ -102,16 +102,16 @@ class Reconnection:
         reason: str,
         now: float,
         *,
-        asked: tuple[str, float] | None = None,
+        closing: tuple[str, float] | None = None,
         within: float = math.inf,
     ) -> Wait | Stop:
         """Return what follows a close.
 
-        ``asked``: reason and ``reconnect_after`` of a ``closing``. ``within``: where the service asks for no
-        wait, it is no longer.
+        ``closing``: reason and ``reconnect_after`` of a ``closing`` message. ``within``: the longest wait, if
+        the service asks for none.
         """
         known = closes.CLOSES.get(code)
-        words = (asked[0] if asked else "") or reason or (known.reason if known else _words(code))
+        words = (closing[0] if closing else "") or reason or (known.reason if known else _words(code))
         following = closes.after(code)
         if following == "stop":
             return Stop(code, words)
@@ -119,9 +119,9 @@ class Reconnection:
             self._backoff.reset()
         self._live_since = None
         wait = min(within, self._backoff.next())
-        if asked and asked[1] > 0:
-            # The service spreads its clients itself; its wait is kept.
-            wait += asked[1]
+        if closing and closing[1] > 0:
+            # The service spreads the reconnects of its clients; its wait is added.
+            wait += closing[1]
         elif following == "now" and self._backoff.tries == 1:
             wait = 0.0
         return Wait(wait, words)
@@ -136,47 +136,47 @@ def _words(code: int) -> str:
 
 
 class Liveness:
-    """Whether a quiet connection still lives.
+    """Decides whether a silent connection is dead.
 
-    Nobody tells of a network that has gone; a ping that stays unanswered is the only sign. Without a word for
-    ``quiet`` seconds one is sent; without a word for ``PATIENCE`` after it the connection is called dead.
-    While speech goes out both are shorter. The mutable state is when something was last heard, since when a
-    ping has been unanswered, and since when speech has.
+    A network failure is not reported; a ping without a pong is the only sign. After ``quiet`` seconds of
+    silence a ping is sent; after ``PATIENCE`` more the connection counts as dead. While speech is sent both
+    are shorter. The mutable state is when something was last received, when a ping was sent, and since when
+    speech is sent.
     """
 
     def __init__(self, *, quiet: float, now: float) -> None:
         self._quiet = quiet
-        self._heard_at = now
-        self._asked_at: float | None = None
+        self._received_at = now
+        self._pinged_at: float | None = None
         self._sent_at: float | None = None
 
     @property
     def due_at(self) -> float:
-        """When to look next."""
-        if self._asked_at is not None:
-            return self._asked_at + (PATIENCE if self._sent_at is None else SPEECH_PATIENCE)
-        due = self._heard_at + self._quiet
+        """When to check next."""
+        if self._pinged_at is not None:
+            return self._pinged_at + (PATIENCE if self._sent_at is None else SPEECH_PATIENCE)
+        due = self._received_at + self._quiet
         return due if self._sent_at is None else min(due, self._sent_at + SPEECH_QUIET)
 
-    def heard(self, now: float) -> None:
-        """Any word counts."""
-        self._heard_at = now
-        self._asked_at = self._sent_at = None
+    def received(self, now: float) -> None:
+        """Note that something was received."""
+        self._received_at = now
+        self._pinged_at = self._sent_at = None
 
     def sent(self, now: float) -> bool:
-        """Note that speech goes out. True: ``due_at`` may be sooner now."""
+        """Note that speech is sent. True: ``due_at`` may be sooner now."""
         if self._sent_at is not None:
             return False
         self._sent_at = now
         return True
 
     def look(self, now: float) -> Literal["ask", "die"] | None:
-        """Return what to do now: send a ping, give the connection up, or nothing before ``due_at``."""
+        """Return what to do now: send a ping, end the connection, or nothing before ``due_at``."""
         late = now - self.due_at
         if late < 0:
             return None
-        # Who looks much too late ran on a machine that slept: what was asked before counts for nothing.
-        if self._asked_at is not None and late <= PATIENCE:
+        # A check that is very late ran on a machine that was suspended: an earlier ping does not count.
+        if self._pinged_at is not None and late <= PATIENCE:
             return "die"
-        self._asked_at = now
+        self._pinged_at = now
         return "ask"

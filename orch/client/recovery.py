@@ -1,15 +1,15 @@
 """Delivers one session's messages in order, each exactly once. Pure.
 
-Session messages carry an ``offset``, one higher each time within an ``epoch``. What arrives twice is dropped;
-what arrives after a hole is held until the hole is filled. Messages go in, those that may be delivered come
-out, and ``has_gap`` says that something must be asked for again. ``static/js/models/session-log.js`` is the
-browser's side; ``tests/data/recovery/log.json`` is what both must do.
+Session messages carry an ``offset``, one higher each time within an ``epoch``. Duplicates are dropped;
+messages after a gap are held until the gap is filled. Messages go in, those that may be delivered come out,
+and ``has_gap`` shows that something must be requested again. ``static/js/models/session-log.js`` does the
+same in the browser; ``tests/data/recovery/log.json`` are the test vectors of both.
 """
 
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
-#: Messages held behind a hole. Past it they are let go: the recovery that fills the hole brings them too.
+#: Messages held behind a gap. Beyond that they are dropped: the recovery that fills the gap has them, too.
 HELD_LIMIT: Final = 2_000
 
 M = TypeVar("M")
@@ -19,10 +19,10 @@ Numbered = tuple[int, M]
 
 
 class SessionLog(Generic[M]):
-    """Where one session stands.
+    """The position in one session.
 
-    The mutable state is the offset of the last message delivered, what is held behind a hole, and whether an
-    answer that says where the log stands is on its way (``is_waiting``: everything is held until then).
+    The mutable state is the offset of the last message delivered, the messages held behind a gap, and whether
+    a reply with the current position is awaited (``is_waiting``: everything is held until then).
     """
 
     __slots__ = ("_held", "_overflowed", "epoch", "is_waiting", "offset")
@@ -38,11 +38,11 @@ class SessionLog(Generic[M]):
 
     @property
     def has_gap(self) -> bool:
-        """Whether something between what was delivered and what the session has is missing."""
+        """Whether something between the delivered messages and the current position is missing."""
         return bool(self._held) or self._overflowed
 
     def receive(self, offset: int, message: M) -> list[Numbered[M]]:
-        """Take a live message; return what may be delivered now, in order."""
+        """Process a live message; return the messages that may be delivered now, in order."""
         if self.offset is not None and offset <= self.offset:
             return []
         if len(self._held) >= HELD_LIMIT:
@@ -60,12 +60,12 @@ class SessionLog(Generic[M]):
         more: bool = False,
         is_recovery: bool = False,
     ) -> list[Numbered[M]]:
-        """Take the answer to a join or a recovery; return what may be delivered now, in order.
+        """Process the reply to a join or a recovery; return the messages that may be delivered now, in order.
 
-        ``messages`` are the history or what was missed, ``offset`` where the session stands. For one who was
-        in already and is given no messages nothing moves: what lies between is a gap, but for a recovery,
-        which brings all that can be had. ``more``: they are the first part, ``offset`` is where it ends, and
-        until :meth:`continued` has had the last part all else is held.
+        ``messages`` are the history or the missed messages, ``offset`` the current position. If the client
+        was in the session already and there are no messages, the position stays: what lies between is a gap,
+        except after a recovery, which has everything that is available. ``more``: they are the first part and
+        ``offset`` is its end; until :meth:`continued` has had the last part, all other messages are held.
         """
         if self.offset is None or self.epoch != epoch:
             self.epoch = epoch
@@ -77,8 +77,8 @@ class SessionLog(Generic[M]):
     def continued(
         self, *, offset: int, messages: Sequence[Numbered[M]], more: bool = False
     ) -> list[Numbered[M]]:
-        """Take another part of an answer, up to ``offset``; return what may be delivered now, in order."""
-        overflowed = self._overflowed  # of what was said since the answer
+        """Process another part of a reply, up to ``offset``; return the messages to deliver now."""
+        overflowed = self._overflowed  # of messages since the reply
         ready = self._advance(messages, offset)
         if not more:
             ready += self._settle(offset)
@@ -86,13 +86,13 @@ class SessionLog(Generic[M]):
         return ready
 
     def _advance(self, messages: Sequence[Numbered[M]], offset: int) -> list[Numbered[M]]:
-        """Deliver what the service vouches for: up to ``offset`` nothing else can be had."""
+        """Deliver messages of the service; up to ``offset`` no others are available."""
         self.is_waiting = True
         ready: list[Numbered[M]] = []
         known = offset if self.offset is None else self.offset
         for number, message in messages:
             if number > known:
-                # History may have been thinned by age.
+                # Some of the history may have expired.
                 known = number
                 ready.append((number, message))
         self.offset = known = max(known, offset)
@@ -101,14 +101,14 @@ class SessionLog(Generic[M]):
         return ready
 
     def _settle(self, offset: int) -> list[Numbered[M]]:
-        """Deliver what was held, once all that was asked for is here."""
+        """Deliver the held messages, once the whole reply has arrived."""
         self.is_waiting = False
         ready = self._drain()
         self._overflowed = not self._held and self.offset is not None and offset > self.offset
         return ready
 
     def fall_back(self, offset: int) -> None:
-        """Take back what was given out after ``offset``: it could not be delivered and is asked for again."""
+        """Return to ``offset``: later messages could not be delivered and are requested again."""
         self.offset = offset
         self.is_waiting = True
         self._held.clear()

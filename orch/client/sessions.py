@@ -1,7 +1,7 @@
-"""The sessions of one client: what is delivered, and what is recovered after a loss. Pure.
+"""The sessions of one client: delivers their messages, and recovers them after a lost connection. Pure.
 
-``static/js/models/sessions.js`` is the browser's side; ``tests/data/recovery/sessions.json`` is what both
-must do.
+``static/js/models/sessions.js`` does the same in the browser; ``tests/data/recovery/sessions.json`` are the
+test vectors of both.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,8 +25,8 @@ from orch.protocol.messages import (
 #: Recoveries of one gap before it is called lost.
 RECOVERY_TRIES: Final = 3
 
-#: Seconds that the answer to a recovery may take: longer than the service waits for its store (30) before it
-#: says that it is away; and seconds until it is asked again then.
+#: Seconds that the reply to a recovery may take: longer than the service waits for its store (30) before it
+#: reports ``store_unavailable``; and seconds until the next attempt then.
 RECOVERY_WITHIN: Final = 35.0
 RECOVERY_AGAIN: Final = 2.0
 
@@ -36,17 +36,18 @@ Sized = tuple[Message, int]
 
 @dataclass(slots=True)
 class _Session:
-    """``asked``: the recovery under way; ``due``: when it is asked again. ``is_behind``: its reader is.
+    """A session of the client, and its recovery.
 
-    ``more``: further parts of an answer are on their way, of a recovery's where ``missed`` counts messages.
-    ``history``: whether the history that was asked for is complete so far, until it is all delivered;
-    ``has_broadcasts``: whether all broadcasts are among what was delivered.
+    ``recovery_id``: of the recovery in progress; ``due``: when it is retried. ``is_behind``: the reader has
+    to catch up first. ``more``: further parts of a reply follow, of a recovery's if ``missed`` counts
+    messages. ``history``: whether the requested history is complete so far, until all of it is delivered;
+    ``has_broadcasts``: whether all broadcasts are among the delivered messages.
     """
 
     log: SessionLog[Sized]
     token: str | None = None
     tries: int = 0
-    asked: int | None = None
+    recovery_id: int | None = None
     due: float | None = None
     is_behind: bool = False
     more: bool = False
@@ -56,7 +57,7 @@ class _Session:
 
 
 class SessionStatistics(Struct, frozen=True):
-    """Where a session stands: the offset delivered last, in its epoch."""
+    """The position in a session: the offset delivered last, in its epoch."""
 
     session_id: str
     epoch: str | None
@@ -65,11 +66,11 @@ class SessionStatistics(Struct, frozen=True):
 
 
 class Sessions:
-    """Sessions over one connection after another. What is to be delivered goes into the backlog.
+    """Sessions over one connection after another. Messages to be delivered go into the backlog.
 
-    Messages are delivered in order and exactly once. What was missed is asked for: the ``RecoverSession``
-    that are returned are to be sent. Where the service cannot give it, ``Lost`` says so and the session is
-    forgotten. Nothing is skipped in silence.
+    Messages are delivered in order and exactly once. Missed ones are requested: the caller sends the returned
+    ``RecoverSession``. If the service no longer has them, ``Lost`` reports it and the session is dropped.
+    Nothing is skipped silently.
     """
 
     def __init__(self, backlog: Backlog, new_id: Callable[[], int]) -> None:
@@ -92,45 +93,45 @@ class Sessions:
         return session.token, session.log.epoch
 
     def forget(self, session_id: str) -> None:
-        """Recover it no more."""
+        """Drop a session."""
         self._all.pop(session_id, None)
 
     def resume(self, session_id: str, *, token: str, epoch: str, offset: int) -> None:
-        """Remember a session that an earlier client was in."""
+        """Add a session that an earlier client was in."""
         self._all[session_id] = _Session(SessionLog(offset=offset, epoch=epoch, is_waiting=True), token)
 
     # Joining.
 
     def expect(self, session_id: str) -> None:
-        """From the moment a join is sent the session's messages may come, before where it stands is known."""
+        """Hold a session's messages from the moment a join is sent: they may arrive before its reply."""
         session = self._all.setdefault(session_id, _Session(SessionLog()))
         session.log.is_waiting = True
 
     def refused(self, session_id: str, code: str) -> None:
-        """Where a join was refused one is not in the session, or still in it as before."""
+        """Note that a join was refused: the client is not in the session, or still in it as before."""
         session = self._all.get(session_id)
         if session is None:
             return
         if session.token is None or code == "unknown_session":
             self.forget(session_id)
-        elif session.asked is None:
+        elif session.recovery_id is None:
             session.log.is_waiting = session.more
 
     def unexpect(self, session_id: str, now: float) -> list[RecoverSession]:
-        """Nobody waits for the answer to a join of one who was in already."""
+        """Stop holding messages: the join of a session that the client was in already was abandoned."""
         session = self._all.get(session_id)
-        if session is None or session.token is None or session.asked is not None or session.more:
+        if session is None or session.token is None or session.recovery_id is not None or session.more:
             return []
         session.log.is_waiting = False
         return self._mend(session_id, session, now)
 
     def joined(self, message: SessionCreated | SessionJoined, now: float) -> list[RecoverSession]:
-        """Take the answer to a join."""
+        """Process the reply to a join."""
         session = self._all.setdefault(message.session_id, _Session(SessionLog()))
         session.token = message.recovery_token
         if isinstance(message, SessionCreated) or message.messages is UNSET:
             if session.more and session.log.epoch == message.epoch:
-                return []  # another name: the parts that are on their way say where it stands
+                return []  # only the name changed: the parts still to come have the position
             session.more = False
             self._answered(session, epoch=message.epoch, offset=message.offset, messages=())
             return self._mend(message.session_id, session, now)
@@ -140,10 +141,10 @@ class Sessions:
         return self._finish(message.session_id, session, now)
 
     def continued(self, message: SessionHistory, now: float) -> list[RecoverSession]:
-        """Take another part of what a join or a recovery asked for."""
+        """Process another part of the reply to a join or a recovery."""
         session = self._all.get(message.session_id)
         if session is None or not session.more or session.is_behind or session.log.epoch != message.epoch:
-            return []  # of an answer that another took the place of
+            return []  # part of a reply that another one has replaced
         if message.reason is not UNSET:
             session.more = False
             return self._broken_off(message.session_id, session, message.reason, now)
@@ -164,7 +165,7 @@ class Sessions:
     def _broken_off(
         self, session_id: str, session: _Session, reason: str, now: float
     ) -> list[RecoverSession]:
-        """Ask for the rest of an answer that the service could not send to its end, if it can be had."""
+        """Request the rest of a reply that the service could not complete, if it is available."""
         if reason == "history_expired":
             self._lose(session_id, reason)
             return []
@@ -174,7 +175,7 @@ class Sessions:
         return []
 
     def _finish(self, session_id: str, session: _Session, now: float) -> list[RecoverSession]:
-        """Say that all is delivered, once it is; ask for what is missing."""
+        """Report that all is delivered, once it is; request what is missing."""
         if session.is_behind or session.more:
             return []
         asked = self._mend(session_id, session, now)
@@ -191,18 +192,18 @@ class Sessions:
     # Losing and recovering.
 
     def lost(self) -> None:
-        """Take it that the connection has ended."""
+        """Note that the connection has ended."""
         for session in self._all.values():
             session.log.is_waiting = True
             session.more = False
-            session.asked = session.due = None
+            session.recovery_id = session.due = None
 
     def greeted(self, now: float) -> list[RecoverSession]:
         """Recover everything on a new connection."""
         asked: list[RecoverSession] = []
         for session_id, session in tuple(self._all.items()):
             session.tries = 0
-            # One whose first answer never came is not ours to recover; its request has failed.
+            # A session whose join had no reply cannot be recovered; the join has failed.
             if session.token is None:
                 self.forget(session_id)
             else:
@@ -210,34 +211,34 @@ class Sessions:
         return asked
 
     def recover(self, session_id: str, now: float) -> list[RecoverSession]:
-        """Ask for all that was missed."""
+        """Request all missed messages."""
         session = self._all[session_id]
         session.log.is_waiting = True
         session.is_behind = session.more = False
-        session.asked = session.due = None
+        session.recovery_id = session.due = None
         if session.tries >= RECOVERY_TRIES:
             self._lose(session_id, "gap")
             return []
         session.tries += 1
-        session.asked, session.due = self._new_id(), now + RECOVERY_WITHIN
+        session.recovery_id, session.due = self._new_id(), now + RECOVERY_WITHIN
         return [
             RecoverSession(
-                id=session.asked,
+                id=session.recovery_id,
                 session_id=session_id,
                 recovery_token=session.token,
                 epoch=session.log.epoch,
                 offset=session.log.offset,
-                # Whoever floods a session with broadcasts must not keep others from returning to it.
+                # A client that floods a session with broadcasts must not keep others from recovering it.
                 broadcasts_optional=True,
             )
         ]
 
     def recovered(self, message: SessionRecovered, now: float) -> list[RecoverSession]:
-        """Take the answer to a recovery."""
+        """Process the reply to a recovery."""
         session = self._all.get(message.session_id)
         if session is None:
             return []
-        session.asked = session.due = None
+        session.recovery_id = session.due = None
         if not message.recovered or message.epoch is UNSET or message.offset is UNSET:
             self._lose(message.session_id, message.reason or "gap")
             return []
@@ -249,18 +250,18 @@ class Sessions:
         session.has_broadcasts = message.broadcasts_complete is not False
         return self._finish(message.session_id, session, now)
 
-    def complained(self, answer: Error, now: float) -> bool:
-        """Take an ``error``; False where it answers no recovery."""
+    def failed(self, error: Error, now: float) -> bool:
+        """Process an ``error``; return False if it is not the reply to a recovery."""
         for session_id, session in tuple(self._all.items()):
-            if answer.id is UNSET or session.asked != answer.id:
+            if error.id is UNSET or session.recovery_id != error.id:
                 continue
-            session.asked = session.due = None
-            if answer.code == "store_unavailable":
-                # What the store keeps is not lost because it is away.
+            session.recovery_id = session.due = None
+            if error.code == "store_unavailable":
+                # Stored messages are not lost while the store is unavailable.
                 session.tries -= 1
                 session.due = now + RECOVERY_AGAIN
             else:
-                self._lose(session_id, answer.code)
+                self._lose(session_id, error.code)
             return True
         return False
 
@@ -273,8 +274,8 @@ class Sessions:
         due = [name for name, s in self._all.items() if s.due is not None and s.due <= now]
         return self._recover_all(due, now)
 
-    def taken(self, now: float) -> list[RecoverSession]:
-        """Ask for what the backlog had no room for, once it has."""
+    def drained(self, now: float) -> list[RecoverSession]:
+        """Request the messages that the backlog had no room for, once it has."""
         if not self._backlog.has_room:
             return []
         behind = [name for name, session in self._all.items() if session.is_behind]
@@ -287,10 +288,10 @@ class Sessions:
     def receive(
         self, session_id: str, offset: int, message: Message, size: int, now: float
     ) -> list[RecoverSession]:
-        """Take a session's message, in its order."""
+        """Process a session's message."""
         session = self._all.get(session_id)
-        # After a loss nothing more is said of a session until it is joined again. For one whose reader is
-        # behind it comes with what is asked for once there is room.
+        # After a loss nothing more is delivered until the session is joined again. If the reader is behind,
+        # the message is requested again with the others once there is room.
         if session is None or session.is_behind:
             return []
         self._deliver(session, session.log.receive(offset, (message, size)))
@@ -305,7 +306,7 @@ class Sessions:
         messages: Sequence[Raw],
         is_recovery: bool = False,
     ) -> int:
-        """Deliver what an answer brought; return how many messages that were."""
+        """Deliver the messages of a reply; return their number."""
         ready = session.log.answered(
             epoch=epoch,
             offset=offset,
@@ -317,7 +318,7 @@ class Sessions:
         return len(ready)
 
     def _deliver(self, session: _Session, ready: Sequence[Numbered[Sized]]) -> None:
-        """Put messages into the backlog; where it is full, the rest is asked for again later."""
+        """Put messages into the backlog; if it is full, the rest is requested again later."""
         for number, (message, size) in ready:
             if not self._backlog.offer(message, size, is_lasting=True):
                 session.log.fall_back(number - 1)
@@ -326,7 +327,7 @@ class Sessions:
                 return
 
     def _mend(self, session_id: str, session: _Session, now: float) -> list[RecoverSession]:
-        """Ask for what is missing, unless that is under way or the reader must take some first."""
+        """Request what is missing, unless it was requested or the reader has to catch up first."""
         if session.is_behind or session.log.is_waiting or not session.log.has_gap:
             return []
         return self.recover(session_id, now)
@@ -335,7 +336,7 @@ class Sessions:
         return [message for name in names for message in self.recover(name, now)]
 
     def lose(self, session_id: str, reason: str) -> None:
-        """Take it that the service has lost a session, if this client is in it."""
+        """Note that the service has lost a session, if this client is in it."""
         if session_id in self._all:
             self._lose(session_id, reason)
 
@@ -356,6 +357,6 @@ def _sized(messages: Sequence[Raw]) -> list[Numbered[Sized]]:
 
 
 def offset_of(message: Message) -> int | None:
-    """Return a message's offset, where it has one."""
+    """Return a message's offset, None if it has none."""
     number = getattr(message, "offset", None)
     return number if isinstance(number, int) else None

@@ -22,18 +22,18 @@ from orch.protocol.messages import (
 #: Seconds after which a stream that the service broke off, or could not begin just now, is begun again.
 BEGIN_AGAIN: Final = 1.0
 
-#: Errors of ``audio_start`` that pass.
+#: Transient errors of ``audio_start``.
 _PASSING: Final = frozenset({"shutting_down", "store_unavailable", "rate_limited"})
 
 
 class SpeechStream:
     """Speech of one speaker: 16-bit little-endian mono PCM. See ``Client.speak``.
 
-    It is stored until the service has acknowledged it, a minute of it, so that a lost connection costs
-    nothing: the stream goes on where it was, on the next one, at its own times. ``stream_ids`` begin the
-    ``segment_id`` of what is transcribed. ``ended`` is the service's last word, once all that it received is
-    transcribed; None where the connection fell before it came. ``error`` is the last that it
-    said of these streams without being asked: one broke off (and is begun again), or audio was refused.
+    Up to a minute of it is stored until the service has acknowledged it, so that a lost connection costs
+    nothing: on the next one the stream continues where it was, with the same times. ``stream_ids`` begin the
+    ``segment_id`` of transcripts. ``ended`` is the service's last message, once everything it received is
+    transcribed; None if the connection was lost before. ``error`` is the last error that was not a reply: a
+    stream broke off (and is started again), or audio was refused.
     """
 
     def __init__(self, connection: Connection, start: AudioStart) -> None:
@@ -111,7 +111,7 @@ class SpeechStream:
                         raise
                     await trio.sleep(BEGIN_AGAIN)
                     continue
-                assert isinstance(answer, AudioStarted)  # noqa: S101 - what audio_start is answered with
+                assert isinstance(answer, AudioStarted)  # noqa: S101 - the reply to audio_start
                 if answer.stream_id not in self.stream_ids:
                     self.stream_ids.append(answer.stream_id)
                     if len(self.stream_ids) == 1:
@@ -130,7 +130,7 @@ class SpeechStream:
     def hang_up(self) -> None:
         """End the stream without waiting."""
         if self._generation is not None and self._connection.is_current(self._generation):
-            self._connection.tell(AudioEnd())
+            self._connection.post(AudioEnd())
 
     def _hear(self, message: AudioEnded | AudioStatus | Error | Transcript) -> None:
         if isinstance(message, AudioStatus):
@@ -151,12 +151,12 @@ class SpeechStream:
         """Send the speech over one connection. False if the stream must continue on another."""
         while not (self._is_ended and self._stored.is_sent):
             if self._has_broken_off(stream_id):
-                # Nobody asked for this end: the stream broke off in the service.
+                # This end was not requested: the stream broke off in the service.
                 self._generation = None
                 await trio.sleep(BEGIN_AGAIN)
                 return False
             if self._stored.has_hole:
-                self._connection.tell(AudioEnd())
+                self._connection.post(AudioEnd())
                 return False
             block = self._stored.block()
             if not block:

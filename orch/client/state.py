@@ -1,8 +1,8 @@
 """The client's decisions: what it sends and delivers, without a socket or a clock. Pure.
 
-The shell (``connection.py``) hands in what it was sent and told, and carries out the actions that come back.
-What a reader is to be given lies in ``backlog``. ``static/js/live-socket.js`` decides the same;
-``tests/data/recovery/sessions.json`` is what both must do.
+The shell (``connection.py``) passes in requests and received messages, and carries out the actions that are
+returned. Events for the reader are put into ``backlog``. ``static/js/live-socket.js`` decides the same;
+``tests/data/recovery/sessions.json`` are the test vectors of both.
 """
 
 from collections.abc import Sequence
@@ -46,30 +46,30 @@ from orch.protocol.messages import (
     Unsubscribed,
 )
 
-#: Requests that wait for their answers at once; the next one is refused.
+#: Requests that may wait for their replies at once; the next one is refused.
 REQUESTS_LIMIT: Final = 64
 
 
 class Send(Struct, frozen=True):
-    """Send this on the connection that is live."""
+    """Send a message on the current connection."""
 
     message: ClientMessage
 
 
 class Settle(Struct, frozen=True):
-    """The request of this id has its answer, or will have none."""
+    """A request has its reply, or will have none."""
 
     id: int
     outcome: Message | ClientError
 
 
-class Hear(Struct, frozen=True):
+class Forward(Struct, frozen=True):
     """Pass this message to the speech stream."""
 
     message: AudioEnded | AudioStatus | Error | Transcript
 
 
-Action = Send | Settle | Hear
+Action = Send | Settle | Forward
 
 
 @dataclass(slots=True)
@@ -162,11 +162,11 @@ class ClientState:
         """Send a ping."""
         return Send(Ping(id=self._id()))
 
-    def taken(self, now: float) -> list[Action]:
+    def drained(self, now: float) -> list[Action]:
         """Record that the application has read events."""
-        return _sends(self._sessions.taken(now)) if self.is_live else []
+        return _sends(self._sessions.drained(now)) if self.is_live else []
 
-    # What the connection tells.
+    # Events of the connection.
 
     def connecting(self) -> None:
         """Start using a new connection."""
@@ -220,29 +220,29 @@ class ClientState:
                 if isinstance(request, (CreateSession, JoinSession)) and request.session_id is not None:
                     self._sessions.refused(request.session_id, code)
             case Error():
-                if not self._sessions.complained(message, now):
+                if not self._sessions.failed(message, now):
                     self.backlog.offer(message, size)
-                    return [Hear(message)]
+                    return [Forward(message)]
             case _:
-                return self._said(message, size, now, is_answer=request is not None)
+                return self._deliver(message, size, now, is_answer=request is not None)
         return []
 
     def _missed(self, message: SessionRecovered | SessionHistory, now: float) -> list[Action]:
         """Deliver missed messages, and pass speech streams their own."""
         missed = () if message.messages is UNSET else message.messages
-        heard = [Hear(each) for each in map(decode, missed) if _is_for_speakers(each)]
+        forwarded = [Forward(each) for each in map(decode, missed) if _is_for_speakers(each)]
         if isinstance(message, SessionHistory):
-            return [*heard, *_sends(self._sessions.continued(message, now))]
-        return [*heard, *_sends(self._sessions.recovered(message, now))]
+            return [*forwarded, *_sends(self._sessions.continued(message, now))]
+        return [*forwarded, *_sends(self._sessions.recovered(message, now))]
 
-    def _said(self, message: Message, size: int, now: float, *, is_answer: bool) -> list[Action]:
+    def _deliver(self, message: Message, size: int, now: float, *, is_answer: bool) -> list[Action]:
         """Deliver a message, in its session's order where it has one."""
         if isinstance(message, SessionLeft) and message.reason == "lost" and not is_answer:
             self._sessions.lose(message.session_id, "lost")
-            return [Hear(message)] if _is_for_speakers(message) else []
+            return [Forward(message)] if _is_for_speakers(message) else []
         if isinstance(message, SessionLeft):
             self.forget(message.session_id)
-        actions: list[Action] = [Hear(message)] if _is_for_speakers(message) else []
+        actions: list[Action] = [Forward(message)] if _is_for_speakers(message) else []
         offset = offset_of(message)
         if offset is not None:
             session_id: str = getattr(message, "session_id", "")

@@ -1,9 +1,9 @@
 """Unacknowledged speech, and the position to continue from after a lost connection. Pure.
 
 ``static/js/audio/uplink.js`` decides the same in the browser. All positions are samples since the first one
-that was taken in; stored: [first, end); settled <= received <= sent <= end. A minute is stored at most, as
-much as the service waits for a speaker; past it the oldest is let go. What of that had not arrived is lost:
-it is counted, and becomes a gap in the transcript.
+that was added; stored: [first, end); settled <= received <= sent <= end. A minute is stored at most, as long
+as the service waits for a speaker; beyond it the oldest is dropped. What was dropped before it arrived is
+lost: it is counted, and becomes a gap in the transcript.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ _NOTABLE: Final = 0.05
 
 
 class StoredSpeech:
-    """16-bit mono PCM on its way. Bounded by :data:`LIMIT` seconds; see the module for what is let go."""
+    """16-bit mono PCM to be sent. Bounded by :data:`LIMIT` seconds; see the module for what is dropped."""
 
     def __init__(self, start: AudioStart) -> None:
         self.stream_id: str | None = None
@@ -66,7 +66,7 @@ class StoredSpeech:
 
     @property
     def has_hole(self) -> bool:
-        """Whether what was to be sent next has been let go: the stream has to begin again behind it."""
+        """Whether the next samples to be sent were dropped: the stream has to continue behind them."""
         return self._sent < self._first
 
     def add(self, pcm: bytes, now: float, *, may_lose: bool = True) -> None:
@@ -78,7 +78,7 @@ class StoredSpeech:
 
     def begin(self, now: float) -> AudioStart:
         """Return the ``audio_start`` that begins or continues the stream on this connection."""
-        # Of a block that began before the stream did, the rest is the stream's.
+        # A block may have begun before the stream; its rest belongs to the stream.
         first = max(self._first, self._zero)
         position = (first - self._zero) / self._rate
         self._asked = (first, position)
@@ -95,7 +95,7 @@ class StoredSpeech:
         )
 
     def begun(self, answer: AudioStarted) -> None:
-        """Take note from where on the service listens; what lies before that is there, or lost."""
+        """Note the position from which the service reads; samples before it have arrived, or are lost."""
         first, position = self._asked
         self._acknowledges = answer.position is not UNSET
         at = max(first, self._first)
@@ -107,7 +107,7 @@ class StoredSpeech:
         self._sent = at
         self._received = at
         if answer.stream_id != self.stream_id:
-            # Another stream does not know what the former one has; that one publishes it.
+            # A new stream does not know what the previous one received, which that one publishes.
             self._settled = at
         self.stream_id = answer.stream_id
         self._gap = 0
@@ -144,11 +144,11 @@ class StoredSpeech:
             )
 
     def published(self, end: float) -> None:
-        """Take note of a final of the stream, up to ``end`` seconds, which may have been missed."""
+        """Note a final of the stream, up to ``end`` seconds, whose acknowledgement may have been missed."""
         self._acknowledge(self._received, self._zero + int(end * self._rate))
 
     def _acknowledge(self, received: int, settled: int) -> None:
-        """Take both: they only rise, and nothing has arrived that was not sent."""
+        """Apply both positions: they only rise, and nothing has arrived that was not sent."""
         self._received = max(self._received, min(received, self._sent))
         self._settled = max(self._settled, min(settled, self._received))
         self._bound()

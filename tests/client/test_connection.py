@@ -278,7 +278,7 @@ async def test_leaving_writes_what_waits_and_says_goodbye() -> None:
     """1000, after what was sent before; an exception of the block comes out as it is."""
     async with connected() as (_, client, socket):
         await join(client, socket)
-        client._connection.tell(Ping())
+        client._connection.post(Ping())
     assert socket.closed_with == 1000
     assert socket.sent[-1]["type"] == "ping"
     with pytest.raises(KeyError, match="mine"):
@@ -287,7 +287,7 @@ async def test_leaving_writes_what_waits_and_says_goodbye() -> None:
     before = trio.current_time()
     async with connected() as (_, client, socket):
         socket.is_stalled = True
-        client._connection.tell(Ping())
+        client._connection.post(Ping())
     assert trio.current_time() - before == 2, "bounded, whatever the service does"
 
 

@@ -184,7 +184,7 @@ class World:
         if event is None:
             return
         if self.is_connected:
-            self.do(self.state.taken(self.now))
+            self.do(self.state.drained(self.now))
         if isinstance(event, SessionMessage):
             self.take_message(event)
         elif isinstance(event, Lost):

@@ -63,7 +63,7 @@ def test_what_follows_a_loss(case: dict[str, Any]) -> None:
             reconnection.greeted(now)
             now += loss["lived"]
         asked = ("Restarting.", loss["asked"]) if "asked" in loss else None
-        verdict = reconnection.closed(loss["code"], "", now, asked=asked)
+        verdict = reconnection.closed(loss["code"], "", now, closing=asked)
         then = "stop" if isinstance(verdict, Stop) else round(verdict.seconds, 3)
         assert then == loss["then"]
         assert verdict.words
@@ -74,7 +74,8 @@ def test_when_a_quiet_connection_is_asked_and_when_it_is_dead(case: dict[str, An
     """Only silence after a question is death."""
     liveness = Liveness(quiet=case["quiet"], now=0)
     steps = sorted(
-        [(at, liveness.heard) for at in case["heard"]] + [(at, liveness.sent) for at in case.get("sent", ())],
+        [(at, liveness.received) for at in case["heard"]]
+        + [(at, liveness.sent) for at in case.get("sent", ())],
         key=lambda step: float(step[0]),
     )
     then: list[list[Any]] = []
