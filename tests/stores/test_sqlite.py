@@ -10,7 +10,6 @@ import trio.testing
 
 from orch.problems import ProblemError
 from orch.stores.history import Limits
-from orch.stores.operations import QueueLimits
 from orch.stores.sqlite.database import Migration, StoreError, migrations, open_database
 from orch.stores.sqlite.statements import SIGN_INS_KEPT
 from orch.stores.sqlite.store import SqliteStore
@@ -122,42 +121,6 @@ async def test_one_operation_that_fails_costs_the_others_nothing(tmp_path: Path)
         assert {each.epoch for each in await store.newest(9)} == {"e"}
         assert store.statistics().failures == 2
         assert "no such table" in (store.statistics().last_error or "")
-
-
-async def test_a_cancelled_store_commits_what_was_queued(tmp_path: Path) -> None:
-    """What was taken in before the stop is kept, and its sender told."""
-    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
-    tickets = []
-    async with running(store) as scope:
-        await store.create(record())
-        tickets = [await store.begin_append("s", b'{"a":1}', at=1.0, limits=LIMITS) for _ in range(2500)]
-        scope.cancel()
-    assert [await ticket.wait() for ticket in tickets] == list(range(1, 2501))
-    assert not store.statistics().open
-    async with running(store):
-        session = await store.load("s")
-        assert session is not None
-        assert session.offset == 2500
-
-
-async def test_a_full_queue_makes_its_callers_wait(tmp_path: Path) -> None:
-    """The queue is bounded by operations and by bytes; nobody is refused for coming at a busy time."""
-    limits = QueueLimits(operations=5, size=100, patience=5)
-    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline, limits=limits)
-    async with running(store):
-        await store.create(record())
-        most = 0
-        async with trio.open_nursery() as nursery:
-            for _ in range(40):
-                nursery.start_soon(append, store, "s", b'{"a":"%s"}' % (b"x" * 30))
-            for _ in range(20):
-                await trio.lowlevel.checkpoint()
-                most = max(most, store.statistics().waiting)
-        assert 1 <= most <= 5
-        assert store.statistics().waiting_bytes == 0
-        session = await store.load("s")
-        assert session is not None
-        assert session.offset == 40
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from tests.fakes.descriptors import take_all
 from tests.fakes.running import run
 from tests.fakes.wires import (
     HANDSHAKE,
-    SHORT,
     WITH_AND_WITHOUT_EPOLL,
     Wire,
     answer,
@@ -322,7 +321,8 @@ def test_one_byte_at_a_time_is_not_enough() -> None:
 @WITH_AND_WITHOUT_EPOLL
 async def test_a_kept_connection_that_is_idle_is_ended(readiness: Any) -> None:
     """Without a word, after the last answer's time-out."""
-    async with serving(echo, readiness=readiness, timeouts=SHORT) as server, wire(server) as client:
+    limits = Timeouts(head=2.0, idle=2.0)  # noticed no earlier than the limit for the head it began with
+    async with serving(echo, readiness=readiness, timeouts=limits) as server, wire(server) as client:
         await client.send(get("/"))
         await client.answer()
         assert await client.rest() == b""
