@@ -178,7 +178,7 @@ class Handlers:
     def _refuse_rate(
         self, connection: Connection, identity: MessageId | None, verdict: Verdict, *, is_audio: bool = False
     ) -> None:
-        """Refuse a message over the client's rate; close a connection that goes on sending all the same."""
+        """Refuse a message over the client's rate limit; close a connection that continues nevertheless."""
         too_much = ProblemError(
             "rate_limited", "You sent too many messages, so this one was rejected. Slow down."
         )
@@ -194,7 +194,7 @@ class Handlers:
         *,
         is_audio: bool = False,
     ) -> None:
-        """Await what a handler left, under the time-out; send the client an error where it fails."""
+        """Await the rest of a handler's work under the time-out; send the client an error if it fails."""
         try:
             with trio.fail_after(ANSWER_WITHIN):
                 await work()
@@ -266,7 +266,7 @@ class Handlers:
                 data=message.data,
             )
             ticket = await self._sessions.begin_publish(session, sent, origin)
-        # Its place in the order is certain. The next message need not wait until this one is stored.
+        # Its place in the order is certain, so the next message need not wait until this one is stored.
         connection.start(partial(self._confirm, connection, session, ticket, message.id))
 
     async def _confirm(

@@ -1,4 +1,4 @@
-"""The hub: connections, sessions, topics and speech, put together."""
+"""The hub: connects connections, sessions, topics and speech."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
 from random import random
@@ -169,11 +169,11 @@ class HubService:
         return f"<HubService {state}, {len(self._connections)} connections, {self._sessions.count} sessions>"
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep topics, presence, speech and the sweeper going until cancelled; may be run again."""
+        """Run topics, presence, speech and the sweeper until cancelled; may be run again."""
         try:
             await self._sessions.count_all()
         except ProblemError as error:
-            # Counted again by the sweeper. The hub serves who is connected, whatever the store does.
+            # Counted again by the sweeper. The hub serves connected clients whatever the store does.
             _log.warning("sessions not counted", reason=error.detail)
         try:
             async with trio.open_nursery() as nursery:
@@ -194,7 +194,7 @@ class HubService:
 
     def endpoint(self, scope: Any, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve one client: the ASGI application of ``/ws``."""
-        # Not a coroutine around another: it would keep the scope as long as the client is here.
+        # Not a coroutine around another one, which would hold the scope as long as the connection.
         return serve(
             scope,
             receive,
@@ -224,7 +224,7 @@ class HubService:
         if patience.cancelled_caught:
             _log.warning("speech dropped at shutdown")
 
-    # Sessions, for other rooms and the HTTP API.
+    # Sessions, for other areas and the HTTP API.
 
     async def create_session(
         self,
@@ -233,7 +233,7 @@ class HubService:
         *,
         actor: Actor | None = None,
     ) -> SessionMade:
-        """Begin a session that nobody is in yet; ``actor``: for whom, None for the service itself.
+        """Create a session without participants; ``actor``: the caller, None for the service itself.
 
         Raises ``session_exists``, ``invalid_message``, ``rate_limited``, ``sessions_full``, ``store_full``
         and ``too_many_sessions_from_address``.
@@ -252,7 +252,7 @@ class HubService:
         return await self._sessions.listed(limit)
 
     async def end_session(self, session_id: str) -> None:
-        """End a session: members are told, nothing of it is kept. Raises ``unknown_session``."""
+        """End a session: notify its members, and delete all its data. Raises ``unknown_session``."""
         if not await self._sessions.end([session_id]):
             raise ProblemError("unknown_session", f"No session is called {session_id}.")
         self._events.record("info", "sessions", f"Session {session_id} was ended.")
@@ -263,26 +263,26 @@ class HubService:
         return session.epoch, session.offset
 
     async def messages(self, session_id: str) -> StoredMessages:
-        """Return what a session keeps of what was said, in order. Raises ``unknown_session``."""
+        """Return a session's stored messages in order. Raises ``unknown_session``."""
         return await self._sessions.messages(session_id)
 
     async def publish(self, session_id: str, message: Numbered) -> int:
-        """Say a message to all in the session; return its offset once it is kept and queued for all.
+        """Publish a message to all in the session; return its offset once it is stored and queued for all.
 
         ``timestamp`` and ``offset`` are filled in. Raises ``unknown_session``, ``store_unavailable``.
         """
         return await self._sessions.publish(session_id, message)
 
     def tell(self, session_id: str, message: ServerMessage) -> None:
-        """Say a message that is not kept to those in the session; a client that is behind misses it."""
+        """Send a message to the current members without storing it; a slow client may miss it."""
         self._sessions.tell(session_id, message)
 
     async def announce_everywhere(self, text: str) -> Announced:
-        """Say ``system_announcement`` to every connection of every worker that answers in time."""
+        """Send ``system_announcement`` to every connection of every worker that replies in time."""
         return await self._announcements.announce_everywhere(text)
 
     def announce(self, text: str) -> Announced:
-        """Say ``system_announcement`` to every connection of this worker."""
+        """Send ``system_announcement`` to every connection of this worker."""
         return self._announcements.announce(text)
 
     async def close_connection(self, connection_id: str) -> None:
@@ -294,12 +294,12 @@ class HubService:
         self._connections.sign_out(sign_in)
 
     def sign_out_operators(self) -> None:
-        """Close the connections of all operators on this worker: the token is another one now."""
+        """Close the connections of all operators on this worker: the token has changed."""
         self._connections.sign_out_operators()
 
     @property
     def sign_ins(self) -> frozenset[str]:
-        """Which sign-ins have connections open on this worker."""
+        """The sign-ins with open connections on this worker."""
         return self._connections.sign_ins
 
     async def open_recording(
@@ -313,7 +313,7 @@ class HubService:
         facts: RecordingFacts | None = None,
         held: Callable[[], None] | None = None,
     ) -> RecordingOpened:
-        """Have a recording transcribed in a session; see :meth:`Recordings.open`."""
+        """Transcribe a recording in a session; see :meth:`Recordings.open`."""
         self._sessions.storage.require("A recording's transcript")
         return await self._recordings.open(
             session_id,
@@ -326,7 +326,7 @@ class HubService:
         )
 
     async def recordings_of(self, session_id: str) -> tuple[RecordingListed, ...]:
-        """Return what is being read in a session, on any worker."""
+        """Return a session's recordings that are being transcribed, on all workers."""
         return await self._recordings.of(session_id)
 
     async def cancel_recording(self, session_id: str, stream_id: str, *, key: str | None) -> None:
@@ -334,36 +334,36 @@ class HubService:
         await self._recordings.cancel(session_id, stream_id, key=key)
 
     async def sweep(self) -> int:
-        """End silent sessions now, rather than at the next ``cleanup_interval``; return how many."""
+        """End silent sessions now, without waiting for ``cleanup_interval``; return their number."""
         return await self._sweeper.sweep()
 
     @property
     def active(self) -> int:
-        """How many connections there are on this worker."""
+        """The number of connections on this worker."""
         return len(self._connections)
 
     @property
     def evicted(self) -> int:
-        """How many were too slow on this worker."""
+        """The number of clients disconnected as too slow on this worker."""
         return self._connections.evicted
 
     @property
     def messages_out_per_second(self) -> float:
-        """How fast this worker sends, over the last seconds."""
+        """This worker's rate of sent messages over the last seconds."""
         return self._connections.rates.per_second()[1]
 
     @property
     def sessions(self) -> int:
-        """How many sessions there are altogether."""
+        """The number of sessions on all workers."""
         return self._sessions.count
 
     @property
     def storage(self) -> StorageQuota:
-        """What of the store's room is taken."""
+        """The storage quota and its use."""
         return self._sessions.storage
 
     def statistics(self, query: ConnectionQuery = NEWEST) -> ConnectionsStatistics:
-        """Return this worker's figures, and those of its connections that are asked for."""
+        """Return this worker's figures, and the connections that match the query."""
         received_rate, sent_rate = self._connections.rates.per_second()
         received, sent = self._connections.counts()
         websocket = self._settings.current.orchestration.websocket
@@ -426,7 +426,7 @@ class HubService:
         self._publisher.detach(connection)
 
     def readings(self) -> Iterator[Reading]:
-        """Yield what Prometheus reads."""
+        """Yield the metrics."""
         hub = self.statistics(TOTALS_ONLY)
         yield Reading(names.CONNECTIONS, hub.active)
         yield Reading(names.CONNECTIONS_TOTAL, hub.total)

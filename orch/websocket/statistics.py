@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from orch.cluster.workers import Worker
 
-#: Rates are over so many samples; the hub takes one a second.
+#: The number of samples for rates; the hub takes one a second.
 _SAMPLES: Final = 6
 
 CONNECTIONS_LISTED: Final = 500
@@ -22,7 +22,7 @@ ACTIVITIES: Final[tuple[Activity, ...]] = get_args(Activity)
 class ConnectionSummary(Struct, frozen=True, kw_only=True):
     """One connection. ``since``: seconds since the epoch; ``sent`` and ``received``: frames.
 
-    ``doing``: ``behind`` has more waiting for it than is merely on its way, ``idle`` is in no session.
+    ``doing``: ``behind`` has more queued than is in transit, ``idle`` is in no session.
     ``sessions`` are the first of ``session_count``. ``worker``: the name of the process it is on.
     """
 
@@ -45,8 +45,8 @@ class ConnectionSummary(Struct, frozen=True, kw_only=True):
 class SessionLine(Struct, frozen=True, kw_only=True):
     """One session. ``participants``, ``speaking`` and ``streams`` here; times in seconds since the epoch.
 
-    ``speaking``: how many of the participants speak now. ``streams``: what is being transcribed, recordings
-    and what those who have left said last among it.
+    ``speaking``: the number of active speakers. ``streams``: being transcribed, including recordings and the
+    last speech of participants who have left.
     """
 
     session_id: str
@@ -59,7 +59,7 @@ class SessionLine(Struct, frozen=True, kw_only=True):
 
 
 class ConnectionsWorker(Struct, frozen=True, kw_only=True):
-    """A worker whose connections are counted in; ``active`` is None where it did not answer."""
+    """A worker whose connections are included; ``active`` is None if it did not reply."""
 
     worker: Worker
     here: bool
@@ -68,9 +68,9 @@ class ConnectionsWorker(Struct, frozen=True, kw_only=True):
 
 
 class Bounded(Struct, frozen=True, kw_only=True):
-    """Something of which there may be so much in all. ``setting``: what sets the limit.
+    """A limited resource. ``setting``: the setting with its limit.
 
-    ``is_shared``: all workers have it together, so each of them says the same.
+    ``is_shared``: all workers share it, so each of them reports the same value.
     """
 
     name: str
@@ -83,12 +83,11 @@ class Bounded(Struct, frozen=True, kw_only=True):
 class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
     """Connections now, on one worker or all: the topic ``connections``.
 
-    ``sessions``: all there are, in use or not; ``session_list``: of those in memory, last used first;
-    ``problems``: refusals so far, by code; ``doings``: how many do what, of all that are open.
-    ``limit_reason``: why ``limit`` is lower than the settings ask for, and what to do, or empty.
-    ``sums``: what there may be only so much of in all, whoever has it.
-    ``connections``: the first of those ``matching`` what was asked for. ``pending``: of several workers only
-    this one has been counted so far.
+    ``sessions``: the number of all; ``session_list``: those in memory, most recently used first;
+    ``problems``: refusals so far, by code; ``doings``: open connections by activity. ``limit_reason``: why
+    ``limit`` is lower than configured, and the remedy, or empty. ``sums``: the limited resources.
+    ``connections``: the first of the ``matching`` ones. ``pending``: of several workers only this one is
+    included so far.
     """
 
     active: int
@@ -114,17 +113,17 @@ class ConnectionsStatistics(Struct, frozen=True, kw_only=True):
 
 
 class Rates:
-    """How fast two counters have grown over the last seconds."""
+    """The rates of two counters over the last seconds."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int, int]] = deque(maxlen=_SAMPLES)
 
     def sample(self, now: float, received: int, sent: int) -> None:
-        """Take the counters' values at ``now`` (monotonic seconds)."""
+        """Sample the counters at ``now`` (monotonic seconds)."""
         self._samples.append((now, received, sent))
 
     def per_second(self) -> tuple[float, float]:
-        """Return received and sent a second; zero until there are two samples."""
+        """Return the rates of received and sent per second; zero until there are two samples."""
         if len(self._samples) < 2:  # noqa: PLR2004 - a rate needs two
             return 0.0, 0.0
         (began, received_then, sent_then), (now, received, sent) = self._samples[0], self._samples[-1]

@@ -1,4 +1,4 @@
-"""Tells clients of the topics they have subscribed to."""
+"""Publishes topics to their subscribers."""
 
 from collections.abc import Callable
 from typing import Final, Never
@@ -15,9 +15,9 @@ from orch.telemetry.topics import Topics
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import Frame, frame
 
-#: Every topic is looked at so often, in seconds, and told where it has changed.
+#: Seconds between two reads of each topic, which is published if it has changed.
 BEAT: Final = 1.0
-#: A topic that is touched is told at once, but not sooner than this after the last time.
+#: A touched topic is published at once, but no sooner than this many seconds after the last time.
 COALESCE_WITHIN: Final = 0.1
 
 _log = structlog.get_logger("websocket")
@@ -62,14 +62,14 @@ class TopicPublisher:
         connection.answer(self._update(message.topic, data))
 
     def unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
-        """Answer ``unsubscribed``. Raises ``unknown_topic``."""
+        """Unsubscribe; the reply is ``unsubscribed``. Raises ``unknown_topic``."""
         self._check(message.topic)
         self._forget(connection, message.topic)
         identity = UNSET if message.id is None else message.id
         connection.answer(Unsubscribed(timestamp=self._now_ms(), id=identity, topic=message.topic))
 
     def detach(self, connection: Connection) -> None:
-        """Tell a connection that is closing nothing more."""
+        """Remove a closing connection from all topics."""
         for topic in connection.topics:
             self._forget(connection, topic)
 
@@ -81,7 +81,7 @@ class TopicPublisher:
             self._work.unpark()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Tell topics until cancelled."""
+        """Publish topics until cancelled."""
         task_status.started()
         beat_at = trio.current_time() + BEAT
         while True:
@@ -132,11 +132,11 @@ class TopicPublisher:
         return data
 
     def _read(self, topic: str) -> bytes | None:
-        """Return the topic's state as JSON; None: it cannot be read, the log has the reason."""
+        """Return the topic's state as JSON; None if reading failed, which is logged."""
         try:
             return msgspec.json.encode(self._topics.read(topic))
         except Exception:  # noqa: BLE001 - reason below
-            # A boundary: each topic is another room's, and the others must still be told.
+            # A boundary: a topic that fails must not stop the others.
             self.boundary.count()
             _log.exception("topic not readable", topic=topic)
             return None

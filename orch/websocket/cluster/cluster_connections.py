@@ -1,4 +1,4 @@
-"""The connections of all workers: asked for when someone wants to see them, and only then."""
+"""The connections of all workers, surveyed only while an operator looks at them."""
 
 from collections.abc import Callable
 from typing import Final, Never
@@ -15,16 +15,16 @@ from orch.websocket.statistics import ConnectionsStatistics
 
 SUBJECT: Final = "connections"
 
-#: Seconds that the other workers have to answer.
+#: Seconds for the other workers to reply.
 WITHIN: Final = 1.5
 
-#: Seconds between looks at the other workers while someone is shown them.
+#: Seconds between surveys while an operator looks.
 LOOK_EVERY: Final = 2.0
 
-#: Seconds after which what was last seen is not shown any more to someone who comes.
+#: Seconds after which the last result is too old to be shown.
 STALE: Final = 6.0
 
-#: Bytes of one worker's answer. What is beyond is left out, and counted all the same.
+#: Maximum bytes of one worker's reply; further connections are only counted.
 PART_BYTES: Final = 900_000
 
 _log = structlog.get_logger("websocket")
@@ -36,8 +36,7 @@ _query: Final = msgspec.json.Decoder(ConnectionQuery)
 class ClusterConnections:
     """Shows the connections of all workers.
 
-    ``own``: chooses among those of this worker. The mutable state is what was last seen of all of them, and
-    whether anyone wants to see more.
+    ``own``: selects among this worker's. The mutable state is the last result, and whether an operator looks.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class ClusterConnections:
         survey.register(SUBJECT, self._answer)
 
     def latest(self) -> ConnectionsStatistics:
-        """Return what was last seen of all workers; being asked for it, look again before long."""
+        """Return the last result for all workers, and schedule the next survey."""
         if not self._survey.is_shared:
             return merge(self._own(NEWEST), (), me=self._survey.me)
         self._is_wanted.set()
@@ -66,14 +65,14 @@ class ClusterConnections:
         return self._seen
 
     async def look(self, query: ConnectionQuery = NEWEST) -> ConnectionsStatistics:
-        """Ask all workers now. A worker that does not answer in time is among ``workers``, not answered."""
+        """Survey all workers now. ``workers`` includes those that did not reply in time."""
         asked = await self._survey.collect(SUBJECT, msgspec.json.encode(query), within=WITHIN)
         here, *others = asked.replies
         there: list[tuple[Worker, ConnectionsStatistics]] = []
         missing = list(asked.missing)
         for answer in others:
             understood = len(there)
-            # While workers are replaced, some are of another version.
+            # While workers are replaced, some run another version.
             with self.boundary.item(worker=answer.worker.name):
                 there.append((answer.worker, _part.decode(answer.data)))
             if len(there) == understood:
@@ -81,7 +80,7 @@ class ClusterConnections:
         return merge(_part.decode(here.data), there, me=self._survey.me, missing=missing, query=query)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Look while someone is shown it, until cancelled."""
+        """Survey while an operator looks, until cancelled."""
         task_status.started()
         while True:
             await self._is_wanted.wait()

@@ -1,4 +1,4 @@
-"""How often each address does something. Pure."""
+"""Rate limits by address. Pure."""
 
 from collections import OrderedDict
 from typing import Final
@@ -6,14 +6,14 @@ from typing import Final
 from orch.access.rate_limits import Rate, Verdict
 from orch.problems import ProblemError
 
-#: Addresses that are counted; beyond, those that did it longest ago are forgotten.
+#: Maximum number of counted addresses; beyond it the least recent ones are forgotten.
 ADDRESSES: Final = 10_000
 
 _MINUTE: Final = 60.0
 
 
 class AddressRates:
-    """Counts by address: a minute's worth may come at once. The mutable state is one number an address."""
+    """Token buckets by address. The mutable state is a number for each address."""
 
     def __init__(self) -> None:
         self._full_at: OrderedDict[str, float] = OrderedDict()
@@ -22,7 +22,7 @@ class AddressRates:
         return len(self._full_at)
 
     def take(self, address: str, now: float, *, a_minute: int, what: str) -> None:
-        """Count one; raise ``rate_limited`` where it is more than ``a_minute``, naming ``what`` was done."""
+        """Count an event; raise ``rate_limited`` above ``a_minute`` per minute; ``what`` names the event."""
         rate = Rate(a_minute / _MINUTE, burst=a_minute)
         full_at, verdict = rate.after(self._full_at.pop(address, 0.0), now, 1)
         self._full_at[address] = full_at

@@ -1,24 +1,23 @@
-"""A wall clock for ages. Pure.
+"""A clock for ages that never jumps. Pure.
 
-Clocks are set: by hand, by a time server after a start without a network, by a machine that wakes up. Where
-ages are differences of wall times, a clock that is set forward ends every session at once and drops its
-history, and one that is set back lets them live on for as long again. So ages are reckoned on a clock of
-their own, which begins at the wall's time, goes as the monotonic one does, and approaches the wall's time
-where that has moved away: never by a leap, and never backwards.
+The wall clock may be set: by hand, by a time server, after a suspension. If ages were differences of wall
+times, a clock set forward would end every session and drop its history at once, and a clock set back would
+prolong them. So ages use this clock, which starts at the wall time, advances with the monotonic clock, and
+approaches the wall time gradually when that has moved: never by a jump, and never backwards.
 """
 
 from collections.abc import Callable
 from typing import Final
 
-#: What the clock may go faster or slower than time passes while it approaches the wall's: nothing expires
-#: more than a tenth too early or too late. (``adjtime`` corrects a system's clock in the same way.)
+#: Maximum deviation of the clock's speed while it approaches the wall time: nothing expires more than a tenth
+#: too early or too late. (``adjtime`` corrects a system's clock in the same way.)
 SLEW: Final = 0.1
 
 
 class SlewedClock:
-    """Seconds since the epoch, as far as that can be had without a leap.
+    """Seconds since the epoch, without jumps.
 
-    The mutable state is the time it shows and when (monotonic seconds) it was last asked.
+    The mutable state is its time, and when (monotonic seconds) it was last read.
     """
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:

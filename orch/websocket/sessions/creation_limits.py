@@ -1,4 +1,4 @@
-"""Whether one more session may begin: how fast, how many from one address, and how many in all."""
+"""Limits the creation of sessions: their rate, their number from one address, and their total."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -13,22 +13,22 @@ from orch.problems import ProblemError
 from orch.websocket.sessions.address_rates import AddressRates
 from orch.websocket.sessions.sessions import Sessions
 
-#: Seconds for which nobody has to have been in a session before it is ended to make room: whoever has lost
-#: the connection comes back sooner.
+#: Seconds that a session must have been empty before it is ended to make room: disconnected clients return
+#: sooner.
 UNATTENDED: Final = 60.0
 
-#: The oldest sessions that are looked at for one that may be ended.
+#: The number of oldest sessions examined for one that may be ended.
 _LOOKED_AT: Final = 2_000
 
-#: What may begin sessions is this machine and operators: all that is on this machine counts as one.
+#: Only this machine and operators may create sessions: the whole machine counts as one address.
 
 _log = structlog.get_logger("websocket")
 
 
 class CreationLimits:
-    """Admits new sessions, and ends the oldest in which nobody is where that makes room for one.
+    """Admits new sessions, and ends the oldest empty ones to make room.
 
-    The mutable state is the rates of the addresses, bounded, and how many are being begun from each.
+    The mutable state is the rates by address, bounded, and the number of sessions being created by each.
     """
 
     def __init__(self, sessions: Sessions, *, now: Callable[[], float] = trio.current_time) -> None:
@@ -40,7 +40,7 @@ class CreationLimits:
 
     @asynccontextmanager
     async def place(self, actor: Actor | None) -> AsyncIterator[str]:
-        """Hold a place for a session that is begun in the block; gives what the session's address is.
+        """Hold a place for a session that is created in the block; gives the address it counts for.
 
         ``actor`` None: the service itself, which is not counted. Raises ``rate_limited``,
         ``too_many_sessions_from_address``, ``sessions_full`` and ``store_full``.
@@ -76,7 +76,7 @@ class CreationLimits:
                 del self._in_flight[address]
 
     async def _check_address(self, address: str, most: int) -> None:
-        """Raise where one address has begun too many, those counted that are being begun just now."""
+        """Raise if an address has created too many sessions, including those being created now."""
         there = await self._sessions.store.created_from(address, most)
         if there + self._in_flight[address] > most:
             minutes = self._sessions.settings.orchestration.websocket.session_timeout / 60
@@ -89,7 +89,7 @@ class CreationLimits:
             )
 
     async def make_room(self, most: int) -> int:
-        """End the oldest sessions in which nobody is; return how many."""
+        """End the oldest empty sessions; return their number."""
         sessions = self._sessions
         before = sessions.wall() - self._unattended()
         unused: list[str] = []
@@ -106,11 +106,11 @@ class CreationLimits:
         return ended
 
     def _unattended(self) -> float:
-        """Return how long nobody has to have used a session for it to be sure that nobody is in it."""
+        """Return how long a session must be unused before it is certainly empty."""
         settings = self._sessions.settings
         if not self._sessions.cluster.is_shared:
             return UNATTENDED
-        # Other workers note only so often that someone is in it.
+        # Other workers refresh their sessions' last-active times only at intervals.
         return UNATTENDED + 2 * min(
             settings.session_management.cleanup_interval,
             settings.orchestration.websocket.session_timeout / 4,

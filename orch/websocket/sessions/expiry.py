@@ -1,4 +1,4 @@
-"""Ends sessions that nobody uses any more, and drops what is too old."""
+"""Ends unused sessions, and drops messages that are too old."""
 
 from typing import Final, Never
 
@@ -10,7 +10,7 @@ from orch.telemetry.boundaries import Boundary
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
 
-#: Sessions ended in one step, so that others get their turn in between.
+#: Sessions ended in one batch, so that other tasks run in between.
 _STEP: Final = 500
 
 #: Seconds between counts of the sessions that workers share.
@@ -20,11 +20,11 @@ _log = structlog.get_logger("websocket")
 
 
 class Sweeper:
-    """Every ``cleanup_interval``: ends what has been silent for ``session_timeout``, prunes histories.
+    """Periodically ends sessions that were silent for ``session_timeout``, and prunes histories.
 
-    Silent: nothing said, nobody came, and no sign of life from a member's connection: a ``ping``, or an
-    answer to the server's heartbeat where the server tells (:attr:`Session.is_attended`). The first sweep
-    comes one interval after the start, so that clients can return after a restart.
+    Silent means: no message, no join, and no sign of life from a member's connection (a ``ping``, or a reply
+    to the server's heartbeat if the server reports those, :attr:`Session.is_attended`). The first sweep is
+    one interval after the start, so that clients can return after a restart.
     """
 
     def __init__(self, sessions: Sessions) -> None:
@@ -40,13 +40,13 @@ class Sweeper:
                 try:
                     await self.sweep()
                 except ProblemError as error:
-                    # The store is not there; the next sweep finds the same sessions.
+                    # The store is unavailable; the next sweep finds the same sessions.
                     _log.warning("session expiry postponed", reason=error.detail)
 
     async def keep(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Where workers share the sessions: see to it that none is ended elsewhere while it is in use here.
+        """Cluster only: refresh the last-active time of local sessions so that no other worker expires them.
 
-        Also learns how many sessions there are altogether.
+        Also updates the total number of sessions.
         """
         sessions = self._sessions
         task_status.started()
@@ -82,13 +82,13 @@ class Sweeper:
         now = sessions.wall()
         before = now - sessions.settings.orchestration.websocket.session_timeout
         occupied = [session for session in sessions.cache if not session.is_idle]
-        # Where others share the sessions, someone may be heard there: what all say is in the store.
+        # A session may be in use on another worker: the store has the last activity on all of them.
         silent = (
             [session.session_id for session in occupied if self._is_silent(session, before)]
             if not sessions.cluster.is_shared
             else []
         )
-        # What is in use says so in the store too: it is what a sweep after a restart goes by.
+        # Sessions in use are refreshed in the store too, for the first sweep after a restart.
         in_use = [session.session_id for session in occupied if not self._is_silent(session, before)]
         await sessions.store.touch(in_use, now)
         ended = 0
@@ -99,11 +99,11 @@ class Sweeper:
             expired = await sessions.expire(unused, before) if unused else 0
             ended += expired
             if expired < len(idle):
-                break  # what is left has come into use just now
+                break  # the rest was just used
         await sessions.store.prune(now, sessions.history_limits())
         for session_id in await sessions.store.crowded():
             session = sessions.cache.peek(session_id)
-            # Who is there is known only where the session is in use; where it is not, it will be ended soon.
+            # Participants are known only for sessions in use; the others will be ended soon.
             if session is not None and not session.is_idle:
                 await sessions.store.trim_participants(session_id, session.present_ids(), now)
         if ended:

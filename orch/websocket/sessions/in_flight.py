@@ -1,15 +1,14 @@
-"""Keeps those who say much from making those who listen look slow.
+"""Throttles senders, so that a burst does not overflow the outboxes of fast readers.
 
-Messages are kept many at a time, and what was kept together is handed out together, before any writer has
-its turn. A client that talks faster than the service can send would fill the outboxes of clients that take
-all they are given, and have them closed as slow. So there is a pace, in two parts, neither of which waits for
-a client that is slow:
+Messages are stored in batches, and a batch is delivered as a whole before any writer task runs. A client that
+sends faster than the service can deliver would overflow the outboxes of clients that read everything, and
+they would be closed as slow. So senders are throttled in two ways, neither of which waits for a slow reader:
 
-- Of one session's messages only so many bytes are under way to the history at a time (:class:`InFlight`): a
-  part of an outbox, the same for all who speak in it.
+- Of one session's messages only a limited number of bytes is being stored at a time (:class:`InFlight`): a
+part of an outbox, shared by all its senders.
 - A client that broadcasts is read from only while its *own* outbox is nearly empty (``Connection.pace``). It
-  is sent what it says, like everyone else, so its own writer shows how fast the service gets rid of it. If it
-  does not read, it holds up only itself.
+receives its own messages, so its own writer shows how fast the service delivers. If it does not read, it
+blocks only itself.
 """
 
 from collections.abc import Callable
@@ -18,16 +17,16 @@ from typing import Final
 
 import trio
 
-#: A quarter of an outbox may be under way, and as much may wait in the outbox of one who talks: together half
-#: of what a client that keeps up has room for.
+#: A quarter of an outbox may be in flight, and as much may wait in the sender's outbox: together half of an
+#: outbox.
 PACE: Final = 4
 
 
 class InFlight:
-    """Bytes of each session that are on their way into its history.
+    """The bytes of each session that are being stored.
 
-    The mutable state is their count, bounded per session by ``limit()`` bytes or one message: whoever has
-    more to say waits until some are kept.
+    The mutable state is their count, bounded per session by ``limit()`` bytes or one message: further senders
+    wait until some are stored.
     """
 
     def __init__(self, limit: Callable[[], int]) -> None:
@@ -39,9 +38,9 @@ class InFlight:
         return f"<InFlight {sum(self._bytes.values())} bytes in {len(self._bytes)} sessions>"
 
     async def admit(self, session_id: str, size: int) -> Callable[[], None]:
-        """Wait until there is room for a message; return what to call, once, when it is kept or refused.
+        """Wait until there is room for a message; return what to call once it is stored or refused.
 
-        Without a checkpoint where there is room: one client's messages stay in order.
+        Without a checkpoint if there is room, so that a client's messages stay in order.
         """
         while self._bytes.get(session_id, 0) > 0 and self._bytes[session_id] + size > self._limit():
             await self._freed.park()

@@ -1,4 +1,4 @@
-"""Creating, joining, leaving and recovering sessions: what a client may ask about being in one."""
+"""Handles clients' requests to create, join, leave and recover sessions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +39,7 @@ from orch.websocket.sessions.storage_quota import PARTICIPANT_BYTES
 
 
 class Membership:
-    """Lets clients into sessions and out of them. It keeps no state of its own."""
+    """Adds clients to sessions and removes them. Stateless."""
 
     def __init__(self, sessions: Sessions, access: SessionAccess, creation_limits: CreationLimits) -> None:
         self._sessions = sessions
@@ -49,7 +49,7 @@ class Membership:
         self.boundary = self._history.boundary
 
     async def create(self, connection: Connection, message: CreateSession) -> None:
-        """Answer ``session_created``."""
+        """Create a session; the reply is ``session_created``."""
         self._may_join(connection)
         token = new_token(new_name())
         async with self._creation_limits.place(connection.actor) as created_from:
@@ -86,10 +86,10 @@ class Membership:
         )
 
     async def join(self, connection: Connection, message: JoinSession) -> None:
-        """Answer ``session_joined``; one who is in the session already changes name and languages.
+        """Join a session; the reply is ``session_joined``. A member changes name and languages this way.
 
-        The key decides the role: whoever may only read is an observer, whatever they ask for. One who is in
-        it already needs no key, and none changes what they may do.
+        The key decides the role: a client with the read key is an observer, whatever it requests. A member
+        needs no key, and a key does not change a member's role.
         """
         is_new = message.session_id not in connection.members
         right = Right.NONE
@@ -108,7 +108,7 @@ class Membership:
                 if message.name is not None and (name := clean(message.name)):
                     member.name = session.take_name(member.participant_id, name)
                 member.languages = message.languages
-            elif right is Right.NONE:  # it was let out while its session was looked for
+            elif right is Right.NONE:  # it left while the session was being loaded
                 raise ProblemError("not_in_session", f"You are no longer in session {message.session_id}.")
             else:
                 token = new_token(new_name())
@@ -129,7 +129,7 @@ class Membership:
                 self._let_in(session, member, connection)
             else:
                 self._sessions.presence.refresh(session, member)
-                if member.name != former and member.role in SPEAKERS:  # who only reads has said nothing
+                if member.name != former and member.role in SPEAKERS:  # observers have no captions
                     self._sessions.on_renamed(session, member)
             offset = session.offset
             with self._catching_up(connection, session, member, is_new=is_new):
@@ -160,7 +160,7 @@ class Membership:
                     self._follow(connection, member, session, history, until=offset, needs=Needs.NOTHING)
 
     async def leave(self, connection: Connection, message: LeaveSession) -> None:
-        """Answer ``session_left``. The recovery token is worth nothing from now on."""
+        """Leave a session; the reply is ``session_left``. The recovery token becomes invalid."""
         member = connection.members.get(message.session_id)
         if member is None:
             raise ProblemError("not_in_session", f"You are not in session {message.session_id}.")
@@ -179,9 +179,9 @@ class Membership:
         )
 
     async def recover(self, connection: Connection, message: RecoverSession) -> None:
-        """Answer ``session_recovered``: with all that was missed, or false with the reason.
+        """Recover a session; the reply is ``session_recovered``: all missed messages, or false with a reason.
 
-        With false the client is not let in: it does not know where it stands, so it has to join anew.
+        After false the client is not in the session: its offset is unusable, so it must join again.
         """
         if not self._sessions.settings.session_management.recovery_enabled:
             self._not_recovered(connection, message, "recovery_disabled")
@@ -218,7 +218,7 @@ class Membership:
             return
         other = connection.members.get(session.session_id)
         if other is not None and other.participant_id != token.participant_id:
-            # One connection is one participant of a session: it is the one that it recovers from now on.
+            # A connection is one participant of a session: from now on the recovered one.
             self._let_out(connection, session, other)
         member = session.member(token.participant_id)
         is_new = member is None
@@ -266,7 +266,7 @@ class Membership:
             self._follow(connection, member, session, missed, until=until, needs=needs)
 
     def detach(self, connection: Connection) -> None:
-        """Take a connection that is closing out of its sessions. Its participants may return."""
+        """Remove a closing connection from its sessions. Its participants may return."""
         for session_id, member in connection.members.items():
             session = self._sessions.cache.peek(session_id)
             if session is not None and session.remove(member):
@@ -277,9 +277,9 @@ class Membership:
     def _catching_up(
         self, connection: Connection, session: Session, member: Member, *, is_new: bool
     ) -> Iterator[None]:
-        """Hold back what the session says while what was said before is fetched and queued.
+        """Hold back live messages while the earlier ones are read and queued.
 
-        Where that fails, a member who is new is not in the session after all.
+        If that fails, a new member is removed again.
         """
         member.hold()
         try:
@@ -302,7 +302,7 @@ class Membership:
         until: int,
         needs: Needs,
     ) -> None:
-        """Send what follows a first part; what was being sent of the session's history before is not."""
+        """Send the parts after the first one; this replaces a running transfer of the session's history."""
         self._history.stop(connection, session.session_id)
         if first.more:
             cursor = Cursor(session.epoch, first.offset, until, needs)
@@ -345,14 +345,14 @@ class Membership:
 
     def _let_in(self, session: Session, member: Member, connection: Connection) -> None:
         if connection.is_closing:
-            # It closed while the store was asked, and has been taken out of its sessions already.
+            # It closed during the store operation, and was removed from its sessions already.
             session.drop_name(member.participant_id)
             return
         session.add(member)
         session.last_active = self._sessions.wall()
         connection.members[session.session_id] = member
         if session.is_remote(member.participant_id):
-            # Who has come over from another worker was here all along.
+            # A participant who moved from another worker has not joined anew.
             self._sessions.presence.refresh(session, member)
         else:
             self._sessions.presence.announce(session, member, "joined")
@@ -363,7 +363,7 @@ class Membership:
         self._sessions.presence.announce(session, member, "silent")
 
     def _move(self, session: Session, member: Member, connection: Connection) -> None:
-        """Give a member that is in the session another connection: its old one is lost or left behind."""
+        """Attach a member to another connection: the old one is lost or obsolete."""
         old = member.receiver
         if old.connection_id == connection.connection_id or connection.is_closing:
             return
@@ -386,9 +386,9 @@ class Membership:
 
 
 def _unknown(connection: Connection, message: RecoverSession) -> Refusal:
-    """Return why a session that there is none of is not recovered.
+    """Return the reason for a recovery of a session that does not exist.
 
-    A stranger is answered the same as for a session that there is: the token is wrong, or missing.
+    Strangers get the same reason as for an existing session: the token is wrong, or missing.
     """
     if connection.actor.is_trusted:
         return "unknown_session"
@@ -396,7 +396,7 @@ def _unknown(connection: Connection, message: RecoverSession) -> Refusal:
 
 
 def _called(name: str | None, token: Token) -> str:
-    """Return what someone is called who gives this name, or none."""
+    """Return the cleaned name, or a default name if it is empty."""
     return clean(name or "") or default_name(token.participant_id)
 
 

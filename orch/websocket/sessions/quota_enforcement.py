@@ -1,4 +1,4 @@
-"""Keeps what is stored below what may be: looks how much it is, and ends sessions in which nobody is."""
+"""Enforces the storage limit: measures the stored bytes, and ends empty sessions."""
 
 from collections.abc import Callable
 from typing import Final, Never
@@ -12,25 +12,25 @@ from orch.telemetry.events import EventLog
 from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.sessions import Sessions
 
-#: Seconds between looks at a store that has the sum at hand.
+#: Seconds between measurements of a store that knows its size.
 LOOK_EVERY: Final = 1.0
 
-#: Where workers share the sessions each has to be asked: seconds between looks, and sessions that make it one
-#: second longer.
+#: With a shared store each session is measured: seconds between measurements, and the number of sessions that
+#: add one second.
 LOOK_AT_SHARED: Final = 10.0
 SESSIONS_A_SECOND: Final = 1_000
 
-#: Sessions ended between two looks.
+#: Sessions ended between two measurements.
 STEP: Final = 20
 
 _log = structlog.get_logger("websocket")
 
 
 class QuotaEnforcer:
-    """Looks every second, or every ten where workers share the sessions.
+    """Measures the store every second, or every ten if workers share it.
 
-    From nine tenths of ``session_management.max_bytes`` on the oldest sessions in which nobody is are ended,
-    until it is eight tenths. The mutable state is whether it was said that no more can be made.
+    Above nine tenths of ``session_management.max_bytes`` the oldest empty sessions are ended, until it is
+    eight tenths. The mutable state is whether the event about the limit was recorded.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class QuotaEnforcer:
         self.boundary = Boundary("stored bytes")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Look until cancelled."""
+        """Measure and enforce until cancelled."""
         task_status.started()
         is_counted = True
         while True:
@@ -58,7 +58,7 @@ class QuotaEnforcer:
                     await self.look()
                     is_counted = True
                 except ProblemError as error:
-                    if is_counted:  # said once: the store itself says what is the matter, and for how long
+                    if is_counted:  # logged once: the store itself reports the problem
                         _log.warning("stored bytes not read", reason=error.detail)
                     is_counted = False
             await trio.sleep(self._pause())
@@ -69,7 +69,7 @@ class QuotaEnforcer:
         return max(LOOK_AT_SHARED, self._sessions.count / SESSIONS_A_SECOND)
 
     async def look(self) -> None:
-        """Look once, and make room where it is needed and can be."""
+        """Measure once, and end empty sessions if necessary."""
         storage = self._sessions.storage
         storage.measured(await self._sessions.store.used_bytes())
         if storage.is_tight:

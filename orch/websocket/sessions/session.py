@@ -1,4 +1,4 @@
-"""Sessions and who is in them. Pure: what is decided here is carried out by the hub. Pure."""
+"""A session in memory: its members, roster and names. Pure."""
 
 from collections.abc import Container, Iterable, Iterator
 from typing import Final
@@ -16,28 +16,28 @@ from orch.websocket.participants.member import Member
 from orch.websocket.participants.names import Names
 from orch.websocket.participants.roster import PARTICIPANTS_LISTED, Roster, RosterEntry
 
-#: Bytes of a session's ``config``, as JSON. It is sent to everyone who joins, and stored with each session.
+#: Maximum bytes of a session's ``config`` as JSON. It is stored, and sent to everyone who joins.
 CONFIG_LIMIT: Final = 16_384
 
-#: Presence is told so often at most: at once to few, less often the more there are to tell it to, so that
-#: nobody's coming and going takes more than 500 frames a second, however large the crowd.
+#: The minimum interval of ``presence``: at once for few members, longer for many, so that joins and leaves
+#: cost a session at most 500 frames a second.
 PRESENCE_INTERVAL: Final = 0.1
 _PRESENCE_PER_MEMBER: Final = 0.002
 
-#: Of each of many sessions so many participants are listed; looked at alone, a session lists more.
+#: Participants listed for each session in a list of sessions; a single session lists more.
 PARTICIPANTS_IN_LISTS: Final = 10
 
-#: Bytes of all participants in one list, as JSON: those of the sessions after that are counted alone.
+#: Maximum bytes of all participants in a list of sessions, as JSON; the rest is only counted.
 PARTICIPANTS_BYTES: Final = 32_768
 
 
 class Session:
-    """A session that someone uses now. What is at rest is a :class:`SessionRecord` in the store.
+    """A session in memory. In the store it is a :class:`SessionRecord`.
 
-    The mutable state: ``offset``, the newest message that members were sent; ``last_active`` in seconds since
-    the epoch; the members, the ``others`` on other workers, and the roster of both; the speech streams;
-    ``presence_due``, from when on (monotonic seconds) presence may be told again; ``pins``, how many
-    operations are between two awaits with it.
+    The mutable state: ``offset``, of the newest message sent to members; ``last_active`` in seconds since the
+    epoch; the members, the participants on other workers, and the roster of both; the speech streams;
+    ``presence_due``, when (monotonic seconds) presence may be sent again; ``pins``, the number of operations
+    that use it across an await.
     """
 
     __slots__ = (
@@ -69,7 +69,7 @@ class Session:
         self.has_ended = False
         self.pins = 0
         self.presence_due = float("-inf")
-        # Most sessions that are known are empty: a dict each would be most of what they cost.
+        # Most sessions in memory are empty: a dict each would be most of their size.
         self._members: dict[str, Member] | None = None
         self._remote: RemoteParticipants | None = None
         self._roster: Roster | None = None
@@ -84,44 +84,44 @@ class Session:
 
     @property
     def count(self) -> int:
-        """How many are in it through this worker."""
+        """The number of members on this worker."""
         return len(self._members) if self._members else 0
 
     @property
     def participant_count(self) -> int:
-        """How many are in it, on all workers."""
+        """The number of participants on all workers."""
         return 0 if self._roster is None else len(self._roster)
 
     @property
     def present(self) -> Container[str]:
-        """Who is in it, on all workers, by ``participant_id``."""
+        """The participants on all workers, by ``participant_id``."""
         return () if self._roster is None else self._roster
 
     def present_ids(self) -> frozenset[str]:
-        """Return who is in it now, on all workers."""
+        """Return the ids of the participants on all workers."""
         roster: Iterable[RosterEntry] = self._roster or ()
         return frozenset(one.participant_id for one in roster)
 
     @property
     def is_blank(self) -> bool:
-        """Whether nothing was said in it, nobody is in it on any worker, and nobody is awaited back."""
+        """Whether it has no messages, no participants on any worker, and none who may return."""
         return not (self.offset or self.streams or self.participant_count or self._names)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody is in it, nothing is said and nothing is under way: it may rest in the store."""
+        """Whether it has no participants, streams or operations, so that it may be evicted from memory."""
         return not self._members and not self.streams and not self.pins
 
     def members(self) -> Iterator[Member]:
-        """Return those who are in it, in the order they came."""
+        """Return the members in the order in which they joined."""
         return iter(tuple(self._members.values()) if self._members else ())
 
     def member(self, participant_id: str) -> Member | None:
-        """Return one who is in it."""
+        """Return a member, or None."""
         return self._members.get(participant_id) if self._members else None
 
     def add(self, member: Member) -> None:
-        """Let a member in. One who is in it is given another connection instead: :attr:`Member.receiver`."""
+        """Add a member. An existing member gets a new connection instead: :attr:`Member.receiver`."""
         if self._members is None:
             self._members = {}
         self._members[member.participant_id] = member
@@ -129,7 +129,7 @@ class Session:
         self._roster_of_all().put(member)
 
     def remove(self, member: Member, *, for_good: bool = False) -> bool:
-        """Let a member go. False: it is not in the session. ``for_good``: others may have the name now."""
+        """Remove a member. False: it is not in the session. ``for_good``: release the name."""
         if self._members is None or self._members.get(member.participant_id) is not member:
             return False
         del self._members[member.participant_id]
@@ -144,20 +144,20 @@ class Session:
         return True
 
     def refresh(self, member: Member) -> None:
-        """Have a member who looks different seen so."""
+        """Update a member whose attributes changed."""
         if self.member(member.participant_id) is member:
             self._all_names().hold(member.participant_id, member.name)
             self._roster_of_all().put(member)
 
     def participants(self, also: str | None = None) -> tuple[Participant, ...]:
-        """Return who is in it, on all workers, as others see them: the first of them, and ``also``."""
+        """Return the listed participants of all workers, including ``also``."""
         return () if self._roster is None else self._roster.listed(also)
 
-    # Those on other workers.
+    # Participants on other workers.
 
     @property
     def workers(self) -> frozenset[str]:
-        """The other workers on which someone is in it."""
+        """The other workers with participants."""
         return frozenset() if self._remote is None else self._remote.workers
 
     def is_remote(self, participant_id: str) -> bool:
@@ -172,7 +172,7 @@ class Session:
         return None if changes is None else self._apply_remote(changes)
 
     def drop_worker(self, worker: str) -> tuple[ParticipantChange, ...]:
-        """Drop the participants of a worker that is gone; return who changed."""
+        """Drop the participants of a worker that has left; return those that changed."""
         remote = self._remote or RemoteParticipants()
         changes = remote.drop_worker(worker)
         self._remote = remote if remote.workers else None
@@ -204,23 +204,23 @@ class Session:
             if not len(self._roster):
                 self._roster = None
 
-    # What they are called.
+    # Names.
 
     def take_name(self, participant_id: str, name: str) -> str:
-        """Give someone a name that nobody else has in it, as near to ``name`` as may be, and return it."""
+        """Assign a participant a unique name as close to ``name`` as possible, and return it."""
         return self._all_names().take(participant_id, name)
 
     def name_recording(self, recording_id: str, name: str) -> str:
-        """Return a recording's name, as near to ``name`` as may be; no participant has it or is given it.
+        """Assign a recording a unique name as close to ``name`` as possible, and return it.
 
-        It is held as those of participants are whose connection was lost: the oldest of many are let go.
+        It is reserved like the names of disconnected participants: beyond the limit the oldest is released.
         """
         named = self.take_name(recording_id, name)
         self._all_names().silence(recording_id)
         return named
 
     def drop_name(self, participant_id: str) -> None:
-        """Have a name back from someone who has not come in after all."""
+        """Release the name of a participant whose join failed."""
         if self._names is not None and participant_id not in self.present:
             self._names.release(participant_id)
 
@@ -229,22 +229,22 @@ class Session:
             self._names = Names()
         return self._names
 
-    # What is said.
+    # Messages.
 
     def languages(self) -> frozenset[str]:
-        """Return the languages that someone in it reads."""
+        """Return all languages that the members read."""
         roster: Iterable[RosterEntry] = self._roster or ()
         return frozenset(language for one in roster for language in one.languages)
 
     def deliver(self, frame: Frame) -> bool:
-        """Give all members a frame. False: someone will not get it."""
+        """Deliver a frame to all members. False: it was shed for at least one."""
         arrived = True
         for member in self.members():
             arrived = member.deliver(frame) and arrived
         return arrived
 
     def appended(self, message: Appended) -> None:
-        """Give all members a message that is kept now; its sender gets it with its own ``id``."""
+        """Deliver a stored message to all members; its sender receives it with the request's ``id``."""
         self.offset = message.offset
         self.last_active = max(self.last_active, message.at)
         frame = Frame(message.frame, is_lasting=True)
@@ -257,20 +257,20 @@ class Session:
                 member.deliver(frame)
 
     def was_active(self) -> float:
-        """Return when it was last used: something said, or a sign of life from a member's connection."""
+        """Return when it was last used: a message, or a sign of life from a member's connection."""
         return max(self.last_active, *(member.receiver.heard_at for member in self.members()), 0.0)
 
     @property
     def is_attended(self) -> bool:
-        """Whether someone is certainly there, though they may only listen."""
+        """Whether a member's connection is certainly alive, even without messages."""
         return any(member.receiver.answers_heartbeats for member in self.members())
 
 
 class SessionListed(Struct, frozen=True, kw_only=True):
     """A session in a list. Times in seconds since the epoch.
 
-    ``participants``: the first of ``participant_count``; null where that is not known, because whoever may be
-    in the session is so through other workers alone.
+    ``participants``: the first of ``participant_count``, which is null if it is unknown, because all
+    participants, if any, are on other workers.
     """
 
     session_id: str
@@ -284,13 +284,13 @@ class SessionListed(Struct, frozen=True, kw_only=True):
 
 
 class SessionSummary(SessionListed, frozen=True, kw_only=True):
-    """A session looked at alone, with its ``config``, which may be large."""
+    """A single session, with its ``config``, which may be large."""
 
     config: msgspec.Raw
 
 
 class SessionMade(SessionSummary, frozen=True, kw_only=True):
-    """A session that has begun, and the keys to it: for links to speak with, and for links to read with."""
+    """A created session with its keys, for links to speak and links to read."""
 
     keys: GivenKeys
 
@@ -298,9 +298,9 @@ class SessionMade(SessionSummary, frozen=True, kw_only=True):
 def listed(
     session: Session | SessionRecord, limit: int = PARTICIPANTS_LISTED, *, is_known: bool = True
 ) -> SessionListed:
-    """Return a session for a list, from use or from rest, with ``limit`` of its participants at most.
+    """Return a session, in memory or stored, for a list, with at most ``limit`` participants.
 
-    ``is_known``: whether it is known here who is in it.
+    ``is_known``: whether its participants are known here.
     """
     live = session if isinstance(session, Session) else None
     count = live.participant_count if live else 0
@@ -317,7 +317,7 @@ def listed(
 
 
 def within_bytes(sessions: Iterable[SessionListed]) -> tuple[SessionListed, ...]:
-    """Return a list of sessions with the first participants, :data:`PARTICIPANTS_BYTES` of them at most."""
+    """Limit the participants in a list of sessions to :data:`PARTICIPANTS_BYTES` in total."""
     left = PARTICIPANTS_BYTES
     found = []
     for session in sessions:
@@ -333,12 +333,12 @@ def summary(session: Session | SessionRecord, *, is_known: bool = True) -> Sessi
 
 
 def presence_interval(members: int) -> float:
-    """Return the seconds until presence may be told again that so many were told just now."""
+    """Return the seconds until presence may be sent again to this many members."""
     return PRESENCE_INTERVAL + _PRESENCE_PER_MEMBER * members
 
 
 def encoded_config(config: object) -> bytes:
-    """Return ``config`` as it is kept. Raises ``invalid_message`` where it is larger than it may be."""
+    """Encode ``config`` for the store. Raises ``invalid_message`` if it is too large."""
     data = msgspec.json.encode(config)
     if len(data) > CONFIG_LIMIT:
         raise ProblemError(

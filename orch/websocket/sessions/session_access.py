@@ -63,7 +63,7 @@ class SessionAccess:
         return right
 
     def may_join(self, actor: Actor) -> None:
-        """Raise ``rate_limited`` where more participants join from one address than may."""
+        """Raise ``rate_limited`` if too many participants join from one address."""
         if actor.is_trusted:
             return
         most = self._sessions.settings.orchestration.websocket.max_joins_per_minute_per_address

@@ -36,7 +36,7 @@ class SessionCache:
         return self._sessions.get(session_id)
 
     def get(self, session_id: str) -> Session | None:
-        """Return a session if it is cached, and mark it as the last used."""
+        """Return a session if it is cached, and mark it as the most recently used."""
         session = self._sessions.pop(session_id, None)
         if session is not None:
             self._sessions[session_id] = session

@@ -1,4 +1,4 @@
-"""The sessions that are in use, and the store they rest in."""
+"""Loads, creates, ends and publishes to sessions: those in memory, and the store."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -52,7 +52,7 @@ from orch.websocket.sessions.session import (
 from orch.websocket.sessions.session_cache import SessionCache
 from orch.websocket.sessions.storage_quota import StorageQuota
 
-#: Sessions in memory that nobody is in; the others are read from the store when they are asked for.
+#: Maximum of empty sessions in memory; others are read from the store when needed.
 IDLE_CACHED: Final = 20_000
 
 #: What ``publish`` takes: the messages with an offset.
@@ -60,7 +60,7 @@ Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed
 
 
 class StoredMessages(Struct, frozen=True, kw_only=True):
-    """What a session keeps of what was said: JSON objects in order, the newest at ``offset``.
+    """A session's stored messages: JSON objects in order, the newest at ``offset``.
 
     ``complete``: no caption is missing; ``broadcasts_complete``: no broadcast is.
     """
@@ -74,7 +74,7 @@ class StoredMessages(Struct, frozen=True, kw_only=True):
 
 
 class MissedMessages(NamedTuple):
-    """What was missed, as far as it is stored; whether all captions are among it, and all else."""
+    """The missed messages that are stored, and whether all captions and all other messages are among them."""
 
     messages: tuple[msgspec.Raw, ...]
     has_captions: bool
@@ -82,13 +82,13 @@ class MissedMessages(NamedTuple):
 
 
 class Sessions:
-    """Opens sessions, speaks in them and ends them.
+    """Opens sessions, publishes to them and ends them.
 
-    A message is in the history before anyone is sent it, and is sent in the order of its offset: the store
-    gives the offset, and :meth:`deliver` is called once it is stored.
+    A message is stored before it is sent to anyone, and sent in the order of offsets: the store assigns the
+    offset, and :meth:`deliver` is called once it is stored.
 
-    The mutable state is the sessions in memory and ``count``, how many there are altogether. ``wall`` is the
-    clock that ages are reckoned by; what messages carry is the wall's own time.
+    The mutable state is the sessions in memory and ``count``, the number of all. ``wall`` is the clock for
+    ages; messages carry the wall time itself.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Sessions:
         self._deletions = 0
         self._expiring: set[str] = set()
         self.storage = StorageQuota(lambda: self.settings.session_management.max_bytes)
-        # Apart, so that captions do not wait for what clients send.
+        # Separate, so that captions do not wait for clients' messages.
         self._in_flight = {
             kind: InFlight(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
             for kind in Kind
@@ -127,15 +127,15 @@ class Sessions:
 
     @property
     def settings(self) -> Settings:
-        """The settings now."""
+        """The current settings."""
         return self._settings.current
 
     def now_ms(self) -> int:
-        """Return the time as messages carry it."""
+        """Return the time for messages, in epoch milliseconds."""
         return int(self._now() * 1000)
 
     def history_limits(self) -> Limits:
-        """Return how much of a session is kept."""
+        """Return the limits of a session's history."""
         websocket = self.settings.orchestration.websocket
         return Limits(
             messages=websocket.history_messages,
@@ -148,12 +148,12 @@ class Sessions:
         )
 
     async def count_all(self) -> None:
-        """Learn from the store how many sessions there are."""
+        """Update the number of sessions from the store."""
         self.count = await self.store.count()
 
     @asynccontextmanager
     async def open(self, session_id: str) -> AsyncIterator[Session]:
-        """Have a session in memory for the length of the block. Raises ``unknown_session``."""
+        """Hold a session in memory during the block. Raises ``unknown_session``."""
         session = self.cache.get(session_id) or await self._load(session_id)
         session.pins += 1
         try:
@@ -166,10 +166,10 @@ class Sessions:
             session.pins -= 1
 
     async def look(self, session_id: str) -> Session:
-        """Return a session as it is now, only to be read. Raises ``unknown_session``."""
+        """Return a session for reading only. Raises ``unknown_session``."""
         session = self.cache.peek(session_id)
         if session is None:
-            # What is only looked at need not be watched, and so takes no place in memory.
+            # A session that is only read need not be followed or cached.
             record = await self.store.load(session_id)
             if record is None:
                 raise _unknown(session_id)
@@ -184,7 +184,7 @@ class Sessions:
         *,
         created_from: str = "",
     ) -> tuple[Session, Member | None]:
-        """Begin a session; its owner is kept with it, but not in it yet. Raises ``session_exists``.
+        """Create a session; its owner is stored, but has not joined yet. Raises ``session_exists``.
 
         ``created_from``: the address that it counts for.
         """
@@ -208,12 +208,12 @@ class Sessions:
         self.storage.wrote(len(encoded))
         if not self.cluster.is_shared:
             return self.cache.add(Session(record)), member
-        # What is in memory is watched, and only what someone is in need be.
+        # Sessions in memory are followed, which only those with participants need.
         return Session(record) if member is None else await self._load(record.session_id, is_new=True), member
 
     async def end(self, session_ids: Sequence[str]) -> int:
-        """End sessions: their members are told, nothing of them is kept. Return how many there were."""
-        # Whoever is loading one of them meanwhile must not bring it back: see _load.
+        """End sessions: notify their members, and delete all their data. Return how many existed."""
+        # A concurrent load must not bring one of them back: see _load.
         self._deletions += 1
         self._dismiss(session_ids, "ended")
         try:
@@ -225,10 +225,10 @@ class Sessions:
         return len(ended)
 
     async def expire(self, session_ids: Sequence[str], before: float) -> int:
-        """End those of some sessions that nobody, on any worker, has used since ``before``; return how many.
+        """End the sessions that were not used on any worker since ``before``; return their number.
 
-        Someone may have come into one of them just now, elsewhere: the store looks as it deletes. Where there
-        is no other worker it is known here best, sooner than in the store.
+        A client may have just joined one on another worker: the store checks again while deleting. A single
+        worker knows the last use better than the store.
         """
         self._deletions += 1
         self._expiring |= set(session_ids)
@@ -246,9 +246,10 @@ class Sessions:
     async def begin_publish(
         self, session: Session, message: Numbered, origin: Origin | None = None, *, speaker: str = ""
     ) -> Ticket:
-        """Take a message on its way to all in the session; it gets its time and, once kept, its offset.
+        """Queue a message for all in the session; it gets its time and, once stored, its offset.
 
-        ``speaker``: whose share of the history a caption takes; a translation does not say it itself.
+        ``speaker``: the participant whose share of the history a caption counts for; translations do not name
+        one.
         """
         body = encode(msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET))
         if isinstance(message, SessionMessage):
@@ -272,15 +273,15 @@ class Sessions:
             raise
 
     async def publish(self, session_id: str, message: Numbered, *, speaker: str = "") -> int:
-        """Say a message to all in the session, and return its offset once it is kept and queued for all."""
+        """Publish a message to all in the session; return its offset once it is stored and queued for all."""
         async with self.open(session_id) as session:
             ticket = await self.begin_publish(session, message, speaker=speaker)
             return await ticket.wait()
 
     def tell(self, session_id: str, message: ServerMessage, *, is_lasting: bool = False) -> None:
-        """Say a message to those in the session now; it is not kept, and slow clients may miss it.
+        """Send a message to the current members; it is not stored, and slow clients may miss it.
 
-        ``is_lasting``: a client without room for it is closed instead.
+        ``is_lasting``: close a client without room for it instead.
         """
         session = self.cache.get(session_id)
         has_members = session is not None and session.count
@@ -292,19 +293,19 @@ class Sessions:
         self.cluster.publish(session_id, said)
 
     async def reach(self, session: Session, offset: int) -> None:
-        """Have a session here be as far as someone who comes from another worker says it is, if it is."""
+        """Wait until a session here has reached an offset that a client received on another worker."""
         if offset > session.offset:
             await self.cluster.reach(session.session_id, offset)
 
     async def part(self, session_id: str, *, after: int, until: int, size: int) -> HistoryPart:
-        """Return the oldest ``size`` bytes of what is stored between two offsets, at least one message."""
+        """Return the oldest ``size`` bytes of the messages between two offsets, at least one message."""
         kept = await self.store.read(session_id, after=after, until=until, size=size)
         last = kept[-1].offset if kept else until
         losses = await self._losses(session_id, kept, after=after, last=last)
         return part(kept, losses, after=after, until=until)
 
     async def missed(self, session: Session, *, after: int, until: int) -> MissedMessages:
-        """Return what is stored after one offset up to another, in order, and what of it is not."""
+        """Return the stored messages after one offset up to another, and whether any are missing."""
         kept = await self.store.read(session.session_id, after=after, until=until) if after < until else ()
         losses = await self._losses(session.session_id, kept, after=after, last=until)
         return MissedMessages(
@@ -316,14 +317,14 @@ class Sessions:
     async def _losses(
         self, session_id: str, kept: Sequence[HistoryMessage], *, after: int, last: int
     ) -> Losses:
-        """Return what was dropped of a history of which so much was read."""
+        """Return the losses that concern the part of the history that was read."""
         if is_whole([message.offset for message in kept], after=after, last=last):
             return Losses(0, 0)
-        # After reading: what was not there then had been dropped, and this says so.
+        # After reading: messages missing then had been dropped, and are included here.
         return await self.losses(session_id, until=last)
 
     async def losses(self, session_id: str, *, until: int) -> Losses:
-        """Return what was dropped of a session's history; of one that has ended, all up to ``until``."""
+        """Return the losses of a session's history; for one that has ended, everything up to ``until``."""
         return await self.store.losses(session_id) or Losses(until, until)
 
     async def messages(self, session_id: str) -> StoredMessages:
@@ -349,16 +350,16 @@ class Sessions:
         )
 
     async def summary(self, session_id: str) -> SessionSummary:
-        """Return a session as it is now. Raises ``unknown_session``."""
+        """Return a session's summary. Raises ``unknown_session``."""
         session = await self.look(session_id)
         return summary(session, is_known=self._is_known(session))
 
     def participant_count(self, session: Session) -> int | None:
-        """Return how many are in a session in memory, on all workers; None while that is not known."""
+        """Return the number of participants of a session in memory, on all workers; None while unknown."""
         return session.participant_count if self._is_known(session) else None
 
     def _is_known(self, session: Session | SessionRecord) -> bool:
-        # What is not in memory is not watched: others may be in it, where workers share the sessions.
+        # A session that is not in memory is not followed: with a shared store, other workers may use it.
         is_cached = self.cache.peek(session.session_id) is session
         return self.cluster.is_known(session.session_id, is_cached=is_cached)
 
@@ -414,7 +415,7 @@ class Sessions:
 
 
 def share_of_message(message: Numbered, speaker: str) -> Share:
-    """Return whose part of which budget a message takes."""
+    """Return the share that a message counts for."""
     if isinstance(message, SessionMessage):
         return Share(Kind.BROADCAST, message.sender)
     if isinstance(message, ParticipantRenamed):

@@ -1,4 +1,4 @@
-"""Recordings that are read into sessions: opened, listed and cancelled, on whichever worker they are read."""
+"""Transcribes recordings in sessions: opens, lists and cancels them, on whichever worker they are read."""
 
 import hmac
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
@@ -25,10 +25,10 @@ from orch.websocket.speech.sources import RecordingFacts, RecordingSource
 from orch.websocket.speech.speech_streams import SpeechStreams
 from orch.websocket.speech.stream import Stream
 
-#: What a recording is fed at: 16-bit mono samples a second.
+#: The sample rate of recordings' PCM, 16-bit mono.
 RECORDING_RATE: Final = 16_000
 
-#: Seconds that other workers are given to answer about the recordings that they read.
+#: Seconds for other workers to reply about their recordings.
 ANSWER_WITHIN: Final = 1.0
 
 _CANCEL: Final = "cancel_recording"
@@ -40,9 +40,9 @@ _log = structlog.get_logger("websocket")
 
 
 class RecordingOpened(Struct, frozen=True):
-    """A recording is being read; its captions' ``segment_id`` begins with ``stream_id``.
+    """A recording that is being transcribed; its captions' ``segment_id`` begins with ``stream_id``.
 
-    ``recording_key``: who shows it may cancel the recording.
+    ``recording_key``: a client that presents it may cancel the recording.
     """
 
     session_id: str
@@ -51,10 +51,10 @@ class RecordingOpened(Struct, frozen=True):
 
 
 class RecordingListed(Struct, frozen=True, kw_only=True):
-    """A recording that is being read. ``name``: the speaker of its lines.
+    """A recording that is being transcribed. ``name``: the speaker of its lines.
 
-    ``seconds``: its length, null where it does not say it; ``read_seconds``: how much of it has been read.
-    ``started``: when it was begun, ms since the epoch.
+    ``seconds``: its length, null if unknown; ``read_seconds``: how much of it has been read. ``started``: ms
+    since the epoch.
     """
 
     stream_id: str
@@ -65,7 +65,7 @@ class RecordingListed(Struct, frozen=True, kw_only=True):
 
 
 class _Cancel(Struct, frozen=True):
-    """Asks other workers to cancel a recording. ``key``: its own, or None where none is needed."""
+    """A request to other workers to cancel a recording. ``key``: its own, or None if none is needed."""
 
     session_id: str
     stream_id: str
@@ -80,13 +80,13 @@ class _Outcome(Struct, frozen=True):
 
 
 class _List(Struct, frozen=True):
-    """Asks other workers what they read in a session."""
+    """A request to other workers for their recordings in a session."""
 
     session_id: str
 
 
 class Recordings:
-    """Opens, lists and cancels recordings. The mutable state is how many are being read."""
+    """Opens, lists and cancels recordings. The mutable state is the number being read."""
 
     def __init__(self, *, sessions: Sessions, speech_streams: SpeechStreams, survey: Survey) -> None:
         self._sessions = sessions
@@ -108,7 +108,7 @@ class Recordings:
         facts: RecordingFacts | None = None,
         held: Callable[[], None] | None = None,
     ) -> RecordingOpened:
-        """Have a recording transcribed in a session, as fast as the back ends take it.
+        """Transcribe a recording in a session, as fast as the back ends can.
 
         ``chunks``: 16-bit mono PCM at :data:`RECORDING_RATE`; closed here once it is opened. Returns when the
         stream has begun; ``held`` is called once all of it is transcribed. Raises
@@ -145,7 +145,7 @@ class Recordings:
         return RecordingOpened(session_id, stream.stream_id, source.facts.key)
 
     async def of(self, session_id: str) -> tuple[RecordingListed, ...]:
-        """Return what is being read in a session on any worker that answers in time, the oldest first."""
+        """Return a session's recordings on all workers that reply in time, oldest first."""
         found = self._of(session_id)
         if self._survey.is_shared:
             asked = msgspec.json.encode(_List(session_id))
@@ -155,7 +155,7 @@ class Recordings:
         return tuple(sorted(by_stream.values(), key=lambda each: each.started))
 
     async def cancel(self, session_id: str, stream_id: str, *, key: str | None) -> None:
-        """Cancel a recording, on whichever worker it is read. ``key``: its own; None: none is needed.
+        """Cancel a recording, on whichever worker it is. ``key``: its own; None: none is needed.
 
         Raises ``unknown_recording``, ``not_your_recording``.
         """
@@ -180,7 +180,7 @@ class Recordings:
         )
 
     async def asked(self, connection: Connection, message: CancelRecording) -> None:
-        """Cancel a recording for the owner of its session, or for whoever shows its key."""
+        """Cancel a recording for the owner of its session, or for a client with the recording's key."""
         member = connection.members.get(message.session_id)
         if member is None:
             raise ProblemError(
@@ -230,12 +230,12 @@ class Recordings:
     def _understood(self, data: bytes | msgspec.Raw, kind: type[_Understood]) -> _Understood | None:
         try:
             return msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError as error:  # of a worker of another version
+        except msgspec.DecodeError as error:  # from a worker of another version
             _log.warning("reply invalid", reason=str(error))
             return None
 
     def _name(self, session: Session, name: str | None) -> str | None:
-        """Return what a recording's lines are said by: never a participant, here now or later."""
+        """Return the speaker's name of a recording's lines, which no participant has or gets."""
         cleaned = clean(name or "")
         return session.name_recording(new_stream_name(), cleaned) if cleaned else None
 
@@ -260,7 +260,7 @@ class Recordings:
                 self._speech_streams.end_stream(stream)
 
     async def _feed(self, stream: Stream, chunks: AsyncIterator[bytes]) -> None:
-        """Feed a recording to its end, or to where it can no longer be read."""
+        """Feed a recording to its end, or until it cannot be read."""
         try:
             async with aclosing(chunks) if isinstance(chunks, AsyncGenerator) else nullcontext():
                 async for chunk in chunks:
@@ -268,7 +268,7 @@ class Recordings:
         except ProblemError as error:
             self._speech_streams.report_error(stream, error.code, error.detail)
         except trio.BrokenResourceError:
-            return  # the stream has ended, and said why
+            return  # the stream has ended and reported why
         except Exception:  # noqa: BLE001 - what a broken file does to its decoder is not known in advance
             self.boundary.count()
             _log.exception("recording failed", session_id=stream.session.session_id)

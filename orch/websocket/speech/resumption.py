@@ -1,8 +1,8 @@
-"""Where a speaker goes on after a lost connection, and what is lost. Pure.
+"""Decides where a stream continues after a lost connection, and how much is lost. Pure.
 
-The speaker stores what was not acknowledged. It asks for the stream it spoke in, and says from which position
-on it still has the speech. What the service has received is certain; what the speaker claims is checked
-against what can be: nobody has spoken longer than time has passed, nor before the session was there.
+The client stores unacknowledged speech. It names its stream, and the position from which it still has the
+speech. The service knows what it has received; the client's claims are checked for plausibility: speech
+cannot be longer than the time passed, nor older than the session.
 """
 
 from typing import Final
@@ -12,26 +12,26 @@ from msgspec import Struct
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStart
 
-#: Seconds: clocks of sound cards and of machines differ, and messages take time.
+#: Tolerance in seconds: clocks of sound cards and machines differ, and messages take time.
 SLACK: Final = 5.0
 
-#: Less than that is no gap: a block's length.
+#: Shorter gaps are ignored: the length of a block.
 NOTABLE: Final = 0.05
 
 GAP: Final = "The speaker's connection was away for longer than speech is stored."
 
 
 class Progress(Struct, frozen=True):
-    """How much of a stream the service has: from its first sample on, in seconds."""
+    """How much of a stream the service has received, in seconds from its first sample."""
 
     received_seconds: float
 
 
 class StreamStart(Struct, frozen=True):
-    """Where a stream begins or goes on.
+    """Where a stream begins or continues.
 
-    ``position``: what the speaker is to send from on, in the stream it asked for. ``lost_seconds``: the gap
-    before it. ``age``: of the first sample, the gap's where there is one.
+    ``position``: where the client should start sending, in the stream it named. ``lost_seconds``: the gap
+    before it. ``age``: of the first sample, or of the gap if there is one.
     """
 
     position: float
@@ -40,9 +40,9 @@ class StreamStart(Struct, frozen=True):
 
 
 def resumed(message: AudioStart, progress: Progress, *, silent_for: float) -> StreamStart:
-    """Return where a stream goes on. ``silent_for``: seconds since it was last fed.
+    """Return where a stream continues. ``silent_for``: seconds since it was last fed.
 
-    Raises ``invalid_message`` where the speaker claims to be further than time allows.
+    Raises ``invalid_message`` if the claimed position is later than possible.
     """
     lost = message.position - progress.received_seconds
     if lost > silent_for + SLACK:
@@ -53,7 +53,7 @@ def resumed(message: AudioStart, progress: Progress, *, silent_for: float) -> St
             path="$.position",
         )
     lost = lost if lost > NOTABLE else 0.0
-    # What is a rounding off stays in the stream's count: nothing is sent twice.
+    # Rounding errors stay in the stream's count, so nothing is sent twice.
     position = message.position if lost else progress.received_seconds
     return StreamStart(position=position, lost_seconds=lost, age=0.0)
 
@@ -63,10 +63,9 @@ def started(
 ) -> StreamStart:
     """Return where a new stream begins.
 
-    ``progress``: of the stream that it takes the place of, where that is known. ``session_age``: seconds.
-    ``spoken_until``: how many seconds ago the same speaker's last stream ended, where that is known.
-
-    Raises ``invalid_message`` where the speech would be older than the session.
+    ``progress``: of the stream that it replaces, if known. ``session_age``: seconds. ``spoken_until``:
+    seconds since the same speaker's last stream ended, if known. Raises ``invalid_message`` if the speech
+    would be older than the session.
     """
     age = message.age or 0.0
     if progress is None:
@@ -84,7 +83,7 @@ def started(
         )
     age = max(0.0, age + lost)
     if spoken_until is not None and message.age is not None and age > spoken_until:
-        # One person's streams do not overlap: what is said to be older follows what came before.
+        # A speaker's streams do not overlap: an earlier start is moved to the end of the previous stream.
         age = max(0.0, spoken_until)
         lost = min(lost, age)
     return StreamStart(position=position, lost_seconds=lost, age=age)

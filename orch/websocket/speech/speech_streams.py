@@ -95,7 +95,7 @@ class SpeechStreams:
         return tuple(stream for stream in self._streams.values() if stream.session_id == session_id)
 
     def spoken_until(self, session_id: str, participant_id: str) -> float | None:
-        """Return when the last sample of a participant's streams was recorded, where that is known here."""
+        """Return when the last sample of a participant's streams was recorded, if known here."""
         streams = [one for one in self.of_session(session_id) if one.participant_id == participant_id]
         until = [one.until for one in streams]
         until += [one.until for one in self.ended.of(session_id, participant_id)]
@@ -104,9 +104,9 @@ class SpeechStreams:
     # The life of a stream.
 
     def open(self, source: SpeechSource) -> Stream:
-        """Open a stream for what a source says. :meth:`launch` has to follow.
+        """Open a stream for a source. :meth:`launch` must follow.
 
-        Where a limit is reached, an idle stream is ended for it. Raises ``shutting_down``,
+        At a limit, an idle stream is ended for it. Raises ``shutting_down``,
         ``too_many_streams``, ``unsupported_sample_rate``, ``unsupported_language``.
         """
         self.require_accepting()
@@ -146,7 +146,7 @@ class SpeechStreams:
         return stream
 
     async def launch(self, stream: Stream, run: Callable[..., Awaitable[None]]) -> None:
-        """Have ``run`` carry a stream to its end, in the nursery of all streams; return once it runs."""
+        """Start ``run``, which runs a stream to its end, in the nursery of all streams."""
         try:
             await self.require_accepting().start(run)
         except BaseException:
@@ -183,7 +183,7 @@ class SpeechStreams:
             self.end_stream(stream)
 
     def resume(self, stream: Stream, source: SpeechSource) -> None:
-        """Continue an open stream with its speaker's new connection; the former one is not read any more."""
+        """Continue an open stream with its speaker's new connection; the old one is no longer read."""
         self.require_accepting()
         stream.source.end(stream.stream_id)
         if stream.away is not None:
@@ -234,7 +234,7 @@ class SpeechStreams:
         session = stream.session
         session.streams = tuple(name for name in session.streams if name != stream.stream_id)
         stream.source.end(stream.stream_id)
-        stream.feeding.cancel()  # nothing reads what is fed from here on
+        stream.feeding.cancel()  # the stream no longer reads its input
         if session.has_ended:
             return
         if not is_whole and not stream.is_cancelled:
@@ -268,7 +268,7 @@ class SpeechStreams:
     # Names.
 
     def _rename(self, session: Session, member: Member) -> None:
-        """Change a participant's name in captions to come; readers are sent it for the captions before."""
+        """Change a participant's name in future captions, and publish it for the earlier ones."""
         for stream_id in session.streams:
             stream = self._streams[stream_id]
             if stream.participant_id == member.participant_id:

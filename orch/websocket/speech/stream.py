@@ -1,4 +1,4 @@
-"""A speech stream as the hub knows it, and what turns it into captions."""
+"""A speech stream in the hub, and the protocol of its transcription."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -14,11 +14,11 @@ from orch.websocket.speech.sources import RecordingSource, SpeechSource
 
 
 class SpeechStream(Protocol):
-    """Speech in, captions out: see ``orch.speech.service``."""
+    """Transcribes speech into captions: see ``orch.speech.service``."""
 
     @property
     def seconds(self) -> float:
-        """Seconds of speech taken in."""
+        """Seconds of speech accepted."""
 
     @property
     def received_seconds(self) -> float:
@@ -26,7 +26,7 @@ class SpeechStream(Protocol):
 
     @property
     def is_speaking(self) -> bool:
-        """Whether someone speaks in it now."""
+        """Whether speech is detected now."""
 
     @property
     def lost_seconds(self) -> float:
@@ -34,28 +34,28 @@ class SpeechStream(Protocol):
 
     @property
     def speech_seconds(self) -> float:
-        """Seconds of speech in which words were heard."""
+        """Seconds of speech in which words were recognised."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Write down what is fed, until the stream has ended and all of it is written down."""
+        """Transcribe what is fed, until the stream has ended and all of it is transcribed."""
 
     def feed(self, pcm: bytes) -> None:
-        """Take speech in, without waiting. Raises ``odd_byte_count``."""
+        """Queue speech without waiting. Raises ``odd_byte_count``."""
 
     async def feed_paced(self, pcm: bytes) -> None:
-        """Take speech in, waiting while much is pending."""
+        """Queue speech; waits while much is queued."""
 
     def end(self) -> None:
-        """Say that no more will come."""
+        """End the input."""
 
     def release(self) -> float:
-        """End before the utterance that is being spoken; return the seconds that the stream then has."""
+        """End the stream before the current utterance; return its length in seconds."""
 
     def skip(self, seconds: float, error: ProblemError) -> None:
-        """Count speech that was lost on its way: a gap."""
+        """Insert a gap for speech that was lost."""
 
     def rename(self, speaker: str | None) -> None:
-        """Have what is published from now on carry another name."""
+        """Change the speaker's name in captions from now on."""
 
     def acknowledge(self) -> None:
         """Send the speaker how much has arrived."""
@@ -99,7 +99,7 @@ class Stream:
 
     @property
     def participant_id(self) -> str | None:
-        """Who speaks; None: nobody who is in the session."""
+        """The speaker's participant id; None for a recording."""
         return self.source.participant_id
 
     @property
@@ -114,7 +114,7 @@ class Stream:
 
     @property
     def silent_since(self) -> float | None:
-        """Since when nobody has spoken in it; None if it is not fed any more, or cannot be idle."""
+        """Since when no speech was detected; None if it is no longer fed, or cannot be idle."""
         return self.spoken_at if self.is_open and self.address is not None else None
 
     @property

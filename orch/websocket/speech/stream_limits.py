@@ -1,9 +1,9 @@
-"""Who may open another speech stream: bounds per session, per address and in all. Pure.
+"""Limits open speech streams per session, per address and in total. Pure.
 
-A bound alone lets one stranger have all of it. So one address has half of a session's streams, and half of
-all, at most; and where a bound is reached, a stream in which nobody has spoken for :data:`IDLE_AFTER` gives
-its place to the one that is asked for, one that was never sent audio at once: who only holds places keeps
-none. A speaker whose stream was ended so begins another where there is room.
+With a single limit one client could use up all of it. So one address has at most half of a session's streams,
+and half of all; and at a limit, a stream without speech for :data:`IDLE_AFTER` is ended for a new one, a
+stream that never received audio at once. A speaker whose stream was ended this way may open another if there
+is room.
 """
 
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 
-#: Seconds without speech after which a stream gives its place to another; without any audio since it began.
+#: Seconds without speech after which a stream may be ended for another; and without any audio since it began.
 IDLE_AFTER: Final = 10.0
 UNUSED_AFTER: Final = 1.0
 
 
 class StreamLimits(Struct, frozen=True):
-    """How many streams there may be."""
+    """The limits of open streams."""
 
     total: int
     per_session: int
@@ -31,19 +31,19 @@ class LimitedStream(Protocol):
 
     @property
     def session_id(self) -> str:
-        """Where it is spoken."""
+        """Its session."""
 
     @property
     def address(self) -> str | None:
-        """Where it comes from; None: a recording, which is bounded by its upload."""
+        """The client's address; None for a recording, which is limited at its upload."""
 
     @property
     def silent_since(self) -> float | None:
-        """Since when nobody has spoken in it; None where it has ended and is only being transcribed."""
+        """Since when no speech was detected; None if it has ended and is only being transcribed."""
 
     @property
     def is_unused(self) -> bool:
-        """Whether it was never sent audio."""
+        """Whether it never received audio."""
 
 
 Stream = TypeVar("Stream", bound=LimitedStream)
@@ -52,7 +52,7 @@ Stream = TypeVar("Stream", bound=LimitedStream)
 def admit(
     held: Iterable[Stream], *, session_id: str, address: str | None, limits: StreamLimits, now: float
 ) -> list[Stream]:
-    """Return the streams to end so that another may begin. Raises ``too_many_streams``: which bound, why."""
+    """Return the streams to end for a new one. Raises ``too_many_streams``, which names the limit."""
     streams = list(held)
     here = [stream for stream in streams if stream.session_id == session_id]
     whole = "Try again when someone has stopped speaking."
@@ -99,5 +99,5 @@ def _is_idle(stream: LimitedStream, now: float) -> bool:
 
 
 def _rank(stream: LimitedStream) -> tuple[bool, float]:
-    """Return what the lowest of goes first."""
+    """Return the sort key: the lowest is ended first."""
     return not stream.is_unused, stream.silent_since or 0.0
