@@ -16,6 +16,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import ServerMessage
 from orch.protocol.session_keys import Right, given
 from orch.settings.source import SettingsSource
+from orch.speech.service import SpeechService
 from orch.stores.opening import Stores
 from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
@@ -45,7 +46,6 @@ from orch.websocket.speech.recordings import RecordingListed, RecordingOpened, R
 from orch.websocket.speech.sources import RecordingFacts
 from orch.websocket.speech.speakers import Speakers
 from orch.websocket.speech.speech_streams import SpeechStreams
-from orch.websocket.speech.stream import Speech
 from orch.websocket.statistics import (
     SESSIONS_LISTED,
     Bounded,
@@ -78,7 +78,7 @@ class HubService:
         stores: Stores,
         survey: Survey,
         gateway: Gateway,
-        speech: Speech,
+        speech: SpeechService,
         events: EventLog,
         topics: Topics,
         metrics: Metrics,

@@ -11,10 +11,6 @@ import trio.testing
 
 from orch.cluster.survey import Survey
 from orch.gateway.flows import Flow
-from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, Transcript
-from orch.speech.captions import Origin
-from orch.speech.output import CaptionOutput
 from orch.stores.opening import Stores
 from orch.stores.redis.store import RedisStore
 from orch.stores.sqlite.store import SqliteStore
@@ -22,9 +18,9 @@ from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
-from orch.websocket.speech.stream import Speech
 from tests.fakes.asgi import FakeSocket, connected
 from tests.fakes.settings import FakeSettings
+from tests.fakes.speech_back_ends import ObservedSpeech, Room
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -92,131 +88,6 @@ class FakeGateway:
         return self.answer
 
 
-class FakeStream:
-    """Publishes one transcript, with the number of bytes it was fed, once it has ended."""
-
-    def __init__(self, origin: Origin, sample_rate: int, output: CaptionOutput, address: str) -> None:
-        self.origin = origin
-        self.sample_rate = sample_rate
-        self.output = output
-        self.address = address
-        #: How many seconds ago the first sample was recorded.
-        self.age = wall() - origin.started / 1000
-        self.fed = b""
-        self.ended = trio.Event()
-        self.fails_with: Exception | None = None
-        self.pace: trio.Event | None = None
-        self.lost_seconds = 0.0
-        self.speech_seconds = 0.0
-        self.skipped: list[float] = []
-        self.names = [origin.speaker]
-        #: Seconds before the end at which the utterance that is being spoken began.
-        self.spoken_for = 0.0
-        self._released: float | None = None
-
-    @property
-    def received_seconds(self) -> float:
-        """What has arrived."""
-        return self.seconds + sum(self.skipped) if self._released is None else self._released
-
-    @property
-    def is_speaking(self) -> bool:
-        """Whether what was fed last is not silent."""
-        return any(self.fed[-320:])
-
-    def skip(self, seconds: float, error: ProblemError) -> None:
-        """Note a gap."""
-        if seconds:
-            self.skipped.append(seconds)
-
-    def rename(self, speaker: str | None) -> None:
-        """Note a name."""
-        self.names.append(speaker)
-
-    def release(self) -> float:
-        """End before the utterance that is being spoken."""
-        self._released = self.received_seconds - self.spoken_for
-        self.end()
-        return self._released
-
-    def acknowledge(self) -> None:
-        """Send the speaker how much has arrived."""
-        self.output.acknowledge(
-            AudioStatus(
-                timestamp=0,
-                session_id=self.origin.session_id,
-                stream_id=self.origin.stream_id,
-                waiting_seconds=0.0,
-                revisions_dropped=0,
-                speaking=False,
-                waiting_for=None,
-                received_seconds=self.received_seconds,
-                settled_seconds=self.received_seconds,
-            )
-        )
-
-    @property
-    def seconds(self) -> float:
-        """What was heard."""
-        return len(self.fed) / 2 / self.sample_rate
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Wait for the end, then publish."""
-        task_status.started()
-        await self.ended.wait()
-        if self.fails_with is not None:
-            raise self.fails_with
-        await self.output.publish(self.transcript(str(len(self.fed))))
-
-    def transcript(self, text: str) -> Transcript:
-        """Return a final caption."""
-        return Transcript(
-            timestamp=0,
-            session_id=self.origin.session_id,
-            segment_id=f"{self.origin.stream_id}-1",
-            revision=1,
-            final=True,
-            text=text,
-            language="en",
-            confidence=None,
-            start=0,
-            end=1,
-            stream_started=0,
-            speaker=self.names[-1],
-            participant_id=self.origin.participant_id,
-        )
-
-    def feed(self, pcm: bytes) -> None:
-        """Take speech in."""
-        if len(pcm) % 2:
-            raise ProblemError("odd_byte_count", f"{len(pcm)} bytes are not a whole number of samples.")
-        self.fed += pcm
-
-    async def feed_paced(self, pcm: bytes) -> None:
-        """Take speech in, when ``pace`` allows."""
-        if self.pace is not None:
-            await self.pace.wait()
-        self.feed(pcm)
-
-    def end(self) -> None:
-        """Take no more."""
-        self.ended.set()
-
-
-class FakeSpeech:
-    """Keeps the streams it was asked for."""
-
-    def __init__(self) -> None:
-        self.streams: list[FakeStream] = []
-
-    def stream(self, origin: Origin, *, sample_rate: int, output: CaptionOutput, address: str) -> FakeStream:
-        """Create a stream."""
-        if sample_rate < 8000:
-            raise ProblemError("unsupported_sample_rate", f"{sample_rate} Hz cannot be used.")
-        self.streams.append(FakeStream(origin, sample_rate, output, address))
-        return self.streams[-1]
-
-
 @dataclass
 class Hub:
     """A hub and what stands around it."""
@@ -226,12 +97,17 @@ class Hub:
     store: SqliteStore | RedisStore
     settings: FakeSettings
     gateway: FakeGateway
-    speech: FakeSpeech
+    room: Room
     topics: Topics
     events: EventLog
     nursery: trio.Nursery
     store_scope: trio.CancelScope
     hub_scope: trio.CancelScope
+
+    @property
+    def speech(self) -> ObservedSpeech:
+        """The speech service; its back ends are the room's."""
+        return self.room.speech
 
     def connected(self, **options: Any) -> Any:
         """Connect a client for a block."""
@@ -275,7 +151,7 @@ async def scoped(run: Callable[..., Any], *, task_status: trio.TaskStatus[trio.C
 @asynccontextmanager
 async def running_hub(
     folder: Path,
-    real_speech: Speech | None = None,
+    room: Room | None = None,
     shared_store: RedisStore | None = None,
     wall: Callable[[], float] = wall,
     /,
@@ -288,7 +164,7 @@ async def running_hub(
     ``settings``: the document's sections.
     """
     configuration = FakeSettings(**settings)
-    gateway, speech, topics, events = FakeGateway(), FakeSpeech(), Topics(), EventLog(wall=wall)
+    gateway, room, topics, events = FakeGateway(), room or Room(), Topics(), EventLog(wall=wall)
     store = shared_store or SqliteStore(folder / "sessions.sqlite3", offload=inline)
     survey = Survey(shared_store.cluster if shared_store else None)
     service = HubService(
@@ -301,7 +177,7 @@ async def running_hub(
         ),
         survey=survey,
         gateway=gateway,
-        speech=real_speech or speech,
+        speech=room.speech,
         events=events,
         topics=topics,
         metrics=Metrics(),
@@ -318,7 +194,7 @@ async def running_hub(
             store=store,
             settings=configuration,
             gateway=gateway,
-            speech=speech,
+            room=room,
             topics=topics,
             events=events,
             nursery=nursery,

@@ -16,6 +16,7 @@ from orch.protocol.messages import AudioStatus, Transcript, Translation
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.speech.captions import Origin
+from orch.speech.output import CaptionOutput
 from orch.speech.requests import AUDIO, TRANSLATION, Headers
 from orch.speech.service import SpeechService, SpeechStream
 from orch.speech.transcriber import Transcriber
@@ -215,6 +216,33 @@ class Session:
         return next(told.at for told in self.told if told.message is message)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A stream that was created, and with what."""
+
+    origin: Origin
+    output: CaptionOutput
+    stream: SpeechStream
+    #: How many seconds ago the first sample was recorded.
+    age: float
+
+
+class ObservedSpeech(SpeechService):
+    """The speech service; it keeps the streams it created."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.opened: list[Opened] = []
+
+    def stream(
+        self, origin: Origin, *, sample_rate: int, output: CaptionOutput, address: str = ""
+    ) -> SpeechStream:
+        stream = super().stream(origin, sample_rate=sample_rate, output=output, address=address)
+        age = self._wall() - origin.started / 1000
+        self.opened.append(Opened(origin, output, stream, age))
+        return stream
+
+
 @dataclass
 class Room:
     """Everything a stream needs, put together as the tree does, but for the network."""
@@ -233,7 +261,7 @@ class Room:
     def __post_init__(self) -> None:
         self.transcriber = Transcriber(fetch=self.back_ends.fetch, settings=self.settings)
         self.translator = Translator(fetch=self.back_ends.fetch, settings=self.settings)
-        self.speech = SpeechService(
+        self.speech = ObservedSpeech(
             transcriber=self.transcriber, translator=self.translator, settings=self.settings, wall=self.wall
         )
 

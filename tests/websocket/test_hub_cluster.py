@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from orch.cluster import survey
+from orch.problems import ProblemError
 from orch.protocol.messages import Role, Transcript
 from orch.stores.redis.store import RedisStore
 from orch.websocket.cluster import cluster_link, participant_survey, remote_participants
@@ -17,6 +18,7 @@ from orch.websocket.sessions import expiry
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.redis import RedisServer, redis_server
+from tests.fakes.sounds import pcm, silence, voice
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
@@ -360,9 +362,8 @@ async def test_speech_goes_on_on_another_worker_before_the_word_that_was_cut(tmp
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann:
             created = await create(ann)
             started = await ann.ask(start, "audio_started")
-            ann.say(bytes(96_000))
+            ann.say(pcm(silence(1.75), voice(1.25)))
             await ann.ask({"type": "ping"}, "pong")
-            a.speech.streams[0].spoken_for = 1.25
             async with b.connected() as there:
                 recover = {"type": "recover_session", "session_id": "s", "offset": 0}
                 recover |= {name: created[name] for name in ("recovery_token", "epoch")}
@@ -372,6 +373,8 @@ async def test_speech_goes_on_on_another_worker_before_the_word_that_was_cut(tmp
                     "audio_started",
                 )
                 assert not again["continued"]
-                assert (again["position"], again["received_seconds"]) == (1.75, 0.0)
-                assert b.speech.streams[0].age == pytest.approx(2.75, abs=0.01)
-                assert a.speech.streams[0].ended.is_set()
+                assert again["received_seconds"] == 0.0
+                assert again["position"] == pytest.approx(1.45, abs=0.05), "before the word and its onset"
+                assert b.speech.opened[0].age == pytest.approx(3.5 - (again["position"] - 1.0), abs=0.01)
+                with pytest.raises(ProblemError, match="This stream has ended"):
+                    a.speech.opened[0].stream.feed(b"")

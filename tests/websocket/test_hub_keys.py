@@ -325,7 +325,7 @@ async def test_a_recording_takes_no_participant_s_name(tmp_path: Path) -> None:
             await hub.service.open_recording(
                 "s", name=name, source_language="en", target_languages=(), chunks=chunks()
             )
-        said = [stream.origin.speaker for stream in hub.speech.streams]
+        said = [opened.origin.speaker for opened in hub.speech.opened]
         assert said == ["Alice (2)", "alice (3)", "interview.mp3", None, None]
         async with hub.connected() as late:
             joined = await late.ask(joining(name="Interview.mp3"), "session_joined")

@@ -9,7 +9,7 @@ import trio
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.sounds import pcm, silence, voice
-from tests.fakes.speech_back_ends import Room, words_of
+from tests.fakes.speech_back_ends import words_of
 
 RATE = 16_000
 START = {"type": "audio_start", "session_id": "s", "sample_rate": RATE, "age": 0.0}
@@ -60,7 +60,7 @@ def finals(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 async def test_what_has_arrived_is_acknowledged_each_second(tmp_path: Path) -> None:
     """The speaker alone gets a status at least each second while audio arrives; it only rises."""
     async with (
-        running_hub(tmp_path, Room().speech) as hub,
+        running_hub(tmp_path) as hub,
         hub.connected() as ann,
         hub.connected() as bob,
     ):
@@ -97,7 +97,7 @@ async def test_what_has_arrived_is_acknowledged_each_second(tmp_path: Path) -> N
 @pytest.mark.parametrize("cut", [0.2, 1.52, 3.4, 4.0, 5.0])
 async def test_a_stream_goes_on_in_the_middle_of_a_word(tmp_path: Path, cut: float) -> None:
     """Over a new connection the same stream continues: each final is about exactly what was said, in time."""
-    async with running_hub(tmp_path, Room().speech) as hub:
+    async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
             created = await create(ann)
             started = await ann.ask(START, "audio_started")
@@ -141,14 +141,14 @@ async def test_what_still_arrives_over_the_former_connection_is_dropped(tmp_path
         frozen.hang_up()
         ann.say(bytes(640))
         await ann.settle()
-        (stream,) = hub.speech.streams
-        assert len(stream.fed) == 960
-        assert not stream.ended.is_set()
+        (opened,) = hub.speech.opened
+        assert opened.stream.received_seconds == 0.03
+        opened.stream.feed(b"")  # it has not ended
 
 
 async def test_speech_that_was_let_go_is_a_gap_in_its_place(tmp_path: Path) -> None:
     """Everyone sees it, exports have it, and what follows stands at its own time."""
-    async with running_hub(tmp_path, Room().speech) as hub:
+    async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
             created = await create(ann)
             started = await ann.ask(START, "audio_started")
@@ -210,7 +210,7 @@ async def test_the_end_of_a_stream_that_its_speaker_did_not_learn_of(tmp_path: P
             )
             assert again["stream_id"] != started["stream_id"]
             assert (again["position"], again["received_seconds"]) == (1.0, 0.0)
-            assert hub.speech.streams[-1].age == pytest.approx(59.5)
+            assert hub.speech.opened[-1].age == pytest.approx(59.5)
 
 
 async def test_nobody_goes_on_in_the_stream_of_another(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ async def test_nobody_goes_on_in_the_stream_of_another(tmp_path: Path) -> None:
         assert (stolen["position"], stolen["continued"]) == (0.0, False)
         ann.say(bytes(3_200))
         await ann.settle()
-        assert len(hub.speech.streams[0].fed) == 35_200
+        assert hub.speech.opened[0].stream.received_seconds == 1.1
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,8 @@ async def test_nobody_has_spoken_for_longer_than_time_has_passed(tmp_path: Path)
             assert "cannot advance faster than time" in refused["detail"]
             honest = await ann.ask({**lie, "position": 9.5}, "audio_started")
             assert honest["received_seconds"] == 9.5
-            assert hub.speech.streams[0].skipped == [9.5]
+            gap = await ann.until("transcript")
+            assert (gap["start"], gap["end"], gap["error"]["code"]) == (0.0, 9.5, "speech_lost")
 
 
 async def test_one_speaker_s_streams_do_not_overlap(tmp_path: Path) -> None:
@@ -282,7 +283,7 @@ async def test_one_speaker_s_streams_do_not_overlap(tmp_path: Path) -> None:
         await ann.until("audio_ended")
         await trio.sleep(3)
         await ann.ask({**START, "age": 60.0}, "audio_started")
-        assert hub.speech.streams[-1].age == pytest.approx(3, abs=0.1)
+        assert hub.speech.opened[-1].age == pytest.approx(3, abs=0.1)
 
 
 async def test_a_word_that_a_worker_s_end_cuts_is_said_again(tmp_path: Path) -> None:
@@ -290,12 +291,11 @@ async def test_a_word_that_a_worker_s_end_cuts_is_said_again(tmp_path: Path) -> 
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await create(ann)
         await ann.ask(START, "audio_started")
-        ann.say(bytes(64_000))
+        ann.say(pcm(silence(1.25), voice(0.75)))
         await ann.settle()
-        hub.speech.streams[0].spoken_for = 0.75
         await hub.service.drain()
         status = await ann.until("audio_status")
-        assert status["received_seconds"] == 1.25
+        assert status["received_seconds"] == pytest.approx(0.95, abs=0.05), "before the word and its onset"
 
 
 async def test_a_stream_is_fed_no_faster_than_a_stored_minute_needs(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ async def test_a_stream_is_fed_no_faster_than_a_stored_minute_needs(tmp_path: Pa
         assert trio.current_time() == began
         await ann.ask({"type": "ping"}, "pong")
         assert trio.current_time() - began == pytest.approx((260 - 90) / 8, abs=1)
-        assert hub.speech.streams[0].seconds == 260
+        assert hub.speech.opened[0].stream.seconds == 260
 
 
 async def test_a_name_given_while_speaking_holds_for_lines_to_come_and_those_before(tmp_path: Path) -> None:
@@ -327,6 +327,7 @@ async def test_a_name_given_while_speaking_holds_for_lines_to_come_and_those_bef
         renamed = await bob.until("participant_renamed")
         assert (renamed["participant_id"], renamed["name"]) == (created["participant_id"], "Ann")
         assert renamed["offset"] == 1
+        ann.say(part(0, 2))
         ann.say({"type": "audio_end"})
         assert (await bob.until("transcript"))["speaker"] == "Ann"
         # The same name again is no news.
@@ -360,11 +361,12 @@ async def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
         await far.until("connected")
         await far.ask({"type": "join_session", "session_id": "s"}, "session_joined")
         await far.ask(START, "audio_started")
+        words = pcm(voice(0.8), silence(0.2))
         for _ in range(11):
             await trio.sleep(1)
             for number, socket in enumerate(crowd):
-                socket.say(b"\1\0" * 320 if number != 2 else bytes(640))
-        # Three speak without a pause; one sends silence, as who wants to hold a place would.
+                socket.say(words if number != 2 else bytes(640))
+        # Three speak; one sends silence, as who wants to hold a place would.
         await ann.ask(START, "audio_started")
         await ann.settle()
         assert holding(hub) == 5
@@ -403,9 +405,9 @@ async def test_a_stream_that_nobody_knows_any_more_goes_on_where_its_speaker_say
         started = await ann.ask(gone, "audio_started")
         assert (started["continued"], started["position"]) == (False, 100.0)
         assert started["received_seconds"] == 30.0
-        stream = hub.speech.streams[0]
-        assert stream.skipped == [30.0]
-        assert stream.age == pytest.approx(42.0)
+        assert hub.speech.opened[0].age == pytest.approx(42.0)
+        gap = await ann.until("transcript")
+        assert (gap["start"], gap["end"], gap["error"]["code"]) == (0.0, 30.0, "speech_lost")
 
 
 async def test_what_is_costly_to_answer_counts_as_many_messages(tmp_path: Path) -> None:

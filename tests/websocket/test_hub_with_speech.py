@@ -27,7 +27,7 @@ async def test_two_windows_read_the_same_captions_each_with_both_languages(tmp_p
     """What is said is written down and translated into what is asked for and what is read, in one order."""
     room = Room()
     async with (
-        running_hub(tmp_path, room.speech) as hub,
+        running_hub(tmp_path, room) as hub,
         hub.connected() as ann,
         hub.connected() as bob,
     ):
@@ -73,7 +73,7 @@ async def test_a_recording_becomes_captions_with_the_back_end_away_at_first(tmp_
         for begin in range(0, len(SPOKEN), BLOCK):
             yield SPOKEN[begin : begin + BLOCK]
 
-    async with running_hub(tmp_path, room.speech) as hub, hub.connected() as ann:
+    async with running_hub(tmp_path, room) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         await hub.service.open_recording(
             "s", name="talk.wav", source_language="auto", target_languages=("es",), chunks=chunks()

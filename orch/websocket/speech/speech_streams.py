@@ -16,6 +16,7 @@ from orch.problems import ProblemError
 from orch.protocol.identifiers import new_stream_name
 from orch.protocol.messages import AudioEnded, Error, ParticipantRenamed
 from orch.speech.captions import Origin
+from orch.speech.service import SpeechService
 from orch.telemetry.boundaries import Boundary
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.session import Session
@@ -23,7 +24,7 @@ from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.speech.caption_output import SessionOutput
 from orch.websocket.speech.ended_streams import EndedStream, EndedStreams
 from orch.websocket.speech.sources import SpeechSource
-from orch.websocket.speech.stream import Speech, Stream
+from orch.websocket.speech.stream import Stream
 from orch.websocket.speech.stream_limits import StreamLimits, admit
 
 #: Seconds between two names of one participant that are stored.
@@ -40,7 +41,7 @@ class SpeechStreams:
     published.
     """
 
-    def __init__(self, *, sessions: Sessions, speech: Speech) -> None:
+    def __init__(self, *, sessions: Sessions, speech: SpeechService) -> None:
         self._sessions = sessions
         self._speech = speech
         self._streams: dict[str, Stream] = {}

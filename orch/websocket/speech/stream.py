@@ -1,73 +1,13 @@
-"""A speech stream in the hub, and the protocol of its transcription."""
+"""A speech stream in the hub: its source, its state, and its transcription."""
 
 from collections.abc import Collection
-from typing import Protocol
 
 import trio
 
-from orch.problems import ProblemError
 from orch.protocol.messages import MessageId
-from orch.speech.captions import Origin
-from orch.speech.output import CaptionOutput
+from orch.speech.stream import SpeechStream
 from orch.websocket.speech.pacing import CatchUpLimit
 from orch.websocket.speech.sources import RecordingSource, SpeechSource
-
-
-class SpeechStream(Protocol):
-    """Transcribes speech into captions: see ``orch.speech.service``."""
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of speech accepted."""
-
-    @property
-    def received_seconds(self) -> float:
-        """Seconds that have arrived or were skipped, exact to the sample."""
-
-    @property
-    def is_speaking(self) -> bool:
-        """Whether speech is detected now."""
-
-    @property
-    def lost_seconds(self) -> float:
-        """Seconds of speech given up."""
-
-    @property
-    def speech_seconds(self) -> float:
-        """Seconds of speech in which words were recognised."""
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Transcribe what is fed, until the stream has ended and all of it is transcribed."""
-
-    def feed(self, pcm: bytes) -> None:
-        """Queue speech without waiting. Raises ``odd_byte_count``."""
-
-    async def feed_paced(self, pcm: bytes) -> None:
-        """Queue speech; waits while much is queued."""
-
-    def end(self) -> None:
-        """End the input."""
-
-    def release(self) -> float:
-        """End the stream before the current utterance; return its length in seconds."""
-
-    def skip(self, seconds: float, error: ProblemError) -> None:
-        """Insert a gap for speech that was lost."""
-
-    def rename(self, speaker: str | None) -> None:
-        """Change the speaker's name in captions from now on."""
-
-    def acknowledge(self) -> None:
-        """Send the speaker how much has arrived."""
-
-
-class Speech(Protocol):
-    """Creates streams: see ``orch.speech.service``."""
-
-    def stream(
-        self, origin: Origin, *, sample_rate: int, output: CaptionOutput, address: str
-    ) -> SpeechStream:
-        """Return a stream. Raises ``unsupported_sample_rate``, ``unsupported_language``."""
 
 
 class Stream:
