@@ -10,21 +10,21 @@ import structlog
 import trio
 
 from orch.access.addresses import is_in, is_loopback, read_network
-from orch.asgi import Application
 from orch.front import servers
 from orch.front.admission import Admission
 from orch.front.certificate import Certificate
 from orch.front.listeners import Listener, listeners
 from orch.front.server import Server
 from orch.front.servers import FrontServer
-from orch.parts import Parts
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.startup_responses import StartupApplication, StartupResponder
 from orch.supervision.branches import State
 from orch.telemetry.events import EventLog
 from orch.tree import running
+from orch.wiring.applications import create_application
 from orch.wiring.build import build
+from orch.wiring.parts import Parts
 from orch.workers.lifeline import Lifeline
 
 log = structlog.get_logger("serving")
@@ -146,7 +146,7 @@ def _fronts(
 ) -> tuple[FrontServer, FrontServer]:
     """Return the tree's front, and the small one that responds on the same sockets during start."""
     frontend = configuration.current.orchestration.frontend
-    application = Application(parts)
+    application = create_application(parts)
 
     def grace() -> float:
         return configuration.current.orchestration.shutdown_grace
@@ -173,7 +173,9 @@ def _fronts(
         **({"http3": certificate.pair} if frontend.http3 and certificate is not None else {}),
         **both,
     )
-    answering = StartupApplication(parts, application)
+    answering = StartupApplication(
+        access=parts.access, tree=parts.tree, store=parts.stores.engine, application=application
+    )
     tls = None if certificate is None else certificate.context_http1
     return front, Server(answering, stopping=startup.over, drain=trio.lowlevel.checkpoint, tls=tls, **both)
 

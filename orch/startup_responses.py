@@ -19,13 +19,13 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from orch.access.service import Access
 from orch.front.servers import FrontServer
 from orch.gateway.response_headers import SECURITY
-from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.protocol import closes
-from orch.supervision.branches import State
-from orch.web.api.health import Ready
+from orch.supervision.branches import State, Tree
+from orch.web.api.health import Ready, Store
 from orch.web.http_door import is_operator
 from orch.websocket.connections.endpoint import refuse
 from orch.websocket.connections.handshake import Refused
@@ -44,8 +44,12 @@ class StartupApplication:
     Once the tree is up, ``application`` serves the requests of connections that were accepted before.
     """
 
-    def __init__(self, parts: Parts, application: Callable[..., Awaitable[None]]) -> None:
-        self._parts = parts
+    def __init__(
+        self, *, access: Access, tree: Tree, store: Store, application: Callable[..., Awaitable[None]]
+    ) -> None:
+        self._access = access
+        self._tree = tree
+        self._store = store
         self._application = application
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -60,7 +64,7 @@ class StartupApplication:
 
     @property
     def _is_up(self) -> bool:
-        states = self._parts.tree.states()
+        states = self._tree.states()
         return "front" in states and all(state is State.RUNNING for state in states.values())
 
     async def _http(self, scope: Any, send: Any) -> None:
@@ -68,7 +72,7 @@ class StartupApplication:
         if scope["path"] == "/livez":
             await _send(send, HTTPStatus.OK, b'{"status":"alive"}', b"application/json", [])
         elif scope["path"] == "/readyz":
-            states = self._parts.tree.states()
+            states = self._tree.states()
             missing = tuple(name for name, state in states.items() if state is not State.RUNNING)
             body = msgspec.json.encode(
                 Ready(status="starting", waiting_for=missing, reason=self._words(scope))
@@ -80,17 +84,17 @@ class StartupApplication:
 
     def _words(self, scope: Any) -> str:
         """Return the reason why the service is still starting; details are for operators."""
-        states = self._parts.tree.states()
+        states = self._tree.states()
         if states.get("stores", State.WAITING) is State.RUNNING:
             return GENERAL
         if not self._is_operator(scope):
             return STORE
-        reason = self._parts.stores.engine.status().reason or self._parts.tree.last_error("stores")
+        reason = self._store.status().reason or self._tree.last_error("stores")
         return f"{STORE} {reason}".rstrip()
 
     def _is_operator(self, scope: Any) -> bool:
         try:
-            actor = self._parts.access.actor(scope, trusts_local=True, is_passed_on=lambda: False)
+            actor = self._access.actor(scope, trusts_local=True, is_passed_on=lambda: False)
         except ProblemError:
             return False
         return is_operator(actor)

@@ -18,9 +18,9 @@ from functools import partial
 import structlog
 
 from orch.front.servers import FrontServer
-from orch.parts import Parts
 from orch.supervision.branches import Tree, together
 from orch.wiring import branch_details
+from orch.wiring.parts import Parts
 
 log = structlog.get_logger("tree")
 

@@ -257,6 +257,6 @@ def decide(
 
 
 def actor_of(scope: Mapping[str, Any]) -> Actor:
-    """Return the actor of an ASGI scope, as :mod:`orch.asgi` identified it."""
+    """Return the actor of an ASGI scope, as :mod:`orch.application` identified it."""
     actor: Actor = scope[ACTOR]
     return actor

@@ -1,55 +1,43 @@
 """The Quart-Trio application: pages, static files and the control API.
 
-It is one part of the ASGI application (:mod:`orch.asgi`), which asks :meth:`Pages.is_control_path` before it
+It is one part of the ASGI application (:mod:`orch.application`), which asks :meth:`Pages.is_control_path` before it
 gives an ``/api`` path to the gateway.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from importlib import metadata
 from typing import Any, Final
 
 import structlog
-from quart import Response, g, render_template, request
+from quart import Blueprint, Response, g, request
 from quart_schema import HttpSecurityScheme, Info, QuartSchema, hide
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
 from orch.access.actors import actor_of
-from orch.access.origins import SAFE_METHODS
+from orch.access.service import Access
 from orch.package_files import resource
-from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_request_id
 from orch.protocol.request_id import request_id
+from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.web import pages as pages_module
 from orch.web import sign_in
-from orch.web.api import blueprints
 from orch.web.assets import Assets
+from orch.web.errors import answer_errors
 from orch.web.http_door import SessionKeys, enter_route
-from orch.web.json_api import problem
 from orch.web.openapi import Provider
 from orch.web.security import HEADERS
 from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
+from orch.websocket.connections.handshake import Refused
 
 log = structlog.get_logger("web")
 
 BODY_LIMIT: Final = 131_072
-
-# Answers under these are for programs: JSON or problem documents, never HTML.
-PROGRAM_PATHS: Final = ("/api/", "/livez", "/readyz", "/metrics", "/openapi.json", "/ws")
-
-# What werkzeug raises, in the words of the table of problems.
-_CODES: Final = {
-    400: "invalid_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "body_too_large",
-    415: "unsupported_media_type",
-}
 
 
 class LimitedRequest(TrioRequest):
@@ -84,14 +72,26 @@ class Pages(QuartTrio):
         return True
 
 
-def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
-    """Return the application for ``parts``. ``assets``: read from the static folder if not given."""
+def create_pages(
+    *,
+    settings: SettingsSource,
+    access: Access,
+    session_keys: SessionKeys,
+    socket_refusal: Callable[[Any], Refused | None],
+    blueprints: Iterable[Blueprint],
+    assets: Assets | None = None,
+) -> Pages:
+    """Return the application: pages, sign-in, static files and the control API (``blueprints``).
+
+    ``socket_refusal`` returns why a handshake with a scope would be refused. ``assets``: read from the static
+    folder if not given.
+    """
     app = Pages("orch.web", static_folder=None, template_folder=str(resource("templates")))
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, BODY_TIMEOUT=60, RESPONSE_TIMEOUT=60)
-    app.config["GATEWAY_ROUTES"] = lambda: parts.settings.current.orchestration.gateway.routes
+    app.config["GATEWAY_ROUTES"] = lambda: settings.current.orchestration.gateway.routes
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     files = assets or Assets.load(resource("static"))
-    app.context_processor(_who)
+    app.context_processor(_reader)
     app.jinja_env.globals.update(asset=files.url, modules=files.modules, nav=pages_module.NAVIGATION)
     QuartSchema(
         app,
@@ -104,20 +104,18 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> Pages:
         info=Info(title="LiveTranslate orchestration service", version=_version()),
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
-    _guard(app, parts.hub.access)
-    app.register_blueprint(
-        pages_module.blueprint(lambda: parts.settings.current.orchestration.frontend.public_url)
-    )
-    app.register_blueprint(sign_in.blueprint(parts))
-    _refuse_plain_requests_for_the_socket(app, parts)
-    for blueprint in blueprints(parts):
+    _guard(app, session_keys)
+    app.register_blueprint(pages_module.blueprint(lambda: settings.current.orchestration.frontend.public_url))
+    app.register_blueprint(sign_in.blueprint(access))
+    _explain_plain_socket_requests(app, socket_refusal)
+    for blueprint in blueprints:
         app.register_blueprint(blueprint)
     _serve_static(app, files)
-    _answer_errors(app)
+    answer_errors(app, app.boundary)
     return app
 
 
-def _who() -> dict[str, Any]:
+def _reader() -> dict[str, Any]:
     """Pass the page's reader to templates: guests get no operators' navigation."""
     return {"actor": actor_of(request.scope)}
 
@@ -158,16 +156,16 @@ def _guard(app: Pages, keys: SessionKeys) -> None:
         structlog.contextvars.unbind_contextvars("request_id")
 
 
-def _refuse_plain_requests_for_the_socket(app: Pages, parts: Parts) -> None:
+def _explain_plain_socket_requests(app: Pages, socket_refusal: Callable[[Any], Refused | None]) -> None:
     """Explain a plain request to the WebSocket path: often a proxy removed the upgrade.
 
-    A page asks so too, to find out why its handshake failed: where it is refused here, it is told why.
+    A page also sends one to find out why its handshake failed, so a refusal is named first.
     """
 
     @app.get("/ws")
     @hide
     async def plain_socket() -> Response:
-        refused = parts.hub.would_refuse(request.scope)
+        refused = socket_refusal(request.scope)
         if refused is not None:
             raise refused.problem
         raise ProblemError(
@@ -221,64 +219,3 @@ def _serve_static(app: Pages, files: Assets) -> None:
             return Response(
                 icon.body, content_type=icon.content_type, headers={"Cache-Control": "max-age=86400"}
             )
-
-
-def _answer_errors(app: Pages) -> None:
-    async def answer_problem(error: ProblemError) -> Response:
-        if _is_for_programs(request.path):
-            return problem(error, request_id=g.request_id)
-        if error.code == "token_required" and request.method in SAFE_METHODS:
-            headers = {"Location": sign_in.sign_in_address(request.path), "Cache-Control": "no-store"}
-            return Response(b"", status=303, headers=headers)
-        page = Response(
-            await render_template("pages/error.html", page=ERROR_PAGE, error=error, request_id=g.request_id),
-            status=error.status,
-            content_type="text/html; charset=utf-8",
-        )
-        page.headers.update(error.headers)
-        return page
-
-    async def answer_http(error: HTTPException) -> Response:
-        if isinstance(error, RequestRedirect):
-            return Response(b"", status=error.code, headers={"Location": error.new_url})
-        return await answer_problem(_translated(error))
-
-    async def answer_failure(error: Exception) -> Response:
-        app.boundary.count()
-        log.error("request failed", method=request.method, path=request.path, exc_info=error)
-        return await answer_problem(
-            ProblemError("internal_error", f"The request {g.request_id} failed. The log has the reason.")
-        )
-
-    handlers: tuple[tuple[type[Exception], Callable[[Any], Awaitable[Response]]], ...] = (
-        (ProblemError, answer_problem),
-        (HTTPException, answer_http),
-        (Exception, answer_failure),
-    )
-    for kind, handler in handlers:
-        app.register_error_handler(kind, handler)
-
-
-ERROR_PAGE: Final = pages_module.Page(
-    name="error", path="", title="Error", description="A resource was not found."
-)
-
-
-def _is_for_programs(path: str) -> bool:
-    return path == "/api" or path.startswith(PROGRAM_PATHS)
-
-
-def _translated(error: HTTPException) -> ProblemError:
-    status = error.code or 500
-    code = _CODES.get(status, "internal_error" if status >= 500 else "invalid_request")  # noqa: PLR2004 - the classes of HTTP
-    headers = {}
-    detail = error.description or ""
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        headers["Allow"] = ", ".join(sorted(error.valid_methods))
-        detail = f"{request.path} supports {headers['Allow']}, not {request.method}."
-    elif isinstance(error, NotFound):
-        detail = f"The path {request.path} does not exist."
-    elif isinstance(error, RequestEntityTooLarge):
-        code = "recording_too_large" if request.path.endswith("/recordings") else "body_too_large"
-        detail = "The body is larger than this path accepts."
-    return ProblemError(code, detail, headers=headers)

@@ -9,7 +9,7 @@ from quart_schema import hide
 
 from orch.access.actions import Action
 from orch.access.actors import actor_of
-from orch.parts import Parts
+from orch.access.service import Access
 from orch.problems import ProblemError
 from orch.web.http_door import is_allowed
 from orch.web.pages import Page
@@ -36,7 +36,7 @@ def own_path(wanted: str) -> str:
     return wanted if is_own else "/"
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(access: Access) -> Blueprint:
     """Return the routes."""
     pages = Blueprint("sign_in", __name__)
 
@@ -44,7 +44,7 @@ def blueprint(parts: Parts) -> Blueprint:
         *, status: int, next_path: str, fault: str = "", headers: dict[str, str] | None = None
     ) -> Response:
         html = await render_template(
-            PAGE.template, page=PAGE, next_path=next_path, fault=fault, has_token=parts.access.has_token
+            PAGE.template, page=PAGE, next_path=next_path, fault=fault, has_token=access.has_token
         )
         response = Response(html, status=status, content_type="text/html; charset=utf-8")
         response.headers["Cache-Control"] = "no-store"
@@ -69,7 +69,7 @@ def blueprint(parts: Parts) -> Blueprint:
         if not token or len(token) > LONGEST:
             return await page(status=400, next_path=next_path, fault="Enter the control token.")
         try:
-            cookie = await parts.access.sign_in(request.scope, actor_of(request.scope), token)
+            cookie = await access.sign_in(request.scope, actor_of(request.scope), token)
         except ProblemError as error:
             headers = {name: value for name, value in error.headers.items() if name == "Retry-After"}
             return await page(status=error.status, next_path=next_path, fault=error.detail, headers=headers)
@@ -81,7 +81,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @hide
     async def sign_out() -> Response:
         """End the sign-in on all workers and close its open pages."""
-        cookie = await parts.access.sign_out(request.scope, actor_of(request.scope))
+        cookie = await access.sign_out(request.scope, actor_of(request.scope))
         response = _go_on(PATH)
         response.headers["Set-Cookie"] = cookie
         return response

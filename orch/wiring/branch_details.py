@@ -1,8 +1,8 @@
 """What the Tree page says of each branch: a few words, and its bounded queues."""
 
 from orch.front.servers import FrontServer
-from orch.parts import Parts
 from orch.supervision.branches import Detail, Queue
+from orch.wiring.parts import Parts
 
 
 def stores(parts: Parts) -> Detail:

@@ -16,7 +16,6 @@ from orch.gateway.service import GatewayService
 from orch.health.service import HealthService
 from orch.limit_usage import limit_usages
 from orch.open_files import limit
-from orch.parts import Parts
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.settings.shown import shown_instances
@@ -32,6 +31,7 @@ from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
 from orch.wiring import listeners, worker_surveys
+from orch.wiring.parts import Parts
 
 
 def build(

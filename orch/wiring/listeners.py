@@ -1,8 +1,8 @@
 """Which topics pages can subscribe to, what Prometheus reads, and what is done after a change."""
 
-from orch.parts import Parts
 from orch.settings import Change
 from orch.wiring import worker_surveys
+from orch.wiring.parts import Parts
 
 
 def connect(parts: Parts) -> None:

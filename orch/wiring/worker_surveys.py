@@ -5,9 +5,9 @@ from functools import partial
 import msgspec
 
 from orch.cluster.workers import Counts, WorkerInfo
-from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.supervision.branches import State
+from orch.wiring.parts import Parts
 
 
 def connect(parts: Parts) -> None:

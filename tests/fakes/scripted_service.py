@@ -21,15 +21,15 @@ from hypercorn.trio import serve
 
 from orch.access.actors import ACTOR
 from orch.cluster.runtime_settings import Changed, WorkerChanged
-from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
-from orch.web.app import create_pages
 from orch.websocket.announcements import Announced
 from orch.websocket.connections.connection_query import ConnectionQuery
 from orch.websocket.connections.handshake import Refused
 from orch.websocket.statistics import ConnectionsStatistics
+from orch.wiring.applications import create_pages
+from orch.wiring.parts import Parts
 from tests.fakes.access import access_over
 from tests.fakes.scenes import SCENES, Scene, statistics
 

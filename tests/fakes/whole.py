@@ -9,14 +9,14 @@ from typing import Any
 
 import trio
 
-from orch.asgi import Application
 from orch.front import servers
-from orch.parts import Parts
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.tree import running
+from orch.wiring.applications import create_application
 from orch.wiring.build import build
+from orch.wiring.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ async def whole(
     parts = build(configuration, events, processes or {})
     front = servers.create_server(
         configuration.current.orchestration.frontend.server,
-        Application(parts),
+        create_application(parts),
         host="127.0.0.1",
         port=0,
         stopping=parts.tree.stopping,

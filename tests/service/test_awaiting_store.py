@@ -10,10 +10,10 @@ import httpx2
 import pytest
 import trio
 
-from orch.asgi import Application
 from orch.settings.live import LiveSettings
 from orch.startup_responses import StartupApplication
 from orch.telemetry.events import EventLog
+from orch.wiring.applications import create_application
 from orch.wiring.build import build
 from tests.fakes.ports import free_port
 from tests.fakes.redis import RedisServer
@@ -157,7 +157,12 @@ async def test_only_operators_are_told_where_the_store_is(
     }
     configuration = LiveSettings(path, {}, events=events, wall=time.time, overlay=settings)
     parts = build(configuration, events, {})
-    application = StartupApplication(parts, Application(parts))
+    application = StartupApplication(
+        access=parts.access,
+        tree=parts.tree,
+        store=parts.stores.engine,
+        application=create_application(parts),
+    )
     for asked in ("/readyz", "/api/sessions"):
         sent: list[dict[str, Any]] = []
         scope = {

@@ -55,3 +55,15 @@ def test_nobody_else_looks_at_what_an_actor_is() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("is_operator", "is_local")
     }
     assert reading == set(READS_ACTOR)
+
+
+def test_parts_are_known_where_the_service_is_put_together_alone() -> None:
+    """Everything else gets what it needs by its constructor, so that a test can give it just that."""
+    knowing = {
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "orch.wiring.parts"
+    }
+    elsewhere = {name for name in knowing if not name.startswith("wiring/")}
+    assert elsewhere == {"tree.py", "serving.py"}

@@ -10,9 +10,9 @@ from orch.access.actors import ACTOR
 from orch.problems import TYPE_PREFIX, ProblemError
 from orch.protocol import closes
 from orch.settings import Frontend, Monitoring, Orchestration, Settings
-from orch.web.app import create_pages
 from orch.web.pages import PAGES
 from orch.websocket.connections.handshake import Refused
+from orch.wiring.applications import create_pages
 from tests.fakes.running import run
 from tests.fakes.scripted_service import ScriptedService
 

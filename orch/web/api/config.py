@@ -7,12 +7,11 @@ from msgspec import Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_request, document_response
 
-from orch.cluster.runtime_settings import Changed, WorkerChanged
-from orch.parts import Parts
+from orch.cluster.runtime_settings import Changed, RuntimeSettings, WorkerChanged
 from orch.problems import ProblemError
 from orch.settings import SettingsError
 from orch.settings.export import ImportedChange, exported, imported
-from orch.settings.live import LiveSettingsStatistics
+from orch.settings.live import LiveSettings, LiveSettingsStatistics
 from orch.settings.restrictions import masked, why_fixed
 from orch.web.audit import log_change
 from orch.web.json_api import JSON_LIMIT, answer, read_json, read_query
@@ -74,7 +73,7 @@ async def _read_text() -> str:
         raise ProblemError("invalid_settings", "the file: expected UTF-8 text", faults=faults) from None
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(settings: LiveSettings, runtime: RuntimeSettings) -> Blueprint:
     """Return the routes."""
     api = Blueprint("config", __name__, url_prefix="/api/config")
 
@@ -82,7 +81,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(LiveSettingsStatistics)
     async def config() -> Response:
         """Return every current value with its source, and what waits for a restart. Secrets are masked."""
-        return answer(parts.settings.statistics())
+        return answer(settings.statistics())
 
     @api.patch("")
     @document_request(Patch)
@@ -103,7 +102,7 @@ def blueprint(parts: Parts) -> Blueprint:
                 faults=[{"path": each, "expected": reason} for each, reason in fixed.items()],
             )
         try:
-            changed = await parts.runtime.change(wanted)
+            changed = await runtime.change(wanted)
         except SettingsError as error:
             raise _refused(error) from None
         _log(changed)
@@ -112,14 +111,14 @@ def blueprint(parts: Parts) -> Blueprint:
                 applied=tuple(change.path for change in changed.changes if change.reason is None),
                 waiting=tuple(change.path for change in changed.changes if change.reason is not None),
                 workers=changed.workers,
-                config=parts.settings.statistics(),
+                config=settings.statistics(),
             )
         )
 
     @api.get("/export")
     async def export() -> Response:
         """Return the current settings as a YAML file, without secrets."""
-        text = await trio.to_thread.run_sync(exported, parts.settings.current)
+        text = await trio.to_thread.run_sync(exported, settings.current)
         headers = {
             "Cache-Control": "no-store",
             "Content-Disposition": 'attachment; filename="orchestration.yaml"',
@@ -137,10 +136,10 @@ def blueprint(parts: Parts) -> Blueprint:
         query = read_query(ImportQuery)
         text = await _read_text()
         try:
-            plan = await trio.to_thread.run_sync(imported, text, parts.settings.current)
+            plan = await trio.to_thread.run_sync(imported, text, settings.current)
             if query.dry_run or not plan.values:
                 return answer(Imported(dry_run=query.dry_run, changes=plan.changes))
-            changed = await parts.runtime.change(plan.values)
+            changed = await runtime.change(plan.values)
         except SettingsError as error:
             raise _refused(error) from None
         _log(changed)

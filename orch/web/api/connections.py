@@ -6,11 +6,11 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response
 
-from orch.parts import Parts
 from orch.web.audit import log_change
 from orch.web.json_api import answer, read_json, read_query
 from orch.websocket.announcements import Announced
 from orch.websocket.connections.connection_query import ConnectionQuery
+from orch.websocket.service import HubService
 from orch.websocket.statistics import ConnectionsStatistics
 
 
@@ -27,7 +27,7 @@ class Closing(Struct, frozen=True, kw_only=True):
     status: str = "closing"
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(hub: HubService) -> Blueprint:
     """Return the routes."""
     api = Blueprint("connections", __name__, url_prefix="/api")
 
@@ -40,7 +40,7 @@ def blueprint(parts: Parts) -> Blueprint:
         A worker that did not answer in time is among ``workers`` with ``answered`` false: its connections are
         not counted.
         """
-        return answer(await parts.hub.cluster_connections.look(read_query(ConnectionQuery)))
+        return answer(await hub.cluster_connections.look(read_query(ConnectionQuery)))
 
     @api.post("/announcements")
     @document_request(Announcement)
@@ -48,7 +48,7 @@ def blueprint(parts: Parts) -> Blueprint:
     async def announce() -> Response:
         """Send an announcement to every connection on all workers; return recipients and duration."""
         wanted = await read_json(Announcement)
-        announced = await parts.hub.announce_everywhere(wanted.message)
+        announced = await hub.announce_everywhere(wanted.message)
         log_change("announced", message=wanted.message, taken=announced.taken)
         return answer(announced)
 
@@ -56,7 +56,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(Closing, 202)
     async def close(connection_id: str) -> Response:
         """Close one connection on any worker, with the code that stops its client from reconnecting."""
-        await parts.hub.close_connection(connection_id)
+        await hub.close_connection(connection_id)
         log_change("connection closed", connection_id=connection_id)
         return answer(Closing(connection_id=connection_id), status=202)
 

@@ -4,11 +4,11 @@ from quart import Blueprint, Response
 from quart_schema import document_response
 
 from orch.gateway.figures import GatewayStatistics
-from orch.parts import Parts
+from orch.gateway.service import GatewayService
 from orch.web.json_api import answer
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(gateway: GatewayService) -> Blueprint:
     """Return the routes."""
     api = Blueprint("gateway", __name__, url_prefix="/api/gateway")
 
@@ -16,6 +16,6 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(GatewayStatistics)
     async def status() -> Response:
         """Return requests, latencies, routes and the breaker of every instance."""
-        return answer(parts.gateway.statistics())
+        return answer(gateway.statistics())
 
     return api

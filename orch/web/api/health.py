@@ -1,18 +1,19 @@
 """Probes (alive, ready) and the health of the back ends."""
 
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_response
 
 from orch.access.actions import Action
-from orch.parts import Parts
+from orch.health.service import HealthService
 from orch.stores.status import StoreStatus
-from orch.supervision.branches import State
+from orch.supervision.branches import State, Tree
 from orch.web.http_door import is_allowed
 from orch.web.json_api import answer
 from orch.websocket.connections.connection_query import TOTALS_ONLY
+from orch.websocket.service import HubService
 
 # The back ends' states, best first; the service is as well as the worst of them.
 ORDER: Final = ("healthy", "unknown", "degraded", "recovering", "unhealthy")
@@ -27,6 +28,14 @@ BRANCH_STATES: Final = {
     State.STOPPED: "unhealthy",
     State.FAILED: "unhealthy",
 }
+
+
+class Store(Protocol):
+    """The store of sessions."""
+
+    def status(self) -> StoreStatus:
+        """Return whether it can store sessions now."""
+        ...
 
 
 class Alive(Struct, frozen=True):
@@ -81,7 +90,7 @@ def worst(states: tuple[str, ...]) -> str:
     return max(states, key=ORDER.index, default="unknown")
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) -> Blueprint:
     """Return the routes."""
     api = Blueprint("health", __name__)
 
@@ -100,40 +109,40 @@ def blueprint(parts: Parts) -> Blueprint:
         A store that is away or cannot write is named, and changes nothing: it is so for every worker, and who
         is connected is still served.
         """
-        missing = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
-        if parts.tree.stopping.is_set():
+        missing = tuple(name for name, state in tree.states().items() if state is not State.RUNNING)
+        if tree.stopping.is_set():
             return answer(Ready(status="stopping", waiting_for=missing), status=503)
         if missing:
             return answer(
                 Ready(status="starting", waiting_for=missing), status=503, headers={"Retry-After": "1"}
             )
-        is_degraded = parts.stores.engine.status().state != "healthy"
+        is_degraded = store.status().state != "healthy"
         return answer(
             Ready(status="ready", waiting_for=(), degraded=("store",) if is_degraded else ()),
         )
 
     @api.get("/api/health")
     @document_response(Health)
-    async def health() -> Response:
+    async def status() -> Response:
         """Return the health of the service, its back ends, its hub and its store.
 
         Who is no operator is told the state alone.
         """
-        hub = parts.tree.states().get("websocket", State.STOPPED)
-        store = parts.stores.engine.status()
-        services = dict(parts.health.summary()) | {"websocket": BRANCH_STATES[hub], "store": store.state}
+        state = tree.states().get("websocket", State.STOPPED)
+        store_status = store.status()
+        services = dict(health.summary()) | {"websocket": BRANCH_STATES[state], "store": store_status.state}
         if not is_allowed(request.scope, Action.VIEW_OPERATIONS):
             return answer(PlainHealth(status=worst(tuple(services.values()))))
-        connections = parts.hub.statistics(TOTALS_ONLY)
-        shortages = tuple(line.kind for line in parts.health.statistics().shortages)
+        connections = hub.statistics(TOTALS_ONLY)
+        shortages = tuple(line.kind for line in health.statistics().shortages)
         return answer(
             Health(
                 status=worst((*services.values(), *("degraded" for _ in shortages))),
                 shortages=shortages,
                 services=services,
-                store=store,
+                store=store_status,
                 connections=ConnectionCounts(active=connections.active, total=connections.total),
-                uptime=int(parts.tree.uptime()),
+                uptime=int(tree.uptime()),
             )
         )
 

@@ -3,12 +3,11 @@
 from quart import Blueprint, Response
 from quart_schema import document_response
 
-from orch.parts import Parts
-from orch.speech.service import LanguagesOffered
+from orch.speech.service import LanguagesOffered, SpeechService
 from orch.web.json_api import answer
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(speech: SpeechService) -> Blueprint:
     """Return the routes."""
     api = Blueprint("languages", __name__, url_prefix="/api/languages")
 
@@ -16,6 +15,6 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(LanguagesOffered)
     async def languages() -> Response:
         """Return the languages that the back ends support: sources, targets, and pairs."""
-        return answer(await parts.speech.languages())
+        return answer(await speech.languages())
 
     return api

@@ -3,28 +3,29 @@
 from quart import Blueprint, Response
 from quart_schema import document_response
 
-from orch.analytics.dashboard import DashboardStatistics
-from orch.parts import Parts
+from orch.analytics.dashboard import Dashboard, DashboardStatistics
 from orch.problems import ProblemError
+from orch.settings.source import SettingsSource
+from orch.telemetry.metrics import Metrics
 from orch.web.json_api import answer
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(settings: SettingsSource, metrics: Metrics, dashboard: Dashboard) -> Blueprint:
     """Return the routes."""
     api = Blueprint("metrics", __name__)
 
     @api.get("/metrics")
-    async def metrics() -> Response:
+    async def exposition() -> Response:
         """Return the Prometheus exposition; 404 if monitoring is disabled."""
-        if not parts.settings.current.orchestration.monitoring.enabled:
+        if not settings.current.orchestration.monitoring.enabled:
             raise ProblemError("not_found", "orchestration.monitoring.enabled is false (METRICS_ENABLE).")
-        body, content_type = parts.metrics.render()
+        body, content_type = metrics.render()
         return Response(body, content_type=content_type, headers={"Cache-Control": "no-store"})
 
     @api.get("/api/metrics/dashboard")
     @document_response(DashboardStatistics)
-    async def dashboard() -> Response:
+    async def series() -> Response:
         """Return the recent course of the figures, and recent events."""
-        return answer(parts.dashboard.statistics())
+        return answer(dashboard.statistics())
 
     return api

@@ -10,13 +10,14 @@ from quart_schema import document_querystring, document_response
 from orch.access.actions import Action
 from orch.access.actors import actor_of
 from orch.access.addresses import group
-from orch.parts import Parts
 from orch.protocol.messages import Language, Name
-from orch.settings.structs import Speech
+from orch.settings.source import SettingsSource
+from orch.speech.service import SpeechService
 from orch.web.api.sessions import codes
 from orch.web.http_door import is_allowed
 from orch.web.json_api import answer, read_query
 from orch.web.uploads import Uploads
+from orch.websocket.service import HubService
 from orch.websocket.speech.recordings import RecordingListed
 
 RECORDING_KEY_HEADER: Final = "X-Recording-Key"
@@ -61,14 +62,11 @@ def _address() -> str:
     return group(actor_of(request.scope).address)
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(settings: SettingsSource, hub: HubService, speech: SpeechService) -> Blueprint:
     """Return the routes."""
     api = Blueprint("recordings", __name__, url_prefix="/api/sessions")
 
-    def speech() -> Speech:
-        return parts.settings.current.orchestration.speech
-
-    uploads = Uploads(speech)
+    uploads = Uploads(lambda: settings.current.orchestration.speech)
 
     @api.post("/<session_id>/recordings")
     @document_querystring(RecordingQuery)
@@ -80,12 +78,12 @@ def blueprint(parts: Parts) -> Blueprint:
         """
         query = read_query(RecordingQuery)
         targets = codes(query.target_languages, path="target_languages")
-        await parts.hub.get_session(session_id)  # an unknown one is refused before 25 MB are read
+        await hub.get_session(session_id)  # an unknown one is refused before 25 MB are read
         with trio.move_on_after(LANGUAGES_PATIENCE):
-            await parts.speech.require(query.source_language, targets)
+            await speech.require(query.source_language, targets)
         upload = await uploads.open(request, session_id=session_id, address=_address())
         try:
-            opened = await parts.hub.open_recording(
+            opened = await hub.open_recording(
                 session_id,
                 name=query.name,
                 source_language=query.source_language,
@@ -115,8 +113,8 @@ def blueprint(parts: Parts) -> Blueprint:
 
         From another machine it needs one of the session's keys (X-Session-Key).
         """
-        await parts.hub.get_session(session_id)
-        return answer(RecordingsListed(recordings=await parts.hub.recordings_of(session_id)))
+        await hub.get_session(session_id)
+        return answer(RecordingsListed(recordings=await hub.recordings_of(session_id)))
 
     @api.delete("/<session_id>/recordings/<stream_id>")
     async def cancel(session_id: str, stream_id: str) -> Response:
@@ -127,7 +125,7 @@ def blueprint(parts: Parts) -> Blueprint:
         """
         shown = request.headers.get(RECORDING_KEY_HEADER, "")
         key = None if is_allowed(request.scope, Action.CANCEL_ANY_RECORDING) else shown
-        await parts.hub.cancel_recording(session_id, stream_id, key=key)
+        await hub.cancel_recording(session_id, stream_id, key=key)
         return Response(b"", status=204)
 
     return api

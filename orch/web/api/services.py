@@ -6,8 +6,8 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response
 from quart_schema import document_request, document_response
 
+from orch.health.service import HealthService
 from orch.health.statistics import ServicesStatistics
-from orch.parts import Parts
 from orch.web.audit import log_change
 from orch.web.json_api import answer, read_json
 
@@ -25,7 +25,7 @@ class Restarting(Struct, frozen=True, kw_only=True):
     status: str = "restarting"
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(health: HealthService) -> Blueprint:
     """Return the routes."""
     api = Blueprint("services", __name__, url_prefix="/api/services")
 
@@ -33,7 +33,7 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(ServicesStatistics)
     async def status() -> Response:
         """Return every back end with its instances, checks and recovery."""
-        return answer(parts.health.statistics())
+        return answer(health.statistics())
 
     @api.post("/restart")
     @document_request(Restart)
@@ -41,7 +41,7 @@ def blueprint(parts: Parts) -> Blueprint:
     async def restart() -> Response:
         """Start a back end again: its process, or its restart_command."""
         wanted = await read_json(Restart)
-        await parts.health.restart(wanted.service, reason="An operator asked for it.")
+        await health.restart(wanted.service, reason="An operator asked for it.")
         log_change("service restarted", service=wanted.service)
         return answer(Restarting(service=wanted.service), status=202)
 

@@ -8,13 +8,13 @@ from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_request, document_response
 
 from orch.access.actors import actor_of
-from orch.parts import Parts
 from orch.problems import ProblemError
 from orch.protocol.messages import Languages, SessionId
 from orch.speech.exports import Choice
 from orch.web.audit import log_change
 from orch.web.json_api import answer, read_json, read_query
 from orch.web.transcripts import FileBody, Transcripts
+from orch.websocket.service import HubService
 from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary
 
 
@@ -51,10 +51,10 @@ def codes(text: str, *, path: str) -> tuple[str, ...]:
         raise ProblemError("invalid_request", str(error), path=path) from None
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(hub: HubService) -> Blueprint:
     """Return the routes."""
     api = Blueprint("sessions", __name__, url_prefix="/api/sessions")
-    transcripts = Transcripts(parts.hub)
+    transcripts = Transcripts(hub)
 
     @api.post("/create")
     @document_request(NewSession)
@@ -62,27 +62,25 @@ def blueprint(parts: Parts) -> Blueprint:
     async def create() -> Response:
         """Begin a session that nobody is in yet; join it over the socket, from another machine with a key."""
         wanted = await read_json(NewSession, is_optional=True)
-        session = await parts.hub.create_session(
-            wanted.session_id, wanted.config, actor=actor_of(request.scope)
-        )
+        session = await hub.create_session(wanted.session_id, wanted.config, actor=actor_of(request.scope))
         return answer(session, status=201, headers={"Location": f"/api/sessions/{session.session_id}"})
 
     @api.get("")
     @document_response(Sessions)
     async def sessions() -> Response:
         """Return the sessions last active, newest first."""
-        return answer(Sessions(sessions=await parts.hub.list_sessions()))
+        return answer(Sessions(sessions=await hub.list_sessions()))
 
     @api.get("/<session_id>")
     @document_response(SessionSummary)
     async def session(session_id: str) -> Response:
         """Return one session. From another machine it needs one of the session's keys (X-Session-Key)."""
-        return answer(await parts.hub.get_session(session_id))
+        return answer(await hub.get_session(session_id))
 
     @api.delete("/<session_id>")
     async def end(session_id: str) -> Response:
         """End a session: everyone in it is told, and nothing of it is kept."""
-        await parts.hub.end_session(session_id)
+        await hub.end_session(session_id)
         log_change("session ended", session_id=session_id)
         return Response(b"", status=204)
 

@@ -8,9 +8,9 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response
 
-from orch.parts import Parts
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
-from orch.supervision.branches import TreeStatistics
+from orch.supervision.branches import Tree, TreeStatistics
 from orch.web.audit import log_change
 from orch.web.json_api import answer, read_query
 
@@ -35,7 +35,7 @@ def _require_restarting(outcome: str, branch: str) -> None:
         raise ProblemError("shutting_down", f"The branch {branch} has stopped and cannot be restarted.")
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(branches: Tree, survey: Survey) -> Blueprint:
     """Return the routes."""
     api = Blueprint("tree", __name__, url_prefix="/api/tree")
 
@@ -45,9 +45,9 @@ def blueprint(parts: Parts) -> Blueprint:
     async def tree() -> Response:
         """Return every branch with its state, tasks, queues and last error; of another worker by its name."""
         worker = read_query(WorkerQuery).worker
-        if worker in ("", parts.survey.me.name):
-            return answer(parts.tree.statistics())
-        return answer(msgspec.Raw(await parts.survey.request(worker, "tree")))
+        if worker in ("", survey.me.name):
+            return answer(branches.statistics())
+        return answer(msgspec.Raw(await survey.request(worker, "tree")))
 
     @api.post("/<branch>/restart")
     @document_querystring(WorkerQuery)
@@ -55,26 +55,26 @@ def blueprint(parts: Parts) -> Blueprint:
     async def restart(branch: str) -> Response:
         """Cancel a branch's attempt so that a new one begins; on another worker by its name."""
         worker = read_query(WorkerQuery).worker
-        if worker not in ("", parts.survey.me.name):
-            outcome = await parts.survey.request(worker, "restart", msgspec.json.encode(branch))
+        if worker not in ("", survey.me.name):
+            outcome = await survey.request(worker, "restart", msgspec.json.encode(branch))
             _require_restarting(msgspec.json.decode(outcome, type=str), branch)
             log_change("branch restarted", branch=branch, worker=worker)
             return answer(BranchRestarting(branch=branch), status=202)
-        if branch not in parts.tree.names():
-            names = ", ".join(parts.tree.names())
+        if branch not in branches.names():
+            names = ", ".join(branches.names())
             raise ProblemError("unknown_branch", f"The tree has no branch {branch[:100]}. It has {names}.")
         response = answer(BranchRestarting(branch=branch), status=202)
         log_change("branch restarted", branch=branch)
         if branch == "front":
-            _restart_after(response, parts)
-        elif not parts.tree.restart(branch):
+            _restart_after(response, branches)
+        elif not branches.restart(branch):
             _require_restarting("stopped", branch)
         return response
 
     return api
 
 
-def _restart_after(response: Response, parts: Parts) -> None:
+def _restart_after(response: Response, branches: Tree) -> None:
     """Restart the front once the answer has been handed to it: that closes the connection it is sent on."""
     body = msgspec.json.encode(BranchRestarting(branch="front"))
 
@@ -82,7 +82,7 @@ def _restart_after(response: Response, parts: Parts) -> None:
         try:
             yield body
         finally:
-            parts.tree.restart("front")
+            branches.restart("front")
 
     response.headers["Content-Length"] = str(len(body))
     response.response = response.iterable_body_class(send_then_restart())

@@ -3,12 +3,12 @@
 from quart import Blueprint, Response
 from quart_schema import document_response
 
+from orch.cluster.survey import Survey
 from orch.cluster.workers import WorkersStatistics
-from orch.parts import Parts
 from orch.web.json_api import answer
 
 
-def blueprint(parts: Parts) -> Blueprint:
+def blueprint(survey: Survey) -> Blueprint:
     """Return the routes."""
     api = Blueprint("workers", __name__, url_prefix="/api/workers")
 
@@ -16,6 +16,6 @@ def blueprint(parts: Parts) -> Blueprint:
     @document_response(WorkersStatistics)
     async def workers() -> Response:
         """Return all workers, the one that answers first. One of a single process is a list of one."""
-        return answer(parts.survey.statistics())
+        return answer(survey.statistics())
 
     return api

@@ -1,0 +1,57 @@
+"""Gives each blueprint, the pages and the ASGI application the parts that they need."""
+
+from orch.application import Application
+from orch.web import app
+from orch.web.api import (
+    config,
+    connections,
+    gateway,
+    health,
+    languages,
+    metrics,
+    recordings,
+    services,
+    sessions,
+    tree,
+    workers,
+)
+from orch.web.assets import Assets
+from orch.wiring.parts import Parts
+
+
+def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
+    """Return the pages and the control API. ``assets``: read from the static folder if not given."""
+    settings, hub = parts.settings, parts.hub
+    return app.create_pages(
+        settings=settings,
+        access=parts.access,
+        session_keys=hub.access,
+        socket_refusal=hub.would_refuse,
+        blueprints=(
+            health.blueprint(parts.tree, parts.stores.engine, parts.health, hub),
+            services.blueprint(parts.health),
+            metrics.blueprint(settings, parts.metrics, parts.dashboard),
+            sessions.blueprint(hub),
+            recordings.blueprint(settings, hub, parts.speech),
+            connections.blueprint(hub),
+            languages.blueprint(parts.speech),
+            gateway.blueprint(parts.gateway),
+            workers.blueprint(parts.survey),
+            tree.blueprint(parts.tree, parts.survey),
+            config.blueprint(settings, parts.runtime),
+        ),
+        assets=assets,
+    )
+
+
+def create_application(parts: Parts, *, trusts_local: bool = True) -> Application:
+    """Return the ASGI application; ``trusts_local`` as in :class:`Application`."""
+    pages = create_pages(parts)
+    parts.metrics.read_from(pages.boundary.readings)
+    return Application(
+        access=parts.access,
+        gateway=parts.gateway,
+        hub=parts.hub,
+        pages=pages,
+        trusts_local=trusts_local,
+    )
