@@ -1,7 +1,7 @@
 """The Quart-Trio application: pages, static files and the control API.
 
-It is one part of the ASGI application (:mod:`orch.application`), which asks :meth:`Pages.is_control_path` before it
-gives an ``/api`` path to the gateway.
+It is one part of the ASGI application (:mod:`orch.application`), which asks :meth:`Pages.is_control_path`
+before it gives an ``/api`` path to the gateway.
 """
 
 from collections.abc import Callable, Iterable
