@@ -93,6 +93,7 @@ class GatewayService:
         metrics: Metrics,
         connect: Connect | None = None,
         shortages: ShortageLog | None = None,
+        spool: Spool | None = None,
         pulse: Pulse | None = None,
         make_id: Callable[[], str] = new_request_id,
     ) -> None:
@@ -116,7 +117,7 @@ class GatewayService:
             on_shortage=self._short,
             was_suspended=(pulse or Pulse(events=events, wall=trio.current_time)).was_stopped_since,
         )
-        self._spool = Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
+        self._spool = spool or Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
         self._places = Places()
         self._proxy = Proxy(
             self._dispatcher,

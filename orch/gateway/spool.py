@@ -13,6 +13,7 @@ it.
 
 import os
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from io import FileIO
 from typing import Any, Final, Self
@@ -30,6 +31,14 @@ THREADS: Final = 8
 CLOSE_SECONDS: Final = 10.0
 
 
+def open_nameless() -> FileIO:
+    """Open a new file without a name, which disappears with its descriptor."""
+    # Unbuffered: the write that fills the disk is the one that fails.
+    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by free()
+    assert isinstance(file, FileIO)  # noqa: S101 - what an unbuffered file is on POSIX
+    return file
+
+
 class Spool:
     """The memory and the disk space of all bodies and responses.
 
@@ -37,8 +46,15 @@ class Spool:
     that exist already stay.
     """
 
-    def __init__(self, *, disk_limit: int, memory_limit: int = MEMORY) -> None:
+    def __init__(
+        self,
+        *,
+        disk_limit: int,
+        memory_limit: int = MEMORY,
+        open_file: Callable[[], FileIO] = open_nameless,
+    ) -> None:
         self.disk_limit = disk_limit
+        self.open_file = open_file
         self.memory_limit = memory_limit
         self.in_memory = 0
         self.on_disk = 0
@@ -131,7 +147,7 @@ class IncomingBody:
         self._on_disk += len(data)
         self._pieces.clear()
         if self._file is None:
-            self._file = await spool.in_thread(_open)
+            self._file = await spool.in_thread(spool.open_file)
         await spool.in_thread(partial(_write_all, self._file, data))
         spool.release_memory(self._in_memory)
         self._in_memory = 0
@@ -140,13 +156,6 @@ class IncomingBody:
         assert self._file is not None, "the body is read while its block lasts"  # noqa: S101 - an invariant
         data: bytes = await self._spool.in_thread(partial(os.pread, self._file.fileno(), IN_MEMORY, offset))
         return data
-
-
-def _open() -> FileIO:
-    # Unbuffered: the write that fills the disk is the one that fails.
-    file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by free()
-    assert isinstance(file, FileIO)  # noqa: S101 - what an unbuffered file is on POSIX
-    return file
 
 
 def _write_all(file: FileIO, data: bytes) -> None:

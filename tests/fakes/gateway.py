@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from trio.testing import memory_stream_pair
 
 from orch.gateway.service import GatewayService
+from orch.gateway.spool import Spool
 from orch.gateway.transport import Address, Transport
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
@@ -64,7 +65,7 @@ class MemoryNetwork:
     """Back ends over memory streams, by ``host:port``; each connection is served by a task in ``nursery``.
 
     An address that is not in ``servers`` refuses. ``opened`` counts connections, ``open`` those still open.
-    ``connect_seconds`` is how long connecting takes.
+    ``connect_seconds`` is how long connecting takes; ``failure`` is raised by it.
     """
 
     def __init__(self, nursery: trio.Nursery) -> None:
@@ -72,10 +73,13 @@ class MemoryNetwork:
         self.opened: Counter[str] = Counter()
         self.open = 0
         self.connect_seconds = 0.0
+        self.failure: Exception | None = None
         self._nursery = nursery
 
     async def connect(self, address: Address) -> Transport:
         await trio.sleep(self.connect_seconds)
+        if self.failure is not None:
+            raise self.failure
         name = f"{address.host}:{address.port}"
         if name not in self.servers:
             raise ConnectionRefusedError(111, "refused")
@@ -173,7 +177,7 @@ class GatewayRig:
 
 @asynccontextmanager
 async def gateway_rig(
-    *urls: str, running: bool = True, pulse: Pulse | None = None, **gateway: Any
+    *urls: str, running: bool = True, pulse: Pulse | None = None, spool: Spool | None = None, **gateway: Any
 ) -> AsyncIterator[GatewayRig]:
     """Open a gateway whose ``audio-service`` has instances at ``urls`` (default: http://a:1).
 
@@ -200,6 +204,7 @@ async def gateway_rig(
             metrics=metrics,
             connect=network.connect,
             pulse=pulse,
+            spool=spool,
             make_id=lambda: "made-id",
         )
         rig = GatewayRig(service, network, configuration, health, metrics, events)

@@ -106,6 +106,7 @@ class Bench:
         policy: RecoveryPolicy | None = None,
         wall: Callable[[], float] | None = None,
         run_child: RunChild = run_child,
+        pulse_clock: Callable[[], float] = trio.current_time,
         **document: Any,
     ) -> None:
         clock = wall or (time.time if network is None else trio.current_time)
@@ -116,7 +117,7 @@ class Bench:
         self.touched: list[str] = []
         self.topics.on_touch = self.touched.append
         self.shortages = ShortageLog(events=self.events, clock=trio.current_time, wall=clock)
-        self.pulse = Pulse(events=self.events, wall=clock)
+        self.pulse = Pulse(events=self.events, wall=clock, clock=pulse_clock)
         self.health = HealthService(
             settings=self.settings,
             events=self.events,

@@ -9,6 +9,7 @@ import trio
 
 from orch.gateway.figures import GatewayLane
 from orch.gateway.flows import Flow
+from orch.gateway.spool import Spool
 from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
@@ -208,13 +209,8 @@ async def test_a_caption_that_waits_in_our_own_queue_blames_nobody_either() -> N
 
 async def test_a_shortage_of_our_own_is_told_as_our_own() -> None:
     """503 own_shortage with words for a guest, an event for operators, and nothing against the instance."""
-
-    async def short(_: object) -> Any:
-        raise OSError(errno.EMFILE, "Too many open files")
-
     async with gateway_rig() as rig:
-        for each in rig.gateway._backends.lanes():
-            each.upstream._connect = short
+        rig.network.failure = OSError(errno.EMFILE, "Too many open files")
         for _ in range(10):
             browser = await through(rig, Browser("POST", "/api/audio/x", b"x"))
             assert (browser.status, b'"own_shortage"' in browser.body) == (503, True)
@@ -365,7 +361,8 @@ def flood(size: int) -> Serve:
 
 async def test_a_client_that_takes_its_answer_slowly_holds_no_connection() -> None:
     """What fits into the buffer is read at once; the connection is free though nothing was taken."""
-    async with gateway_rig(requests={"connections": 1}) as rig:
+    spool = Spool(disk_limit=2**30)
+    async with gateway_rig(spool=spool, requests={"connections": 1}) as rig:
         rig.network.servers["a:1"] = flood(200_000)
         slow = Browser(slow=True)
         async with trio.open_nursery() as nursery:
@@ -380,12 +377,13 @@ async def test_a_client_that_takes_its_answer_slowly_holds_no_connection() -> No
             await trio.sleep(1)
             assert len(slow.body) == 200_000
             assert slow.is_complete
-        assert rig.gateway._spool.in_memory == 0
+        assert spool.in_memory == 0
 
 
 async def test_a_client_that_takes_less_than_the_least_rate_is_cut_off() -> None:
     """Where the answer is too large to be held here; the connection is free for others then."""
-    async with gateway_rig(requests={"connections": 1}, timeout=60) as rig:
+    spool = Spool(disk_limit=2**30)
+    async with gateway_rig(spool=spool, requests={"connections": 1}, timeout=60) as rig:
         rig.network.servers["a:1"] = flood(2_000_000)
         slow = Browser(slow=True)
         assert slow.gate is not None
@@ -401,4 +399,4 @@ async def test_a_client_that_takes_less_than_the_least_rate_is_cut_off() -> None
         assert trio.current_time() - began < 8
         assert lane(rig, Flow.REQUESTS).consecutive_failures == 0
         assert not slow.is_complete
-        assert rig.gateway._spool.in_memory == 0
+        assert spool.in_memory == 0

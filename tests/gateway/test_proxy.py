@@ -459,13 +459,7 @@ async def test_a_server_that_raises_when_the_client_has_gone_is_understood() -> 
 async def test_a_fault_of_our_own_is_an_internal_error() -> None:
     """One request's fault ends that request, with its id to look for in the log."""
     async with gateway_rig() as rig:
-
-        async def broken(address: object) -> Any:
-            raise ZeroDivisionError
-
-        rig.network.servers["a:1"] = answering(ok())
-        for lane in rig.gateway._backends.lanes():
-            lane.upstream._connect = broken
+        rig.network.failure = ZeroDivisionError()
         assert told(await through(rig, Browser()))["code"] == "internal_error"
         assert rig.gateway.statistics().instances[0].in_flight == 0
 

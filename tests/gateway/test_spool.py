@@ -4,13 +4,13 @@ import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from orch.gateway import spool as spooling
 from orch.gateway.request_body import RequestBody
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.problems import ProblemError
@@ -108,16 +108,33 @@ async def upload(rig: GatewayRig, size: int) -> Browser:
     return browser
 
 
+class Disk:
+    """Files in memory, whose writes fail with ``error`` while it is set."""
+
+    def __init__(self, error: int | None) -> None:
+        self.error = error
+
+    def open(self) -> FileIO:
+        return _File(self)
+
+
+class _File(FileIO):
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(os.memfd_create("spooled"), "w+b")
+        self._disk = disk
+
+    def write(self, data: Any) -> int:
+        if self._disk.error is not None:
+            raise OSError(self._disk.error, os.strerror(self._disk.error))
+        return super().write(data)
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE])
-async def test_a_full_disk_is_our_own_shortage(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+async def test_a_full_disk_is_our_own_shortage(number: int) -> None:
     """503 with words, an event for operators, nothing against the back end; small bodies go on."""
-
-    def full(*_: Any) -> None:
-        raise OSError(number, os.strerror(number))
-
-    async with gateway_rig() as rig:
+    disk = Disk(error=number)
+    async with gateway_rig(spool=Spool(disk_limit=10**9, open_file=disk.open)) as rig:
         rig.network.servers["a:1"] = answering(ok())
-        monkeypatch.setattr(spooling, "_write_all", full)
         for _ in range(6):
             browser = await upload(rig, 2 * IN_MEMORY)
             assert (browser.status, b'"own_shortage"' in browser.body) == (503, True)
@@ -128,19 +145,18 @@ async def test_a_full_disk_is_our_own_shortage(monkeypatch: pytest.MonkeyPatch, 
         assert (figures.places, figures.spooled_bytes) == (0, 0)
         assert figures.instances[0].consecutive_failures == 0
         assert "The orchestration service is out of" in rig.events.latest()[0].text
-        monkeypatch.undo()
+        disk.error = None
         assert (await upload(rig, 2 * IN_MEMORY)).status == 200
 
 
-async def test_a_folder_that_cannot_be_written_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_folder_that_cannot_be_written_is_told_so() -> None:
     """A container that is read-only takes small bodies; a large one is refused with words, not as a fault."""
 
-    def read_only(*_: Any) -> None:
+    def read_only() -> FileIO:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    async with gateway_rig() as rig:
+    async with gateway_rig(spool=Spool(disk_limit=10**9, open_file=read_only)) as rig:
         rig.network.servers["a:1"] = answering(ok())
-        monkeypatch.setattr(spooling, "_open", read_only)
         browser = await upload(rig, 2 * IN_MEMORY)
         assert (browser.status, b"cannot be stored" in browser.body) == (503, True)
         assert (await upload(rig, PIECE)).status == 200

@@ -123,13 +123,13 @@ async def test_a_shortage_does_not_bring_back_what_is_down() -> None:
 async def test_silence_while_this_process_stood_still_is_not_the_back_end_s() -> None:
     """Its answers were there and could not be read; the checks after that count as ever."""
     network = Network(one=healthy)
+    clock = [0.0]
     bench = Bench(
         network=network,
         services=ONE,
         orchestration=orchestration(health_check_interval=1, health_check_timeout=2),
+        pulse_clock=lambda: trio.current_time() + clock[0],
     )
-    clock = [0.0]
-    bench.pulse._clock = lambda: trio.current_time() + clock[0]
     async with bench.running(), trio.open_nursery() as nursery:
         await nursery.start(bench.pulse.run)
         await bench.health.wait_for("audio-service", State.HEALTHY)
