@@ -87,7 +87,7 @@ def test_addresses_of_a_service_and_of_its_socket_are_both_good() -> None:
             address(wrong)
 
 
-async def test_it_comes_back_recovers_and_subscribes_again() -> None:
+async def test_it_reconnects_recovers_and_subscribes_again() -> None:
     """The whole of it: what was missed is delivered once, in order."""
     async with connected() as (network, client, socket):
         await join(client, socket)
@@ -138,7 +138,7 @@ async def test_a_loss_is_an_event() -> None:
         assert network.tries[1] == network.tries[0], "4200: at once"
 
 
-async def test_who_cannot_connect_waits_longer_each_time_and_says_why() -> None:
+async def test_failed_attempts_wait_longer_each_time_and_have_a_reason() -> None:
     """No network, a handshake refused for now, a service that does not greet."""
     network = FakeNetwork()
     network.failures += [OSError("unreachable"), DialError("The service refused it with HTTP 503.")]
@@ -153,7 +153,7 @@ async def test_who_cannot_connect_waits_longer_each_time_and_says_why() -> None:
         assert client.state.attempt == 0
 
 
-async def test_who_must_not_come_back_stays_away_and_says_so_everywhere() -> None:
+async def test_a_final_close_code_stops_the_client_everywhere() -> None:
     """A stop by close code, or by a handshake that would be refused again."""
     async with connected() as (network, client, socket):
         async with trio.open_nursery() as nursery:
@@ -207,7 +207,7 @@ async def test_a_dead_connection_is_noticed_and_replaced() -> None:
         assert client.state.reason == "The service stopped responding."
 
 
-async def test_a_service_that_takes_nothing_is_given_up() -> None:
+async def test_a_service_that_reads_nothing_is_disconnected() -> None:
     """It may go on talking: what is sent must be taken."""
     async with connected() as (network, client, socket):
         socket.is_stalled = True
@@ -226,7 +226,7 @@ async def test_a_service_that_takes_nothing_is_given_up() -> None:
             nursery.cancel_scope.cancel()
 
 
-async def test_what_is_no_message_costs_the_connection_and_nothing_else() -> None:
+async def test_an_invalid_message_costs_only_the_connection() -> None:
     """It says what came, and comes back; what it does not know is handed on."""
     async with connected() as (network, client, socket):
         socket.say("of_a_later_version", answer=42)
@@ -258,7 +258,7 @@ async def test_a_request_may_be_cancelled_at_any_time() -> None:
         assert client.statistics().requests == 0
 
 
-async def test_a_topic_that_is_refused_is_not_followed() -> None:
+async def test_a_refused_topic_is_not_subscribed_again() -> None:
     """The error is raised, and the next connection does not ask again."""
     async with connected() as (_, client, socket):
 
@@ -274,7 +274,7 @@ async def test_a_topic_that_is_refused_is_not_followed() -> None:
         assert [m["type"] for m in socket.sent] == ["subscribe"]
 
 
-async def test_leaving_writes_what_waits_and_says_goodbye() -> None:
+async def test_leaving_sends_queued_messages_and_closes() -> None:
     """1000, after what was sent before; an exception of the block comes out as it is."""
     async with connected() as (_, client, socket):
         await join(client, socket)
@@ -324,7 +324,7 @@ def ended(stream_id: str = "a") -> dict[str, Any]:
     return {"session_id": "s", "stream_id": stream_id, "seconds": 1.0, "lost_seconds": 0.0}
 
 
-def test_speech_is_heard_in_order_and_its_end_is_waited_for() -> None:
+def test_speech_is_received_in_order_and_its_end_is_waited_for() -> None:
     """The block ends when all is written down."""
 
     async def test(network: FakeNetwork, client: Client, socket: FakeSocket) -> None:
@@ -383,7 +383,7 @@ def test_speech_goes_on_as_a_new_stream_after_a_lost_connection() -> None:
     speaking(test)
 
 
-def test_a_stream_that_the_service_broke_off_is_begun_again() -> None:
+def test_a_stream_that_broke_off_is_started_again() -> None:
     """A second later, with what waits."""
 
     async def test(network: FakeNetwork, client: Client, socket: FakeSocket) -> None:
@@ -461,7 +461,7 @@ def test_speech_that_is_refused_is_an_error_of_the_block() -> None:
     speaking(test)
 
 
-def test_who_speaks_faster_than_the_network_waits_and_can_be_cancelled() -> None:
+def test_speech_faster_than_the_network_waits_and_can_be_cancelled() -> None:
     """A minute waits here, no more; a block that was cancelled was not taken in."""
 
     async def test(network: FakeNetwork, client: Client, socket: FakeSocket) -> None:

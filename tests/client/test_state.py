@@ -224,7 +224,7 @@ STEPS: list[Callable[[World], None]] = [
     room=st.integers(1, 12),
 )
 @settings(max_examples=400, deadline=None)
-def test_each_message_comes_once_and_in_order_or_its_loss_is_said(
+def test_each_message_is_delivered_once_in_order_or_reported_as_lost(
     steps: list[Callable[[World], None]], kept: int, room: int
 ) -> None:
     """Drops, doubles, holes, lost questions, slow readers, sessions begun anew, in any order."""
@@ -252,7 +252,7 @@ def test_each_message_comes_once_and_in_order_or_its_loss_is_said(
 
 
 @given(count=st.integers(1, 40), room=st.integers(1, 8))
-def test_a_reader_that_is_behind_is_given_everything_in_the_end(count: int, room: int) -> None:
+def test_a_slow_reader_gets_every_message_in_the_end(count: int, room: int) -> None:
     """What its backlog had no room for is asked for again; none of it is dropped."""
     world = World(kept=1000, room=room)
     for step in (World.connect, World.join, World.answer):
@@ -265,7 +265,7 @@ def test_a_reader_that_is_behind_is_given_everything_in_the_end(count: int, room
     assert world.taken == list(range(1001, 1001 + count))
 
 
-def test_states_take_the_place_of_those_not_taken() -> None:
+def test_a_newer_state_replaces_an_unread_one() -> None:
     """A reader that comes late is told how it is, not how it was."""
     backlog = Backlog(count=3)
     updates = [Update(timestamp=0, topic="tree", data=msgspec.Raw(str(n).encode())) for n in range(9)]
@@ -277,7 +277,7 @@ def test_states_take_the_place_of_those_not_taken() -> None:
     assert backlog.take() is None
 
 
-def test_a_full_backlog_drops_what_is_kept_nowhere_and_says_every_loss() -> None:
+def test_a_full_backlog_drops_transient_events_and_reports_every_loss() -> None:
     """Count and bytes are bounded; a loss is never dropped."""
     backlog = Backlog(count=10, size=100)
     other = Unrecognized(type="x", fields={})
@@ -290,7 +290,7 @@ def test_a_full_backlog_drops_what_is_kept_nowhere_and_says_every_loss() -> None
     assert [backlog.take() for _ in range(3)] == [other, Lost("s", "gap", 3), Lost("s", "gap", 9)]
 
 
-def test_a_request_gets_the_answer_with_its_id_and_errors_are_raised() -> None:
+def test_a_request_gets_the_reply_with_its_id_and_errors_are_raised() -> None:
     """Answers may come in any order."""
     state = live()
     first, _ = state.request(Ping())
@@ -306,7 +306,7 @@ def test_a_request_gets_the_answer_with_its_id_and_errors_are_raised() -> None:
     assert state.backlog.take() is None, "answers are no events"
 
 
-def test_what_was_sent_when_the_connection_fell_is_said_to_be_unknown_and_not_sent_twice() -> None:
+def test_requests_sent_before_a_lost_connection_have_an_unknown_outcome_and_are_not_repeated() -> None:
     """What was not sent waits for the next connection."""
     state = live()
     sent, _ = state.request(Broadcast(session_id="s", data=msgspec.Raw(b"1")))
@@ -330,7 +330,7 @@ def test_requests_that_wait_are_bounded_and_all_fail_at_the_end() -> None:
     assert state.requests == 0
 
 
-def test_a_join_that_nobody_waits_for_any_more_hides_nothing() -> None:
+def test_an_abandoned_join_hides_no_message() -> None:
     """One who was in already, and cancels a rejoin, is still given what comes."""
     state = live()
     identity, _ = state.request(JoinSession(session_id="s"))
@@ -345,7 +345,7 @@ def test_a_join_that_nobody_waits_for_any_more_hides_nothing() -> None:
     assert asked.message.offset == 0
 
 
-def test_topics_end_with_their_last_follower() -> None:
+def test_a_topic_is_unsubscribed_with_its_last_subscriber() -> None:
     """Two who follow one topic are one subscription."""
     state = live()
     assert state.follow("tree")

@@ -49,7 +49,7 @@ def drained(speech: StoredSpeech) -> bytes:
     return b"".join(parts)
 
 
-def test_what_is_not_acknowledged_is_sent_again_from_where_the_service_is() -> None:
+def test_unacknowledged_speech_is_sent_again_from_the_service_s_position() -> None:
     """Not from where it was thought to be; also in the middle of a block."""
     speech = stored()
     speech.begun(started())
@@ -69,7 +69,7 @@ def test_what_is_not_acknowledged_is_sent_again_from_where_the_service_is() -> N
     assert speech.begin(6.0).position == 2.0
 
 
-def test_what_was_published_meanwhile_is_not_said_again() -> None:
+def test_published_speech_is_not_sent_again() -> None:
     speech = stored()
     speech.begun(started())
     for second in range(1, 5):
@@ -86,7 +86,7 @@ def test_what_was_published_meanwhile_is_not_said_again() -> None:
     assert speech.waiting_seconds == 1
 
 
-def test_past_a_minute_the_oldest_is_let_go_and_asked_for_as_a_gap() -> None:
+def test_beyond_a_minute_the_oldest_is_dropped_and_reported_as_a_gap() -> None:
     """What had arrived is not lost by it."""
     speech = stored()
     speech.begun(started())
@@ -106,7 +106,7 @@ def test_past_a_minute_the_oldest_is_let_go_and_asked_for_as_a_gap() -> None:
     assert speech.has_hole
 
 
-def test_a_service_that_acknowledges_nothing_is_served_as_before() -> None:
+def test_a_service_without_acknowledgements_still_works() -> None:
     """What was written to the network is taken to have arrived."""
     speech = stored()
     speech.begun(AudioStarted(timestamp=0, session_id="s", stream_id="a"))

@@ -70,7 +70,7 @@ def test_what_follows_a_loss(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", cases("liveness"))
-def test_when_a_quiet_connection_is_asked_and_when_it_is_dead(case: dict[str, Any]) -> None:
+def test_when_a_silent_connection_is_pinged_and_when_it_is_dead(case: dict[str, Any]) -> None:
     """Only silence after a question is death."""
     liveness = Liveness(quiet=case["quiet"], now=0)
     steps = sorted(
@@ -93,7 +93,7 @@ def test_when_a_quiet_connection_is_asked_and_when_it_is_dead(case: dict[str, An
     assert then == case["then"]
 
 
-def test_a_machine_that_slept_asks_before_it_gives_the_connection_up() -> None:
+def test_a_suspended_machine_pings_before_it_ends_the_connection() -> None:
     """What was asked before the sleep counts for nothing."""
     liveness = Liveness(quiet=20, now=0)
     assert liveness.look(19.9) is None

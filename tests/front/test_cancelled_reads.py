@@ -48,7 +48,7 @@ async def test_a_request_that_is_refused_unread_leaves_the_next_one_whole(first_
         assert not server.statistics().refused
 
 
-async def test_a_message_that_was_not_taken_is_the_next_one() -> None:
+async def test_a_message_whose_receive_was_cancelled_is_the_next_one() -> None:
     """Also where others are given a turn between two of many."""
     count = 64
     told: list[str] = []

@@ -41,7 +41,7 @@ async def served(
 
 @pytest.mark.parametrize("serving", [HypercornServer, Server])
 @pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
-async def test_a_client_that_leaves_without_a_request_leaves_nothing_behind(
+async def test_a_client_that_disconnects_without_a_request_leaves_nothing_behind(
     said: bytes, serving: type[HypercornServer | Server]
 ) -> None:
     """Its connection does not wait for the time-out of idle ones."""
@@ -60,7 +60,7 @@ async def come_and_go(port: int) -> None:
 
 
 @pytest.mark.parametrize("serving", [HypercornServer, Server])
-async def test_a_stop_refuses_who_comes_and_answers_who_is_there(
+async def test_a_stop_refuses_new_clients_and_completes_requests_in_flight(
     serving: type[HypercornServer | Server],
 ) -> None:
     """A new connection does not hang until the last answer is given; that answer is given."""

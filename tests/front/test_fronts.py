@@ -98,7 +98,7 @@ async def get(stream: trio.SocketStream, path: str) -> bytes:
     return answer
 
 
-async def test_requests_are_answered_over_one_kept_connection(kind: Kind) -> None:
+async def test_requests_get_responses_over_one_keep_alive_connection(kind: Kind) -> None:
     """Keep-alive works, and each request reaches the application."""
     async with front(kind, hello) as (serving, _), client(serving) as stream:
         assert b"200" in await get(stream, "/one")
@@ -131,7 +131,7 @@ async def test_a_connection_that_is_to_be_closed_is_closed(kind: Kind) -> None:
         assert answer.endswith(b"/one")
 
 
-async def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up(kind: Kind) -> None:
+async def test_a_client_that_has_stopped_reading_does_not_delay_the_stop(kind: Kind) -> None:
     """Its socket is closed under it once the grace is over; everything is closed and counted."""
     async with front(kind, flood) as (serving, stopping):
         stream = await trio.open_tcp_stream("127.0.0.1", port(serving))
@@ -148,7 +148,7 @@ async def test_a_client_that_has_stopped_reading_does_not_hold_the_stop_up(kind:
     await stream.aclose()
 
 
-async def test_an_idle_kept_connection_does_not_use_up_the_grace(kind: Kind) -> None:
+async def test_an_idle_keep_alive_connection_does_not_use_up_the_grace(kind: Kind) -> None:
     """A browser that keeps a connection open is told to go, not waited for."""
     async with front(kind, hello, grace=60) as (serving, stopping), client(serving) as stream:
         await get(stream, "/one")
@@ -178,7 +178,7 @@ async def test_a_restart_listens_on_the_same_port_again(kind: Kind) -> None:
     assert ports[0] == ports[1]
 
 
-async def test_a_port_that_is_taken_is_an_error_of_the_branch(kind: Kind) -> None:
+async def test_a_port_in_use_is_an_error_of_the_branch(kind: Kind) -> None:
     """The tree's policy meets it; nothing is swallowed."""
     async with front(kind, hello) as (serving, _):
         other = kind(
@@ -193,7 +193,7 @@ async def test_a_port_that_is_taken_is_an_error_of_the_branch(kind: Kind) -> Non
             await other.run()
 
 
-async def test_a_websocket_whose_client_is_gone_is_over_at_once(kind: Kind) -> None:
+async def test_a_websocket_ends_at_once_when_its_client_disconnects(kind: Kind) -> None:
     """It does not linger until the next ping would have been due."""
 
     async def accept(scope: Any, receive: Any, send: Any) -> None:
@@ -214,7 +214,7 @@ async def test_a_websocket_whose_client_is_gone_is_over_at_once(kind: Kind) -> N
     assert serving.statistics().closed_by_force == 0
 
 
-async def test_clients_beyond_what_there_is_room_for_are_told_to_come_later(kind: Kind) -> None:
+async def test_clients_beyond_the_connection_limit_are_asked_to_retry_later(kind: Kind) -> None:
     """Each connection counts, whatever it is for; who is there is served, and who goes makes room."""
     capacity = fit(files=4, asked=10, own=4)
 

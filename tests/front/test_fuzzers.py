@@ -19,7 +19,7 @@ def test_frames_read_as_wsproto_does() -> None:
     assert {fuzzer.try_one(fuzzer.conversation()) for _ in range(500)} == {None, 1002, 1007, 1009}
 
 
-def test_what_is_compressed_reads_as_what_is_not() -> None:
+def test_compressed_messages_read_like_uncompressed_ones() -> None:
     """And every verdict is among them, once it is broken."""
     fuzzer = fuzz_frames.Fuzzer(Random(1))
     assert {fuzzer.try_twins(*fuzzer.twins()) for _ in range(500)} == {None, 1002, 1007, 1009}

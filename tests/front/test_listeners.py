@@ -16,7 +16,7 @@ def port_of(sock: socket.socket) -> int:
     return int(sock.getsockname()[1])
 
 
-async def test_a_neighbours_connection_is_taken_only_after_it_has_waited() -> None:
+async def test_another_worker_s_connection_is_accepted_only_after_it_has_waited() -> None:
     """Its own worker has time to; then whoever is free takes it, and those behind it at once."""
     ((bound,),) = open_groups("127.0.0.1", 0, 1)
     with closing(bound):
@@ -34,7 +34,7 @@ async def test_a_neighbours_connection_is_taken_only_after_it_has_waited() -> No
                 await stream.aclose()
 
 
-async def test_what_its_own_worker_has_taken_is_left_alone() -> None:
+async def test_a_connection_that_its_own_worker_accepts_is_left_to_it() -> None:
     """A neighbour that was woken finds nothing, and waits for the next."""
     ((bound,),) = open_groups("127.0.0.1", 0, 1)
     with closing(bound):
@@ -111,7 +111,7 @@ def test_a_host_that_is_not_this_machines_is_refused() -> None:
 
 
 @pytest.mark.parametrize("host", ["a..b", "ä" * 100, "a." * 200])
-def test_a_name_that_no_host_can_have_is_said_in_words(host: str) -> None:
+def test_an_impossible_host_name_is_refused_in_words(host: str) -> None:
     """The encoding of names raises what is no error of an address."""
     with pytest.raises(AddressError, match="is not an address of this machine"):
         open_groups(host, 0, 1)

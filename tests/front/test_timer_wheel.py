@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from orch.front.timer_wheel import TimerWheel
 
 
-def test_what_is_due_is_taken_once_and_what_was_removed_is_not() -> None:
+def test_due_items_are_returned_once_and_removed_ones_never() -> None:
     """Each in its slot, whatever order they were put in."""
     wheel: TimerWheel[str] = TimerWheel(span=0.25, slots=512, now=100.0)
     wheel.put("late", 110.0)
@@ -21,7 +21,7 @@ def test_what_is_due_is_taken_once_and_what_was_removed_is_not() -> None:
     assert len(wheel) == 0
 
 
-def test_what_lies_beyond_the_wheel_is_asked_early() -> None:
+def test_items_beyond_the_wheel_are_returned_early() -> None:
     """It stands in the last slot, so that it is not asked at once."""
     wheel: TimerWheel[str] = TimerWheel(span=1.0, slots=8, now=0.0)
     wheel.put("far", 1000.0)
@@ -29,7 +29,7 @@ def test_what_lies_beyond_the_wheel_is_asked_early() -> None:
     assert wheel.advance(8.0) == ["far"]
 
 
-def test_what_is_due_already_is_taken_at_the_next_turn() -> None:
+def test_items_already_due_are_returned_at_the_next_advance() -> None:
     """A deadline in the past is not lost for a round."""
     wheel: TimerWheel[str] = TimerWheel(span=1.0, slots=8, now=50.0)
     wheel.put("past", 3.0)

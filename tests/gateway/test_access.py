@@ -58,7 +58,7 @@ def test_routes_are_for_local_requests_and_operators(
     served(tmp_path, use)
 
 
-def test_what_the_settings_list_is_open_to_all(tmp_path: Path) -> None:
+def test_listed_routes_are_open_to_all(tmp_path: Path) -> None:
     """And only that: not another method, not a path below, not the same back end by another route."""
 
     async def use(service: Whole) -> None:
@@ -130,7 +130,7 @@ def test_a_message_to_a_back_end_obeys_the_same_list(tmp_path: Path, is_public: 
     "path",
     ["/api/audio/%252e%252e/x", "/api/audio/a%252fb", "/api/audio/%c0%ae%c0%ae/x", "/api/audio/..%2fx"],
 )
-def test_a_path_that_can_be_read_in_two_ways_is_refused(tmp_path: Path, path: str) -> None:
+def test_an_ambiguous_path_is_refused(tmp_path: Path, path: str) -> None:
     """400, as the documentation says, and not handed to the pages."""
 
     async def use(service: Whole) -> None:

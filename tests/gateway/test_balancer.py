@@ -18,7 +18,7 @@ def test_the_order_is_smooth() -> None:
 
 @UNHURRIED
 @given(WEIGHTS, st.integers(1, 3))
-def test_each_is_chosen_as_its_weight_says(weights: dict[str, int], rounds: int) -> None:
+def test_each_is_chosen_according_to_its_weight(weights: dict[str, int], rounds: int) -> None:
     """Over as many choices as the weights add up to, exactly so often."""
     balancer = Balancer()
     chosen = Counter(balancer.choose(weights) for _ in range(rounds * sum(weights.values())))
@@ -34,7 +34,7 @@ def test_only_candidates_are_chosen(offers: list[dict[str, int]]) -> None:
         assert balancer.choose(offer) in offer
 
 
-def test_those_that_stay_share_the_part_of_one_that_may_not_be_asked() -> None:
+def test_the_others_share_the_part_of_an_instance_that_is_no_candidate() -> None:
     """An ejected one has no backlog when it returns."""
     balancer = Balancer()
     for _ in range(8):
@@ -45,7 +45,7 @@ def test_those_that_stay_share_the_part_of_one_that_may_not_be_asked() -> None:
     assert again == {"a": 4, "b": 2, "c": 2}
 
 
-def test_one_that_is_gone_is_forgotten() -> None:
+def test_a_removed_instance_is_dropped() -> None:
     """State is bounded by the instances there are."""
     balancer = Balancer()
     for name in "abcdef":

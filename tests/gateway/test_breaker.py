@@ -52,7 +52,7 @@ def test_a_success_between_starts_the_count_again() -> None:
     assert breaker.consecutive_failures == 0
 
 
-def test_half_open_lets_exactly_one_through() -> None:
+def test_half_open_admits_exactly_one_request_of_a_caller() -> None:
     """The second request is refused until the first one's outcome is known."""
     breaker = tripped()
     trial = admitted(breaker, 10)
@@ -64,7 +64,7 @@ def test_half_open_lets_exactly_one_through() -> None:
     assert breaker.admit(10) is not None
 
 
-def test_half_open_lets_three_callers_try_one_request_each() -> None:
+def test_half_open_admits_one_request_of_each_of_three_callers() -> None:
     """A caller whose trial takes long does not keep the others out."""
     breaker = tripped()
     assert breaker.admit(10, "slow") is not None
@@ -77,7 +77,7 @@ def test_half_open_lets_three_callers_try_one_request_each() -> None:
     assert state(breaker) is State.CLOSED
 
 
-def test_what_one_caller_sends_cannot_open_it() -> None:
+def test_requests_of_one_caller_cannot_open_it() -> None:
     """Two callers neither, however often; the third that fails in a row shows that it is the instance."""
     breaker = Breaker(POLICY)
     for caller in ("a", "b"):
@@ -93,7 +93,7 @@ def test_what_one_caller_sends_cannot_open_it() -> None:
     assert state(breaker) is State.OPEN
 
 
-def test_who_is_answered_well_clears_the_instance() -> None:
+def test_a_success_of_any_caller_resets_the_doubtful_failures() -> None:
     """Failures of many callers count only while nobody's request works."""
     breaker = Breaker(POLICY)
     for number in range(100):
@@ -151,7 +151,7 @@ def test_a_trial_that_was_given_up_makes_room_for_another() -> None:
     assert breaker.admit(10) is not None
 
 
-def test_late_outcomes_of_before_the_trip_count_for_nothing() -> None:
+def test_late_outcomes_from_before_the_trip_do_not_count() -> None:
     """Neither does a late success close it, nor a late failure keep it open or take the trial's place."""
     breaker = Breaker(POLICY)
     early = [admitted(breaker, 0) for _ in range(10)]

@@ -72,7 +72,7 @@ async def busy(stream: trio.abc.Stream) -> None:
 
 
 @pytest.mark.parametrize("bad", [fail, hang, close, garble, cut, busy])
-async def test_what_one_client_sends_closes_the_back_end_to_nobody(bad: Serve) -> None:
+async def test_requests_of_one_client_do_not_cut_the_back_end_off_for_others(bad: Serve) -> None:
     """Whatever the back end does to it: fail, hang, close, answer garbage, break off, refuse."""
     async with gateway_rig(timeout=2, retries=0) as rig:
         rig.network.servers["a:1"] = by_path(bad)
@@ -85,7 +85,7 @@ async def test_what_one_client_sends_closes_the_back_end_to_nobody(bad: Serve) -
         assert await caption(rig) == 200
 
 
-async def test_clients_who_all_fail_show_that_it_is_the_instance() -> None:
+async def test_failures_of_several_clients_open_the_breaker() -> None:
     """Then the rest are told at once; captions go on as long as captions work."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = by_path(fail)
@@ -118,7 +118,7 @@ async def test_the_addresses_of_one_ipv6_network_are_one_client() -> None:
         assert lane(rig, Flow.REQUESTS).breaker == "closed"
 
 
-async def test_a_back_end_that_is_not_there_is_left_alone_by_either_flow() -> None:
+async def test_a_back_end_that_refuses_connections_opens_the_breakers_of_both_flows() -> None:
     """Nothing was sent, so nothing that was sent is the reason; each flow finds out for itself."""
     async with gateway_rig(retries=0) as rig:
         for _ in range(5):
@@ -131,7 +131,7 @@ async def test_a_back_end_that_is_not_there_is_left_alone_by_either_flow() -> No
         assert lane(rig, Flow.CAPTIONS).breaker == "open"
 
 
-async def test_requests_that_fill_their_share_leave_captions_theirs() -> None:
+async def test_requests_that_fill_their_share_do_not_affect_captions() -> None:
     """All of the requests' connections busy and their queue full: a caption waits for nothing."""
     share = {"connections": 3, "waiting": 2}
     async with gateway_rig(requests=share, captions={"connections": 2, "waiting": 1}) as rig:
@@ -152,7 +152,7 @@ async def test_requests_that_fill_their_share_leave_captions_theirs() -> None:
             nursery.cancel_scope.cancel()
 
 
-async def test_what_waits_in_our_own_queue_is_never_the_back_end_s_failure() -> None:
+async def test_a_wait_in_our_own_queue_is_never_the_back_end_s_failure() -> None:
     """Its time runs out: 503 overloaded, no failure, no latency, no check of the back end."""
     answered = trio.Event()
 
@@ -183,7 +183,7 @@ async def test_what_waits_in_our_own_queue_is_never_the_back_end_s_failure() -> 
         assert all(b'"overloaded"' in browser.body for browser in found if browser.status == 503)
 
 
-async def test_a_caption_that_waits_in_our_own_queue_blames_nobody_either() -> None:
+async def test_a_caption_waiting_in_our_own_queue_is_no_failure_either() -> None:
     """The service's own flow has a queue too."""
     async with gateway_rig(timeout=5, captions={"connections": 1, "waiting": 10}, retries=0) as rig:
 
@@ -207,7 +207,7 @@ async def test_a_caption_that_waits_in_our_own_queue_blames_nobody_either() -> N
         assert lane(rig, Flow.CAPTIONS).consecutive_failures == 1
 
 
-async def test_a_shortage_of_our_own_is_told_as_our_own() -> None:
+async def test_a_shortage_of_our_own_is_reported_as_such() -> None:
     """503 own_shortage with words for a guest, an event for operators, and nothing against the instance."""
     async with gateway_rig() as rig:
         rig.network.failure = OSError(errno.EMFILE, "Too many open files")
@@ -228,7 +228,7 @@ async def test_a_shortage_of_our_own_is_told_as_our_own() -> None:
 
 
 @pytest.mark.parametrize("bad", [hang, close, cut])
-async def test_a_time_in_which_this_process_stood_still_says_nothing_of_a_back_end(bad: Serve) -> None:
+async def test_failures_while_this_process_was_suspended_do_not_count(bad: Serve) -> None:
     """It wakes to time-outs that have passed and connections that were given up; an answer is one."""
 
     class Stopped(Pulse):
@@ -259,7 +259,7 @@ async def test_a_time_in_which_this_process_stood_still_says_nothing_of_a_back_e
         assert lane(rig, Flow.CAPTIONS).consecutive_failures == 1
 
 
-async def test_shares_are_followed_while_the_gateway_runs() -> None:
+async def test_changed_shares_take_effect_while_the_gateway_runs() -> None:
     """A change of the settings holds for the next request."""
     async with gateway_rig() as rig:
         assert lane(rig, Flow.CAPTIONS).connections == 64
@@ -282,7 +282,7 @@ class Stuck(Browser):
         return message | {"more_body": True}
 
 
-async def test_uploads_that_never_end_hold_up_nobody() -> None:
+async def test_endless_uploads_do_not_delay_others() -> None:
     """64 of them hold no connection: a caption, and any other request, is answered at once."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = by_path(fail)
@@ -304,7 +304,7 @@ async def test_uploads_that_never_end_hold_up_nobody() -> None:
         assert rig.gateway.statistics().instances[0].consecutive_failures == 0
 
 
-async def test_a_body_has_a_least_rate() -> None:
+async def test_a_body_has_a_minimum_rate() -> None:
     """Who sends faster is waited for, past the time-out; who sends slower is told so."""
 
     class Dripping(Browser):
@@ -323,7 +323,7 @@ async def test_a_body_has_a_least_rate() -> None:
         assert trio.current_time() < 62, "5 s, what came in that time, and what is read on afterwards"
 
 
-async def test_one_address_has_so_many_requests_under_way_and_all_together_so_many() -> None:
+async def test_requests_in_progress_are_limited_by_address_and_in_total() -> None:
     """429 to who has too many, 503 when all places are taken, each with words; ended ones make room."""
     async with gateway_rig(max_requests=5, max_requests_per_address=3) as rig:
         rig.network.servers["a:1"] = answering(ok())
@@ -359,7 +359,7 @@ def flood(size: int) -> Serve:
     return serve
 
 
-async def test_a_client_that_takes_its_answer_slowly_holds_no_connection() -> None:
+async def test_a_client_that_reads_slowly_holds_no_connection() -> None:
     """What fits into the buffer is read at once; the connection is free though nothing was taken."""
     spool = Spool(disk_limit=2**30)
     async with gateway_rig(spool=spool, requests={"connections": 1}) as rig:
@@ -380,7 +380,7 @@ async def test_a_client_that_takes_its_answer_slowly_holds_no_connection() -> No
         assert spool.in_memory == 0
 
 
-async def test_a_client_that_takes_less_than_the_least_rate_is_cut_off() -> None:
+async def test_a_client_that_reads_below_the_minimum_rate_is_cut_off() -> None:
     """Where the answer is too large to be held here; the connection is free for others then."""
     spool = Spool(disk_limit=2**30)
     async with gateway_rig(spool=spool, requests={"connections": 1}, timeout=60) as rig:

@@ -29,7 +29,7 @@ def sent(headers: list[Header], client: Client = STRANGER) -> dict[bytes, list[b
     return told
 
 
-def test_hop_by_hop_headers_end_here() -> None:
+def test_hop_by_hop_headers_are_removed() -> None:
     """The nine fixed ones and whatever Connection names, in any case, in any number of Connection headers."""
     headers = [
         *((name, b"x") for name in HOP_BY_HOP if name != b"connection"),
@@ -42,7 +42,7 @@ def test_hop_by_hop_headers_end_here() -> None:
     assert end_to_end(headers) == [(b"accept", b"*/*")]
 
 
-def test_our_own_headers_cannot_be_taken_off() -> None:
+def test_our_own_headers_cannot_be_removed() -> None:
     """``Connection: X-Forwarded-For`` takes off the client's, and then ours is put on."""
     told = sent(
         [
@@ -55,7 +55,7 @@ def test_our_own_headers_cannot_be_taken_off() -> None:
     assert told[b"x-forwarded-proto"] == [b"https"]
 
 
-def test_a_strangers_account_of_itself_is_not_believed() -> None:
+def test_forwarding_headers_of_untrusted_peers_are_replaced() -> None:
     """Spoofed forwarding headers are replaced, their underscore twins (WSGI reads them alike) are gone."""
     told = sent(
         [
@@ -88,13 +88,15 @@ def test_a_strangers_account_of_itself_is_not_believed() -> None:
         ([b"127.0.0.1'; drop"], b"127.0.0.1"),
     ],
 )
-def test_of_a_chain_only_what_trusted_proxies_saw_goes_on(told: list[bytes], chain: bytes) -> None:
+def test_only_the_part_of_a_chain_that_trusted_proxies_saw_is_forwarded(
+    told: list[bytes], chain: bytes
+) -> None:
     """What a client put into the header itself stands before that, and never reaches a back end."""
     headers = [(b"x-forwarded-for", value) for value in told]
     assert sent(headers, PROXY)[b"x-forwarded-for"] == [chain]
 
 
-def test_who_is_trusted_is_a_setting() -> None:
+def test_trusted_proxies_are_a_setting() -> None:
     """A proxy in the network is believed where it is named, one on the loopback is not where it is not."""
     networks = (ip_network("10.0.0.0/8"),)
     named = Client(address="10.1.2.3", scheme="http", host=b"in", trusted=networks)
@@ -136,12 +138,12 @@ def test_who_is_trusted_is_a_setting() -> None:
         b"Expect",
     ],
 )
-def test_what_could_speak_for_the_gateway_never_goes_on(name: bytes) -> None:
+def test_headers_that_pose_as_the_gateway_are_never_forwarded(name: bytes) -> None:
     """In no spelling that a CGI-like back end reads as the name that is meant."""
     assert b"v1" not in [value for values in sent([(name, b"v1")]).values() for value in values]
 
 
-def test_the_services_own_credentials_end_here() -> None:
+def test_the_services_own_credentials_are_removed() -> None:
     """A back end's key passes; the token for operators, cookies and session keys do not."""
     headers = [
         (b"Authorization", b"Bearer ours"),
@@ -172,7 +174,7 @@ def test_the_services_own_credentials_end_here() -> None:
         (b"", False),
     ],
 )
-def test_the_token_is_known_under_any_scheme(value: bytes, is_ours: bool) -> None:  # noqa: FBT001 - a column
+def test_the_token_is_recognised_in_any_scheme(value: bytes, is_ours: bool) -> None:  # noqa: FBT001 - a column
     """Whoever sends it in the wrong form has sent it all the same."""
     assert holds_token(value, "secret") is is_ours
     assert not holds_token(value, "")
@@ -238,7 +240,7 @@ VALUES = st.sampled_from([b"x-a", b"close, X-A", b"accept", b"", b"x-forwarded-f
 
 @UNHURRIED
 @given(st.lists(st.tuples(NAMES, VALUES)), st.booleans())
-def test_whatever_comes_ours_stand_once(headers: list[Header], trusted: bool) -> None:  # noqa: FBT001 - drawn
+def test_our_own_headers_occur_once_whatever_the_client_sends(headers: list[Header], trusted: bool) -> None:  # noqa: FBT001 - drawn
     """No combination of names in Connection removes or doubles a header of the gateway's own."""
     told = sent(headers, PROXY if trusted else STRANGER)
     assert not set(told) & HOP_BY_HOP

@@ -84,7 +84,7 @@ def judged(data: bytes, *, method: str = "GET") -> tuple[int, list[tuple[bytes, 
     st.lists(st.binary(min_size=1, max_size=40), max_size=5),
     st.booleans(),
 )
-def test_h11_reads_the_request_that_was_meant(
+def test_h11_reads_the_request_as_intended(
     method: str,
     target: str,
     extra: list[tuple[bytes, bytes]],
@@ -205,7 +205,7 @@ FRAGMENTS = st.lists(
 
 @UNHURRIED
 @given(FRAGMENTS, st.lists(st.integers(1, 9), max_size=20))
-def test_what_both_accept_both_read_alike(data: bytes, sizes: list[int]) -> None:
+def test_responses_that_both_accept_are_read_alike(data: bytes, sizes: list[int]) -> None:
     """Over made-up answers: ours may refuse more, but never reads another body out of the same bytes."""
     parser = ResponseParser("GET")
     read = b""
@@ -261,7 +261,7 @@ def test_what_both_accept_both_read_alike(data: bytes, sizes: list[int]) -> None
     ],
 )
 @pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_a_malformed_answer_is_refused_whatever_its_pieces(answer: bytes, why: str, size: int) -> None:
+def test_a_malformed_response_is_refused_however_it_is_split(answer: bytes, why: str, size: int) -> None:
     """Smuggling, folding, bare line ends, other protocols: the text says what it was."""
     with pytest.raises(MalformedError, match=why):
         parse(answer, sizes=[size] * len(answer), ends=False)
@@ -278,7 +278,7 @@ def test_a_malformed_answer_is_refused_whatever_its_pieces(answer: bytes, why: s
     ],
     ids=["headers", "header", "informational", "trailers", "extension"],
 )
-def test_nothing_goes_on_without_end(endless: bytes, start: bytes) -> None:
+def test_endless_heads_and_trailers_are_refused(endless: bytes, start: bytes) -> None:
     """Whatever is neither a head in good time nor a body is bounded."""
     parser = ResponseParser("GET")
     if start:
@@ -313,7 +313,7 @@ def test_nothing_goes_on_without_end(endless: bytes, start: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("size", [1, 100_000])
-def test_a_connection_is_used_again_only_if_it_is_clean(
+def test_a_connection_is_reusable_only_if_it_is_clean(
     answer: bytes,
     method: str,
     is_reusable: bool,  # noqa: FBT001 - a column
@@ -325,7 +325,7 @@ def test_a_connection_is_used_again_only_if_it_is_clean(
     assert parser.is_reusable is is_reusable
 
 
-def test_an_answer_that_ends_too_soon_is_cut() -> None:
+def test_a_response_that_ends_too_soon_is_incomplete() -> None:
     """With a length, in chunks, in its head; any_byte tells these apart from none at all."""
     for answer in (
         OK + b"Content-Length: 3\r\n\r\nab",
@@ -340,7 +340,7 @@ def test_an_answer_that_ends_too_soon_is_cut() -> None:
     assert not caught.value.any_byte
 
 
-def test_a_body_that_ends_with_the_connection_is_cut_by_a_reset() -> None:
+def test_a_body_that_ends_with_the_connection_is_incomplete_after_a_reset() -> None:
     """A close is its end, a reset is not."""
     parser = ResponseParser("GET")
     parser.feed(OK + b"\r\nabc")

@@ -107,7 +107,9 @@ def says(*pieces: bytes, after: Callable[[Any], None] | None = None) -> Serve:
     ],
     ids=["closes", "resets", "cuts a length", "cuts chunks", "bad chunk", "endless head"],
 )
-async def test_a_misbehaving_back_end_is_told_from_a_good_one(serve: Serve, failure: Failure) -> None:
+async def test_a_misbehaving_back_end_is_distinguished_from_a_good_one(
+    serve: Serve, failure: Failure
+) -> None:
     """Over real sockets, where an end, a reset and a late byte are three things."""
     async with upstream_to(serve) as upstream:
         with pytest.raises(UpstreamError) as caught:
@@ -137,7 +139,7 @@ async def test_a_reset_is_not_the_end_of_a_body() -> None:
         assert caught.value.failure is Failure.CUT
 
 
-async def test_a_back_end_that_closes_after_each_answer_costs_no_request() -> None:
+async def test_a_back_end_that_closes_after_each_response_costs_no_request() -> None:
     """It says keep-alive and closes all the same; the closed connection is noticed, POSTs included."""
     closed = trio.Event()
 
@@ -155,7 +157,7 @@ async def test_a_back_end_that_closes_after_each_answer_costs_no_request() -> No
             await closed.wait()
 
 
-async def test_nobody_listening_is_refused_at_once() -> None:
+async def test_a_closed_port_is_refused_at_once() -> None:
     """And the reason is said without the address."""
     upstream = Upstream(f"http://127.0.0.1:{free_port()}", connect=Connector())
     with pytest.raises(UpstreamError, match=r"^the connection was refused$") as caught:
@@ -163,7 +165,7 @@ async def test_nobody_listening_is_refused_at_once() -> None:
     assert caught.value.failure is Failure.REFUSED
 
 
-async def test_a_host_that_does_not_exist_is_said_so() -> None:
+async def test_a_host_that_does_not_exist_is_named_as_the_reason() -> None:
     """RFC 6761 keeps ``.invalid`` from ever resolving; a resolver that is away counts as refused as well."""
 
     async def no_such_host(*_: object) -> Any:
@@ -195,7 +197,7 @@ def server_tls() -> ssl.SSLContext:
     return context
 
 
-async def test_https_is_spoken_verified_and_kept() -> None:
+async def test_https_connections_are_verified_and_reused() -> None:
     """A trusted certificate: three requests over one connection. An untrusted one: refused, and why."""
     connections = 0
 
@@ -299,7 +301,7 @@ async def with_client(host: str, port: int, act: Callable[[Client], Awaitable[No
         await act(Client(stream))
 
 
-async def test_under_the_real_server_large_bodies_go_both_ways() -> None:
+async def test_with_the_real_server_large_bodies_are_forwarded_both_ways() -> None:
     """Eight megabytes up in chunks, over the disk, and down again: the same bytes; then another request."""
 
     async def echo(stream: Any) -> None:
@@ -333,7 +335,7 @@ async def test_under_the_real_server_large_bodies_go_both_ways() -> None:
 @pytest.mark.parametrize(
     "start", [CHUNKED + b"3\r\nabc\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]
 )
-async def test_under_the_real_server_a_broken_answer_ends_broken(start: bytes) -> None:
+async def test_with_the_real_server_an_incomplete_response_stays_incomplete(start: bytes) -> None:
     """The client gets no last chunk, or too few bytes: it knows that it has not all."""
 
     async def act(client: Client) -> None:
@@ -349,7 +351,7 @@ async def test_under_the_real_server_a_broken_answer_ends_broken(start: bytes) -
         assert gateway.statistics().errors == 1
 
 
-async def test_under_the_real_server_a_client_that_leaves_frees_the_back_end() -> None:
+async def test_with_the_real_server_a_disconnect_frees_the_back_end() -> None:
     """Its connection to the back end closes, though the back end never answers."""
     asked, ended = trio.Event(), trio.Event()
 
@@ -369,7 +371,7 @@ async def test_under_the_real_server_a_client_that_leaves_frees_the_back_end() -
         await ended.wait()
 
 
-async def test_under_the_real_server_a_slow_client_holds_the_back_end_back() -> None:
+async def test_with_the_real_server_a_slow_client_slows_the_back_end() -> None:
     """A client that stops reading stops the back end's sending, once what lies between is full."""
     sent = 0
     is_blocked = trio.Event()

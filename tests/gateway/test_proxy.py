@@ -27,7 +27,7 @@ def told(browser: Browser) -> dict[str, Any]:
     return document
 
 
-async def test_a_request_goes_through_and_says_how() -> None:
+async def test_a_request_is_forwarded_and_the_response_names_the_service() -> None:
     """Path mapped, query raw, headers handled; the answer says who answered, at which attempt, how fast."""
     seen: list[bytes] = []
     async with gateway_rig() as rig:
@@ -73,7 +73,7 @@ async def test_a_request_goes_through_and_says_how() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/audio/x", "/api/nowhere", "/api/audio/%252e%252e"])
-async def test_every_answer_is_a_document_that_can_do_nothing(path: str) -> None:
+async def test_every_response_is_an_inert_document(path: str) -> None:
     """A back end's page in a browser runs no script, has no origin and sets nothing; a problem is no more."""
     page = ok(
         b"<script>fetch('/api/config')</script>",
@@ -125,7 +125,7 @@ async def test_the_time_is_in_milliseconds() -> None:
         assert (await through(rig, Browser())).headers[b"x-gateway-time"] == b"250.0"
 
 
-async def test_the_number_of_attempts_is_told() -> None:
+async def test_the_number_of_attempts_is_in_the_response() -> None:
     """One lost and one answered make two."""
 
     async def lose(stream: trio.abc.Stream) -> None:
@@ -162,7 +162,9 @@ async def test_the_number_of_attempts_is_told() -> None:
         (Browser(path="/api/translate"), 503, "service_unavailable"),
     ],
 )
-async def test_what_cannot_be_passed_on_is_a_problem(browser: Browser, status: int, code: str) -> None:
+async def test_a_request_that_cannot_be_forwarded_is_a_problem(
+    browser: Browser, status: int, code: str
+) -> None:
     """Never HTML, never empty; and none of it counts against a back end that was not at fault."""
 
     async def swallow(stream: trio.abc.Stream) -> None:
@@ -230,7 +232,7 @@ async def test_retry_after_goes_with_an_open_breaker() -> None:
         assert b"x-gateway-attempts" not in browser.headers
 
 
-async def test_a_back_end_is_asked_when_the_request_is_whole() -> None:
+async def test_a_request_is_sent_to_the_back_end_when_it_is_complete() -> None:
     """Until then an upload takes no connection of anyone's; then it arrives with its length."""
 
     class Slow(Browser):
@@ -266,7 +268,7 @@ async def test_a_back_end_is_asked_when_the_request_is_whole() -> None:
         ([], [b""]),
     ],
 )
-async def test_a_body_goes_on_with_its_length(
+async def test_a_body_is_forwarded_with_its_length(
     headers: list[tuple[bytes, bytes]], pieces: list[bytes]
 ) -> None:
     """However it came, it is whole by then: many servers cannot read chunks."""
@@ -281,7 +283,7 @@ async def test_a_body_goes_on_with_its_length(
     assert body == b"".join(pieces)
 
 
-async def test_an_answer_arrives_as_it_comes() -> None:
+async def test_a_response_is_forwarded_as_it_arrives() -> None:
     """Each chunk is sent on when it is there, not when the answer is whole."""
 
     async def ticking(stream: trio.abc.Stream) -> None:
@@ -306,7 +308,7 @@ async def test_an_answer_arrives_as_it_comes() -> None:
         assert b"transfer-encoding" not in browser.headers
 
 
-async def test_a_slow_reader_holds_the_back_end_back() -> None:
+async def test_a_slow_reader_slows_the_back_end() -> None:
     """Nothing is read from the back end that the client has not taken: one piece on the way, no more."""
     async with gateway_rig(timeout=1000) as rig:
         pieces = 0
@@ -337,7 +339,7 @@ async def test_a_slow_reader_holds_the_back_end_back() -> None:
             browser.leave()
 
 
-async def test_an_answer_that_breaks_off_is_broken_off_here() -> None:
+async def test_a_response_that_breaks_off_is_forwarded_incomplete() -> None:
     """No last body event: a server closes such a connection, and the client knows that it has not all."""
 
     async def half(stream: trio.abc.Stream) -> None:
@@ -353,7 +355,7 @@ async def test_an_answer_that_breaks_off_is_broken_off_here() -> None:
         assert rig.gateway.statistics().instances[0].consecutive_failures == 1
 
 
-async def test_an_answer_that_stalls_is_broken_off_when_its_time_is_over() -> None:
+async def test_a_stalled_response_is_cut_short_at_the_time_out() -> None:
     """The time-out covers the whole answer."""
 
     async def stall(stream: trio.abc.Stream) -> None:
@@ -370,7 +372,7 @@ async def test_an_answer_that_stalls_is_broken_off_when_its_time_is_over() -> No
         assert rig.gateway.statistics().instances[0].consecutive_failures == 1
 
 
-async def test_a_client_that_leaves_ends_its_request_at_the_back_end() -> None:
+async def test_a_disconnect_ends_the_request_at_the_back_end() -> None:
     """Whether it waits for the head or reads the body; it counts as 499, not against the instance."""
     ended = 0
 
@@ -404,7 +406,7 @@ async def test_a_client_that_leaves_ends_its_request_at_the_back_end() -> None:
         assert rig.network.open == 0
 
 
-async def test_a_client_that_leaves_in_the_middle_of_its_upload_reaches_no_back_end() -> None:
+async def test_a_disconnect_during_the_upload_reaches_no_back_end() -> None:
     """The half it sent is not taken for a whole."""
 
     class Leaving(Browser):
@@ -421,7 +423,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_upload_reaches_no_back_
         assert rig.gateway.statistics().places == 0
 
 
-async def test_a_client_that_does_not_send_is_told_so_and_the_back_end_not_blamed() -> None:
+async def test_a_client_that_does_not_send_times_out_without_a_failure_of_the_back_end() -> None:
     """408, not 504: nothing was wrong with the service."""
 
     class Hesitant(Browser):
@@ -442,7 +444,7 @@ async def test_a_client_that_does_not_send_is_told_so_and_the_back_end_not_blame
         assert rig.gateway.statistics().instances[0].consecutive_failures == 0
 
 
-async def test_a_server_that_raises_when_the_client_has_gone_is_understood() -> None:
+async def test_an_oserror_of_the_server_counts_as_a_disconnect() -> None:
     """ASGI lets ``send`` raise OSError then."""
 
     class Broken(Browser):
@@ -456,7 +458,7 @@ async def test_a_server_that_raises_when_the_client_has_gone_is_understood() -> 
         assert rig.gateway.statistics().in_flight == 0
 
 
-async def test_a_fault_of_our_own_is_an_internal_error() -> None:
+async def test_an_unexpected_error_is_an_internal_error() -> None:
     """One request's fault ends that request, with its id to look for in the log."""
     async with gateway_rig() as rig:
         rig.network.failure = ZeroDivisionError()
@@ -465,7 +467,7 @@ async def test_a_fault_of_our_own_is_an_internal_error() -> None:
 
 
 @pytest.mark.real_time
-async def test_an_upload_that_was_cut_short_begins_again_elsewhere() -> None:
+async def test_an_interrupted_upload_is_repeated_on_another_instance() -> None:
     """The second instance gets all of it, from the first byte on; a large one as well, from the disk."""
 
     async def lose_early(stream: trio.abc.Stream) -> None:
@@ -482,7 +484,7 @@ async def test_an_upload_that_was_cut_short_begins_again_elsewhere() -> None:
         assert seen[-1].partition(b"\r\n\r\n")[2] == b"".join(pieces)
 
 
-async def test_a_client_that_does_not_read_is_cut_off_and_the_back_end_not_blamed() -> None:
+async def test_a_client_that_does_not_read_is_cut_off_without_a_failure_of_the_back_end() -> None:
     """When the time is over it was the client who was waited for."""
     async with gateway_rig(timeout=5) as rig:
         rig.network.servers["a:1"] = answering(ok(b"x" * 1000))

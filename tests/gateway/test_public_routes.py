@@ -65,7 +65,7 @@ def test_only_what_is_listed_is_open(method: str, path: str, is_open: bool) -> N
         ("unknown", "GET", "/api/models", False),
     ],
 )
-def test_a_message_reaches_what_a_listed_path_leads_to(
+def test_a_message_may_reach_the_target_of_a_listed_path(
     service: str,
     method: str,
     path: str,
@@ -87,13 +87,13 @@ def test_a_message_reaches_what_a_listed_path_leads_to(
         ("public_routes: [{path: audio}]", "public_routes[0].path"),
     ],
 )
-def test_a_list_that_cannot_be_meant_is_a_fault_of_the_settings(text: str, where: str) -> None:
+def test_a_list_that_cannot_be_intended_is_a_fault_of_the_settings(text: str, where: str) -> None:
     """Told at start, with its place in the file."""
     found = [fault.path for fault in decode("orchestration: {gateway: {" + text + "}}", {}).faults]
     assert found == [f"orchestration.gateway.{where}"]
 
 
-def test_a_good_list_is_none() -> None:
+def test_a_valid_list_is_no_fault() -> None:
     """What the documentation shows."""
     text = (
         "orchestration: {gateway: {public: true, public_routes: [{path: /api/translate, methods: [POST]}]}}"

@@ -13,7 +13,7 @@ def place(url: str = "http://127.0.0.1:5001", table: RouteTable = TABLE, match: 
     return Place(url, "/api/dir/x?q=1", lambda path: table.outside(match, path))
 
 
-def test_an_answer_keeps_what_is_about_the_answer() -> None:
+def test_headers_about_the_response_are_forwarded() -> None:
     """Its type, length, age and its own fields; hop-by-hop ones and claims to be ours are gone."""
     answer: list[Header] = [
         (b"Content-Type", b"text/html"),
@@ -75,7 +75,7 @@ def test_an_answer_keeps_what_is_about_the_answer() -> None:
         (b"X-Sendfile", b"/etc/passwd"),
     ],
 )
-def test_what_acts_on_our_origin_ends_here(header: Header) -> None:
+def test_headers_that_act_on_our_origin_are_removed(header: Header) -> None:
     """A back end's answer is read at our own origin, where it may set nothing and start nothing."""
     assert for_client([header], []) == list(SECURITY)
 
@@ -103,7 +103,7 @@ def test_what_acts_on_our_origin_ends_here(header: Header) -> None:
         ("http://[", None),
     ],
 )
-def test_a_place_inside_is_named_as_it_is_reached_from_outside(reference: str, outside: str | None) -> None:
+def test_a_location_within_the_instance_is_mapped_to_the_route(reference: str, outside: str | None) -> None:
     """Absolute, relative to the scheme, to the host, to the directory; other hosts are left alone."""
     assert moved(reference, place()) == outside
 
@@ -125,7 +125,7 @@ def test_the_instance_is_known_however_it_is_written(url: str, reference: str, o
     assert moved(reference, place(url)) == outside
 
 
-def test_of_several_routes_the_one_that_was_taken_leads_back() -> None:
+def test_of_several_routes_the_matched_one_is_used_for_the_way_back() -> None:
     """And where it does not, the one that names most of the path."""
     table = RouteTable(
         [
@@ -143,7 +143,7 @@ def test_of_several_routes_the_one_that_was_taken_leads_back() -> None:
     assert table.outside(Match("/nowhere", "u", ""), "/only/a") is None
 
 
-def test_only_a_location_is_a_place() -> None:
+def test_only_location_headers_are_mapped() -> None:
     """Content-Location as well; other headers that hold an address are data."""
     answer = [
         (b"Location", b"http://127.0.0.1:5001/api/a"),

@@ -14,7 +14,7 @@ UNANSWERED = {Failure.SHORTAGE, Failure.STALE, Failure.LOST}
 @pytest.mark.parametrize(
     ("failure", "method"), list(itertools.product(Failure, ["GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"]))
 )
-def test_what_may_be_asked_again(failure: Failure, method: str) -> None:
+def test_which_requests_may_be_repeated(failure: Failure, method: str) -> None:
     """Nothing sent: always. No answer begun: what is idempotent. An answer begun: never."""
     expected = failure in NOTHING_SENT or (failure in UNANSWERED and method not in {"POST", "PATCH"})
     assert may_retry(failure, method=method) is expected
@@ -27,7 +27,7 @@ def test_every_failure_has_a_rule() -> None:
 
 @UNHURRIED
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
-def test_the_wait_is_between_nothing_and_a_quarter_second(attempt: int, jitter: float) -> None:
+def test_the_back_off_is_between_0_and_a_quarter_second(attempt: int, jitter: float) -> None:
     """Full jitter from 25 ms up, doubled each time, never more than 250 ms."""
     wait = backoff(attempt, jitter)
     assert 0 <= wait <= 0.25

@@ -59,7 +59,7 @@ def test_a_path_leads_to_its_service(path: str, service: str, target: str) -> No
         "/API/audio/health",
     ],
 )
-def test_a_path_beside_the_prefixes_has_no_route(path: str) -> None:
+def test_a_path_outside_the_prefixes_has_no_route(path: str) -> None:
     """Prefixes end at segment borders, and dot segments cannot carry a path back into one."""
     assert TABLE.match(path) is None
 
@@ -100,7 +100,7 @@ def test_a_path_beside_the_prefixes_has_no_route(path: str) -> None:
         "*",
     ],
 )
-def test_what_back_ends_could_read_differently_is_refused(path: str) -> None:
+def test_paths_that_back_ends_could_read_differently_are_refused(path: str) -> None:
     """Traversal, control characters and broken encoding never reach a back end."""
     with pytest.raises(UnroutableError):
         TABLE.match(path)
@@ -156,7 +156,7 @@ def test_no_path_escapes_the_prefix_it_is_mapped_to(path: str) -> None:
 
 @UNHURRIED
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="/\\;\x7f", min_codepoint=32)))
-def test_a_segment_arrives_as_the_text_it_was(text: str) -> None:
+def test_a_segment_is_forwarded_unchanged(text: str) -> None:
     """A name with any characters in it reaches the back end as that name."""
     if text in {"", ".", ".."} or any(0x7F <= ord(char) < 0xA0 for char in text) or "%" in text:
         return
@@ -209,12 +209,12 @@ def test_a_base_without_a_slash_is_joined_with_one() -> None:
         ("/", False),
     ],
 )
-def test_a_decoded_path_is_taken_or_not(path: str, taken: bool) -> None:  # noqa: FBT001 - a column
+def test_decoded_paths_are_matched(path: str, taken: bool) -> None:  # noqa: FBT001 - a column
     """What an ASGI server has decoded is compared as it stands; what cannot be passed on is refused there."""
     assert TABLE.takes(path) is taken
 
 
-def test_what_the_client_sent_decides() -> None:
+def test_the_raw_path_decides() -> None:
     """Where the server says what that was; a look-up that was made before says the same again."""
     for _ in range(2):
         assert not TABLE.takes("/api/audio/x", "/api/audio%2Fx")
@@ -222,7 +222,7 @@ def test_what_the_client_sent_decides() -> None:
         assert TABLE.takes("/api/audio/%2e%2e", "/api/audio/%252e%252e")
 
 
-def test_look_ups_that_are_remembered_are_bounded() -> None:
+def test_cached_matches_are_bounded() -> None:
     """Paths are the clients' to choose."""
     table = RouteTable(DEFAULT_ROUTES)
     for number in range(5000):

@@ -40,7 +40,7 @@ def breaker_of(rig: GatewayRig, url: str = A) -> str:
     return next(one.breaker for one in rig.gateway.statistics().instances if one.url == url)
 
 
-async def test_fetch_gives_the_whole_answer() -> None:
+async def test_fetch_returns_the_whole_response() -> None:
     """Status, headers, body, where it came from; any status is an answer."""
     seen: list[bytes] = []
     async with gateway_rig() as rig:
@@ -68,7 +68,7 @@ async def test_a_service_that_is_not_configured_is_unknown() -> None:
         assert rig.metrics.requests == []
 
 
-async def test_a_refused_connection_is_tried_again_and_then_says_so_in_words() -> None:
+async def test_a_refused_connection_is_retried_and_then_reported_in_words() -> None:
     """Four attempts, well under a second in all; the detail names the service, not its address."""
     async with gateway_rig() as rig:
         error = await problem(rig, "POST")
@@ -82,7 +82,7 @@ async def test_a_refused_connection_is_tried_again_and_then_says_so_in_words() -
         assert len(rig.health.noted) == 4
 
 
-async def test_another_instance_is_asked_where_there_is_one() -> None:
+async def test_a_request_is_repeated_on_another_instance_if_there_is_one() -> None:
     """Also for a POST that was never sent; the one that failed is not asked again in the same request."""
     async with gateway_rig(A, B) as rig:
         rig.network.servers["b:1"] = answering(ok())
@@ -92,7 +92,7 @@ async def test_another_instance_is_asked_where_there_is_one() -> None:
             assert answer.attempts <= 2
 
 
-async def test_the_one_that_failed_is_not_asked_twice_while_another_is_there() -> None:
+async def test_a_failed_instance_is_not_tried_twice_while_another_is_left() -> None:
     """However much more weight it has."""
     async with gateway_rig(A, B, retries=1) as rig:
         rig.settings.change(services={AUDIO: {"url": A, "weight": 50, "instances": [{"url": B}]}})
@@ -102,7 +102,7 @@ async def test_the_one_that_failed_is_not_asked_twice_while_another_is_there() -
 
 
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 2), ("PUT", 2), ("POST", 1)])
-async def test_an_unanswered_request_is_asked_again_only_if_that_is_harmless(
+async def test_a_request_without_a_response_is_repeated_only_if_idempotent(
     method: str, attempts: int
 ) -> None:
     """What may have reached the back end is not sent twice unless it is idempotent."""
@@ -139,7 +139,7 @@ async def test_a_stale_connection_costs_no_failure_and_no_wait() -> None:
 
 
 @pytest.mark.parametrize("status", [b"500 E", b"503 Busy", b"429 Slow"])
-async def test_an_answer_is_never_asked_for_again(status: bytes) -> None:
+async def test_a_request_with_a_response_is_never_repeated(status: bytes) -> None:
     """A back end that answered has answered."""
     seen: list[bytes] = []
     async with gateway_rig(A) as rig:
@@ -155,7 +155,7 @@ async def test_an_answer_is_never_asked_for_again(status: bytes) -> None:
         (b"SSH-2.0\r\n", "HTTP"),
     ],
 )
-async def test_an_unreadable_answer_is_a_bad_gateway(answer: bytes, words: str) -> None:
+async def test_a_malformed_response_is_a_bad_gateway(answer: bytes, words: str) -> None:
     """502, not asked again, whether it is garbage or only a part."""
 
     async def serve(stream: trio.abc.Stream) -> None:
@@ -170,7 +170,7 @@ async def test_an_unreadable_answer_is_a_bad_gateway(answer: bytes, words: str) 
         assert rig.metrics.retries[AUDIO] == 0
 
 
-async def test_an_answer_over_the_limit_is_not_collected() -> None:
+async def test_a_response_over_the_limit_is_not_read() -> None:
     """Eight megabytes unless the caller says otherwise."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(ok(b"x" * 1001))
@@ -191,7 +191,7 @@ async def test_a_silent_back_end_times_out() -> None:
         assert rig.health.noted == [(AUDIO, A, "it did not answer in time")]
 
 
-async def test_a_time_out_of_a_gateway_that_stood_still_is_not_the_back_end_s() -> None:
+async def test_a_time_out_while_the_gateway_was_suspended_is_not_the_back_end_s_failure() -> None:
     """The answer may have been there all the while; the next one counts again."""
     ahead = [0.0]
 
@@ -257,7 +257,7 @@ async def test_five_failures_open_the_breaker_and_a_good_trial_closes_it() -> No
         assert rig.touched == ["gateway"] * 3
 
 
-async def test_half_open_lets_one_through_and_the_others_are_told_at_once() -> None:
+async def test_half_open_admits_one_request_and_refuses_the_others_at_once() -> None:
     """The trial's outcome decides for all."""
 
     async def slow(stream: trio.abc.Stream) -> None:
@@ -288,7 +288,7 @@ async def test_half_open_lets_one_through_and_the_others_are_told_at_once() -> N
         (b"422 E", False),
     ],
 )
-async def test_which_answers_count_as_failures(status: bytes, opens: bool) -> None:  # noqa: FBT001 - a column
+async def test_which_statuses_count_as_failures(status: bytes, opens: bool) -> None:  # noqa: FBT001 - a column
     """Envoy's consecutive 5xx, without those that say nothing about the instance."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(ok(b"x", status=status))
@@ -309,7 +309,7 @@ async def test_an_engine_that_is_missing_is_no_failure() -> None:
         assert breaker_of(rig) == "closed"
 
 
-async def test_an_instance_that_health_calls_dead_is_not_asked() -> None:
+async def test_an_unhealthy_instance_gets_no_requests() -> None:
     """The others take over; with none left the answer is 503 at once, without a connection."""
     async with gateway_rig(A, B) as rig:
         rig.network.servers["a:1"] = rig.network.servers["b:1"] = answering(ok())
@@ -336,7 +336,7 @@ async def test_weights_are_kept_over_requests() -> None:
         assert shares == {A: pytest.approx(2 / 3), B: pytest.approx(1 / 3)}
 
 
-async def test_settings_are_followed_while_it_runs() -> None:
+async def test_changed_settings_take_effect_while_it_runs() -> None:
     """A new instance is asked, one that is gone is closed; those that stay keep their state."""
     async with gateway_rig(A, retries=0) as rig:
         rig.network.servers["b:1"] = answering(ok())
@@ -360,7 +360,7 @@ async def test_settings_are_followed_while_it_runs() -> None:
         assert not rig.gateway.handles("/api/audio/y")
 
 
-async def test_a_request_on_its_way_ends_well_though_its_instance_is_gone() -> None:
+async def test_a_request_in_flight_completes_after_its_instance_was_removed() -> None:
     """A changed file does not break what is under way."""
 
     async def slow(stream: trio.abc.Stream) -> None:
@@ -428,7 +428,7 @@ async def test_routes_need_no_health_and_no_back_end() -> None:
     await trio.lowlevel.checkpoint()
 
 
-async def test_statistics_say_what_happened() -> None:
+async def test_statistics_count_what_happened() -> None:
     """Every field, after two good answers and one failure."""
     async with gateway_rig(retries=0) as rig:
         rig.network.servers["a:1"] = answering(ok())

@@ -43,7 +43,7 @@ def open_files() -> int:
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, IN_MEMORY, IN_MEMORY + 1, 3 * IN_MEMORY, 3 * IN_MEMORY + 7])
-async def test_a_body_is_what_came_however_often_it_is_read(size: int) -> None:
+async def test_a_body_can_be_read_repeatedly(size: int) -> None:
     """Up to 256 KiB in memory, beyond that on the disk; nothing of it is left afterwards."""
     spool = Spool(disk_limit=10**9)
     before = open_files()
@@ -57,7 +57,7 @@ async def test_a_body_is_what_came_however_often_it_is_read(size: int) -> None:
     assert (spool.on_disk, spool.in_memory, open_files()) == (0, 0, before)
 
 
-async def test_what_does_not_fit_into_the_memory_goes_to_the_disk() -> None:
+async def test_bodies_that_do_not_fit_into_memory_go_to_the_disk() -> None:
     """A thousand small bodies hold no more of it than all bodies may."""
     spool = Spool(disk_limit=10**9, memory_limit=3 * PIECE)
     async with holding(spool, 2 * PIECE), holding(spool, 2 * PIECE) as (second, data):
@@ -67,7 +67,7 @@ async def test_what_does_not_fit_into_the_memory_goes_to_the_disk() -> None:
     assert (spool.on_disk, spool.in_memory) == (0, 0)
 
 
-async def test_the_disks_share_is_bounded_over_all_bodies() -> None:
+async def test_disk_space_is_bounded_for_all_bodies_together() -> None:
     """The one that does not fit is refused with words; it frees what it held, and the next one fits."""
     spool = Spool(disk_limit=4 * IN_MEMORY)
     async with holding(spool, 3 * IN_MEMORY) as (first, _):
@@ -149,7 +149,7 @@ async def test_a_full_disk_is_our_own_shortage(number: int) -> None:
         assert (await upload(rig, 2 * IN_MEMORY)).status == 200
 
 
-async def test_a_folder_that_cannot_be_written_is_told_so() -> None:
+async def test_a_read_only_folder_is_refused_in_words() -> None:
     """A container that is read-only takes small bodies; a large one is refused with words, not as a fault."""
 
     def read_only() -> FileIO:
@@ -162,7 +162,7 @@ async def test_a_folder_that_cannot_be_written_is_told_so() -> None:
         assert (await upload(rig, PIECE)).status == 200
 
 
-async def test_the_room_for_uploads_is_a_setting() -> None:
+async def test_the_space_for_uploads_is_a_setting() -> None:
     """It is followed while the gateway runs, and what is on the disk now is shown."""
     async with gateway_rig(spool_bytes=IN_MEMORY) as rig:
         rig.network.servers["a:1"] = answering(ok())

@@ -69,7 +69,7 @@ async def failing(upstream: Upstream, request: Request) -> Failure:
     return caught.value.failure
 
 
-async def test_a_request_goes_out_and_its_answer_comes_back() -> None:
+async def test_a_request_is_sent_and_its_response_received() -> None:
     """Host names the instance, the base path of its URL comes first, a body has its length."""
     seen: list[bytes] = []
     async with upstream_to(answering(ok(b"hi"), seen=seen), "http://a:1/base/") as (upstream, _):
@@ -77,7 +77,7 @@ async def test_a_request_goes_out_and_its_answer_comes_back() -> None:
     assert seen == [b"POST /base/api/x?y=1 HTTP/1.1\r\nhost: a:1\r\ncontent-length: 4\r\n\r\nbody"]
 
 
-async def test_a_clean_connection_is_used_again() -> None:
+async def test_a_clean_connection_is_reused() -> None:
     """Three requests, one connection; the pool says so."""
     async with upstream_to(answering(ok())) as (upstream, network):
         for _ in range(3):
@@ -102,7 +102,7 @@ async def test_an_unclean_connection_is_closed(answer: bytes) -> None:
         assert network.opened["a:1"] == 2
 
 
-async def test_an_answer_left_half_read_closes_its_connection() -> None:
+async def test_a_response_left_half_read_closes_its_connection() -> None:
     """The rest of its body must not be the next request's answer."""
     async with upstream_to(answering(ok(b"x" * 200_000))) as (upstream, network):
         async with upstream.exchange(survey()) as answer:
@@ -115,7 +115,7 @@ async def test_an_answer_left_half_read_closes_its_connection() -> None:
 @pytest.mark.parametrize(
     ("header", "kept_for"), [(b"X: y", IDLE_SECONDS), (b"Keep-Alive: timeout=3, max=9", 2.0)]
 )
-async def test_an_idle_connection_is_kept_for_so_long(header: bytes, kept_for: float) -> None:
+async def test_an_idle_connection_is_reused_within_its_time(header: bytes, kept_for: float) -> None:
     """Shorter than common servers keep theirs, and shorter still where the server says so."""
     async with upstream_to(answering(ok(b"", header))) as (upstream, network):
         await ask(upstream, survey())
@@ -132,7 +132,7 @@ async def test_an_idle_connection_is_kept_for_so_long(header: bytes, kept_for: f
         assert upstream.statistics().idle == 0
 
 
-async def test_a_connection_that_was_closed_while_idle_is_noticed_before_it_is_used() -> None:
+async def test_a_connection_closed_while_idle_is_not_reused() -> None:
     """So even a POST, which could not be asked again, arrives."""
 
     async def serve_one(stream: trio.abc.Stream) -> None:
@@ -186,7 +186,7 @@ async def test_fresh_means_a_new_connection() -> None:
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000, Failure.MALFORMED),
     ],
 )
-async def test_what_goes_wrong_has_a_name(answer: bytes, failure: Failure) -> None:
+async def test_each_failure_has_its_kind(answer: bytes, failure: Failure) -> None:
     """And the connection is closed, its slot free (the context checks)."""
 
     async def serve(stream: trio.abc.Stream) -> None:
@@ -197,7 +197,7 @@ async def test_what_goes_wrong_has_a_name(answer: bytes, failure: Failure) -> No
         assert await failing(upstream, survey()) is failure
 
 
-async def test_no_connection_is_refused() -> None:
+async def test_a_failed_connect_is_refused() -> None:
     """Nobody listening, or nobody accepting for three seconds."""
     async with upstream_to(None) as (upstream, network):
         assert await failing(upstream, survey()) is Failure.REFUSED
@@ -208,7 +208,7 @@ async def test_no_connection_is_refused() -> None:
         assert trio.current_time() - began == pytest.approx(3)
 
 
-async def test_at_most_so_many_connections_and_so_many_waiting() -> None:
+async def test_connections_and_waiting_requests_are_limited() -> None:
     """The next one waits its turn; one too many fails at once."""
 
     async def slow(stream: trio.abc.Stream) -> None:
@@ -272,7 +272,7 @@ async def test_a_shortage_of_our_own_is_not_the_instance_s(name: str) -> None:
     assert upstream.statistics().busy == 0
 
 
-async def test_no_thread_to_look_a_host_up_in_is_our_own_shortage() -> None:
+async def test_no_thread_for_resolving_a_host_is_our_own_shortage() -> None:
     """Python says so with a RuntimeError; any other one is a fault and goes on."""
     text = "can't start new thread"
 
@@ -311,7 +311,7 @@ async def test_a_shortage_while_sending_or_reading_is_our_own_too(place: str) ->
     assert await failing(upstream, survey("POST", "/", b"body")) is Failure.SHORTAGE
 
 
-async def test_a_body_that_is_read_goes_out_whole_and_can_be_sent_again() -> None:
+async def test_a_streamed_body_is_sent_completely_and_can_be_sent_again() -> None:
     """With its length, piece by piece, from its beginning each time."""
     seen: list[bytes] = []
     async with upstream_to(answering(ok(), seen=seen)) as (upstream, network):
@@ -322,7 +322,7 @@ async def test_a_body_that_is_read_goes_out_whole_and_can_be_sent_again() -> Non
     assert seen == [b"POST /api/x HTTP/1.1\r\nhost: a:1\r\ncontent-length: 6\r\n\r\nabcdef"] * 2
 
 
-async def test_an_answer_before_the_body_is_an_answer() -> None:
+async def test_a_response_before_the_body_was_sent_is_valid() -> None:
     """A back end that refuses an upload on sight is heard; the rest is not sent, the connection not kept."""
 
     async def refuse(stream: trio.abc.Stream) -> None:
@@ -341,7 +341,7 @@ async def test_an_answer_before_the_body_is_an_answer() -> None:
         assert upstream.statistics().idle == 0
 
 
-async def test_an_answer_is_heard_though_sending_failed() -> None:
+async def test_a_response_is_read_although_sending_failed() -> None:
     """The back end answered, then closed while the body was still coming."""
 
     async def refuse(stream: Any) -> None:
@@ -355,7 +355,7 @@ async def test_an_answer_is_heard_though_sending_failed() -> None:
         assert await ask(upstream, request) == (413, b"no")
 
 
-async def test_a_failing_source_ends_the_exchange_with_its_own_error() -> None:
+async def test_an_error_while_reading_the_body_is_raised_unchanged() -> None:
     """A disk that cannot be read is told as it is, not wrapped in a group."""
 
     async def read(_: int) -> bytes:
@@ -381,7 +381,7 @@ async def test_a_failing_source_ends_the_exchange_with_its_own_error() -> None:
         ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", b"x"),
     ],
 )
-async def test_answers_without_a_body_and_with_hints(method: str, answer: bytes, body: bytes) -> None:
+async def test_responses_without_a_body_and_with_early_hints(method: str, answer: bytes, body: bytes) -> None:
     """HEAD, 204 and 304 have none whatever their headers say; hints are passed over; all can be kept."""
     async with upstream_to(answering(answer)) as (upstream, network):
         for _ in range(2):
@@ -409,7 +409,7 @@ async def test_reading_waits_for_the_reader() -> None:
         assert answer._connection.parser._body == []
 
 
-async def test_without_leave_to_keep_them_connections_are_closed_after_use() -> None:
+async def test_connections_are_closed_after_use_if_reuse_is_off() -> None:
     """A gateway whose branch is not running leaves nothing open."""
     async with upstream_to(answering(ok())) as (upstream, network):
         upstream.reuses_connections = False

@@ -53,7 +53,7 @@ def answer(status: int, document: Any = None, *, elapsed: float = 0.01) -> Obser
         (429, {"detail": "slow down"}, Finding.IMPAIRED, ("responds 429 to GET /api/health: slow down",)),
     ],
 )
-def test_an_answer_means_what_it_says(
+def test_the_meaning_of_each_response(
     status: int, document: Any, seen: Finding, reasons: tuple[str, ...]
 ) -> None:
     """Our own back ends are taken at their word; foreign ones by what can be told of them."""
@@ -61,7 +61,7 @@ def test_an_answer_means_what_it_says(
     assert (found.finding, found.reasons) == (seen, reasons)
 
 
-def test_a_slow_answer_says_how_slow() -> None:
+def test_a_slow_response_has_its_time_as_the_reason() -> None:
     """The limit is alert_thresholds.response_time; both figures are in the reason."""
     slow = answer(200, {"status": "healthy"}, elapsed=2.41)
     assert slow == Observation(Finding.SLOW, ("responds in 2.4 s, limit 1 s",), elapsed=2.41)
@@ -71,7 +71,7 @@ def test_a_slow_answer_says_how_slow() -> None:
     assert answer(200, {"status": "healthy"}, elapsed=1.0).finding is Finding.GOOD
 
 
-def test_the_engine_is_kept() -> None:
+def test_the_engine_is_stored() -> None:
     """Which engine answers is shown beside the instance."""
     assert answer(200, {"status": "healthy", "engine": "pocketsphinx"}).engine == "pocketsphinx"
     assert answer(200, {"status": "healthy", "engine": {"name": "x"}}).engine is None
@@ -85,7 +85,7 @@ def test_a_long_detail_is_cut_and_on_one_line() -> None:
 
 
 @given(st.integers(200, 599), st.binary(max_size=200))
-def test_no_answer_breaks_the_check(status: int, body: bytes) -> None:
+def test_no_response_breaks_the_check(status: int, body: bytes) -> None:
     """Whatever bytes come back, there is an observation; an impaired one has its reason."""
     found = answer(status, body)
     assert found.finding in {Finding.GOOD, Finding.IMPAIRED, Finding.MISSED, Finding.STARTING}
@@ -113,7 +113,7 @@ def test_durations_have_two_figures(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 401, 404, 500])
-def test_a_key_in_the_address_of_the_check_is_in_no_reason(status: int) -> None:
+def test_a_key_in_the_health_endpoint_is_in_no_reason(status: int) -> None:
     """Reasons are on the overview, in events and in the log."""
     seen = read_response("audio-service", "/ready?key=hush-77", status, b"", elapsed=0.1, limit=1)
     assert "hush-77" not in str(seen)

@@ -8,7 +8,7 @@ def check(at: float, state: State = State.HEALTHY, latency: float | None = 5.0) 
     return Check(at=at, state=state, latency_ms=latency)
 
 
-def test_the_last_checks_are_kept() -> None:
+def test_the_last_checks_are_stored() -> None:
     """The ring holds 45, the oldest go first."""
     history = History()
     for index in range(STORED + 10):
@@ -16,7 +16,7 @@ def test_the_last_checks_are_kept() -> None:
     assert [kept.at for kept in history.checks] == [index * 10.0 for index in range(10, STORED + 10)]
 
 
-def test_quick_checks_that_say_the_same_are_one_bar() -> None:
+def test_quick_checks_with_the_same_state_are_one_bar() -> None:
     """Four checks a second in a bad moment do not push the last minutes off the page."""
     history = History()
     for index in range(40):
@@ -27,7 +27,7 @@ def test_quick_checks_that_say_the_same_are_one_bar() -> None:
     assert history.checks[-1] == check(10.0, latency=7.0)
 
 
-def test_what_is_called_answered_is_the_share_of_checks_that_were_answered() -> None:
+def test_answered_is_the_share_of_checks_with_a_response() -> None:
     """Slow and impaired answers are answers; a start is not."""
     assert History().answered is None
     history = History()
@@ -38,7 +38,7 @@ def test_what_is_called_answered_is_the_share_of_checks_that_were_answered() -> 
     assert history.answered == pytest.approx(0.6)
 
 
-def test_latencies_come_from_answers_only() -> None:
+def test_latencies_come_from_responses_only() -> None:
     """A missed check has no latency, rather than one of zero."""
     assert History().latency_ms is None
     assert History().p95_ms is None
@@ -66,7 +66,9 @@ STARTED = judge(DOWN, Observation(Finding.BEGUN, ("started",)), now=2, at=2)
         (DOWN, 40, 5),
     ],
 )
-def test_trouble_is_looked_at_more_often(verdict: Verdict, in_state_for: float, pause: float) -> None:
+def test_failing_instances_are_checked_more_often(
+    verdict: Verdict, in_state_for: float, pause: float
+) -> None:
     """Four times a second while something changes, less often the longer it lasts."""
     assert next_check(verdict, interval=10, in_state_for=in_state_for, jitter=0.5) == pytest.approx(pause)
     assert next_check(verdict, interval=0.1, in_state_for=in_state_for, jitter=0.5) == pytest.approx(0.1)
@@ -96,7 +98,7 @@ def test_a_bar_shows_its_check_and_not_the_verdict(seen: Finding, verdict: Verdi
     assert check_state(seen, verdict) is state
 
 
-def test_a_first_start_is_no_time_away_but_a_later_one_is() -> None:
+def test_a_first_start_does_not_count_as_downtime_but_a_later_one_does() -> None:
     """A service that has just come up has not been down."""
     history = History()
     shares = []

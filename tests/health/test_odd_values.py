@@ -44,7 +44,7 @@ def packed(body: bytes, *, head: bytes = b"") -> bytes:
         packed(b"", head=b"X-A: \xff\xfe\r\n"),
     ],
 )
-async def test_an_odd_answer_with_a_good_status_is_a_good_answer(answer: bytes) -> None:
+async def test_an_odd_response_with_a_good_status_is_good(answer: bytes) -> None:
     """Any 200 is well unless its own words say otherwise; words that cannot be read say nothing."""
     async with serving(raw(answer)) as url:
         found = await ask(url, patience=60, limit=60)  # how long a busy machine takes says nothing
@@ -67,7 +67,7 @@ async def test_an_odd_answer_with_a_good_status_is_a_good_answer(answer: bytes) 
         b"HTTP/1.1 200 OK\r\nX-\xfc: \xff\r\nContent-Length: 0\r\n\r\n",
     ],
 )
-async def test_what_is_hardly_http_is_an_observation(answer: bytes) -> None:
+async def test_malformed_http_is_an_observation(answer: bytes) -> None:
     async with serving(raw(answer)) as url:
         found = await ask(url)
         assert found.finding in {Finding.GOOD, Finding.IMPAIRED, Finding.MISSED}
@@ -102,7 +102,7 @@ async def test_an_odd_value_is_an_observation_that_does_not_quote_it(service: Se
 @pytest.mark.parametrize(
     "url", ["http://übersetzer:1", "http://h..i", "http://" + "a" * 300, "http://[::1", "x", ""]
 )
-async def test_an_address_that_no_one_can_ask_is_an_observation(url: str) -> None:
+async def test_an_impossible_address_is_an_observation(url: str) -> None:
     found = await ask(url, patience=2)
     assert found.finding is Finding.MISSED
 
@@ -116,7 +116,7 @@ async def test_an_address_that_no_one_can_ask_is_an_observation(url: str) -> Non
         ExceptionGroup(SECRET, [KeyError(SECRET)]),
     ],
 )
-async def test_whatever_is_raised_is_an_observation(error: Exception) -> None:
+async def test_every_exception_is_an_observation(error: Exception) -> None:
     """No list of expected errors: what is raised next year by a new library is one too."""
 
     def answer(_request: httpx2.Request) -> httpx2.Response:
@@ -138,7 +138,7 @@ class LateTrust(TrustStore):
 
 
 @pytest.mark.real_time
-async def test_a_handshake_that_is_given_up_leaves_no_socket_however_late_it_began() -> None:
+async def test_an_abandoned_handshake_leaves_no_socket_open() -> None:
     """What is left open would only be found by the collector of garbage, with a warning."""
 
     async def silent(stream: trio.SocketStream) -> None:
@@ -184,7 +184,7 @@ async def test_credentials_headers_and_query_go_with_a_check() -> None:
         ("livetranslate", "/health", Finding.IMPAIRED),
     ],
 )
-async def test_a_foreign_server_is_asked_where_its_kind_answers(
+async def test_a_server_of_another_kind_is_checked_at_its_own_endpoint(
     dialect: str, there: str, seen: Finding
 ) -> None:
     """OpenAI has no /api/health; nobody has to find that out before the page shows it well."""
@@ -211,7 +211,7 @@ async def test_a_wrong_key_shows_where_the_health_endpoint_asks_for_it() -> None
     assert found.reasons == ("requires a key at /v1/models; set services.audio-service.api_key",)
 
 
-async def test_a_check_that_fails_of_itself_is_counted_and_the_next_one_is_made(
+async def test_a_check_that_raises_is_counted_and_the_next_one_is_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Judging, history and metrics stand in the same loop; none of them may end it."""

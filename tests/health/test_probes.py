@@ -78,7 +78,7 @@ async def test_what_is_not_http_is_a_miss() -> None:
         assert (await ask(url)).finding is Finding.MISSED
 
 
-async def test_a_long_answer_is_not_kept() -> None:
+async def test_a_long_response_counts_by_its_status() -> None:
     """A foreign server may answer with a page of megabytes; its status is enough, its length no harm."""
     body = b"x" * (LARGEST_ANSWER * 8)
     async with serving(raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))) as url:
@@ -93,7 +93,7 @@ async def test_a_redirect_is_not_followed() -> None:
         assert (found.finding, found.reasons) == (Finding.IMPAIRED, ("responds 302 to GET /api/health",))
 
 
-async def test_silence_ends_after_its_time() -> None:
+async def test_a_check_without_a_response_times_out() -> None:
     """The connection is taken, and no answer comes."""
 
     async def silent(_stream: trio.SocketStream) -> None:
@@ -117,14 +117,14 @@ async def test_each_check_opens_a_connection_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://", "ftp://127.0.0.1:1", "http://127.0.0.1:99999"])
-async def test_an_address_that_cannot_be_asked_is_a_reason_and_no_crash(url: str) -> None:
+async def test_an_unusable_address_is_a_reason_and_no_crash(url: str) -> None:
     """What the settings let through must not end the health branch."""
     found = await ask(url)
     assert found.finding in {Finding.MISSED, Finding.REFUSED}
     assert found.reasons
 
 
-def test_a_name_that_cannot_be_looked_up_for_want_of_descriptors_is_a_shortage_of_our_own() -> None:
+def test_a_failed_look_up_for_lack_of_descriptors_is_our_own_shortage() -> None:
     """The look-up says only that it failed; with descriptors to spare that is what is told."""
 
     async def unnamed(request: httpx2.Request) -> httpx2.Response:

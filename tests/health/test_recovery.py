@@ -38,12 +38,12 @@ def test_each_attempt_waits_twice_as_long_as_the_one_before() -> None:
     assert decision == GiveUp(5, until=now + POLICY.again)
 
 
-def test_the_wait_has_a_longest() -> None:
+def test_the_wait_is_bounded() -> None:
     """With many attempts allowed, none is put off for hours."""
     assert RecoveryPolicy(attempts=100).delay(50) == 30
 
 
-def test_saying_again_that_it_is_down_does_not_put_the_attempt_off() -> None:
+def test_repeated_failures_do_not_delay_the_attempt() -> None:
     """Checks that go on failing must not move the moment."""
     recovery = failed(failed(Recovery(), 10), 10.9)
     assert decide(recovery, POLICY, 11) == Attempt(1)
@@ -62,7 +62,7 @@ def test_past_the_limit_it_is_tried_again_every_few_minutes_until_it_is_up() -> 
     assert recovered(recovery) == Recovery()
 
 
-def test_an_attempt_that_this_process_was_too_short_of_something_to_make_does_not_count() -> None:
+def test_an_attempt_that_fails_for_a_shortage_of_ours_does_not_count() -> None:
     """However long the shortage lasts: the next attempt comes soon, and has the number of this one."""
     recovery, now = failed(Recovery(), 0.0), 1.0
     for _ in range(100):
@@ -73,7 +73,7 @@ def test_an_attempt_that_this_process_was_too_short_of_something_to_make_does_no
     assert attempts_made(recovery, POLICY, now) == 0
 
 
-def test_a_rare_attempt_that_could_not_be_made_is_made_soon() -> None:
+def test_a_rare_attempt_that_was_not_made_is_made_soon() -> None:
     """It is not put off for as long as one that was made."""
     recovery = give_up(failed(Recovery(), 0), 0)
     assert decide(recovery, POLICY, 300) == Attempt(0)
@@ -94,7 +94,7 @@ def test_attempts_count_within_their_window() -> None:
     st.integers(1, 6),
     st.floats(10, 400),
 )
-def test_no_course_of_events_makes_more_attempts_than_allowed(
+def test_no_sequence_of_events_makes_more_attempts_than_allowed(
     course: list[tuple[float, str]], attempts: int, window: float
 ) -> None:
     """In any window there are at most so many attempts, and none without trouble before it."""

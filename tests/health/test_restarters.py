@@ -95,7 +95,7 @@ def test_each_state_on_the_way_back_can_be_waited_for() -> None:
     live(main)
 
 
-def test_what_does_not_stay_up_is_given_up_and_an_operator_starts_it_anew(tmp_path: Path) -> None:
+def test_a_child_that_does_not_stay_up_is_given_up_until_an_operator_restarts_it(tmp_path: Path) -> None:
     """Three attempts, then a sentence that says so and no fourth; an operator's restart counts anew."""
 
     async def main() -> None:
@@ -141,7 +141,7 @@ def test_what_does_not_stay_up_is_given_up_and_an_operator_starts_it_anew(tmp_pa
     live(main)
 
 
-def test_a_program_that_cannot_be_started_is_said_in_words() -> None:
+def test_a_program_that_cannot_be_started_is_reported_in_words() -> None:
     """A missing program is no crash of the branch."""
 
     async def main() -> None:
@@ -178,7 +178,7 @@ def test_an_operators_restart_stops_a_healthy_child_and_starts_another() -> None
     live(main)
 
 
-def test_a_child_that_no_longer_answers_is_stopped_and_started_again(tmp_path: Path) -> None:
+def test_a_child_that_no_longer_responds_is_restarted(tmp_path: Path) -> None:
     """Alive is not enough: after three missed checks in a row it is ended like one that died."""
 
     async def main() -> None:
@@ -256,7 +256,7 @@ def command_starting(port: int, notes: Path) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def test_a_restart_command_starts_what_runs_elsewhere(tmp_path: Path) -> None:
+def test_a_restart_command_restarts_a_service_that_runs_elsewhere(tmp_path: Path) -> None:
     """A back end that is not ours is started by its command when it is down, under the same limits."""
 
     async def main() -> None:
@@ -284,7 +284,7 @@ def test_a_restart_command_starts_what_runs_elsewhere(tmp_path: Path) -> None:
     live(main)
 
 
-def test_what_was_given_up_comes_back_by_itself_once_the_cause_has_passed(tmp_path: Path) -> None:
+def test_a_given_up_service_recovers_by_itself_once_the_cause_has_passed(tmp_path: Path) -> None:
     """Nobody has to press anything: one of the rare attempts finds the model there, and all counts anew."""
 
     async def main() -> None:
@@ -309,7 +309,7 @@ def test_what_was_given_up_comes_back_by_itself_once_the_cause_has_passed(tmp_pa
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN])
-def test_a_child_that_this_process_has_no_room_to_start_costs_no_attempt(number: int) -> None:
+def test_a_start_that_fails_for_a_shortage_of_ours_costs_no_attempt(number: int) -> None:
     """The shortage is an event of our own; once it is over the child is started, whatever had been tried."""
     failures = iter(range(20))
 
@@ -339,7 +339,7 @@ def test_a_child_that_this_process_has_no_room_to_start_costs_no_attempt(number:
     live(main)
 
 
-def test_a_command_that_cannot_even_be_tried_ends_nothing_else() -> None:
+def test_an_impossible_command_is_a_reason_and_ends_nothing_else() -> None:
     """A word of it that no program can be given is a reason, and the branch goes on."""
 
     async def main() -> None:
@@ -357,7 +357,7 @@ def test_a_command_that_cannot_even_be_tried_ends_nothing_else() -> None:
     live(main)
 
 
-def test_a_restart_command_that_fails_is_tried_so_often_and_given_up() -> None:
+def test_a_restart_command_that_fails_is_retried_to_the_limit_and_given_up() -> None:
     """Its exit code is in the events; the service stays unhealthy for the reason it had."""
 
     async def main() -> None:
@@ -388,7 +388,7 @@ def test_a_restart_command_that_hangs_is_ended() -> None:
     live(main)
 
 
-def test_a_restart_command_runs_on_an_operators_word() -> None:
+def test_a_restart_command_runs_when_an_operator_asks() -> None:
     """Also for a service that is well; a failure is told and tried no further."""
 
     async def main() -> None:

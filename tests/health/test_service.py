@@ -23,7 +23,7 @@ def orchestration(**monitoring: Any) -> dict[str, Any]:
     return {"monitoring": monitoring}
 
 
-async def test_a_back_end_that_answers_is_healthy_at_once() -> None:
+async def test_a_back_end_that_responds_is_healthy_at_once() -> None:
     """The first check does not wait for an interval, and its news is told on the page and as an event."""
     bench = Bench(network=Network(one=healthy), services=ONE)
     async with bench.running():
@@ -44,7 +44,7 @@ async def test_checks_come_at_the_interval() -> None:
         assert network.times("one") == pytest.approx([index * 10 for index in range(11)])
 
 
-async def test_silence_is_missed_checks_first_and_then_unhealthy() -> None:
+async def test_no_response_is_a_missed_check_first_and_then_unhealthy() -> None:
     """One time-out is degraded, the third in a row unhealthy; quick checks make that a matter of seconds."""
     network = Network(one=healthy)
     bench = Bench(
@@ -84,7 +84,7 @@ async def test_a_refused_connection_is_unhealthy_at_once_and_its_return_is_notic
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-async def test_a_check_that_this_process_has_no_room_for_shows_nothing_about_the_back_end(
+async def test_a_check_that_fails_for_a_shortage_of_ours_shows_nothing_about_the_back_end(
     number: int,
 ) -> None:
     """However many there are: it stays usable and healthy, the reason is shown, and the event is our own."""
@@ -109,7 +109,7 @@ async def test_a_check_that_this_process_has_no_room_for_shows_nothing_about_the
         assert not any(text.startswith("Is unhealthy") for text in bench.texts())
 
 
-async def test_a_shortage_does_not_bring_back_what_is_down() -> None:
+async def test_a_shortage_does_not_make_a_failed_back_end_healthy() -> None:
     """Nothing was seen: neither that it is well nor that it is not."""
     network = Network(one=refused)
     bench = Bench(network=network, services=ONE)
@@ -120,7 +120,7 @@ async def test_a_shortage_does_not_bring_back_what_is_down() -> None:
         assert bench.instance().state is State.UNHEALTHY
 
 
-async def test_silence_while_this_process_stood_still_is_not_the_back_end_s() -> None:
+async def test_no_response_while_this_process_was_suspended_is_not_the_back_end_s_failure() -> None:
     """Its answers were there and could not be read; the checks after that count as ever."""
     network = Network(one=healthy)
     clock = [0.0]
@@ -146,7 +146,7 @@ async def test_silence_while_this_process_stood_still_is_not_the_back_end_s() ->
         nursery.cancel_scope.cancel()
 
 
-async def test_an_error_that_nobody_thought_of_ends_one_check_and_not_the_branch() -> None:
+async def test_an_unexpected_error_ends_one_check_and_not_the_branch() -> None:
     """The others go on, and this one is asked again."""
 
     async def broken(_request: Any) -> Any:
@@ -162,7 +162,7 @@ async def test_an_error_that_nobody_thought_of_ends_one_check_and_not_the_branch
         await bench.health.wait_for("audio-service", State.HEALTHY)
 
 
-async def test_a_slow_answer_is_degraded_with_both_figures() -> None:
+async def test_a_slow_response_is_degraded_with_both_figures() -> None:
     """The limit is alert_thresholds.response_time; a single slow answer is no verdict yet."""
     network = Network(one=answers(200, {"status": "healthy"}, after=2.4))
     bench = Bench(network=network, services=ONE)
@@ -173,7 +173,7 @@ async def test_a_slow_answer_is_degraded_with_both_figures() -> None:
         assert bench.instance().latency_ms == pytest.approx(2400)
 
 
-async def test_a_back_end_is_taken_at_its_word() -> None:
+async def test_a_back_end_s_reported_status_counts() -> None:
     """What it says of itself is the reason an operator reads."""
     detail = "Install Apertium: apt-get install apertium apertium-eng-spa"
     network = Network(one=answers(200, {"status": "degraded", "detail": detail}))
@@ -183,7 +183,7 @@ async def test_a_back_end_is_taken_at_its_word() -> None:
         assert bench.service().reason == f"reports degraded: {detail}"
 
 
-async def test_a_foreign_server_without_the_address_is_degraded_and_usable() -> None:
+async def test_a_server_without_the_health_endpoint_is_degraded_and_usable() -> None:
     """A whisper server that has no /api/health serves; the reason says what to set."""
     network = Network(one=answers(404, {}))
     bench = Bench(network=network, services=ONE)
@@ -220,7 +220,7 @@ async def test_one_of_two_down_is_degraded_and_only_the_other_is_used() -> None:
         assert "http://two:5001 is unhealthy: connection refused." in bench.texts()
 
 
-async def test_instances_are_checked_beside_one_another() -> None:
+async def test_instances_are_checked_concurrently() -> None:
     """One that does not answer holds up no other."""
     network = Network(one=silent, two=healthy)
     bench = Bench(network=network, services=TWO, orchestration=orchestration(health_check_interval=1))
@@ -245,7 +245,7 @@ async def test_a_failed_request_brings_the_next_check_forward() -> None:
         assert len(network.asked) == 2
 
 
-async def test_failed_requests_alone_condemn_nothing() -> None:
+async def test_failed_requests_alone_do_not_make_an_instance_unhealthy() -> None:
     """A client that makes a back end fail cannot take it out: only checks do, and those do not flood it."""
     network = Network(one=healthy)
     bench = Bench(network=network, services=ONE)
@@ -283,7 +283,7 @@ async def test_changed_settings_change_what_is_checked() -> None:
         assert bench.health.statistics().state is State.UNKNOWN
 
 
-async def test_what_cannot_be_restarted_says_so() -> None:
+async def test_a_service_that_cannot_be_restarted_is_refused_with_the_reason() -> None:
     """Unknown, or not ours and without a command: a problem with the service's name."""
     bench = Bench(network=Network(one=healthy), services=ONE)
     async with bench.running():
@@ -370,7 +370,7 @@ async def test_checks_are_counted() -> None:
             assert [line.rsplit(" ", 1)[1] for line in states] == ["1.0"]
 
 
-async def test_a_back_end_that_refuses_requests_is_degraded_in_its_own_words() -> None:
+async def test_a_back_end_that_refuses_requests_is_degraded_with_its_reason() -> None:
     """Its checks are good all the while; a success ends it, and both are events."""
     bench = Bench(network=Network(one=healthy), services=ONE)
     async with bench.running():

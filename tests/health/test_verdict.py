@@ -39,7 +39,7 @@ def after(observations: Sequence[Observation], *, apart: float = 1.0) -> Verdict
     return verdict
 
 
-def test_every_state_has_an_answer_to_every_signal() -> None:
+def test_every_state_has_a_transition_for_every_signal() -> None:
     """No combination is left to chance: the table is complete and holds nothing else."""
     assert set(TRANSITIONS) == set(itertools.product(State, Signal))
 
@@ -86,12 +86,12 @@ def test_every_state_has_an_answer_to_every_signal() -> None:
         ([REFUSED, *[STARTING] * 100], State.RECOVERING),
     ],
 )
-def test_what_is_seen_in_a_row_makes_the_state(observations: list[Observation], state: State) -> None:
+def test_findings_in_a_row_make_the_state(observations: list[Observation], state: State) -> None:
     """The thresholds are those written down, neither one check sooner nor later."""
     assert after(observations).state is state
 
 
-def test_what_never_answers_after_its_start_is_down_once_the_limit_has_passed() -> None:
+def test_an_instance_that_never_responds_after_its_start_is_down_at_the_limit() -> None:
     """A start that hangs does not stay "recovering" for ever."""
     begun = judge(after([GOOD, EXITED]), BEGUN, now=10, at=1010)
     waiting = judge(begun, REFUSED, now=10 + START_LIMIT - 0.1, at=1069)
@@ -100,7 +100,7 @@ def test_what_never_answers_after_its_start_is_down_once_the_limit_has_passed() 
     assert judge(waiting, MISSED, now=10 + START_LIMIT, at=1070).state is State.UNHEALTHY
 
 
-def test_reasons_say_what_was_seen_and_how_often() -> None:
+def test_reasons_name_the_finding_and_its_count() -> None:
     """An operator reads why, and how near the limit is."""
     assert after([GOOD, MISSED, MISSED]).reasons == ("no response in 5 s (2 of 3 checks in a row)",)
     assert after([GOOD, *[MISSED] * 3]).reasons == ("no response in 5 s",)
@@ -129,13 +129,13 @@ def test_since_is_when_the_state_began() -> None:
         ([GOOD, EXITED, BEGUN, GOOD], True),
     ],
 )
-def test_requests_go_where_they_may_be_answered(observations: list[Observation], usable: bool) -> None:  # noqa: FBT001 - a column of the table above
+def test_requests_go_to_usable_instances(observations: list[Observation], usable: bool) -> None:  # noqa: FBT001 - a column of the table above
     """What is down or not up yet gets none; what has answered once after a start, or is not known, does."""
     assert after(observations).is_usable is usable
 
 
 @given(st.lists(st.sampled_from(EVERYTHING), max_size=60), st.sampled_from([0.25, 1.0, 40.0]))
-def test_the_verdict_agrees_with_the_last_thing_seen(seen: list[Observation], apart: float) -> None:
+def test_the_verdict_agrees_with_the_last_finding(seen: list[Observation], apart: float) -> None:
     """Whatever came before: after an end it is unhealthy, after good checks healthy, and words say why."""
     verdict = after(seen, apart=apart)
     if verdict.state in {State.DEGRADED, State.UNHEALTHY, State.RECOVERING}:
@@ -178,12 +178,12 @@ UNSEEN = Verdict()
         ([DOWN, after([BEGUN])], State.UNHEALTHY),
     ],
 )
-def test_a_service_is_as_well_as_it_can_still_answer(verdicts: list[Verdict], state: State) -> None:
+def test_a_service_works_as_long_as_one_instance_does(verdicts: list[Verdict], state: State) -> None:
     """One of two down is degraded, not unhealthy: requests are still answered."""
     assert judge_service(members(*verdicts))[0] is state
 
 
-def test_a_service_says_which_instance_is_wrong() -> None:
+def test_a_service_s_reason_names_the_failing_instance() -> None:
     """With several instances the reason names them; with one it is the instance's own."""
     assert judge_service(members(HEALTHY, DOWN))[1] == (
         "1 of 2 instances: http://127.0.0.1:1 is unhealthy (connection refused)"

@@ -33,7 +33,7 @@ import pytest
         ),
     ],
 )
-def test_workers_that_cannot_be_are_exit_2_with_a_sentence(
+def test_unusable_worker_settings_exit_with_2_and_a_reason(
     arguments: list[str], environ: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     """Nothing is started, and the words say what to do."""

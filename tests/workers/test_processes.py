@@ -150,7 +150,7 @@ def test_sigterm_ends_all_and_exits_0(tmp_path: Path) -> None:
         assert not any(is_alive(pid) for pid in pids)
 
 
-def test_a_worker_that_does_not_leave_is_killed(tmp_path: Path) -> None:
+def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     """One that is stuck does not hold the stop up for ever."""
     (tmp_path / "stuck").touch()
     with workers(2, tmp_path) as s:
@@ -197,7 +197,7 @@ def test_workers_that_do_not_stay_up_end_the_service_with_1(tmp_path: Path) -> N
         assert any("the service stops" in line["event"] for line in s.lines)
 
 
-def test_a_worker_that_is_stopped_is_killed_and_replaced(tmp_path: Path) -> None:
+def test_a_suspended_worker_is_killed_and_replaced(tmp_path: Path) -> None:
     """Its clients are cut off, so that they come back, and the next worker learns what became of it."""
     with workers(2, tmp_path) as s:
         before = s.pids()
@@ -215,7 +215,7 @@ def test_a_worker_that_is_stopped_is_killed_and_replaced(tmp_path: Path) -> None
         assert not is_alive(before[0])
 
 
-def test_a_service_that_was_stopped_as_a_whole_kills_no_worker(tmp_path: Path) -> None:
+def test_a_service_that_was_suspended_as_a_whole_kills_no_worker(tmp_path: Path) -> None:
     """A machine that was suspended for longer than a worker may be silent goes on with the same processes."""
     with workers(2, tmp_path) as s:
         before = s.pids()

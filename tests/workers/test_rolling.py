@@ -125,7 +125,7 @@ def test_a_roll_replaces_one_place_after_the_other() -> None:
     assert fleet.next_at() == inf
 
 
-def test_a_newcomer_that_never_gets_ready_ends_the_roll_and_nothing_else() -> None:
+def test_a_newcomer_that_never_becomes_ready_ends_only_the_roll() -> None:
     """Settings that cannot be used take no worker down, and count against no limit."""
     fleet = serving(2)
     for attempt in range(3, 20):
@@ -160,7 +160,7 @@ def test_a_newcomer_that_dies_after_the_one_it_was_to_replace_is_itself_replaced
     assert fleet.ready(4, 101) == []
 
 
-def test_a_roll_starts_at_once_what_waits_for_its_turn() -> None:
+def test_a_roll_starts_a_delayed_worker_at_once() -> None:
     """An operator who has mended the settings need not wait for the back-off."""
     fleet = serving(1)
     fleet.ended(1, 0, "ended with code 1")
@@ -179,7 +179,7 @@ def test_a_worker_still_starting_is_rolled_like_any_other() -> None:
     assert fleet.ended(1, 3, "ended with code 0") == [Start(4, 1)]
 
 
-def test_a_roll_during_a_roll_begins_anew_after_the_step_under_way() -> None:
+def test_a_roll_during_a_roll_begins_anew_after_the_current_step() -> None:
     """What was started before the second request may not know the newest settings."""
     fleet = serving(2)
     fleet.roll(0)
@@ -192,7 +192,7 @@ def test_a_roll_during_a_roll_begins_anew_after_the_step_under_way() -> None:
     assert fleet.ended(2, 7, "ended with code 0") == [AllServing(rolled=True)]
 
 
-def test_who_does_not_leave_is_killed_after_its_grace() -> None:
+def test_a_worker_that_does_not_stop_within_its_grace_is_killed() -> None:
     """Its own, where its settings have changed since the parent read them."""
     fleet = serving(2)
     assert fleet.stop(0) == [Terminate(1), Terminate(2)]
@@ -215,7 +215,7 @@ def test_a_second_stop_hurries() -> None:
     assert fleet.next_at() == inf
 
 
-def test_stopping_starts_nobody_and_asks_newcomers_too() -> None:
+def test_stopping_starts_no_worker_and_terminates_newcomers_too() -> None:
     """Whoever is there leaves: in a roll, in a back-off, while starting."""
     fleet = serving(3)
     fleet.ended(3, 0, "ended by signal 9 (SIGKILL)")
@@ -227,7 +227,7 @@ def test_stopping_starts_nobody_and_asks_newcomers_too() -> None:
     assert [fleet.ended(number, 4, "ended with code 0") for number in (1, 2, 4)] == [[], [], [Finish(0)]]
 
 
-def test_stopping_while_nobody_is_there_is_over_at_once() -> None:
+def test_stopping_without_workers_finishes_at_once() -> None:
     """The only worker has just died."""
     fleet = serving(1)
     fleet.ended(1, 0, "ended by signal 9 (SIGKILL)")
@@ -235,7 +235,7 @@ def test_stopping_while_nobody_is_there_is_over_at_once() -> None:
 
 
 @pytest.mark.parametrize("happening", ["ready", "ended", "leaving"])
-def test_a_worker_nobody_knows_changes_nothing(happening: str) -> None:
+def test_an_unknown_worker_changes_nothing(happening: str) -> None:
     """A late word from one that has been waited for."""
     fleet = serving(1)
     before = repr(fleet)
@@ -245,7 +245,7 @@ def test_a_worker_nobody_knows_changes_nothing(happening: str) -> None:
     assert repr(fleet) == before
 
 
-def test_a_worker_that_beats_no_more_is_killed_and_replaced() -> None:
+def test_a_worker_without_heartbeats_is_killed_and_replaced() -> None:
     """Its connections come back elsewhere, rather than wait for as long as it hangs."""
     fleet = serving(2)
     fleet.beat(1, 5)
@@ -271,13 +271,13 @@ def test_a_worker_that_hangs_right_after_it_was_ready_is_noticed() -> None:
     assert fleet.next_at() == 1 + HUNG_AFTER
 
 
-def test_a_worker_that_never_beat_is_not_judged_by_it() -> None:
+def test_a_worker_that_never_sent_a_heartbeat_is_not_killed_for_it() -> None:
     """One of a version that does not beat goes on serving."""
     fleet = serving(1)
     assert fleet.next_at() == inf
 
 
-def test_nobody_is_killed_for_a_time_in_which_the_parent_stood_still() -> None:
+def test_no_worker_is_killed_for_a_time_in_which_the_parent_was_suspended() -> None:
     """A machine that was suspended kills none of its workers when it goes on."""
     fleet = serving(2)
     fleet.beat(1, 0)
@@ -288,7 +288,7 @@ def test_nobody_is_killed_for_a_time_in_which_the_parent_stood_still() -> None:
     assert len(fleet.due(100 + HUNG_AFTER)) == 2
 
 
-def test_a_worker_that_leaves_has_its_grace_and_no_beat_shortens_or_extends_it() -> None:
+def test_heartbeats_do_not_change_the_grace_of_a_stopping_worker() -> None:
     """What holds once it was asked to leave is the grace alone."""
     fleet = serving(1)
     fleet.beat(1, 0)
@@ -297,7 +297,7 @@ def test_a_worker_that_leaves_has_its_grace_and_no_beat_shortens_or_extends_it()
     assert fleet.next_at() == 1 + GRACE + LEAVE_MARGIN
 
 
-def test_a_worker_that_awaits_the_store_is_not_taken_for_stuck() -> None:
+def test_a_worker_that_waits_for_the_store_does_not_count_as_stuck() -> None:
     """It may wait for as long as it says so; the next one of a roll may not, as one serves in its place."""
     fleet = Fleet(1, policy=POLICY, grace=GRACE)
     fleet.begin(0)
@@ -310,7 +310,7 @@ def test_a_worker_that_awaits_the_store_is_not_taken_for_stuck() -> None:
     assert len(rolled.due(START_LIMIT)) == 1
 
 
-def test_those_that_are_not_ready_are_known_and_whether_any_serves() -> None:
+def test_starting_and_serving_workers_are_known() -> None:
     """So that a worker answers early only where nobody serves."""
     fleet = Fleet(2, policy=POLICY, grace=GRACE)
     fleet.begin(0)

@@ -74,7 +74,7 @@ def streams(draw: st.DrawFn) -> bytes:
 @pytest.mark.slow
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=streams(), cuts=st.lists(st.integers(0, 400), max_size=6))
-def test_what_we_read_h11_reads_alike(data: bytes, cuts: list[int]) -> None:
+def test_h11_reads_what_we_accept_in_the_same_way(data: bytes, cuts: list[int]) -> None:
     """Method, target, headers, body, what comes next; and where the bytes are cut changes nothing."""
     whole = judge(data)
     points = [0, *sorted({min(cut, len(data)) for cut in cuts}), len(data)]
@@ -83,7 +83,7 @@ def test_what_we_read_h11_reads_alike(data: bytes, cuts: list[int]) -> None:
     check_cuts(data, [data[i : i + 1] for i in range(len(data))], whole)
 
 
-def test_samples_are_judged_too() -> None:
+def test_samples_are_compared_with_h11_too() -> None:
     """Those that are read, h11 reads alike; those that are refused, whatever h11 makes of them."""
     for data in GOOD:
         assert not judge(data).refusal
@@ -96,7 +96,7 @@ PIECES = st.lists(st.binary(max_size=20), max_size=4)
 
 @settings(max_examples=200, deadline=None)
 @given(pieces=PIECES, is_announced=st.booleans(), method=st.sampled_from([b"GET", b"HEAD", b"POST"]))
-def test_what_we_write_h11_reads(pieces: list[bytes], is_announced: bool, method: bytes) -> None:  # noqa: FBT001  # drawn
+def test_h11_reads_what_we_write(pieces: list[bytes], is_announced: bool, method: bytes) -> None:  # noqa: FBT001  # drawn
     """However the application cuts its body, the client has it as a whole and knows where it ends."""
     request = method + b" / HTTP/1.1\r\nHost: a\r\n\r\n"
     encoder = encoder_for(request)
@@ -109,7 +109,7 @@ def test_what_we_write_h11_reads(pieces: list[bytes], is_announced: bool, method
 
 @settings(max_examples=200, deadline=None)
 @given(pieces=st.lists(st.binary(min_size=1, max_size=20), max_size=5), cut=st.integers(1, 30))
-def test_bodies_come_through_whole(pieces: list[bytes], cut: int) -> None:
+def test_bodies_arrive_complete(pieces: list[bytes], cut: int) -> None:
     """What a client sends in chunks is what the application reads."""
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
     data = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks

@@ -52,19 +52,19 @@ def test_a_head_is_read() -> None:
         (b"https://[::1]:3000/c/d?e", "/c/d", b"/c/d", b"e"),
     ],
 )
-def test_targets_are_taken_apart(target: bytes, path: str, raw_path: bytes, query: bytes) -> None:
+def test_targets_are_split(target: bytes, path: str, raw_path: bytes, query: bytes) -> None:
     """The path is decoded once, and what cannot be decoded never raises."""
     head = head_of(get(first=b"GET " + target + b" HTTP/1.1"))
     assert (head.path, head.raw_path, head.query) == (path, raw_path, query)
     assert head.target == target
 
 
-def test_options_may_ask_for_the_server_itself() -> None:
+def test_options_may_have_the_target_asterisk() -> None:
     """The asterisk form is for OPTIONS alone."""
     assert head_of(get(first=b"OPTIONS * HTTP/1.1")).path == "*"
 
 
-def test_an_absolute_target_says_the_host() -> None:
+def test_an_absolute_target_replaces_the_host() -> None:
     """The Host header that came is ignored (RFC 9112, 3.2.2): two hosts must not be two opinions."""
     head = head_of(get(b"A: b", first=b"GET http://real:80/ HTTP/1.1"))
     assert head.headers == [(b"host", b"real:80"), (b"a", b"b")]
@@ -83,7 +83,7 @@ def test_an_absolute_target_says_the_host() -> None:
         ([b"Connection: keep-alive, close"], b"1.0", False),
     ],
 )
-def test_who_keeps_the_connection(lines: list[bytes], version: bytes, keep_alive: bool) -> None:  # noqa: FBT001  # a column
+def test_when_a_connection_is_kept_alive(lines: list[bytes], version: bytes, keep_alive: bool) -> None:  # noqa: FBT001  # a column
     """HTTP/1.1 stays unless told to close, 1.0 closes unless told to stay."""
     assert head_of(get(*lines, first=b"GET / HTTP/" + version)).keep_alive is keep_alive
 
@@ -98,7 +98,7 @@ def test_an_upgrade_needs_both_headers_and_http_1_1() -> None:
     assert head_of(get(*both, b"Upgrade: h2c")).upgrade == b"websocket, h2c"
 
 
-def test_what_follows_an_upgrade_is_the_other_protocols() -> None:
+def test_bytes_after_an_upgrade_belong_to_the_other_protocol() -> None:
     """Frames sent ahead of the answer are not read as HTTP."""
     parser = RequestParser()
     events = parser.feed(get(b"Connection: Upgrade", b"Upgrade: websocket") + b"\x81\x80\0\0\0\0")
@@ -109,7 +109,7 @@ def test_what_follows_an_upgrade_is_the_other_protocols() -> None:
         parser.feed(b"x")
 
 
-def test_who_waits_for_100_is_known() -> None:
+def test_a_request_that_expects_100_continue_is_recognised() -> None:
     """Only where a body is to come, and not in HTTP/1.0 (RFC 9110, 10.1.1)."""
     expect = b"Expect: 100-Continue"
     assert head_of(get(expect, b"Content-Length: 1")).expects_continue
@@ -120,7 +120,7 @@ def test_who_waits_for_100_is_known() -> None:
     assert not head_of(get(b"Expect: x", first=b"POST / HTTP/1.0")).expects_continue
 
 
-def test_bodies_come_as_they_come() -> None:
+def test_bodies_are_returned_in_the_pieces_that_arrive() -> None:
     """Pieces are passed on at once, chunks that came together as one piece, and trailers not at all."""
     parser = RequestParser()
     assert len(parser.feed(get(b"Content-Length: 5"))) == 1
@@ -134,7 +134,7 @@ def test_bodies_come_as_they_come() -> None:
     assert parser.feed(b"\n") == [EndOfMessage()]
 
 
-def test_requests_sent_ahead_wait_their_turn() -> None:
+def test_pipelined_requests_wait_their_turn() -> None:
     """Pipelining: one request at a time, and nothing that came with it is lost."""
     parser = RequestParser()
     body = get(b"Content-Length: 2", first=b"POST /2 HTTP/1.1") + b"hi"
@@ -150,7 +150,7 @@ def test_requests_sent_ahead_wait_their_turn() -> None:
     assert parser.is_idle
 
 
-def test_what_waits_is_bounded_by_who_reads() -> None:
+def test_pipelined_bytes_are_bounded_by_the_reader() -> None:
     """A client that sends a thousand requests ahead is not read on while the first is answered."""
     parser = RequestParser()
     parser.feed(get())
@@ -202,7 +202,7 @@ def test_the_same_head_again_is_the_same_request() -> None:
         parser.feed(get()[:-2] + b"Host: b\r\n\r\n")
 
 
-def test_a_large_head_is_not_remembered() -> None:
+def test_a_large_head_is_not_cached() -> None:
     """What a connection keeps between two requests is bounded by less than a head may be."""
     parser = RequestParser()
     large = get(b"X: " + b"x" * 3000)

@@ -8,7 +8,7 @@ from tests.fakes.http1_samples import BAD, CHUNKED, GOOD, get
 
 
 @pytest.mark.parametrize(("kind", "data"), BAD, ids=[f"{kind}-{i}" for i, (kind, _) in enumerate(BAD)])
-def test_what_smuggles_is_refused_by_its_kind(kind: str, data: bytes) -> None:
+def test_each_smuggling_attempt_is_refused_with_its_kind(kind: str, data: bytes) -> None:
     """Nothing of a refused message reaches the application, and the kind is always the same word."""
     reading = read_ours([data])
     assert reading.refusal == kind
@@ -32,7 +32,7 @@ def test_every_kind_is_tried() -> None:
     assert tried == set(REFUSALS)
 
 
-def test_what_is_refused_stays_refused() -> None:
+def test_a_refused_parser_stays_refused() -> None:
     """After a refusal nobody knows where a request begins, so nothing that follows is read."""
     parser = RequestParser()
     with pytest.raises(BadRequestError):
@@ -44,7 +44,7 @@ def test_what_is_refused_stays_refused() -> None:
         parser.eof()
 
 
-def test_a_request_before_a_refused_one_is_still_answered() -> None:
+def test_a_request_before_a_refused_one_still_gets_its_response() -> None:
     """Pipelining: the first is complete, and only the next call finds the second wrong."""
     parser = RequestParser()
     assert len(parser.feed(get() + b"GET / HTTP/1.1\nHost: a\n\n")) == 2
@@ -73,7 +73,7 @@ def test_a_message_cut_short_is_refused(data: bytes, kind: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n", get(), get() + b"GET"])
-def test_an_end_between_requests_is_none(data: bytes) -> None:
+def test_an_end_of_the_stream_between_requests_is_no_error(data: bytes) -> None:
     """A client that closes after its answer did nothing wrong; what it sent ahead was never begun."""
     parser = RequestParser()
     parser.feed(data)
@@ -115,7 +115,7 @@ def test_the_number_of_headers_is_limited_exactly() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(REFUSALS))
-def test_a_refusal_is_answered_in_full(kind: str) -> None:
+def test_a_refusal_is_a_complete_response(kind: str) -> None:
     """The answer is a problem document (RFC 9457) and announces that the connection ends."""
     error = BadRequestError(kind)
     answer = refuse(error, date=b"Thu, 01 Jan 1970 00:00:00 GMT")

@@ -41,7 +41,7 @@ def read_by_h11(request: bytes, answer: bytes, *, is_closed: bool = False) -> tu
     return response, body
 
 
-def test_a_known_length_is_said() -> None:
+def test_a_known_length_is_sent() -> None:
     """With a Content-Length from the application, or a length that its server knows."""
     for headers, length in (([TEXT, (b"content-length", b"5")], None), ([TEXT], 5)):
         encoder = encoder_for(get())
@@ -87,7 +87,7 @@ def test_http_1_0_ends_the_body_with_the_connection() -> None:
 
 
 @pytest.mark.parametrize(("first", "status"), [(b"HEAD / HTTP/1.1", 200), (b"GET / HTTP/1.1", 304)])
-def test_some_answers_have_no_body_but_its_length(first: bytes, status: int) -> None:
+def test_some_responses_have_the_length_of_a_body_and_no_body(first: bytes, status: int) -> None:
     """What the application gives as a body is left out: the next answer begins there."""
     request = get(first=first)
     encoder = encoder_for(request)
@@ -106,7 +106,7 @@ def test_no_content_has_not_even_a_length() -> None:
     assert not list(response.headers)
 
 
-def test_interim_answers_come_before_the_last() -> None:
+def test_interim_responses_precede_the_final_one() -> None:
     """100 may be sent, and 103; the final answer is still to come. HTTP/1.0 has neither."""
     encoder = encoder_for(get())
     answer = encoder.start(100, [])
@@ -129,7 +129,7 @@ def test_switching_protocols_ends_http() -> None:
         encoder_for(get(first=b"GET / HTTP/1.0")).start(101, [])
 
 
-def test_who_closes_says_so() -> None:
+def test_a_close_is_announced() -> None:
     """The client, the application or the server: each of them is enough."""
     for request, headers, close in (
         (get(b"Connection: close"), [], False),
@@ -166,7 +166,7 @@ def test_who_closes_says_so() -> None:
         [(b"date", b"x\r\ny: z")],
     ],
 )
-def test_headers_that_would_split_the_answer_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
+def test_headers_that_would_split_the_response_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
     """Nothing has been sent then, so that another answer can still be."""
     encoder = encoder_for(get())
     with pytest.raises(ResponseError):

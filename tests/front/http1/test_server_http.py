@@ -46,7 +46,7 @@ def get(path: str, *headers: str) -> bytes:
 
 
 @WITH_AND_WITHOUT_EPOLL
-async def test_requests_sent_ahead_are_answered_in_order(readiness: Any) -> None:
+async def test_pipelined_requests_get_their_responses_in_order(readiness: Any) -> None:
     """Pipelining: also where one comes in pieces behind another."""
     async with serving(echo, readiness=readiness) as server, wire(server) as client:
         third = get("/three")
@@ -58,7 +58,7 @@ async def test_requests_sent_ahead_are_answered_in_order(readiness: Any) -> None
         assert server.statistics().accepted == 1
 
 
-async def test_bodies_come_with_a_length_and_in_chunks() -> None:
+async def test_bodies_are_read_with_a_length_and_in_chunks() -> None:
     """The application sees the same."""
     async with serving(echo) as server, wire(server) as client:
         await client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\nabc")
@@ -69,7 +69,7 @@ async def test_bodies_come_with_a_length_and_in_chunks() -> None:
         assert (await client.answer())[1] == b"POST / abcdef"
 
 
-def test_the_scope_is_what_asgi_says() -> None:
+def test_the_scope_is_as_asgi_specifies() -> None:
     """Path decoded, query not, header names in lower case, both addresses."""
     scopes: list[Any] = []
 
@@ -92,7 +92,7 @@ def test_the_scope_is_what_asgi_says() -> None:
     run(main, virtual=False, limit=20)
 
 
-async def test_what_one_request_does_to_its_scope_the_next_does_not_see() -> None:
+async def test_changes_to_one_request_s_scope_do_not_affect_the_next() -> None:
     """Also where the next says the same head again."""
     seen: list[Any] = []
 
@@ -109,7 +109,7 @@ async def test_what_one_request_does_to_its_scope_the_next_does_not_see() -> Non
         assert seen[0] == seen[1]
 
 
-async def test_a_body_that_is_expected_is_asked_for_when_the_application_asks() -> None:
+async def test_100_continue_is_sent_when_the_application_reads_the_body() -> None:
     """``100 Continue`` comes first; an application that answers without the body ends the connection."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -145,7 +145,7 @@ async def test_a_body_in_chunks_of_one_byte_is_read_whole_while_others_are_serve
         assert await client.answer() == (200, b"GET /next ")
 
 
-async def test_an_answer_without_a_length_comes_in_chunks_as_it_is_made() -> None:
+async def test_a_response_without_a_length_is_sent_in_chunks_as_it_is_produced() -> None:
     """The client has the first part before the application goes on."""
     go_on = trio.Event()
 
@@ -174,7 +174,7 @@ async def test_head_has_no_body_and_keeps_the_connection() -> None:
         assert (await client.answer())[1] == b"GET /y "
 
 
-async def test_what_cannot_be_read_ends_only_its_own_connection() -> None:
+async def test_a_malformed_request_ends_only_its_own_connection() -> None:
     """Answered as a problem, counted by kind; others are served all the same."""
     async with serving(echo) as server, wire(server) as other:
         for data, status, kind in (
@@ -199,7 +199,7 @@ async def test_what_cannot_be_read_ends_only_its_own_connection() -> None:
         assert (await other.answer())[1] == b"GET /fine "
 
 
-async def test_an_application_that_fails_is_a_problem_not_a_trace() -> None:
+async def test_an_application_error_is_a_problem_without_a_traceback() -> None:
     """500 where nothing was said yet, the end of the connection where something was."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -222,7 +222,7 @@ async def test_an_application_that_fails_is_a_problem_not_a_trace() -> None:
             assert (await client.rest()).endswith(b"part")
 
 
-async def test_an_application_cannot_split_its_answer() -> None:
+async def test_an_application_cannot_split_its_response() -> None:
     """A header with a line end is the application's failure, not two headers."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -233,7 +233,7 @@ async def test_an_application_cannot_split_its_answer() -> None:
         assert (await client.rest()).startswith(b"HTTP/1.1 500 ")
 
 
-async def test_a_client_that_leaves_is_noticed_while_the_application_works() -> None:
+async def test_a_disconnect_is_noticed_while_the_application_works() -> None:
     """``http.disconnect``, for an application that listens; one that sends is told by OSError."""
     told: list[str] = []
 
@@ -261,7 +261,7 @@ async def test_a_client_that_leaves_is_noticed_while_the_application_works() -> 
 
 
 @WITH_AND_WITHOUT_EPOLL
-async def test_who_listens_for_the_end_hears_of_the_answer_s_end_too(readiness: Any) -> None:
+async def test_a_receive_that_waits_for_a_disconnect_ends_with_the_response(readiness: Any) -> None:
     """The next request, sent meanwhile, is not lost."""
     told: list[str] = []
 
@@ -284,7 +284,7 @@ async def test_who_listens_for_the_end_hears_of_the_answer_s_end_too(readiness: 
     assert told == ["http.disconnect", "http.disconnect"]
 
 
-def test_one_byte_at_a_time_is_not_enough() -> None:
+def test_a_head_sent_byte_by_byte_times_out() -> None:
     """A head that does not come in full in time is answered with 408, a body too; silence is just ended."""
 
     async def drip(client: Wire, data: bytes) -> None:
@@ -319,7 +319,7 @@ def test_one_byte_at_a_time_is_not_enough() -> None:
 
 
 @WITH_AND_WITHOUT_EPOLL
-async def test_a_kept_connection_that_is_idle_is_ended(readiness: Any) -> None:
+async def test_an_idle_keep_alive_connection_is_closed(readiness: Any) -> None:
     """Without a word, after the last answer's time-out."""
     limits = Timeouts(head=2.0, idle=2.0)  # noticed no earlier than the limit for the head it began with
     async with serving(echo, readiness=readiness, timeouts=limits) as server, wire(server) as client:
@@ -329,7 +329,7 @@ async def test_a_kept_connection_that_is_idle_is_ended(readiness: Any) -> None:
         assert not server.statistics().refused
 
 
-async def test_an_upload_that_is_not_read_stops_at_the_sockets() -> None:
+async def test_an_upload_that_is_not_read_is_held_back_by_the_sockets() -> None:
     """Back-pressure: what the application does not ask for stays with the client."""
     go_on = trio.Event()
     size = 20_000_000
@@ -355,7 +355,7 @@ async def test_an_upload_that_is_not_read_stops_at_the_sockets() -> None:
         assert await client.answer() == (200, b"%d" % size)
 
 
-async def test_stalled_readers_cost_only_themselves() -> None:
+async def test_clients_that_stop_reading_affect_only_themselves() -> None:
     """200 that take nothing, while another is served; each is cut off in the end, and all are counted."""
     stalled = 200
 
@@ -417,7 +417,7 @@ async def test_a_reset_in_any_state_is_the_end_of_one_connection(readiness: Any)
             await eventually(lambda: server.statistics().open == 0)
 
 
-async def test_several_places_are_listened_at_and_a_unix_socket_is_replaced(tmp_path: Path) -> None:
+async def test_it_listens_at_several_addresses_and_replaces_a_unix_socket(tmp_path: Path) -> None:
     """One left behind is taken over; one that is in use is not."""
     path = tmp_path / "orch.sock"
     with stdlib_socket.socket(stdlib_socket.AF_UNIX) as left:
@@ -561,7 +561,7 @@ def full(files: int) -> Admission:
     return Admission(lambda: capacity, lambda: 0, lambda _host: True)
 
 
-async def test_beyond_what_there_is_room_for_clients_are_told_and_who_is_there_is_served() -> None:
+async def test_at_the_connection_limit_new_clients_are_refused_and_others_served() -> None:
     """503 for a request and for a WebSocket alike; how the service is can still be asked."""
     async with serving(echo, admission=full(4)) as server:
         async with wire(server) as one, wire(server) as two:
@@ -586,7 +586,7 @@ async def test_beyond_what_there_is_room_for_clients_are_told_and_who_is_there_i
             assert (await later.answer())[0] == 200
 
 
-async def test_a_refused_client_that_says_nothing_does_not_keep_its_place() -> None:
+async def test_a_refused_client_that_sends_nothing_loses_its_place() -> None:
     """The places of refusals are few."""
     async with (
         serving(echo, admission=full(4)) as server,
@@ -597,7 +597,7 @@ async def test_a_refused_client_that_says_nothing_does_not_keep_its_place() -> N
         assert (await silent.rest())[:13] in {b"", b"HTTP/1.1 408 "}
 
 
-async def test_descriptors_that_are_used_up_are_noted_as_this_service_s_own_shortage() -> None:
+async def test_running_out_of_descriptors_is_recorded_as_our_own_shortage() -> None:
     """Accepting goes on when there are some again."""
     noted: list[tuple[Shortage, str]] = []
     async with serving(echo, on_shortage=lambda *each: noted.append(each)) as server:

@@ -37,7 +37,7 @@ def test_the_meter_counts_what_the_decoder_counts(wire: bytes, cuts: list[int]) 
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 1023, 1024, 65_536])
-def test_payloads_of_every_length_are_passed_over(size: int) -> None:
+def test_payloads_of_every_length_are_skipped(size: int) -> None:
     """A fragment below 1 KiB counts, whatever its payload looks like."""
     wire = frame(BINARY, bytes([0x89]) * size, is_last=False) + frame(PING) + frame(CONTINUATION, b"x" * 2000)
     assert fed(WebSocketMeter(), wire, [1, 3, 7, 100, 1000]) == 1 + (size < 1024)
@@ -61,7 +61,7 @@ def test_the_sieve_counts_after_the_preface(size: int) -> None:
         assert sum(sieve.check(wire[at : at + size]) for at in range(0, len(wire), size)) == 4
 
 
-def test_an_allowance_comes_back_with_time() -> None:
+def test_an_allowance_is_restored_over_time() -> None:
     """All at once, then so many a second."""
     allowance = Allowance()
     assert allowance.take(DEFAULT.burst, now=50.0)

@@ -142,7 +142,7 @@ async def serving(
         stopping.set()
 
 
-async def test_requests_are_answered_and_told_as_what_they_are() -> None:
+async def test_requests_get_responses_and_their_scope_names_http3() -> None:
     """Path, query, method, host, both addresses and the protocol are as they were sent."""
     async with serving() as s, http3(s.port) as client:
         answer = await client.get("/hello?a=b")
@@ -158,7 +158,7 @@ async def test_requests_are_answered_and_told_as_what_they_are() -> None:
 
 
 @pytest.mark.slow
-async def test_bodies_come_whole_both_ways_and_many_at_once() -> None:
+async def test_concurrent_bodies_arrive_complete_in_both_directions() -> None:
     async with serving() as s, http3(s.port) as client:
         streams = [await client.begin("/echo", method="POST") for _ in range(20)]
         for number, stream in enumerate(streams):
@@ -168,7 +168,7 @@ async def test_bodies_come_whole_both_ways_and_many_at_once() -> None:
         assert len((await client.get("/large")).body) == LARGE
 
 
-async def test_an_answer_waits_for_its_client() -> None:
+async def test_a_response_waits_for_a_slow_client() -> None:
     """Of 8 MB that nobody takes, little is held."""
     async with serving() as s, http3(s.port, max_data=2**16, max_stream_data=2**16) as client:
         client.is_reading = False
@@ -178,7 +178,7 @@ async def test_an_answer_waits_for_its_client() -> None:
         assert s.app.given < UNSENT_BYTES + 4 * 65_536
 
 
-async def test_answers_that_are_over_count_until_their_client_has_them() -> None:
+async def test_finished_responses_count_until_the_client_has_received_them() -> None:
     """Many that are small enough by themselves are not held one beside the other."""
     async with serving() as s, http3(s.port, max_data=2**16, max_stream_data=2**16) as client:
         client.is_reading = False
@@ -189,7 +189,7 @@ async def test_answers_that_are_over_count_until_their_client_has_them() -> None
         assert s.app.given <= UNSENT_BYTES + MEDIUM
 
 
-async def test_an_application_learns_that_its_client_has_gone() -> None:
+async def test_the_application_is_notified_when_its_client_disconnects() -> None:
     async with serving() as s:
         async with http3(s.port) as client:
             stream = await client.begin("/until-gone")
@@ -207,13 +207,13 @@ async def test_an_application_learns_that_its_client_has_gone() -> None:
         await s.until_open(0)
 
 
-async def test_a_broken_answer_is_not_taken_for_a_whole_one() -> None:
+async def test_an_incomplete_response_is_not_mistaken_for_a_complete_one() -> None:
     async with serving() as s, http3(s.port) as client:
         assert (await client.get("/broken")).reset == ErrorCode.H3_INTERNAL_ERROR
         assert (await client.get("/")).status == 200
 
 
-async def test_an_early_answer_ends_its_request_alone() -> None:
+async def test_an_early_response_ends_only_its_own_request() -> None:
     """What still comes of a request that was answered already belongs to nobody."""
     async with serving() as s, http3(s.port) as client:
         stream = await client.begin("/early", method="POST")
@@ -237,7 +237,7 @@ async def test_an_early_answer_ends_its_request_alone() -> None:
     ],
     ids=["relative", "fragment", "letters", "absolute", "star", "connect", "two-hosts"],
 )
-async def test_a_request_that_can_be_read_in_two_ways_is_refused(head: dict[str, Any]) -> None:
+async def test_an_ambiguous_request_is_refused(head: dict[str, Any]) -> None:
     """Its stream is reset, the application is not asked, and the connection goes on."""
     async with serving() as s, http3(s.port) as client:
         answer = await client.until_ended(await client.begin(**head))
@@ -246,7 +246,7 @@ async def test_a_request_that_can_be_read_in_two_ways_is_refused(head: dict[str,
         assert (await client.get("/")).status == 200
 
 
-async def test_headers_are_bounded_packed_or_not() -> None:
+async def test_headers_are_bounded_with_and_without_compression() -> None:
     async with serving() as s, http3(s.port) as client:
         many = [(b"x-%d" % number, b"y") for number in range(200)]
         assert (await client.until_ended(await client.begin("/", more=many))).reset is not None
@@ -263,7 +263,7 @@ async def test_headers_are_bounded_packed_or_not() -> None:
             assert (await another.get("/")).status == 200
 
 
-async def test_garbage_ends_nothing_but_itself() -> None:
+async def test_garbage_ends_only_its_own_connection() -> None:
     """Datagrams of every size, and frames that no client sends, leave others as they were."""
     async with serving() as s, http3(s.port) as honest:
         for size in (0, 1, 5, 20, 21, 600, 1_200, 1_400, 60_000):
@@ -282,7 +282,7 @@ async def test_garbage_ends_nothing_but_itself() -> None:
         await s.until_open(1)
 
 
-async def test_connections_are_bounded_with_those_of_tcp() -> None:
+async def test_connections_count_towards_the_limit_together_with_those_of_tcp() -> None:
     """Who finds no room is not answered, and asks over TCP, where it is told why."""
     admission = Admission(lambda: Capacity(2, 2, 2, 100, 10), lambda: 0, lambda _address: True)
     async with serving(admission) as s, http3(s.port), http3(s.port) as second:
@@ -293,7 +293,7 @@ async def test_connections_are_bounded_with_those_of_tcp() -> None:
     assert admission.enter("127.0.0.1").name == "SERVED"
 
 
-def test_many_handshakes_that_never_end_leave_room_for_a_client_that_shows_its_address() -> None:
+def test_unfinished_handshakes_leave_room_for_a_client_that_proves_its_address() -> None:
     async def scenario() -> None:
         async with serving() as s:
             async with trio.open_nursery() as nursery:
@@ -313,7 +313,7 @@ def test_many_handshakes_that_never_end_leave_room_for_a_client_that_shows_its_a
     run(scenario, virtual=False)
 
 
-async def test_a_stop_answers_what_was_asked_and_takes_nothing_more() -> None:
+async def test_a_stop_completes_requests_in_flight_and_accepts_no_more() -> None:
     async with serving(grace=lambda: 20.0) as s, http3(s.port) as client:
         stream = await client.begin("/wait")
         await client.get("/")
@@ -328,7 +328,7 @@ async def test_a_stop_answers_what_was_asked_and_takes_nothing_more() -> None:
         assert (await client.until_terminated()).error_code == ErrorCode.H3_NO_ERROR
 
 
-async def test_who_comes_over_tcp_is_told_of_it() -> None:
+async def test_responses_over_tcp_announce_http3() -> None:
     async with serving() as s:
         stream = await trio.open_tcp_stream("127.0.0.1", s.port)
         await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

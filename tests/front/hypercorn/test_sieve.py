@@ -16,7 +16,7 @@ def cut(sieve: Sieve, sent: bytes, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_frames_after_an_upgrade_are_nobodys_requests(size: int) -> None:
+def test_frames_after_an_upgrade_are_not_read_as_requests(size: int) -> None:
     """However the bytes are cut."""
     sieve = Sieve()
     sent = HEAD + UPGRADE + b"\r\n" + bytes(range(256))
@@ -35,7 +35,7 @@ def test_frames_after_an_upgrade_are_nobodys_requests(size: int) -> None:
     ],
 )
 @pytest.mark.parametrize("size", [1, 1000])
-def test_what_two_readers_may_see_otherwise_is_refused(sent: bytes, size: int) -> None:
+def test_requests_that_two_parsers_may_read_differently_are_refused(sent: bytes, size: int) -> None:
     """Upgrades that one of them alone sees, a fault in the second request, HTTP/2 where it is not spoken."""
     sieve = Sieve()
     with pytest.raises(BadRequestError):
@@ -43,7 +43,7 @@ def test_what_two_readers_may_see_otherwise_is_refused(sent: bytes, size: int) -
 
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
-def test_http2_is_let_through_where_it_is_spoken_and_begins_as_it_must(size: int) -> None:
+def test_http2_passes_the_sieve_only_with_its_preface_and_where_it_is_enabled(size: int) -> None:
     """What only looks like it at first is read as HTTP/1."""
     sent = PREFACE + bytes(200)
     sieve = Sieve(is_http2=True)

@@ -57,7 +57,7 @@ def test_a_limit_of_our_window_is_accepted_and_repeated(bits: int, form: str) ->
         b"",
     ],
 )
-def test_an_offer_that_cannot_be_kept_is_declined(parameters: bytes) -> None:
+def test_an_offer_that_we_cannot_meet_is_declined(parameters: bytes) -> None:
     """§7.1: unknown or repeated parameters and invalid values; and the window that zlib does not make."""
     assert negotiate([b"permessage-deflate; " + parameters]) is None
 
@@ -74,7 +74,7 @@ def test_offers_are_tried_in_the_order_of_the_client() -> None:
 
 
 @pytest.mark.parametrize("bits", range(9, 16))
-def test_what_is_compressed_refers_no_further_back_than_was_agreed(bits: int) -> None:
+def test_compression_stays_within_the_agreed_window(bits: int) -> None:
     """A client that inflates with just that window reads it, also what repeats beyond the window."""
     payload = bytes(range(256)) * 2 + b"".join(number.to_bytes(4, "big") for number in range(20_000))
     payload += payload

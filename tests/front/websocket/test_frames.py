@@ -31,7 +31,7 @@ from orch.front.websocket.frames import (
 from tests.fakes.frames_judge import LIMIT, UNLIMITED, Verdict, decode, deflated, differs, frame, judged
 
 
-def test_messages_of_every_length_come_out_as_they_went_in() -> None:
+def test_messages_of_every_length_are_decoded_unchanged() -> None:
     """The three encodings of a length, at their borders."""
     for size in (0, 1, 125, 126, 127, 65_535, 65_536, 100_000):
         payload = os.urandom(size)
@@ -97,7 +97,7 @@ def test_fragments_are_one_message_and_control_frames_may_stand_between_them() -
         *((frame(CLOSE, code.to_bytes(2, "big")), 1002, "close_code") for code in (1015, 2999, 5000, 65_535)),
     ],
 )
-def test_a_violation_has_its_code_however_the_bytes_come(wire: bytes, code: int, kind: str) -> None:
+def test_a_violation_has_its_code_however_the_bytes_are_split(wire: bytes, code: int, kind: str) -> None:
     """Each with the close code of the RFC and a kind of its own; what came before it is not lost."""
     before = frame(TEXT, b"before")
     for cuts in ((), range(len(before + wire)), (len(before),)):
@@ -109,7 +109,7 @@ def test_a_violation_has_its_code_however_the_bytes_come(wire: bytes, code: int,
         assert caught.value.kind == kind
 
 
-def test_text_is_judged_before_the_frame_is_whole() -> None:
+def test_invalid_text_is_refused_before_the_frame_is_complete() -> None:
     """A client cannot have us wait for the rest of a text that is wrong already."""
     decoder = FrameDecoder(message_limit=LIMIT)
     wire = frame(TEXT, b"\xff" + b"x" * 1000)
@@ -148,7 +148,7 @@ def inflate(wire: bytes, *cuts: int) -> Verdict:
     return decode(wire, *cuts, deflate=True)
 
 
-def test_a_compressed_message_is_inflated_however_it_comes() -> None:
+def test_a_compressed_message_is_inflated_however_it_is_split() -> None:
     """Beside messages that are not compressed, in fragments, with a ping between them."""
     data = deflated("né!".encode() * 50)
     wire = (
@@ -178,7 +178,7 @@ def test_a_compressed_message_is_inflated_however_it_comes() -> None:
         (frame(TEXT, b"x", reserved=6), 1002),
     ],
 )
-def test_what_inflates_to_too_much_or_to_nothing_is_refused(wire: bytes, code: int) -> None:
+def test_messages_that_inflate_to_too_much_or_not_at_all_are_refused(wire: bytes, code: int) -> None:
     """A small frame cannot have us hold a large message; what was compressed is judged as what was not."""
     assert inflate(wire) == inflate(wire, *range(len(wire))) == ([], code)
 
@@ -188,7 +188,7 @@ def test_a_message_of_exactly_the_limit_is_inflated() -> None:
     assert inflate(frame(BINARY, deflated(bytes(LIMIT)), reserved=4)) == ([Binary(bytes(LIMIT))], None)
 
 
-def test_control_frames_and_small_fragments_are_weighed_one_by_one() -> None:
+def test_control_frames_and_small_fragments_are_counted_one_by_one() -> None:
     """Whole messages and large fragments are not: the application weighs those, by number and by bytes."""
     ping, pong = frame(PING), frame(PONG, b"unasked")
     free = frame(TEXT) + frame(TEXT, b"whole") + frame(BINARY, bytes(1024), is_last=False)
@@ -233,7 +233,7 @@ def conversations(draw: st.DrawFn) -> bytes:
 
 @given(conversations(), st.lists(st.integers(0, 2000), max_size=8))
 @settings(max_examples=150, deadline=None)
-def test_what_a_client_may_send_is_read_as_wsproto_reads_it(wire: bytes, cuts: list[int]) -> None:
+def test_valid_client_frames_are_read_as_wsproto_reads_them(wire: bytes, cuts: list[int]) -> None:
     """However it is cut."""
     expected = judged(wire)
     assert expected[1] is None
@@ -245,7 +245,7 @@ def test_what_a_client_may_send_is_read_as_wsproto_reads_it(wire: bytes, cuts: l
 )
 @example(b"\x81\x80\x00\x00\x00\x00", [(0, b"\x00\x7f")])  # wsproto waits for more before it refuses
 @settings(max_examples=300, deadline=None)
-def test_what_a_client_may_not_send_is_refused_where_wsproto_refuses_it(
+def test_invalid_client_frames_are_refused_where_wsproto_refuses_them(
     wire: bytes, damage: list[tuple[int, bytes]]
 ) -> None:
     """Bytes changed at random: the same messages come out before the same verdict, byte by byte too."""
@@ -262,12 +262,12 @@ def test_what_a_client_may_not_send_is_refused_where_wsproto_refuses_it(
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8))
 @settings(max_examples=300, deadline=None)
-def test_any_bytes_are_read_or_refused_the_same_however_cut(wire: bytes, cuts: list[int]) -> None:
+def test_any_bytes_are_read_or_refused_alike_however_they_are_split(wire: bytes, cuts: list[int]) -> None:
     """Never any other exception."""
     assert decode(wire, *cuts) == decode(wire)
 
 
-def test_one_turn_decodes_only_so_many_messages() -> None:
+def test_one_call_decodes_a_limited_number_of_messages() -> None:
     """What comes in a flood of tiny frames leaves others a turn, and comes in order."""
     decoder = FrameDecoder()
     events = decoder.feed(b"".join(frame(TEXT, b"%d" % number) for number in range(3_000)) + frame(PING))

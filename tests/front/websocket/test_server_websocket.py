@@ -67,7 +67,7 @@ def url(server: Server) -> str:
     return server.bound[0].replace("http", "ws", 1) + "/ws"
 
 
-async def test_a_client_library_is_understood() -> None:
+async def test_a_client_library_can_exchange_messages() -> None:
     """Text, binary, fragments, pings, compression offered and not agreed to, an orderly close."""
     async with serving(echo) as server, connect(url(server)) as client:
         for message in ("é😀", b"\0\xff", "x" * 1_000_000, b"", ""):
@@ -82,7 +82,7 @@ async def test_a_client_library_is_understood() -> None:
         assert not server.statistics().refused
 
 
-async def test_control_frames_are_answered_between_fragments() -> None:
+async def test_control_frames_between_fragments_get_their_reply() -> None:
     """The pong carries what the ping did; the close is answered with its code, and the socket ended."""
     async with serving(echo) as server, websocket(server) as client:
         await client.send(masked(TEXT, b"one ", is_last=False) + masked(PING, b"there?"))
@@ -122,7 +122,9 @@ async def test_a_violation_is_closed_with_its_code_and_counted(wire_: bytes, cod
         (b"GET", b"PUT", b"405"),
     ],
 )
-async def test_a_wrong_handshake_is_refused_with_what_would_do(old: bytes, new: bytes, status: bytes) -> None:
+async def test_a_wrong_handshake_is_refused_with_the_supported_version(
+    old: bytes, new: bytes, status: bytes
+) -> None:
     """As a problem, with the version that is spoken."""
     async with serving(echo) as server, wire(server) as client:
         await client.send(HANDSHAKE.replace(old, new, 1))
@@ -133,7 +135,7 @@ async def test_a_wrong_handshake_is_refused_with_what_would_do(old: bytes, new: 
         assert sum(server.statistics().refused.values()) == 1
 
 
-async def test_an_application_may_refuse_in_words_or_with_a_close() -> None:
+async def test_an_application_may_refuse_with_a_response_or_a_close() -> None:
     """``websocket.http.response``, or 403 for a close before it was accepted, or 500 where it fails."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -160,7 +162,7 @@ async def test_an_application_may_refuse_in_words_or_with_a_close() -> None:
                 assert whole.endswith(end)
 
 
-async def test_a_subprotocol_that_was_offered_is_agreed_to() -> None:
+async def test_an_offered_subprotocol_is_accepted() -> None:
     """And the application sees what was offered."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -189,7 +191,7 @@ async def test_an_application_that_fails_closes_with_1011() -> None:
         assert await client.frame() == (CLOSE, b"\x03\xf3")
 
 
-async def test_a_client_that_is_gone_is_told_to_the_application() -> None:
+async def test_the_application_receives_the_disconnect_of_its_client() -> None:
     """Reset or ended: ``websocket.disconnect`` with 1006; a send raises OSError."""
     app = Linked()
 
@@ -206,7 +208,7 @@ async def test_a_client_that_is_gone_is_told_to_the_application() -> None:
 
 
 @WITH_AND_WITHOUT_EPOLL
-async def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection(readiness: Any) -> None:
+async def test_pings_are_sent_and_a_connection_without_a_pong_is_ended(readiness: Any) -> None:
     """A client that answers stays; one that is silent (half-open, say) is gone a time-out later."""
     app = Linked()
 
@@ -224,7 +226,7 @@ async def test_pings_are_sent_and_who_hears_nothing_back_ends_the_connection(rea
         assert server.statistics().refused == {"no_pong": 1}
 
 
-async def test_an_application_that_is_busy_is_not_its_client_s_fault() -> None:
+async def test_a_busy_application_does_not_end_its_client_s_connection() -> None:
     """Pongs that nobody reads are not missed."""
     go_on = trio.Event()
 
@@ -248,7 +250,7 @@ async def test_an_application_that_is_busy_is_not_its_client_s_fault() -> None:
         assert frame == (TEXT, b"patient")
 
 
-async def test_compression_is_agreed_to_where_it_was_switched_on() -> None:
+async def test_compression_is_accepted_if_enabled() -> None:
     """Large messages are compressed, small ones and what is offered by others are not; all arrive."""
     app = Linked()
 
@@ -276,7 +278,7 @@ async def test_compression_is_agreed_to_where_it_was_switched_on() -> None:
             assert (await by_hand.exactly(1)) == b"\xc1"
 
 
-def test_compression_is_negotiated_only_where_it_is_switched_on() -> None:
+def test_compression_is_negotiated_only_if_enabled() -> None:
     """The response names the extension with its parameters, or no extension."""
     offer = b"sec-websocket-extensions: permessage-deflate; server_max_window_bits=10\r\n\r\n"
     head = RequestParser().feed(HANDSHAKE[:-2] + offer)[0]
@@ -293,7 +295,7 @@ def test_compression_is_negotiated_only_where_it_is_switched_on() -> None:
 
 
 @WITH_AND_WITHOUT_EPOLL
-async def test_what_is_offered_and_what_is_sent_keep_their_order(readiness: Any) -> None:
+async def test_offered_frames_and_sent_messages_stay_in_order(readiness: Any) -> None:
     """Also while the client reads nothing and both are queued."""
     app = Linked()
     count = 300
@@ -321,7 +323,7 @@ async def test_what_is_offered_and_what_is_sent_keep_their_order(readiness: Any)
         assert (link.queued_bytes, link.blocked_since) == (0, None)
 
 
-async def test_offers_never_wait_and_who_wants_room_waits_for_it() -> None:
+async def test_offers_never_wait_and_drained_waits_for_room() -> None:
     """Bytes queued are counted; ``drained`` comes back when enough was taken."""
     app = Linked()
 
@@ -343,7 +345,9 @@ async def test_offers_never_wait_and_who_wants_room_waits_for_it() -> None:
 
 
 @WITH_AND_WITHOUT_EPOLL
-async def test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not(readiness: Any) -> None:
+async def test_an_evicted_client_gets_the_close_code_if_it_reads_and_is_cut_off_if_not(
+    readiness: Any,
+) -> None:
     """What is queued is dropped, but for the rest of a frame; the application is told at once."""
     app = Linked()
 
@@ -369,7 +373,7 @@ async def test_who_is_evicted_is_told_why_if_it_reads_and_ended_if_not(readiness
             await eventually(lambda: server.statistics().open == 0)
 
 
-async def test_a_client_that_takes_nothing_is_cut_off() -> None:
+async def test_a_client_that_reads_nothing_is_cut_off() -> None:
     """Whether it was sent to or offered; nobody has to look after it."""
     app = Linked()
 
@@ -395,7 +399,7 @@ async def test_a_client_that_takes_nothing_is_cut_off() -> None:
     ],
     ids=["ping", "large-ping", "pong", "empty-fragment", "tiny-fragment", "mixed"],
 )
-async def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None:
+async def test_a_flood_of_empty_frames_is_ended(flood: bytes) -> None:
     """With 1008 and a sentence; pings in a row have one pong; others are served meanwhile."""
     async with serving(echo) as server, websocket(server) as client, connect(url(server)) as other:
         await client.send(flood)
@@ -410,7 +414,7 @@ async def test_a_flood_of_frames_that_say_nothing_is_ended(flood: bytes) -> None
         assert server.statistics().refused == {"too_many_small_frames": 1}
 
 
-async def test_who_has_flooded_connects_again_a_moment_later() -> None:
+async def test_a_flooding_client_reconnects_after_a_delay() -> None:
     """A WebSocket from the same address waits, for ten seconds; a request that comes after it does not."""
     order: list[str] = []
 
@@ -434,7 +438,7 @@ async def test_who_has_flooded_connects_again_a_moment_later() -> None:
             assert await again.frame() == (TEXT, b"after all")
 
 
-def test_flooders_are_forgotten() -> None:
+def test_flooders_are_dropped_after_a_while() -> None:
     """After ten seconds, and the first of very many."""
     noted = Flooders()
     noted.note("a", 100.0)
@@ -448,7 +452,7 @@ def test_flooders_are_forgotten() -> None:
     assert noted.delay("4999", 201.0) > 0
 
 
-async def test_messages_that_never_become_whole_are_bounded_together() -> None:
+async def test_incomplete_messages_of_all_clients_are_bounded_together() -> None:
     """The one under way for longest is given up for a new one; who holds little stays."""
 
     def begun(size: int, of: int) -> bytes:
@@ -474,7 +478,7 @@ async def test_messages_that_never_become_whole_are_bounded_together() -> None:
         assert server.statistics().refused == {"message_given_up": 1}
 
 
-async def test_who_pings_now_and_then_or_sends_in_parts_is_served() -> None:
+async def test_occasional_pings_and_fragments_are_allowed() -> None:
     """A message in a thousand small parts, and a hundred pings after one another."""
     async with serving(echo) as server, connect(url(server)) as client:
         await client.send([b"x"] * 1000)
@@ -484,7 +488,7 @@ async def test_who_pings_now_and_then_or_sends_in_parts_is_served() -> None:
         assert not server.statistics().refused
 
 
-async def test_of_pings_in_a_row_the_newest_is_answered() -> None:
+async def test_of_pings_in_a_row_only_the_newest_gets_a_pong() -> None:
     """It answers for those before it (RFC 6455, 5.5.3); a message between two pings parts them."""
     async with serving(echo) as server, websocket(server) as client:
         pings = b"".join(masked(PING, b"%d" % number) for number in range(100))
@@ -544,7 +548,7 @@ async def test_a_link_works_under_tls() -> None:
         assert [message["code"] for message in app.ended] == [4200]
 
 
-def test_a_stop_waits_for_nobody_who_takes_nothing() -> None:
+def test_a_stop_does_not_wait_for_clients_that_read_nothing() -> None:
     """Who is sent to and reads nothing, and who asks for a page, is closed by force after the grace."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
