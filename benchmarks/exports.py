@@ -13,7 +13,7 @@ import trio
 from orch.protocol.messages import Transcript, Translation, encode
 from orch.speech.exports import Choice
 from orch.web.transcripts import Transcripts
-from orch.websocket.sessions.sessions import StoredMessages
+from orch.websocket.history.reader import StoredMessages
 
 SAID = "had he married a more amiable woman he might have been made still more respectable than he was "
 READ = "si se hubiera casado con una mujer más amable podría haber sido aún más respetable de lo que era "

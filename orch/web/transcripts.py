@@ -14,7 +14,7 @@ from quart.wrappers.response import DataBody
 from orch.problems import ProblemError
 from orch.speech.cues import Pace
 from orch.speech.exports import Choice, File, export, format_of, of_history
-from orch.websocket.sessions.sessions import StoredMessages
+from orch.websocket.history.reader import StoredMessages
 
 _Item = TypeVar("_Item")
 

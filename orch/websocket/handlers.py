@@ -238,7 +238,7 @@ class Handlers:
 
     def _echo(self, connection: Connection, message: Echo) -> None:
         fields = {"timestamp": self._sessions.now_ms(), **message.fields}
-        connection.answer(Frame(msgspec.json.encode(fields), is_lasting=True))
+        connection.answer(Frame(msgspec.json.encode(fields), is_durable=True))
 
     async def _leave(self, connection: Connection, message: LeaveSession) -> None:
         self._speakers.leave(connection, message.session_id)

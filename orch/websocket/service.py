@@ -33,6 +33,8 @@ from orch.websocket.connections.connections import Connections
 from orch.websocket.connections.endpoint import serve
 from orch.websocket.connections.handshake import Refused
 from orch.websocket.handlers import Handlers
+from orch.websocket.history.reader import StoredMessages
+from orch.websocket.history.shares import Numbered
 from orch.websocket.participants.presence import PresencePublisher
 from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.expiry import Sweeper
@@ -40,7 +42,7 @@ from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.quota_enforcement import QuotaEnforcer
 from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary, summary
 from orch.websocket.sessions.session_access import SessionAccess
-from orch.websocket.sessions.sessions import Numbered, Sessions, StoredMessages
+from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import StorageQuota
 from orch.websocket.speech.recordings import RecordingListed, RecordingOpened, Recordings
 from orch.websocket.speech.sources import RecordingFacts
@@ -259,7 +261,7 @@ class HubService:
 
     async def standing(self, session_id: str) -> tuple[str, int]:
         """Return a session's epoch and newest offset. Raises ``unknown_session``."""
-        session = await self._sessions.look(session_id)
+        session = await self._sessions.view(session_id)
         return session.epoch, session.offset
 
     async def messages(self, session_id: str) -> StoredMessages:
@@ -275,7 +277,7 @@ class HubService:
 
     def tell(self, session_id: str, message: ServerMessage) -> None:
         """Send a message to the current members without storing it; a slow client may miss it."""
-        self._sessions.tell(session_id, message)
+        self._sessions.broadcast(session_id, message)
 
     async def announce_everywhere(self, text: str) -> Announced:
         """Send ``system_announcement`` to every connection of every worker that replies in time."""

@@ -142,7 +142,7 @@ class TopicPublisher:
             return None
 
     def _update(self, topic: str, data: bytes) -> Frame:
-        return frame(Update(timestamp=self._now_ms(), topic=topic, data=Raw(data)), is_lasting=False)
+        return frame(Update(timestamp=self._now_ms(), topic=topic, data=Raw(data)), is_durable=False)
 
     def _check(self, topic: str) -> None:
         if topic not in self._topics:

@@ -9,7 +9,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Transcript, encode
 from orch.speech.exports import Choice, File
 from orch.web.transcripts import SLICE, TURN, WAITING, FileBody, Pauses, Transcripts
-from orch.websocket.sessions.sessions import StoredMessages
+from orch.websocket.history.reader import StoredMessages
 from tests.fakes.running import run
 
 WORDS = "had he married a more amiable woman he might have been made still more respectable "

@@ -8,11 +8,11 @@ from orch.websocket.connections.outbox import Frame, Offer, Outbox, QueuedReplie
 
 
 def lasting(size: int) -> Frame:
-    return Frame(b"x" * size, is_lasting=True)
+    return Frame(b"x" * size, is_durable=True)
 
 
 def passing(size: int) -> Frame:
-    return Frame(b"x" * size, is_lasting=False)
+    return Frame(b"x" * size, is_durable=False)
 
 
 def test_frames_come_out_in_the_order_they_went_in() -> None:

@@ -90,7 +90,7 @@ def test_holding_back_changes_neither_what_arrives_nor_its_order(steps: list[str
     for number, step in enumerate(steps):
         if step == "say":
             said.append(b"%d" % number)
-            one.deliver(Frame(said[-1], is_lasting=True))
+            one.deliver(Frame(said[-1], is_durable=True))
         elif step == "hold":
             one.release()
             one.hold()
@@ -105,9 +105,9 @@ def test_what_is_held_back_is_bounded() -> None:
     receiver = FakeReceiver()
     one = member(receiver, limit=10)
     one.hold()
-    assert one.deliver(Frame(b"x" * 10, is_lasting=True))
+    assert one.deliver(Frame(b"x" * 10, is_durable=True))
     assert not receiver.has_overflowed
-    assert not one.deliver(Frame(b"x", is_lasting=True))
+    assert not one.deliver(Frame(b"x", is_durable=True))
     assert receiver.has_overflowed
 
 
@@ -116,7 +116,7 @@ def test_whoever_is_let_out_again_hears_nothing() -> None:
     receiver = FakeReceiver()
     one = member(receiver)
     one.hold()
-    one.deliver(Frame(b"x", is_lasting=True))
+    one.deliver(Frame(b"x", is_durable=True))
     one.forget_held()
     one.release()
     assert receiver.frames == []
@@ -126,9 +126,9 @@ def test_a_session_knows_whether_everyone_got_it() -> None:
     """Presence that someone was too slow for is told again."""
     session = Session(record())
     session.add(member(FakeReceiver(), "Ann"))
-    assert session.deliver(Frame(b"x", is_lasting=False))
+    assert session.deliver(Frame(b"x", is_durable=False))
     session.add(member(FakeReceiver(room=False), "Bob"))
-    assert not session.deliver(Frame(b"x", is_lasting=False))
+    assert not session.deliver(Frame(b"x", is_durable=False))
 
 
 def test_a_config_is_bounded() -> None:

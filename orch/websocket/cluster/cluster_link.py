@@ -98,7 +98,7 @@ class ClusterLink:
 
     def publish(self, session_id: str, frame: Frame) -> None:
         """Send a frame that is not stored to the members of a session on other workers."""
-        self._store.publish(session_id, (_DURABLE if frame.is_lasting else _TRANSIENT) + frame.data)
+        self._store.publish(session_id, (_DURABLE if frame.is_durable else _TRANSIENT) + frame.data)
 
     def idle_since(self, before: float) -> float:
         """Return ``before``: only the store knows whether a session is in use on another worker."""
@@ -115,7 +115,7 @@ class ClusterLink:
         try:
             if kind in (_TRANSIENT, _DURABLE):
                 _require_object(rest)
-                session.deliver(Frame(rest, is_lasting=kind == _DURABLE))
+                session.deliver(Frame(rest, is_durable=kind == _DURABLE))
             elif kind == _PARTICIPANTS:
                 self._presence_sync.apply(session, rest)
             elif kind == _SURVEY:

@@ -13,15 +13,15 @@ from orch.protocol.messages import MessageId, ServerMessage, encode
 class Frame:
     """A text frame, encoded once for all its receivers.
 
-    ``is_lasting``: it must arrive, or the client must learn that it did not. Transient frames (a revision,
+    ``is_durable``: it must arrive, or the client must learn that it did not. Transient frames (a revision,
     presence, a topic's state) are replaced by later ones and may be shed.
     """
 
-    __slots__ = ("_text", "_wire", "data", "is_lasting")
+    __slots__ = ("_text", "_wire", "data", "is_durable")
 
-    def __init__(self, data: bytes, *, is_lasting: bool) -> None:
+    def __init__(self, data: bytes, *, is_durable: bool) -> None:
         self.data = data
-        self.is_lasting = is_lasting
+        self.is_durable = is_durable
         self._text: str | None = None
         self._wire: bytes | None = None
 
@@ -49,12 +49,12 @@ class Frame:
     def answering(self, identity: MessageId) -> "Frame":
         """Return the frame with an ``id``, for its sender."""
         data = self.data[:-1] + b',"id":' + msgspec.json.encode(identity) + b"}"
-        return Frame(data, is_lasting=self.is_lasting)
+        return Frame(data, is_durable=self.is_durable)
 
 
-def frame(message: ServerMessage, *, is_lasting: bool = True) -> Frame:
+def frame(message: ServerMessage, *, is_durable: bool = True) -> Frame:
     """Return the message as a frame."""
-    return Frame(encode(message), is_lasting=is_lasting)
+    return Frame(encode(message), is_durable=is_durable)
 
 
 class Offer(Enum):
@@ -67,7 +67,7 @@ class Offer(Enum):
     """Lasting, and there is no room: the client must be disconnected, and recover."""
 
 
-def verdict(queued: int, size: int, *, is_lasting: bool, limit: int) -> Offer:
+def verdict(queued: int, size: int, *, is_durable: bool, limit: int) -> Offer:
     """Return the outcome for a frame of ``size`` bytes while ``queued`` unrequested bytes wait.
 
     Overflow rule: ``limit`` bytes. Above half of it, transient frames are shed. A lasting frame that does not
@@ -75,7 +75,7 @@ def verdict(queued: int, size: int, *, is_lasting: bool, limit: int) -> Offer:
     """
     if queued <= 0:
         return Offer.TAKEN
-    if not is_lasting and (queued + size) * 2 > limit:
+    if not is_durable and (queued + size) * 2 > limit:
         return Offer.SHED
     return Offer.OVERFLOWED if queued + size > limit else Offer.TAKEN
 
@@ -160,7 +160,7 @@ class Outbox:
 
     def offer(self, offered: Frame) -> Offer:
         """Queue a frame that the client did not request; return the outcome."""
-        outcome = verdict(self._queued_bytes, offered.size, is_lasting=offered.is_lasting, limit=self.limit)
+        outcome = verdict(self._queued_bytes, offered.size, is_durable=offered.is_durable, limit=self.limit)
         if outcome is Offer.SHED:
             self._shed += 1
         elif outcome is Offer.TAKEN:

@@ -176,7 +176,7 @@ class SocketConnection(Connection):
             outcome = verdict(
                 max(queued - self._owed_bytes(), 0),
                 len(wire),
-                is_lasting=offered.is_lasting,
+                is_durable=offered.is_durable,
                 limit=self._context.outbox_bytes,
             )
             if outcome is not Offer.TAKEN:

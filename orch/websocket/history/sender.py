@@ -57,10 +57,10 @@ class HistorySender:
         if room <= 0 or after >= until:
             first = nothing_yet(after=after, until=until)
         else:
-            first = await self._sessions.part(session_id, after=after, until=until, size=room)
+            first = await self._sessions.history.part(session_id, after=after, until=until, size=room)
         if not first.more:
             return first
-        losses = await self._sessions.losses(session_id, until=until)
+        losses = await self._sessions.history.losses(session_id, until=until)
         return msgspec.structs.replace(
             first,
             complete=losses.captions <= after,
@@ -111,7 +111,7 @@ class HistorySender:
         """Return the next part; if it cannot be read, an empty last part and the reason."""
         try:
             with trio.fail_after(READ_WITHIN):
-                read = await self._sessions.part(
+                read = await self._sessions.history.part(
                     session_id, after=cursor.after, until=cursor.until, size=PART_BYTES
                 )
         except ProblemError as error:

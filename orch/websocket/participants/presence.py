@@ -94,5 +94,5 @@ class PresencePublisher:
             participant_count=session.participant_count,
             changes=changes.current(session.present),
         )
-        if not session.deliver(frame(presence, is_lasting=False)):
+        if not session.deliver(frame(presence, is_durable=False)):
             self.mark(session)

@@ -247,7 +247,7 @@ class Session:
         """Deliver a stored message to all members; its sender receives it with the request's ``id``."""
         self.offset = message.offset
         self.last_active = max(self.last_active, message.at)
-        frame = Frame(message.frame, is_lasting=True)
+        frame = Frame(message.frame, is_durable=True)
         origin = message.origin
         sender = None if origin is None else origin.connection_id
         for member in self.members():

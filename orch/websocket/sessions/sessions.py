@@ -1,40 +1,37 @@
-"""Loads, creates, ends and publishes to sessions: those in memory, and the store."""
+"""Sessions: opened, created and ended, their messages published, with the store behind them."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import msgspec
 import trio
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name, new_session_keys
 from orch.protocol.messages import (
-    ParticipantRenamed,
     ServerMessage,
     SessionLeft,
     SessionMessage,
-    Transcript,
-    Translation,
     encode,
 )
 from orch.settings import Settings
 from orch.settings.source import SettingsSource
-from orch.stores.history import Budget, Kind, Limits, Losses, Share, is_whole
+from orch.stores.history import Budget, Kind, Limits
 from orch.stores.opening import Stores
 from orch.stores.protocols import Ticket
 from orch.stores.records import (
     Appended,
-    HistoryMessage,
     Origin,
     SessionRecord,
 )
 from orch.websocket.cluster.cluster_link import ClusterLink
 from orch.websocket.cluster.worker_link import SingleWorker, WorkerLink
 from orch.websocket.connections.outbox import frame
-from orch.websocket.history.parts import HistoryPart, part
+from orch.websocket.history.reader import HistoryReader, StoredMessages
+from orch.websocket.history.shares import Numbered, share_of_message
 from orch.websocket.participants.member import Member
 from orch.websocket.participants.presence import PresencePublisher
 from orch.websocket.sessions.clock import SlewedClock
@@ -52,43 +49,20 @@ from orch.websocket.sessions.session import (
 from orch.websocket.sessions.session_cache import SessionCache
 from orch.websocket.sessions.storage_quota import StorageQuota
 
-#: Maximum of empty sessions in memory; others are read from the store when needed.
+#: Sessions without members that stay in memory; the others are read from the store when needed.
 IDLE_CACHED: Final = 20_000
-
-#: What ``publish`` takes: the messages with an offset.
-Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed
-
-
-class StoredMessages(Struct, frozen=True, kw_only=True):
-    """A session's stored messages: JSON objects in order, the newest at ``offset``.
-
-    ``complete``: no caption is missing; ``broadcasts_complete``: no broadcast is.
-    """
-
-    session_id: str
-    epoch: str
-    offset: int
-    messages: tuple[msgspec.Raw, ...]
-    complete: bool
-    broadcasts_complete: bool = True
-
-
-class MissedMessages(NamedTuple):
-    """The missed messages that are stored, and whether all captions and all other messages are among them."""
-
-    messages: tuple[msgspec.Raw, ...]
-    has_captions: bool
-    has_others: bool
 
 
 class Sessions:
-    """Opens sessions, publishes to them and ends them.
+    """Opens, creates and ends sessions, and publishes messages to their members.
 
-    A message is stored before it is sent to anyone, and sent in the order of offsets: the store assigns the
-    offset, and :meth:`deliver` is called once it is stored.
+    A message is stored before it is sent to anyone, and is sent in the order of the offsets: the store gives
+    the offset, and :meth:`deliver` is called once it is stored.
 
-    The mutable state is the sessions in memory and ``count``, the number of all. ``wall`` is the clock for
-    ages; messages carry the wall time itself.
+    The mutable state is the sessions in memory and ``count``, the number of all sessions. ``wall`` is the
+    clock that ages are computed with; messages carry the system's own time.
+
+    Errors: everything that reads or writes the store raises ``store_unavailable``; callers own time-outs.
     """
 
     def __init__(
@@ -101,6 +75,7 @@ class Sessions:
         wall: Callable[[], float],
     ) -> None:
         self.store = stores.sessions
+        self.history = HistoryReader(stores.sessions)
         self.presence = presence
         self.wall = SlewedClock(wall, trio.current_time)
         self._now = wall
@@ -114,7 +89,7 @@ class Sessions:
         self._deletions = 0
         self._expiring: set[str] = set()
         self.storage = StorageQuota(lambda: self.settings.session_management.max_bytes)
-        # Separate, so that captions do not wait for clients' messages.
+        # One per kind, so that captions do not wait for broadcasts.
         self._in_flight = {
             kind: InFlight(lambda: self.settings.orchestration.websocket.outbox_bytes // PACE)
             for kind in Kind
@@ -127,15 +102,15 @@ class Sessions:
 
     @property
     def settings(self) -> Settings:
-        """The current settings."""
+        """The settings in force."""
         return self._settings.current
 
     def now_ms(self) -> int:
-        """Return the time for messages, in epoch milliseconds."""
+        """Return the time for messages, in milliseconds since the epoch."""
         return int(self._now() * 1000)
 
     def history_limits(self) -> Limits:
-        """Return the limits of a session's history."""
+        """Return how much of a session's history is stored."""
         websocket = self.settings.orchestration.websocket
         return Limits(
             messages=websocket.history_messages,
@@ -148,12 +123,12 @@ class Sessions:
         )
 
     async def count_all(self) -> None:
-        """Update the number of sessions from the store."""
+        """Set ``count`` from the store."""
         self.count = await self.store.count()
 
     @asynccontextmanager
     async def open(self, session_id: str) -> AsyncIterator[Session]:
-        """Hold a session in memory during the block. Raises ``unknown_session``."""
+        """Load a session and keep it in memory during the block. Raises ``unknown_session``."""
         session = self.cache.get(session_id) or await self._load(session_id)
         session.pins += 1
         try:
@@ -165,11 +140,11 @@ class Sessions:
         finally:
             session.pins -= 1
 
-    async def look(self, session_id: str) -> Session:
-        """Return a session for reading only. Raises ``unknown_session``."""
+    async def view(self, session_id: str) -> Session:
+        """Return a session as it is now, read-only. Raises ``unknown_session``."""
         session = self.cache.peek(session_id)
         if session is None:
-            # A session that is only read need not be followed or cached.
+            # A session that is only read need not be followed, and so is not cached.
             record = await self.store.load(session_id)
             if record is None:
                 raise _unknown(session_id)
@@ -184,9 +159,9 @@ class Sessions:
         *,
         created_from: str = "",
     ) -> tuple[Session, Member | None]:
-        """Create a session; its owner is stored, but has not joined yet. Raises ``session_exists``.
+        """Create a session and store its owner with it, who is not a member yet. Raises ``session_exists``.
 
-        ``created_from``: the address that it counts for.
+        ``created_from``: the address whose limit it counts against; empty: none.
         """
         encoded = encoded_config(config)
         now = self.wall()
@@ -208,27 +183,27 @@ class Sessions:
         self.storage.wrote(len(encoded))
         if not self.cluster.is_shared:
             return self.cache.add(Session(record)), member
-        # Sessions in memory are followed, which only those with participants need.
+        # Cached sessions are followed; only one with members needs to be.
         return Session(record) if member is None else await self._load(record.session_id, is_new=True), member
 
     async def end(self, session_ids: Sequence[str]) -> int:
-        """End sessions: notify their members, and delete all their data. Return how many existed."""
-        # A concurrent load must not bring one of them back: see _load.
+        """End and delete sessions, and notify their members; return how many existed."""
+        # Changed before and after, so that a load in between does not bring a session back: see _load.
         self._deletions += 1
-        self._dismiss(session_ids, "ended")
+        self._remove(session_ids, "ended")
         try:
             ended = await self.store.delete(session_ids)
         finally:
             self._deletions += 1
-            self._dismiss(session_ids, "ended")
+            self._remove(session_ids, "ended")
         self.count -= len(ended)
         return len(ended)
 
     async def expire(self, session_ids: Sequence[str], before: float) -> int:
-        """End the sessions that were not used on any worker since ``before``; return their number.
+        """End those of some sessions that were last used before ``before``; return how many.
 
-        A client may have just joined one on another worker: the store checks again while deleting. A single
-        worker knows the last use better than the store.
+        A client may just have joined one on another worker, so the store compares the time as it deletes. A
+        single worker knows this better than the store, which is written later.
         """
         self._deletions += 1
         self._expiring |= set(session_ids)
@@ -239,24 +214,24 @@ class Sessions:
         finally:
             self._expiring -= set(session_ids)
             self._deletions += 1
-            self._dismiss(expired, "expired")
+            self._remove(expired, "expired")
         self.count -= len(expired)
         return len(expired)
 
     async def begin_publish(
         self, session: Session, message: Numbered, origin: Origin | None = None, *, speaker: str = ""
     ) -> Ticket:
-        """Queue a message for all in the session; it gets its time and, once stored, its offset.
+        """Begin to store a message, with the time now; once it is stored it is sent to all members.
 
-        ``speaker``: the participant whose share of the history a caption counts for; translations do not name
-        one.
+        ``speaker``: the participant whose share of the history a caption takes, if it does not name one.
+        Waits while too many bytes of the session are on their way to the store. Raises ``store_full`` for
+        broadcasts.
         """
         body = encode(msgspec.structs.replace(message, timestamp=self.now_ms(), offset=UNSET))
         if isinstance(message, SessionMessage):
             self.storage.require("Your message")
         share = share_of_message(message, speaker)
-        under_way = self._in_flight[share.kind]
-        settled = await under_way.admit(session.session_id, len(body))
+        settled = await self._in_flight[share.kind].admit(session.session_id, len(body))
         self.storage.wrote(len(body))
         try:
             return await self.store.begin_append(
@@ -273,76 +248,37 @@ class Sessions:
             raise
 
     async def publish(self, session_id: str, message: Numbered, *, speaker: str = "") -> int:
-        """Publish a message to all in the session; return its offset once it is stored and queued for all."""
+        """Publish a message to all members; return its offset once it is stored and queued for them."""
         async with self.open(session_id) as session:
             ticket = await self.begin_publish(session, message, speaker=speaker)
             return await ticket.wait()
 
-    def tell(self, session_id: str, message: ServerMessage, *, is_lasting: bool = False) -> None:
-        """Send a message to the current members; it is not stored, and slow clients may miss it.
+    def broadcast(self, session_id: str, message: ServerMessage, *, is_durable: bool = False) -> None:
+        """Send a message to all members on all workers without storing it; slow clients may miss it.
 
-        ``is_lasting``: close a client without room for it instead.
+        ``is_durable``: a client without room for it is disconnected instead.
         """
         session = self.cache.get(session_id)
         has_members = session is not None and session.count
         if not has_members and not self.cluster.is_shared:
             return
-        said = frame(msgspec.structs.replace(message, timestamp=self.now_ms()), is_lasting=is_lasting)
+        sent = frame(msgspec.structs.replace(message, timestamp=self.now_ms()), is_durable=is_durable)
         if session is not None:
-            session.deliver(said)
-        self.cluster.publish(session_id, said)
+            session.deliver(sent)
+        self.cluster.publish(session_id, sent)
 
     async def reach(self, session: Session, offset: int) -> None:
-        """Wait until a session here has reached an offset that a client received on another worker."""
+        """Wait until a session here has reached ``offset``, which a client has received on another worker."""
         if offset > session.offset:
             await self.cluster.reach(session.session_id, offset)
 
-    async def part(self, session_id: str, *, after: int, until: int, size: int) -> HistoryPart:
-        """Return the oldest ``size`` bytes of the messages between two offsets, at least one message."""
-        kept = await self.store.read(session_id, after=after, until=until, size=size)
-        last = kept[-1].offset if kept else until
-        losses = await self._losses(session_id, kept, after=after, last=last)
-        return part(kept, losses, after=after, until=until)
-
-    async def missed(self, session: Session, *, after: int, until: int) -> MissedMessages:
-        """Return the stored messages after one offset up to another, and whether any are missing."""
-        kept = await self.store.read(session.session_id, after=after, until=until) if after < until else ()
-        losses = await self._losses(session.session_id, kept, after=after, last=until)
-        return MissedMessages(
-            tuple(msgspec.Raw(message.frame) for message in kept),
-            has_captions=losses.captions <= after,
-            has_others=losses.others <= after,
-        )
-
-    async def _losses(
-        self, session_id: str, kept: Sequence[HistoryMessage], *, after: int, last: int
-    ) -> Losses:
-        """Return the losses that concern the part of the history that was read."""
-        if is_whole([message.offset for message in kept], after=after, last=last):
-            return Losses(0, 0)
-        # After reading: messages missing then had been dropped, and are included here.
-        return await self.losses(session_id, until=last)
-
-    async def losses(self, session_id: str, *, until: int) -> Losses:
-        """Return the losses of a session's history; for one that has ended, everything up to ``until``."""
-        return await self.store.losses(session_id) or Losses(until, until)
-
     async def messages(self, session_id: str) -> StoredMessages:
         """Return a session's history. Raises ``unknown_session``."""
-        session = await self.look(session_id)
-        offset = session.offset
-        kept = await self.missed(session, after=0, until=offset)
-        return StoredMessages(
-            session_id=session_id,
-            epoch=session.epoch,
-            offset=offset,
-            messages=kept.messages,
-            complete=kept.has_captions,
-            broadcasts_complete=kept.has_others,
-        )
+        session = await self.view(session_id)
+        return await self.history.all(session_id, epoch=session.epoch, offset=session.offset)
 
     async def listed(self, limit: int) -> tuple[SessionListed, ...]:
-        """Return the sessions last active, newest first."""
+        """Return the sessions that were last active, newest first."""
         records = await self.store.newest(limit)
         sessions = [self.cache.peek(record.session_id) or record for record in records]
         return within_bytes(
@@ -350,20 +286,25 @@ class Sessions:
         )
 
     async def summary(self, session_id: str) -> SessionSummary:
-        """Return a session's summary. Raises ``unknown_session``."""
-        session = await self.look(session_id)
+        """Return a session as it is now. Raises ``unknown_session``."""
+        session = await self.view(session_id)
         return summary(session, is_known=self._is_known(session))
 
     def participant_count(self, session: Session) -> int | None:
-        """Return the number of participants of a session in memory, on all workers; None while unknown."""
+        """Return the number of participants of a cached session on all workers; None: not known yet."""
         return session.participant_count if self._is_known(session) else None
 
     def _is_known(self, session: Session | SessionRecord) -> bool:
-        # A session that is not in memory is not followed: with a shared store, other workers may use it.
+        # A session that is not cached is not followed: it may have participants on other workers.
         is_cached = self.cache.peek(session.session_id) is session
         return self.cluster.is_known(session.session_id, is_cached=is_cached)
 
     async def _load(self, session_id: str, *, is_new: bool = False) -> Session:
+        """Load a session from the store into the cache.
+
+        It may be deleted while it is being loaded. So deletions are counted when they begin and when they
+        end: if the count has changed, what was loaded may be gone, and it is loaded again.
+        """
         while True:
             deletions = self._deletions
             record = await self.cluster.load(session_id)
@@ -379,22 +320,23 @@ class Sessions:
 
     def ended_by_another_worker(self, session_id: str) -> None:
         """Remove a session that another worker has ended, and notify its members here."""
-        self._dismiss([session_id], "expired" if session_id in self._expiring else "ended")
+        self._remove([session_id], "expired" if session_id in self._expiring else "ended")
 
     def lost(self, session_id: str) -> None:
         """Remove a session that the store has lost, and notify its members here; see :meth:`report_lost`."""
         session = self.cache.peek(session_id)
         if session is not None and session.count:
             self._lost_count += 1
-        self._dismiss([session_id], "lost")
+        self._remove([session_id], "lost")
 
     def report_lost(self) -> None:
-        """Report how many sessions with someone in them were lost since it was last reported, if any."""
+        """Report how many sessions with members were lost since the last report, if any."""
         lost, self._lost_count = self._lost_count, 0
         if lost:
             self.on_lost(lost)
 
-    def _dismiss(self, session_ids: Sequence[str], reason: Literal["ended", "expired", "lost"]) -> None:
+    def _remove(self, session_ids: Sequence[str], reason: Literal["ended", "expired", "lost"]) -> None:
+        """Remove sessions from memory, and notify their members here."""
         for session_id in session_ids:
             session = self.cache.peek(session_id)
             if session is None:
@@ -412,17 +354,6 @@ class Sessions:
         session = self.cache.get(message.session_id)
         if session is not None:
             session.appended(message)
-
-
-def share_of_message(message: Numbered, speaker: str) -> Share:
-    """Return the share that a message counts for."""
-    if isinstance(message, SessionMessage):
-        return Share(Kind.BROADCAST, message.sender)
-    if isinstance(message, ParticipantRenamed):
-        return Share(Kind.NAME, message.participant_id)
-    if isinstance(message, Transcript) and message.participant_id is not None:
-        return Share(Kind.CAPTION, message.participant_id)
-    return Share(Kind.CAPTION, speaker)
 
 
 def _unknown(session_id: str) -> ProblemError:

@@ -44,7 +44,7 @@ class SessionOutput:
 
     def send(self, message: Transcript | AudioStatus) -> None:
         """Send a revision or a status to everyone in the session; it is not stored."""
-        self._sessions.tell(self._stream.session_id, message)
+        self._sessions.broadcast(self._stream.session_id, message)
 
     def acknowledge(self, status: AudioStatus) -> None:
         """Send the speaker how much has arrived."""

@@ -125,7 +125,7 @@ class SocketSource:
 
     def acknowledge(self, status: AudioStatus) -> None:
         """Send the speaker how much has arrived, unless it is behind in reading."""
-        self._connection.offer(frame(status, is_lasting=False))
+        self._connection.offer(frame(status, is_durable=False))
 
     def report_error(self, error: Error) -> None:
         """Send the speaker an error."""

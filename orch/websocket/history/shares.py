@@ -1,0 +1,21 @@
+"""Which budget of a session's history a message counts against. Pure."""
+
+from orch.protocol.messages import ParticipantRenamed, SessionMessage, Transcript, Translation
+from orch.stores.history import Kind, Share
+
+Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed
+"""The messages that are stored in the history, and so have an offset."""
+
+
+def share_of_message(message: Numbered, speaker: str) -> Share:
+    """Return the budget of a message, and the sender whose share of it the message takes.
+
+    ``speaker``: the sender of a caption that does not name its participant itself.
+    """
+    if isinstance(message, SessionMessage):
+        return Share(Kind.BROADCAST, message.sender)
+    if isinstance(message, ParticipantRenamed):
+        return Share(Kind.NAME, message.participant_id)
+    if isinstance(message, Transcript) and message.participant_id is not None:
+        return Share(Kind.CAPTION, message.participant_id)
+    return Share(Kind.CAPTION, speaker)
