@@ -18,17 +18,18 @@ from orch.speech.responses import SUCCESS, parameter_of
 
 T = TypeVar("T")
 
-# With what a server says that it does not know a field, or not this value of it (OpenAI, vLLM, FastAPI's
+# Statuses of a server that does not know a field, or not this value of it (OpenAI, vLLM, FastAPI's
 # validation).
 _NOT_KNOWN: Final = frozenset({400, 415, 422, 501})
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 _NEWS: Final = 10.0  # s; a back end with so long a cool-down is behind, however healthy it is
-# What fetch raises where the back end was sent a request and did not respond. Other codes are about us.
+# Codes with which fetch fails if the back end was sent a request and did not respond. Others are our own
+# faults.
 _UNANSWERED: Final = frozenset({"gateway_timeout", "bad_gateway"})
 
 READ_AT_ONCE: Final = 32 * 2**10
-"""Bytes of an answer that are read on the event loop; a sentence with the times of its words has 5,000."""
+"""Bytes of a response that are parsed on the event loop; a sentence with the times of its words has 5,000."""
 
 log = structlog.get_logger("speech")
 
@@ -36,11 +37,10 @@ log = structlog.get_logger("speech")
 class BackEnd:
     """Sends requests through ``fetch``, honours Retry-After, and records outcomes.
 
-    Optional fields that a server refuses are left out from then on: that is found out once for each address
-    and model.
+    Optional fields that a server refuses are left out of later requests, until its settings change.
 
     The mutable state is the fields to leave out, the :class:`Cooldown` and the :class:`RequestOutcomes`;
-    all of it is forgotten when the back end's settings change.
+    all of it is reset when the back end's settings change.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class BackEnd:
             self._left_out = frozenset()
             self._cooldown = Cooldown()
             if self._outcomes.forget():
-                self._tell(None)
+                self._report(None)
         return service
 
     def statistics(self) -> BackEndStatistics:
         """Return the outcomes so far."""
         return self._outcomes.statistics(self._wall())
 
-    async def ask(
+    async def send(
         self,
         make: Callable[[frozenset[str]], Request],
         read: Callable[[Response], T],
@@ -85,9 +85,9 @@ class BackEnd:
     ) -> T:
         """Send a request and return what ``read`` makes of the response.
 
-        ``make`` gets the optional fields to leave out. ProblemError: the gateway's, what ``read`` raises
-        (secrets that a server quotes are dots in it), ``rate_limited`` during a cool-down, without a
-        request. A cancelled request leaves nothing behind.
+        ``make`` gets the optional fields to leave out. ProblemError: the gateway's; what ``read`` raises,
+        with secrets that the server quotes masked; ``rate_limited`` during a cool-down, without a request. A
+        cancelled request leaves nothing behind.
         """
         service = self.service
         wait = self._cooldown.wait(trio.current_time())
@@ -96,28 +96,28 @@ class BackEnd:
         cooldown = self._cooldown
         is_trial = cooldown.times > 0
         self.last_status = None
-        answer: Response | None = None
+        response: Response | None = None
         try:
-            answer, left_out = await self._send(make, optional)
-            if len(answer.body) > READ_AT_ONCE:
-                result = await trio.to_thread.run_sync(self._read, read, answer)
+            response, left_out = await self._fetch_response(make, optional)
+            if len(response.body) > READ_AT_ONCE:
+                result = await trio.to_thread.run_sync(self._read, read, response)
             else:
-                result = self._read(read, answer)
+                result = self._read(read, response)
         except ProblemError as error:
             shown = _without_secrets(error, service)
-            self._note_failure(shown, answer, cooldown, is_current=service == self._of)
+            self._note_failure(shown, response, cooldown, is_current=service == self._of)
             raise shown from error
         finally:
             if is_trial:
-                cooldown.gave_up()  # of no effect where there is an answer
+                cooldown.trial_failed()  # no effect after a response
         if service == self._of:
             self._left_out = left_out
-            cooldown.answered(trio.current_time())
+            cooldown.responded(trio.current_time())
             if self._outcomes.succeeded(self._wall()):
-                self._tell(None)
+                self._report(None)
         return result
 
-    async def _send(
+    async def _fetch_response(
         self, make: Callable[[frozenset[str]], Request], optional: Collection[str]
     ) -> tuple[Response, frozenset[str]]:
         """Send the request, again without refused fields; return the response and the fields left out."""
@@ -125,7 +125,7 @@ class BackEnd:
         while True:
             request = make(left_out)
             try:
-                answer = await self._fetch(
+                response = await self._fetch(
                     self.name, request.method, request.path, headers=request.headers, body=request.body
                 )
             except ProblemError:
@@ -137,44 +137,44 @@ class BackEnd:
                     f"The request to {self.name} failed. The log has the reason.",
                     service=self.name,
                 ) from error
-            self.last_status = answer.status
+            self.last_status = response.status
             rest = [name for name in optional if name not in left_out]
-            if answer.status not in _NOT_KNOWN or not rest:
-                # Only a success shows that it was these: a server that refuses all the same means another.
-                is_success = answer.status in SUCCESS
-                return answer, left_out if is_success else self._left_out
-            said = parameter_of(answer.body)
-            left_out |= frozenset([name for name in rest if name in said] or rest)
+            if response.status not in _NOT_KNOWN or not rest:
+                # Only a success proves that it was these fields; otherwise the server refuses something else.
+                is_success = response.status in SUCCESS
+                return response, left_out if is_success else self._left_out
+            described = parameter_of(response.body)
+            left_out |= frozenset([name for name in rest if name in described] or rest)
 
-    def _read(self, read: Callable[[Response], T], answer: Response) -> T:
+    def _read(self, read: Callable[[Response], T], response: Response) -> T:
         try:
-            return read(answer)
+            return read(response)
         except ProblemError:
             raise
         except Exception as error:
-            log.exception("answer cannot be read", service=self.name, status=answer.status)
+            log.exception("response invalid", service=self.name, status=response.status)
             raise ProblemError(
                 "bad_gateway", f"{self.name} sent an invalid response.", service=self.name
             ) from error
 
     def _note_failure(
-        self, error: ProblemError, answer: Response | None, cooldown: Cooldown, *, is_current: bool
+        self, error: ProblemError, response: Response | None, cooldown: Cooldown, *, is_current: bool
     ) -> None:
         now = trio.current_time()
         pause = 0.0
-        if answer is None:
+        if response is None:
             if error.code not in _UNANSWERED:
                 return
         else:
-            seconds = retry_after(answer.headers, at=self._wall())
-            if answer.status == _TOO_MANY or (answer.status == _UNAVAILABLE and seconds is not None):
-                pause = cooldown.asked_for(seconds, now)
+            seconds = retry_after(response.headers, at=self._wall())
+            if response.status == _TOO_MANY or (response.status == _UNAVAILABLE and seconds is not None):
+                pause = cooldown.requested(seconds, now)
                 error.headers["Retry-After"] = f"{pause:.0f}"
             else:
-                cooldown.answered(now)
-        status = None if answer is None else answer.status
+                cooldown.responded(now)
+        status = None if response is None else response.status
         if is_current and self._outcomes.failed(error, status, is_certain=pause >= _NEWS):
-            self._tell(self._outcomes.refusal)
+            self._report(self._outcomes.refusal)
 
     def _not_yet(self, wait: float) -> ProblemError:
         return ProblemError(
@@ -184,9 +184,9 @@ class BackEnd:
             service=self.name,
         )
 
-    def _tell(self, refusal: str | None) -> None:
+    def _report(self, refusal: str | None) -> None:
         if refusal is None:
-            log.info("back end answers requests again", service=self.name)
+            log.info("back end accepts requests again", service=self.name)
         else:
             log.warning("back end refuses requests", service=self.name, refusal=refusal)
         self.on_refusal(self.name, refusal)

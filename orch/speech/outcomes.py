@@ -13,7 +13,7 @@ from orch.problems import ProblemError
 
 ENOUGH: Final = 3
 
-# What may be about the one recording or text that was sent: twice as many of them are news.
+# Statuses that may be about the one recording or text that was sent: it takes twice as many of them.
 _OF_THE_CONTENT: Final = frozenset({400, 406, 409, 413, 415, 422})
 _KEY: Final = frozenset({401, 403})
 _PATH: Final = frozenset({404, 405})
@@ -23,8 +23,8 @@ _ACCOUNT: Final = frozenset({402, 429})
 class BackEndStatistics(Struct, frozen=True, kw_only=True):
     """Outcomes of the requests for captions to one back end, since the process began.
 
-    ``answered_ago``: seconds since the last success, null before the first; ``refusal``: what it says, while
-    it refuses request after request.
+    ``answered_ago``: seconds since the last success, null before the first; ``refusal``: its description,
+    while it refuses every request.
     """
 
     service: str
@@ -83,16 +83,16 @@ class RequestOutcomes:
 
 def describe_refusal(service: str, error: ProblemError, status: int | None) -> str:
     """Describe a refusal to operators: the back end's own message, and which setting to check."""
-    said = error.detail.rstrip(".")
+    message = error.detail.rstrip(".")
     setting = f"services.{service}"
     if status is None:
-        return f"does not answer requests: {said}"
+        return f"does not answer requests: {message}"
     if status in _KEY:
-        return f"refuses requests with {status}: {said}; check {setting}.api_key (or headers)"
+        return f"refuses requests with {status}: {message}; check {setting}.api_key (or headers)"
     if status in _PATH:
-        return f"refuses requests with {status}: {said}; check {setting}.url, .dialect, .path and .model"
+        return f"refuses requests with {status}: {message}; check {setting}.url, .dialect, .path and .model"
     if status in _ACCOUNT:
-        return f"refuses requests with {status}: {said}; check its limits and the account's quota"
+        return f"refuses requests with {status}: {message}; check its limits and the account's quota"
     if status in _OF_THE_CONTENT:
-        return f"refuses requests with {status}: {said}; check {setting}.dialect and .model"
-    return f"sends unusable responses ({status}): {said}"
+        return f"refuses requests with {status}: {message}; check {setting}.dialect and .model"
+    return f"sends unusable responses ({status}): {message}"

@@ -1,20 +1,20 @@
-"""Asks an audio-service what was said, in the dialect it speaks.
+"""Requests transcriptions from an audio-service, in the dialect of its API.
 
 ``livetranslate``: ``POST /api/transcribe``, multipart: ``audio`` (WAV), ``language``, ``session_id``,
 ``enable_vad``. ``openai``: ``POST /v1/audio/transcriptions`` (or the settings' ``path``), multipart:
-``file``, ``model``, ``language``, ``response_format``, ``timestamp_granularities[]``; what faster-whisper's
-servers, whisper.cpp's, LocalAI and vLLM speak.
+``file``, ``model``, ``language``, ``response_format``, ``timestamp_granularities[]``; the API of
+faster-whisper's servers, whisper.cpp's, LocalAI and vLLM.
 
-"Detect" is sent to an ``openai`` server as ``language=auto``: without a language whisper.cpp's server takes
-English. Who refuses that (OpenAI, vLLM, faster-whisper's servers) is sent no language from then on.
+"Detect" is sent to an ``openai`` server as ``language=auto``: without a language whisper.cpp's server assumes
+English. Servers that refuse it (OpenAI, vLLM, faster-whisper's) are sent no language from then on.
 ``temperature`` is not sent: 0 is every server's default, and at OpenAI, whisper.cpp and faster-whisper it
-is what lets them try again where a text repeats itself. ``prompt`` is not sent: an engine that is given what
-it wrote before tends to write it again.
+allows another attempt where a text repeats itself. ``prompt`` is not sent: an engine that is given its
+earlier output tends to repeat it.
 
-Of an answer the text must be there; everything else is read field by field, and what is odd is passed over.
-A segment that the engine itself doubts (:func:`is_doubted`) is not passed on.
+A response must have the text; all other fields are optional, and invalid ones are ignored. A segment that the
+engine itself doubts (:func:`is_doubted`) is left out.
 
-Confidence is what the back end says it is, else the mean of its words' probabilities, else null: OpenAI's
+Confidence is the back end's own, else the mean of its words' probabilities, else null: OpenAI's
 ``avg_logprob`` is a mean log-likelihood of tokens, which is no statement about words being right.
 """
 
@@ -54,14 +54,14 @@ LONGEST_TEXT: Final = 20_000  # characters; a minute of the fastest speech has 2
 LONGEST_WORD: Final = 200
 LONGEST_LANGUAGE: Final = 35  # RFC 5646 §4.4.1
 MOST_WORDS: Final = 2_000
-MOST_LANGUAGES: Final = 500  # each question looks through all of them
+MOST_LANGUAGES: Final = 500  # every request searches all of them
 FIRST_CJK: Final = "\u2e80"
 
 
 def livetranslate_request(
     file: bytes, *, language: str, session_id: str, service: Service, boundary: str
 ) -> Request:
-    """Return the question in the system's own dialect. The segmenter has found the speech: no second VAD."""
+    """Return a request in the system's own dialect. The segmenter has found the speech: no second VAD."""
     fields = [("language", language), ("session_id", session_id), ("enable_vad", "false")]
     if service.model:
         fields.append(("model", service.model))
@@ -75,7 +75,7 @@ def livetranslate_request(
 def openai_request(
     file: bytes, *, language: str, service: Service, boundary: str, left_out: Collection[str] = ()
 ) -> Request:
-    """Return the question in OpenAI's dialect, without the optional fields that the server refuses."""
+    """Return a request in OpenAI's dialect, without the optional fields that the server refuses."""
     fields = [("model", service.model or DEFAULT_MODEL)]
     if language != AUTO:
         fields.append(("language", whisper_code(language)))
@@ -86,55 +86,58 @@ def openai_request(
     else:
         fields.append(("response_format", "verbose_json"))
         if GRANULARITIES not in left_out:
-            # Both: asked for words alone, OpenAI leaves out the segments, and with them its own doubts.
+            # Both: if only words are requested, OpenAI leaves out the segments, with their probabilities.
             fields += [("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "segment")]
     headers, body = multipart(fields, file_field="file", file_name="speech.wav", file=file, boundary=boundary)
     path = with_query(service, service.path or OPENAI_PATH)
     return Request("POST", path, (*headers, *own_headers(service)), body)
 
 
-def read_transcription(path: str, answer: Response) -> Transcription:
-    """Return what an answer says; ProblemError in the back end's words where it says an error."""
-    said = read_object(AUDIO, path, answer)
-    segments = objects(said.get("segments"))
+def read_transcription(path: str, response: Response) -> Transcription:
+    """Return the transcription in a response. Raises the error that it describes."""
+    document = read_object(AUDIO, path, response)
+    segments = objects(document.get("segments"))
     kept = [segment for segment in segments if not is_doubted(segment)]
     doubted = [segment for segment in segments if is_doubted(segment)]
-    words = _words(said, kept, doubted)
-    confidence = confidence_of(said.get("confidence"))
-    language = text(said.get("detected_language")) or text(said.get("language"))
+    words = _words(document, kept, doubted)
+    confidence = confidence_of(document.get("confidence"))
+    language = text(document.get("detected_language")) or text(document.get("language"))
     return Transcription(
-        text=" ".join(_text(path, said, segments, kept).split()),
+        text=" ".join(_text(path, document, segments, kept).split()),
         language=reported(None if language is None else language[:LONGEST_LANGUAGE]),
         confidence=confidence if confidence is not None else _mean(words),
         words=words,
-        model=text(said.get("model_used")),
-        seconds=number(said.get("processing_time")),
+        model=text(document.get("model_used")),
+        seconds=number(document.get("processing_time")),
         doubted=len(doubted),
-        language_probability=confidence_of(said.get("language_probability")),
+        language_probability=confidence_of(document.get("language_probability")),
     )
 
 
 def is_doubted(segment: Mapping[str, Any]) -> bool:
-    """Say whether an engine doubts a segment itself, by Whisper's own rule for silence.
+    """Return whether an engine doubts a segment itself, by Whisper's own rule for silence.
 
-    Such texts are what Whisper has learned to write under music and noise ("Thank you for watching!").
+    Such texts are what Whisper has learned to produce for music and noise ("Thank you for watching!").
     """
     no_speech, logprob = number(segment.get("no_speech_prob")), number(segment.get("avg_logprob"))
     return no_speech is not None and logprob is not None and no_speech > NO_SPEECH and logprob < LOGPROB
 
 
 def _text(
-    path: str, said: dict[str, Any], segments: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]
+    path: str,
+    document: dict[str, Any],
+    segments: Sequence[Mapping[str, Any]],
+    kept: Sequence[Mapping[str, Any]],
 ) -> str:
-    """Return the text without doubted segments; from the segments alone where there is no other."""
-    whole = text(said.get("text"))
+    """Return the text without doubted segments; from the segments alone if there is no other."""
+    whole = text(document.get("text"))
     if segments and not kept:
         return ""
     texts = [text(segment.get("text")) for segment in kept]
     parts = [part for part in texts if part is not None]
     if whole is None or (len(kept) < len(segments) and len(parts) == len(kept)):
         if not parts and whole is None:
-            raise unusable(AUDIO, path, said, "text")
+            raise unusable(AUDIO, path, document, "text")
         whole = _joined(parts)
     if len(whole) > LONGEST_TEXT:
         raise unusable(AUDIO, path, {}, f"a text of at most {LONGEST_TEXT} characters")
@@ -142,7 +145,7 @@ def _text(
 
 
 def _joined(parts: Sequence[str]) -> str:
-    """Return segments as one text. Most engines begin each with the blank that belongs before it."""
+    """Return segments as one text. Most engines begin each with the space that belongs before it."""
     whole = ""
     for part in parts:
         is_apart = not whole or not part or whole[-1].isspace() or part[0].isspace()
@@ -152,21 +155,21 @@ def _joined(parts: Sequence[str]) -> str:
 
 
 def _words(
-    said: dict[str, Any], kept: Sequence[Mapping[str, Any]], doubted: Sequence[Mapping[str, Any]]
+    document: dict[str, Any], kept: Sequence[Mapping[str, Any]], doubted: Sequence[Mapping[str, Any]]
 ) -> tuple[TranscribedWord, ...]:
-    """Return the words that have times, but those of doubted segments."""
-    listed = objects(said.get("words"))
+    """Return the words that have times, without those of doubted segments."""
+    listed = objects(document.get("words"))
     spans = Spans(())
     if listed:
         spans = Spans((number(segment.get("start")), number(segment.get("end"))) for segment in doubted)
     else:
         listed = [word for segment in kept for word in objects(segment.get("words"))]
-    found = [heard for word in listed[:MOST_WORDS] if (heard := _word(word)) is not None]
+    found = [known for word in listed[:MOST_WORDS] if (known := _word(word)) is not None]
     return tuple(word for word in found if (word.start + word.end) / 2 not in spans)
 
 
 class Spans:
-    """Spans of time, in any order, that may overlap; a look takes about the same time however many."""
+    """Spans of time, in any order, that may overlap. A search takes logarithmic time."""
 
     def __init__(self, spans: Iterable[tuple[float | None, float | None]]) -> None:
         known = sorted((start, end) for start, end in spans if start is not None and end is not None)
@@ -179,15 +182,15 @@ class Spans:
 
 
 def _word(word: Mapping[str, Any]) -> TranscribedWord | None:
-    """Return a word that has its times; others are in the text alone."""
-    said = text(word.get("word"))
-    said = (said if said is not None else text(word.get("text")) or "").strip()[:LONGEST_WORD]
+    """Return a word with its times; None if it has none: it is in the text alone."""
+    shown = text(word.get("word"))
+    shown = (shown if shown is not None else text(word.get("text")) or "").strip()[:LONGEST_WORD]
     start, end = number(word.get("start")), number(word.get("end"))
-    if not said or start is None or end is None or not 0 <= start <= end:
+    if not shown or start is None or end is None or not 0 <= start <= end:
         return None
     confidence = confidence_of(word.get("confidence"))
     return TranscribedWord(
-        said, start, end, confidence if confidence is not None else confidence_of(word.get("probability"))
+        shown, start, end, confidence if confidence is not None else confidence_of(word.get("probability"))
     )
 
 
@@ -196,17 +199,20 @@ def _mean(words: Sequence[TranscribedWord]) -> float | None:
     return round(sum(known) / len(known), 3) if known else None
 
 
-def read_models(answer: Response) -> tuple[str, ...]:
-    """Return the languages that the models of an audio-service know, sorted."""
-    said = read_object(AUDIO, MODELS_PATH, answer)
-    lists = [said.get("languages"), *(model.get("languages") for model in objects(said.get("models")))]
+def read_models(response: Response) -> tuple[str, ...]:
+    """Return the languages of an audio-service's models, sorted."""
+    document = read_object(AUDIO, MODELS_PATH, response)
+    lists = [
+        document.get("languages"),
+        *(model.get("languages") for model in objects(document.get("models"))),
+    ]
     codes = [code for each in lists if isinstance(each, list) for code in each if isinstance(code, str)]
     found = (reported(code[:LONGEST_LANGUAGE]) for code in codes)
     return tuple(sorted(islice(dict.fromkeys(code for code in found if code is not None), MOST_LANGUAGES)))
 
 
 class Transcriber:
-    """Asks the audio-service through ``fetch``. The settings are read at each question."""
+    """Sends requests to the audio-service through ``fetch``. The settings are read at each request."""
 
     def __init__(
         self, *, fetch: Fetch, settings: SettingsSource, wall: Callable[[], float] = time.time
@@ -215,21 +221,21 @@ class Transcriber:
         self.offered: tuple[str, ...] | None = None
 
     async def languages(self) -> tuple[str, ...] | None:
-        """Return the languages it can write down; None where its dialect has no way to say."""
+        """Return the languages it can transcribe; None if its dialect cannot list them."""
         service = self.back_end.service
         if service.dialect != "livetranslate":
             self.offered = None
             return None
         request = Request("GET", with_query(service, MODELS_PATH), own_headers(service))
-        self.offered = await self.back_end.ask(lambda _: request, read_models) or None
+        self.offered = await self.back_end.send(lambda _: request, read_models) or None
         return self.offered
 
     async def transcribe(
         self, pcm: bytes, *, sample_rate: int, language: str, session_id: str
     ) -> Transcription:
-        """Return what was said in 16-bit mono PCM. ``language``: a code, or ``auto``.
+        """Return the transcription of 16-bit mono PCM. ``language``: a code, or ``auto``.
 
-        ProblemError: the gateway's, or what the back end said. A cancelled question leaves nothing behind.
+        ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
         """
         service = self.back_end.service
         file = wav(pcm, sample_rate)
@@ -248,7 +254,7 @@ class Transcriber:
             )
 
         optional = (GRANULARITIES, FORMAT, *((LANGUAGE,) if language == AUTO else ()))
-        return await self.back_end.ask(
+        return await self.back_end.send(
             make,
             partial(read_transcription, service.path or _PATHS[service.dialect]),
             optional=optional if service.dialect == "openai" else (),

@@ -11,7 +11,7 @@ import trio
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.back_end import BackEnd
-from orch.speech.cooldown import LONGEST, LONGEST_UNSAID, Cooldown, retry_after
+from orch.speech.cooldown import LONGEST, LONGEST_UNSTATED, Cooldown, retry_after
 from orch.speech.outcomes import ENOUGH, RequestOutcomes
 from orch.speech.requests import AUDIO, Headers, Request, Response
 from orch.speech.responses import read_json
@@ -52,7 +52,7 @@ class Line:
     async def ask(self) -> str:
         """Return what came of a question: "ok", or the problem's code."""
         try:
-            await self.back_end.ask(
+            await self.back_end.send(
                 lambda _: Request("GET", "/x"), lambda answer: read_json(AUDIO, "/x", answer)
             )
         except ProblemError as error:
@@ -139,7 +139,7 @@ async def test_a_server_that_does_not_say_how_long_is_asked_ever_less_often() ->
         pytest.approx(4.1, abs=0.2),
         pytest.approx(8.1, abs=0.2),
     ]
-    assert max(pauses) <= LONGEST_UNSAID + 0.5
+    assert max(pauses) <= LONGEST_UNSTATED + 0.5
     assert len(line.asked) < 10
 
 
@@ -260,7 +260,7 @@ async def test_whatever_is_raised_is_a_problem(error: Exception, where: str) -> 
         fail(answer)
 
     with pytest.raises(ProblemError) as caught:
-        await line.back_end.ask(lambda _: Request("GET", "/x"), read)
+        await line.back_end.send(lambda _: Request("GET", "/x"), read)
     assert caught.value.code in {"internal_error", "bad_gateway"}
     assert KEY not in caught.value.detail
 
@@ -269,4 +269,4 @@ def test_patience_is_of_no_consequence_to_who_never_asks_for_it() -> None:
     cooldown = Cooldown()
     for now in range(5):
         assert cooldown.wait(now) == 0
-        cooldown.answered(now)
+        cooldown.responded(now)

@@ -442,7 +442,7 @@ async def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_lo
 
     async def asked(body: bytes) -> str:
         subject.back_end._fetch = Server(FakeAnswer(200, body)).fetch
-        return await subject.back_end.ask(lambda _: Request("POST", "/"), read)
+        return await subject.back_end.send(lambda _: Request("POST", "/"), read)
 
     assert await asked(b'{"text": "short"}') == "short"
     assert await asked(b'{"text": "long", "tokens": [' + b"1," * 40_000 + b"1]}") == "long"
