@@ -1,18 +1,17 @@
 """Identifies the actor of a request from its connection, never from the client's own claims. Pure.
 
-Operator rights without a token belong to *local* requests alone. A request is local where all of this holds:
+Without a token, only *local* requests have operator rights. A request is local if all of this holds:
 
 - the connection's own peer is on loopback, or came through a Unix socket;
-- the address that is really bound is loopback, or a Unix socket;
-- nothing shows that someone passed the request on: no ``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``,
-  ``Via`` or one of their relatives, and not HTTP/1.0, which is what nginx speaks to what stands behind it
-  where nobody has told it otherwise, and no client of today; nor ``Connection: upgrade`` without an upgrade,
-  which is what it says where it was told how to pass WebSockets on;
-- ``Host`` is given once and is a loopback name or the bound address, so that a page whose own name was
-  pointed at 127.0.0.1 is none.
+- the bound address is loopback, or a Unix socket;
+- there is no sign of a proxy: no ``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``, ``Via`` or similar header;
+not HTTP/1.0, which nginx uses for its upstreams by default, and no current client does; and no ``Connection:
+upgrade`` without an upgrade, which nginx sends when configured to pass WebSockets on;
+- ``Host`` is given once and is a loopback name or the bound address, which excludes pages whose name was made
+to resolve to 127.0.0.1.
 
-Host is the client's to choose: it can only take rights away. Where a token is configured, none of this gives
-operator rights; the token does, or a cookie that was given for it.
+The client chooses ``Host``, so it can only remove rights. If a token is configured, none of this gives
+operator rights; only the token does, or a cookie issued for it.
 """
 
 import re
@@ -35,9 +34,9 @@ THIS_MACHINE: Final = "this machine"
 class Actor(Struct, frozen=True, gc=False):
     """The actor of a request or connection, with its rights.
 
-    ``is_local``: it comes from this machine, whether or not a token is asked for. ``via``: what made it an
-    operator. ``address``: the client's, for logs and limits; a proxy's own account of it where the proxy is
-    trusted. ``sign_in``: of a browser that signed in, which of the sign-ins it is.
+    ``is_local``: it comes from this machine, whether or not a token is required. ``via``: how it was
+    authorised as an operator. ``address``: the client's, for logs and limits; as reported by the proxy, if
+    that is trusted. ``sign_in``: the browser's sign-in, if any.
     """
 
     is_operator: bool
@@ -48,7 +47,7 @@ class Actor(Struct, frozen=True, gc=False):
 
     @property
     def is_trusted(self) -> bool:
-        """Whether it is an operator or comes from this machine: it needs no key, and few limits hold."""
+        """Whether it is an operator or local: it needs no key, and few limits apply."""
         return self.is_operator or self.is_local
 
     @property
@@ -57,11 +56,11 @@ class Actor(Struct, frozen=True, gc=False):
         return THIS_MACHINE if self.is_local else group(self.address)
 
 
-#: Where in a scope the actor stands.
+#: The actor's key in an ASGI scope.
 ACTOR: Final = "orch.actor"
 
-# What proxies, load balancers, tunnels and sign-in portals add, names with hyphens, one a line. By what they
-# have in common rather than one by one: the next one calls it a little differently.
+# Headers that proxies, load balancers, tunnels and sign-in portals add. Matched by common parts rather than
+# complete names, since each product varies them a little.
 _ADDED: Final = re.compile(
     rb"forwarded"
     rb"|(?:client|real|remote|connecting|cluster|source|user|peer|viewer|visitor)-?(?:ip|addr)"
@@ -73,7 +72,7 @@ _ADDED: Final = re.compile(
     re.MULTILINE,
 )
 
-_REMEMBERED: Final = 512  # bytes of names, so that what is remembered stays small
+_REMEMBERED: Final = 512  # bytes of names, which bounds the cache
 
 
 def single(headers: Sequence[Header], wanted: bytes) -> str | None:
@@ -102,7 +101,7 @@ def is_forwarded(headers: Sequence[Header], http_version: str = "1.1") -> bool:
         return True
     if b"upgrade" in named:
         return False
-    # A proxy that always announces an upgrade, for the sake of WebSockets; who wants one names it.
+    # A proxy that always sends Connection: upgrade, for WebSockets; a client names the protocol too.
     if len(named) == len(headers):
         return b"upgrade" in named.get(b"connection", b"").lower()
     return any(name == b"connection" and b"upgrade" in value.lower() for name, value in headers)
@@ -154,15 +153,15 @@ def is_local_name(name: str, bound: str | None) -> bool:
 def may_serve(scope: Mapping[str, Any], *, allowed: Sequence[str], token: str, trusts_local: bool) -> bool:
     """Return whether the service accepts the host name of a request.
 
-    ``allowed``: the names in the settings. While operator rights go with being local, a name that is neither
-    loopback's nor in the settings is refused: it may be a foreign page's, pointed at this machine. Elsewhere
-    any name will do where the settings list none. Loopback names are this service's wherever it can be
-    reached by them. What no host can be called is no name of anyone's.
+    ``allowed``: the names in the settings. While local requests have operator rights, a name that is neither
+    a loopback name nor in the settings is refused: it may be a foreign page's name that resolves to this
+    machine. Otherwise, any name is accepted if the settings list none. Loopback names are always accepted,
+    invalid host names never.
     """
     server = scope.get("server")
     host = host_of(scope["headers"])
     if host and not host_name(host):
-        return False  # nobody has such a name
+        return False  # not a valid host name
     if not allowed and not (trusts_local and not token and is_bound_to_loopback(server)):
         return True
     bound = server[0] if server and server[1] is not None else None
@@ -178,8 +177,8 @@ def _is_ours(host: str, bound: str | None, allowed: tuple[str, ...]) -> bool:
 def client_address(scope: Mapping[str, Any], trusted: Proxies) -> str:
     """Return a client's address: the peer's, or the one that trusted proxies report.
 
-    Of ``X-Forwarded-For`` the last entry counts that is no trusted proxy's: what stands before it is the
-    client's own claim.
+    In ``X-Forwarded-For``, the last entry that is not a trusted proxy counts: entries before it are the
+    client's own claims.
     """
     client = scope.get("client")
     peer = client[0] if client else "local"
@@ -243,7 +242,7 @@ def decide(
     """Return the actor.
 
     ``token``: the configured one, ``has_token``: the request has it. ``sign_in``: the valid sign-in that its
-    cookie names. ``trusts_local``: nobody else than our own front has accepted the connection.
+    cookie names. ``trusts_local``: our own front has accepted the connection.
     """
     local = is_local and trusts_local
     via: Via = "token" if has_token else "cookie" if sign_in else "local" if local and not token else "none"

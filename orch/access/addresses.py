@@ -1,6 +1,6 @@
 """Parses and compares addresses, ``Host`` values and origins. Pure.
 
-The one place that knows what loopback is. Names and origins are compared by what they mean, never as text.
+The only place that decides what loopback is. Names and origins are compared by meaning, never as text.
 """
 
 import ipaddress

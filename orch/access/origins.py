@@ -1,4 +1,4 @@
-"""Whether a browser's request comes from the service's own pages or from another site's. Pure."""
+"""Decides whether a browser's request comes from the service's own pages or another site's. Pure."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,8 +1,8 @@
 """Rate limits of one client, and connection limits of one address. Pure.
 
-Rates are token buckets, kept the way cell networks keep them (GCRA, ITU-T I.371): instead of a level and a
-time, one number, the time at which the bucket will be full again. It costs a connection nothing before its
-first message.
+Rates are token buckets in the form used by cell networks (GCRA, ITU-T I.371): instead of a level and a time,
+one number, the time at which the bucket will be full again. It costs a connection nothing before its first
+message.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from typing import Final
 from orch.access.addresses import group, is_address, is_loopback
 from orch.capacity import websockets_per_address
 
-#: A bucket holds what is allowed in so many seconds: a client that was quiet may say that much at once.
+#: A bucket holds the allowance of this many seconds: a client that was quiet may send that much at once.
 BURST_SECONDS: Final = 2.0
 
-#: A bucket of bytes is never smaller: the largest frame there may be always fits, twice.
+#: The minimum size of a bucket of bytes: the largest frame always fits twice.
 BURST_BYTES: Final = 2 * 2**20
 
 #: Seconds: sums of parts of a second are not exact.
@@ -27,15 +27,15 @@ class Verdict(Enum):
 
     FINE = auto()
     REFUSED = auto()
-    """Too much. The client is told, and may go on once it has been quiet for a moment."""
+    """Over the limit: the client gets an error, and may continue after a pause."""
     HOPELESS = auto()
-    """The client was told, and has gone on as before: it has to go."""
+    """The client continued after the error: it is disconnected."""
 
 
 class Rate:
     """A token bucket's limits: ``per_second`` on average, ``burst`` at once.
 
-    It keeps nothing; what there is to keep is one number a bucket, :meth:`after`'s.
+    It is stateless; the state is one number for each bucket, returned by :meth:`after`.
     """
 
     __slots__ = ("_cost", "_slack")
@@ -50,8 +50,9 @@ class Rate:
     def after(self, full_at: float, now: float, amount: float) -> tuple[float, Verdict]:
         """Take ``amount``; return the time at which the bucket is full again, and the verdict.
 
-        ``full_at``: what was returned last; 0 at first. ``now``: monotonic seconds. What is refused counts
-        too, but no more than one bucket's worth, so that whoever waits :data:`BURST_SECONDS` is heard again.
+        ``full_at``: the last returned value; 0 at first. ``now``: monotonic seconds. Refused messages count
+        too, but at most one bucket's worth, so that a client that waits :data:`BURST_SECONDS` is accepted
+        again.
         """
         level = max(full_at - now, 0.0)
         taken = level + amount * self._cost

@@ -26,7 +26,7 @@ from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
 from orch.telemetry.metric_names import WRONG_TOKENS, Reading
 
-#: The cookie's name; over TLS with the prefix that makes browsers take it from this very host alone.
+#: The cookie's name; over TLS with the prefix that makes browsers accept it only from this host.
 COOKIE: Final = "orch_sign_in"
 SECURE_COOKIE: Final = f"__Host-{COOKIE}"
 
@@ -73,7 +73,7 @@ class Access:
         """Return the actor as far as the store is not needed (see :meth:`signed_in`).
 
         ``trusts_local``: the connection was accepted by a front of our own. ``is_passed_on``: the request is
-        for a back end, which may have a bearer token of its own; one that is not ours is no attempt then.
+        for a back end, which may have its own bearer tokens; a foreign token is then no attempt to sign in.
 
         Raises ``misdirected_request`` where the host that is asked for is not this service's, and
         ``rate_limited`` where the address has tried too many tokens.

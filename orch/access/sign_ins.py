@@ -1,8 +1,8 @@
 """Sign-ins of browsers that sent the control token: a random id in a cookie, its hash in the store.
 
-The store is shared by all workers, so each knows every sign-in. The hash is made with the token: another
-token ends all of them. What is looked up is remembered for a moment, and for longer while the store does not
-answer, so that operators can see what is wrong with it.
+The store is shared by all workers, so each knows every sign-in. The hash is made with the token: changing the
+token ends all sign-ins. Results of look-ups are cached for a moment, and for longer while the store does not
+respond, so that operators can see what is wrong with it.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from orch.telemetry.boundaries import Boundary
 IDLE: Final = 12 * 3600.0
 """Seconds without a request after which a sign-in is over. A page that is open counts as one."""
 FRESH: Final = 2.0
-"""Seconds that an answer of the store is not asked for again."""
+"""Seconds for which a result of the store is cached."""
 WITHIN: Final = 2.0
-"""Seconds that the store has to answer."""
+"""Time limit of the store, in seconds."""
 STALE: Final = 600.0
-"""Seconds that the last answer is believed while the store gives none."""
+"""Seconds for which the last result is used while the store does not respond."""
 WATCH: Final = 30.0
-"""Seconds between looks at the sign-ins of open pages."""
+"""Seconds between checks of the sign-ins of open pages."""
 REMEMBERED: Final = 1024
 
 _SIGNED_OUT: Final = "signed_out"
@@ -42,9 +42,9 @@ _log = structlog.get_logger("access")
 class SignIns:
     """Creates, checks and ends sign-ins.
 
-    The mutable state is when the store last said that a sign-in is valid, of :data:`REMEMBERED` at most (the
-    one that was used longest ago is asked for again).
-    ``on_end`` is called with the name of a sign-in that was ended, on every worker.
+    The mutable state is when each sign-in was last found valid, for at most :data:`REMEMBERED` of them (the
+    least recently used is looked up again). ``on_end`` is called on every worker with the name of a sign-in
+    that has ended.
     """
 
     def __init__(self, *, store: SignInStore, survey: Survey, wall: Callable[[], float]) -> None:
@@ -59,8 +59,8 @@ class SignIns:
     def name_of(self, cookie: str, token: str) -> str | None:
         """Return a sign-in's name in the store: a hash, which no browser could send.
 
-        None: the cookie was not made here with this token. Nothing needs to be looked up for it then, so that
-        made-up cookies cost the store nothing.
+        None: the cookie was not made with this token. Then nothing is looked up, so forged cookies cost the
+        store nothing.
         """
         identity, _, given = cookie.partition(".")
         is_ours = hmac.compare_digest(given.encode("utf-8", "replace"), _sealed(identity, token).encode())
@@ -105,8 +105,8 @@ class SignIns:
     ) -> Never:
         """Check the sign-ins of open pages periodically, until cancelled.
 
-        A page that is open counts as use. One whose sign-in was ended while this worker could not be told
-        is ended then.
+        An open page counts as use. Pages whose sign-in was ended while this worker was unreachable are closed
+        then.
         """
         task_status.started()
         while True:
@@ -117,10 +117,10 @@ class SignIns:
                         self.on_end(name)
 
     async def end(self, name: str) -> None:
-        """End a sign-in on all workers. Raises ``store_unavailable`` where it cannot be ended for good."""
+        """End a sign-in on all workers. Raises ``store_unavailable`` if it cannot be deleted."""
         await self._survey.collect(_SIGNED_OUT, msgspec.json.encode(name))
         await self._store.delete_sign_in(name)
-        # A worker that looked between the two is told once more.
+        # Published again for a worker that looked it up between the two.
         await self._survey.collect(_SIGNED_OUT, msgspec.json.encode(name))
 
     def _hear(self, question: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Slows down guessing of session keys: five wrong ones a minute are free, then the wait grows. Pure.
 
-The same wrong secret counts once however often it is shown: a hundred guests of one office whose session has
-ended all show the same old link, and are no guessers.
+The same wrong secret counts once however often it is presented: a hundred guests of one office who open the
+same old link are not guessing.
 """
 
 from collections import OrderedDict
@@ -38,7 +38,7 @@ class _Guesser(Struct):
 class WrongKeys:
     """Counts wrong keys by address. ``now``: monotonic seconds.
 
-    The mutable state is, of at most :data:`ADDRESSES` addresses, what was wrong and until when they wait.
+    The mutable state is, for at most :data:`ADDRESSES` addresses, the wrong keys and the end of the wait.
     """
 
     def __init__(self) -> None:

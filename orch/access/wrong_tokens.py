@@ -1,8 +1,8 @@
 """Slows down guessing of control tokens. Pure.
 
-Five wrong ones in a minute are a person's mistakes; after them each further one makes its address wait twice
-as long as the one before. The table of addresses is bounded, and so is the sum of wrong tokens in a minute:
-with many addresses nobody guesses faster.
+Five wrong tokens in a minute may be typing errors; each further one doubles the wait of its address. The
+table of addresses is bounded, and so is the total of wrong tokens in a minute: guessing from many addresses
+is no faster.
 """
 
 from collections import OrderedDict
@@ -20,13 +20,13 @@ FIRST_WAIT: Final = 5.0
 LONGEST_WAIT: Final = 900.0
 """Seconds; the first wait, and the longest of those that follow, each twice the one before."""
 FORGOTTEN_AFTER: Final = 1800.0
-"""Seconds without a wrong token after which an address begins anew."""
+"""Seconds without a wrong token after which an address starts from zero."""
 ADDRESSES: Final = 4096
 SUM: Final = 200
-"""Wrong tokens of all addresses in :data:`WINDOW`; then nobody's is looked at until the window is over, but
-of addresses from which the right one came before."""
+"""Wrong tokens of all addresses in :data:`WINDOW`; above it, only addresses with an earlier right
+token are checked until the window is over."""
 KNOWN: Final = 1024
-"""Addresses from which the right token came, the last ones."""
+"""The last addresses that have sent the right token."""
 
 
 class _Tries(Struct):
@@ -39,7 +39,7 @@ class _Tries(Struct):
 class WrongTokens:
     """Counts wrong tokens by address.
 
-    Overflow rule: of more than :data:`ADDRESSES` the one whose last wrong token is oldest is forgotten.
+    Overflow rule: beyond :data:`ADDRESSES`, the address whose last wrong token is oldest is forgotten.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The figures of the overview page: sampled on a beat, kept for a quarter of an hour."""
+"""The figures of the Overview page: sampled periodically, stored for a quarter of an hour."""
 
 import os
 import time
@@ -71,12 +71,12 @@ class ConnectionFigures(Struct, frozen=True, kw_only=True):
 
 
 class DashboardStatistics(Struct, frozen=True, kw_only=True):
-    """One page's worth of figures. ``series`` holds columns, oldest first, null for a gap.
+    """The figures of the page. ``series`` has columns, oldest first, null for a gap.
 
-    Connections, sessions and messages are all workers', everything else is this worker's; of a worker that
-    did not answer the last heartbeat (``connections.unanswered`` of them) it is what it said before.
-    ``gateway_p50_ms`` and ``gateway_p95_ms`` are of clients' requests alone: what a request for captions
-    takes is for the most part the length of what was said.
+    Connections, sessions and messages are those of all workers, everything else is this worker's; of workers
+    that did not reply to the last heartbeat (``connections.unanswered`` of them) the previous figures count.
+    ``gateway_p50_ms`` and ``gateway_p95_ms`` cover only clients' requests: the duration of a caption's
+    request mostly depends on the length of the speech.
     """
 
     uptime: float
@@ -161,7 +161,7 @@ class Dashboard:
         return tuple(each.brief for each in self._workers().workers)
 
     def statistics(self) -> DashboardStatistics:
-        """Return what the overview shows."""
+        """Return the figures of the Overview page."""
         gateway, workers = self._gateway.statistics(), self._briefs()
         return DashboardStatistics(
             uptime=self._wall() - self._began,
@@ -203,7 +203,7 @@ class Dashboard:
 
 
 def _resident_bytes() -> int | None:
-    """Return the resident set, or None where there is no /proc to ask."""
+    """Return the resident set size, or None without /proc."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 KEPT: Final = 180
-"""Points kept: 15 minutes at one sample every 5 s."""
+"""Number of samples: 15 minutes at one every 5 s."""
 
 
 class Series:

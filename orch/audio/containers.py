@@ -9,9 +9,9 @@ from typing import Final
 
 HEAD_BYTES: Final = 16
 SCANNED_BYTES: Final = 131_072
-"""How far behind junk MPEG audio is looked for."""
+"""How far behind junk MPEG audio is searched."""
 
-# FFmpeg's demuxers, by what stands at which place.
+# FFmpeg's demuxers, by their magic bytes and offsets.
 _MAGIC: Final = (
     ("wav", 0, b"RIFF", 8, b"WAVE"),
     ("wav", 0, b"RF64", 8, b"WAVE"),
@@ -48,7 +48,7 @@ _ID3_HEADER: Final = 10
 
 
 def id3_length(head: bytes) -> int:
-    """Return the bytes of an ID3v2 tag at the beginning (header included), 0 where there is none.
+    """Return the size of an ID3v2 tag at the beginning (header included), 0 if there is none.
 
     ID3v2.4 §3.1: the size is 28 bits in four bytes of seven, without the header; a footer adds ten more.
     """
@@ -61,10 +61,10 @@ def id3_length(head: bytes) -> int:
 
 
 def container(head: bytes) -> str | None:
-    """Return FFmpeg's name of the demuxer for what begins with ``head``, or None: it is not supported.
+    """Return FFmpeg's demuxer for a file that begins with ``head``, or None if it is not supported.
 
-    At least :data:`HEAD_BYTES` should be given where the file has them. Behind an ID3v2 tag, give what
-    follows the tag.
+    ``head`` should have at least :data:`HEAD_BYTES` if the file has them. For a file with an ID3v2 tag, pass
+    what follows the tag.
     """
     for name, at, mark, second_at, second in _MAGIC:
         if head[at : at + len(mark)] == mark and head[second_at : second_at + len(second)] == second:
@@ -75,7 +75,7 @@ def container(head: bytes) -> str | None:
 
 
 def ape_length(head: bytes) -> int:
-    """Return the bytes of an APEv2 tag at the beginning (header included), 0 where there is none."""
+    """Return the size of an APEv2 tag at the beginning (header included), 0 if there is none."""
     if len(head) < HEAD_BYTES or head[:8] != b"APETAGEX":
         return 0
     return int.from_bytes(head[12:16], "little") + _APE_HEADER
@@ -83,7 +83,7 @@ def ape_length(head: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MpegFrame:
-    """The header of a frame of MPEG audio: the demuxer, bytes of the frame (0: not said), samples, Hz."""
+    """The header of an MPEG audio frame: the demuxer, the frame's bytes (0: unknown), samples, Hz."""
 
     name: str
     size: int
@@ -92,7 +92,7 @@ class MpegFrame:
 
 
 def mpeg_frame(head: bytes) -> MpegFrame | None:
-    """Return what a frame header (of seven bytes for AAC) says, None where it is none."""
+    """Parse a frame header (seven bytes for AAC); None if it is not one."""
     name = _mpeg(head)
     if name is None:
         return None
@@ -110,10 +110,9 @@ def mpeg_frame(head: bytes) -> MpegFrame | None:
 
 
 def find_mpeg(data: bytes) -> tuple[str, int] | None:
-    """Find MPEG audio behind what is none (zeros, junk, half a frame): its demuxer, and where it begins.
+    """Find MPEG audio behind other bytes (zeros, junk, half a frame): its demuxer, and its offset.
 
-    It counts as MPEG audio where several frames follow one another, each as long as its header says, with
-    the same sampling rate.
+    Several frames must follow one another, each as long as its header says, with the same sampling rate.
     """
     at = data.find(b"\xff")
     while at >= 0:
@@ -138,8 +137,8 @@ def _follow(data: bytes, at: int, first: MpegFrame) -> bool:
 def _mpeg(head: bytes) -> str | None:
     """Recognise MPEG audio by its frame header: eleven bits set, then version and layer.
 
-    ISO 11172-3 §2.4.1.3. ADTS (AAC) has layer 00 with twelve bits set; layers 01 and 10 are III and II, 11
-    is I, which nobody uses and UTF-16's mark looks like. 1111 as bit rate and 11 as sampling rate are
+    ISO 11172-3 §2.4.1.3. ADTS (AAC) has layer 00 with twelve bits set; layers 01 and 10 are III and II; 11 is
+    I, which is unused and looks like UTF-16's byte order mark. 1111 as bit rate and 11 as sampling rate are
     forbidden, so are version 01 and, in ADTS, sampling frequency indices above 12.
     """
     if len(head) < 4 or head[0] != _SYNC or head[1] & 0xE0 != 0xE0:  # noqa: PLR2004 - bits of the header

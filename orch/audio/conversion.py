@@ -1,6 +1,6 @@
 """Converts decoded frames to one channel at the back ends' rate, with FFmpeg's resampler (PyAV).
 
-Sound is converted a second at a time, however much a file packs into one frame.
+Audio is converted a second at a time, whatever the size of the file's frames.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from orch.audio.downmix import AUDIBLE, Downmix, Samples
 class Converter:
     """Converts frames of any format into one channel of 16 bits at :data:`RATE` Hz.
 
-    ``note`` is called with what the resampler raises.
+    ``note`` is called with exceptions of the resampler.
     """
 
     def __init__(self, note: Callable[[Exception], None]) -> None:
@@ -25,10 +25,10 @@ class Converter:
         self._resampler: Any = None
         self._downmix = Downmix(1)
         self._waiting: list[Samples] = []
-        self._count = 0  # of what waits: a frame may have one sample
+        self._count = 0  # samples waiting: a frame may have only one
 
     def convert(self, frame: Any, *, dropped: int) -> Iterator[Samples]:
-        """Yield what a frame becomes, without its first ``dropped`` samples."""
+        """Yield a frame's converted samples, without the first ``dropped``."""
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if shape != self._shape:
             # Recordings glued together: the next one may have another rate or other channels.

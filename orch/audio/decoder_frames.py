@@ -1,7 +1,7 @@
 """The protocol between the decoding process and the service. Pure.
 
-The process writes frames to its output: one letter, the length in four bytes (big-endian), the content. It is
-fed with hostile files, so what it writes is read as strictly as what comes from a stranger.
+The process writes frames to its output: one letter, the length in four bytes (big-endian), the content. It
+reads hostile files, so its output is validated like any untrusted input.
 """
 
 import json
@@ -38,9 +38,8 @@ class MalformedError(Exception):
 class Facts:
     """What a recording declares.
 
-    ``seconds``: its length, None where it does not say it. ``whole``: the length that its sound track has to
-    have where nothing of it is missing, None where that is not known. ``track``: which sound track is read,
-    of ``tracks``, counted from 1.
+    ``seconds``: its length, None if it is not declared. ``whole``: the length of its audio track if nothing
+    is missing, None if unknown. ``track``: the audio track that is read, of ``tracks``, counted from 1.
     """
 
     format: str
@@ -54,7 +53,7 @@ class Facts:
 class End:
     """How reading ended. ``damaged_at`` and ``reason``: since where something could not be read, and why.
 
-    ``cut``: how one sees that the end of the file is missing. ``limited``: it is longer than it may be.
+    ``cut``: the sign that the end of the file is missing. ``limited``: it is longer than allowed.
     """
 
     damaged_at: float | None = None

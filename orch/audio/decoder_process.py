@@ -19,10 +19,10 @@ from orch.audio import decoder_frames as frames
 from orch.audio import decoding
 
 MEMORY: Final = 64 * 2**20
-"""Bytes that a recording may take beyond what the libraries themselves take."""
+"""Bytes of memory for a recording, beyond those of the libraries."""
 CPU_SECONDS: Final = 30
 CPU_SHARE: Final = 50
-"""A recording may take a processor so many seconds, and one more for so many seconds of sound."""
+"""Seconds of processor time for a recording, and seconds of audio that add one more."""
 DESCRIPTORS: Final = 16
 NICENESS: Final = 10
 
@@ -67,7 +67,7 @@ def main(seconds: float) -> int:
                 {"code": "recording_too_costly", "detail": "Decoding it takes too much memory."},
             )
     except BrokenPipeError:
-        os._exit(1)  # nobody reads any more
+        os._exit(1)  # the service has closed the pipe
     return 0
 
 

@@ -1,8 +1,8 @@
 """Decodes a recording with FFmpeg's libraries (PyAV). Blocking; only ``decoder_process.py`` imports it.
 
-The libraries are told which demuxer to use (``containers.py``) and may use decoders of sound alone, so that
-what is uploaded cannot have them open other files or decode pictures. Sound is converted a second at a time,
-however much a file packs into one packet.
+The demuxer is given by name (``containers.py``) and only audio decoders are allowed, so that an upload cannot
+make the libraries open other files or decode video. Audio is converted a second at a time, whatever the size
+of the file's packets.
 """
 
 import io
@@ -34,11 +34,11 @@ _MOST_DAMAGE: Final = 200  # packets in a row that cannot be decoded: some secon
 _MOST_TAGS: Final = 4
 # A sound track without pictures that begins later than this was cut out of a longer one.
 _LATEST_START: Final = 600.0
-# Of these a track's own length is what the file says, not FFmpeg's guess.
+# Formats whose tracks have a declared length, rather than FFmpeg's estimate.
 _SAY_LENGTH: Final = frozenset({"mov", "aiff", "caf", "au"})
 
 
-# Of these the times are the file's own; in others they are counted, and where they jump sound is missing.
+# Formats with their own timestamps; in others FFmpeg counts them, and a jump means missing audio.
 _HAVE_CLOCK: Final = frozenset({"mov", "matroska", "ogg"})
 
 
@@ -64,7 +64,7 @@ def nothing_read(end: End, whole: float | None) -> RefusedError:
 
 
 class _Window(io.RawIOBase):
-    """A file from some position on, as FFmpeg sees it, with a position of its own."""
+    """A part of a file from an offset on, with its own position, as FFmpeg reads it."""
 
     def __init__(self, file: BinaryIO, begin: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class _Damage:
 
 
 class Decoder:
-    """An open recording; what is beyond ``longest`` seconds is not read."""
+    """An open recording; at most ``longest`` seconds are read."""
 
     def __init__(self, file: BinaryIO, *, longest: float) -> None:
         self._file = file
@@ -147,7 +147,7 @@ class Decoder:
         )
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the sound a second at a time."""
+        """Yield the audio a second at a time."""
         waiting: list[Samples] = []
         count = 0
         for part in self._parts():
@@ -236,7 +236,7 @@ class Decoder:
                     break
         finally:
             source.close()
-            self._damage = None  # it is met again when the track is read
+            self._damage = None  # it will occur again when the track is read
         most = max(compared, key=lambda each: heard[each])
         return preferred if heard[preferred] * 2 >= heard[most] else most
 
@@ -266,7 +266,7 @@ class Decoder:
                 yield frame, packet.stream
 
     def _parts(self) -> Iterator[Samples]:
-        """Yield the sound at its own times, with silence where there is none."""
+        """Yield the audio placed by its timestamps, with silence in gaps."""
         converter = Converter(self._note)
         try:
             for frame, _ in self._frames(self._source, [self._track]):
@@ -292,7 +292,7 @@ class Decoder:
 
     def _note_at(self, reason: str) -> None:
         if self._damage is None:
-            # What is given waits for a whole second.
+            # Samples are collected until a second is complete.
             self._damage = _Damage(max(self._given / RATE, self._timeline.end), reason)
 
 
@@ -340,7 +340,7 @@ def _recognise(file: BinaryIO) -> tuple[str, int]:
     if mpeg is not None:
         return mpeg[0], begin + mpeg[1]
     if begin:
-        # No other container is tagged so by anyone.
+        # No other container has such tags.
         return "mp3", begin
     raise RefusedError(
         "not_audio", f"The upload is not a recording in a supported format. Supported are: {KINDS}."
@@ -348,7 +348,7 @@ def _recognise(file: BinaryIO) -> tuple[str, int]:
 
 
 def _tagged(metadata: Any) -> float | None:
-    """Return what Matroska's tag DURATION says: ``00:00:10.800000000``."""
+    """Parse Matroska's tag DURATION: ``00:00:10.800000000``."""
     for name, value in dict(metadata).items():
         if name.upper() == "DURATION":
             parts = str(value).split(":")

@@ -1,4 +1,4 @@
-"""Mixes several channels into one, without losing what only one of them carries. Pure.
+"""Mixes several channels into one, without losing audio of a single channel. Pure.
 
 The result is the mean of the channels that carry sound: a silent one does not halve the others. Where the
 mean is much quieter than a channel (a balanced microphone plugged into a stereo input gives x and -x), the
@@ -32,7 +32,7 @@ def loudness(samples: Samples) -> npt.NDArray[np.float64]:
 
 
 class Downmix:
-    """Mixes block by block (about a second each). One channel comes out as it went in, bit for bit.
+    """Mixes block by block (about a second each). A single channel is unchanged, bit for bit.
 
     The mutable state is which channels have carried sound so far, and whether one is used instead of the
     mean.

@@ -1,7 +1,7 @@
 """Reads the length that a file declares, and whether a part of it is missing.
 
-FFmpeg guesses a length from the bit rate where a file declares none, and mistakes what is left of a file for
-the whole. Here only what stands in the file counts.
+FFmpeg estimates a length from the bit rate if a file declares none, and takes a truncated file for a whole
+one. Here only the file's own declarations count.
 
 Pure. It reads by a function that it is given.
 """
@@ -30,7 +30,7 @@ _FLAC_HEAD: Final = 26
 _ELEMENTS: Final = 2_000_000
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _OPENED_ELEMENTS: Final = frozenset({_SEGMENT, b"\x1f\x43\xb6\x75"})  # the segment and its clusters
-# What may stand in a segment and in a cluster (RFC 9559 section 5), and EBML's own: header, CRC-32, Void.
+# Elements allowed in a segment and in a cluster (RFC 9559 section 5), and EBML's own: header, CRC-32, Void.
 _KNOWN_ELEMENTS: Final = _OPENED_ELEMENTS | {
     bytes.fromhex(name)
     for name in [
@@ -58,7 +58,7 @@ _KNOWN_ELEMENTS: Final = _OPENED_ELEMENTS | {
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """``seconds``: as declared, or None. ``cut``: what shows that the end is missing."""
+    """A file's declared length. ``seconds`` may be None. ``cut``: the sign that the end is missing."""
 
     seconds: float | None = None
     cut: str | None = None
@@ -67,7 +67,7 @@ class Length:
 def declared(  # noqa: PLR0911 - one for each format
     name: str, read: ReadAt, size: int, *, begin: int = 0
 ) -> Length | None:
-    """Return what a file of FFmpeg's format ``name`` declares; None: look at its tracks instead.
+    """Return the declared length of a file of FFmpeg's format ``name``; None: use its tracks instead.
 
     ``begin``: where the sound begins, behind tags and junk.
     """
@@ -113,9 +113,9 @@ def _mp3(read: ReadAt, begin: int) -> Length:
 
 
 def _wav(read: ReadAt, size: int) -> Length | None:
-    """Walk to the chunk ``data``; what it says it holds, at the bytes a second that ``fmt`` says.
+    """Compute the length of a WAV file from the chunks ``data`` and ``fmt``.
 
-    Of compressed sound those are an average at best: there the samples count that ``fact`` says.
+    For compressed audio that is only an average: there the samples in ``fact`` count.
     """
     at, per_second, rate, samples, is_compressed = 12, 0, 0, 0, False
     for _ in range(_CHUNKS):
@@ -188,7 +188,7 @@ def _ogg(read: ReadAt, size: int) -> Length | None:
 
 
 def _boxes(read: ReadAt, size: int) -> Length | None:
-    """ISO base media, QuickTime: each box says where the next one begins."""
+    """Walk the boxes of an ISO base media or QuickTime file."""
     at = 0
     for _ in range(_BOXES):
         head = read(at, 16)
@@ -207,7 +207,7 @@ def _boxes(read: ReadAt, size: int) -> Length | None:
 
 
 def _matroska(read: ReadAt, size: int) -> Length | None:
-    """EBML: each element says how long it is, or that this is not known (all bits set: a live recording)."""
+    """Walk the elements of an EBML file; their length may be unknown (all bits set: a live recording)."""
     header = _vint(read(4, 8))
     if header is None or header[0] is None:
         return None
@@ -241,7 +241,7 @@ def _element(data: bytes) -> tuple[bytes, int | None, int]:
 
 
 def _vint(data: bytes) -> tuple[int | None, int] | None:
-    """Return an EBML size (None: not known) and the bytes it takes."""
+    """Parse an EBML size (None: unknown); return it and its number of bytes."""
     if not data or not data[0]:
         return None
     width = 9 - data[0].bit_length()

@@ -1,8 +1,8 @@
 """The fixed parameters of finding speech in a stream. Pure.
 
-What an operator may set (``vad`` in the configuration) stands in :class:`orch.settings.Vad`, with its bounds
-and defaults, and nowhere else: settings are decoded and shown without the audio area. Here stands what
-follows from how people speak and from the algorithm in ``segmenter.py``, which no setting changes.
+The configurable parameters (``vad`` in the settings) are in :class:`orch.settings.Vad`, with their limits and
+defaults: settings are decoded and shown without the audio area. Here are the fixed parameters of human speech
+and of the algorithm in ``segmenter.py``.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Reads recordings of any usual format as 16 kHz mono PCM.
 
-A recording is decoded in a process of its own (``decoder_process.py``), which is bounded in memory and time
-and is killed when it is no longer read: what a hostile file does to FFmpeg's libraries, it does there.
+A recording is decoded in a child process (``decoder_process.py``), which is limited in memory and time and
+killed when it is no longer read, so that a hostile file can harm only that process.
 """
 
 import os
@@ -24,12 +24,12 @@ from orch.problems import ProblemError
 from orch.shortages import WORDS, own_shortage
 
 LONGEST: Final = 21_600.0
-"""Seconds that a recording may last where nobody says otherwise."""
+"""The default maximum length of a recording, in seconds."""
 OPENING: Final = 60.0
 """Seconds until the first sound of a recording is there."""
 _CLOSING: Final = 5.0
 _RECEIVE: Final = 65_536
-# A whole file may be a little shorter than it says: encoders count their padding.
+# A complete file may be a little shorter than declared: encoders count their padding.
 _SHORT_SECONDS: Final = 0.25
 _SHORT_SHARE: Final = 0.01
 _KEPT: Final = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
@@ -101,10 +101,9 @@ class Recording:
 async def open_recording(file: BinaryIO | IO[bytes], *, longest: float = LONGEST) -> AsyncIterator[Recording]:
     """Open a recording; ``file`` must be seekable, and stays its opener's to close.
 
-    What is beyond ``longest`` seconds is not read. ProblemError ``not_audio``: it is none of the containers
-    we read, holds no sound track, or nothing of it can be decoded; ``empty_audio``: it has no bytes, or no
-    samples; ``unsupported_sample_rate``; ``recording_too_costly``; ``own_shortage``: no process can be
-    started now.
+    At most ``longest`` seconds are read. ProblemError ``not_audio``: an unsupported container, no audio
+    track, or nothing that can be decoded; ``empty_audio``: no bytes, or no samples;
+    ``unsupported_sample_rate``; ``recording_too_costly``; ``own_shortage``: no process can be started now.
     """
     with ExitStack() as stack:
         descriptor = await trio.to_thread.run_sync(_for_reading, file, stack)
@@ -200,7 +199,7 @@ class _Decoder:
 
     async def next_pcm(self) -> bytes:
         """Return the next samples, nothing at the end."""
-        await trio.lowlevel.checkpoint()  # what is here already must not be read without others having a turn
+        await trio.lowlevel.checkpoint()  # other tasks must run even while data is available
         if self._has_ended:
             return b""
         kind, content = await self._next()

@@ -12,7 +12,7 @@ def wav(pcm: bytes, sample_rate: int) -> bytes:
 
 
 def canonical_pcm(file: bytes, sample_rate: int) -> bytes | None:
-    """Return the PCM of a file that is, to the byte, what :func:`wav` writes; None for any other."""
+    """Return the PCM of a file in exactly the form that :func:`wav` writes; None for any other."""
     length = len(file) - HEADER_BYTES
     if length <= 0 or length % 2 or file[:HEADER_BYTES] != _header(length, sample_rate):
         return None

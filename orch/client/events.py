@@ -23,7 +23,7 @@ class StateChanged(Struct, frozen=True):
     """The connection's state.
 
     ``retry_in``: seconds until the next attempt, if it is ``waiting``. ``attempt``: attempts since the last
-    connection that lasted. ``reason``: why the last connection ended, in words.
+    connection that lasted. ``reason``: why the last connection ended, as a sentence.
     """
 
     state: State

@@ -11,20 +11,20 @@ from websockets.trio.client import ClientConnection, connect
 
 from orch.client.reconnect_policy import ABNORMAL
 
-#: Bytes of one message. What ``recover_session`` brings may be a whole history at once.
+#: Maximum bytes of a message: a reply to ``recover_session`` may have the whole history.
 MESSAGE_LIMIT: Final = 32 * 2**20
 
-#: Seconds that the other side may take to answer a close.
+#: Seconds for the other side to reply to a close.
 CLOSE_WITHIN: Final = 2.0
 
 _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
-#: Answers to the handshake after which it is worth trying again (RFC 9110 §15, RFC 6585 §4).
+#: Responses to the handshake after which a retry may succeed (RFC 9110 §15, RFC 6585 §4).
 _PASSING: Final = frozenset({408, 425, 429})
 
 
 class SocketClosedError(Exception):
-    """The connection has ended; code and reason as in RFC 6455 §7.1.5, 1006 where nothing was said."""
+    """The connection has ended; code and reason as in RFC 6455 §7.1.5, 1006 without a close frame."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}")

@@ -1,1 +1,1 @@
-"""One worker among others: surveys, leases for what one worker alone may do, shared settings."""
+"""Coordination between workers: surveys, leases for what only one worker may do, shared settings."""

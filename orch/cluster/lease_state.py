@@ -1,11 +1,11 @@
-"""Leases: which of several workers may do what must be done by one of them, and for how long. Pure.
+"""The state of a lease: whether this worker holds it, and until when. Pure.
 
 A *lease* is acquired in the store that the workers share, for a limited time, and renewed while its holder
 lives. If the holder dies, it expires and another worker acquires it. The holder must never believe that it
 holds the lease when another may: it counts from before the request was sent, and stops ``LeaseTimes.margin``
 early, which is how long it may take to break off the work.
 
-A holder that was stopped for longer than that (a machine that slept) still believes when it wakes up. So each
+A holder that was suspended for longer still believes that it holds the lease when it resumes. So each
 holder gets a *fence*, a number that grows with every holder: the receiver of an action may refuse a fence
 lower than one it has seen.
 """

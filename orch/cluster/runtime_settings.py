@@ -1,10 +1,10 @@
-"""What operators change while the service runs: the same on all workers.
+"""Operators' changes of settings at run time, the same on all workers.
 
-The problem: a change is asked of one worker. Told to the others alone, it would be missing on one that was
-busy just then, and on each that is started later. So a change is kept in the store, under a revision, before
-anyone applies it, and each worker reads what is kept before it serves, and again every few seconds. The
-others are told only that there is another revision: whoever can publish must not thereby change settings. Two
-changes at a time cannot undo each other: the later one is made anew on top of the earlier.
+The problem: a change reaches one worker. If it were only published to the others, it would be missing on one
+that was busy, and on those started later. So a change is stored under a revision before any worker applies
+it, and each worker reads the stored changes before it serves, and again every few seconds. Only the existence
+of a new revision is published: the right to publish must not imply the right to change settings. Concurrent
+changes cannot undo each other: the later one is repeated on top of the earlier.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ from orch.stores.protocols import SettingsStore
 from orch.stores.records import StoredSettings
 from orch.telemetry.boundaries import Boundary
 
-#: Seconds between looks at what is kept.
+#: Seconds between reads of the stored changes.
 LOOK_EVERY: Final = 3.0
 
-#: How often a change is made anew because another came before it.
+#: Maximum attempts of a change that is overtaken by others.
 ATTEMPTS: Final = 10
 
-#: Seconds that other workers are given to take a change over before it is answered, and between looks.
+#: Seconds for other workers to apply a change before the response is sent, and between checks of that.
 APPLIED_WITHIN: Final = 2.0
 APPLIED_EVERY: Final = 0.05
 
@@ -40,10 +40,10 @@ _log = structlog.get_logger("settings")
 
 
 class WorkerChanged(Struct, frozen=True, kw_only=True):
-    """What became of a change on another worker.
+    """The result of a change on another worker.
 
-    ``refused``: its own file or environment does not go with it, for these reasons; it goes on with what it
-    had. ``no_answer``: it takes the change over once it can.
+    ``refused``: the reasons why it contradicts that worker's own file or environment; its settings are
+    unchanged. ``no_answer``: it applies the change once it can.
     """
 
     worker: str
@@ -52,14 +52,14 @@ class WorkerChanged(Struct, frozen=True, kw_only=True):
 
 
 class Changed(Struct, frozen=True):
-    """What a change has changed here, and what became of it on the other workers."""
+    """The effects of a change on this worker, and its results on the others."""
 
     changes: tuple[Change, ...]
     workers: tuple[WorkerChanged, ...] = ()
 
 
 class _Standing(Struct, frozen=True, array_like=True):
-    """Which revision a worker runs, and which later one it could not take over, and why."""
+    """The revision that a worker has applied, and a later one that it refused, with the reasons."""
 
     revision: int
     refused: int = 0
@@ -72,7 +72,7 @@ _values: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class RuntimeSettings:
-    """Changes settings on all workers. What has been changed is :class:`LiveSettings`'s to hold.
+    """Changes settings on all workers. :class:`LiveSettings` holds the changes.
 
     ``store``: where several workers share them; None: there is one process.
     """
@@ -88,14 +88,14 @@ class RuntimeSettings:
         survey.register(_SUBJECT, self._hear)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Follow what is kept until cancelled; usable once it was read."""
+        """Follow the stored changes until cancelled; usable once they were read."""
         is_started = False
         while self._store is not None:
             with self.boundary.item():
                 try:
                     await self._follow(self._store)
                 except ProblemError as error:
-                    # What is kept cannot be read now; nobody can have changed it either.
+                    # The stored changes cannot be read now; nor can anyone have changed them.
                     _log.warning("settings of other workers not readable", reason=error.detail)
                 else:
                     if not is_started:
@@ -108,10 +108,10 @@ class RuntimeSettings:
         await trio.sleep_forever()
 
     async def change(self, wanted: Mapping[str, Any]) -> Changed:
-        """Change values; None takes an earlier change back. The file is left alone.
+        """Change values; None reverts an earlier change. The file is unchanged.
 
-        SettingsError names each fault, and nothing is changed anywhere then. Raises ``store_unavailable``
-        where several workers share what cannot be kept now.
+        Raises SettingsError with each fault, and ``store_unavailable`` if a shared store cannot be written;
+        then nothing is changed on any worker.
         """
         configuration = self._configuration
         if self._store is None:
@@ -130,7 +130,7 @@ class RuntimeSettings:
         )
 
     async def _tell(self, kept: StoredSettings) -> tuple[WorkerChanged, ...]:
-        """Have the others look at what is kept, and return what has become of it on each."""
+        """Ask the other workers to read the stored changes; return the result on each."""
         hint = msgspec.json.encode(kept.revision)
         give_up_at = trio.current_time() + APPLIED_WITHIN
         while True:
@@ -143,19 +143,18 @@ class RuntimeSettings:
         return (*outcomes, *silent)
 
     def _hear(self, question: bytes) -> bytes:
-        """Look soon at what is kept, where another worker says that it is later; answer what is in force."""
+        """Reply with this worker's revision; schedule a read if the other worker has a later one."""
         standing = _Standing(self._configuration.revision, self._refused.refused, self._refused.faults)
         if _hint.decode(question) > standing.revision:
             self._hinted.set()
         return msgspec.json.encode(standing)
 
     async def _follow(self, store: SettingsStore) -> StoredSettings:
-        """Take over what is kept, where it is later than what is in force here, and return it."""
+        """Apply the stored changes if they are newer, and return them."""
         configuration = self._configuration
         kept = await store.settings()
         if kept.revision > configuration.revision:
-            # What stands in the way is said where the settings are shown. It is tried again: the file that it
-            # does not go with may be mended.
+            # The faults are shown with the settings. It is tried again, since the file may be corrected.
             try:
                 configuration.adopt(_read(kept), kept.revision)
             except SettingsError as error:
@@ -173,7 +172,7 @@ class RuntimeSettings:
 
 
 def _read(kept: StoredSettings) -> dict[str, Any]:
-    """Return the values that are kept. Raises ``store_unavailable`` where they cannot be read."""
+    """Return the stored changes. Raises ``store_unavailable``."""
     try:
         return _values.decode(kept.values)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -185,7 +184,7 @@ def _read(kept: StoredSettings) -> dict[str, Any]:
 
 
 def _outcome(answer: Reply, revision: int) -> WorkerChanged:
-    """Return what has become of a revision on another worker, by its answer."""
+    """Return the result of a revision on another worker, from its reply."""
     worker = described(answer.worker)
     try:
         standing = _standing.decode(answer.data)

@@ -156,7 +156,7 @@ class Survey:
         try:
             found = await store.survey(_request(_HEARTBEAT, b"null"), within=WITHIN)
         except ProblemError:
-            return  # the store is away; that says nothing about which workers are alive
+            return  # the store is unavailable, so it is unknown which workers are alive
         replies, missing = self._decoded(found)
         present: dict[str, WorkerStatus] = {}
         for reply in replies:

@@ -1,4 +1,4 @@
-"""The workers of one service: who they are, and what each reports of itself. Pure."""
+"""The workers of a service, and what each reports about itself. Pure."""
 
 from msgspec import Struct
 
@@ -31,7 +31,7 @@ class SurveyResult(Struct, frozen=True):
 
 
 class WorkerInfo(Struct, frozen=True, kw_only=True):
-    """What a worker reports of itself at each heartbeat.
+    """What a worker reports about itself at each heartbeat.
 
     ``connections``: how many are open, of at most ``limit``; ``evicted``: how many were closed as too slow.
     ``state``: of its tree; ``amiss``: its failing branches; ``since``: when it started, in seconds since the

@@ -83,9 +83,9 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     """One instance. ``share``: its part (0..1) of its service's attempts in the last minute, if any.
 
     Counts are of attempts: a request that was tried again counts again, one that reached no instance does
-    not. They are of both flows together; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` those
-    of the flow that fares worse. ``usable``: requests of at least one flow are let through. ``lanes`` has
-    each flow on its own.
+    not. They cover both flows; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` are those of
+    the worse flow. ``usable``: requests of at least one flow are let through. ``lanes`` has each flow on its
+    own.
     """
 
     service: str
@@ -109,11 +109,11 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     """The gateway now.
 
     ``requests``, ``errors`` and ``retries`` count since the start; rates, shares and quantiles cover the last
-    minute. An error is an answer of 500 or more, the gateway's own included, or one that ended too soon.
-    Latencies are what back ends took; requests that reached none (``unasked_last_minute`` of them) have none.
-    ``routes`` and ``own`` together are all requests, but for those of routes and services that are gone.
-    ``clients`` and ``captions``: each flow on its own. ``places``: requests of clients
-    under way, of ``places_limit``; ``spooled_bytes``: their bodies on the disk, of ``spool_limit``.
+    minute. An error is a response of 500 or more, the gateway's own included, or one that was truncated.
+    Latencies are those of back ends; requests that reached none (``unasked_last_minute`` of them) have none.
+    ``routes`` and ``own`` together are all requests, except those of removed routes and services. ``clients``
+    and ``captions``: each flow alone. ``places``: clients' requests in progress, of ``places_limit``;
+    ``spooled_bytes``: their bodies on the disk, of ``spool_limit``.
     """
 
     requests: int

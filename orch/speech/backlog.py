@@ -1,7 +1,7 @@
-"""Decides what a stream has transcribed next, and what it gives up. Pure.
+"""Decides which request of a stream is sent next, and which utterances are given up. Pure.
 
-A stream has one request under way at a time, so that its finals come in the order they were spoken, and so
-that one speaker never has two requests at an engine that is slower than speech. Which one, in this order:
+A stream has one request in progress at a time, so that its finals arrive in the order of speech, and so that
+a speaker never has two requests at an engine that is slower than speech. The order is:
 
 1. the oldest utterance that has ended and is not transcribed yet (a *final*: never dropped for slowness);
 2. in a pause, the utterance as it will be if the pause is its end (a *speculation*: it hides the hangover);
@@ -98,7 +98,7 @@ class _Final:
     failed: bool = False
     marked: bool = False
     unusable: int = 0
-    suspect: bool = False  # others succeeded meanwhile: one more failure, and it is not the back end
+    suspect: bool = False  # others succeeded meanwhile: after one more failure it is given up
 
 
 class Backlog:
@@ -119,12 +119,12 @@ class Backlog:
         self._ended = False
         self._under_way: Transcribe | None = None
         self._engine = EngineSpeed()
-        # The utterance that is being spoken, and whether it has paused with an extent nobody was asked about.
+        # The current utterance, and whether it has paused without a request for that extent.
         self._speaking: int | None = None
         self._paused = False
         self._unasked = False
-        self._unwanted = False  # the back end refused a revision: the utterance's others would fare no better
-        self._stalled = False  # no sound has come since the last revision: another would say the same
+        self._unwanted = False  # the back end refused a revision of this utterance: send no others
+        self._stalled = False  # no audio since the last revision: another would be the same
         self._due = 0.0  # the next revision
         self._rested = 0.0  # when the engine has had its half of the time
 
@@ -136,7 +136,7 @@ class Backlog:
 
     @property
     def under_way(self) -> Transcribe | None:
-        """The request under way."""
+        """The request in progress."""
         return self._under_way
 
     @property

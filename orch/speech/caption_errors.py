@@ -1,7 +1,7 @@
 """The sentences that everyone in a session reads about an error: what it means for them. Pure.
 
-Captions, exports and the languages on offer go to guests. The back end's own message is for operators: it
-stands in the service's state, its events and the log.
+Captions, exports and the list of languages are shown to guests. The back end's own message is for operators:
+it is in the service's state, the events and the log.
 """
 
 from typing import Final
@@ -20,7 +20,7 @@ _NOW: Final = frozenset(
         "shutting_down",
     }
 )
-"""What passes by itself."""
+"""Temporary errors."""
 
 _SPEECH: Final = {
     "now": "Speech cannot be transcribed right now.",
@@ -38,7 +38,7 @@ _TRANSLATION: Final = {
 
 
 def error_text(error: ProblemError, *, is_translation: bool, is_final: bool) -> str:
-    """Return one sentence about what was not transcribed or translated; nothing in it is the error's own.
+    """Return a sentence about a failed transcription or translation, without the back end's own message.
 
     ``is_final``: it will not be tried again.
     """

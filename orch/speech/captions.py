@@ -115,7 +115,7 @@ def transcript(
 def gap(
     origin: Origin, segment: Segment, error: ProblemError, *, is_final: bool, timestamp: int
 ) -> Transcript:
-    """Return the marked gap where an utterance has no text: yet, or for good."""
+    """Return the gap for an utterance without text, temporary or final."""
     segment.revision += 1
     segment.shown = ""
     segment.has_gap = True
@@ -140,7 +140,7 @@ def gap(
 
 
 def translation(final: Transcript, target: str, translated: TranslatedText, *, timestamp: int) -> Translation:
-    """Return what a final says in another language."""
+    """Return the translation of a final."""
     return Translation(
         timestamp=timestamp,
         session_id=final.session_id,
@@ -155,7 +155,7 @@ def translation(final: Transcript, target: str, translated: TranslatedText, *, t
 def translation_gap(
     final: Transcript, target: str, error: ProblemError, *, is_final: bool, timestamp: int
 ) -> Translation:
-    """Return why a final is not there in another language: yet, or for good."""
+    """Return the error of a missing translation, temporary or final."""
     return Translation(
         timestamp=timestamp,
         session_id=final.session_id,

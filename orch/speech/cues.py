@@ -23,15 +23,15 @@ _ROOM: Final = ROWS * (COLUMNS + 1)
 _SHARE: Final = 8
 """Columns of a short text that a cue is given at least."""
 _NAME: Final = 26
-"""Columns that a name takes at most, with its colon."""
+"""Maximum columns of a name with its colon."""
 AT_ONCE: Final = 16
-"""Cues that are carried on while others begin; with more, those that are there longest end."""
+"""Maximum number of cues shown together; beyond it the oldest end."""
 SHORT: Final = 1500
-"""While several speak, nothing changes for less than this (ms): readers would have to find the place."""
+"""Minimum time between changes while several people speak (ms), so that readers do not lose their place."""
 
 
 class Pace(Protocol):
-    """Iterates as ``iter`` does. Between two items it may let other work go on, or raise to end all of it."""
+    """Iterates like ``iter``. Between items it may yield to other work, or raise to stop."""
 
     def __call__(self, items: Iterable[_Item], /) -> Iterable[_Item]:
         """Return the same items."""
@@ -40,7 +40,7 @@ class Pace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What is shown from ``start`` to ``end`` (ms). ``texts``: the rows, one tuple a language."""
+    """The text shown from ``start`` to ``end`` (ms). ``texts``: the rows, a tuple for each language."""
 
     start: int
     end: int
@@ -55,8 +55,8 @@ class Cue:
 def cues(line: Line, texts: Sequence[str], *, name: str = "") -> list[Cue]:
     """Return a line's cues; ``texts``: what is shown of it, the original or translations or both.
 
-    ``name``: who speaks, as the first row should say it, if it should. There are as many cues as the text
-    that needs most of them has. A shorter one is spread over them, but not into single words.
+    ``name``: the speaker's name for the first row, if it should have one. The longest text decides the number
+    of cues. Shorter ones are spread over them, but not into single words.
     """
     laid = [_Laid(text, name if index == 0 else "", line) for index, text in enumerate(texts)]
     count = max(len(text.parts) for text in laid)
@@ -71,7 +71,7 @@ def cues(line: Line, texts: Sequence[str], *, name: str = "") -> list[Cue]:
 
 
 class _Laid:
-    """A text in as many parts as it needs cues; ``name`` stands before the first."""
+    """Split a text into as many parts as it needs cues; ``name`` precedes the first."""
 
     def __init__(self, text: str, name: str, line: Line) -> None:
         self.pieces = Pieces.of(text)
@@ -86,7 +86,7 @@ class _Laid:
             self._rows = self._fitted(pieces, self.parts)
             if self._rows or count >= most:
                 break
-            # By a share of what there is: a long text is tried a few times, not once for each cue.
+            # In growing steps: a long text is tried a few times, not once for each cue.
             count += 1 + count // 16
         self.pieces = pieces
 
@@ -132,7 +132,7 @@ class _Laid:
 
 
 def _short(name: str) -> str:
-    """Return a name that leaves room for what is said."""
+    """Return a name shortened to leave room for the text."""
     if width(name) <= _NAME:
         return name
     kept, taken = [], 0
@@ -165,8 +165,9 @@ def _changes(line: Line, laid: _Laid, *, is_original: bool) -> list[int]:
 def apart(overlapping: Iterable[Cue], pace: Pace = iter) -> list[Cue]:
     """Return cues that do not overlap: players of SubRip stack those that do in any order, or drop one.
 
-    While two people speak, one cue has the rows of both, each begun by a dash. Who stops or starts changes
-    the cue, unless that would last less than :data:`SHORT`: then rows are there so much earlier or later.
+    While two people speak, one cue has the rows of both, each begun by a dash. The cue changes when a speaker
+    starts or stops, unless it would last less than :data:`SHORT`: then rows appear or disappear a little
+    earlier or later.
     """
     waiting = sorted(overlapping, key=lambda cue: cue.start)
     moments = sorted({moment for cue in waiting for moment in (cue.start, cue.end)})
@@ -177,7 +178,7 @@ def apart(overlapping: Iterable[Cue], pace: Pace = iter) -> list[Cue]:
         while position < len(waiting) and waiting[position].start <= start:
             active.append(waiting[position])
             position += 1
-        # Each cue stands at least from its own start; only then may it be one too many.
+        # Each cue is shown at least at its own start; only then it may be removed as one too many.
         begun = [cue for cue in active if cue.start == start]
         carried = [cue for cue in active if cue.start < start < cue.end]
         active = carried[-AT_ONCE:] + begun
@@ -188,7 +189,7 @@ def apart(overlapping: Iterable[Cue], pace: Pace = iter) -> list[Cue]:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What is shown of several cues from ``start`` to ``end`` (ms)."""
+    """Several cues shown together from ``start`` to ``end`` (ms)."""
 
     start: int
     end: int
@@ -201,7 +202,7 @@ class _Span:
         return Cue(self.start, self.end, tuple(_dashed(cue.rows()) for cue in self.cues))
 
     def has(self, cues: Iterable[Cue]) -> bool:
-        """Say whether it shows all of these."""
+        """Return whether it shows all of these cues."""
         shown = {id(cue) for cue in self.cues}
         return all(id(cue) in shown for cue in cues)
 
@@ -234,7 +235,7 @@ def _steady(spans: Sequence[_Span]) -> list[_Span]:
 
 
 def _go_on(span: _Span, before: _Span | None, after: _Span) -> bool:
-    """Say whether each cue of a span is shown in the one after it, or was in the one before."""
+    """Return whether each cue of a span is also in the next or the previous span."""
     return all(after.has([cue]) or (before is not None and before.has([cue])) for cue in span.cues)
 
 

@@ -1,6 +1,6 @@
-"""What was said in a session as a file: TXT, SubRip, WebVTT, JSON. Pure.
+"""Exports a session's transcript as a file: TXT, SubRip, WebVTT, JSON. Pure.
 
-Gaps are in it, in brackets, as what they are. What is shown of a line is a :class:`Choice`.
+Gaps are included in brackets. A :class:`Choice` selects the texts of a line.
 """
 
 import re
@@ -16,16 +16,16 @@ from orch.speech.lines import Line, Record, Told, flat, of_history, record
 
 __all__ = ["FORMATS", "Choice", "File", "Format", "export", "of_history", "record"]
 
-# What would begin markup in SubRip, and what would be read as a time.
+# Characters that would begin markup in SubRip, and text that would be read as a time.
 _MARKUP: Final = re.compile(r"[<&{\\]|--(?=>)")
 NOT_TRANSLATED: Final = "[not translated]"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The original, translations, or both. In a translation alone, what was said in its language stays.
+    """The original, translations, or both. A translation alone includes originals in its language.
 
-    ``stream``: only what was said in it, for instance in one recording, from its own beginning.
+    ``stream``: only this stream, such as a recording, with its own times.
     """
 
     original: bool = True
@@ -33,7 +33,7 @@ class Choice:
     stream: str | None = None
 
     def of(self, line: Line) -> tuple[str, ...]:
-        """Return what is shown of a line, at least one text."""
+        """Return the selected texts of a line, at least one."""
         if line.error is not None or not self.languages:
             return (line.original(),)
         translated = [self._in(line, language) for language in self.languages]
@@ -72,9 +72,9 @@ class Format:
 
 
 def to_txt(said: Record, choice: Choice, pace: Pace = iter) -> str:
-    """Return a reader's text: time, speaker, words; what else is shown of a line, indented under it.
+    """Return a text for readers: time, speaker, words; further texts of a line are indented below it.
 
-    Its head says which session it is, when that began and who spoke. Nothing said is an empty text.
+    The head has the session, its start and its speakers. A session without captions is an empty text.
     """
     rows = []
     for line in pace(said.lines):
@@ -106,7 +106,7 @@ def to_srt(said: Record, choice: Choice, pace: Pace = iter) -> str:
 
 
 def to_vtt(said: Record, choice: Choice, pace: Pace = iter) -> str:
-    """Return WebVTT. Who speaks is a voice span; cues may overlap, which the format provides for."""
+    """Return WebVTT. The speaker is a voice span; cues may overlap, which the format allows."""
     blocks = ["WEBVTT\n"]
     for cue in pace(_cues(said, choice, pace, is_named=False)):
         text = _escaped("\n".join(cue.rows()))
@@ -179,7 +179,7 @@ def stamp(milliseconds: int, mark: str) -> str:
 
 
 def _cues(said: Record, choice: Choice, pace: Pace, *, is_named: bool) -> list[Cue]:
-    """Return all cues by their start; ``is_named``: the first text of a line begins with who speaks."""
+    """Return all cues by their start; ``is_named``: the first text of a line begins with the speaker."""
     found = []
     for line in pace(said.lines):
         first, *more = choice.of(line)
@@ -193,11 +193,10 @@ def _who(speaker: str | None) -> str:
 
 
 def _literal(text: str) -> str:
-    """Return text that players of SubRip show as it is, though the format has no way to escape.
+    """Return text that SubRip players show unchanged, although the format has no escaping.
 
-    They read HTML's tags and entities, and what ASS knows: ``{…}`` and a backslash with a letter. A word
-    joiner, which is not seen, stands between what would begin those. libass hides a pair of braces in any
-    case, unless a backslash is before it.
+    They interpret HTML's tags and entities, and ASS's ``{…}`` and backslash codes. An invisible word joiner
+    is inserted where those would begin. libass hides a pair of braces unless a backslash precedes it.
     """
     return _MARKUP.sub(_joined, text)
 

@@ -1,7 +1,7 @@
 """Decides which request is sent next, where more wait than a back end is sent at once. Pure.
 
-First come, first served favours the one with most requests: ten streams fed with noise without a pause keep
-ten requests in the queue, and an honest speaker's final is always the eleventh. So:
+First come, first served favours the client with most requests: ten streams of continuous noise keep ten
+requests in the queue, and another speaker's final is always the eleventh. So:
 
 1. finals come before revisions and speculations, which the reader can do without;
 2. then turns go around: first by address, within it by session, within that by stream. The one with
@@ -28,7 +28,7 @@ class Requester:
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
-        """Return what its requests are counted under: address, session there, stream there."""
+        """Return the levels under which a stream's requests are counted: address, session, stream."""
         return (
             (self.address,),
             (self.address, self.session_id),
@@ -38,7 +38,7 @@ class Requester:
 
 @dataclass(slots=True, eq=False)
 class QueuedRequest:
-    """A request that waits or is under way. ``is_final``: readers wait for it."""
+    """A request that is queued or in progress. ``is_final``: readers wait for it."""
 
     requester: Requester
     is_final: bool
@@ -54,7 +54,7 @@ class _Share:
 
 @dataclass(slots=True)
 class FairOrder:
-    """The requests that wait and those that are under way; a stream has one at most.
+    """The requests that are queued or in progress; a stream has one at most.
 
     The mutable state is the requests, and the shares of their addresses, sessions and streams, which are
     forgotten with the last request.
@@ -74,7 +74,7 @@ class FairOrder:
 
     @property
     def under_way(self) -> int:
-        """How many requests are under way."""
+        """The number of requests in progress."""
         return self._under_way
 
     def add(self, request: QueuedRequest) -> None:
@@ -90,7 +90,7 @@ class FairOrder:
         request.is_final = True
 
     def next(self, places: int) -> QueuedRequest | None:
-        """Return the next request, which is under way from now on; None: no place is free."""
+        """Return the next request and mark it as in progress; None if no place is free."""
         if self._under_way >= places:
             return None
         share = max(1, places - places // 4)
@@ -144,7 +144,7 @@ class FairOrder:
         return [self._shares.setdefault(names, _Share()) for names in request.requester.names]
 
     def _rest(self, names: tuple[str, ...]) -> None:
-        """Forget a share without requests, but not while others wait: it says who was served last."""
+        """Forget a share without requests, unless others wait: it records who was served last."""
         if not self._waiting:
             idle = [key for key, share in self._shares.items() if not share.under_way and not share.waiting]
             for key in idle:

@@ -1,8 +1,8 @@
 """Language codes: which are the same language, which one a back end means. Pure.
 
-Codes are BCP 47 tags, in any case, with ``-`` or ``_``; codes that other lists have for a language (``iw``,
-``jw``, ``zt``, ``eng``) and English names ("norwegian") stand for the tag that they mean. languages.json says
-which; the page has the same table (static/js/models/language-data.js, written by scripts/language_data.py).
+Codes are BCP 47 tags in any case, with ``-`` or ``_``; codes of other lists (``iw``, ``jw``, ``zt``, ``eng``)
+and English names ("norwegian") are mapped to the tag that they mean by languages.json; the page has the same
+table (static/js/models/language-data.js, written by scripts/language_data.py).
 
 Two are the same where language and script are: ``en-US`` and ``en``, ``zh-TW`` and ``zh-Hant``, but not
 ``zh-TW`` and ``zh``. Servers in OpenAI's dialect name the language in English instead ("english"), as
@@ -42,7 +42,7 @@ _SCRIPT: Final = 4
 
 
 class _Tag(NamedTuple):
-    """A code, understood; "" is what it does not say."""
+    """A parsed code; a part that it does not have is empty."""
 
     language: str
     script: str
@@ -61,9 +61,9 @@ def _tag(code: str) -> _Tag:
     script = region = variant = ""
     for part in rest:
         if len(part) == 1:
-            break  # what follows is an extension
+            break  # the rest is an extension
         if len(part) == _SCRIPT and part.isalpha():
-            # One that was given replaces the one that the code stands for.
+            # An explicit part replaces the implied one.
             script = part.title()
         elif not variant and (len(part) == 2 or part.isdigit()):  # noqa: PLR2004 - ISO 3166 and UN M.49
             region = part.upper()
@@ -83,20 +83,20 @@ def _is_readable(one: _Tag, other: _Tag) -> bool:
 
 
 def is_same(one: str, other: str) -> bool:
-    """Say whether two codes name one language in one script."""
+    """Return whether two codes mean the same language in the same script."""
     return primary(one) == primary(other) and _is_readable(_tag(one), _tag(other))
 
 
 def is_near(one: str, other: str) -> bool:
-    """Say whether two codes name one language, in whatever script."""
+    """Return whether two codes mean the same language, in any script."""
     return primary(one) == primary(other)
 
 
 def closest(code: str, offered: Collection[str]) -> str | None:
     """Return which of ``offered`` means ``code``, or None.
 
-    Itself, else what differs least: first in script, then in variant, then in region, where the bare language
-    comes before another region's.
+    The code itself, else the one that differs least: first in script, then in variant, then in region, where
+    the bare language is preferred to another region.
     """
     if code in offered:
         return code
@@ -111,7 +111,7 @@ def closest(code: str, offered: Collection[str]) -> str | None:
 
 
 def reported(language: str | None) -> str | None:
-    """Return as a code what a back end says it heard; None where it does not say."""
+    """Return the code of the language that a back end reports; None if it reports none."""
     if language is None or language.strip().lower() in _NOT_SAID:
         return None
     text = language.strip()

@@ -1,4 +1,4 @@
-"""What was said in a session, one line an utterance, out of the messages that its history keeps. Pure.
+"""The lines of a transcript, one for each utterance, from a session's stored messages. Pure.
 
 Times are milliseconds from the start of the session's first stream: an utterance's ``stream_started`` plus
 its ``start``, less the earliest ``stream_started`` there is.
@@ -22,7 +22,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An utterance as it stands at last: ``final`` text, or a gap with its ``error``."""
+    """An utterance in its last version: ``final`` text, or a gap with its ``error``."""
 
     transcript: Transcript
     start: int
@@ -36,11 +36,11 @@ class Line:
 
     @property
     def words(self) -> tuple[Word, ...]:
-        """The words, where the engine gave their times; those still count from the stream's start."""
+        """The words, if the engine gave their times; these count from the stream's start."""
         return self.transcript.words
 
     def original(self) -> str:
-        """Return what was said, or why it is not known, in brackets; on one row."""
+        """Return the text, or the reason of a gap in brackets; in one row."""
         return f"[{flat(self.error.detail)}]" if self.error is not None else flat(self.transcript.text)
 
     def translated(self, language: str) -> str | None:
@@ -50,11 +50,11 @@ class Line:
         return None if found is None or found.error is not None else flat(found.text) or None
 
     def near(self, language: str) -> bool:
-        """Say whether it was said in this language, though it may be written in another script."""
+        """Return whether it was spoken in this language, in any script."""
         return self.transcript.language is not None and is_near(self.transcript.language, language)
 
     def spoken_in(self, language: str) -> bool:
-        """Say whether it was said in this language."""
+        """Return whether it was spoken in this language."""
         return self.transcript.language is not None and is_same(self.transcript.language, language)
 
 
@@ -82,7 +82,7 @@ Told = Transcript | Translation | ParticipantRenamed
 
 
 def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[Told]:
-    """Return the captions among encoded messages, and who has another name, in their order."""
+    """Return the captions and renames among encoded messages, in order."""
     found: list[Told] = []
     for message in messages:
         kind = msgspec.json.decode(message, type=_Kind).type
@@ -96,15 +96,14 @@ def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[Told]:
 
 
 def record(messages: Iterable[Told], *, session_id: str, stream: str | None = None) -> Record:
-    """Return what was said; the messages come in the order of their offsets.
+    """Return the lines of a transcript; ``messages`` in the order of their offsets.
 
     Of one utterance the last final text counts, else the last gap; revisions do not. A line with an empty
     final text is none. A translation counts if nothing later replaced it: text is not replaced by an error
     of the same revision. A participant's lines all carry the newest name.
 
-    The lines of a recording stay together, and recordings follow one another: one that was begun while
-    another was read begins where that one ends. ``stream``: only what was said in this stream, from its own
-    beginning.
+    The lines of a recording stay together, and recordings follow one another: one that was started while
+    another was read begins where that one ends. ``stream``: only this stream, with its own times.
     """
     messages = list(messages)
     names = _names(messages)
@@ -135,7 +134,7 @@ def record(messages: Iterable[Told], *, session_id: str, stream: str | None = No
         speaker = names.get(transcript.participant_id or "", transcript.speaker)
         named = msgspec.structs.replace(transcript, speaker=speaker)
         lines.append(Line(named, start, end, translations.get(name, {})))
-    # Python's sort keeps the order of what is equal: that of the offsets.
+    # Python's sort is stable: equal lines keep the order of offsets.
     lines.sort(key=lambda line: (_block(line, begins), line.start))
     return Record(session_id, tuple(lines), zero)
 
@@ -164,7 +163,7 @@ def _begins(transcripts: Mapping[str, Transcript], zero: int) -> dict[str, int]:
 
 
 def _block(line: Line, begins: Mapping[str, int]) -> int:
-    """Return what a line is ordered by: a recording's by where that begins."""
+    """Return the sort key of a line: for a recording, its start."""
     is_recording = line.transcript.recording is True
     return begins[stream_of(line.transcript.segment_id)] if is_recording else line.start
 
@@ -190,6 +189,6 @@ def _replaces(message: Transcript, before: Transcript | None) -> bool:
 
 def flat(text: str) -> str:
     """Return text on one row, without control characters: players end a file at some of them."""
-    if text.isprintable():  # without controls; of all spaces only U+0020 may be in it
+    if text.isprintable():  # no control characters; of all spaces only U+0020
         return text if "  " not in text and text == text.strip() else " ".join(text.split())
     return " ".join(_CONTROLS.sub("", text).split())

@@ -11,7 +11,7 @@ __all__ = ["QueuedRequest", "RequestQueue", "Requester"]
 
 
 class RequestQueue:
-    """Allows as many requests under way as there are places; the rest wait for their turn.
+    """Limits the requests in progress to the number of places; the others wait for their turn.
 
     ``places`` is read at every request. Bounded by the streams: one request each.
     """

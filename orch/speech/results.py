@@ -17,8 +17,8 @@ class TranscribedWord:
 class Transcription:
     """What the back end recognised. ``language``: its own report, or None. ``seconds``: the time it took.
 
-    ``language_probability``: how sure it is of a language that it detected, or None where it does not say.
-    ``doubted``: segments that were left out since the engine doubts them itself.
+    ``language_probability``: its probability of the language that it detected, or None. ``doubted``: segments
+    left out because of the engine's low confidence.
     """
 
     text: str
@@ -33,7 +33,7 @@ class Transcription:
 
 @dataclass(frozen=True, slots=True)
 class TranslatedText:
-    """The text in the other language. ``source``: what the back end says it was in."""
+    """A translation. ``source``: the original's language, as the back end reports it."""
 
     text: str
     source: str | None = None

@@ -1,8 +1,8 @@
 """Which part of an interim transcript is stable, and whether its language is known. Pure.
 
-A revision is cut by the clock, also within a word: engines complete the beginning of a word to another one,
-or mark the cut by "..." or a hyphen. And the language is a guess for the first seconds: Whisper's is wrong
-for a quarter of all beginnings of one second, and for next to none of three.
+A revision ends at an arbitrary time, perhaps within a word: engines complete the beginning of a word to
+another one, or mark the cut by "..." or a hyphen. And the detected language is uncertain in the first
+seconds: Whisper's is wrong for a quarter of all one-second beginnings, and for almost none of three seconds.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ from typing import Final
 from orch.speech.languages import AUTO
 from orch.speech.results import TranscribedWord, Transcription
 
-#: A word that ends this close to the end of the sound may go on, in seconds.
+#: A word that ends this close to the end of the audio may be cut, in seconds.
 CUT: Final = 0.3
 
 #: A detected language is known from this probability on, or from this many seconds where none is stated.
@@ -35,10 +35,10 @@ def is_language_guess(transcription: Transcription, *, asked: str, seconds: floa
 
 
 def stable_part(transcription: Transcription, *, seconds: float) -> Transcription:
-    """Return the transcription of ``seconds`` of sound without the word that its end has cut.
+    """Return the transcription of ``seconds`` of audio without a word cut by its end.
 
-    A word that ends within :data:`CUT` of the end of the sound is left out, and one that the engine has
-    marked as cut by a hyphen; an ellipsis is only a mark.
+    A word that ends within :data:`CUT` of the end is left out, and one that the engine has marked by a
+    hyphen; an ellipsis is only a mark.
     """
     text = transcription.text.rstrip()
     words = transcription.words
@@ -50,7 +50,7 @@ def stable_part(transcription: Transcription, *, seconds: float) -> Transcriptio
 
 
 def _without_last(text: str, word: TranscribedWord) -> str | None:
-    """Return the text without its last word, or None where that is not how it ends."""
+    """Return the text without its last word, or None if it does not end with it."""
     last = word.text.strip()
     ending = text.rstrip("".join((*_HYPHENS, ".", "…", ",", "!", "?", '"')))
     bare = last.rstrip("".join((*_HYPHENS, ".", "…", ",", "!", "?", '"')))
@@ -65,7 +65,7 @@ def _without_marks(text: str) -> str:
         if text.endswith(_ELLIPSES):
             text = text.rstrip(".…").rstrip()
         elif text.endswith(_HYPHENS):
-            # "how-": the beginning of a word. A dash that stands alone is only a mark.
+            # "how-": the beginning of a word. A separate dash is only a mark.
             text = text.rstrip("".join(_HYPHENS))
             text = text.rstrip() if text != text.rstrip() or not text else text.rpartition(" ")[0].rstrip()
         else:

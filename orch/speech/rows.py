@@ -1,8 +1,8 @@
-"""Text in rows: how wide it is, where it may be broken. Pure.
+"""Breaks text into rows of a given width. Pure.
 
-What is counted and kept whole are grapheme clusters (Unicode's UAX 29): a letter with its marks, an emoji
-with all it is joined of. static/js/models/text-rows.js has the same rules; tests hold both to the same cases.
-All of it takes time in proportion to the text.
+Counted and never split are grapheme clusters (Unicode's UAX 29): a letter with its marks, a joined emoji.
+static/js/models/text-rows.js has the same rules; tests hold both to the same cases. The time is proportional
+to the text.
 """
 
 import re
@@ -27,13 +27,14 @@ _WIDE: Final = regex.compile(
 _INVISIBLE: Final = regex.compile(r"[\p{Mn}\p{Me}\p{Cf}\p{Cc}]+")
 _LETTER: Final = regex.compile(r"\p{L}")
 _CLUSTER: Final = regex.compile(r"\X")
-# Letters, digits and punctuation that each are a cluster of one column: most of what is said in the Latin,
-# the Greek and the Cyrillic script. Not in it: marks, format characters, symbols that may be wide.
+# Letters, digits and punctuation that are clusters of one column: most text in the Latin, Greek and Cyrillic
+# scripts. Not included: marks, format characters, symbols that may be wide.
 _PLAIN: Final = re.compile(
     r"[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u1e00-\u1fff\u2010-\u2027\u2030-\u205e]*"
 )
 
-# What no row begins with: marks, vowels that Thai and Lao write after their letter, what closes, small kana.
+# Characters that no row begins with: marks, Thai and Lao vowels written after their letter, closing
+# punctuation, small kana.
 _NOT_FIRST: Final = regex.compile(
     r"[\p{M}\u200d\p{Pe}\p{Pf}\u0e30\u0e32\u0e33\u0e45\u0e46\u0e2f\u0eb0\u0eb2\u0eb3\u0ec6\u17d4-\u17d6\u104a\u104b"
     r"!%,.:;?\u2026\u2030\u3001\u3002\u3005\u303b\u309d\u309e\u30a0\u30fb-\u30fe"
@@ -42,14 +43,14 @@ _NOT_FIRST: Final = regex.compile(
     r"\uff01\uff05\uff0c\uff0e\uff1a\uff1b\uff1f\uff61\uff64\uff65\uff67-\uff70\uff9e\uff9f"
     r"\u0964\u0965\u060c\u061b\u061f\u06d4]"
 )
-# What no row ends with: what opens, the vowels that Thai and Lao write before their letter.
+# Characters that no row ends with: opening punctuation, Thai and Lao vowels written before their letter.
 _NOT_LAST: Final = regex.compile(
     r"[\p{Ps}\p{Pi}\u0e40-\u0e44\u0ec0-\u0ec4$\u00a1\u00a3\u00a5\u00bf\uff04\uffe1\uffe5]"
 )
 _WORD: Final = 100
-"""Letters that a word has at most whose width is kept."""
+"""Maximum letters of a word whose width is cached."""
 _TOGETHER: Final = 8
-"""Clusters that are kept in one row at most: a run of dots has to be broken somewhere."""
+"""Maximum clusters that stay in one row: a long run of dots must be broken somewhere."""
 
 
 def clusters(text: str) -> list[str]:
@@ -74,7 +75,7 @@ def width(text: str) -> int:
 
 
 def is_plain(text: str) -> bool:
-    """Say whether each letter of a text is known to take one column and to be a cluster, without a look."""
+    """Return whether each character of a text is a cluster of one column."""
     return text.isascii() or _PLAIN.fullmatch(text) is not None
 
 
@@ -84,12 +85,12 @@ def _width_of_word(text: str) -> int:
 
 
 def _width(text: str) -> int:
-    # A long text is no word that comes again, and is not kept.
+    # A long text is unlikely to occur again, and is not cached.
     return _width_of_word(text) if len(text) < _WORD else _width_of_word.__wrapped__(text)
 
 
 def _units(word: str, columns: int = COLUMNS) -> Iterator[tuple[str, int]]:
-    """Return what of a word is kept in one row, and its width: runs of clusters, those that fit."""
+    """Split a word into runs of clusters that stay in one row, with their widths."""
     unit: list[str] = []
     taken = 0
     may_end = True
@@ -110,7 +111,7 @@ def _letters(word: str) -> Iterator[tuple[str, int]]:
 
 
 class Pieces:
-    """A text in pieces that are not broken: its words; of those longer than a row, what may stand in one.
+    """A text in unbreakable pieces: its words, and parts of words that are longer than a row.
 
     ``texts``: the pieces. ``spaces``: 1 where a space stands before one. ``ends``: the columns, with those
     spaces, before each piece and after the last.
@@ -142,14 +143,14 @@ class Pieces:
         return cls(texts, taken, spaces)
 
     def text(self, start: int, stop: int) -> str:
-        """Return what stands from one piece up to another."""
+        """Return the text from one piece up to another."""
         if self._is_words:
             return " ".join(self.texts[start:stop])
         joined = zip(self.texts[start:stop], self.spaces[start:stop], strict=True)
         return "".join(f" {text}" if space else text for text, space in joined).removeprefix(" ")
 
     def width(self, start: int, stop: int) -> int:
-        """Return the columns of what stands from one piece up to another."""
+        """Return the columns from one piece up to another."""
         if start >= stop:
             return 0
         return self.ends[stop] - self.ends[start] - self.spaces[start]
@@ -162,7 +163,7 @@ class Pieces:
         at = start
         while at < stop:
             end = bisect_right(ends, room + ends[at] + spaces[at], at, stop + 1) - 1
-            # Where nothing fits beside what leads, that stands alone.
+            # If nothing fits beside the lead, it gets its own row.
             at = end if end > at or room < columns else at + 1
             found.append(at)
             room = columns
@@ -178,7 +179,7 @@ class Pieces:
         return [0, *begins, len(self.texts)]
 
     def finer(self, count: int) -> "Pieces":
-        """Return at least ``count`` pieces, if there are so many: words are cut where there are too few."""
+        """Return at least ``count`` pieces if possible: words are split if there are too few."""
         found = self
         for cut in (_units, _letters):
             if len(found.texts) < count:
@@ -196,9 +197,10 @@ class Pieces:
 
 
 def wrap(text: str, columns: int = COLUMNS) -> tuple[str, ...]:
-    """Break text into rows at spaces; what is longer than a row, and has none, between letters.
+    """Break text into rows at spaces; words longer than a row between letters.
 
-    A row does not begin with what closes (``。``, a vowel sign), nor end with what opens (``「``).
+    A row does not begin with closing punctuation (``。``) or a vowel sign, nor end with opening punctuation
+    (``「``).
     """
     pieces = Pieces.of(text, columns)
     return tuple(pieces.text(*row) for row in pairwise(pieces.rows(0, len(pieces.texts), columns=columns)))

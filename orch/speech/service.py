@@ -110,12 +110,12 @@ class SpeechService:
         return settings.orchestration.speech.concurrent_requests * instances
 
     async def languages(self) -> LanguagesOffered:
-        """Return the languages on offer; the back ends are asked at most once a minute."""
+        """Return the offered languages; the back ends are queried at most once a minute."""
         async with self._asking:
             services = self._settings.current.services
             asked_of = (services.get(AUDIO), services.get(TRANSLATION))
             if asked_of != self._asked_of:
-                # Other back ends: what the former ones said says nothing about these.
+                # Other back ends: the former ones' languages do not apply.
                 self._offered = LanguagesOffered()
             elif trio.current_time() < self._good_until:
                 return self._offered

@@ -13,14 +13,14 @@ from orch.telemetry.percentiles import quantile_ms, step_of
 from orch.telemetry.sliding_window import SlidingWindow
 
 WINDOW: Final = 900.0
-"""Seconds that the figures of captions reach back: what was slow longer ago says nothing of now."""
+"""The window of the captions' figures, in seconds."""
 
 _PART: Final = 15
 """Seconds that are counted together."""
 
 _PARTS: Final = int(WINDOW) // _PART
 MINUTE: Final = 60.0
-SPOKEN_KEPT: Final = 20_000  # utterances of a minute; 20,000 would be 5,000 people who never stop
+SPOKEN_KEPT: Final = 20_000  # utterances a minute, as of 5,000 people who never pause
 
 
 class SpeechStatistics(Struct, frozen=True, kw_only=True):
@@ -77,11 +77,11 @@ class CountedStream(Protocol):
 
     @property
     def revisions(self) -> int:
-        """How many revisions were asked for."""
+        """The number of requested revisions."""
 
     @property
     def revisions_dropped(self) -> int:
-        """How many revisions were due and not sent, or taken back."""
+        """The number of revisions that were due but not sent, or cancelled."""
 
     def shed(self, seconds: float) -> None:
         """Give up that much of what waits, the oldest first."""
@@ -89,7 +89,7 @@ class CountedStream(Protocol):
 
 @dataclass(slots=True)
 class _Part:
-    """What happened in one part of the window."""
+    """The counts in one part of the window."""
 
     utterances: int = 0
     lost: int = 0
@@ -142,7 +142,7 @@ class SpeechCounters:
             heaviest.shed(excess)
             given = before - heaviest.waiting_seconds
             if given <= 0:
-                return  # all that waits is being asked
+                return  # everything that waits is being requested
             excess -= given
 
     def final(self, at: float, latency: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Translates the finals of one stream, each into every language that someone reads."""
+"""Translates the finals of one stream into every language that participants read."""
 
 from collections.abc import Callable
 from typing import Final
@@ -16,19 +16,19 @@ from orch.speech.request_errors import is_transient, is_unanswered
 from orch.speech.requests import TRANSLATION
 from orch.speech.translator import Translator
 
-AT_ONCE: Final = 8  # requests of one stream; a final in eight languages goes out whole
+AT_ONCE: Final = 8  # requests of one stream at a time: a final in eight languages
 MOST: Final = 256  # a minute of short utterances, each in eight languages
 CROWDED: Final = 64
 
 
 class Translations:
-    """The translations of one stream that are under way.
+    """The translations of one stream in progress.
 
     A failed translation is marked once and tried again until ``buffer_seconds`` have passed; then it is
     marked as given up. While the back end does not respond, no request is sent before the next retry is due,
     however many wait.
 
-    Bounded: with :data:`MOST` under way, a further one is marked as given up at once; recordings are read
+    Bounded: with :data:`MOST` in progress, a further one is given up at once; recordings are read
     no faster than :data:`CROWDED` allows.
     """
 

@@ -148,7 +148,7 @@ def _guard(app: Pages, keys: SessionKeys) -> None:
         if request.method == "OPTIONS" and "Allow" in response.headers:
             response.headers["Allow"] = _methods(app, request.path) or response.headers["Allow"]
         if _is_empty(response):
-            response.headers.pop("Content-Type", None)  # of nothing there is no type; Quart says text/html
+            response.headers.pop("Content-Type", None)  # no body has no type; Quart sets text/html
         return response
 
     @app.teardown_request

@@ -1,10 +1,10 @@
 """Static files: read once, with a content hash in their URL, compressed once.
 
 The address of every file begins with a version that is a digest of all of them
-(``/static/v-0123456789/js/shell.js``), so that a relative ``import`` or ``url()`` inherits it and
-everything may be kept for ever; a change anywhere is a new address everywhere. The folder is some hundred
-kilobytes, read when the application is made: a request costs no file system, and a deployment in the middle
-of a page load cannot mix two versions.
+(``/static/v-0123456789/js/shell.js``), so that a relative ``import`` or ``url()`` inherits it and everything
+can be cached for ever; a change anywhere changes all addresses. The folder is some hundred kilobytes, read
+when the application is created: requests need no file system, and a deployment during a page load cannot mix
+two versions.
 """
 
 import gzip
@@ -88,8 +88,8 @@ class Assets:
     def split(self, address: str) -> tuple[str, str]:
         """Return the path in ``address`` (after ``/static/``) and how long the response may be cached.
 
-        An address with another version (a page from before an upgrade asks) or with none is answered with
-        what there is now, to be asked for again each time.
+        An address with another version (from a page loaded before an upgrade) or with none returns the
+        current file, marked for revalidation.
         """
         first, _, rest = address.partition("/")
         if first == self.version:
@@ -101,8 +101,7 @@ class Assets:
     def modules(self, entry: str | None) -> tuple[str, ...]:
         """Return every module that ``entry`` imports directly or indirectly, nearest first.
 
-        A page asks for all of them at once.
-        Without it a browser learns of the third file from the second and of the second from the first.
+        A page loads all of them at once; otherwise a browser would find each file only in the one before.
         """
         if entry is None:
             return ()

@@ -17,7 +17,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return ``data`` as JSON that no cache keeps."""
+    """Return ``data`` as JSON that is not cached."""
     response = Response(_encoder.encode(data), status=status, content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     response.headers.update(headers or {})

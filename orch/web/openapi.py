@@ -1,8 +1,8 @@
 """The OpenAPI document at ``/openapi.json``, from the routes and the handlers' own types.
 
 Quart-Schema walks the routes; the schemas are msgspec's. Quart-Schema 0.25 asks msgspec for one type at a
-time and keeps only the first of the schemas it is given, so that every nested type is a reference to nothing;
-here all types are asked for at once, and stand once, under ``components``.
+time and uses only the first returned schema, so that every nested type is a dangling reference; here all
+schemas are generated at once, under ``components``.
 """
 
 import inspect
@@ -45,8 +45,7 @@ PROBLEM: Final = {
 }
 
 
-#: What only operators may use, at least from another machine, and what they show; on the machine itself it
-#: may be that nothing is asked for, which the empty one says.
+#: The security schemes of operators' operations; the empty one is for local requests without a token.
 OPERATORS: Final = frozenset(
     {Action.VIEW_OPERATIONS, Action.CHANGE_OPERATIONS, Action.SCRAPE_METRICS, Action.CREATE_SESSION}
 )
@@ -104,7 +103,7 @@ class Provider(OpenAPIProvider):
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the base class's paths, each with its error response.
 
-        Operators' operations, by the table of actions, say that they need the control token.
+        Operators' operations, by the table of actions, are marked as requiring the control token.
         """
         paths, components = super().build_paths(rule)
         for path, operations in paths.items():

@@ -9,7 +9,7 @@ from orch.speech.exports import FORMATS
 _FILE: Final = {"type": "string", "format": "binary"}
 _CODES: Final = "Language codes separated by commas: up to 32, each of at most 35 characters."
 
-#: What is put into an operation, by method and path.
+#: Additions to operations, by method and path.
 OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
     ("get", "/metrics"): {
         "responses": {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-# 'self' alone: no inline script or style, nothing from elsewhere. `blob:` is for recordings played back.
+# 'self' alone: no inline scripts or styles, nothing from other origins. `blob:` is for playing recordings.
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

@@ -18,7 +18,7 @@ PATH: Final = "/sign-in"
 PAGE: Final = Page(
     name="sign-in", path=PATH, title="Sign in", description="Sign in as an operator with the control token."
 )
-#: Characters of a token, and of a path to go on to.
+#: Maximum characters of a token, and of a path to return to.
 LONGEST: Final = 4096
 
 

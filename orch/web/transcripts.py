@@ -19,13 +19,13 @@ from orch.websocket.history.reader import StoredMessages
 _Item = TypeVar("_Item")
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
-"""Files that are kept ready, in sum."""
+"""Maximum bytes of cached files."""
 HELD_BYTES: Final = 24 * 1024 * 1024
-"""Files in memory, in sum: those that are kept ready, and those that clients are being sent."""
+"""Maximum bytes of files in memory: cached ones, and those being sent to clients."""
 SLICE: Final = 65_536
-"""Bytes of a file that are sent at a time."""
+"""Bytes of a file sent at a time."""
 WAITING: Final = 16
-"""Requests that may wait for their file; each holds a request, none holds a history."""
+"""Requests that can be queued for their file; a queued request holds no history."""
 PATIENCE: Final = 20.0
 """Seconds that a request waits for its turn."""
 
@@ -76,7 +76,8 @@ class Pauses:
         for item in items:
             if self._clock() >= rest:
                 trio.from_thread.check_cancelled()
-                # A pause of nothing would keep the interpreter: the loop's thread has to wake to take it.
+                # sleep(0) would not release the interpreter for long enough: the loop's thread must wake to
+                # get it.
                 self._sleep(PAUSE)
                 rest = self._clock() + TURN
             yield item
@@ -103,14 +104,14 @@ class FileBody(DataBody):
 class Transcripts:
     """Prepares transcripts. The mutable state is the files in memory, and the waiting requests.
 
-    Overflow rule: no file is made while :data:`HELD_BYTES` are in memory already, other than those kept
-    ready, which are let go for it. Files of which a client
-    takes nothing are held by its request, so this is what bounds them in sum.
+    Overflow rule: no file is prepared while :data:`HELD_BYTES` are in memory, not counting cached ones, which
+    are dropped first. Files for clients that do not read are held by their requests, so this bounds their
+    total.
 
-    One is made at a time, in a thread: writing is plain Python, and two at once would be no sooner done but
-    take twice as much of the interpreter from the loop. The thread pauses each millisecond, so the loop never
-    waits for longer to have the interpreter, and ends with its request. A request for what was just made gets
-    that file.
+    One is prepared at a time, in a thread: it is plain Python, and two at once would not be faster, but take
+    the interpreter from the loop for longer. The thread pauses each millisecond, so the loop never waits
+    longer for the interpreter, and ends with its request. A request for the same transcript gets the file
+    that was just prepared.
     """
 
     def __init__(self, histories: Histories, *, patience: float = PATIENCE, pace: Pace | None = None) -> None:
@@ -183,7 +184,7 @@ class Transcripts:
         return self._ready[key]
 
     def _keep(self, key: _Key, made: Transcript) -> None:
-        # What was said before is asked for no more.
+        # Earlier versions of the transcript are no longer requested.
         for old in [old for old in self._ready if old[0] == key.session_id and old[1:3] != key[1:3]]:
             self._bytes -= len(self._ready.pop(old).file.content)
         if len(made.file.content) > KEPT_BYTES or key in self._ready:

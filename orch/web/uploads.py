@@ -1,8 +1,8 @@
 """Uploads of recordings: spooled to a private file, opened, and passed to the hub.
 
-The mutable state is who has places: for uploads that are arriving, and for recordings that are being read
-and written down. Both are bounded, in all, per session and per address. An upload past a bound is refused
-before its body is read, so that what the disk holds of unread uploads is bounded too.
+The mutable state is the holders of places for uploads that are arriving, and for recordings that are being
+transcribed. Both are bounded in total, per session and per address. An upload over a limit is refused before
+its body is read, so the disk space of uploads is bounded too.
 """
 
 import shutil
@@ -30,7 +30,7 @@ PATIENCE: Final = 5.0
 """Seconds over which the least rate is measured."""
 
 ARRIVAL_LIMIT: Final = 120.0
-"""Seconds in which an upload has to arrive."""
+"""Time limit of an upload, in seconds."""
 
 
 class Place(Struct, frozen=True):
@@ -63,7 +63,7 @@ class Upload:
                 await self._stack.aclose()
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Give 16 kHz mono PCM about a second at a time, then close the file.
+        """Yield 16 kHz mono PCM about a second at a time, then close the file.
 
         ProblemError ``not_audio`` after all that could be read of a damaged one.
         """
@@ -206,7 +206,7 @@ async def _receive_form(request: Request, body: AsyncIterator[bytes], file: IO[b
 async def paced(body: AsyncIterable[bytes], rate: int) -> AsyncGenerator[bytes, None]:
     """Yield a body's blocks. Raises ``request_timeout`` if it is slower than ``rate`` for :data:`PATIENCE`.
 
-    What its taker needs for a block does not count.
+    The consumer's time for a block does not count.
     """
     blocks = aiter(body)
     window, deadline = 0, trio.current_time() + PATIENCE

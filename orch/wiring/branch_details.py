@@ -1,4 +1,4 @@
-"""What the Tree page says of each branch: a few words, and its bounded queues."""
+"""What the Tree page shows of each branch: a few words, and its bounded queues."""
 
 from orch.front.servers import FrontServer
 from orch.supervision.branches import Detail, Queue
@@ -6,7 +6,7 @@ from orch.wiring.parts import Parts
 
 
 def stores(parts: Parts) -> Detail:
-    """Return the engine, what is the matter with it, and its queue of operations."""
+    """Return the engine, its problem if any, and its queue of operations."""
     store, status = parts.stores.engine.statistics(), parts.stores.engine.status()
     text = " · ".join([store.summary, *filter(None, (status.reason, *status.cautions))])
     return Detail(text=text, queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))

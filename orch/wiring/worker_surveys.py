@@ -1,4 +1,4 @@
-"""What this worker replies when others survey it, and what it asks of them."""
+"""This worker's replies to surveys, and its own surveys of other workers."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from orch.wiring.parts import Parts
 
 
 def connect(parts: Parts) -> None:
-    """Register the replies, and have the health service ask other workers to restart what is theirs."""
+    """Register the replies, and let the health service ask other workers to restart their back ends."""
     survey = parts.survey
     survey.describe = lambda: describe(parts)
     survey.register("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
@@ -51,7 +51,7 @@ def restart_branch(parts: Parts, question: bytes) -> bytes:
 
 
 async def recover_on_other_worker(parts: Parts, service: str, reason: str) -> bool:
-    """Ask the worker that is responsible for a back end to restart it; return whether one is."""
+    """Ask the worker responsible for a back end to restart it; return whether there is one."""
     asked = await parts.survey.collect("recover", msgspec.json.encode((service, reason)))
     return any(answer.data == b"true" for answer in asked.replies)
 

@@ -26,7 +26,7 @@ class Patch(Struct, frozen=True, forbid_unknown_fields=True):
 class Applied(Struct, frozen=True, kw_only=True):
     """The changes, what waits for a restart, and all current values.
 
-    ``workers``: what became of it on the others, where there are several.
+    ``workers``: the result on the other workers, if there are several.
     """
 
     applied: tuple[str, ...]
@@ -44,7 +44,7 @@ class ImportQuery(Struct, frozen=True):
 class Imported(Struct, frozen=True, kw_only=True):
     """The changes of a file, made or (``dry_run``) only previewed.
 
-    ``workers``: what became of it on the others, where there are several.
+    ``workers``: the result on the other workers, if there are several.
     """
 
     dry_run: bool
@@ -89,8 +89,8 @@ def blueprint(settings: LiveSettings, runtime: RuntimeSettings) -> Blueprint:
     async def change() -> Response:
         """Change values at run time, on all workers; the file is unchanged.
 
-        One process forgets them when it ends. Several workers keep them in their store until they are taken
-        back, so that each that is started later has them too.
+        A single process forgets them when it ends. Several workers store them until they are reverted, so
+        that workers started later have them too.
         """
         wanted = (await read_json(Patch)).values
         given = [path for path, value in wanted.items() if value is not None]

@@ -37,8 +37,8 @@ def blueprint(hub: HubService) -> Blueprint:
     async def connections() -> Response:
         """Return the connections of all workers: totals by activity, and the first that match.
 
-        A worker that did not answer in time is among ``workers`` with ``answered`` false: its connections are
-        not counted.
+        A worker that did not reply in time is in ``workers`` with ``answered`` false: its connections are not
+        counted.
         """
         return answer(await hub.cluster_connections.look(read_query(ConnectionQuery)))
 

@@ -18,7 +18,7 @@ from orch.websocket.service import HubService
 # The back ends' states, best first; the service is as well as the worst of them.
 ORDER: Final = ("healthy", "unknown", "degraded", "recovering", "unhealthy")
 
-# What a branch of the tree is doing, in the words used of back ends.
+# A branch's state in the terms used for back ends.
 BRANCH_STATES: Final = {
     State.WAITING: "recovering",
     State.STARTING: "recovering",
@@ -47,8 +47,8 @@ class Alive(Struct, frozen=True):
 class Ready(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the service is ready for traffic, and if not, what is missing.
 
-    ``degraded``: what does not work in full, though who is connected is served. ``reason``: while the store
-    is awaited at the start, why; its details are for operators.
+    ``degraded``: parts with a problem, while connected clients are served. ``reason``: why the service waits
+    for its store at startup; its details are for operators.
     """
 
     status: str
@@ -106,8 +106,8 @@ def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) 
     async def readyz() -> Response:
         """Return 200 while every branch of the tree is running, else 503.
 
-        A store that is away or cannot write is named, and changes nothing: it is so for every worker, and who
-        is connected is still served.
+        An unavailable store is named, but does not change the status: it affects every worker, and connected
+        clients are still served.
         """
         missing = tuple(name for name, state in tree.states().items() if state is not State.RUNNING)
         if tree.stopping.is_set():
@@ -126,7 +126,7 @@ def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) 
     async def status() -> Response:
         """Return the health of the service, its back ends, its hub and its store.
 
-        Who is no operator is told the state alone.
+        Guests get only the state.
         """
         state = tree.states().get("websocket", State.STOPPED)
         store_status = store.status()

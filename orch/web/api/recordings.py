@@ -24,11 +24,11 @@ RECORDING_KEY_HEADER: Final = "X-Recording-Key"
 """Where a request carries the key of a recording."""
 
 LANGUAGES_PATIENCE: Final = 5.0
-"""Seconds the back ends have to say which languages they know; then the recording is tried all the same."""
+"""Seconds for the back ends to list their languages; then the recording is accepted anyway."""
 
 
 class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a recording is to be written down. ``target_languages``: codes with commas between them."""
+    """How a recording is transcribed. ``target_languages``: codes separated by commas."""
 
     source_language: Language = "auto"
     target_languages: Annotated[str, Meta(max_length=1200)] = ""
@@ -38,9 +38,9 @@ class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class RecordingStarted(Struct, frozen=True, kw_only=True):
     """The recording is being written down; its captions' ``segment_id`` begins with ``stream_id``.
 
-    ``recording_key``: a DELETE that shows it (X-Recording-Key) may cancel the recording, also from another
-    page or after a reload. ``seconds``: how long the recording says it is; null where it does not say it.
-    ``track``: which of its ``tracks`` of sound is read, counted from 1.
+    ``recording_key``: a DELETE with it (X-Recording-Key) may cancel the recording, also from another page or
+    after a reload. ``seconds``: its declared length, or null. ``track``: which of its ``tracks`` of audio is
+    read, counted from 1.
     """
 
     session_id: str
@@ -58,7 +58,7 @@ class RecordingsListed(Struct, frozen=True, kw_only=True):
 
 
 def _address() -> str:
-    """Return who a recording comes from, as the access rules see it."""
+    """Return the uploader's address, as the limits count it."""
     return group(actor_of(request.scope).address)
 
 
@@ -118,10 +118,10 @@ def blueprint(settings: SettingsSource, hub: HubService, speech: SpeechService) 
 
     @api.delete("/<session_id>/recordings/<stream_id>")
     async def cancel(session_id: str, stream_id: str) -> Response:
-        """Cancel a recording that is being read; what was written of it stays.
+        """Cancel a recording that is being transcribed; its transcript so far stays.
 
-        From another machine it needs the session's speak key (X-Session-Key) and the recording's own
-        (X-Recording-Key), which the upload was answered with. The session's owner cancels it over the socket.
+        From another machine it needs the session's speak key (X-Session-Key) and the recording's own key
+        (X-Recording-Key), which the upload returned. The session's owner cancels it over the WebSocket.
         """
         shown = request.headers.get(RECORDING_KEY_HEADER, "")
         key = None if is_allowed(request.scope, Action.CANCEL_ANY_RECORDING) else shown

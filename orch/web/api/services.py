@@ -19,7 +19,7 @@ class Restart(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Restarting(Struct, frozen=True, kw_only=True):
-    """The restart has begun; ``GET /api/services/status`` shows how it goes."""
+    """The restart has begun; ``GET /api/services/status`` shows its progress."""
 
     service: str
     status: str = "restarting"

@@ -1,4 +1,4 @@
-"""Sessions over HTTP: create, list, look at, end; transcripts out of them."""
+"""Sessions over HTTP: create, list, read and end them; their transcripts."""
 
 from typing import Annotated, Any
 
@@ -32,9 +32,9 @@ class Sessions(Struct, frozen=True, kw_only=True):
 
 
 class TranscriptQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which file to make of what was said. ``languages``: translations, codes with commas between them.
+    """The form of a transcript. ``languages``: translations, codes separated by commas.
 
-    ``stream``: only what was said in it, for instance in one recording, from its own beginning.
+    ``stream``: only this stream, such as a recording, with its own times.
     """
 
     format: str = "json"
@@ -60,7 +60,7 @@ def blueprint(hub: HubService) -> Blueprint:
     @document_request(NewSession)
     @document_response(SessionMade, 201)
     async def create() -> Response:
-        """Begin a session that nobody is in yet; join it over the socket, from another machine with a key."""
+        """Create a session without participants; join it over the WebSocket, remotely with a key."""
         wanted = await read_json(NewSession, is_optional=True)
         session = await hub.create_session(wanted.session_id, wanted.config, actor=actor_of(request.scope))
         return answer(session, status=201, headers={"Location": f"/api/sessions/{session.session_id}"})
@@ -79,7 +79,7 @@ def blueprint(hub: HubService) -> Blueprint:
 
     @api.delete("/<session_id>")
     async def end(session_id: str) -> Response:
-        """End a session: everyone in it is told, and nothing of it is kept."""
+        """End a session: its participants are notified, and all its data is deleted."""
         await hub.end_session(session_id)
         log_change("session ended", session_id=session_id)
         return Response(b"", status=204)
@@ -87,9 +87,9 @@ def blueprint(hub: HubService) -> Blueprint:
     @api.get("/<session_id>/transcript")
     @document_querystring(TranscriptQuery)
     async def transcript(session_id: str) -> Response:
-        """Return what was said as a file: json, txt, srt or vtt.
+        """Return the transcript as a file: json, txt, srt or vtt.
 
-        ``X-Transcript-Complete`` is ``false`` where the oldest of it is no longer kept.
+        ``X-Transcript-Complete`` is ``false`` if the oldest captions are no longer stored.
         """
         query = read_query(TranscriptQuery)
         choice = Choice(

@@ -1,4 +1,4 @@
-"""The nursery tree: how each branch is, and beginning one anew."""
+"""The nursery tree: the state of each branch, and restarting one."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -23,7 +23,7 @@ class BranchRestarting(Struct, frozen=True, kw_only=True):
 
 
 class WorkerQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which worker, by the name it has in ``/api/workers``; none: the one that answers."""
+    """The worker, by its name in ``/api/workers``; none: the one that handles the request."""
 
     worker: Annotated[str, Meta(max_length=100)] = ""
 
@@ -75,7 +75,7 @@ def blueprint(branches: Tree, survey: Survey) -> Blueprint:
 
 
 def _restart_after(response: Response, branches: Tree) -> None:
-    """Restart the front once the answer has been handed to it: that closes the connection it is sent on."""
+    """Restart the front after the response was passed to it, since that closes the connection."""
     body = msgspec.json.encode(BranchRestarting(branch="front"))
 
     async def send_then_restart() -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""The workers: who shares the sessions, and how each was at the last heartbeat."""
+"""The workers that share the sessions, with their state at the last heartbeat."""
 
 from quart import Blueprint, Response
 from quart_schema import document_response
@@ -15,7 +15,7 @@ def blueprint(survey: Survey) -> Blueprint:
     @api.get("")
     @document_response(WorkersStatistics)
     async def workers() -> Response:
-        """Return all workers, the one that answers first. One of a single process is a list of one."""
+        """Return all workers, first the one that handles the request. A single process is a list of one."""
         return answer(survey.statistics())
 
     return api
