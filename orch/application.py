@@ -46,12 +46,12 @@ class Application:
             return _answer_lifespan(receive, send)
         try:
             actor = self._access.actor(
-                scope, trusts_local=self._trusts_local, is_passed_on=partial(self._is_passed_on, scope)
+                scope, trusts_local=self._trusts_local, is_for_back_end=partial(self._is_for_back_end, scope)
             )
         except ProblemError as error:
             return _refuse(scope, receive, send, error)
         scope[ACTOR] = actor
-        name = self._access.unknown_sign_in(scope, actor)
+        name = self._access.sign_in_to_look_up(scope, actor)
         if name is not None:
             return self._look_up(name, scope, receive, send)
         return self._dispatch(scope, receive, send)
@@ -71,14 +71,14 @@ class Application:
             run = _refuse_websocket(receive, send)
         return run
 
-    def _is_passed_on(self, scope: Any) -> bool:
+    def _is_for_back_end(self, scope: Any) -> bool:
         path = scope["path"]
         if scope["type"] != "http":
             return False
         return self._gateway.handles(path, scope.get("raw_path")) and not self._pages.is_control_path(path)
 
     def _http(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        if self._is_passed_on(scope):
+        if self._is_for_back_end(scope):
             return self._call_back_end(scope, receive, send)
         pages: Awaitable[None] = self._pages(scope, receive, send)
         return pages

@@ -94,7 +94,7 @@ class StartupApplication:
 
     def _is_operator(self, scope: Any) -> bool:
         try:
-            actor = self._access.actor(scope, trusts_local=True, is_passed_on=lambda: False)
+            actor = self._access.actor(scope, trusts_local=True, is_for_back_end=lambda: False)
         except ProblemError:
             return False
         return is_operator(actor)

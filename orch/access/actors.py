@@ -3,15 +3,16 @@
 Without a token, only *local* requests have operator rights. A request is local if all of this holds:
 
 - the connection's own peer is on loopback, or came through a Unix socket;
-- the bound address is loopback, or a Unix socket;
-- there is no sign of a proxy: no ``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``, ``Via`` or similar header;
-not HTTP/1.0, which nginx uses for its upstreams by default, and no current client does; and no ``Connection:
-upgrade`` without an upgrade, which nginx sends when configured to pass WebSockets on;
-- ``Host`` is given once and is a loopback name or the bound address, which excludes pages whose name was made
-to resolve to 127.0.0.1.
+- the address that is really bound is loopback, or a Unix socket;
+- nothing shows that a proxy forwarded the request: no ``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``,
+  ``Via`` or similar header; not HTTP/1.0, which nginx uses by default towards upstreams and current clients
+  do not; and no ``Connection: upgrade`` without ``Upgrade``, which nginx sends when configured for
+  WebSockets;
+- ``Host`` is given once and is a loopback name or the bound address, so that a page whose own host name was
+  made to resolve to 127.0.0.1 is not local.
 
-The client chooses ``Host``, so it can only remove rights. If a token is configured, none of this gives
-operator rights; only the token does, or a cookie issued for it.
+The client chooses Host, so it can only remove rights. If a token is configured, none of this gives operator
+rights; only the token does, or a cookie that was issued for it.
 """
 
 import re
@@ -34,9 +35,9 @@ THIS_MACHINE: Final = "this machine"
 class Actor(Struct, frozen=True, gc=False):
     """The actor of a request or connection, with its rights.
 
-    ``is_local``: it comes from this machine, whether or not a token is required. ``via``: how it was
-    authorised as an operator. ``address``: the client's, for logs and limits; as reported by the proxy, if
-    that is trusted. ``sign_in``: the browser's sign-in, if any.
+    ``is_local``: it comes from this machine, whether or not a token is configured. ``via``: what made it an
+    operator. ``address``: the client's, for logs and limits; from a trusted proxy, the one that it reports.
+    ``sign_in``: the name of a signed-in browser's sign-in.
     """
 
     is_operator: bool
@@ -56,11 +57,11 @@ class Actor(Struct, frozen=True, gc=False):
         return THIS_MACHINE if self.is_local else group(self.address)
 
 
-#: The actor's key in an ASGI scope.
+#: The key of the actor in an ASGI scope.
 ACTOR: Final = "orch.actor"
 
-# Headers that proxies, load balancers, tunnels and sign-in portals add. Matched by common parts rather than
-# complete names, since each product varies them a little.
+# Headers that proxies, load balancers, tunnels and sign-in portals add: names with hyphens, one a line. The
+# pattern matches what the names have in common, since other products vary them slightly.
 _ADDED: Final = re.compile(
     rb"forwarded"
     rb"|(?:client|real|remote|connecting|cluster|source|user|peer|viewer|visitor)-?(?:ip|addr)"
@@ -72,7 +73,7 @@ _ADDED: Final = re.compile(
     re.MULTILINE,
 )
 
-_REMEMBERED: Final = 512  # bytes of names, which bounds the cache
+_CACHED_NAMES: Final = 512  # bytes of names in a cache entry at most
 
 
 def single(headers: Sequence[Header], wanted: bytes) -> str | None:
@@ -97,11 +98,11 @@ def is_forwarded(headers: Sequence[Header], http_version: str = "1.1") -> bool:
         return True
     named = dict(headers)
     names = b"\n".join(named)
-    if _are_added(names) if len(names) <= _REMEMBERED else _ADDED.search(names.replace(b"_", b"-")):
+    if _are_added(names) if len(names) <= _CACHED_NAMES else _ADDED.search(names.replace(b"_", b"-")):
         return True
     if b"upgrade" in named:
         return False
-    # A proxy that always sends Connection: upgrade, for WebSockets; a client names the protocol too.
+    # A proxy for WebSockets may announce an upgrade with every request; a client that wants one names it.
     if len(named) == len(headers):
         return b"upgrade" in named.get(b"connection", b"").lower()
     return any(name == b"connection" and b"upgrade" in value.lower() for name, value in headers)
@@ -109,7 +110,7 @@ def is_forwarded(headers: Sequence[Header], http_version: str = "1.1") -> bool:
 
 @lru_cache(maxsize=1024)
 def _are_added(names: bytes) -> bool:
-    """Cache the header names that a program sends with each of its requests."""
+    """Return whether header names show a proxy; cached, since clients repeat the same ones."""
     return _ADDED.search(names.replace(b"_", b"-")) is not None
 
 
@@ -150,13 +151,15 @@ def is_local_name(name: str, bound: str | None) -> bool:
     return bool(name) and (is_loopback(name) or (bound is not None and is_same_host(name, bound)))
 
 
-def may_serve(scope: Mapping[str, Any], *, allowed: Sequence[str], token: str, trusts_local: bool) -> bool:
+def is_served_host(
+    scope: Mapping[str, Any], *, allowed: Sequence[str], token: str, trusts_local: bool
+) -> bool:
     """Return whether the service accepts the host name of a request.
 
     ``allowed``: the names in the settings. While local requests have operator rights, a name that is neither
-    a loopback name nor in the settings is refused: it may be a foreign page's name that resolves to this
-    machine. Otherwise, any name is accepted if the settings list none. Loopback names are always accepted,
-    invalid host names never.
+    loopback nor in the settings is refused: another site's host name may have been made to resolve to this
+    machine. Otherwise any name is accepted if the settings list none. Loopback names are always accepted,
+    invalid names never.
     """
     server = scope.get("server")
     host = host_of(scope["headers"])
@@ -177,16 +180,16 @@ def _is_ours(host: str, bound: str | None, allowed: tuple[str, ...]) -> bool:
 def client_address(scope: Mapping[str, Any], trusted: Proxies) -> str:
     """Return a client's address: the peer's, or the one that trusted proxies report.
 
-    In ``X-Forwarded-For``, the last entry that is not a trusted proxy counts: entries before it are the
-    client's own claims.
+    In ``X-Forwarded-For`` the last entry that is not a trusted proxy counts; the client can forge the entries
+    before it.
     """
     client = scope.get("client")
     peer = client[0] if client else "local"
     if client is not None and peer not in trusted:
         return str(peer)
     address = str(peer)
-    told = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-    for entry in reversed(b",".join(told).decode("latin-1").split(",") if told else ()):
+    reported = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    for entry in reversed(b",".join(reported).decode("latin-1").split(",") if reported else ()):
         found = _bare(entry)
         if not found:
             break
@@ -197,7 +200,7 @@ def client_address(scope: Mapping[str, Any], trusted: Proxies) -> str:
 
 
 def _bare(entry: str) -> str:
-    """Return an entry of ``X-Forwarded-For`` without brackets and port; empty if it is no address."""
+    """Return an entry of ``X-Forwarded-For`` without brackets and port; empty if it is not an address."""
     text = entry.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -236,13 +239,13 @@ def cookie(headers: Iterable[Header], wanted: str) -> str | None:
     return None
 
 
-def decide(
+def identify(
     *, is_local: bool, address: str, token: str, has_token: bool, sign_in: str = "", trusts_local: bool = True
 ) -> Actor:
     """Return the actor.
 
-    ``token``: the configured one, ``has_token``: the request has it. ``sign_in``: the valid sign-in that its
-    cookie names. ``trusts_local``: our own front has accepted the connection.
+    ``token``: the configured one; ``has_token``: the request has it. ``sign_in``: the valid sign-in that its
+    cookie names. ``trusts_local``: our own server accepted the connection.
     """
     local = is_local and trusts_local
     via: Via = "token" if has_token else "cookie" if sign_in else "local" if local and not token else "none"

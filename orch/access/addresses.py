@@ -1,6 +1,6 @@
 """Parses and compares addresses, ``Host`` values and origins. Pure.
 
-The only place that decides what loopback is. Names and origins are compared by meaning, never as text.
+Only this module defines loopback. Names and origins are compared after parsing, never as text.
 """
 
 import ipaddress
@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Ports that a URL of the scheme need not name.
+#: The default port of each scheme.
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
-_LONGEST_NAME: Final = 254  # with the dot of a full name
+_LONGEST_NAME: Final = 254  # with the trailing dot of a fully qualified name
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -46,7 +46,7 @@ def is_loopback(name: str) -> bool:
 def split_host(host: str) -> tuple[str, int | None] | None:
     """Return the name and the port of a ``Host`` value: ``[::1]:3000`` is ``("::1", 3000)``.
 
-    The name is in lower case, without brackets and without the dot of a full name. None: it cannot be read.
+    The name is in lower case, without brackets and trailing dot. None if the value is invalid.
     """
     try:
         parts = urlsplit(f"//{host}")
@@ -101,8 +101,8 @@ def is_listed(name: str, allowed: Iterable[str]) -> bool:
 def is_same_origin(host: str, origin: str) -> bool:
     """Return whether a page of ``origin`` was loaded from ``host`` (RFC 6454 §5).
 
-    ``host`` names no scheme: behind a proxy that ends TLS it is not known here. A port that is not named is
-    that of the origin's own scheme, in both.
+    ``host`` has no scheme, and behind a proxy that terminates TLS it is not known here. A missing port is the
+    default of the origin's scheme, in both.
     """
     try:
         parts = urlsplit(origin)
@@ -112,10 +112,12 @@ def is_same_origin(host: str, origin: str) -> bool:
     default = DEFAULT_PORTS.get(parts.scheme)
     if default is None or not name or "@" in parts.netloc or parts.path or parts.query or parts.fragment:
         return False
-    asked = split_host(host)
-    if asked is None:
+    requested = split_host(host)
+    if requested is None:
         return False
-    return is_same_host(name.removesuffix("."), asked[0]) and (port or default) == (asked[1] or default)
+    return is_same_host(name.removesuffix("."), requested[0]) and (port or default) == (
+        requested[1] or default
+    )
 
 
 def is_in(address: str, networks: Collection[Network]) -> bool:
@@ -151,7 +153,7 @@ def read_network(text: str) -> Network:
 
 @lru_cache(maxsize=4096)
 def group(address: str) -> str:
-    """Return the address that counts as one client: of IPv6 the /64, which one client owns."""
+    """Return the address that limits count as one client; for IPv6 its /64, which one client owns."""
     found = _address(address)
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))

@@ -1,8 +1,8 @@
 """Rate limits of one client, and connection limits of one address. Pure.
 
-Rates are token buckets in the form used by cell networks (GCRA, ITU-T I.371): instead of a level and a time,
-one number, the time at which the bucket will be full again. It costs a connection nothing before its first
-message.
+Rates are token buckets in the form of the generic cell rate algorithm (GCRA, ITU-T I.371): instead of a level
+and a time, one number is stored, the time at which the bucket will be full again. A connection that has sent
+nothing stores nothing.
 """
 
 from collections.abc import Mapping
@@ -12,30 +12,30 @@ from typing import Final
 from orch.access.addresses import group, is_address, is_loopback
 from orch.capacity import websockets_per_address
 
-#: A bucket holds the allowance of this many seconds: a client that was quiet may send that much at once.
+#: A bucket holds as much as is allowed in this many seconds: a client that was quiet may send it at once.
 BURST_SECONDS: Final = 2.0
 
-#: The minimum size of a bucket of bytes: the largest frame always fits twice.
+#: A bucket of bytes is never smaller: two frames of the maximum size always fit.
 BURST_BYTES: Final = 2 * 2**20
 
-#: Seconds: sums of parts of a second are not exact.
+#: Seconds. Sums of fractions are not exact.
 _ROUNDING: Final = 1e-6
 
 
-class Verdict(Enum):
+class RateVerdict(Enum):
     """The decision about a message."""
 
-    FINE = auto()
-    REFUSED = auto()
-    """Over the limit: the client gets an error, and may continue after a pause."""
-    HOPELESS = auto()
-    """The client continued after the error: it is disconnected."""
+    ALLOWED = auto()
+    LIMITED = auto()
+    """Over the rate: the client gets an error, and is allowed again after a short pause."""
+    DISCONNECT = auto()
+    """The client got errors and has not slowed down: it is disconnected."""
 
 
 class Rate:
     """A token bucket's limits: ``per_second`` on average, ``burst`` at once.
 
-    It is stateless; the state is one number for each bucket, returned by :meth:`after`.
+    It has no state; the caller stores one number for each bucket, the result of :meth:`after`.
     """
 
     __slots__ = ("_cost", "_slack")
@@ -47,43 +47,43 @@ class Rate:
     def __repr__(self) -> str:
         return f"<Rate {1 / self._cost:g} a second, {self._slack / self._cost:.6g} at once>"
 
-    def after(self, full_at: float, now: float, amount: float) -> tuple[float, Verdict]:
+    def after(self, full_at: float, now: float, amount: float) -> tuple[float, RateVerdict]:
         """Take ``amount``; return the time at which the bucket is full again, and the verdict.
 
-        ``full_at``: the last returned value; 0 at first. ``now``: monotonic seconds. Refused messages count
-        too, but at most one bucket's worth, so that a client that waits :data:`BURST_SECONDS` is accepted
-        again.
+        ``full_at``: the time that the previous call returned; 0 at first. ``now``: monotonic seconds. What is
+        refused counts too, but one bucket's worth at most, so that a client that waits
+        :data:`BURST_SECONDS` is allowed again.
         """
         level = max(full_at - now, 0.0)
         taken = level + amount * self._cost
         if taken <= self._slack:
-            return now + taken, Verdict.FINE
+            return now + taken, RateVerdict.ALLOWED
         if level <= self._slack:
-            return now + min(taken, self._slack * 1.5), Verdict.REFUSED
+            return now + min(taken, self._slack * 1.5), RateVerdict.LIMITED
         if taken <= self._slack * 2:
-            return now + taken, Verdict.REFUSED
-        return now + taken, Verdict.HOPELESS
+            return now + taken, RateVerdict.LIMITED
+        return now + taken, RateVerdict.DISCONNECT
 
 
 def address_limit(setting: int, connections: int, address: str) -> int:
     """Return an address's limit out of ``connections``. ``setting`` 0: a share.
 
-    This machine's own address is every client of a proxy or tunnel on it that does not name them: without a
-    setting it may have all.
+    All clients of a proxy or tunnel on this machine that does not report their addresses share its loopback
+    address, so without a setting that address may use every connection.
     """
     if not setting and (is_loopback(address) or not is_address(address)):
         return connections
     return websockets_per_address(setting, connections)
 
 
-class Addresses:
+class AddressCounts:
     """Counts connections by address; bounded by the number of connections."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
     def __repr__(self) -> str:
-        return f"<Addresses {len(self._counts)}>"
+        return f"<AddressCounts {len(self._counts)}>"
 
     @property
     def counts(self) -> Mapping[str, int]:

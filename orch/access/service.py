@@ -14,10 +14,10 @@ from orch.access.actors import (
     bearer,
     client_address,
     cookie,
-    decide,
+    identify,
     is_local,
     is_secure,
-    may_serve,
+    is_served_host,
 )
 from orch.access.addresses import Proxies, group
 from orch.access.sign_ins import IDLE, SignIns
@@ -68,20 +68,20 @@ class Access:
         scope: Mapping[str, Any],
         *,
         trusts_local: bool,
-        is_passed_on: Callable[[], bool] = lambda: False,
+        is_for_back_end: Callable[[], bool] = lambda: False,
     ) -> Actor:
-        """Return the actor as far as the store is not needed (see :meth:`signed_in`).
+        """Return the actor of a request, before its sign-in is looked up (see :meth:`signed_in`).
 
-        ``trusts_local``: the connection was accepted by a front of our own. ``is_passed_on``: the request is
-        for a back end, which may have its own bearer tokens; a foreign token is then no attempt to sign in.
+        ``trusts_local``: our own server accepted the connection. ``is_for_back_end``: the request goes to a
+        back end, which may use bearer tokens itself, so a token that is not ours is not counted as wrong.
 
-        Raises ``misdirected_request`` where the host that is asked for is not this service's, and
-        ``rate_limited`` where the address has tried too many tokens.
+        Raises ``misdirected_request`` if the service does not accept the requested host name, and
+        ``rate_limited`` if the address has sent too many wrong tokens.
         """
         orchestration = self._settings.current.orchestration
         token, headers = orchestration.control_token, scope["headers"]
         allowed = orchestration.frontend.allowed_hosts
-        if not may_serve(scope, allowed=allowed, token=token, trusts_local=trusts_local):
+        if not is_served_host(scope, allowed=allowed, token=token, trusts_local=trusts_local):
             raise ProblemError(
                 "misdirected_request",
                 "The service does not accept the host name of this request. Open it as localhost, or add "
@@ -89,8 +89,8 @@ class Access:
             )
         address = client_address(scope, self._trusted())
         given = bearer(headers) if token else None
-        has_token = given is not None and self._is_token(given, address, may_be_anothers=is_passed_on)
-        return decide(
+        has_token = given is not None and self._is_token(given, address, may_be_back_ends=is_for_back_end)
+        return identify(
             is_local=is_local(scope),
             address=address,
             token=token,
@@ -98,9 +98,9 @@ class Access:
             trusts_local=trusts_local,
         )
 
-    def _is_token(self, given: str, address: str, *, may_be_anothers: Callable[[], bool]) -> bool:
+    def _is_token(self, given: str, address: str, *, may_be_back_ends: Callable[[], bool]) -> bool:
         token = self._settings.current.orchestration.control_token
-        if may_be_anothers():
+        if may_be_back_ends():
             is_waiting = self._throttle.wait(group(address), trio.current_time()) > 0
             return not is_waiting and _is_same(given, token)
         try:
@@ -112,7 +112,7 @@ class Access:
         return True
 
     def check_token(self, given: str, address: str) -> None:
-        """Raise ``token_required`` for a wrong token, ``rate_limited`` if tokens are not checked now."""
+        """Raise ``token_required`` for a wrong token, ``rate_limited`` while its address has to wait."""
         token = self._settings.current.orchestration.control_token
         key, now = group(address), trio.current_time()
         wait = self._throttle.wait(key, now)
@@ -121,17 +121,17 @@ class Access:
         if token and _is_same(given, token):
             self._throttle.right_token(key)
             return
-        self.note_wrong(address)
+        self.count_wrong_token(address)
         raise ProblemError(
             "token_required", "That is not the control token.", headers={"WWW-Authenticate": "Bearer"}
         )
 
-    def refused(self, scope: Mapping[str, Any], actor: Actor) -> None:
-        """Count the wrong token of a refused request to a back end: it was meant for the service."""
+    def count_refused_token(self, scope: Mapping[str, Any], actor: Actor) -> None:
+        """Count the token of a refused request to a back end: it was meant for this service, and is wrong."""
         if self.has_token and bearer(scope["headers"]) is not None:
-            self.note_wrong(actor.address)
+            self.count_wrong_token(actor.address)
 
-    def note_wrong(self, address: str) -> None:
+    def count_wrong_token(self, address: str) -> None:
         """Count and log a wrong token."""
         wait = self._throttle.wrong_token(group(address), trio.current_time())
         _log.warning("wrong control token", address=address, wait=round(wait, 1))
@@ -147,7 +147,7 @@ class Access:
         value = cookie(scope["headers"], wanted)
         return None if value is None else self.sign_ins.name_of(value, token)
 
-    def unknown_sign_in(self, scope: Mapping[str, Any], actor: Actor) -> str | None:
+    def sign_in_to_look_up(self, scope: Mapping[str, Any], actor: Actor) -> str | None:
         """Return the sign-in to look up in the store to identify the actor, or None."""
         return None if actor.is_operator else self.sign_in_of(scope)
 

@@ -1,7 +1,7 @@
 """Sign-ins of browsers that sent the control token: a random id in a cookie, its hash in the store.
 
-The store is shared by all workers, so each knows every sign-in. The hash is made with the token: changing the
-token ends all sign-ins. Results of look-ups are cached for a moment, and for longer while the store does not
+All workers share the store, so a sign-in is valid on each. The hash is keyed with the token, so a new token
+ends all sign-ins. The result of a look-up is cached for a moment, and for longer while the store does not
 respond, so that operators can see what is wrong with it.
 """
 
@@ -23,16 +23,16 @@ from orch.stores.protocols import SignInStore
 from orch.telemetry.boundaries import Boundary
 
 IDLE: Final = 12 * 3600.0
-"""Seconds without a request after which a sign-in is over. A page that is open counts as one."""
+"""Seconds without a request after which a sign-in expires. An open page counts as a request."""
 FRESH: Final = 2.0
-"""Seconds for which a result of the store is cached."""
-WITHIN: Final = 2.0
-"""Time limit of the store, in seconds."""
+"""Seconds for which a result of the store is used without another look-up."""
+TIMEOUT: Final = 2.0
+"""Time-out of the store, in seconds."""
 STALE: Final = 600.0
 """Seconds for which the last result is used while the store does not respond."""
-WATCH: Final = 30.0
+CHECK_INTERVAL: Final = 30.0
 """Seconds between checks of the sign-ins of open pages."""
-REMEMBERED: Final = 1024
+CACHED: Final = 1024
 
 _SIGNED_OUT: Final = "signed_out"
 
@@ -42,9 +42,9 @@ _log = structlog.get_logger("access")
 class SignIns:
     """Creates, checks and ends sign-ins.
 
-    The mutable state is when each sign-in was last found valid, for at most :data:`REMEMBERED` of them (the
-    least recently used is looked up again). ``on_end`` is called on every worker with the name of a sign-in
-    that has ended.
+    The mutable state is the time at which the store last confirmed each sign-in, of :data:`CACHED` at most
+    (the least recently used is dropped, and looked up again). ``on_end`` is called with the name of a sign-in
+    that has ended, on every worker.
     """
 
     def __init__(self, *, store: SignInStore, survey: Survey, wall: Callable[[], float]) -> None:
@@ -54,31 +54,31 @@ class SignIns:
         self._checked: OrderedDict[str, float] = OrderedDict()
         self.boundary = Boundary("sign-ins")
         self.on_end: Callable[[str], None] = lambda _name: None
-        survey.register(_SIGNED_OUT, self._hear)
+        survey.register(_SIGNED_OUT, self._receive_end)
 
     def name_of(self, cookie: str, token: str) -> str | None:
-        """Return a sign-in's name in the store: a hash, which no browser could send.
+        """Return a sign-in's name in the store: a hash, from which the cookie cannot be derived.
 
-        None: the cookie was not made with this token. Then nothing is looked up, so forged cookies cost the
-        store nothing.
+        None if the cookie was not issued with this token. Then nothing is looked up, so forged cookies cause
+        no load on the store.
         """
         identity, _, given = cookie.partition(".")
-        is_ours = hmac.compare_digest(given.encode("utf-8", "replace"), _sealed(identity, token).encode())
-        return _digest(token, f"name {identity}").hex() if is_ours else None
+        is_own = hmac.compare_digest(given.encode("utf-8", "replace"), _sealed(identity, token).encode())
+        return _digest(token, f"name {identity}").hex() if is_own else None
 
     async def begin(self, token: str) -> str:
         """Begin a sign-in and return the cookie's value. Raises ``store_unavailable``."""
         identity = secrets.token_urlsafe(32)
         cookie = f"{identity}.{_sealed(identity, token)}"
         name, now = _digest(token, f"name {identity}").hex(), self._wall()
-        with trio.move_on_after(WITHIN):
+        with trio.move_on_after(TIMEOUT):
             await self._store.store_sign_in(name, now=now, seconds=IDLE)
-            self._note(name)
+            self._cache(name)
             return cookie
         raise ProblemError("store_unavailable", "The sign-in cannot be stored right now. Try again soon.")
 
     def is_fresh(self, name: str) -> bool:
-        """Return whether a sign-in was found valid a moment ago."""
+        """Return whether the store confirmed a sign-in within :data:`FRESH` seconds."""
         return trio.current_time() - self._checked.get(name, float("-inf")) < FRESH
 
     async def is_valid(self, name: str) -> bool:
@@ -87,12 +87,12 @@ class SignIns:
             return True
         now = self._wall()
         try:
-            with trio.fail_after(WITHIN):
+            with trio.fail_after(TIMEOUT):
                 is_there = await self._store.extend_sign_in(name, now=now, seconds=IDLE)
         except (ProblemError, trio.TooSlowError):
             return trio.current_time() - self._checked.get(name, float("-inf")) < STALE
         if is_there:
-            self._note(name)
+            self._cache(name)
         else:
             self._checked.pop(name, None)
         return is_there
@@ -105,34 +105,34 @@ class SignIns:
     ) -> Never:
         """Check the sign-ins of open pages periodically, until cancelled.
 
-        An open page counts as use. Pages whose sign-in was ended while this worker was unreachable are closed
-        then.
+        An open page counts as use. If a sign-in ended while this worker could not be notified, its pages are
+        closed then.
         """
         task_status.started()
         while True:
-            await trio.sleep(WATCH)
+            await trio.sleep(CHECK_INTERVAL)
             for name in open_now():
                 with self.boundary.item():
                     if not await self.is_valid(name):
                         self.on_end(name)
 
     async def end(self, name: str) -> None:
-        """End a sign-in on all workers. Raises ``store_unavailable`` if it cannot be deleted."""
+        """End a sign-in on all workers. Raises ``store_unavailable`` if the store cannot delete it."""
         await self._survey.collect(_SIGNED_OUT, msgspec.json.encode(name))
         await self._store.delete_sign_in(name)
-        # Published again for a worker that looked it up between the two.
+        # Again, for a worker that looked it up between the two.
         await self._survey.collect(_SIGNED_OUT, msgspec.json.encode(name))
 
-    def _hear(self, question: bytes) -> bytes:
-        name = msgspec.json.decode(question, type=str)
+    def _receive_end(self, message: bytes) -> bytes:
+        name = msgspec.json.decode(message, type=str)
         self._checked.pop(name, None)
         self.on_end(name)
         return b"true"
 
-    def _note(self, name: str) -> None:
+    def _cache(self, name: str) -> None:
         self._checked[name] = trio.current_time()
         self._checked.move_to_end(name)
-        while len(self._checked) > REMEMBERED:
+        while len(self._checked) > CACHED:
             self._checked.popitem(last=False)
 
 

@@ -1,8 +1,8 @@
 """Slows down guessing of control tokens. Pure.
 
-Five wrong tokens in a minute may be typing errors; each further one doubles the wait of its address. The
-table of addresses is bounded, and so is the total of wrong tokens in a minute: guessing from many addresses
-is no faster.
+Five wrong tokens in a minute cause no wait, since people mistype them; each further one doubles the wait of
+its address. The number of addresses is bounded, and so is the total of wrong tokens in a minute, so that
+using many addresses does not speed guessing up.
 """
 
 from collections import OrderedDict
@@ -12,21 +12,21 @@ from msgspec import Struct
 
 from orch.backoff import exponential
 
-FREE: Final = 5
-"""Wrong tokens of one address in :data:`WINDOW` that cost nothing."""
+FREE_TRIES: Final = 5
+"""Wrong tokens of one address in :data:`WINDOW` that cause no wait."""
 WINDOW: Final = 60.0
 """Seconds."""
 FIRST_WAIT: Final = 5.0
 LONGEST_WAIT: Final = 900.0
-"""Seconds; the first wait, and the longest of those that follow, each twice the one before."""
+"""Seconds: the first wait, doubled each time, and the limit."""
 FORGOTTEN_AFTER: Final = 1800.0
-"""Seconds without a wrong token after which an address starts from zero."""
+"""Seconds without a wrong token after which an address is treated as new."""
 ADDRESSES: Final = 4096
-SUM: Final = 200
-"""Wrong tokens of all addresses in :data:`WINDOW`; above it, only addresses with an earlier right
-token are checked until the window is over."""
+TOTAL: Final = 200
+"""Wrong tokens of all addresses in :data:`WINDOW`. Beyond, until the window ends, tokens are only checked for
+addresses that sent the right one before."""
 KNOWN: Final = 1024
-"""The last addresses that have sent the right token."""
+"""Addresses stored that sent the right token, the latest ones."""
 
 
 class _Tries(Struct):
@@ -39,7 +39,7 @@ class _Tries(Struct):
 class WrongTokens:
     """Counts wrong tokens by address.
 
-    Overflow rule: beyond :data:`ADDRESSES`, the address whose last wrong token is oldest is forgotten.
+    Overflow rule: beyond :data:`ADDRESSES`, the address whose last wrong token is oldest is dropped.
     """
 
     def __init__(self) -> None:
@@ -50,10 +50,10 @@ class WrongTokens:
         self.wrong = 0
 
     def wait(self, address: str, now: float) -> float:
-        """Return for how many seconds tokens of this address are not checked; 0: they are."""
+        """Return for how many seconds tokens from this address are not checked; 0 if they are."""
         tries = self._tries.get(address)
         left = 0.0 if tries is None else tries.until - now
-        if left <= 0 and self._in_window >= SUM and address not in self._known:
+        if left <= 0 and self._in_window >= TOTAL and address not in self._known:
             left = self._window_began + WINDOW - now
         return max(0.0, left)
 
@@ -67,20 +67,20 @@ class WrongTokens:
         if (
             tries is None
             or now - tries.last >= FORGOTTEN_AFTER
-            or (tries.count < FREE and now - tries.began >= WINDOW)
+            or (tries.count < FREE_TRIES and now - tries.began >= WINDOW)
         ):
             tries = _Tries(began=now, last=now)
         tries.count += 1
         tries.last = now
-        if tries.count >= FREE:
-            tries.until = now + exponential(FIRST_WAIT, tries.count - FREE, longest=LONGEST_WAIT)
+        if tries.count >= FREE_TRIES:
+            tries.until = now + exponential(FIRST_WAIT, tries.count - FREE_TRIES, longest=LONGEST_WAIT)
         self._tries[address] = tries
         while len(self._tries) > ADDRESSES:
             self._tries.popitem(last=False)
         return self.wait(address, now)
 
     def right_token(self, address: str) -> None:
-        """Record the right token: its address may mistype it again later."""
+        """Record that an address sent the right token: its wrong tries are forgotten."""
         self._tries.pop(address, None)
         self._known[address] = None
         self._known.move_to_end(address)

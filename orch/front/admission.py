@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Final
 
-from orch.access.rate_limits import Addresses
+from orch.access.rate_limits import AddressCounts
 from orch.capacity import Capacity, connections_per_address
 from orch.problems import ProblemError
 
@@ -63,7 +63,7 @@ class Admission:
         self._is_exempt = is_exempt
         self._served = 0
         self._refusing = 0
-        self._addresses = Addresses()
+        self._addresses = AddressCounts()
 
     def __repr__(self) -> str:
         return f"<Admission {self._served} served, {self._refusing} refused now>"

@@ -32,7 +32,7 @@ class SessionKeys(Protocol):
 class WrongTokens(Protocol):
     """Counts wrong control tokens."""
 
-    def refused(self, scope: Scope, actor: Actor) -> None:
+    def count_refused_token(self, scope: Scope, actor: Actor) -> None:
         """Count the token of a request that was refused, if it has one."""
 
 
@@ -64,7 +64,7 @@ def enter_gateway(scope: Scope, *, is_public: bool, tokens: WrongTokens) -> None
     foreign = None if is_safe else foreign_page(scope["headers"])
     decision = allowed(actor, Action.CALL_BACK_END, Resource(is_public=is_public, foreign_page=foreign))
     if decision.problem is not None and decision.problem.code == "token_required":
-        tokens.refused(scope, actor)
+        tokens.count_refused_token(scope, actor)
     decision.require()
 
 

@@ -16,7 +16,7 @@ import trio
 from msgspec import UNSET
 
 from orch.access.actions import Action, action_of_message
-from orch.access.rate_limits import Verdict
+from orch.access.rate_limits import RateVerdict
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.messages import (
@@ -136,7 +136,7 @@ class Handlers:
     async def handle(self, connection: Connection, data: str | bytes) -> None:
         """Handle one frame. Nothing but cancellation leaves here: this is one message's boundary."""
         verdict = connection.weigh(len(data))
-        if verdict is not Verdict.FINE:
+        if verdict is not RateVerdict.ALLOWED:
             named = identity(data).get("id") if isinstance(data, str) else None
             self._refuse_rate(connection, named, verdict, is_audio=isinstance(data, bytes))
             return
@@ -166,7 +166,7 @@ class Handlers:
         """Return whether a message is within the client's rate and permissions; refuse it otherwise."""
         if handler.weight > 1:
             verdict = connection.weigh(0, handler.weight - 1)
-            if verdict is not Verdict.FINE:
+            if verdict is not RateVerdict.ALLOWED:
                 self._refuse_rate(connection, message.id, verdict)
                 return False
         problem = self._door.enter(connection, action, message)
@@ -176,14 +176,19 @@ class Handlers:
         return False
 
     def _refuse_rate(
-        self, connection: Connection, identity: MessageId | None, verdict: Verdict, *, is_audio: bool = False
+        self,
+        connection: Connection,
+        identity: MessageId | None,
+        verdict: RateVerdict,
+        *,
+        is_audio: bool = False,
     ) -> None:
         """Refuse a message over the client's rate limit; close a connection that continues nevertheless."""
         too_much = ProblemError(
             "rate_limited", "You sent too many messages, so this one was rejected. Slow down."
         )
         self._refuse(connection, too_much, identity, is_audio=is_audio)
-        if verdict is Verdict.HOPELESS:
+        if verdict is RateVerdict.DISCONNECT:
             connection.close(closes.RATE_LIMITED, flush=True)
 
     async def _finish(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orch.access.actors import Actor, client_address, decide, is_local, is_secure, may_serve
+from orch.access.actors import Actor, client_address, identify, is_local, is_secure, is_served_host
 from orch.access.addresses import Proxies, host_name, is_listed, is_loopback
 from orch.problems import ProblemError
 from tests.fakes.access import access_over
@@ -303,8 +303,8 @@ def test_tls_is_the_connections_or_a_trusted_proxys() -> None:
 def test_the_decision_is_pure() -> None:
     """The same facts give the same actor; a request without Host is local to nobody."""
     assert not is_local(scope(headers=[]))
-    assert may_serve(scope(), allowed=(), token="", trusts_local=True)
-    assert decide(is_local=True, address="a", token="", has_token=False).via == "local"
-    assert decide(is_local=True, address="a", token=TOKEN, has_token=False, sign_in="s") == Actor(
+    assert is_served_host(scope(), allowed=(), token="", trusts_local=True)
+    assert identify(is_local=True, address="a", token="", has_token=False).via == "local"
+    assert identify(is_local=True, address="a", token=TOKEN, has_token=False, sign_in="s") == Actor(
         is_operator=True, is_local=True, via="cookie", address="a", sign_in="s"
     )

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import trio
 
-from orch.access.sign_ins import FRESH, IDLE, STALE, WATCH, SignIns
+from orch.access.sign_ins import CHECK_INTERVAL, FRESH, IDLE, STALE, SignIns
 from orch.cluster.survey import Survey
 from tests.fakes.access import FakeSignInStore
 from tests.fakes.client import Client
@@ -284,7 +284,7 @@ async def test_signing_out_on_one_worker_ends_it_on_all() -> None:
         await nursery.start(other.watch, lambda: [name])
         await store.delete_sign_in(name)
         ended.clear()
-        await trio.sleep(WATCH + 1)
+        await trio.sleep(CHECK_INTERVAL + 1)
         assert ended == [name]
         nursery.cancel_scope.cancel()
 

@@ -1,6 +1,6 @@
 """Who guesses secrets is slowed down, and nobody else."""
 
-from orch.access.wrong_keys import ADDRESSES, FREE, LONGEST_WAIT, WINDOW, WrongKeys
+from orch.access.wrong_keys import ADDRESSES, FREE_TRIES, LONGEST_WAIT, WINDOW, WrongKeys
 
 
 def guess(guesses: WrongKeys, number: int, now: float, address: str = "a") -> float:
@@ -11,9 +11,9 @@ def guess(guesses: WrongKeys, number: int, now: float, address: str = "a") -> fl
 def test_five_wrong_ones_a_minute_are_free_and_then_each_costs_more() -> None:
     """Up to a minute each; another address is not concerned."""
     guesses = WrongKeys()
-    assert [guess(guesses, number, 0.0) for number in range(FREE)] == [0.0] * FREE
+    assert [guess(guesses, number, 0.0) for number in range(FREE_TRIES)] == [0.0] * FREE_TRIES
     now, waits = 0.0, []
-    for number in range(FREE, FREE + 9):
+    for number in range(FREE_TRIES, FREE_TRIES + 9):
         waits.append(guess(guesses, number, now))
         now += waits[-1]
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, LONGEST_WAIT, LONGEST_WAIT, LONGEST_WAIT]
@@ -33,7 +33,7 @@ def test_who_guesses_no_more_is_heard_again() -> None:
         guess(guesses, number, 0.0)
     later = LONGEST_WAIT + WINDOW + 1
     assert guesses.wait("a", later) == 0.0
-    assert [guess(guesses, 100 + number, later) for number in range(FREE)] == [0.0] * FREE
+    assert [guess(guesses, 100 + number, later) for number in range(FREE_TRIES)] == [0.0] * FREE_TRIES
 
 
 def test_the_addresses_remembered_are_bounded() -> None:

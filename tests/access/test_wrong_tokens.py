@@ -1,18 +1,26 @@
 """Wrong tokens cost time: little for a person who mistypes, ever more for who guesses."""
 
 from orch.access.addresses import group
-from orch.access.wrong_tokens import ADDRESSES, FIRST_WAIT, FREE, LONGEST_WAIT, SUM, WINDOW, WrongTokens
+from orch.access.wrong_tokens import (
+    ADDRESSES,
+    FIRST_WAIT,
+    FREE_TRIES,
+    LONGEST_WAIT,
+    TOTAL,
+    WINDOW,
+    WrongTokens,
+)
 
 
 def test_five_in_a_minute_are_free_and_then_each_costs_twice_the_one_before() -> None:
     """The wait grows up to a bound, and is over by itself."""
     throttle, now, waits = WrongTokens(), 0.0, []
-    for _ in range(FREE + 12):
+    for _ in range(FREE_TRIES + 12):
         assert throttle.wait("a", now) == 0
         waits.append(throttle.wrong_token("a", now))
         now += waits[-1]
-    assert waits[: FREE - 1] == [0.0] * (FREE - 1)
-    assert waits[FREE - 1 : FREE + 2] == [FIRST_WAIT, 2 * FIRST_WAIT, 4 * FIRST_WAIT]
+    assert waits[: FREE_TRIES - 1] == [0.0] * (FREE_TRIES - 1)
+    assert waits[FREE_TRIES - 1 : FREE_TRIES + 2] == [FIRST_WAIT, 2 * FIRST_WAIT, 4 * FIRST_WAIT]
     assert waits[-1] == LONGEST_WAIT
     assert throttle.wait("b", now) == 0
 
@@ -26,17 +34,17 @@ def test_a_few_over_a_long_time_cost_nothing() -> None:
 def test_the_right_token_clears_its_address() -> None:
     """Whoever has it may mistype it again later."""
     throttle = WrongTokens()
-    for _ in range(FREE - 1):
+    for _ in range(FREE_TRIES - 1):
         throttle.wrong_token("a", 0.0)
     throttle.right_token("a")
-    assert [throttle.wrong_token("a", 1.0) for _ in range(FREE - 1)] == [0.0] * (FREE - 1)
+    assert [throttle.wrong_token("a", 1.0) for _ in range(FREE_TRIES - 1)] == [0.0] * (FREE_TRIES - 1)
 
 
 def test_many_addresses_guess_no_faster_and_lock_out_nobody_who_had_the_token() -> None:
     """The sum is bounded; an operator's own address goes on."""
     throttle = WrongTokens()
     throttle.right_token("operator")
-    for number in range(SUM):
+    for number in range(TOTAL):
         throttle.wrong_token(f"bot-{number}", 1.0)
     assert throttle.wait("another bot", 2.0) == WINDOW - 1.0
     assert throttle.wait("operator", 2.0) == 0

@@ -171,7 +171,7 @@ class ScriptedService:
         """Serve pages, the control API, and the socket."""
         if scope["type"] != "lifespan":
             scope[ACTOR] = actor = self.access.actor(scope, trusts_local=True)
-            name = self.access.unknown_sign_in(scope, actor)
+            name = self.access.sign_in_to_look_up(scope, actor)
             if name is not None:
                 scope[ACTOR] = await self.access.signed_in(actor, name)
         if scope["type"] == "websocket":

@@ -17,7 +17,7 @@ DOORS = {
 DECIDES = {
     "orch.access.permissions": {"allowed", "Decision", "Resource"},
     "orch.access.origins": {"foreign_page"},
-    "orch.access.actors": {"decide", "is_local", "is_forwarded", "bearer", "cookie", "may_serve"},
+    "orch.access.actors": {"identify", "is_local", "is_forwarded", "bearer", "cookie", "is_served_host"},
 }
 
 #: Reads whether an actor is an operator without deciding by it, with the reason.

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.access.addresses import group
-from orch.access.rate_limits import Addresses, Rate, Verdict
+from orch.access.rate_limits import AddressCounts, Rate, RateVerdict
 
 
 def verdicts(rate: Rate, amounts: Sequence[tuple[float, float]]) -> list[str]:
@@ -20,26 +20,26 @@ def verdicts(rate: Rate, amounts: Sequence[tuple[float, float]]) -> list[str]:
 def test_a_burst_is_fine_and_more_is_told_before_it_is_the_end() -> None:
     """First nothing, then a word, then the door: never the door without the word."""
     found = verdicts(Rate(10, burst=20), [(100.0, 1)] * 60)
-    assert found[:20] == ["FINE"] * 20
-    assert found[20:40] == ["REFUSED"] * 20
-    assert found[40:] == ["HOPELESS"] * 20
+    assert found[:20] == ["ALLOWED"] * 20
+    assert found[20:40] == ["LIMITED"] * 20
+    assert found[40:] == ["DISCONNECT"] * 20
 
 
 def test_who_slows_down_when_told_is_heard_again() -> None:
     """After a pause everything is as at first."""
-    assert verdicts(Rate(10, burst=20), [(0.0, 1)] * 30 + [(3.0, 1)])[-1] == "FINE"
+    assert verdicts(Rate(10, burst=20), [(0.0, 1)] * 30 + [(3.0, 1)])[-1] == "ALLOWED"
 
 
 def test_one_message_that_is_larger_than_all_that_is_allowed_is_refused_and_no_more() -> None:
     """What can never pass is told each time; it does not close the connection by itself."""
-    assert verdicts(Rate(10, burst=20), [(0.0, 500)]) == ["REFUSED"]
-    assert verdicts(Rate(10, burst=20), [(0.0, 500), (2.5, 1)]) == ["REFUSED", "FINE"]
-    assert verdicts(Rate(10, burst=20), [(0.0, 500), (0.0, 500)]) == ["REFUSED", "HOPELESS"]
+    assert verdicts(Rate(10, burst=20), [(0.0, 500)]) == ["LIMITED"]
+    assert verdicts(Rate(10, burst=20), [(0.0, 500), (2.5, 1)]) == ["LIMITED", "ALLOWED"]
+    assert verdicts(Rate(10, burst=20), [(0.0, 500), (0.0, 500)]) == ["LIMITED", "DISCONNECT"]
 
 
 def test_the_clock_may_begin_anywhere_and_stand_still() -> None:
     """Only differences count."""
-    assert verdicts(Rate(10, burst=20), [(5.0e8, 1)] * 20) == ["FINE"] * 20
+    assert verdicts(Rate(10, burst=20), [(5.0e8, 1)] * 20) == ["ALLOWED"] * 20
     assert "10 a second, 20 at once" in repr(Rate(10, burst=20))
 
 
@@ -50,10 +50,10 @@ def test_no_more_is_let_through_than_the_bucket_and_its_refill(steps: list[tuple
     for pause, amount in steps:
         now += pause
         full_at, verdict = rate.after(full_at, now, amount)
-        passed += amount if verdict is Verdict.FINE else 0
+        passed += amount if verdict is RateVerdict.ALLOWED else 0
         assert passed <= 20 + 10 * (now - 1.0) + 1e-4
-        assert told or verdict is not Verdict.HOPELESS
-        told = told or verdict is Verdict.REFUSED
+        assert told or verdict is not RateVerdict.DISCONNECT
+        told = told or verdict is RateVerdict.LIMITED
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_counts_as_one_address(host: str, address: str) -> None:
 
 def test_addresses_are_forgotten_with_their_last_connection() -> None:
     """Memory is bounded by who is here now."""
-    addresses = Addresses()
+    addresses = AddressCounts()
     addresses.add("1.2.3.4")
     addresses.add("1.2.3.4")
     addresses.add("::1")

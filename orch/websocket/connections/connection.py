@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 import trio
 
 from orch.access.actors import Actor
-from orch.access.rate_limits import BURST_BYTES, BURST_SECONDS, Rate, Verdict
+from orch.access.rate_limits import BURST_BYTES, BURST_SECONDS, Rate, RateVerdict
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.closes import Close
@@ -258,7 +258,7 @@ class Connection(ABC):
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run ``work`` concurrently with this client's next messages; with too much of it, none is read."""
 
-    def weigh(self, size: int, count: int = 1) -> Verdict:
+    def weigh(self, size: int, count: int = 1) -> RateVerdict:
         """Count a message of ``size`` bytes against the client's rate; return whether it is within the limit.
 
         ``count``: the number of messages it counts as, for requests that are expensive to handle.
@@ -269,9 +269,9 @@ class Connection(ABC):
         self._bytes_full_at, octets = context.bytes.after(self._bytes_full_at, now, size)
         if messages is octets:
             return messages
-        if Verdict.HOPELESS in (messages, octets):
-            return Verdict.HOPELESS
-        return Verdict.REFUSED
+        if RateVerdict.DISCONNECT in (messages, octets):
+            return RateVerdict.DISCONNECT
+        return RateVerdict.LIMITED
 
     def pace(self) -> None:
         """Stop reading until the client has read most of what is queued for it."""

@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from orch.access.actors import actor_of
-from orch.access.rate_limits import Addresses, address_limit
+from orch.access.rate_limits import AddressCounts, address_limit
 from orch.capacity import Capacity
 from orch.cluster.survey import Survey
 from orch.cluster.workers import described
@@ -90,7 +90,7 @@ class Connections:
         self.rates = Rates()
         self._is_open = is_open
         self.beat_boundary = Boundary("connections")
-        self._addresses = Addresses()
+        self._addresses = AddressCounts()
         self._queue_age = QueueAge()
         self._received_before = self._sent_before = 0
         self._gone = trio.lowlevel.ParkingLot()

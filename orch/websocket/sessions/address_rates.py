@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
-from orch.access.rate_limits import Rate, Verdict
+from orch.access.rate_limits import Rate, RateVerdict
 from orch.problems import ProblemError
 
 #: Maximum number of counted addresses; beyond it the least recent ones are forgotten.
@@ -28,7 +28,7 @@ class AddressRates:
         self._full_at[address] = full_at
         if len(self._full_at) > ADDRESSES:
             self._full_at.popitem(last=False)
-        if verdict is not Verdict.FINE:
+        if verdict is not RateVerdict.ALLOWED:
             raise ProblemError(
                 "rate_limited",
                 f"More than {a_minute} {what} in a minute from your address. Try again in a minute.",
