@@ -88,7 +88,7 @@ def test_addresses_of_a_service_and_of_its_socket_are_both_good() -> None:
 
 
 async def test_it_reconnects_recovers_and_subscribes_again() -> None:
-    """The whole of it: what was missed is delivered once, in order."""
+    """All missed messages are delivered once, in order."""
     async with connected() as (network, client, socket):
         await join(client, socket)
         socket.say("session_message", **line(1))
@@ -120,7 +120,7 @@ async def test_it_reconnects_recovers_and_subscribes_again() -> None:
 
 
 async def test_a_loss_is_an_event() -> None:
-    """What cannot be had is said, with where the session stood."""
+    """Lost messages are reported, with the last delivered offset."""
     async with connected() as (network, client, socket):
         await join(client, socket, offset=4)
         socket.drop(4200)
@@ -196,7 +196,7 @@ async def test_reconnect_after_is_waited_for() -> None:
 
 
 async def test_a_dead_connection_is_noticed_and_replaced() -> None:
-    """Silence is asked about, then given up; any word counts."""
+    """Silence leads to a ping, then to a reconnect; any message counts as life."""
     async with connected(ping_interval=20) as (network, client, socket):
         await trio.sleep(15)
         socket.say("update", topic="tree", data={})
@@ -208,7 +208,7 @@ async def test_a_dead_connection_is_noticed_and_replaced() -> None:
 
 
 async def test_a_service_that_reads_nothing_is_disconnected() -> None:
-    """It may go on talking: what is sent must be taken."""
+    """Even if it keeps sending: it has to read, too."""
     async with connected() as (network, client, socket):
         socket.is_stalled = True
 
@@ -227,7 +227,7 @@ async def test_a_service_that_reads_nothing_is_disconnected() -> None:
 
 
 async def test_an_invalid_message_costs_only_the_connection() -> None:
-    """It says what came, and comes back; what it does not know is handed on."""
+    """It reports the message and reconnects; messages of unknown types are delivered."""
     async with connected() as (network, client, socket):
         socket.say("of_a_later_version", answer=42)
         (unknown,) = await events(client, 1)
@@ -242,7 +242,7 @@ async def test_an_invalid_message_costs_only_the_connection() -> None:
 
 
 async def test_a_request_may_be_cancelled_at_any_time() -> None:
-    """Nothing of it is left, and its late answer goes nowhere."""
+    """Nothing of it is left, and its late reply is dropped."""
     async with connected() as (_, client, socket):
         with trio.move_on_after(1):
             await client.request(TestMessage())
@@ -259,7 +259,7 @@ async def test_a_request_may_be_cancelled_at_any_time() -> None:
 
 
 async def test_a_refused_topic_is_not_subscribed_again() -> None:
-    """The error is raised, and the next connection does not ask again."""
+    """The error is raised, and the next connection does not subscribe again."""
     async with connected() as (_, client, socket):
 
         async def refuse() -> None:
@@ -275,7 +275,7 @@ async def test_a_refused_topic_is_not_subscribed_again() -> None:
 
 
 async def test_leaving_sends_queued_messages_and_closes() -> None:
-    """1000, after what was sent before; an exception of the block comes out as it is."""
+    """1000, after all queued messages; an exception of the block is raised unchanged."""
     async with connected() as (_, client, socket):
         await join(client, socket)
         client._connection.post(Ping())
@@ -315,7 +315,7 @@ def speaking(test: Callable[[FakeNetwork, Client, FakeSocket], Awaitable[None]])
 
 
 async def listen(socket: FakeSocket, stream_id: str = "a") -> None:
-    """Answer ``audio_start``."""
+    """Reply to ``audio_start``."""
     start = await socket.asked("audio_start")
     socket.say("audio_started", id=start["id"], session_id="s", stream_id=stream_id)
 
@@ -353,7 +353,7 @@ def test_speech_is_received_in_order_and_its_end_is_waited_for() -> None:
 
 
 def test_speech_goes_on_as_a_new_stream_after_a_lost_connection() -> None:
-    """What was not handed over before is said then."""
+    """Unsent speech is sent then."""
 
     async def test(network: FakeNetwork, client: Client, socket: FakeSocket) -> None:
         async with trio.open_nursery() as nursery:
@@ -462,7 +462,7 @@ def test_speech_that_is_refused_is_an_error_of_the_block() -> None:
 
 
 def test_speech_faster_than_the_network_waits_and_can_be_cancelled() -> None:
-    """A minute waits here, no more; a block that was cancelled was not taken in."""
+    """At most a minute is stored; a cancelled block was not stored."""
 
     async def test(network: FakeNetwork, client: Client, socket: FakeSocket) -> None:
         async with trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""Whatever the network does, each message comes once and in order, or its loss is said."""
+"""Whatever the network does, each message is delivered once and in order, or reported as lost."""
 
 import json
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def live() -> ClientState:
 
 
 class Session:
-    """The service's side of one session, as the hub keeps it: all that was said, the last ``kept`` of it."""
+    """The service's side of a session, as in the hub: all messages; the last ``kept`` are stored."""
 
     def __init__(self, kept: int) -> None:
         self.kept = kept
@@ -101,7 +101,7 @@ class Session:
 
 
 class World:
-    """A service, a network that drops, doubles and tears, a client, and a reader that takes when it likes."""
+    """A service, a network that drops, duplicates and breaks, a client, and a reader at its own pace."""
 
     def __init__(self, *, kept: int, room: int) -> None:
         self.session = Session(kept)
@@ -139,7 +139,7 @@ class World:
             self.do(self.state.request(JoinSession(session_id="s"))[1])
 
     def answer(self) -> None:
-        """Let the service work off the oldest thing it was asked."""
+        """Let the service process the oldest request."""
         if not self.asked or not self.is_connected:
             return
         asked = self.asked.pop(0)
@@ -152,7 +152,7 @@ class World:
             self.hear(answer)
 
     def forget(self) -> None:
-        """Lose on the way what was asked."""
+        """Lose a request on the way."""
         if self.asked:
             self.asked.pop(0)
 
@@ -170,7 +170,7 @@ class World:
             self.hear(self.session.message(self.session.said))
 
     def begin_anew(self) -> None:
-        """End the session and begin another of its name, while nobody is looking."""
+        """End the session and create another with its name."""
         if not self.is_member:
             self.session.epoch += 1
             self.session.said = 0
@@ -253,7 +253,7 @@ def test_each_message_is_delivered_once_in_order_or_reported_as_lost(
 
 @given(count=st.integers(1, 40), room=st.integers(1, 8))
 def test_a_slow_reader_gets_every_message_in_the_end(count: int, room: int) -> None:
-    """What its backlog had no room for is asked for again; none of it is dropped."""
+    """Messages that its backlog had no room for are requested again; none is dropped."""
     world = World(kept=1000, room=room)
     for step in (World.connect, World.join, World.answer):
         step(world)
@@ -266,7 +266,7 @@ def test_a_slow_reader_gets_every_message_in_the_end(count: int, room: int) -> N
 
 
 def test_a_newer_state_replaces_an_unread_one() -> None:
-    """A reader that comes late is told how it is, not how it was."""
+    """A late reader gets the current state, not the earlier ones."""
     backlog = Backlog(count=3)
     updates = [Update(timestamp=0, topic="tree", data=msgspec.Raw(str(n).encode())) for n in range(9)]
     events: list[Event] = [*updates, StateChanged("live"), StateChanged("waiting")]
@@ -291,7 +291,7 @@ def test_a_full_backlog_drops_transient_events_and_reports_every_loss() -> None:
 
 
 def test_a_request_gets_the_reply_with_its_id_and_errors_are_raised() -> None:
-    """Answers may come in any order."""
+    """Replies may arrive in any order."""
     state = live()
     first, _ = state.request(Ping())
     second, _ = state.request(Subscribe(topic="nope"))
@@ -331,7 +331,7 @@ def test_requests_that_wait_are_bounded_and_all_fail_at_the_end() -> None:
 
 
 def test_an_abandoned_join_hides_no_message() -> None:
-    """One who was in already, and cancels a rejoin, is still given what comes."""
+    """A client that was in the session already, and cancels a rejoin, still gets its messages."""
     state = live()
     identity, _ = state.request(JoinSession(session_id="s"))
     session = Session(10)
@@ -346,7 +346,7 @@ def test_an_abandoned_join_hides_no_message() -> None:
 
 
 def test_a_topic_is_unsubscribed_with_its_last_subscriber() -> None:
-    """Two who follow one topic are one subscription."""
+    """Two subscribers of one topic are one subscription."""
     state = live()
     assert state.follow("tree")
     assert not state.follow("tree")

@@ -1,4 +1,4 @@
-"""What the client stores of speech, and where it goes on."""
+"""The speech that the client stores, and the position at which it continues."""
 
 from typing import Any
 
@@ -107,7 +107,7 @@ def test_beyond_a_minute_the_oldest_is_dropped_and_reported_as_a_gap() -> None:
 
 
 def test_a_service_without_acknowledgements_still_works() -> None:
-    """What was written to the network is taken to have arrived."""
+    """Sent speech counts as received."""
     speech = stored()
     speech.begun(AudioStarted(timestamp=0, session_id="s", stream_id="a"))
     speech.add(sound(2), 2.0)

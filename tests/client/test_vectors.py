@@ -54,7 +54,7 @@ def test_a_log_delivers_each_message_once_and_in_order(case: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("case", cases("reconnection"))
 def test_what_follows_a_loss(case: dict[str, Any]) -> None:
-    """The close code and the service's wish say it; chance spreads it."""
+    """From the close code and the service's request; jitter spreads it."""
     reconnection = Reconnection(Backoff(base=1, cap=30, floor=0.1, draw=lambda: float(case["draw"])))
     now = 0.0
     for loss in case["losses"]:
@@ -94,7 +94,7 @@ def test_when_a_silent_connection_is_pinged_and_when_it_is_dead(case: dict[str, 
 
 
 def test_a_suspended_machine_pings_before_it_ends_the_connection() -> None:
-    """What was asked before the sleep counts for nothing."""
+    """A ping before the suspension does not count."""
     liveness = Liveness(quiet=20, now=0)
     assert liveness.look(19.9) is None
     assert liveness.look(20) == "ask"
@@ -189,7 +189,7 @@ def numbered(offset: int) -> dict[str, Any]:
 
 
 def said(what: str, more: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
-    """Return the message that a step's ``say`` stands for."""
+    """Return the message of a step's ``say``."""
     answer = {"id": last[more["answers"]]} if "answers" in more else {}
     rest = {key: value for key, value in more.items() if key not in ("answers", "messages")}
     if "messages" in more:
@@ -221,7 +221,7 @@ def said(what: str, more: dict[str, Any], last: dict[str, Any]) -> dict[str, Any
 
 @pytest.mark.parametrize("case", cases("sessions"))
 def test_a_client_against_a_scripted_service(case: dict[str, Any]) -> None:
-    """What it sends, delivers and says, step by step."""
+    """What it sends, delivers and reports, step by step."""
     script = Script()
     for step in case["steps"]:
         script.play(step)

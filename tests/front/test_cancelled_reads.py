@@ -1,4 +1,4 @@
-"""Who gives up reading takes nothing with them: what had come is there for the next reader."""
+"""A cancelled read loses nothing: the bytes are there for the next reader."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who has gone is gone at once, and who comes too late is told so at once."""
+"""A disconnect is noticed at once, and a client that is too late is refused at once."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.real_time
 
 
 async def answer(scope: object, receive: object, send: object) -> None:
-    """Never be asked."""
+    """Never be called."""
     raise AssertionError
 
 
@@ -63,7 +63,7 @@ async def come_and_go(port: int) -> None:
 async def test_a_stop_refuses_new_clients_and_completes_requests_in_flight(
     serving: type[HypercornServer | Server],
 ) -> None:
-    """A new connection does not hang until the last answer is given; that answer is given."""
+    """A new connection does not hang until the last response is sent; that response is sent."""
     asked, may_answer = trio.Event(), trio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:

@@ -25,7 +25,7 @@ def kind(request: pytest.FixtureRequest) -> Any:
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
-    """Answer every request with its path."""
+    """Respond to every request with its path."""
     assert scope["type"] == "http"
     body = scope["path"].encode()
     await send(
@@ -108,7 +108,7 @@ async def test_requests_get_responses_over_one_keep_alive_connection(kind: Kind)
 
 
 async def listens(scope: Any, receive: Any, send: Any) -> None:
-    """Answer while listening for the client's end, as Quart and the gateway do; that cancels the answer."""
+    """Respond while waiting for a disconnect, which cancels the response, as Quart and the gateway do."""
     async with trio.open_nursery() as nursery:
 
         async def listen() -> None:
@@ -149,7 +149,7 @@ async def test_a_client_that_has_stopped_reading_does_not_delay_the_stop(kind: K
 
 
 async def test_an_idle_keep_alive_connection_does_not_use_up_the_grace(kind: Kind) -> None:
-    """A browser that keeps a connection open is told to go, not waited for."""
+    """A browser's idle connection is closed, not waited for."""
     async with front(kind, hello, grace=60) as (serving, stopping), client(serving) as stream:
         await get(stream, "/one")
         stopping.set()
@@ -215,7 +215,7 @@ async def test_a_websocket_ends_at_once_when_its_client_disconnects(kind: Kind) 
 
 
 async def test_clients_beyond_the_connection_limit_are_asked_to_retry_later(kind: Kind) -> None:
-    """Each connection counts, whatever it is for; who is there is served, and who goes makes room."""
+    """Each connection counts; those within the limit are served, and a disconnect makes room."""
     capacity = fit(files=4, asked=10, own=4)
 
     admission = Admission(lambda: capacity, lambda: 0, lambda _host: True)

@@ -1,4 +1,4 @@
-"""Several holders of the same listening sockets: who accepts what, and when."""
+"""Several processes with the same listening sockets: which accepts a connection, and when."""
 
 import socket
 from contextlib import ExitStack, closing
@@ -17,7 +17,7 @@ def port_of(sock: socket.socket) -> int:
 
 
 async def test_another_worker_s_connection_is_accepted_only_after_it_has_waited() -> None:
-    """Its own worker has time to; then whoever is free takes it, and those behind it at once."""
+    """Its own worker has time to accept it; then any other does, and those behind it at once."""
     ((bound,),) = open_groups("127.0.0.1", 0, 1)
     with closing(bound):
         async with NeighbourListener(bound.dup()) as listener:
@@ -67,7 +67,7 @@ async def test_a_connection_that_its_own_worker_accepts_is_left_to_it() -> None:
 
 
 async def test_closing_a_listener_ends_its_wait_and_leaves_the_socket_open() -> None:
-    """A worker that leaves takes nothing with it that others hold."""
+    """A worker that stops does not close what others hold."""
     ((bound,),) = open_groups("127.0.0.1", 0, 1)
     with closing(bound):
         (listener,) = listeners([], [bound])

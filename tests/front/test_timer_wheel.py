@@ -22,7 +22,7 @@ def test_due_items_are_returned_once_and_removed_ones_never() -> None:
 
 
 def test_items_beyond_the_wheel_are_returned_early() -> None:
-    """It stands in the last slot, so that it is not asked at once."""
+    """It is put into the last slot."""
     wheel: TimerWheel[str] = TimerWheel(span=1.0, slots=8, now=0.0)
     wheel.put("far", 1000.0)
     assert wheel.advance(7.0) == []

@@ -1,4 +1,4 @@
-"""Who may send requests to back ends, asked of the whole service."""
+"""Access to the back ends through the whole service."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -44,7 +44,7 @@ def served(folder: Path, use: Callable[[Whole], Awaitable[None]], **gateway: Any
 def test_routes_are_for_local_requests_and_operators(
     tmp_path: Path, headers: dict[str, str], status: int
 ) -> None:
-    """Every method, on every route; a refusal acts on our origin no more than an answer does."""
+    """Every method, on every route; a refusal has the same security headers as a response."""
 
     async def use(service: Whole) -> None:
         async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
@@ -91,7 +91,7 @@ def test_listed_routes_are_open_to_all(tmp_path: Path) -> None:
 def test_a_page_of_another_site_reads_nothing_of_a_back_end(
     tmp_path: Path, headers: dict[str, str], status: int
 ) -> None:
-    """In the browser of someone who may: a back end may act on what is read. What is open to all stays so."""
+    """Even in an operator's browser: reading may have effects in a back end. Public routes stay public."""
 
     async def use(service: Whole) -> None:
         async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
@@ -131,7 +131,7 @@ def test_a_message_to_a_back_end_obeys_the_same_list(tmp_path: Path, is_public: 
     ["/api/audio/%252e%252e/x", "/api/audio/a%252fb", "/api/audio/%c0%ae%c0%ae/x", "/api/audio/..%2fx"],
 )
 def test_an_ambiguous_path_is_refused(tmp_path: Path, path: str) -> None:
-    """400, as the documentation says, and not handed to the pages."""
+    """400, as documented, and not passed to the pages."""
 
     async def use(service: Whole) -> None:
         async with httpx2.AsyncClient(base_url=service.url, timeout=120) as client:

@@ -61,7 +61,7 @@ async def test_the_rows_add_up_to_the_tile() -> None:
 
 
 async def test_sentences_do_not_make_clients_requests_look_slow() -> None:
-    """A request for captions takes as long as what was said: it is in the figures of captions alone."""
+    """A request for captions takes as long as its speech: it is only in the figures of captions."""
 
     async def slow(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -82,7 +82,7 @@ async def test_sentences_do_not_make_clients_requests_look_slow() -> None:
 
 
 async def test_a_request_that_reached_no_instance_has_no_latency() -> None:
-    """What an open breaker answers in no time says nothing of the back end."""
+    """The immediate response of an open breaker shows nothing about the back end."""
     async with gateway_rig(retries=0) as rig:
         for _ in range(5):
             rig.gateway.record_failure(AUDIO)
@@ -96,7 +96,7 @@ async def test_a_request_that_reached_no_instance_has_no_latency() -> None:
 
 
 async def test_the_rows_of_a_service_that_is_gone_are_gone() -> None:
-    """Names of services that were taken out of the settings are not kept."""
+    """Services that were removed from the settings are dropped."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(ok())
         await rig.gateway.fetch(AUDIO, "GET", "/api/models")

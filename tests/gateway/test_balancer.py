@@ -55,6 +55,6 @@ def test_a_removed_instance_is_dropped() -> None:
 
 
 def test_no_candidate_is_an_error() -> None:
-    """Whoever asks has to have looked first."""
+    """The caller has to check first."""
     with pytest.raises(ValueError, match="no candidate"):
         Balancer().choose({})

@@ -65,7 +65,7 @@ def test_half_open_admits_exactly_one_request_of_a_caller() -> None:
 
 
 def test_half_open_admits_one_request_of_each_of_three_callers() -> None:
-    """A caller whose trial takes long does not keep the others out."""
+    """A caller whose trial takes long does not block the others."""
     breaker = tripped()
     assert breaker.admit(10, "slow") is not None
     assert breaker.admit(10, "slow") is None
@@ -94,7 +94,7 @@ def test_requests_of_one_caller_cannot_open_it() -> None:
 
 
 def test_a_success_of_any_caller_resets_the_doubtful_failures() -> None:
-    """Failures of many callers count only while nobody's request works."""
+    """Failures of many callers count only while no request succeeds."""
     breaker = Breaker(POLICY)
     for number in range(100):
         permit = breaker.admit(0, f"caller {number}")
@@ -144,7 +144,7 @@ def test_a_failed_trial_opens_it_for_a_whole_cooldown() -> None:
 
 
 def test_a_trial_that_was_given_up_makes_room_for_another() -> None:
-    """A client that leaves must not keep an instance out for ever."""
+    """A client that disconnects must not block an instance for ever."""
     breaker = tripped()
     breaker.abandoned(admitted(breaker, 10))
     assert state(breaker) is State.HALF_OPEN
@@ -152,7 +152,7 @@ def test_a_trial_that_was_given_up_makes_room_for_another() -> None:
 
 
 def test_late_outcomes_from_before_the_trip_do_not_count() -> None:
-    """Neither does a late success close it, nor a late failure keep it open or take the trial's place."""
+    """A late success does not close it; a late failure neither keeps it open nor uses up the trial."""
     breaker = Breaker(POLICY)
     early = [admitted(breaker, 0) for _ in range(10)]
     for permit in early[:5]:

@@ -34,7 +34,7 @@ async def caption(rig: GatewayRig) -> int:
 
 
 def by_path(bad: Serve) -> Serve:
-    """Serve ``bad`` to what is not a caption's request, and answer those."""
+    """Serve ``bad`` to clients' requests, and respond to those for captions."""
 
     async def serve(stream: trio.abc.Stream) -> None:
         while request := await read_request(stream):
@@ -73,7 +73,7 @@ async def busy(stream: trio.abc.Stream) -> None:
 
 @pytest.mark.parametrize("bad", [fail, hang, close, garble, cut, busy])
 async def test_requests_of_one_client_do_not_cut_the_back_end_off_for_others(bad: Serve) -> None:
-    """Whatever the back end does to it: fail, hang, close, answer garbage, break off, refuse."""
+    """Whatever the back end does: fail, hang, close, send garbage, break off, refuse."""
     async with gateway_rig(timeout=2, retries=0) as rig:
         rig.network.servers["a:1"] = by_path(bad)
         for _ in range(20):
@@ -86,7 +86,7 @@ async def test_requests_of_one_client_do_not_cut_the_back_end_off_for_others(bad
 
 
 async def test_failures_of_several_clients_open_the_breaker() -> None:
-    """Then the rest are told at once; captions go on as long as captions work."""
+    """Then others are refused at once; captions continue as long as they succeed."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = by_path(fail)
         for number in range(5):
@@ -109,7 +109,7 @@ async def test_failures_of_several_clients_open_the_breaker() -> None:
 
 
 async def test_the_addresses_of_one_ipv6_network_are_one_client() -> None:
-    """Whoever has a /64 has as many addresses as they like."""
+    """The owner of a /64 has any number of addresses."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = by_path(fail)
         for number in range(50):
@@ -229,7 +229,7 @@ async def test_a_shortage_of_our_own_is_reported_as_such() -> None:
 
 @pytest.mark.parametrize("bad", [hang, close, cut])
 async def test_failures_while_this_process_was_suspended_do_not_count(bad: Serve) -> None:
-    """It wakes to time-outs that have passed and connections that were given up; an answer is one."""
+    """Expired time-outs and closed connections do not count then; a response does."""
 
     class Stopped(Pulse):
         at = -inf
@@ -283,7 +283,7 @@ class Stuck(Browser):
 
 
 async def test_endless_uploads_do_not_delay_others() -> None:
-    """64 of them hold no connection: a caption, and any other request, is answered at once."""
+    """64 of them hold no connection: captions and other requests get their responses at once."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = by_path(fail)
         async with trio.open_nursery() as nursery:
@@ -305,7 +305,7 @@ async def test_endless_uploads_do_not_delay_others() -> None:
 
 
 async def test_a_body_has_a_minimum_rate() -> None:
-    """Who sends faster is waited for, past the time-out; who sends slower is told so."""
+    """A faster client is waited for beyond the time-out; a slower one gets a 408."""
 
     class Dripping(Browser):
         async def receive(self) -> dict[str, Any]:
@@ -324,7 +324,7 @@ async def test_a_body_has_a_minimum_rate() -> None:
 
 
 async def test_requests_in_progress_are_limited_by_address_and_in_total() -> None:
-    """429 to who has too many, 503 when all places are taken, each with words; ended ones make room."""
+    """429 beyond a client's limit, 503 beyond the total, each with a reason; completed requests make room."""
     async with gateway_rig(max_requests=5, max_requests_per_address=3) as rig:
         rig.network.servers["a:1"] = answering(ok())
         async with trio.open_nursery() as nursery:
@@ -360,7 +360,7 @@ def flood(size: int) -> Serve:
 
 
 async def test_a_client_that_reads_slowly_holds_no_connection() -> None:
-    """What fits into the buffer is read at once; the connection is free though nothing was taken."""
+    """A response that fits into the buffer frees its connection before the client reads it."""
     spool = Spool(disk_limit=2**30)
     async with gateway_rig(spool=spool, requests={"connections": 1}) as rig:
         rig.network.servers["a:1"] = flood(200_000)
@@ -381,7 +381,7 @@ async def test_a_client_that_reads_slowly_holds_no_connection() -> None:
 
 
 async def test_a_client_that_reads_below_the_minimum_rate_is_cut_off() -> None:
-    """Where the answer is too large to be held here; the connection is free for others then."""
+    """If the response is too large for the buffer; the connection is free for others then."""
     spool = Spool(disk_limit=2**30)
     async with gateway_rig(spool=spool, requests={"connections": 1}, timeout=60) as rig:
         rig.network.servers["a:1"] = flood(2_000_000)

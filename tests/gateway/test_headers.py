@@ -43,7 +43,7 @@ def test_hop_by_hop_headers_are_removed() -> None:
 
 
 def test_our_own_headers_cannot_be_removed() -> None:
-    """``Connection: X-Forwarded-For`` takes off the client's, and then ours is put on."""
+    """``Connection: X-Forwarded-For`` removes the client's; ours is added after that."""
     told = sent(
         [
             (b"connection", b"x-forwarded-for, x-request-id, x-forwarded-proto, host"),
@@ -56,7 +56,7 @@ def test_our_own_headers_cannot_be_removed() -> None:
 
 
 def test_forwarding_headers_of_untrusted_peers_are_replaced() -> None:
-    """Spoofed forwarding headers are replaced, their underscore twins (WSGI reads them alike) are gone."""
+    """Spoofed forwarding headers are replaced, and their spellings with underscores (WSGI) removed."""
     told = sent(
         [
             (b"x-forwarded-for", b"127.0.0.1"),
@@ -175,13 +175,13 @@ def test_the_services_own_credentials_are_removed() -> None:
     ],
 )
 def test_the_token_is_recognised_in_any_scheme(value: bytes, is_ours: bool) -> None:  # noqa: FBT001 - a column
-    """Whoever sends it in the wrong form has sent it all the same."""
+    """A token in the wrong form is a credential all the same."""
     assert holds_token(value, "secret") is is_ours
     assert not holds_token(value, "")
 
 
 def test_a_proxy_on_the_loopback_is_continued() -> None:
-    """The TLS proxy beside the service knows who the client is and how it came."""
+    """The TLS proxy beside the service knows the client's address and scheme."""
     told = sent(
         [
             (b"x-forwarded-for", b"198.51.100.7"),

@@ -150,7 +150,7 @@ def test_our_reading_is_h11s(
     continues: int,
     sizes: list[int],
 ) -> None:
-    """Any valid answer, in pieces of any size: status, headers and body are what h11 reads."""
+    """Any valid response, in pieces of any size: status, headers and body are as h11 reads them."""
     body = b"".join(pieces)
     has_body = method != "HEAD" and status not in {204, 304}
     headers = list(extra)
@@ -206,7 +206,7 @@ FRAGMENTS = st.lists(
 @UNHURRIED
 @given(FRAGMENTS, st.lists(st.integers(1, 9), max_size=20))
 def test_responses_that_both_accept_are_read_alike(data: bytes, sizes: list[int]) -> None:
-    """Over made-up answers: ours may refuse more, but never reads another body out of the same bytes."""
+    """For random responses: ours may refuse more, but never reads a different body from the same bytes."""
     parser = ResponseParser("GET")
     read = b""
     try:
@@ -262,7 +262,7 @@ def test_responses_that_both_accept_are_read_alike(data: bytes, sizes: list[int]
 )
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_a_malformed_response_is_refused_however_it_is_split(answer: bytes, why: str, size: int) -> None:
-    """Smuggling, folding, bare line ends, other protocols: the text says what it was."""
+    """Smuggling, folding, bare line ends, other protocols: the text names the fault."""
     with pytest.raises(MalformedError, match=why):
         parse(answer, sizes=[size] * len(answer), ends=False)
 
@@ -319,14 +319,14 @@ def test_a_connection_is_reusable_only_if_it_is_clean(
     is_reusable: bool,  # noqa: FBT001 - a column
     size: int,
 ) -> None:
-    """Complete, allowed by both sides, and not a byte more than the answer."""
+    """Complete, allowed by both sides, and not a byte after the response."""
     parser = parse(answer, method=method, sizes=[size] * len(answer), ends=False)
     assert parser.is_complete
     assert parser.is_reusable is is_reusable
 
 
 def test_a_response_that_ends_too_soon_is_incomplete() -> None:
-    """With a length, in chunks, in its head; any_byte tells these apart from none at all."""
+    """With a length, in chunks, in its head; any_byte distinguishes these from no response at all."""
     for answer in (
         OK + b"Content-Length: 3\r\n\r\nab",
         OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -352,7 +352,7 @@ def test_a_body_that_ends_with_the_connection_is_incomplete_after_a_reset() -> N
 
 
 def test_trailers_do_not_become_headers() -> None:
-    """A trailer that is called like a header must not change what the head said."""
+    """A trailer with the name of a header must not change the head."""
     parser = parse(
         OK
         + b"X-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-A: 2\r\nContent-Type: x\r\n\r\n",

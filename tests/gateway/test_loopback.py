@@ -83,7 +83,7 @@ def reset(stream: Any) -> None:
 
 
 def says(*pieces: bytes, after: Callable[[Any], None] | None = None) -> Serve:
-    """Answer every request with these pieces, then close, or do ``after`` to the stream."""
+    """Respond to every request with these pieces, then close, or do ``after`` to the stream."""
 
     async def serve(stream: Any) -> None:
         await read_request(stream)
@@ -118,7 +118,7 @@ async def test_a_misbehaving_back_end_is_distinguished_from_a_good_one(
 
 
 async def test_a_reset_is_not_the_end_of_a_body() -> None:
-    """A body that ends with the connection is whole after an end, and cut after a reset."""
+    """A body that ends with the connection is complete after a close, and incomplete after a reset."""
     taken = trio.Event()
 
     async def until_reset(stream: Any) -> None:
@@ -140,7 +140,7 @@ async def test_a_reset_is_not_the_end_of_a_body() -> None:
 
 
 async def test_a_back_end_that_closes_after_each_response_costs_no_request() -> None:
-    """It says keep-alive and closes all the same; the closed connection is noticed, POSTs included."""
+    """It announces keep-alive and closes all the same; the close is noticed, before POSTs too."""
     closed = trio.Event()
 
     async def serve(stream: Any) -> None:
@@ -158,7 +158,7 @@ async def test_a_back_end_that_closes_after_each_response_costs_no_request() -> 
 
 
 async def test_a_closed_port_is_refused_at_once() -> None:
-    """And the reason is said without the address."""
+    """The reason does not contain the address."""
     upstream = Upstream(f"http://127.0.0.1:{free_port()}", connect=Connector())
     with pytest.raises(UpstreamError, match=r"^the connection was refused$") as caught:
         await ask(upstream)
@@ -166,7 +166,7 @@ async def test_a_closed_port_is_refused_at_once() -> None:
 
 
 async def test_a_host_that_does_not_exist_is_named_as_the_reason() -> None:
-    """RFC 6761 keeps ``.invalid`` from ever resolving; a resolver that is away counts as refused as well."""
+    """``.invalid`` never resolves (RFC 6761); an unreachable resolver counts as refused, too."""
 
     async def no_such_host(*_: object) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -263,7 +263,7 @@ async def hosted(serve: Serve) -> AsyncIterator[tuple[GatewayService, str, int]]
 
 
 class Client:
-    """A client that h11 keeps honest."""
+    """A client that parses with h11."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
@@ -352,7 +352,7 @@ async def test_with_the_real_server_an_incomplete_response_stays_incomplete(star
 
 
 async def test_with_the_real_server_a_disconnect_frees_the_back_end() -> None:
-    """Its connection to the back end closes, though the back end never answers."""
+    """Its connection to the back end is closed, although the back end never responds."""
     asked, ended = trio.Event(), trio.Event()
 
     async def silent(stream: Any) -> None:

@@ -18,7 +18,7 @@ async def through(rig: GatewayRig, browser: Browser) -> Browser:
 
 
 def told(browser: Browser) -> dict[str, Any]:
-    """Return the problem document that was answered."""
+    """Return the problem document in the response."""
     assert browser.headers[b"content-type"] == PROBLEM
     assert int(browser.headers[b"content-length"]) == len(browser.body)
     assert browser.is_complete
@@ -28,7 +28,7 @@ def told(browser: Browser) -> dict[str, Any]:
 
 
 async def test_a_request_is_forwarded_and_the_response_names_the_service() -> None:
-    """Path mapped, query raw, headers handled; the answer says who answered, at which attempt, how fast."""
+    """Path mapped, query unchanged, headers chosen; with the service, the attempts and the time."""
     seen: list[bytes] = []
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(ok(b"hi", b"Content-Type: text/plain"), seen=seen)
@@ -95,7 +95,7 @@ async def test_every_response_is_an_inert_document(path: str) -> None:
 
 
 async def test_the_rest_of_a_refused_body_is_read() -> None:
-    """Else a server that waits for its application to read (Hypercorn) would never send the answer on."""
+    """Otherwise a server that waits for its application to read (Hypercorn) would not send the response."""
     async with gateway_rig(max_body_bytes=1000) as rig:
         browser = Browser("POST", "/api/audio/x", *[b"x" * 600] * 20)
         browser.pieces[-1] = b"end"
@@ -113,7 +113,7 @@ async def test_the_rest_of_a_refused_body_is_read() -> None:
 
 
 async def test_the_time_is_in_milliseconds() -> None:
-    """Until the answer's head."""
+    """Until the response's head."""
 
     async def slow(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -126,7 +126,7 @@ async def test_the_time_is_in_milliseconds() -> None:
 
 
 async def test_the_number_of_attempts_is_in_the_response() -> None:
-    """One lost and one answered make two."""
+    """One lost and one successful attempt make two."""
 
     async def lose(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -214,7 +214,7 @@ async def test_a_back_end_that_fails_is_named(answer: bytes | None, status: int,
 
 
 async def test_a_problem_to_a_head_request_has_no_body() -> None:
-    """Its headers say what a GET would have got."""
+    """Its headers are those of a GET."""
     async with gateway_rig(retries=0) as rig:
         browser = await through(rig, Browser("HEAD"))
         assert browser.status == 503
@@ -233,7 +233,7 @@ async def test_retry_after_goes_with_an_open_breaker() -> None:
 
 
 async def test_a_request_is_sent_to_the_back_end_when_it_is_complete() -> None:
-    """Until then an upload takes no connection of anyone's; then it arrives with its length."""
+    """Until then an upload uses no connection; then it arrives with its length."""
 
     class Slow(Browser):
         async def receive(self) -> dict[str, Any]:
@@ -271,7 +271,7 @@ async def test_a_request_is_sent_to_the_back_end_when_it_is_complete() -> None:
 async def test_a_body_is_forwarded_with_its_length(
     headers: list[tuple[bytes, bytes]], pieces: list[bytes]
 ) -> None:
-    """However it came, it is whole by then: many servers cannot read chunks."""
+    """It is complete by then, even if it arrived in chunks, which many servers cannot read."""
     seen: list[bytes] = []
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(ok(), seen=seen)
@@ -284,7 +284,7 @@ async def test_a_body_is_forwarded_with_its_length(
 
 
 async def test_a_response_is_forwarded_as_it_arrives() -> None:
-    """Each chunk is sent on when it is there, not when the answer is whole."""
+    """Each chunk is forwarded when it arrives, not when the response is complete."""
 
     async def ticking(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -309,7 +309,7 @@ async def test_a_response_is_forwarded_as_it_arrives() -> None:
 
 
 async def test_a_slow_reader_slows_the_back_end() -> None:
-    """Nothing is read from the back end that the client has not taken: one piece on the way, no more."""
+    """At most one piece is read from the back end ahead of the client."""
     async with gateway_rig(timeout=1000) as rig:
         pieces = 0
 
@@ -356,7 +356,7 @@ async def test_a_response_that_breaks_off_is_forwarded_incomplete() -> None:
 
 
 async def test_a_stalled_response_is_cut_short_at_the_time_out() -> None:
-    """The time-out covers the whole answer."""
+    """The time-out covers the whole response."""
 
     async def stall(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -407,7 +407,7 @@ async def test_a_disconnect_ends_the_request_at_the_back_end() -> None:
 
 
 async def test_a_disconnect_during_the_upload_reaches_no_back_end() -> None:
-    """The half it sent is not taken for a whole."""
+    """The incomplete upload is not mistaken for a complete one."""
 
     class Leaving(Browser):
         async def receive(self) -> dict[str, Any]:
@@ -485,7 +485,7 @@ async def test_an_interrupted_upload_is_repeated_on_another_instance() -> None:
 
 
 async def test_a_client_that_does_not_read_is_cut_off_without_a_failure_of_the_back_end() -> None:
-    """When the time is over it was the client who was waited for."""
+    """At the time-out, only the client was being waited for."""
     async with gateway_rig(timeout=5) as rig:
         rig.network.servers["a:1"] = answering(ok(b"x" * 1000))
         browser = Browser(slow=True)

@@ -88,7 +88,7 @@ def test_a_message_may_reach_the_target_of_a_listed_path(
     ],
 )
 def test_a_list_that_cannot_be_intended_is_a_fault_of_the_settings(text: str, where: str) -> None:
-    """Told at start, with its place in the file."""
+    """Reported at start, with its path in the file."""
     found = [fault.path for fault in decode("orchestration: {gateway: {" + text + "}}", {}).faults]
     assert found == [f"orchestration.gateway.{where}"]
 

@@ -14,7 +14,7 @@ def place(url: str = "http://127.0.0.1:5001", table: RouteTable = TABLE, match: 
 
 
 def test_headers_about_the_response_are_forwarded() -> None:
-    """Its type, length, age and its own fields; hop-by-hop ones and claims to be ours are gone."""
+    """Type, length, age and fields of its own; hop-by-hop headers and those that pose as ours are removed."""
     answer: list[Header] = [
         (b"Content-Type", b"text/html"),
         (b"Content-Length", b"3"),
@@ -76,7 +76,7 @@ def test_headers_about_the_response_are_forwarded() -> None:
     ],
 )
 def test_headers_that_act_on_our_origin_are_removed(header: Header) -> None:
-    """A back end's answer is read at our own origin, where it may set nothing and start nothing."""
+    """A browser reads the response at our own origin, where it must set and start nothing."""
     assert for_client([header], []) == list(SECURITY)
 
 

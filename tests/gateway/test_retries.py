@@ -15,13 +15,13 @@ UNANSWERED = {Failure.SHORTAGE, Failure.STALE, Failure.LOST}
     ("failure", "method"), list(itertools.product(Failure, ["GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"]))
 )
 def test_which_requests_may_be_repeated(failure: Failure, method: str) -> None:
-    """Nothing sent: always. No answer begun: what is idempotent. An answer begun: never."""
+    """Nothing sent: always. No response begun: idempotent ones. A response begun: never."""
     expected = failure in NOTHING_SENT or (failure in UNANSWERED and method not in {"POST", "PATCH"})
     assert may_retry(failure, method=method) is expected
 
 
 def test_every_failure_has_a_rule() -> None:
-    """A new kind of failure has to say when it may be repeated."""
+    """A new kind of failure needs a rule for repeating it."""
     assert set(RULES) == set(Failure)
 
 

@@ -168,7 +168,7 @@ def test_a_segment_is_forwarded_unchanged(text: str) -> None:
 @UNHURRIED
 @given(st.lists(st.sampled_from(["a", "b", "ab", "c"]), max_size=5), st.booleans())
 def test_the_longest_prefix_wins(segments: list[str], is_directory: bool) -> None:  # noqa: FBT001 - drawn
-    """Compared with the plain definition: of all prefixes that take the path, the longest."""
+    """Compared with the plain definition: of all prefixes that match the path, the longest."""
     prefixes = ["/a", "/a/", "/a/b", "/a/b/", "/ab/", "/b", "/b/a/b", "/"]
     table = RouteTable(Route(prefix=prefix, service=prefix, path="/") for prefix in prefixes)
     path = "/" + "/".join(segments) + ("/" if segments and is_directory else "")
@@ -182,7 +182,7 @@ def test_the_longest_prefix_wins(segments: list[str], is_directory: bool) -> Non
 
 
 def test_of_two_routes_with_one_prefix_the_first_holds() -> None:
-    """A route further down the file does not take over one that is there."""
+    """A later route in the file does not replace an earlier one."""
     table = RouteTable(
         [Route(prefix="/a", service="x", path="/1"), Route(prefix="/a", service="y", path="/2")]
     )
@@ -215,7 +215,7 @@ def test_decoded_paths_are_matched(path: str, taken: bool) -> None:  # noqa: FBT
 
 
 def test_the_raw_path_decides() -> None:
-    """Where the server says what that was; a look-up that was made before says the same again."""
+    """If the server provides it; a cached look-up returns the same."""
     for _ in range(2):
         assert not TABLE.takes("/api/audio/x", "/api/audio%2Fx")
         assert TABLE.takes("/api/audio/x", "/api/audio/x")

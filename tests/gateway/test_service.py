@@ -41,7 +41,7 @@ def breaker_of(rig: GatewayRig, url: str = A) -> str:
 
 
 async def test_fetch_returns_the_whole_response() -> None:
-    """Status, headers, body, where it came from; any status is an answer."""
+    """Status, headers, body, instance; any status is returned."""
     seen: list[bytes] = []
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(
@@ -83,7 +83,7 @@ async def test_a_refused_connection_is_retried_and_then_reported_in_words() -> N
 
 
 async def test_a_request_is_repeated_on_another_instance_if_there_is_one() -> None:
-    """Also for a POST that was never sent; the one that failed is not asked again in the same request."""
+    """Also for a POST that was never sent; the failed instance is not tried again for the same request."""
     async with gateway_rig(A, B) as rig:
         rig.network.servers["b:1"] = answering(ok())
         for _ in range(4):
@@ -140,7 +140,7 @@ async def test_a_stale_connection_costs_no_failure_and_no_wait() -> None:
 
 @pytest.mark.parametrize("status", [b"500 E", b"503 Busy", b"429 Slow"])
 async def test_a_request_with_a_response_is_never_repeated(status: bytes) -> None:
-    """A back end that answered has answered."""
+    """Once the back end has responded, whatever its response is."""
     seen: list[bytes] = []
     async with gateway_rig(A) as rig:
         rig.network.servers["a:1"] = answering(ok(b"why", status=status), seen=seen)
@@ -156,7 +156,7 @@ async def test_a_request_with_a_response_is_never_repeated(status: bytes) -> Non
     ],
 )
 async def test_a_malformed_response_is_a_bad_gateway(answer: bytes, words: str) -> None:
-    """502, not asked again, whether it is garbage or only a part."""
+    """502, not repeated, whether it is garbage or incomplete."""
 
     async def serve(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -171,7 +171,7 @@ async def test_a_malformed_response_is_a_bad_gateway(answer: bytes, words: str) 
 
 
 async def test_a_response_over_the_limit_is_not_read() -> None:
-    """Eight megabytes unless the caller says otherwise."""
+    """Eight megabytes unless the caller sets another limit."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(ok(b"x" * 1001))
         assert len((await get(rig, max_response=1001)).body) == 1001
@@ -192,7 +192,7 @@ async def test_a_silent_back_end_times_out() -> None:
 
 
 async def test_a_time_out_while_the_gateway_was_suspended_is_not_the_back_end_s_failure() -> None:
-    """The answer may have been there all the while; the next one counts again."""
+    """The response may have arrived meanwhile; the next time-out counts again."""
     ahead = [0.0]
 
     def clock() -> float:
@@ -215,7 +215,7 @@ async def test_a_time_out_while_the_gateway_was_suspended_is_not_the_back_end_s_
 
 
 async def test_a_callers_shorter_time_out_counts_too_but_a_cancellation_does_not() -> None:
-    """Else a hanging instance with impatient callers would never trip; one who leaves says nothing."""
+    """Otherwise a hanging instance with impatient callers would never trip; a cancellation shows nothing."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = stall
         with trio.move_on_after(2):
@@ -230,7 +230,7 @@ async def test_a_callers_shorter_time_out_counts_too_but_a_cancellation_does_not
 
 
 async def test_five_failures_open_the_breaker_and_a_good_trial_closes_it() -> None:
-    """With an event in words, the metric, and the page told; meanwhile 503 at once, with Retry-After."""
+    """With an event, the metric, and an update of the page; meanwhile 503 at once, with Retry-After."""
     async with gateway_rig(retries=0) as rig:
         for _ in range(5):
             await problem(rig)
@@ -289,7 +289,7 @@ async def test_half_open_admits_one_request_and_refuses_the_others_at_once() -> 
     ],
 )
 async def test_which_statuses_count_as_failures(status: bytes, opens: bool) -> None:  # noqa: FBT001 - a column
-    """Envoy's consecutive 5xx, without those that say nothing about the instance."""
+    """Envoy's consecutive 5xx, without those that show nothing about the instance."""
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(ok(b"x", status=status))
         for _ in range(5):
@@ -298,7 +298,7 @@ async def test_which_statuses_count_as_failures(status: bytes, opens: bool) -> N
 
 
 async def test_an_engine_that_is_missing_is_no_failure() -> None:
-    """The sentence that says what to install comes through every time, however often."""
+    """The sentence on what to install reaches the client every time."""
     body = json.dumps({"code": "engine_missing", "detail": "Install Apertium."}).encode()
     async with gateway_rig() as rig:
         rig.network.servers["a:1"] = answering(
@@ -310,7 +310,7 @@ async def test_an_engine_that_is_missing_is_no_failure() -> None:
 
 
 async def test_an_unhealthy_instance_gets_no_requests() -> None:
-    """The others take over; with none left the answer is 503 at once, without a connection."""
+    """The others take over; with none left the response is 503 at once, without a connection."""
     async with gateway_rig(A, B) as rig:
         rig.network.servers["a:1"] = rig.network.servers["b:1"] = answering(ok())
         rig.health.down = {A}
@@ -337,7 +337,7 @@ async def test_weights_are_kept_over_requests() -> None:
 
 
 async def test_changed_settings_take_effect_while_it_runs() -> None:
-    """A new instance is asked, one that is gone is closed; those that stay keep their state."""
+    """A new instance gets requests, a removed one is closed; those that stay keep their state."""
     async with gateway_rig(A, retries=0) as rig:
         rig.network.servers["b:1"] = answering(ok())
         for _ in range(4):
@@ -384,7 +384,7 @@ async def test_a_request_in_flight_completes_after_its_instance_was_removed() ->
 
 
 async def test_when_the_branch_ends_no_connection_is_left() -> None:
-    """And the same object runs again, and keeps connections again."""
+    """The same object can run again, and reuses connections again."""
     async with gateway_rig(running=False) as rig:
         rig.network.servers["a:1"] = answering(ok())
         for _ in range(2):
@@ -399,7 +399,7 @@ async def test_when_the_branch_ends_no_connection_is_left() -> None:
 
 
 async def test_routes_need_no_health_and_no_back_end() -> None:
-    """The seed's discovery failure: what is known of the services goes on to route requests."""
+    """The seed's discovery failure: the configured services still route requests."""
     from orch.gateway.service import GatewayService
     from orch.telemetry.events import EventLog
     from orch.telemetry.topics import Topics
@@ -429,7 +429,7 @@ async def test_routes_need_no_health_and_no_back_end() -> None:
 
 
 async def test_statistics_count_what_happened() -> None:
-    """Every field, after two good answers and one failure."""
+    """Every field, after two successful requests and one failure."""
     async with gateway_rig(retries=0) as rig:
         rig.network.servers["a:1"] = answering(ok())
         await get(rig)

@@ -1,4 +1,4 @@
-"""Bodies that wait, on real files: bounded each and together, gone when their request is over."""
+"""Stored bodies, on real files: bounded each and together, removed with their request."""
 
 import errno
 import os
@@ -150,7 +150,7 @@ async def test_a_full_disk_is_our_own_shortage(number: int) -> None:
 
 
 async def test_a_read_only_folder_is_refused_in_words() -> None:
-    """A container that is read-only takes small bodies; a large one is refused with words, not as a fault."""
+    """A read-only container accepts small bodies; a large one is refused with a reason, not as a fault."""
 
     def read_only() -> FileIO:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))

@@ -70,7 +70,7 @@ async def failing(upstream: Upstream, request: Request) -> Failure:
 
 
 async def test_a_request_is_sent_and_its_response_received() -> None:
-    """Host names the instance, the base path of its URL comes first, a body has its length."""
+    """Host is the instance, the base path of its URL is prepended, a body has its length."""
     seen: list[bytes] = []
     async with upstream_to(answering(ok(b"hi"), seen=seen), "http://a:1/base/") as (upstream, _):
         assert await ask(upstream, survey("POST", "/api/x?y=1", b"body")) == (200, b"hi")
@@ -78,7 +78,7 @@ async def test_a_request_is_sent_and_its_response_received() -> None:
 
 
 async def test_a_clean_connection_is_reused() -> None:
-    """Three requests, one connection; the pool says so."""
+    """Three requests, one connection, as the pool's figures show."""
     async with upstream_to(answering(ok())) as (upstream, network):
         for _ in range(3):
             await ask(upstream, survey())
@@ -95,7 +95,7 @@ async def test_a_clean_connection_is_reused() -> None:
     ],
 )
 async def test_an_unclean_connection_is_closed(answer: bytes) -> None:
-    """The other side said so, or sent more than it should: what came could be taken for the next answer."""
+    """The peer announced it or sent excess bytes, which could be mistaken for the next response."""
     async with upstream_to(answering(answer)) as (upstream, network):
         for _ in range(2):
             assert await ask(upstream, survey()) == (200, b"hi")
@@ -103,7 +103,7 @@ async def test_an_unclean_connection_is_closed(answer: bytes) -> None:
 
 
 async def test_a_response_left_half_read_closes_its_connection() -> None:
-    """The rest of its body must not be the next request's answer."""
+    """The rest of its body must not become the next response."""
     async with upstream_to(answering(ok(b"x" * 200_000))) as (upstream, network):
         async with upstream.exchange(survey()) as answer:
             await answer.receive()
@@ -116,7 +116,7 @@ async def test_a_response_left_half_read_closes_its_connection() -> None:
     ("header", "kept_for"), [(b"X: y", IDLE_SECONDS), (b"Keep-Alive: timeout=3, max=9", 2.0)]
 )
 async def test_an_idle_connection_is_reused_within_its_time(header: bytes, kept_for: float) -> None:
-    """Shorter than common servers keep theirs, and shorter still where the server says so."""
+    """Shorter than the time-out of common servers, and shorter still if the server announces it."""
     async with upstream_to(answering(ok(b"", header))) as (upstream, network):
         await ask(upstream, survey())
         await trio.sleep(kept_for - 0.01)
@@ -133,7 +133,7 @@ async def test_an_idle_connection_is_reused_within_its_time(header: bytes, kept_
 
 
 async def test_a_connection_closed_while_idle_is_not_reused() -> None:
-    """So even a POST, which could not be asked again, arrives."""
+    """So even a POST, which could not be repeated, arrives."""
 
     async def serve_one(stream: trio.abc.Stream) -> None:
         await read_request(stream)
@@ -147,7 +147,7 @@ async def test_a_connection_closed_while_idle_is_not_reused() -> None:
 
 
 async def test_a_connection_that_closes_as_it_is_used_is_stale_and_a_new_one_is_lost() -> None:
-    """The same silence means two things: a kept connection was old, or the instance gave no answer."""
+    """A close without a response: a reused connection was stale, on a new one the request was lost."""
     requests = 0
 
     async def serve(stream: trio.abc.Stream) -> None:
@@ -198,7 +198,7 @@ async def test_each_failure_has_its_kind(answer: bytes, failure: Failure) -> Non
 
 
 async def test_a_failed_connect_is_refused() -> None:
-    """Nobody listening, or nobody accepting for three seconds."""
+    """Nothing listens there, or nothing accepts for three seconds."""
     async with upstream_to(None) as (upstream, network):
         assert await failing(upstream, survey()) is Failure.REFUSED
         network.servers["a:1"] = answering(ok())
@@ -228,7 +228,7 @@ async def test_connections_and_waiting_requests_are_limited() -> None:
 
 
 async def test_the_bounds_can_be_changed_while_requests_wait() -> None:
-    """More connections let waiting requests in at once; fewer let those under way end, and nobody in."""
+    """More connections admit waiting requests at once; with fewer, those in progress complete first."""
     ends: list[trio.Event] = []
 
     async def slow(stream: trio.abc.Stream) -> None:
@@ -273,7 +273,7 @@ async def test_a_shortage_of_our_own_is_not_the_instance_s(name: str) -> None:
 
 
 async def test_no_thread_for_resolving_a_host_is_our_own_shortage() -> None:
-    """Python says so with a RuntimeError; any other one is a fault and goes on."""
+    """Python raises a RuntimeError for it; any other RuntimeError is a fault and is raised."""
     text = "can't start new thread"
 
     async def connect(_: object) -> Any:
@@ -323,7 +323,7 @@ async def test_a_streamed_body_is_sent_completely_and_can_be_sent_again() -> Non
 
 
 async def test_a_response_before_the_body_was_sent_is_valid() -> None:
-    """A back end that refuses an upload on sight is heard; the rest is not sent, the connection not kept."""
+    """An early refusal of an upload is read; the rest is not sent, and the connection not reused."""
 
     async def refuse(stream: trio.abc.Stream) -> None:
         await stream.receive_some(65_536)
@@ -342,7 +342,7 @@ async def test_a_response_before_the_body_was_sent_is_valid() -> None:
 
 
 async def test_a_response_is_read_although_sending_failed() -> None:
-    """The back end answered, then closed while the body was still coming."""
+    """The back end responded, then closed while the body was being sent."""
 
     async def refuse(stream: Any) -> None:
         await stream.receive_some(65_536)
@@ -356,7 +356,7 @@ async def test_a_response_is_read_although_sending_failed() -> None:
 
 
 async def test_an_error_while_reading_the_body_is_raised_unchanged() -> None:
-    """A disk that cannot be read is told as it is, not wrapped in a group."""
+    """An error of the disk is not wrapped in a group."""
 
     async def read(_: int) -> bytes:
         await trio.sleep(1)
@@ -382,7 +382,7 @@ async def test_an_error_while_reading_the_body_is_raised_unchanged() -> None:
     ],
 )
 async def test_responses_without_a_body_and_with_early_hints(method: str, answer: bytes, body: bytes) -> None:
-    """HEAD, 204 and 304 have none whatever their headers say; hints are passed over; all can be kept."""
+    """HEAD, 204 and 304 have none whatever their headers are; hints are skipped; all are reusable."""
     async with upstream_to(answering(answer)) as (upstream, network):
         for _ in range(2):
             assert (await ask(upstream, survey(method)))[1] == body
@@ -390,7 +390,7 @@ async def test_responses_without_a_body_and_with_early_hints(method: str, answer
 
 
 async def test_reading_waits_for_the_reader() -> None:
-    """A back end with more to send than was asked for is left waiting: nothing is collected here."""
+    """A back end that sends faster than the caller reads is held back: nothing is buffered here."""
     sent = 0
 
     async def flood(stream: Any) -> None:
@@ -418,7 +418,7 @@ async def test_connections_are_closed_after_use_if_reuse_is_off() -> None:
 
 
 def slow_server(chance: random.Random) -> Serve:
-    """Take time at every step, and answer in one of every way."""
+    """Take time at every step, and respond in random ways."""
 
     async def serve(stream: trio.abc.Stream) -> None:
         while await read_request(stream):
@@ -444,7 +444,7 @@ def slow_server(chance: random.Random) -> Serve:
 
 @pytest.mark.limit(1000)
 async def test_after_a_thousand_random_cancellations_every_slot_is_free() -> None:
-    """Wherever a cancellation hits (waiting, connecting, sending, reading), connection and slot come back."""
+    """Wherever a cancellation hits (waiting, connecting, sending, reading), connection and slot are freed."""
     chance = random.Random(7)
     async with upstream_to(slow_server(chance), limit=8, waiting=2000) as (upstream, network):
         network.connect_seconds = 0.2

@@ -56,7 +56,7 @@ def answer(status: int, document: Any = None, *, elapsed: float = 0.01) -> Obser
 def test_the_meaning_of_each_response(
     status: int, document: Any, seen: Finding, reasons: tuple[str, ...]
 ) -> None:
-    """Our own back ends are taken at their word; foreign ones by what can be told of them."""
+    """Our own back ends report their status; others are judged by their HTTP status."""
     found = answer(status, document)
     assert (found.finding, found.reasons) == (seen, reasons)
 
@@ -72,7 +72,7 @@ def test_a_slow_response_has_its_time_as_the_reason() -> None:
 
 
 def test_the_engine_is_stored() -> None:
-    """Which engine answers is shown beside the instance."""
+    """The engine is shown beside the instance."""
     assert answer(200, {"status": "healthy", "engine": "pocketsphinx"}).engine == "pocketsphinx"
     assert answer(200, {"status": "healthy", "engine": {"name": "x"}}).engine is None
 
@@ -86,7 +86,7 @@ def test_a_long_detail_is_cut_and_on_one_line() -> None:
 
 @given(st.integers(200, 599), st.binary(max_size=200))
 def test_no_response_breaks_the_check(status: int, body: bytes) -> None:
-    """Whatever bytes come back, there is an observation; an impaired one has its reason."""
+    """Whatever the response, there is an observation; an impaired one has its reason."""
     found = answer(status, body)
     assert found.finding in {Finding.GOOD, Finding.IMPAIRED, Finding.MISSED, Finding.STARTING}
     assert bool(found.reasons) == (found.finding is not Finding.GOOD)

@@ -28,7 +28,7 @@ def test_quick_checks_with_the_same_state_are_one_bar() -> None:
 
 
 def test_answered_is_the_share_of_checks_with_a_response() -> None:
-    """Slow and impaired answers are answers; a start is not."""
+    """Slow and impaired responses count; a start does not."""
     assert History().answered is None
     history = History()
     for index, state in enumerate(
@@ -99,7 +99,7 @@ def test_a_bar_shows_its_check_and_not_the_verdict(seen: Finding, verdict: Verdi
 
 
 def test_a_first_start_does_not_count_as_downtime_but_a_later_one_does() -> None:
-    """A service that has just come up has not been down."""
+    """A service that has just started has not been down."""
     history = History()
     shares = []
     for at, state in enumerate((State.RECOVERING, State.HEALTHY, State.RECOVERING)):

@@ -1,4 +1,4 @@
-"""Nothing that stands in the settings and nothing that a back end answers ends the checks."""
+"""No value of the settings and no response of a back end ends the checks."""
 
 import gc
 import gzip
@@ -45,7 +45,7 @@ def packed(body: bytes, *, head: bytes = b"") -> bytes:
     ],
 )
 async def test_an_odd_response_with_a_good_status_is_good(answer: bytes) -> None:
-    """Any 200 is well unless its own words say otherwise; words that cannot be read say nothing."""
+    """Any 200 is healthy unless its status word differs; unreadable documents have none."""
     async with serving(raw(answer)) as url:
         found = await ask(url, patience=60, limit=60)  # how long a busy machine takes says nothing
         assert found.finding is Finding.GOOD
@@ -187,7 +187,7 @@ async def test_credentials_headers_and_query_go_with_a_check() -> None:
 async def test_a_server_of_another_kind_is_checked_at_its_own_endpoint(
     dialect: str, there: str, seen: Finding
 ) -> None:
-    """OpenAI has no /api/health; nobody has to find that out before the page shows it well."""
+    """OpenAI has no /api/health; the page shows it healthy without any setting."""
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200 if request.url.path == there else 404)

@@ -44,7 +44,7 @@ async def serving(serve: Callable[[trio.SocketStream], Awaitable[None]]) -> Asyn
 
 
 def raw(answer: bytes, seen: list[bytes] | None = None) -> Callable[[trio.SocketStream], Awaitable[None]]:
-    """Answer every request with these bytes, then close."""
+    """Respond to every request with these bytes, then close."""
 
     async def serve(stream: trio.SocketStream) -> None:
         head = b""
@@ -58,7 +58,7 @@ def raw(answer: bytes, seen: list[bytes] | None = None) -> Callable[[trio.Socket
 
 
 async def test_nothing_listens_there() -> None:
-    """The kernel's refusal is told as such, and not as a time-out."""
+    """The kernel's refusal is reported as such, and not as a time-out."""
     for host in ("127.0.0.1", "localhost"):
         found = await ask(f"http://{host}:{free_port()}")
         assert found == Observation(Finding.REFUSED, ("connection refused",))
@@ -66,7 +66,7 @@ async def test_nothing_listens_there() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"])
 async def test_a_connection_closed_early_is_a_miss(answer: bytes) -> None:
-    """A back end that ends in the middle of an answer has not answered."""
+    """An incomplete response is no response."""
     async with serving(raw(answer)) as url:
         found = await ask(url)
         assert found == Observation(Finding.MISSED, ("closed the connection without a response",))
@@ -79,14 +79,14 @@ async def test_what_is_not_http_is_a_miss() -> None:
 
 
 async def test_a_long_response_counts_by_its_status() -> None:
-    """A foreign server may answer with a page of megabytes; its status is enough, its length no harm."""
+    """A server of another kind may send a page of megabytes; its status is enough."""
     body = b"x" * (LARGEST_ANSWER * 8)
     async with serving(raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))) as url:
         assert (await ask(url)).finding is Finding.GOOD
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    """A check must not be sent elsewhere, to an address that nobody has configured."""
+    """A check must not be sent to an address that is not configured."""
     answer = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
     async with serving(raw(answer)) as url:
         found = await ask(url)
@@ -94,7 +94,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_a_check_without_a_response_times_out() -> None:
-    """The connection is taken, and no answer comes."""
+    """The connection is accepted, and no response arrives."""
 
     async def silent(_stream: trio.SocketStream) -> None:
         await trio.sleep_forever()
@@ -105,7 +105,7 @@ async def test_a_check_without_a_response_times_out() -> None:
 
 
 async def test_each_check_opens_a_connection_of_its_own() -> None:
-    """What is checked is whether a new caller would be answered."""
+    """A check shows whether a new client would get a response."""
     seen: list[bytes] = []
 
     async with serving(raw(b"HTTP/1.1 204 No Content\r\n\r\n", seen)) as url, open_client() as client:
@@ -125,7 +125,7 @@ async def test_an_unusable_address_is_a_reason_and_no_crash(url: str) -> None:
 
 
 def test_a_failed_look_up_for_lack_of_descriptors_is_our_own_shortage() -> None:
-    """The look-up says only that it failed; with descriptors to spare that is what is told."""
+    """The look-up reports only that it failed; with free descriptors, that is the reason."""
 
     async def unnamed(request: httpx2.Request) -> httpx2.Response:
         await trio.lowlevel.checkpoint()

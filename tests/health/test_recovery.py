@@ -63,7 +63,7 @@ def test_past_the_limit_it_is_tried_again_every_few_minutes_until_it_is_up() -> 
 
 
 def test_an_attempt_that_fails_for_a_shortage_of_ours_does_not_count() -> None:
-    """However long the shortage lasts: the next attempt comes soon, and has the number of this one."""
+    """However long the shortage lasts: the next attempt is soon, and has the number of this one."""
     recovery, now = failed(Recovery(), 0.0), 1.0
     for _ in range(100):
         assert decide(recovery, POLICY, now) == Attempt(1)

@@ -45,7 +45,7 @@ def test_each_step_of_a_recovery_has_its_sentence(
 
 
 def test_a_service_that_needs_nothing_has_no_sentence() -> None:
-    """Neither one that was never restarted, nor one that answers again after an attempt."""
+    """Neither one that was never restarted, nor one that responds again after an attempt."""
     assert describe(Recovery(), POLICY, 10, is_well=False) is None
     assert describe(begin(failed(Recovery(), 0), POLICY, 9), POLICY, 10, is_well=True) is None
 

@@ -37,7 +37,7 @@ def bench_with_child(port: int, *options: str, policy: RecoveryPolicy = QUICK_PO
 
 
 def live(main: Callable[[], Awaitable[None]]) -> None:
-    """Run with real processes and the real clock; what is waited for comes by itself, or the test fails."""
+    """Run with real processes and the real clock, within a time limit."""
     run(main, virtual=False, limit=60)
 
 
@@ -48,7 +48,7 @@ def in_order(texts: list[str], *wanted: str) -> bool:
 
 
 def test_a_child_killed_by_signal_9_is_started_again_on_its_port() -> None:
-    """Noticed by the kernel's word though checks are 30 s apart; each step of its way back is told."""
+    """Noticed at once though checks are 30 s apart; each step of the recovery is an event."""
 
     async def main() -> None:
         bench = bench_with_child(free_port(), policy=UNHURRIED_POLICY)
@@ -96,7 +96,7 @@ def test_each_state_on_the_way_back_can_be_waited_for() -> None:
 
 
 def test_a_child_that_does_not_stay_up_is_given_up_until_an_operator_restarts_it(tmp_path: Path) -> None:
-    """Three attempts, then a sentence that says so and no fourth; an operator's restart counts anew."""
+    """Three attempts, then an event and no fourth; an operator's restart resets the count."""
 
     async def main() -> None:
         port = free_port()
@@ -161,7 +161,7 @@ def test_a_program_that_cannot_be_started_is_reported_in_words() -> None:
 
 
 def test_an_operators_restart_stops_a_healthy_child_and_starts_another() -> None:
-    """Recovering at once, and not usable until the new one has answered."""
+    """Recovering at once, and not usable until the new one has responded."""
 
     async def main() -> None:
         bench = bench_with_child(free_port())
@@ -227,7 +227,7 @@ def test_the_end_of_the_branch_ends_its_children() -> None:
 
 
 def test_a_service_that_leaves_the_settings_is_stopped() -> None:
-    """Its child ends, though the branch goes on."""
+    """Its child ends, while the branch keeps running."""
 
     async def main() -> None:
         bench = bench_with_child(free_port())
@@ -242,7 +242,7 @@ def test_a_service_that_leaves_the_settings_is_stopped() -> None:
 
 
 def command_starting(port: int, notes: Path) -> list[str]:
-    """Return a restart command that starts the fake back end as a daemon and notes what it was told."""
+    """Return a restart command that starts the fake back end as a daemon and stores its environment."""
     code = (
         "import os, subprocess, sys\n"
         f"open({str(notes)!r}, 'a').write(os.environ['ORCH_SERVICE'] + '\\n')\n"
@@ -285,7 +285,7 @@ def test_a_restart_command_restarts_a_service_that_runs_elsewhere(tmp_path: Path
 
 
 def test_a_given_up_service_recovers_by_itself_once_the_cause_has_passed(tmp_path: Path) -> None:
-    """Nobody has to press anything: one of the rare attempts finds the model there, and all counts anew."""
+    """Without an operator: one of the rare attempts succeeds, and the count is reset."""
 
     async def main() -> None:
         port = free_port()
@@ -340,7 +340,7 @@ def test_a_start_that_fails_for_a_shortage_of_ours_costs_no_attempt(number: int)
 
 
 def test_an_impossible_command_is_a_reason_and_ends_nothing_else() -> None:
-    """A word of it that no program can be given is a reason, and the branch goes on."""
+    """An argument that no program can have is a reason, and the branch keeps running."""
 
     async def main() -> None:
         spec = ProcessSpec(argv=("no\0such",))
@@ -389,7 +389,7 @@ def test_a_restart_command_that_hangs_is_ended() -> None:
 
 
 def test_a_restart_command_runs_when_an_operator_asks() -> None:
-    """Also for a service that is well; a failure is told and tried no further."""
+    """Also for a healthy service; a failure is reported and not retried."""
 
     async def main() -> None:
         port = free_port()

@@ -24,7 +24,7 @@ def orchestration(**monitoring: Any) -> dict[str, Any]:
 
 
 async def test_a_back_end_that_responds_is_healthy_at_once() -> None:
-    """The first check does not wait for an interval, and its news is told on the page and as an event."""
+    """The first check does not wait for an interval; its result is published and is an event."""
     bench = Bench(network=Network(one=healthy), services=ONE)
     async with bench.running():
         await bench.health.wait_for("audio-service", State.HEALTHY)
@@ -36,7 +36,7 @@ async def test_a_back_end_that_responds_is_healthy_at_once() -> None:
 
 
 async def test_checks_come_at_the_interval() -> None:
-    """Nobody needs to ask for them, and they are no more often than was set."""
+    """Without any request, and no more often than the setting."""
     network = Network(one=healthy)
     bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=10))
     async with bench.running():
@@ -121,7 +121,7 @@ async def test_a_shortage_does_not_make_a_failed_back_end_healthy() -> None:
 
 
 async def test_no_response_while_this_process_was_suspended_is_not_the_back_end_s_failure() -> None:
-    """Its answers were there and could not be read; the checks after that count as ever."""
+    """Its responses may have arrived unread; the checks after that count as usual."""
     network = Network(one=healthy)
     clock = [0.0]
     bench = Bench(
@@ -147,7 +147,7 @@ async def test_no_response_while_this_process_was_suspended_is_not_the_back_end_
 
 
 async def test_an_unexpected_error_ends_one_check_and_not_the_branch() -> None:
-    """The others go on, and this one is asked again."""
+    """The others continue, and this one is checked again."""
 
     async def broken(_request: Any) -> Any:
         await trio.lowlevel.checkpoint()
@@ -163,7 +163,7 @@ async def test_an_unexpected_error_ends_one_check_and_not_the_branch() -> None:
 
 
 async def test_a_slow_response_is_degraded_with_both_figures() -> None:
-    """The limit is alert_thresholds.response_time; a single slow answer is no verdict yet."""
+    """The limit is alert_thresholds.response_time; a single slow response changes nothing yet."""
     network = Network(one=answers(200, {"status": "healthy"}, after=2.4))
     bench = Bench(network=network, services=ONE)
     async with bench.running():
@@ -174,7 +174,7 @@ async def test_a_slow_response_is_degraded_with_both_figures() -> None:
 
 
 async def test_a_back_end_s_reported_status_counts() -> None:
-    """What it says of itself is the reason an operator reads."""
+    """Its own detail is the reason that operators read."""
     detail = "Install Apertium: apt-get install apertium apertium-eng-spa"
     network = Network(one=answers(200, {"status": "degraded", "detail": detail}))
     bench = Bench(network=network, services=ONE)
@@ -184,7 +184,7 @@ async def test_a_back_end_s_reported_status_counts() -> None:
 
 
 async def test_a_server_without_the_health_endpoint_is_degraded_and_usable() -> None:
-    """A whisper server that has no /api/health serves; the reason says what to set."""
+    """A whisper server without /api/health works; the reason names the setting."""
     network = Network(one=answers(404, {}))
     bench = Bench(network=network, services=ONE)
     async with bench.running():
@@ -205,7 +205,7 @@ async def test_a_key_goes_with_the_check() -> None:
 
 
 async def test_one_of_two_down_is_degraded_and_only_the_other_is_used() -> None:
-    """The service still answers; requests keep away from the one that does not."""
+    """The service still works; requests avoid the failed instance."""
     bench = Bench(network=Network(one=healthy, two=refused), services=TWO)
     async with bench.running():
         await trio.sleep(1)
@@ -221,7 +221,7 @@ async def test_one_of_two_down_is_degraded_and_only_the_other_is_used() -> None:
 
 
 async def test_instances_are_checked_concurrently() -> None:
-    """One that does not answer holds up no other."""
+    """One that does not respond delays no other."""
     network = Network(one=silent, two=healthy)
     bench = Bench(network=network, services=TWO, orchestration=orchestration(health_check_interval=1))
     async with bench.running():
@@ -246,7 +246,7 @@ async def test_a_failed_request_brings_the_next_check_forward() -> None:
 
 
 async def test_failed_requests_alone_do_not_make_an_instance_unhealthy() -> None:
-    """A client that makes a back end fail cannot take it out: only checks do, and those do not flood it."""
+    """A client that makes a back end fail cannot take it out of use: only checks do, at a limited rate."""
     network = Network(one=healthy)
     bench = Bench(network=network, services=ONE)
     async with bench.running():
@@ -261,7 +261,7 @@ async def test_failed_requests_alone_do_not_make_an_instance_unhealthy() -> None
 
 
 async def test_changed_settings_change_what_is_checked() -> None:
-    """Instances and the interval change while the branch runs; what stays keeps its history."""
+    """Instances and the interval change while the branch runs; instances that stay keep their history."""
     network = Network(one=healthy, two=healthy)
     bench = Bench(network=network, services=ONE, orchestration=orchestration(health_check_interval=100))
     async with bench.running():
@@ -297,7 +297,7 @@ async def test_a_service_that_cannot_be_restarted_is_refused_with_the_reason() -
 
 
 async def test_the_branch_can_be_run_again() -> None:
-    """After a crash or an operator's restart of the branch the same object goes on, history and all."""
+    """After a crash or a restart of the branch the same object continues, with its history."""
     network = Network(one=healthy)
     bench = Bench(network=network, services=ONE)
     async with bench.running():
@@ -311,7 +311,7 @@ async def test_the_branch_can_be_run_again() -> None:
 
 
 async def test_statistics_have_the_fields_that_pages_read() -> None:
-    """The wire form of the "services" topic, whole."""
+    """The complete JSON of the "services" topic."""
     bench = Bench(network=Network(one=healthy, two=refused), services=TWO)
     async with bench.running():
         await trio.sleep(1)

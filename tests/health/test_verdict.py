@@ -111,7 +111,7 @@ def test_reasons_name_the_finding_and_its_count() -> None:
 
 
 def test_since_is_when_the_state_began() -> None:
-    """Further checks that say the same leave it alone."""
+    """Further checks with the same state do not change it."""
     assert after([GOOD, MISSED, MISSED]).since == 1001
     assert after([GOOD, GOOD, GOOD]).since == 1000
 
@@ -130,13 +130,13 @@ def test_since_is_when_the_state_began() -> None:
     ],
 )
 def test_requests_go_to_usable_instances(observations: list[Observation], usable: bool) -> None:  # noqa: FBT001 - a column of the table above
-    """What is down or not up yet gets none; what has answered once after a start, or is not known, does."""
+    """Failed and starting instances get none; one that has responded after a start, or is unknown, does."""
     assert after(observations).is_usable is usable
 
 
 @given(st.lists(st.sampled_from(EVERYTHING), max_size=60), st.sampled_from([0.25, 1.0, 40.0]))
 def test_the_verdict_agrees_with_the_last_finding(seen: list[Observation], apart: float) -> None:
-    """Whatever came before: after an end it is unhealthy, after good checks healthy, and words say why."""
+    """Whatever came before: unhealthy after an end, healthy after good checks, with reasons."""
     verdict = after(seen, apart=apart)
     if verdict.state in {State.DEGRADED, State.UNHEALTHY, State.RECOVERING}:
         assert verdict.reasons
@@ -179,7 +179,7 @@ UNSEEN = Verdict()
     ],
 )
 def test_a_service_works_as_long_as_one_instance_does(verdicts: list[Verdict], state: State) -> None:
-    """One of two down is degraded, not unhealthy: requests are still answered."""
+    """One of two down is degraded, not unhealthy: requests still succeed."""
     assert judge_service(members(*verdicts))[0] is state
 
 

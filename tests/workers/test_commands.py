@@ -1,4 +1,4 @@
-"""What ``orch`` says to a number of workers it cannot have."""
+"""How ``orch`` refuses an unusable number of workers."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ import pytest
 def test_unusable_worker_settings_exit_with_2_and_a_reason(
     arguments: list[str], environ: dict[str, str], said: str, tmp_path: Path
 ) -> None:
-    """Nothing is started, and the words say what to do."""
+    """Nothing is started, and the message says what to do."""
     done = subprocess.run(
         [sys.executable, "-m", "orch", *arguments],
         capture_output=True,

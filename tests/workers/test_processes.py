@@ -1,4 +1,4 @@
-"""Real worker processes: one that dies takes only its own connections, and a roll takes none."""
+"""Real worker processes: one that dies loses only its own connections, and a roll loses none."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def kept(s: RunningWorkers) -> Iterator[socket.socket]:
 
 
 def ask(connection: socket.socket) -> dict[str, Any]:
-    """Ask over a kept connection who serves it."""
+    """Return the worker that serves a keep-alive connection."""
     connection.sendall(REQUEST)
     answer = b""
     while not answer.endswith(b"}"):
@@ -42,7 +42,7 @@ def ask(connection: socket.socket) -> dict[str, Any]:
 
 
 async def visit(port: int, seen: Counter[int]) -> None:
-    """Come anew, ask once, be answered, go."""
+    """Connect, send one request, read the response, disconnect."""
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         await stream.send_all(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         answer = b""
@@ -61,7 +61,7 @@ def all_ended(pids: list[int], within: float) -> bool:
 
 
 def test_new_connections_reach_every_worker(tmp_path: Path) -> None:
-    """Each has many, and says who it is in its log lines."""
+    """Each gets many, and its log lines have its number."""
     with workers(2, tmp_path) as s:
         seen: Counter[int] = Counter()
         # What one that is not given the processor leaves waiting is taken by the other.
@@ -95,7 +95,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_connections(tmp_path: Path) 
 @pytest.mark.real_time
 @pytest.mark.parametrize("server", ["orch", "hypercorn"])
 async def test_a_roll_refuses_and_resets_no_connection(server: str, tmp_path: Path) -> None:
-    """Thousands come, ask and are answered while every worker is replaced, twice."""
+    """Thousands of clients get their responses while every worker is replaced, twice."""
     with workers(2, tmp_path, server=server) as s:
         before = s.pids()
         seen: Counter[int] = Counter()
@@ -198,7 +198,7 @@ def test_workers_that_do_not_stay_up_end_the_service_with_1(tmp_path: Path) -> N
 
 
 def test_a_suspended_worker_is_killed_and_replaced(tmp_path: Path) -> None:
-    """Its clients are cut off, so that they come back, and the next worker learns what became of it."""
+    """Its clients are disconnected, so that they reconnect, and the next worker records the reason."""
     with workers(2, tmp_path) as s:
         before = s.pids()
         began = time.monotonic()
@@ -216,7 +216,7 @@ def test_a_suspended_worker_is_killed_and_replaced(tmp_path: Path) -> None:
 
 
 def test_a_service_that_was_suspended_as_a_whole_kills_no_worker(tmp_path: Path) -> None:
-    """A machine that was suspended for longer than a worker may be silent goes on with the same processes."""
+    """A machine suspended for longer than the heartbeat time-out continues with the same processes."""
     with workers(2, tmp_path) as s:
         before = s.pids()
         everyone = [s.process.pid, *before.values()]

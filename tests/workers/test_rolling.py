@@ -41,7 +41,7 @@ def serving(count: int) -> Fleet:
 
 
 def deeds(actions: list[Action]) -> list[Action]:
-    """Return the actions without what is only said."""
+    """Return the actions without those that only log."""
     return [action for action in actions if not isinstance(action, Log)]
 
 
@@ -65,7 +65,7 @@ def test_a_worker_is_started_in_each_place_and_the_last_one_ready_completes_them
 
 
 def test_a_worker_that_dies_is_replaced_after_the_policys_delay() -> None:
-    """In its own place; nobody else is touched."""
+    """In its own place; the others continue."""
     fleet = serving(3)
     actions = fleet.ended(2, 100, "ended by signal 9 (SIGKILL)")
     assert deeds(actions) == []
@@ -77,7 +77,7 @@ def test_a_worker_that_dies_is_replaced_after_the_policys_delay() -> None:
 
 
 def test_a_place_that_fails_past_the_limit_stops_all_with_code_1() -> None:
-    """In order: the others are asked to leave, and the last one's end is the end."""
+    """In order: the others are terminated, and the last one's end finishes the service."""
     fleet = serving(2)
     now = 0.0
     number = 2
@@ -126,7 +126,7 @@ def test_a_roll_replaces_one_place_after_the_other() -> None:
 
 
 def test_a_newcomer_that_never_becomes_ready_ends_only_the_roll() -> None:
-    """Settings that cannot be used take no worker down, and count against no limit."""
+    """Unusable settings stop no worker, and count against no limit."""
     fleet = serving(2)
     for attempt in range(3, 20):
         fleet.roll(attempt)
@@ -139,7 +139,7 @@ def test_a_newcomer_that_never_becomes_ready_ends_only_the_roll() -> None:
 
 
 def test_a_worker_that_dies_while_its_newcomer_starts_is_not_replaced_twice() -> None:
-    """The newcomer takes the place, and the roll goes on."""
+    """The newcomer takes the place, and the roll continues."""
     fleet = serving(2)
     fleet.roll(0)
     actions = fleet.ended(1, 1, "ended by signal 9 (SIGKILL)")
@@ -161,7 +161,7 @@ def test_a_newcomer_that_dies_after_the_one_it_was_to_replace_is_itself_replaced
 
 
 def test_a_roll_starts_a_delayed_worker_at_once() -> None:
-    """An operator who has mended the settings need not wait for the back-off."""
+    """After fixing the settings, an operator need not wait for the back-off."""
     fleet = serving(1)
     fleet.ended(1, 0, "ended with code 1")
     assert deeds(fleet.roll(0.1)) == [Start(2, 0)]
@@ -205,7 +205,7 @@ def test_a_worker_that_does_not_stop_within_its_grace_is_killed() -> None:
 
 
 def test_a_second_stop_hurries() -> None:
-    """They are asked again, and have a moment left."""
+    """They are terminated again, with a second left."""
     fleet = serving(2)
     fleet.stop(0)
     assert fleet.stop(1) == [Terminate(1), Terminate(2)]
@@ -216,7 +216,7 @@ def test_a_second_stop_hurries() -> None:
 
 
 def test_stopping_starts_no_worker_and_terminates_newcomers_too() -> None:
-    """Whoever is there leaves: in a roll, in a back-off, while starting."""
+    """Every worker stops: in a roll, in a back-off, while starting."""
     fleet = serving(3)
     fleet.ended(3, 0, "ended by signal 9 (SIGKILL)")
     fleet.roll(0)
@@ -246,7 +246,7 @@ def test_an_unknown_worker_changes_nothing(happening: str) -> None:
 
 
 def test_a_worker_without_heartbeats_is_killed_and_replaced() -> None:
-    """Its connections come back elsewhere, rather than wait for as long as it hangs."""
+    """Its clients reconnect to another worker rather than wait for as long as it hangs."""
     fleet = serving(2)
     fleet.beat(1, 5)
     fleet.beat(2, 5)
@@ -272,13 +272,13 @@ def test_a_worker_that_hangs_right_after_it_was_ready_is_noticed() -> None:
 
 
 def test_a_worker_that_never_sent_a_heartbeat_is_not_killed_for_it() -> None:
-    """One of a version that does not beat goes on serving."""
+    """A version without heartbeats keeps serving."""
     fleet = serving(1)
     assert fleet.next_at() == inf
 
 
 def test_no_worker_is_killed_for_a_time_in_which_the_parent_was_suspended() -> None:
-    """A machine that was suspended kills none of its workers when it goes on."""
+    """A machine that was suspended kills none of its workers when it resumes."""
     fleet = serving(2)
     fleet.beat(1, 0)
     fleet.beat(2, 0)
@@ -289,7 +289,7 @@ def test_no_worker_is_killed_for_a_time_in_which_the_parent_was_suspended() -> N
 
 
 def test_heartbeats_do_not_change_the_grace_of_a_stopping_worker() -> None:
-    """What holds once it was asked to leave is the grace alone."""
+    """Once it was terminated, only the grace counts."""
     fleet = serving(1)
     fleet.beat(1, 0)
     fleet.stop(1)
@@ -298,7 +298,7 @@ def test_heartbeats_do_not_change_the_grace_of_a_stopping_worker() -> None:
 
 
 def test_a_worker_that_waits_for_the_store_does_not_count_as_stuck() -> None:
-    """It may wait for as long as it says so; the next one of a roll may not, as one serves in its place."""
+    """It may wait while it reports so; a newcomer of a roll may not, since another one serves."""
     fleet = Fleet(1, policy=POLICY, grace=GRACE)
     fleet.begin(0)
     fleet.waiting(1, START_LIMIT - 1)
@@ -311,7 +311,7 @@ def test_a_worker_that_waits_for_the_store_does_not_count_as_stuck() -> None:
 
 
 def test_starting_and_serving_workers_are_known() -> None:
-    """So that a worker answers early only where nobody serves."""
+    """So that a worker responds early only if no other serves."""
     fleet = Fleet(2, policy=POLICY, grace=GRACE)
     fleet.begin(0)
     assert (fleet.has_serving_worker(), fleet.starting_workers()) == (False, [1, 2])
@@ -403,7 +403,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_forgotten(self) -> None:
-        """Leave no place empty without a start to come, and have one worker too many at most."""
+        """No place is empty without a scheduled start, and there is at most one worker too many."""
         if self.finished is not None or self.fleet.is_stopping:
             return
         busy = set(self.alive.values())
@@ -412,7 +412,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def who_was_asked_is_bounded(self) -> None:
-        """Give whoever leaves a time by which it is killed."""
+        """Every stopping worker has a time at which it is killed."""
         if self.finished is None and (self.asked & self.alive.keys()) - self.killed:
             assert self.fleet.next_at() < inf
 

@@ -75,7 +75,7 @@ def streams(draw: st.DrawFn) -> bytes:
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=streams(), cuts=st.lists(st.integers(0, 400), max_size=6))
 def test_h11_reads_what_we_accept_in_the_same_way(data: bytes, cuts: list[int]) -> None:
-    """Method, target, headers, body, what comes next; and where the bytes are cut changes nothing."""
+    """Method, target, headers, body, following bytes; however the bytes are split."""
     whole = judge(data)
     points = [0, *sorted({min(cut, len(data)) for cut in cuts}), len(data)]
     pieces = [data[start:end] for start, end in pairwise(points)]
@@ -97,7 +97,7 @@ PIECES = st.lists(st.binary(max_size=20), max_size=4)
 @settings(max_examples=200, deadline=None)
 @given(pieces=PIECES, is_announced=st.booleans(), method=st.sampled_from([b"GET", b"HEAD", b"POST"]))
 def test_h11_reads_what_we_write(pieces: list[bytes], is_announced: bool, method: bytes) -> None:  # noqa: FBT001  # drawn
-    """However the application cuts its body, the client has it as a whole and knows where it ends."""
+    """However the application splits its body, the client receives all of it and knows its end."""
     request = method + b" / HTTP/1.1\r\nHost: a\r\n\r\n"
     encoder = encoder_for(request)
     whole = b"".join(pieces)

@@ -15,7 +15,7 @@ def head_of(data: bytes) -> RequestHead:
 
 
 def test_a_head_is_read() -> None:
-    """Names are lower-case, values bare of the white space around them, empty ones kept."""
+    """Names are lower-case, values without surrounding white space; empty values are allowed."""
     head = head_of(
         get(b"X-Spaced: \t b c \t ", b"X-EMPTY:", b"Cookie: \xe9", first=b"GET /a%20b?c=%20 HTTP/1.1")
     )
@@ -65,7 +65,7 @@ def test_options_may_have_the_target_asterisk() -> None:
 
 
 def test_an_absolute_target_replaces_the_host() -> None:
-    """The Host header that came is ignored (RFC 9112, 3.2.2): two hosts must not be two opinions."""
+    """The Host header of the request is ignored (RFC 9112, 3.2.2)."""
     head = head_of(get(b"A: b", first=b"GET http://real:80/ HTTP/1.1"))
     assert head.headers == [(b"host", b"real:80"), (b"a", b"b")]
 
@@ -84,7 +84,7 @@ def test_an_absolute_target_replaces_the_host() -> None:
     ],
 )
 def test_when_a_connection_is_kept_alive(lines: list[bytes], version: bytes, keep_alive: bool) -> None:  # noqa: FBT001  # a column
-    """HTTP/1.1 stays unless told to close, 1.0 closes unless told to stay."""
+    """By default in HTTP/1.1, only on request in HTTP/1.0."""
     assert head_of(get(*lines, first=b"GET / HTTP/" + version)).keep_alive is keep_alive
 
 
@@ -99,7 +99,7 @@ def test_an_upgrade_needs_both_headers_and_http_1_1() -> None:
 
 
 def test_bytes_after_an_upgrade_belong_to_the_other_protocol() -> None:
-    """Frames sent ahead of the answer are not read as HTTP."""
+    """Frames sent before the response are not read as HTTP."""
     parser = RequestParser()
     events = parser.feed(get(b"Connection: Upgrade", b"Upgrade: websocket") + b"\x81\x80\0\0\0\0")
     assert isinstance(events[-1], EndOfMessage)
@@ -110,7 +110,7 @@ def test_bytes_after_an_upgrade_belong_to_the_other_protocol() -> None:
 
 
 def test_a_request_that_expects_100_continue_is_recognised() -> None:
-    """Only where a body is to come, and not in HTTP/1.0 (RFC 9110, 10.1.1)."""
+    """Only with a body, and not in HTTP/1.0 (RFC 9110, 10.1.1)."""
     expect = b"Expect: 100-Continue"
     assert head_of(get(expect, b"Content-Length: 1")).expects_continue
     assert head_of(get(expect, b"Transfer-Encoding: chunked")).expects_continue
@@ -121,7 +121,7 @@ def test_a_request_that_expects_100_continue_is_recognised() -> None:
 
 
 def test_bodies_are_returned_in_the_pieces_that_arrive() -> None:
-    """Pieces are passed on at once, chunks that came together as one piece, and trailers not at all."""
+    """Pieces are returned at once, chunks that arrived together as one piece, trailers never."""
     parser = RequestParser()
     assert len(parser.feed(get(b"Content-Length: 5"))) == 1
     assert parser.feed(b"he") == [Data(b"he")]
@@ -135,7 +135,7 @@ def test_bodies_are_returned_in_the_pieces_that_arrive() -> None:
 
 
 def test_pipelined_requests_wait_their_turn() -> None:
-    """Pipelining: one request at a time, and nothing that came with it is lost."""
+    """One request at a time, and nothing that arrived with it is lost."""
     parser = RequestParser()
     body = get(b"Content-Length: 2", first=b"POST /2 HTTP/1.1") + b"hi"
     events = parser.feed(get(first=b"GET /1 HTTP/1.1") + body + get(first=b"GET /3 HTTP/1.1")[:9])
@@ -151,7 +151,7 @@ def test_pipelined_requests_wait_their_turn() -> None:
 
 
 def test_pipelined_bytes_are_bounded_by_the_reader() -> None:
-    """A client that sends a thousand requests ahead is not read on while the first is answered."""
+    """While the first of a thousand pipelined requests is served, no more is read."""
     parser = RequestParser()
     parser.feed(get())
     while not parser.is_full:
@@ -203,7 +203,7 @@ def test_the_same_head_again_is_the_same_request() -> None:
 
 
 def test_a_large_head_is_not_cached() -> None:
-    """What a connection keeps between two requests is bounded by less than a head may be."""
+    """The bytes stored between two requests are bounded by less than the largest head."""
     parser = RequestParser()
     large = get(b"X: " + b"x" * 3000)
     first = parser.feed(large)[0]

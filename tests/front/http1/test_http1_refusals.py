@@ -1,4 +1,4 @@
-"""What could be read in two ways is refused, each with its word, however its bytes come."""
+"""Ambiguous requests are refused, each with its kind, however the bytes are split."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_every_kind_is_tried() -> None:
 
 
 def test_a_refused_parser_stays_refused() -> None:
-    """After a refusal nobody knows where a request begins, so nothing that follows is read."""
+    """After a refusal the beginning of the next request is unknown, so nothing more is read."""
     parser = RequestParser()
     with pytest.raises(BadRequestError):
         parser.feed(b"GET / HTTP/1.1\n")
@@ -74,7 +74,7 @@ def test_a_message_cut_short_is_refused(data: bytes, kind: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\r\n", get(), get() + b"GET"])
 def test_an_end_of_the_stream_between_requests_is_no_error(data: bytes) -> None:
-    """A client that closes after its answer did nothing wrong; what it sent ahead was never begun."""
+    """A client may close after its response."""
     parser = RequestParser()
     parser.feed(data)
     parser.eof()
@@ -89,7 +89,7 @@ def test_an_end_of_the_stream_between_requests_is_no_error(data: bytes) -> None:
     ],
 )
 def test_a_body_beyond_the_limit_is_refused_when_announced(data: bytes) -> None:
-    """413 before the bytes come, not after."""
+    """413 before the bytes arrive, not after."""
     with pytest.raises(BadRequestError) as refusal:
         RequestParser(Limits(body_bytes=10)).feed(data)
     assert (refusal.value.kind, refusal.value.status) == ("body_too_large", 413)
@@ -116,7 +116,7 @@ def test_the_number_of_headers_is_limited_exactly() -> None:
 
 @pytest.mark.parametrize("kind", sorted(REFUSALS))
 def test_a_refusal_is_a_complete_response(kind: str) -> None:
-    """The answer is a problem document (RFC 9457) and announces that the connection ends."""
+    """A problem document (RFC 9457) that announces the end of the connection."""
     error = BadRequestError(kind)
     answer = refuse(error, date=b"Thu, 01 Jan 1970 00:00:00 GMT")
     head, _, body = answer.partition(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Answers end where the client thinks they end, whatever the application says."""
+"""The client sees where each response ends, whatever the application sends."""
 
 import h11
 import pytest
@@ -16,7 +16,7 @@ def encoder_for(data: bytes) -> ResponseEncoder:
 
 
 def read_by_h11(request: bytes, answer: bytes, *, is_closed: bool = False) -> tuple[h11.Response, bytes]:
-    """Return the answer as a client reads it; it fails unless the answer is complete and nothing is left."""
+    """Return the response as a client reads it; it has to be complete, without excess bytes."""
     method, target, _ = request.split(b"\r\n")[0].split(b" ")
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method=method, target=target, headers=[("Host", "a")]))
@@ -74,7 +74,7 @@ def test_an_unknown_length_is_chunked() -> None:
 
 
 def test_http_1_0_ends_the_body_with_the_connection() -> None:
-    """It knows no chunks, so without a length the connection cannot be kept."""
+    """It has no chunks, so a body without a length ends with the connection."""
     request = get(b"Connection: keep-alive", first=b"GET / HTTP/1.0")
     encoder = encoder_for(request)
     answer = encoder.start(200, [TEXT]) + encoder.data(b"a", more=True) + encoder.data(b"b", more=False)
@@ -88,7 +88,7 @@ def test_http_1_0_ends_the_body_with_the_connection() -> None:
 
 @pytest.mark.parametrize(("first", "status"), [(b"HEAD / HTTP/1.1", 200), (b"GET / HTTP/1.1", 304)])
 def test_some_responses_have_the_length_of_a_body_and_no_body(first: bytes, status: int) -> None:
-    """What the application gives as a body is left out: the next answer begins there."""
+    """The application's body is left out, so that the next response can follow."""
     request = get(first=first)
     encoder = encoder_for(request)
     answer = encoder.start(status, [(b"content-length", b"5")]) + encoder.data(b"hello", more=False)
@@ -107,7 +107,7 @@ def test_no_content_has_not_even_a_length() -> None:
 
 
 def test_interim_responses_precede_the_final_one() -> None:
-    """100 may be sent, and 103; the final answer is still to come. HTTP/1.0 has neither."""
+    """100 and 103 may be sent before the final response. HTTP/1.0 has neither."""
     encoder = encoder_for(get())
     answer = encoder.start(100, [])
     assert answer == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -167,7 +167,7 @@ def test_a_close_is_announced() -> None:
     ],
 )
 def test_headers_that_would_split_the_response_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
-    """Nothing has been sent then, so that another answer can still be."""
+    """Nothing has been sent then, so that another response can be."""
     encoder = encoder_for(get())
     with pytest.raises(ResponseError):
         encoder.start(200, headers)
@@ -177,7 +177,7 @@ def test_headers_that_would_split_the_response_are_refused(headers: list[tuple[b
 
 
 def test_a_body_has_its_length_or_the_connection_ends() -> None:
-    """A client that waits for bytes that never come, or takes them for the next answer, is not left so."""
+    """So that a client neither waits for missing bytes nor reads excess ones as the next response."""
     for pieces in ([(b"hel", False)], [(b"hel", True), (b"lo!", False)], [(b"hello!", True)]):
         encoder = encoder_for(get())
         encoder.start(200, [(b"content-length", b"5")])

@@ -36,7 +36,7 @@ TLS = Path(__file__).parents[2] / "data" / "tls" / "localhost.pem"
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the method, the path and the body."""
+    """Respond with the method, the path and the body."""
     body = await body_of(receive)
     await answer(send, f"{scope['method']} {scope['path']} ".encode() + body)
 
@@ -47,7 +47,7 @@ def get(path: str, *headers: str) -> bytes:
 
 @WITH_AND_WITHOUT_EPOLL
 async def test_pipelined_requests_get_their_responses_in_order(readiness: Any) -> None:
-    """Pipelining: also where one comes in pieces behind another."""
+    """Also if one arrives in pieces behind another."""
     async with serving(echo, readiness=readiness) as server, wire(server) as client:
         third = get("/three")
         await client.send(get("/one") + get("/two") + third[:9])
@@ -93,7 +93,7 @@ def test_the_scope_is_as_asgi_specifies() -> None:
 
 
 async def test_changes_to_one_request_s_scope_do_not_affect_the_next() -> None:
-    """Also where the next says the same head again."""
+    """Also if the next has the same head."""
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -110,7 +110,7 @@ async def test_changes_to_one_request_s_scope_do_not_affect_the_next() -> None:
 
 
 async def test_100_continue_is_sent_when_the_application_reads_the_body() -> None:
-    """``100 Continue`` comes first; an application that answers without the body ends the connection."""
+    """``100 Continue`` is sent first; a response without reading the body ends the connection."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/refused":
@@ -146,7 +146,7 @@ async def test_a_body_in_chunks_of_one_byte_is_read_whole_while_others_are_serve
 
 
 async def test_a_response_without_a_length_is_sent_in_chunks_as_it_is_produced() -> None:
-    """The client has the first part before the application goes on."""
+    """The client has the first part before the application continues."""
     go_on = trio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -165,7 +165,7 @@ async def test_a_response_without_a_length_is_sent_in_chunks_as_it_is_produced()
 
 
 async def test_head_has_no_body_and_keeps_the_connection() -> None:
-    """The next answer begins right after the head."""
+    """The next response begins right after the head."""
     async with serving(echo) as server, wire(server) as client:
         await client.send(get("/x").replace(b"GET", b"HEAD", 1))
         head = await client.until(b"\r\n\r\n")
@@ -175,7 +175,7 @@ async def test_head_has_no_body_and_keeps_the_connection() -> None:
 
 
 async def test_a_malformed_request_ends_only_its_own_connection() -> None:
-    """Answered as a problem, counted by kind; others are served all the same."""
+    """It gets a problem, which is counted by kind; others are served all the same."""
     async with serving(echo) as server, wire(server) as other:
         for data, status, kind in (
             (b"GET / HTTP/1.1\r\n\r\n", b"400", "host_missing"),
@@ -200,7 +200,7 @@ async def test_a_malformed_request_ends_only_its_own_connection() -> None:
 
 
 async def test_an_application_error_is_a_problem_without_a_traceback() -> None:
-    """500 where nothing was said yet, the end of the connection where something was."""
+    """500 if nothing was sent, otherwise the end of the connection."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/begun":
@@ -234,7 +234,7 @@ async def test_an_application_cannot_split_its_response() -> None:
 
 
 async def test_a_disconnect_is_noticed_while_the_application_works() -> None:
-    """``http.disconnect``, for an application that listens; one that sends is told by OSError."""
+    """``http.disconnect`` for an application that receives, an OSError for one that sends."""
     told: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -285,7 +285,7 @@ async def test_a_receive_that_waits_for_a_disconnect_ends_with_the_response(read
 
 
 def test_a_head_sent_byte_by_byte_times_out() -> None:
-    """A head that does not come in full in time is answered with 408, a body too; silence is just ended."""
+    """408 for an incomplete head or body; a connection without any bytes is just closed."""
 
     async def drip(client: Wire, data: bytes) -> None:
         try:
@@ -320,7 +320,7 @@ def test_a_head_sent_byte_by_byte_times_out() -> None:
 
 @WITH_AND_WITHOUT_EPOLL
 async def test_an_idle_keep_alive_connection_is_closed(readiness: Any) -> None:
-    """Without a word, after the last answer's time-out."""
+    """Without a response, after the idle time-out."""
     limits = Timeouts(head=2.0, idle=2.0)  # noticed no earlier than the limit for the head it began with
     async with serving(echo, readiness=readiness, timeouts=limits) as server, wire(server) as client:
         await client.send(get("/"))
@@ -330,7 +330,7 @@ async def test_an_idle_keep_alive_connection_is_closed(readiness: Any) -> None:
 
 
 async def test_an_upload_that_is_not_read_is_held_back_by_the_sockets() -> None:
-    """Back-pressure: what the application does not ask for stays with the client."""
+    """Back-pressure: bytes that the application does not read stay with the client."""
     go_on = trio.Event()
     size = 20_000_000
 
@@ -356,7 +356,7 @@ async def test_an_upload_that_is_not_read_is_held_back_by_the_sockets() -> None:
 
 
 async def test_clients_that_stop_reading_affect_only_themselves() -> None:
-    """200 that take nothing, while another is served; each is cut off in the end, and all are counted."""
+    """200 of them, while another client is served; each is disconnected in the end, and counted."""
     stalled = 200
 
     block = bytes(100_000)
@@ -391,7 +391,7 @@ async def test_clients_that_stop_reading_affect_only_themselves() -> None:
 
 @WITH_AND_WITHOUT_EPOLL
 async def test_a_reset_in_any_state_is_the_end_of_one_connection(readiness: Any) -> None:
-    """Before, within and after a request, and while an answer is being sent."""
+    """Before, within and after a request, and while a response is being sent."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await body_of(receive)
@@ -418,7 +418,7 @@ async def test_a_reset_in_any_state_is_the_end_of_one_connection(readiness: Any)
 
 
 async def test_it_listens_at_several_addresses_and_replaces_a_unix_socket(tmp_path: Path) -> None:
-    """One left behind is taken over; one that is in use is not."""
+    """A socket left behind is replaced; one in use is not."""
     path = tmp_path / "orch.sock"
     with stdlib_socket.socket(stdlib_socket.AF_UNIX) as left:
         left.bind(str(path))
@@ -456,7 +456,7 @@ async def test_two_servers_may_share_a_port() -> None:
 
 
 async def test_requests_are_served_under_tls() -> None:
-    """Large answers too; who speaks no TLS is counted and gone."""
+    """Large responses too; clients without TLS are counted and disconnected."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS)
     trusting = ssl.create_default_context(cafile=str(TLS))
@@ -562,7 +562,7 @@ def full(files: int) -> Admission:
 
 
 async def test_at_the_connection_limit_new_clients_are_refused_and_others_served() -> None:
-    """503 for a request and for a WebSocket alike; how the service is can still be asked."""
+    """503 for requests and WebSockets alike; the probes still work."""
     async with serving(echo, admission=full(4)) as server:
         async with wire(server) as one, wire(server) as two:
             for each in (one, two):
@@ -598,7 +598,7 @@ async def test_a_refused_client_that_sends_nothing_loses_its_place() -> None:
 
 
 async def test_running_out_of_descriptors_is_recorded_as_our_own_shortage() -> None:
-    """Accepting goes on when there are some again."""
+    """Accepting continues when there are some again."""
     noted: list[tuple[Shortage, str]] = []
     async with serving(echo, on_shortage=lambda *each: noted.append(each)) as server:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Frames that say nothing, counted by their heads alone."""
+"""Frames without content for the application, counted by their heads."""
 
 import itertools
 
@@ -21,7 +21,7 @@ def http2(kind: int, payload: bytes = b"", flags: int = 0) -> bytes:
 
 
 def fed(meter: WebSocketMeter | Http2Meter, wire: bytes, cuts: list[int]) -> int:
-    """Return what it counts of bytes that come in pieces."""
+    """Return the count for bytes that arrive in pieces."""
     edges = [0, *sorted(min(cut, len(wire)) for cut in cuts), len(wire)]
     return sum(meter.feed(wire[begin:end]) for begin, end in itertools.pairwise(edges))
 

@@ -27,7 +27,7 @@ MEDIUM = 100_000
 
 
 class Application:
-    """Answers by path, and remembers what it was told."""
+    """Responds by path, and stores the scopes and messages."""
 
     def __init__(self) -> None:
         self.scopes: list[Any] = []
@@ -169,7 +169,7 @@ async def test_concurrent_bodies_arrive_complete_in_both_directions() -> None:
 
 
 async def test_a_response_waits_for_a_slow_client() -> None:
-    """Of 8 MB that nobody takes, little is held."""
+    """Of 8 MB that the client does not read, little is buffered."""
     async with serving() as s, http3(s.port, max_data=2**16, max_stream_data=2**16) as client:
         client.is_reading = False
         await client.begin("/large")
@@ -214,7 +214,7 @@ async def test_an_incomplete_response_is_not_mistaken_for_a_complete_one() -> No
 
 
 async def test_an_early_response_ends_only_its_own_request() -> None:
-    """What still comes of a request that was answered already belongs to nobody."""
+    """The rest of a request that already has its response is dropped."""
     async with serving() as s, http3(s.port) as client:
         stream = await client.begin("/early", method="POST")
         for _ in range(3):
@@ -238,7 +238,7 @@ async def test_an_early_response_ends_only_its_own_request() -> None:
     ids=["relative", "fragment", "letters", "absolute", "star", "connect", "two-hosts"],
 )
 async def test_an_ambiguous_request_is_refused(head: dict[str, Any]) -> None:
-    """Its stream is reset, the application is not asked, and the connection goes on."""
+    """Its stream is reset, the application is not called, and the connection stays open."""
     async with serving() as s, http3(s.port) as client:
         answer = await client.until_ended(await client.begin(**head))
         assert answer.reset == ErrorCode.H3_MESSAGE_ERROR
@@ -283,7 +283,7 @@ async def test_garbage_ends_only_its_own_connection() -> None:
 
 
 async def test_connections_count_towards_the_limit_together_with_those_of_tcp() -> None:
-    """Who finds no room is not answered, and asks over TCP, where it is told why."""
+    """A client beyond it gets no reply, and tries TCP, where it gets the reason."""
     admission = Admission(lambda: Capacity(2, 2, 2, 100, 10), lambda: 0, lambda _address: True)
     async with serving(admission) as s, http3(s.port), http3(s.port) as second:
         with pytest.raises(trio.TooSlowError), trio.fail_after(0.5):

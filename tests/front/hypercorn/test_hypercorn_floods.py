@@ -1,4 +1,4 @@
-"""Hypercorn's connections, flooded with frames that say nothing."""
+"""Hypercorn's connections under floods of empty frames."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ GET = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Say everything back; to a request say hello."""
+    """Echo every message; respond to a request with hello."""
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"hello"})
@@ -60,7 +60,7 @@ async def serving() -> AsyncIterator[tuple[HypercornServer, int]]:
 
 
 class Http2Client:
-    """A client of HTTP/2 without TLS, by hand; ``events`` are those that came."""
+    """A client of HTTP/2 without TLS, by hand; ``events`` are the received ones."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
@@ -70,11 +70,11 @@ class Http2Client:
         self.events: list[Any] = []
 
     async def send(self, wire: bytes = b"") -> None:
-        """Send what the connection has to say, then ``wire``."""
+        """Send the connection's pending bytes, then ``wire``."""
         await self.stream.send_all(self.connection.data_to_send() + wire)
 
     async def until(self, kind: type) -> Any:
-        """Read until such an event came; return it."""
+        """Read until an event of this kind; return it."""
         while True:
             for event in self.events:
                 if isinstance(event, kind):
@@ -152,7 +152,7 @@ async def test_resets_of_http2_are_weighed() -> None:
 
 
 async def test_a_flooding_websocket_over_http2_ends_alone() -> None:
-    """Its stream has the close frame; the connection, which a proxy may share among clients, goes on."""
+    """Its stream has the close frame; the connection, which a proxy may share, stays open."""
     async with serving() as (_, port), await trio.open_tcp_stream("127.0.0.1", port) as stream:
         client = Http2Client(stream)
         await client.send()

@@ -1,4 +1,4 @@
-"""What may be handed on to a reader that takes more than it should."""
+"""Which requests may be passed to a more tolerant parser."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""WebSocket frames: what the RFC says, and what wsproto makes of the same bytes."""
+"""WebSocket frames: by the RFC, and compared with wsproto."""
 
 import itertools
 import os
@@ -55,7 +55,7 @@ def test_a_server_frame_is_read_by_a_client() -> None:
 
 
 def test_fragments_are_one_message_and_control_frames_may_stand_between_them() -> None:
-    """A ping in the middle of a message comes out at once, the message once it is whole."""
+    """A ping within a message is returned at once, the message once it is complete."""
     wire = (
         frame(TEXT, "né".encode()[:2], is_last=False)
         + frame(PING, b"here?")
@@ -98,7 +98,7 @@ def test_fragments_are_one_message_and_control_frames_may_stand_between_them() -
     ],
 )
 def test_a_violation_has_its_code_however_the_bytes_are_split(wire: bytes, code: int, kind: str) -> None:
-    """Each with the close code of the RFC and a kind of its own; what came before it is not lost."""
+    """Each with the close code of the RFC and a kind of its own; messages before it are not lost."""
     before = frame(TEXT, b"before")
     for cuts in ((), range(len(before + wire)), (len(before),)):
         assert decode(before + wire, *cuts) == ([Text("before")], code)
@@ -119,14 +119,14 @@ def test_invalid_text_is_refused_before_the_frame_is_complete() -> None:
 
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])
 def test_close_codes_that_may_stand_in_a_frame(code: int) -> None:
-    """They come out as they are, and nothing after them is read."""
+    """They are returned unchanged, and nothing after them is read."""
     wire = frame(CLOSE, code.to_bytes(2, "big") + "adiós".encode()) + frame(TEXT, b"late")
     assert decode(wire) == ([CloseFrame(code, "adiós")], None)
     assert decode(wire, *range(len(wire))) == ([CloseFrame(code, "adiós")], None)
 
 
 def test_a_close_without_a_code_is_1005() -> None:
-    """As the RFC names it; and it is answered without one."""
+    """As in the RFC; the reply has no code either."""
     assert decode(frame(CLOSE)) == ([CloseFrame(1005, "")], None)
     assert encode_close(1005) == b"\x88\x00"
 
@@ -189,7 +189,7 @@ def test_a_message_of_exactly_the_limit_is_inflated() -> None:
 
 
 def test_control_frames_and_small_fragments_are_counted_one_by_one() -> None:
-    """Whole messages and large fragments are not: the application weighs those, by number and by bytes."""
+    """Complete messages and large fragments are not: the application limits those."""
     ping, pong = frame(PING), frame(PONG, b"unasked")
     free = frame(TEXT) + frame(TEXT, b"whole") + frame(BINARY, bytes(1024), is_last=False)
     free += frame(CONTINUATION, bytes(1024)) + frame(CLOSE)
@@ -248,7 +248,7 @@ def test_valid_client_frames_are_read_as_wsproto_reads_them(wire: bytes, cuts: l
 def test_invalid_client_frames_are_refused_where_wsproto_refuses_them(
     wire: bytes, damage: list[tuple[int, bytes]]
 ) -> None:
-    """Bytes changed at random: the same messages come out before the same verdict, byte by byte too."""
+    """Random changes: the same messages, then the same refusal, also byte by byte."""
     changed = bytearray(wire)
     for at, replacement in damage:
         if changed:
@@ -268,7 +268,7 @@ def test_any_bytes_are_read_or_refused_alike_however_they_are_split(wire: bytes,
 
 
 def test_one_call_decodes_a_limited_number_of_messages() -> None:
-    """What comes in a flood of tiny frames leaves others a turn, and comes in order."""
+    """A flood of tiny frames lets other tasks run, and stays in order."""
     decoder = FrameDecoder()
     events = decoder.feed(b"".join(frame(TEXT, b"%d" % number) for number in range(3_000)) + frame(PING))
     turns = 1

@@ -37,7 +37,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Say everything back."""
+    """Echo every message."""
     assert (await receive())["type"] == "websocket.connect"
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] != "websocket.disconnect":
@@ -46,7 +46,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Linked:
-    """An application that hands out its links and listens; ``ended`` are the disconnects it was told."""
+    """An application that exposes its links; ``ended`` are the disconnects it received."""
 
     def __init__(self) -> None:
         self.links: list[Any] = []
@@ -83,7 +83,7 @@ async def test_a_client_library_can_exchange_messages() -> None:
 
 
 async def test_control_frames_between_fragments_get_their_reply() -> None:
-    """The pong carries what the ping did; the close is answered with its code, and the socket ended."""
+    """The pong has the ping's payload; the close is returned with its code, and the socket closed."""
     async with serving(echo) as server, websocket(server) as client:
         await client.send(masked(TEXT, b"one ", is_last=False) + masked(PING, b"there?"))
         await client.send(masked(0, b"two"))
@@ -103,7 +103,7 @@ async def test_control_frames_between_fragments_get_their_reply() -> None:
     ],
 )
 async def test_a_violation_is_closed_with_its_code_and_counted(wire_: bytes, code: int, kind: str) -> None:
-    """What came before it reaches the application; the client reads the code although it goes on sending."""
+    """Messages before it reach the application; the client reads the code although it keeps sending."""
     async with serving(echo) as server, websocket(server) as client:
         await client.send(masked(TEXT, b"before") + wire_ + bytes(100_000))
         assert await client.frame() == (TEXT, b"before")
@@ -180,7 +180,7 @@ async def test_an_offered_subprotocol_is_accepted() -> None:
 
 
 async def test_an_application_that_fails_closes_with_1011() -> None:
-    """Nothing of the failure is said."""
+    """The failure is not described to the client."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -209,7 +209,7 @@ async def test_the_application_receives_the_disconnect_of_its_client() -> None:
 
 @WITH_AND_WITHOUT_EPOLL
 async def test_pings_are_sent_and_a_connection_without_a_pong_is_ended(readiness: Any) -> None:
-    """A client that answers stays; one that is silent (half-open, say) is gone a time-out later."""
+    """A client that replies stays; a silent one (half-open, for example) is disconnected."""
     app = Linked()
 
     async with (
@@ -227,7 +227,7 @@ async def test_pings_are_sent_and_a_connection_without_a_pong_is_ended(readiness
 
 
 async def test_a_busy_application_does_not_end_its_client_s_connection() -> None:
-    """Pongs that nobody reads are not missed."""
+    """Pongs that the application has not read yet are not missed."""
     go_on = trio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -324,7 +324,7 @@ async def test_offered_frames_and_sent_messages_stay_in_order(readiness: Any) ->
 
 
 async def test_offers_never_wait_and_drained_waits_for_room() -> None:
-    """Bytes queued are counted; ``drained`` comes back when enough was taken."""
+    """Queued bytes are counted; ``drained`` returns when enough was sent."""
     app = Linked()
 
     async with serving(app) as server, websocket(server, buffer=4096) as client:
@@ -348,7 +348,7 @@ async def test_offers_never_wait_and_drained_waits_for_room() -> None:
 async def test_an_evicted_client_gets_the_close_code_if_it_reads_and_is_cut_off_if_not(
     readiness: Any,
 ) -> None:
-    """What is queued is dropped, but for the rest of a frame; the application is told at once."""
+    """Queued frames are dropped, but for the rest of one; the application is notified at once."""
     app = Linked()
 
     for reads, close in ((True, 60.0), (False, 0.5)):
@@ -374,7 +374,7 @@ async def test_an_evicted_client_gets_the_close_code_if_it_reads_and_is_cut_off_
 
 
 async def test_a_client_that_reads_nothing_is_cut_off() -> None:
-    """Whether it was sent to or offered; nobody has to look after it."""
+    """Whether frames were sent or offered; the sender need not watch it."""
     app = Linked()
 
     async with serving(app, timeouts=SHORT) as server, websocket(server, buffer=4096):
@@ -415,7 +415,7 @@ async def test_a_flood_of_empty_frames_is_ended(flood: bytes) -> None:
 
 
 async def test_a_flooding_client_reconnects_after_a_delay() -> None:
-    """A WebSocket from the same address waits, for ten seconds; a request that comes after it does not."""
+    """WebSockets from the same address are delayed, for ten seconds; requests are not."""
     order: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -453,7 +453,7 @@ def test_flooders_are_dropped_after_a_while() -> None:
 
 
 async def test_incomplete_messages_of_all_clients_are_bounded_together() -> None:
-    """The one under way for longest is given up for a new one; who holds little stays."""
+    """The oldest large one is dropped for a new one; small ones stay."""
 
     def begun(size: int, of: int) -> bytes:
         return b"\x82\xff" + of.to_bytes(8, "big") + bytes(4) + bytes(size)
@@ -489,7 +489,7 @@ async def test_occasional_pings_and_fragments_are_allowed() -> None:
 
 
 async def test_of_pings_in_a_row_only_the_newest_gets_a_pong() -> None:
-    """It answers for those before it (RFC 6455, 5.5.3); a message between two pings parts them."""
+    """It stands for those before it (RFC 6455, 5.5.3); a message between two pings separates them."""
     async with serving(echo) as server, websocket(server) as client:
         pings = b"".join(masked(PING, b"%d" % number) for number in range(100))
         await client.send(pings + masked(TEXT, b"then") + masked(PING, b"last"))
@@ -504,7 +504,7 @@ async def test_of_pings_in_a_row_only_the_newest_gets_a_pong() -> None:
 
 
 async def test_a_ping_waits_for_its_pong_while_the_client_does_not_read() -> None:
-    """No more is read of who asks and takes no answers; once it reads, the newest is answered."""
+    """A client that does not read its pongs is not read either; then the newest ping gets its pong."""
     app = Linked()
 
     async with serving(app) as server, websocket(server, buffer=4096) as client:
@@ -522,7 +522,7 @@ async def test_a_ping_waits_for_its_pong_while_the_client_does_not_read() -> Non
 
 
 async def test_a_link_works_under_tls() -> None:
-    """Through a queue, in order; an eviction says its code."""
+    """Through a queue, in order; an eviction has its code."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS)
     trusting = ssl.create_default_context(cafile=str(TLS))
@@ -549,7 +549,7 @@ async def test_a_link_works_under_tls() -> None:
 
 
 def test_a_stop_does_not_wait_for_clients_that_read_nothing() -> None:
-    """Who is sent to and reads nothing, and who asks for a page, is closed by force after the grace."""
+    """Both WebSockets and requests are closed by force after the grace."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
