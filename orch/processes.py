@@ -26,7 +26,7 @@ LONGEST_LINE: Final = 4096
 """Maximum bytes of a line of output; the rest of a longer line is dropped."""
 
 STOP_GRACE: Final = 5.0
-"""Seconds from SIGTERM to SIGKILL."""
+"""Seconds from SIGTERM to SIGKILL, unless others are given."""
 
 DRAIN: Final = 1.0
 """Seconds that output is read after the child's end: a grandchild may hold the pipe open."""
@@ -55,6 +55,7 @@ async def run_child(
     on_line: OnLine,
     on_started: Callable[[int], None] = lambda _pid: None,
     is_command: bool = False,
+    stop_grace: float = STOP_GRACE,
 ) -> int:
     """Run a program to its end and return its exit code (negative: the signal that ended it).
 
@@ -62,7 +63,7 @@ async def run_child(
     it has started end with it. A command (``is_command``) has no input, and may leave a daemon running.
 
     Resource handling: when this returns or raises, the process has ended and been waited for. A cancel takes
-    at most :data:`STOP_GRACE` + :data:`DRAIN` seconds.
+    at most two times ``stop_grace`` and :data:`DRAIN` seconds.
 
     Error handling: ``OSError`` if the program cannot be started.
     """
@@ -83,7 +84,7 @@ async def run_child(
             return await process.wait()
         finally:
             if process.returncode is None:
-                await _stop(process)
+                await _stop(process, stop_grace)
             elif not is_command:
                 signal_group(process.pid, signal.SIGKILL)
             if isinstance(process.stdin, trio.lowlevel.FdStream):
@@ -91,14 +92,14 @@ async def run_child(
             output.deadline = trio.current_time() + DRAIN
 
 
-async def _stop(process: trio.Process) -> None:
+async def _stop(process: trio.Process, grace: float) -> None:
     """End the process and all it has started: SIGTERM, then SIGKILL."""
     signal_group(process.pid, signal.SIGTERM)
-    with trio.move_on_after(STOP_GRACE, shield=True):
+    with trio.move_on_after(grace, shield=True):
         await process.wait()
     signal_group(process.pid, signal.SIGKILL)
     # Bounded: a killed process ends, unless it is in an uninterruptible system call.
-    with trio.move_on_after(STOP_GRACE, shield=True):
+    with trio.move_on_after(grace, shield=True):
         await process.wait()
 
 

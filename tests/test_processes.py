@@ -6,7 +6,6 @@ import sys
 import pytest
 import trio
 
-from orch import processes
 from orch.processes import LONGEST_LINE, ProcessSpec, run_child
 from tests.fakes.children import unreaped
 from tests.fakes.health import backend
@@ -97,15 +96,14 @@ async def test_the_environment_is_added_to_ours() -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--stubborn",)])
-async def test_a_cancel_leaves_no_process(options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancel_leaves_no_process(options: tuple[str, ...]) -> None:
     """Neither one that ends when asked nor one that ignores it; and none waits to be reaped."""
-    monkeypatch.setattr(processes, "STOP_GRACE", 0.3)
-
     lines, pids = Lines(), list[int]()
     async with trio.open_nursery() as nursery:
 
         async def keep() -> None:
-            await run_child(backend(free_port(), *options), on_line=lines, on_started=pids.append)
+            spec = backend(free_port(), *options)
+            await run_child(spec, on_line=lines, on_started=pids.append, stop_grace=0.3)
 
         nursery.start_soon(keep)
         await lines.having("ready")

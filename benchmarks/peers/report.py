@@ -92,13 +92,13 @@ def machine(load: float, versions: Sequence[str]) -> str:
     )
 
 
-def write(title: str, parts: Sequence[str]) -> None:
+def write(title: str, parts: Sequence[str], *, results: Path = RESULTS) -> None:
     """Put a section into the results, in place of the one whose title begins alike."""
     kind = title.partition(":")[0]
-    sections = RESULTS.read_text(encoding="utf-8").split("\n## ")
+    sections = results.read_text(encoding="utf-8").split("\n## ")
     kept = [section.rstrip("\n") for section in sections if section.partition(":")[0] != kind]
     new = "\n\n".join((title, *parts))
-    RESULTS.write_text("\n\n## ".join((*kept, new)) + "\n", encoding="utf-8")
+    results.write_text("\n\n## ".join((*kept, new)) + "\n", encoding="utf-8")
 
 
 def _number(value: float | None, unit: str) -> str:

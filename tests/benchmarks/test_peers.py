@@ -106,16 +106,13 @@ def test_bounds_say_what_is_met_missed_and_not_measured() -> None:
     assert report.under("x", 8, 8.0, " KB").is_met is False
 
 
-def test_writing_replaces_the_section_of_its_kind_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writing_replaces_the_section_of_its_kind_alone(tmp_path: Path) -> None:
     """What another command has measured stays."""
     results = tmp_path / "RESULTS.md"
     results.write_text(
         "# Results\n\nWords.\n\n## Hub: `a`\n\nold\n\n## HTTP: `b`\n\nkept\n", encoding="utf-8"
     )
-    monkeypatch.setattr(report, "RESULTS", results)
-    report.write("Hub: `c`", ["new", report.table(("", "n"), [("row", "1")])])
+    report.write("Hub: `c`", ["new", report.table(("", "n"), [("row", "1")])], results=results)
     text = results.read_text(encoding="utf-8")
     assert "old" not in text
     assert "kept" in text

@@ -168,14 +168,17 @@ async def test_a_pipeline_that_was_killed_costs_no_text() -> None:
 class ScriptedApertium:
     """An ``apertium`` of a few lines of shell, with one direction. Its pipeline is ``pipeline``."""
 
-    def __init__(self, folder: Path, *, command: str, pipeline: str) -> None:
+    def __init__(
+        self, folder: Path, *, command: str, pipeline: str, exchange: float = apertium.EXCHANGE
+    ) -> None:
         modes = folder / "modes"
         modes.mkdir()
         (modes / "eng-spa.mode").write_text(pipeline)
         self.program = folder / "apertium"
         self.program.write_text(f"#!/bin/sh\n{command}\n")
         self.program.chmod(stat.S_IRWXU)
-        self.engine = Apertium(str(self.program), folder, {ENGLISH_TO_SPANISH: "eng-spa"})
+        directions = {ENGLISH_TO_SPANISH: "eng-spa"}
+        self.engine = Apertium(str(self.program), folder, directions, exchange=exchange)
 
 
 @pytest.mark.process
@@ -236,15 +239,12 @@ def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: 
 
 
 @pytest.mark.process
-async def test_a_pipeline_that_swallows_a_text_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_pipeline_that_swallows_a_text_is_not_waited_for(tmp_path: Path) -> None:
     """The text fails in time; the next one gets a pipeline that answers."""
-    monkeypatch.setattr(apertium, "EXCHANGE", 0.5)
     swallowing = tmp_path / "pipeline.py"
     swallowing.write_text(f"#!{sys.executable}\n{SWALLOWING}")
     swallowing.chmod(stat.S_IRWXU)
-    scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(swallowing))
+    scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(swallowing), exchange=0.5)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(scripted.engine.run)

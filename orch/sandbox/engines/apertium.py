@@ -123,10 +123,13 @@ class Apertium:
 
     name = "apertium"
 
-    def __init__(self, program: str, data: Path, modes: dict[Pair, str]) -> None:
+    def __init__(
+        self, program: str, data: Path, modes: dict[Pair, str], *, exchange: float = EXCHANGE
+    ) -> None:
         self.pairs = tuple(sorted(modes, key=lambda pair: (pair.source, pair.target)))
         self._directions = {
-            pair: Direction(program, mode, data / "modes" / f"{mode}.mode") for pair, mode in modes.items()
+            pair: Direction(program, mode, data / "modes" / f"{mode}.mode", exchange)
+            for pair, mode in modes.items()
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -180,10 +183,11 @@ class Direction:
     At most :data:`WAITING_LIMIT` texts wait for the lock; further ones are refused.
     """
 
-    def __init__(self, program: str, mode: str, script: Path) -> None:
+    def __init__(self, program: str, mode: str, script: Path, exchange: float) -> None:
         self._program = program
         self._mode = mode
         self._script = script
+        self._exchange_seconds = exchange
         self._lock = trio.Lock()
         self._pipeline: trio.Process | None = None
         self._can_flush = True
@@ -196,7 +200,8 @@ class Direction:
         if self._lock.statistics().tasks_waiting >= WAITING_LIMIT:
             raise TooManyWaiting(self._mode)
         async with self._lock:
-            with trio.move_on_after(2 * EXCHANGE if self._pipeline else PROBE + EXCHANGE) as waiting:
+            first = self._exchange_seconds if self._pipeline else PROBE
+            with trio.move_on_after(first + self._exchange_seconds) as waiting:
                 translated = await self._translated(words)
         if waiting.cancelled_caught:
             raise TranslationFailed(f"apertium {self._mode} did not respond in time")
@@ -230,12 +235,14 @@ class Direction:
             if self._pipeline is None:
                 self._pipeline = await self._open()
                 await self._probe(self._pipeline)
-            with trio.fail_after(EXCHANGE):
+            with trio.fail_after(self._exchange_seconds):
                 return await _exchange(self._pipeline, words + END)
         except trio.TooSlowError as error:
             # Caused by this text only, so the next one gets a pipeline again.
             await self._close_in_time()
-            raise TranslationFailed(f"apertium {self._mode} did not respond within {EXCHANGE:g} s") from error
+            raise TranslationFailed(
+                f"apertium {self._mode} did not respond within {self._exchange_seconds:g} s"
+            ) from error
         except BaseException:  # cancelled too: the pipeline's next output would belong to this text
             await self._close_in_time()
             raise
