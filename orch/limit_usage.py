@@ -34,7 +34,7 @@ def limit_usages(
     )
     yield Bounded(
         name="stored_bytes",
-        taken=hub.storage.taken,
+        taken=hub.storage.used,
         limit=hub.storage.limit,
         setting="session_management.max_bytes",
         is_shared=True,

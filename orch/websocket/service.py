@@ -240,7 +240,7 @@ class HubService:
         Raises ``session_exists``, ``invalid_message``, ``rate_limited``, ``sessions_full``, ``store_full``
         and ``too_many_sessions_from_address``.
         """
-        async with self.creation_limits.place(actor) as created_from:
+        async with self.creation_limits.reserve(actor) as created_from:
             session, _ = await self._sessions.create(session_id, config or {}, created_from=created_from)
         keys = given(session.keys, Right.SPEAK)
         return SessionMade(keys=keys, **msgspec.structs.asdict(summary(session)))

@@ -106,25 +106,25 @@ async def test_nobody_joins_where_far_more_is_taken_than_may_be(tmp_path: Path) 
     """Those who are there stay; the rest of the room is for what they say."""
     async with running_hub(tmp_path, **LIMITED) as hub, hub.connected() as ann, hub.connected() as bob:
         await ann.ask({"type": "create_session", "session_id": "s"}, "session_created")
-        hub.service.storage.wrote(int(MOST * 1.1))
+        hub.service.storage.add_written(int(MOST * 1.1))
         joining = {"type": "join_session", "session_id": "s"}
         async with hub.connected() as late:
             assert (await late.ask(joining, "session_joined"))["type"] == "session_joined"
-        hub.service.storage.wrote(int(MOST * 0.2))
+        hub.service.storage.add_written(int(MOST * 0.2))
         assert (await bob.ask(joining, "error"))["code"] == "store_full"
 
 
 def test_what_is_written_counts_before_the_store_was_looked_at() -> None:
     """So that nobody is faster than the next look."""
     space = StorageQuota(lambda: 1000)
-    space.measured(600)
-    space.wrote(250)
+    space.set_measured(600)
+    space.add_written(250)
     space.require("This")
-    assert (space.taken, space.is_tight) == (850, False)
-    space.wrote(150)
-    assert (space.taken, space.is_tight) == (1000, True)
+    assert (space.used, space.is_nearly_full) == (850, False)
+    space.add_written(150)
+    assert (space.used, space.is_nearly_full) == (1000, True)
     with pytest.raises(ProblemError):
         space.require("This")
     assert [space.surplus(sessions) for sessions in (1, 10, 100)] == [1, 2, 20]
-    space.measured(700)
-    assert (space.taken, space.is_eased) == (700, True)
+    space.set_measured(700)
+    assert (space.used, space.has_room) == (700, True)

@@ -142,11 +142,11 @@ def test_a_config_is_bounded() -> None:
 def test_a_sign_of_life_keeps_a_session() -> None:
     """A session is as alive as the liveliest connection in it."""
     session = Session(record())
-    assert session.was_active() == 2.0
+    assert session.last_used() == 2.0
     receiver = FakeReceiver()
     receiver.heard_at = 50.0
     session.add(member(receiver))
-    assert session.was_active() == 50.0
+    assert session.last_used() == 50.0
 
 
 def test_presence_is_told_less_often_to_a_crowd() -> None:

@@ -38,7 +38,7 @@ class HistoryPart(Struct, frozen=True):
     broadcasts_complete: bool
     more: bool
 
-    def gives(self, needs: Needs) -> bool:
+    def satisfies(self, needs: Needs) -> bool:
         """Return whether none of the needed kinds is missing."""
         return (self.complete or not needs & Needs.CAPTIONS) and (
             self.broadcasts_complete or not needs & Needs.BROADCASTS
@@ -83,14 +83,14 @@ def part(kept: Sequence[HistoryMessage], losses: Losses, *, after: int, until: i
     )
 
 
-def nothing_yet(*, after: int, until: int) -> HistoryPart:
+def empty_first_part(*, after: int, until: int) -> HistoryPart:
     """Return an empty first part: the client must first read what is queued for it."""
     return HistoryPart(
         after=after, offset=after, messages=(), complete=True, broadcasts_complete=True, more=after < until
     )
 
 
-def nothing_more(after: int) -> HistoryPart:
+def failed_part(after: int) -> HistoryPart:
     """Return an empty last part: the remaining messages cannot be sent."""
     return HistoryPart(
         after=after, offset=after, messages=(), complete=False, broadcasts_complete=False, more=False

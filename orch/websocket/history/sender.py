@@ -24,8 +24,8 @@ from orch.websocket.history.parts import (
     Cursor,
     HistoryPart,
     HistoryTransfer,
-    nothing_more,
-    nothing_yet,
+    empty_first_part,
+    failed_part,
 )
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.sessions import Sessions
@@ -55,7 +55,7 @@ class HistorySender:
         """
         room = PART_BYTES - connection.queued_bytes
         if room <= 0 or after >= until:
-            first = nothing_yet(after=after, until=until)
+            first = empty_first_part(after=after, until=until)
         else:
             first = await self._sessions.history.part(session_id, after=after, until=until, size=room)
         if not first.more:
@@ -123,10 +123,10 @@ class HistorySender:
             _log.exception("history failed", connection_id=connection.connection_id, session_id=session_id)
             reason = "internal_error"
         else:
-            if read.gives(cursor.needs):
+            if read.satisfies(cursor.needs):
                 return read, None
             reason = "history_expired"
-        return nothing_more(cursor.after), reason
+        return failed_part(cursor.after), reason
 
     def _frame(self, session_id: str, cursor: Cursor, read: HistoryPart, reason: str | None) -> Frame:
         return frame(

@@ -39,7 +39,7 @@ class CreationLimits:
         self.ended_early = 0
 
     @asynccontextmanager
-    async def place(self, actor: Actor | None) -> AsyncIterator[str]:
+    async def reserve(self, actor: Actor | None) -> AsyncIterator[str]:
         """Hold a place for a session that is created in the block; gives the address it counts for.
 
         ``actor`` None: the service itself, which is not counted. Raises ``rate_limited``,
@@ -95,7 +95,7 @@ class CreationLimits:
         unused: list[str] = []
         for session_id in await sessions.store.idle(before, _LOOKED_AT):
             session = sessions.cache.peek(session_id)
-            if session is None or (session.is_idle and session.was_active() < before):
+            if session is None or (session.is_idle and session.last_used() < before):
                 unused.append(session_id)
                 if len(unused) == most:
                     break

@@ -113,7 +113,7 @@ class Sweeper:
     def _is_silent(self, session: Session, before: float) -> bool:
         if session.pins or session.streams or session.is_attended:
             return False
-        return session.was_active() < before
+        return session.last_used() < before
 
     def _is_unused(self, session_id: str, before: float) -> bool:
         session = self._sessions.cache.peek(session_id)

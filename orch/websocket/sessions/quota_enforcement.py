@@ -13,11 +13,11 @@ from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.sessions import Sessions
 
 #: Seconds between measurements of a store that knows its size.
-LOOK_EVERY: Final = 1.0
+MEASURE_EVERY: Final = 1.0
 
 #: With a shared store each session is measured: seconds between measurements, and the number of sessions that
 #: add one second.
-LOOK_AT_SHARED: Final = 10.0
+MEASURE_SHARED_EVERY: Final = 10.0
 SESSIONS_A_SECOND: Final = 1_000
 
 #: Sessions ended between two measurements.
@@ -53,9 +53,9 @@ class QuotaEnforcer:
         task_status.started()
         is_counted = True
         while True:
-            with self.boundary.item(step="look"):
+            with self.boundary.item(step="measure"):
                 try:
-                    await self.look()
+                    await self.measure()
                     is_counted = True
                 except ProblemError as error:
                     if is_counted:  # logged once: the store itself reports the problem
@@ -65,21 +65,21 @@ class QuotaEnforcer:
 
     def _pause(self) -> float:
         if not self._sessions.cluster.is_shared:
-            return LOOK_EVERY
-        return max(LOOK_AT_SHARED, self._sessions.count / SESSIONS_A_SECOND)
+            return MEASURE_EVERY
+        return max(MEASURE_SHARED_EVERY, self._sessions.count / SESSIONS_A_SECOND)
 
-    async def look(self) -> None:
+    async def measure(self) -> None:
         """Measure once, and end empty sessions if necessary."""
         storage = self._sessions.storage
-        storage.measured(await self._sessions.store.used_bytes())
-        if storage.is_tight:
+        storage.set_measured(await self._sessions.store.used_bytes())
+        if storage.is_nearly_full:
             ended = 0
-            while not storage.is_eased:
+            while not storage.has_room:
                 gone = await self._creation_limits.make_room(min(storage.surplus(self._sessions.count), STEP))
                 if not gone:
                     break
                 ended += gone
-                storage.measured(await self._sessions.store.used_bytes())
+                storage.set_measured(await self._sessions.store.used_bytes())
             if ended:
                 self._events.record(
                     "warn",

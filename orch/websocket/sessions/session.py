@@ -103,7 +103,7 @@ class Session:
         return frozenset(one.participant_id for one in roster)
 
     @property
-    def is_blank(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether it has no messages, no participants on any worker, and none who may return."""
         return not (self.offset or self.streams or self.participant_count or self._names)
 
@@ -256,7 +256,7 @@ class Session:
             else:
                 member.deliver(frame)
 
-    def was_active(self) -> float:
+    def last_used(self) -> float:
         """Return when it was last used: a message, or a sign of life from a member's connection."""
         return max(self.last_active, *(member.receiver.heard_at for member in self.members()), 0.0)
 

@@ -54,7 +54,7 @@ class SessionCache:
         """Add a session; return the cached one if it was added in the meantime."""
         known = self._sessions.setdefault(session.session_id, session)
         if known is session and len(self._sessions) > self._limit:
-            self._thin(session)
+            self._evict_idle(session)
         return known
 
     def remove(self, session_ids: Iterable[str]) -> None:
@@ -64,7 +64,7 @@ class SessionCache:
             if session is not None:
                 session.has_ended = True
 
-    def _thin(self, newcomer: Session) -> None:
+    def _evict_idle(self, newcomer: Session) -> None:
         for session in [
             session for session, _ in zip(self._sessions.values(), range(self._LOOKED_AT), strict=False)
         ]:

@@ -180,7 +180,7 @@ class Sessions:
         if not await self.store.create(record, there, created_from=created_from):
             raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
-        self.storage.wrote(len(encoded))
+        self.storage.add_written(len(encoded))
         if not self.cluster.is_shared:
             return self.cache.add(Session(record)), member
         # Cached sessions are followed; only one with members needs to be.
@@ -232,7 +232,7 @@ class Sessions:
             self.storage.require("Your message")
         share = share_of_message(message, speaker)
         settled = await self._in_flight[share.kind].admit(session.session_id, len(body))
-        self.storage.wrote(len(body))
+        self.storage.add_written(len(body))
         try:
             return await self.store.begin_append(
                 session.session_id,

@@ -12,12 +12,12 @@ from orch.problems import ProblemError
 
 #: Parts of what may be stored: from the first on the oldest sessions in which nobody is are ended, until no
 #: more than the second is taken.
-TIGHT: Final = 0.9
-EASED: Final = 0.8
+HIGH_WATER: Final = 0.9
+LOW_WATER: Final = 0.8
 
 
 #: Where even those who join are refused, so that nothing but captions is without a bound.
-BRIM: Final = 1.25
+JOIN_LIMIT: Final = 1.25
 
 #: What someone who may return to a session takes, about.
 PARTICIPANT_BYTES: Final = 256
@@ -39,7 +39,7 @@ class StorageQuota:
         self._written = 0
 
     def __repr__(self) -> str:
-        return f"<StorageQuota {self.taken} of {self.limit} bytes>"
+        return f"<StorageQuota {self.used} of {self.limit} bytes>"
 
     @property
     def limit(self) -> int:
@@ -47,35 +47,35 @@ class StorageQuota:
         return self._limit()
 
     @property
-    def taken(self) -> int:
+    def used(self) -> int:
         """How many are taken, as far as known."""
         return self._measured + self._written
 
     @property
-    def is_tight(self) -> bool:
+    def is_nearly_full(self) -> bool:
         """Whether sessions in which nobody is should make room."""
-        return self.taken >= self.limit * TIGHT
+        return self.used >= self.limit * HIGH_WATER
 
     @property
-    def is_eased(self) -> bool:
+    def has_room(self) -> bool:
         """Whether enough room was made."""
-        return self.taken <= self.limit * EASED
+        return self.used <= self.limit * LOW_WATER
 
     def surplus(self, sessions: int) -> int:
         """Return how many of ``sessions`` of the usual size have to end so that enough room is made."""
-        over = self.taken - self.limit * EASED
-        return max(1, ceil(over * sessions / max(self.taken, 1)))
+        over = self.used - self.limit * LOW_WATER
+        return max(1, ceil(over * sessions / max(self.used, 1)))
 
     @property
     def is_full(self) -> bool:
         """Whether no more may be taken by what clients write."""
-        return self.taken >= self.limit
+        return self.used >= self.limit
 
-    def measured(self, size: int) -> None:
+    def set_measured(self, size: int) -> None:
         """Note what the store has said."""
         self._measured, self._written = size, 0
 
-    def wrote(self, size: int) -> None:
+    def add_written(self, size: int) -> None:
         """Note what was written since."""
         self._written += size
 
@@ -84,7 +84,7 @@ class StorageQuota:
         if self.is_full:
             raise ProblemError(
                 "store_full",
-                f"A new session cannot be stored: all sessions together use {_mib(self.taken)} of "
+                f"A new session cannot be stored: all sessions together use {_mib(self.used)} of "
                 f"{_mib(self.limit)} (session_management.max_bytes). End sessions that are not needed; "
                 "empty ones end by themselves.",
                 headers=RETRY,
@@ -97,7 +97,7 @@ class StorageQuota:
 
     def require_for_joining(self) -> None:
         """Raise ``store_full`` where so much more than may be is taken that nobody else may join."""
-        if self.taken >= self.limit * BRIM:
+        if self.used >= self.limit * JOIN_LIMIT:
             raise _full("Your place in the session")
 
 
