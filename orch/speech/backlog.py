@@ -92,7 +92,7 @@ Decision = Transcribe | Publish | MarkGap | GiveUp | Wait | Finished
 class _Final:
     seconds: float
     spoken_at: float
-    answered: bool = False
+    transcribed: bool = False
     refused: bool = False
     late: bool = False
     failed: bool = False
@@ -122,11 +122,11 @@ class Backlog:
         # The current utterance, and whether it has paused without a request for that extent.
         self._speaking: int | None = None
         self._paused = False
-        self._unasked = False
+        self._unrequested = False
         self._unwanted = False  # the back end refused a revision of this utterance: send no others
         self._stalled = False  # no audio since the last revision: another would be the same
         self._due = 0.0  # the next revision
-        self._rested = 0.0  # when the engine has had its half of the time
+        self._rested = 0.0  # when revisions have left the engine its half of the time
 
     def __repr__(self) -> str:
         return (
@@ -164,7 +164,7 @@ class Backlog:
     def started(self, number: int, now: float) -> None:
         """Note that an utterance begins."""
         self._speaking = number
-        self._paused = self._unasked = self._unwanted = False
+        self._paused = self._unrequested = self._unwanted = False
         self._due = now + self._interval
 
     def paused(self, number: int, now: float) -> float | None:
@@ -172,12 +172,12 @@ class Backlog:
         assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
         self._count_missed(now, sent=0)
         self._paused = True
-        self._unasked = self.revises
+        self._unrequested = self.revises
         return self._useless_from(now)
 
     def resumed(self, now: float) -> None:
         """Note that the utterance goes on; a speculation under way is a revision now."""
-        self._paused = self._unasked = False
+        self._paused = self._unrequested = False
         if self._under_way is not None and self._under_way.kind == "speculation":
             self._under_way = Transcribe("revision", self._under_way.number)
         self._due = max(self._due, now)
@@ -190,8 +190,8 @@ class Backlog:
         assert self._speaking == number, self  # noqa: S101 - the segmenter's promise
         self._count_missed(now, sent=0)
         self._speaking = None
-        self._paused = self._unasked = False
-        self._finals[number] = _Final(seconds=seconds, spoken_at=now, answered=speculation == "done")
+        self._paused = self._unrequested = False
+        self._finals[number] = _Final(seconds=seconds, spoken_at=now, transcribed=speculation == "done")
         if speculation == "under way":
             self._under_way = Transcribe("final", number)
             return None
@@ -202,14 +202,14 @@ class Backlog:
 
         Their audio can be freed. Spared are the one whose request is under way, and those transcribed.
         """
-        asked = None if self._under_way is None else self._under_way.number
+        requested = None if self._under_way is None else self._under_way.number
         lost = []
         waiting = self.waiting_seconds
         limit = self._buffer if limit is None else limit
         for number, final in self._finals.items():
             if waiting <= limit:
                 break
-            if number != asked and not (final.answered or final.late or final.refused):
+            if number != requested and not (final.transcribed or final.late or final.refused):
                 final.late = True
                 waiting -= final.seconds
                 lost.append(number)
@@ -241,7 +241,7 @@ class Backlog:
         self._under_way = request
         self._engine.queued(now, seconds=seconds)
         if request.kind == "speculation":
-            self._unasked = False
+            self._unrequested = False
             self._due = now + self._interval
         elif request.kind == "revision":
             self.revisions += 1
@@ -258,7 +258,7 @@ class Backlog:
         self._backoff.succeeded()
         self._engine.succeeded(now)
         if request.kind == "final":
-            self._finals[request.number].answered = True
+            self._finals[request.number].transcribed = True
             for number, final in self._finals.items():
                 if number < request.number and final.unusable >= POISONED:
                     final.suspect = True
@@ -310,7 +310,7 @@ class Backlog:
             return settled
         for number, final in self._finals.items():
             # One failure of something else may be a hiccup; of this utterance's own request it is a gap.
-            if not (final.marked or final.answered or final.late) and (
+            if not (final.marked or final.transcribed or final.late) and (
                 final.failed or self._backoff.failures > 1
             ):
                 return MarkGap(number)
@@ -325,7 +325,7 @@ class Backlog:
         if not self._finals:
             return Finished() if self._ended else None
         number, final = next(iter(self._finals.items()))
-        if final.answered:
+        if final.transcribed:
             return Publish(number)
         if final.refused:
             return GiveUp(number, "poisoned" if final.suspect else "refused")
@@ -338,7 +338,7 @@ class Backlog:
             return Wait(None)
         if self._stalled:
             return Wait(None)
-        if self._unasked:
+        if self._unrequested:
             return Transcribe("speculation", self._speaking)
         if self._paused:
             return Wait(None)
@@ -350,7 +350,7 @@ class Backlog:
         open_finals = [
             (number, final)
             for number, final in self._finals.items()
-            if not (final.answered or final.late or final.refused)
+            if not (final.transcribed or final.late or final.refused)
         ]
         return min(
             open_finals, key=lambda pair: (not pair[1].suspect and pair[1].unusable // POISONED, pair[0])
@@ -364,7 +364,7 @@ class Backlog:
 
     def _done(self, now: float) -> Transcribe:
         request = self._under_way
-        assert request is not None, self  # noqa: S101 - what is answered was asked
+        assert request is not None, self  # noqa: S101 - what is responded to was requested
         self._under_way = None
         if request.kind != "final":
             self._rested = now + self._engine.took(now)

@@ -40,7 +40,7 @@ _TRANSLATION: Final = {
 def error_text(error: ProblemError, *, is_translation: bool, is_final: bool) -> str:
     """Return a sentence about a failed transcription or translation, without the back end's own message.
 
-    ``is_final``: it will not be tried again.
+    ``is_final``: there will be no further attempt.
     """
     words = _TRANSLATION if is_translation else _SPEECH
     if error.code in words:

@@ -37,8 +37,8 @@ class Origin:
 class Segment:
     """One utterance on its way. ``start``, ``end``: samples of the stream at the back ends' rate.
 
-    ``pause``: the extent and audio it will have if it is over. ``speculated``: an answer and the extent it is
-    about. ``transcription``: the answer to the whole. ``arrived_at``: when its last speech had arrived.
+    ``pause``: the extent and audio it will have if it is over. ``speculated``: an extent and its
+    transcription. ``transcription``: that of the whole. ``arrived_at``: when its last speech had arrived.
     """
 
     number: int
@@ -169,7 +169,7 @@ def translation_gap(
 
 
 def caption_error(error: ProblemError, *, service: str, is_final: bool) -> CaptionError:
-    """Return an error as captions carry it, with a sentence for everyone in the session."""
+    """Return an error of a caption, with a sentence for everyone in the session."""
     return CaptionError(
         code=error.code,
         detail=error_text(error, is_translation=service == TRANSLATION, is_final=is_final),

@@ -1,8 +1,8 @@
-"""Lines as subtitles: at most two rows a language, wrapped, each for its share of the time. Pure.
+"""Lines as subtitles: at most two rows for each language, wrapped, each for its share of the time. Pure.
 
-A row has 42 columns at most (the BBC and Netflix give 37 to 42); orch.speech.rows breaks them. A line that
-needs more than two rows becomes several cues; they change where the engine says the word begins, else in
-proportion to the letters.
+A row has 42 columns at most (the BBC and Netflix allow 37 to 42); orch.speech.rows breaks them. A line that
+needs more than two rows becomes several cues, which change at the word times that the engine reported, else
+in proportion to the letters.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ ROWS: Final = 2
 _ROOM: Final = ROWS * (COLUMNS + 1)
 """Columns that a cue's text has at most, with the spaces before its rows, which are not shown."""
 _SHARE: Final = 8
-"""Columns of a short text that a cue is given at least."""
+"""Columns of a short text in one cue, at least."""
 _NAME: Final = 26
 """Maximum columns of a name with its colon."""
 AT_ONCE: Final = 16
@@ -48,7 +48,7 @@ class Cue:
     speaker: str | None = None
 
     def rows(self) -> tuple[str, ...]:
-        """Return all rows, of one language after the other."""
+        """Return all rows, one language after another."""
         return tuple(row for text in self.texts for row in text)
 
 

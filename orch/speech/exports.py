@@ -12,9 +12,9 @@ import msgspec
 
 from orch.problems import ProblemError
 from orch.speech.cues import Cue, Pace, apart, cues
-from orch.speech.lines import Line, Record, Told, flat, of_history, record
+from orch.speech.lines import HistoryMessage, Line, SessionTranscript, flat, of_history, session_transcript
 
-__all__ = ["FORMATS", "Choice", "File", "Format", "export", "of_history", "record"]
+__all__ = ["FORMATS", "Choice", "File", "Format", "export", "of_history", "session_transcript"]
 
 # Characters that would begin markup in SubRip, and text that would be read as a time.
 _MARKUP: Final = re.compile(r"[<&{\\]|--(?=>)")
@@ -68,47 +68,48 @@ class Format:
 
     extension: str
     media_type: str
-    write: Callable[[Record, Choice, Pace], str]
+    write: Callable[[SessionTranscript, Choice, Pace], str]
 
 
-def to_txt(said: Record, choice: Choice, pace: Pace = iter) -> str:
+def to_txt(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> str:
     """Return a text for readers: time, speaker, words; further texts of a line are indented below it.
 
     The head has the session, its start and its speakers. A session without captions is an empty text.
     """
     rows = []
-    for line in pace(said.lines):
+    for line in pace(transcript.lines):
         first, *more = choice.of(line)
         time, _, _ = stamp(line.start, ".").partition(".")
         rows.append(f"[{time}] {_who(line.transcript.speaker)}{first}")
         rows += [f"    {text}" for text in more]
-    return "".join(f"{row}\n" for row in (*(_head(said) if rows else ()), *rows))
+    return "".join(f"{row}\n" for row in (*(_head(transcript) if rows else ()), *rows))
 
 
-def _head(said: Record) -> list[str]:
-    names = dict.fromkeys(flat(line.transcript.speaker) for line in said.lines if line.transcript.speaker)
-    started = (said.started_iso() or "")[: len("2026-01-05T13:22:00")].replace("T", " ")
+def _head(transcript: SessionTranscript) -> list[str]:
+    speakers = [line.transcript.speaker for line in transcript.lines]
+    names = dict.fromkeys(flat(speaker) for speaker in speakers if speaker)
+    started = (transcript.started_iso() or "")[: len("2026-01-05T13:22:00")].replace("T", " ")
     return [
-        f"Session: {said.session_id}",
+        f"Session: {transcript.session_id}",
         *([f"Started: {started} UTC"] if started else []),
         *([f"Participants: {', '.join(names)}"] if names else []),
         "",
     ]
 
 
-def to_srt(said: Record, choice: Choice, pace: Pace = iter) -> str:
-    """Return SubRip. No cue overlaps another, and nothing in a text is read as markup."""
+def to_srt(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> str:
+    """Return SubRip. No cues overlap, and players read no text as markup."""
     blocks = []
-    for number, cue in enumerate(pace(apart(_cues(said, choice, pace, is_named=True), pace)), start=1):
+    for number, cue in enumerate(pace(apart(_cues(transcript, choice, pace, is_named=True), pace)), start=1):
         text = _literal("\n".join(cue.rows()))
         blocks.append(f"{number}\n{stamp(cue.start, ',')} --> {stamp(cue.end, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
-def to_vtt(said: Record, choice: Choice, pace: Pace = iter) -> str:
+def to_vtt(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> str:
     """Return WebVTT. The speaker is a voice span; cues may overlap, which the format allows."""
     blocks = ["WEBVTT\n"]
-    for cue in pace(_cues(said, choice, pace, is_named=False)):
+    for cue in pace(_cues(transcript, choice, pace, is_named=False)):
         text = _escaped("\n".join(cue.rows()))
         if cue.speaker is not None:
             text = f"<v {_escaped(flat(cue.speaker))}>{text}</v>"
@@ -116,12 +117,12 @@ def to_vtt(said: Record, choice: Choice, pace: Pace = iter) -> str:
     return "\n".join(blocks)
 
 
-def to_json(said: Record, choice: Choice, pace: Pace = iter) -> str:
-    """Return everything that is known of each line; times in seconds from ``started``."""
+def to_json(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> str:
+    """Return all fields of each line; times in seconds from ``started``."""
     document = {
-        "session_id": said.session_id,
-        "started": said.started_iso(),
-        "lines": [_members(line, choice) for line in pace(said.lines)],
+        "session_id": transcript.session_id,
+        "started": transcript.started_iso(),
+        "lines": [_members(line, choice) for line in pace(transcript.lines)],
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
@@ -145,28 +146,28 @@ def format_of(kind: str) -> Format:
 
 
 def export(
-    messages: Iterable[Told],
+    messages: Iterable[HistoryMessage],
     *,
     kind: str,
     session_id: str,
     choice: Choice | None = None,
     pace: Pace = iter,
 ) -> File:
-    """Return the file of a kind. Raises ``invalid_request`` for no such kind, ``not_found`` for no stream.
+    """Return the file. Raises ``invalid_request`` for an unknown kind, ``not_found`` for an unknown stream.
 
-    ``pace`` iterates over everything that a long session has many of.
+    ``pace`` iterates over messages, lines and cues, of which a long session has many.
     """
     form = format_of(kind)
     choice = choice or Choice()
-    said = record(pace(messages), session_id=session_id, stream=choice.stream)
+    transcript = session_transcript(pace(messages), session_id=session_id, stream=choice.stream)
     name = session_id
     if choice.stream is not None:
-        if said.started is None:
+        if transcript.started is None:
             raise ProblemError(
                 "not_found", f"This session has no transcript of a stream {choice.stream[:128]}."
             )
         name = f"{session_id}-{choice.stream}"
-    text = form.write(said, choice, pace)
+    text = form.write(transcript, choice, pace)
     return File(f"translation-{name}.{form.extension}", form.media_type, text.encode())
 
 
@@ -178,10 +179,10 @@ def stamp(milliseconds: int, mark: str) -> str:
     return f"{hours:02}:{minutes:02}:{seconds:02}{mark}{rest:03}"
 
 
-def _cues(said: Record, choice: Choice, pace: Pace, *, is_named: bool) -> list[Cue]:
+def _cues(transcript: SessionTranscript, choice: Choice, pace: Pace, *, is_named: bool) -> list[Cue]:
     """Return all cues by their start; ``is_named``: the first text of a line begins with the speaker."""
     found = []
-    for line in pace(said.lines):
+    for line in pace(transcript.lines):
         first, *more = choice.of(line)
         who = _who(line.transcript.speaker).strip() if is_named else ""
         found += cues(line, (first, *more), name=who)
@@ -211,18 +212,18 @@ def _escaped(text: str) -> str:
 
 
 def _members(line: Line, choice: Choice) -> dict[str, Any]:
-    said = line.transcript
+    transcript = line.transcript
     wanted = choice.languages or tuple(line.translations)
     return {
-        "segment_id": said.segment_id,
+        "segment_id": transcript.segment_id,
         "start": line.start / 1000,
         "end": line.end / 1000,
-        "speaker": said.speaker,
-        "participant_id": said.participant_id,
-        "language": said.language,
-        "text": said.text if choice.original or not choice.languages else None,
-        "confidence": said.confidence,
-        "words": said.words,
+        "speaker": transcript.speaker,
+        "participant_id": transcript.participant_id,
+        "language": transcript.language,
+        "text": transcript.text if choice.original or not choice.languages else None,
+        "confidence": transcript.confidence,
+        "words": transcript.words,
         "error": line.error,
         "translations": {
             language: {

@@ -34,7 +34,7 @@ class _Data(msgspec.Struct, frozen=True):
 _DATA: Final = msgspec.json.decode(files("orch.speech").joinpath("languages.json").read_bytes(), type=_Data)
 NAMES: Final = _DATA.names
 _CODES: Final = _DATA.other_names | {name: code for code, name in NAMES.items()}
-_NOT_SAID: Final = frozenset({"", AUTO, "unknown", "und", "none", "null", "mul", "zxx"})
+_UNREPORTED: Final = frozenset({"", AUTO, "unknown", "und", "none", "null", "mul", "zxx"})
 
 
 _SCRIPT: Final = 4
@@ -112,18 +112,18 @@ def closest(code: str, offered: Collection[str]) -> str | None:
 
 def reported(language: str | None) -> str | None:
     """Return the code of the language that a back end reports; None if it reports none."""
-    if language is None or language.strip().lower() in _NOT_SAID:
+    if language is None or language.strip().lower() in _UNREPORTED:
         return None
     text = language.strip()
     return _CODES.get(text.lower(), text)
 
 
 def whisper_code(code: str) -> str:
-    """Return Whisper's code for a language, ``no`` for ``nb``; the language alone where it has none."""
+    """Return Whisper's code for a language, ``no`` for ``nb``; the language alone if it has none."""
     return closest(code, NAMES) or primary(code)
 
 
 def english_name(code: str) -> str:
-    """Return the language's English name with its code, or the code alone where it is not known here."""
+    """Return the language's English name with its code, or the code alone if it is unknown."""
     known = closest(code, NAMES)
     return code if known is None else f"{NAMES[known].title()} ({code})"

@@ -1,7 +1,7 @@
 """The lines of a transcript, one for each utterance, from a session's stored messages. Pure.
 
 Times are milliseconds from the start of the session's first stream: an utterance's ``stream_started`` plus
-its ``start``, less the earliest ``stream_started`` there is.
+its ``start``, minus the earliest ``stream_started``.
 """
 
 import re
@@ -16,7 +16,7 @@ from msgspec import Struct
 from orch.protocol.messages import CaptionError, ParticipantRenamed, Transcript, Translation, Word
 from orch.speech.languages import closest, is_near, is_same
 
-# Those that are no space.
+# Control characters that are no white space.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 
 
@@ -44,7 +44,7 @@ class Line:
         return f"[{flat(self.error.detail)}]" if self.error is not None else flat(self.transcript.text)
 
     def translated(self, language: str) -> str | None:
-        """Return it in a language, where it was translated; also by another region's code of the language."""
+        """Return the translation, also for another region's code of the language; None if there is none."""
         code = closest(language, tuple(self.translations))
         found = None if code is None else self.translations[code]
         return None if found is None or found.error is not None else flat(found.text) or None
@@ -59,8 +59,8 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """All lines, as they were spoken. ``started``: when the first stream did, epoch ms, if any did."""
+class SessionTranscript:
+    """All lines, as they were spoken. ``started``: of the first stream, epoch ms; None without any."""
 
     session_id: str
     lines: tuple[Line, ...]
@@ -78,12 +78,12 @@ class _Kind(Struct):
     type: str
 
 
-Told = Transcript | Translation | ParticipantRenamed
+HistoryMessage = Transcript | Translation | ParticipantRenamed
 
 
-def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[Told]:
+def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[HistoryMessage]:
     """Return the captions and renames among encoded messages, in order."""
-    found: list[Told] = []
+    found: list[HistoryMessage] = []
     for message in messages:
         kind = msgspec.json.decode(message, type=_Kind).type
         if kind == "transcript":
@@ -95,7 +95,9 @@ def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[Told]:
     return found
 
 
-def record(messages: Iterable[Told], *, session_id: str, stream: str | None = None) -> Record:
+def session_transcript(
+    messages: Iterable[HistoryMessage], *, session_id: str, stream: str | None = None
+) -> SessionTranscript:
     """Return the lines of a transcript; ``messages`` in the order of their offsets.
 
     Of one utterance the last final text counts, else the last gap; revisions do not. A line with an empty
@@ -119,9 +121,9 @@ def record(messages: Iterable[Told], *, session_id: str, stream: str | None = No
             if before is None or message.revision > before.revision or message.error is None:
                 of_segment[message.target_language] = message
     if stream is not None:
-        transcripts = {name: said for name, said in transcripts.items() if stream_of(name) == stream}
+        transcripts = {name: one for name, one in transcripts.items() if stream_of(name) == stream}
     if not transcripts:
-        return Record(session_id, (), None)
+        return SessionTranscript(session_id, (), None)
     zero = min(transcript.stream_started for transcript in transcripts.values())
     begins = _begins(transcripts, zero)
     lines = []
@@ -136,7 +138,7 @@ def record(messages: Iterable[Told], *, session_id: str, stream: str | None = No
         lines.append(Line(named, start, end, translations.get(name, {})))
     # Python's sort is stable: equal lines keep the order of offsets.
     lines.sort(key=lambda line: (_block(line, begins), line.start))
-    return Record(session_id, tuple(lines), zero)
+    return SessionTranscript(session_id, tuple(lines), zero)
 
 
 def stream_of(segment_id: str) -> str:
@@ -145,16 +147,16 @@ def stream_of(segment_id: str) -> str:
 
 
 def _begins(transcripts: Mapping[str, Transcript], zero: int) -> dict[str, int]:
-    """Return when each stream begins, ms from ``zero``: recordings one after the other, speech as it was."""
+    """Return when each stream begins, ms from ``zero``: recordings one after another, speech when it was."""
     begins: dict[str, int] = {}
     lengths: dict[str, int] = {}
     recordings: dict[str, int] = {}
-    for name, said in transcripts.items():
+    for name, transcript in transcripts.items():
         stream = stream_of(name)
-        begins.setdefault(stream, said.stream_started - zero)
-        if said.recording is True:
+        begins.setdefault(stream, transcript.stream_started - zero)
+        if transcript.recording is True:
             recordings.setdefault(stream, begins[stream])
-            lengths[stream] = max(lengths.get(stream, 0), round(said.end * 1000))
+            lengths[stream] = max(lengths.get(stream, 0), round(transcript.end * 1000))
     free = 0
     for stream in sorted(recordings, key=lambda each: recordings[each]):
         begins[stream] = max(begins[stream], free)
@@ -168,7 +170,7 @@ def _block(line: Line, begins: Mapping[str, int]) -> int:
     return begins[stream_of(line.transcript.segment_id)] if is_recording else line.start
 
 
-def _names(messages: Iterable[Told]) -> dict[str, str]:
+def _names(messages: Iterable[HistoryMessage]) -> dict[str, str]:
     """Return each participant's newest name."""
     names: dict[str, str] = {}
     for message in messages:
@@ -188,7 +190,7 @@ def _replaces(message: Transcript, before: Transcript | None) -> bool:
 
 
 def flat(text: str) -> str:
-    """Return text on one row, without control characters: players end a file at some of them."""
+    """Return text on one row, without control characters: some of them end a file for players."""
     if text.isprintable():  # no control characters; of all spaces only U+0020
         return text if "  " not in text and text == text.strip() else " ".join(text.split())
     return " ".join(_CONTROLS.sub("", text).split())

@@ -67,9 +67,9 @@ class SpeechService:
         self._clock = clock
         self._counters = SpeechCounters()
         self._queue = RequestQueue(self._places)
-        self._asking = trio.Lock()
+        self._listing = trio.Lock()
         self._offered = LanguagesOffered()
-        self._asked_of: object = None
+        self._listed_by: object = None
         self._good_until = float("-inf")
 
     def stream(
@@ -111,17 +111,17 @@ class SpeechService:
 
     async def languages(self) -> LanguagesOffered:
         """Return the offered languages; the back ends are queried at most once a minute."""
-        async with self._asking:
+        async with self._listing:
             services = self._settings.current.services
-            asked_of = (services.get(AUDIO), services.get(TRANSLATION))
-            if asked_of != self._asked_of:
+            back_ends = (services.get(AUDIO), services.get(TRANSLATION))
+            if back_ends != self._listed_by:
                 # Other back ends: the former ones' languages do not apply.
                 self._offered = LanguagesOffered()
             elif trio.current_time() < self._good_until:
                 return self._offered
-            offered = await self._ask()
+            offered = await self._list()
             self._offered = offered
-            self._asked_of = asked_of
+            self._listed_by = back_ends
             fresh = LANGUAGES_RETRY if offered.errors else LANGUAGES_FRESH
             self._good_until = trio.current_time() + fresh
             return offered
@@ -190,20 +190,20 @@ class SpeechService:
                 service=AUDIO,
             )
 
-    async def _ask(self) -> LanguagesOffered:
+    async def _list(self) -> LanguagesOffered:
         """Request the languages of both back ends at once."""
         errors: list[CaptionError] = []
         source: tuple[str, ...] | None = self._offered.source
         pairs: Pairs | None = Pairs(self._offered.pairs)
 
-        async def ask_transcriber() -> None:
+        async def list_source() -> None:
             nonlocal source
             try:
                 source = await self._transcriber.languages()
             except ProblemError as error:
                 errors.append(caption_error(error, service=AUDIO, is_final=False))
 
-        async def ask_translator() -> None:
+        async def list_pairs() -> None:
             nonlocal pairs
             try:
                 pairs = await self._translator.languages()
@@ -211,8 +211,8 @@ class SpeechService:
                 errors.append(caption_error(error, service=TRANSLATION, is_final=False))
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask_transcriber)
-            nursery.start_soon(ask_translator)
+            nursery.start_soon(list_source)
+            nursery.start_soon(list_pairs)
         return LanguagesOffered(
             source=source or (),
             targets=() if pairs is None else pairs.all_targets(),

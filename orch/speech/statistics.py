@@ -30,12 +30,10 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     caption, of the ``captions_timed`` in the last ``window_seconds`` that came live and were not cut for
     length; null where there are none. ``caption_ago``: seconds since the last of them, however long ago; null
     before the first. ``utterances_in_window``, ``lost_in_window``: how many were spoken and given up in the
-    same time.
-    ``queued_seconds``: sound that has arrived and is not processed yet. ``waiting_seconds``: speech that has
-    ended and is not transcribed yet; ``waiting_longest``: how long the oldest such utterance of a live stream
-    has waited, 0 without any. ``lost``: utterances given up.
-    ``doubted``: segments left out of finals since the engine doubts them itself. ``back_ends``: how what is
-    asked of each is answered.
+    same time. ``queued_seconds``: sound that has arrived and is not processed yet. ``waiting_seconds``:
+    speech that has ended and is not transcribed yet; ``waiting_longest``: how long the oldest such utterance
+    of a live stream has waited, 0 without any. ``lost``: utterances given up. ``doubted``: segments left out
+    of finals because the engine itself doubts them. ``back_ends``: the outcomes of the requests to each.
     """
 
     streams: int

@@ -145,7 +145,7 @@ class Utterances:
     # Sound.
 
     def sound_arrived(self, now: float) -> None:
-        """Note that sound has arrived: revisions have something new to say."""
+        """Note that sound has arrived: a revision has something new to transcribe."""
         self._backlog.flows(now)
 
     def apply(
@@ -239,7 +239,7 @@ class Utterances:
             and decision.kind == "revision"
             and self._sound.position == self._revised_at
         ):
-            self._backlog.stalled()  # it would say the same as the last one
+            self._backlog.stalled()  # it would be the same as the last one
             return self._backlog.next(now)
         return decision
 

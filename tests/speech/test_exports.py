@@ -22,7 +22,7 @@ from orch.protocol.messages import (
     encode,
 )
 from orch.speech.cues import SHORT, Cue, apart, cues, parts, width, wrap
-from orch.speech.exports import Choice, export, of_history, record, stamp
+from orch.speech.exports import Choice, export, of_history, session_transcript, stamp
 from orch.speech.lines import flat
 from orch.speech.rows import is_plain
 
@@ -241,7 +241,7 @@ def test_streams_share_the_sessions_axis() -> None:
     """Each stream counts from its own start; the file counts from the first one's."""
     first = said("one", 10.0, 11.0, stream_started=STARTED)
     second = said("two", 0.25, 1.0, name="t-1", stream_started=STARTED + 5_000)
-    said_lines = record([second, first], session_id="abc").lines
+    said_lines = session_transcript([second, first], session_id="abc").lines
     assert [(line.original(), line.start, line.end) for line in said_lines] == [
         ("two", 5_250, 6_000),
         ("one", 10_000, 11_000),
@@ -276,7 +276,7 @@ def test_a_long_line_changes_where_the_word_is_said() -> None:
         Word(text=word, start=2 + 0.1 * index if index < 5 else 4 + 0.1 * index, end=9.0)
         for index, word in enumerate(LONG.split())
     )
-    (line,) = record([said(LONG, 2, 9, words=words)], session_id="abc").lines
+    (line,) = session_transcript([said(LONG, 2, 9, words=words)], session_id="abc").lines
     for name in ("", "Ann:"):
         first, second = cues(line, [line.original()], name=name)
         index = len(" ".join(first.rows()).split()) - len(name.split())
@@ -286,7 +286,7 @@ def test_a_long_line_changes_where_the_word_is_said() -> None:
 
 def test_both_languages_change_together() -> None:
     """One long text and one short: each cue has a part of both where there is enough of it."""
-    (line,) = record([said(LONG, 0, 7)], session_id="abc").lines
+    (line,) = session_transcript([said(LONG, 0, 7)], session_id="abc").lines
     found = cues(line, [LONG, "Sí, claro que sí."])
     assert [len(cue.texts) for cue in found] == [2, 2]
     assert " ".join(cue.texts[1][0] for cue in found) == "Sí, claro que sí."
@@ -488,13 +488,13 @@ def test_no_text_begins_a_cue_of_its_own(kind: str) -> None:
 
 def test_a_long_name_leaves_room_and_stands_with_words() -> None:
     """In SubRip; a short text under a long translation is not cut into single words."""
-    (line,) = record([said("Hello my friend", 0, 9)], session_id="abc").lines
+    (line,) = session_transcript([said("Hello my friend", 0, 9)], session_id="abc").lines
     first, *others = cues(line, ["Hello my friend", LONG + " " + LONG], name="Guest fc2d:")
     assert first.texts[0] == ("Guest fc2d: Hello my friend",)
     assert all(len(cue.texts) == 1 for cue in others)
     for name in ("Ann", "Guest fc2d", "N" * 80, "名" * 80):
         for text in ("Hello.", LONG, "Donaudampf" * 12, "明日までに" * 20):
-            (line,) = record([said(text, 0, 9)], session_id="abc").lines
+            (line,) = session_transcript([said(text, 0, 9)], session_id="abc").lines
             found = cues(line, [text, LONG], name=f"{name}:")
             assert all(len(rows) <= 2 for cue in found for rows in cue.texts)
             assert all(width(row) <= 42 for cue in found for row in cue.rows())
