@@ -92,7 +92,7 @@ async def measure(name: str, history: History, kind: str) -> None:
         await trio.sleep(1)
         idle, longest = longest, 0.0
         begun, cpu = time.perf_counter(), time.process_time()
-        made = await Transcripts(history).of("s", kind=kind, choice=Choice(languages=("es",)))
+        made = await Transcripts(history).get("s", kind=kind, choice=Choice(languages=("es",)))
         wall, used = time.perf_counter() - begun, time.process_time() - cpu
         nursery.cancel_scope.cancel()
     size = len(made.file.content) / 1e6

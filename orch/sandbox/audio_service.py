@@ -23,7 +23,7 @@ from orch.sandbox.engines.speech_engines import EngineChoice, EngineOptions, loa
 from orch.sandbox.serving import add_arguments, create_app, main, usage
 from orch.sandbox.uploads import DEFAULT_LIMITS, UploadLimits, decode, read_upload
 from orch.speech.languages import AUTO, closest, english_name
-from orch.web.json_api import answer
+from orch.web.json_api import json_response
 
 log = structlog.get_logger("audio-service")
 
@@ -259,11 +259,11 @@ def create(service: AudioService, limits: UploadLimits = DEFAULT_LIMITS) -> Quar
 
     @app.get("/api/health")
     async def health() -> Response:
-        return answer(service.health())
+        return json_response(service.health())
 
     @app.get("/api/models")
     async def models() -> Response:
-        return answer(await service.models())
+        return json_response(await service.models())
 
     @app.post("/api/transcribe")
     async def transcribe() -> Response:
@@ -272,7 +272,7 @@ def create(service: AudioService, limits: UploadLimits = DEFAULT_LIMITS) -> Quar
         transcript = await service.transcribe(
             pcm, language=upload.language, enable_vad=upload.enable_vad, session_id=upload.session_id
         )
-        return answer(transcript)
+        return json_response(transcript)
 
     return app
 

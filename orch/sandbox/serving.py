@@ -19,7 +19,7 @@ from orch.problems import ProblemError
 from orch.protocol.identifiers import new_request_id
 from orch.protocol.request_id import request_id
 from orch.telemetry.logs import configure
-from orch.web.json_api import problem
+from orch.web.json_api import problem_response
 
 log = structlog.get_logger("sandbox")
 
@@ -72,7 +72,7 @@ def create_app(name: str) -> QuartTrio:
         return response
 
     async def answer_problem(error: ProblemError) -> Response:
-        return problem(error, request_id=g.request_id)
+        return problem_response(error, request_id=g.request_id)
 
     async def answer_http(error: HTTPException) -> Response:
         status = error.code or 500

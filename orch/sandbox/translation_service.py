@@ -27,7 +27,7 @@ from orch.sandbox.engines.translation import (
 )
 from orch.sandbox.serving import Usage, add_arguments, create_app, main, usage
 from orch.speech.languages import AUTO, closest
-from orch.web.json_api import answer, read_json
+from orch.web.json_api import json_response, read_json
 
 log = structlog.get_logger("translation-service")
 
@@ -189,15 +189,15 @@ def create(service: TranslationService) -> QuartTrio:
 
     @app.get("/api/health")
     async def health() -> Response:
-        return answer(service.health())
+        return json_response(service.health())
 
     @app.get("/api/languages")
     async def list_languages() -> Response:
-        return answer(await service.languages())
+        return json_response(await service.languages())
 
     @app.post("/api/translate")
     async def translate() -> Response:
-        return answer(await service.translate(await read_json(Request)))
+        return json_response(await service.translate(await read_json(Request)))
 
     return app
 

@@ -205,8 +205,8 @@ def _serve_static(app: Pages, files: Assets) -> None:
         if asset.etag in request.headers.get("If-None-Match", ""):
             return Response(b"", status=304, headers=headers)
         body = asset.body
-        if asset.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
-            body = asset.packed
+        if asset.compressed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
+            body = asset.compressed
             headers["Content-Encoding"] = "gzip"
         return Response(body, content_type=asset.content_type, headers=headers)
 

@@ -33,8 +33,8 @@ FALLBACK_TYPE: Final = "text/plain; charset=utf-8"
 COMPRESS_FROM: Final = 1024
 WORTH_IT: Final = 0.9
 
-FOR_EVER: Final = "public, max-age=31536000, immutable"
-ASK_AGAIN: Final = "no-cache"
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+REVALIDATE: Final = "no-cache"
 
 _IMPORT: Final = re.compile(
     r"""^\s*(?:import|export)\b[^'";]*?\bfrom\s*["'](\.[^"']+)["']|^\s*import\s*["'](\.[^"']+)["']""",
@@ -43,12 +43,12 @@ _IMPORT: Final = re.compile(
 
 
 class Asset(Struct, frozen=True):
-    """One file. ``packed``: its gzip form, if smaller. ``imports``: paths of the modules it imports."""
+    """One file. ``compressed``: its gzip form, if smaller. ``imports``: paths of the modules it imports."""
 
     path: str
     content_type: str
     body: bytes
-    packed: bytes | None
+    compressed: bytes | None
     etag: str
     imports: tuple[str, ...]
 
@@ -93,10 +93,10 @@ class Assets:
         """
         first, _, rest = address.partition("/")
         if first == self.version:
-            return rest, FOR_EVER
+            return rest, IMMUTABLE
         if first.startswith("v-") and rest:
-            return rest, ASK_AGAIN
-        return address, ASK_AGAIN
+            return rest, REVALIDATE
+        return address, REVALIDATE
 
     def modules(self, entry: str | None) -> tuple[str, ...]:
         """Return every module that ``entry`` imports directly or indirectly, nearest first.
@@ -117,9 +117,9 @@ class Assets:
 
 
 def _asset(path: str, body: bytes) -> Asset:
-    packed = gzip.compress(body, 9, mtime=0) if len(body) >= COMPRESS_FROM else None
-    if packed is not None and len(packed) > len(body) * WORTH_IT:
-        packed = None
+    compressed = gzip.compress(body, 9, mtime=0) if len(body) >= COMPRESS_FROM else None
+    if compressed is not None and len(compressed) > len(body) * WORTH_IT:
+        compressed = None
     suffix = posixpath.splitext(path)[1]
     imports: tuple[str, ...] = ()
     if suffix == ".js":
@@ -129,7 +129,7 @@ def _asset(path: str, body: bytes) -> Asset:
         path=path,
         content_type=TYPES.get(suffix, FALLBACK_TYPE),
         body=body,
-        packed=packed,
+        compressed=compressed,
         etag=f'"{hashlib.sha256(body).hexdigest()[:20]}"',
         imports=imports,
     )

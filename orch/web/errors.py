@@ -12,7 +12,7 @@ from werkzeug.routing import RequestRedirect
 from orch.access.origins import SAFE_METHODS
 from orch.problems import ProblemError
 from orch.telemetry.boundaries import Boundary
-from orch.web.json_api import problem
+from orch.web.json_api import problem_response
 from orch.web.pages import Page
 from orch.web.sign_in import sign_in_address
 
@@ -38,7 +38,7 @@ def answer_errors(app: QuartTrio, boundary: Boundary) -> None:
 
     async def answer_problem(error: ProblemError) -> Response:
         if _is_for_programs(request.path):
-            return problem(error, request_id=g.request_id)
+            return problem_response(error, request_id=g.request_id)
         if error.code == "token_required" and request.method in SAFE_METHODS:
             headers = {"Location": sign_in_address(request.path), "Cache-Control": "no-store"}
             return Response(b"", status=303, headers=headers)

@@ -16,7 +16,7 @@ JSON_LIMIT: Final = 65_536
 _encoder: Final = msgspec.json.Encoder()
 
 
-def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return ``data`` as JSON that is not cached."""
     response = Response(_encoder.encode(data), status=status, content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
@@ -24,7 +24,7 @@ def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = Non
     return response
 
 
-def problem(error: ProblemError, *, request_id: str) -> Response:
+def problem_response(error: ProblemError, *, request_id: str) -> Response:
     """Return the problem document (RFC 9457)."""
     response = Response(
         error.body(instance=instance(request_id)),

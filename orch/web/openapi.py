@@ -111,7 +111,7 @@ class Provider(OpenAPIProvider):
                 operation.pop("security", None)
                 if action_of_route(method.upper(), rule.rule) in OPERATORS:
                     operation["security"] = OPERATORS_SECURITY
-                openapi_extras.completed(method, path, operation, PROBLEM)
+                openapi_extras.complete(method, path, operation, PROBLEM)
             if path.startswith("/api/"):
                 for operation in operations.values():
                     answers = {str(status): each for status, each in operation["responses"].items()}

@@ -73,7 +73,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
-def completed(method: str, path: str, operation: dict[str, Any], problem: Mapping[str, Any]) -> None:
+def complete(method: str, path: str, operation: dict[str, Any], problem: Mapping[str, Any]) -> None:
     """Add the entries of :data:`OPERATIONS` to ``operation``."""
     more = OPERATIONS.get((method, path))
     if more is None:

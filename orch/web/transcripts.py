@@ -18,15 +18,15 @@ from orch.websocket.history.reader import StoredMessages
 
 _Item = TypeVar("_Item")
 
-KEPT_BYTES: Final = 16 * 1024 * 1024
+CACHED_BYTES: Final = 16 * 1024 * 1024
 """Maximum bytes of cached files."""
-HELD_BYTES: Final = 24 * 1024 * 1024
+MEMORY_BYTES: Final = 24 * 1024 * 1024
 """Maximum bytes of files in memory: cached ones, and those being sent to clients."""
 SLICE: Final = 65_536
 """Bytes of a file sent at a time."""
 WAITING: Final = 16
 """Requests that can be queued for their file; a queued request holds no history."""
-PATIENCE: Final = 20.0
+WAIT_LIMIT: Final = 20.0
 """Seconds that a request waits for its turn."""
 
 TURN: Final = 0.001
@@ -104,9 +104,9 @@ class FileBody(DataBody):
 class Transcripts:
     """Prepares transcripts. The mutable state is the files in memory, and the waiting requests.
 
-    Overflow rule: no file is prepared while :data:`HELD_BYTES` are in memory, not counting cached ones, which
-    are dropped first. Files for clients that do not read are held by their requests, so this bounds their
-    total.
+    Overflow rule: no file is prepared while ``memory_limit`` bytes are in memory, not counting cached ones,
+    which are dropped first. Files for clients that do not read are held by their requests, so this bounds
+    their total.
 
     One is prepared at a time, in a thread: it is plain Python, and two at once would not be faster, but take
     the interpreter from the loop for longer. The thread pauses each millisecond, so the loop never waits
@@ -114,50 +114,58 @@ class Transcripts:
     that was just prepared.
     """
 
-    def __init__(self, histories: Histories, *, patience: float = PATIENCE, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        histories: Histories,
+        *,
+        wait_limit: float = WAIT_LIMIT,
+        memory_limit: int = MEMORY_BYTES,
+        pace: Pace | None = None,
+    ) -> None:
         self._histories = histories
-        self._patience = patience
+        self._wait_limit = wait_limit
+        self._memory_limit = memory_limit
         self._pace = pace or Pauses()
         self._turn = trio.Semaphore(1, max_value=1)
         self._waiting = 0
-        self._ready: OrderedDict[_Key, Transcript] = OrderedDict()
-        self._bytes = 0
-        self._held_bytes = 0
+        self._cached: OrderedDict[_Key, Transcript] = OrderedDict()
+        self._cached_bytes = 0
+        self._memory_bytes = 0
 
-    async def of(self, session_id: str, *, kind: str, choice: Choice) -> Transcript:
+    async def get(self, session_id: str, *, kind: str, choice: Choice) -> Transcript:
         """Return a session's transcript. Raises ``invalid_request``, ``unknown_session``, ``overloaded``."""
         format_of(kind)
         key = _Key(session_id, *await self._histories.standing(session_id), kind, choice)
-        if key in self._ready:
-            return self._again(key)
-        async with self._place():
+        if key in self._cached:
+            return self._reuse(key)
+        async with self._my_turn():
             # While this one waited, another may have made it.
             key = _Key(session_id, *await self._histories.standing(session_id), kind, choice)
-            if key in self._ready:
-                return self._again(key)
-            if self._held_bytes >= HELD_BYTES:
-                self._ready.clear()
-                self._bytes = 0
-            if self._held_bytes >= HELD_BYTES:
+            if key in self._cached:
+                return self._reuse(key)
+            if self._memory_bytes >= self._memory_limit:
+                self._cached.clear()
+                self._cached_bytes = 0
+            if self._memory_bytes >= self._memory_limit:
                 raise _busy()
-            kept = await self._histories.messages(session_id)
-            file = await trio.to_thread.run_sync(_written, kept, kind, choice, self._pace)
-            self._hold(file)
-            made = Transcript(file, kept.complete)
-            self._keep(key._replace(epoch=kept.epoch, offset=kept.offset), made)
+            stored = await self._histories.messages(session_id)
+            file = await trio.to_thread.run_sync(_write, stored, kind, choice, self._pace)
+            self._count(file)
+            made = Transcript(file, stored.complete)
+            self._cache(key._replace(epoch=stored.epoch, offset=stored.offset), made)
             return made
 
-    def _hold(self, file: File) -> None:
+    def _count(self, file: File) -> None:
         """Count a file for as long as it is referenced."""
         size = len(file.content)
-        self._held_bytes += size
-        weakref.finalize(file, self._let_go, size)
+        self._memory_bytes += size
+        weakref.finalize(file, self._uncount, size)
 
-    def _let_go(self, size: int) -> None:
-        self._held_bytes -= size
+    def _uncount(self, size: int) -> None:
+        self._memory_bytes -= size
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _my_turn(self) -> AsyncIterator[None]:
         try:
             self._turn.acquire_nowait()
         except trio.WouldBlock:
@@ -172,37 +180,37 @@ class Transcripts:
             raise _busy()
         self._waiting += 1
         try:
-            with trio.move_on_after(self._patience) as scope:
+            with trio.move_on_after(self._wait_limit) as scope:
                 await self._turn.acquire()
         finally:
             self._waiting -= 1
         if scope.cancelled_caught:
             raise _busy()
 
-    def _again(self, key: _Key) -> Transcript:
-        self._ready.move_to_end(key)
-        return self._ready[key]
+    def _reuse(self, key: _Key) -> Transcript:
+        self._cached.move_to_end(key)
+        return self._cached[key]
 
-    def _keep(self, key: _Key, made: Transcript) -> None:
+    def _cache(self, key: _Key, made: Transcript) -> None:
         # Earlier versions of the transcript are no longer requested.
-        for old in [old for old in self._ready if old[0] == key.session_id and old[1:3] != key[1:3]]:
-            self._bytes -= len(self._ready.pop(old).file.content)
-        if len(made.file.content) > KEPT_BYTES or key in self._ready:
+        for old in [old for old in self._cached if old[0] == key.session_id and old[1:3] != key[1:3]]:
+            self._cached_bytes -= len(self._cached.pop(old).file.content)
+        if len(made.file.content) > CACHED_BYTES or key in self._cached:
             return
-        self._ready[key] = made
-        self._bytes += len(made.file.content)
-        while self._bytes > KEPT_BYTES:
-            self._bytes -= len(self._ready.popitem(last=False)[1].file.content)
+        self._cached[key] = made
+        self._cached_bytes += len(made.file.content)
+        while self._cached_bytes > CACHED_BYTES:
+            self._cached_bytes -= len(self._cached.popitem(last=False)[1].file.content)
 
 
-def _written(kept: StoredMessages, kind: str, choice: Choice, pace: Pace) -> File:
-    messages = of_history(pace(kept.messages))
-    return export(messages, kind=kind, session_id=kept.session_id, choice=choice, pace=pace)
+def _write(stored: StoredMessages, kind: str, choice: Choice, pace: Pace) -> File:
+    messages = of_history(pace(stored.messages))
+    return export(messages, kind=kind, session_id=stored.session_id, choice=choice, pace=pace)
 
 
 def _busy() -> ProblemError:
     return ProblemError(
         "overloaded",
         "Too many transcripts are being prepared. Try again in a moment.",
-        headers={"Retry-After": str(math.ceil(PATIENCE / 4))},
+        headers={"Retry-After": str(math.ceil(WAIT_LIMIT / 4))},
     )

@@ -1,24 +1,22 @@
 """Uploads of recordings: spooled to a private file, opened, and passed to the hub.
 
-The mutable state is the holders of places for uploads that are arriving, and for recordings that are being
-transcribed. Both are bounded in total, per session and per address. An upload over a limit is refused before
-its body is read, so the disk space of uploads is bounded too.
+An upload needs a place (:mod:`orch.web.recording_places`) before its body is read, so the disk space of
+uploads is bounded too.
 """
 
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, aclosing, contextmanager
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from contextlib import AsyncExitStack, ExitStack, aclosing
 from typing import IO, Any, Final, cast
 
 import trio
-from msgspec import Struct
 from quart import Request
 
 from orch.audio.recordings import Recording, open_recording
 from orch.problems import ProblemError
 from orch.settings.structs import Speech
+from orch.web.recording_places import Place, RecordingPlaces
 from orch.websocket.speech.sources import RecordingFacts
 
 RECORDING_LIMIT: Final = 25 * 2**20
@@ -26,30 +24,23 @@ RECORDING_LIMIT: Final = 25 * 2**20
 RECORDING_OVERHEAD: Final = 65_536
 """Bytes that a multipart body may have around it."""
 
-PATIENCE: Final = 5.0
-"""Seconds over which the least rate is measured."""
+RATE_WINDOW: Final = 5.0
+"""Seconds over which the rate of an upload is measured."""
 
 ARRIVAL_LIMIT: Final = 120.0
 """Time limit of an upload, in seconds."""
-
-
-class Place(Struct, frozen=True):
-    """The session and address of a recording that holds a place."""
-
-    session_id: str
-    address: str
 
 
 class Upload:
     """An opened recording, to be read or closed.
 
     Resource handling: until :meth:`chunks` was begun, :meth:`close` closes it; from then on the reader does,
-    by exhausting or closing the iterator. Its place is held until :attr:`give_back` is called.
+    by exhausting or closing the iterator. Its place is held until :attr:`release` is called.
     """
 
-    def __init__(self, recording: Recording, stack: AsyncExitStack, give_back: Callable[[], None]) -> None:
+    def __init__(self, recording: Recording, stack: AsyncExitStack, release: Callable[[], None]) -> None:
         self._stack = stack
-        self.give_back = give_back
+        self.release = release
         self._is_read = self._is_closed = False
         self._recording = recording
         self.seconds = recording.seconds
@@ -83,8 +74,7 @@ class Uploads:
 
     def __init__(self, speech: Callable[[], Speech]) -> None:
         self._speech = speech
-        self._arriving: list[Place] = []
-        self._held: list[Place] = []
+        self._places = RecordingPlaces(speech)
 
     async def open(self, request: Request, *, session_id: str, address: str) -> Upload:
         """Read the request's body (the file itself, or the field ``audio`` of a form) and open it.
@@ -95,7 +85,7 @@ class Uploads:
         place = Place(session_id, address)
         async with AsyncExitStack() as stack:
             file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-            with self._arrival(place):
+            with self._places.upload(place):
                 try:
                     with trio.fail_after(ARRIVAL_LIMIT):
                         await _receive(request, file, rate=self._speech().min_upload_rate)
@@ -104,69 +94,14 @@ class Uploads:
                         "request_timeout",
                         f"The recording did not arrive completely within {ARRIVAL_LIMIT:g} s.",
                     ) from None
-            give_back = self._take(place)
+            release = self._places.transcription(place)
             try:
                 longest = self._speech().max_recording_seconds
                 recording = await stack.enter_async_context(open_recording(file, longest=longest))
             except BaseException:
-                give_back()
+                release()
                 raise
-            return Upload(recording, stack.pop_all(), give_back)
-
-    @contextmanager
-    def _arrival(self, place: Place) -> Iterator[None]:
-        """Hold an upload place; there are twice as many as recordings transcribed at once."""
-        speech = self._speech()
-        check(self._held, place, speech)
-        total = 2 * speech.concurrent_recordings
-        share = max(1, total // 2)
-        later = "Send it again when one of them is complete."
-        if len(self._arriving) >= total:
-            raise ProblemError(
-                "too_many_recordings", f"{total} recordings are being uploaded, which is the limit. {later}"
-            )
-        if sum(each.address == place.address for each in self._arriving) >= share:
-            raise ProblemError(
-                "too_many_recordings",
-                f"{share} recordings are being uploaded from your address, which is the limit. {later}",
-            )
-        self._arriving.append(place)
-        try:
-            yield
-        finally:
-            _remove(self._arriving, place)
-
-    def _take(self, place: Place) -> Callable[[], None]:
-        """Take a transcription place; return the function that releases it."""
-        check(self._held, place, self._speech())
-        self._held.append(place)
-        return partial(_remove, self._held, place)
-
-
-def check(held: Sequence[Place], place: Place, speech: Speech) -> None:
-    """Raise ``too_many_recordings`` with the limit that is reached, if any."""
-    later = "Wait until one has been transcribed, or cancel one."
-    total, here = speech.concurrent_recordings, speech.max_recordings_per_session
-    mine = speech.max_recordings_per_address
-    if len(held) >= total:
-        raise ProblemError(
-            "too_many_recordings",
-            f"{total} recordings are being transcribed, which is the limit. {later}",
-        )
-    if sum(each.session_id == place.session_id for each in held) >= here:
-        raise ProblemError(
-            "too_many_recordings",
-            f"{here} recordings of this session are being transcribed, which is the limit. {later}",
-        )
-    if sum(each.address == place.address for each in held) >= mine:
-        raise ProblemError(
-            "too_many_recordings",
-            f"{mine} recordings from your address are being transcribed, which is the limit. {later}",
-        )
-
-
-def _remove(places: list[Place], place: Place) -> None:
-    places[:] = [each for each in places if each is not place]
+            return Upload(recording, stack.pop_all(), release)
 
 
 async def _receive(request: Request, file: IO[bytes], *, rate: int) -> None:
@@ -204,12 +139,13 @@ async def _receive_form(request: Request, body: AsyncIterator[bytes], file: IO[b
 
 
 async def paced(body: AsyncIterable[bytes], rate: int) -> AsyncGenerator[bytes, None]:
-    """Yield a body's blocks. Raises ``request_timeout`` if it is slower than ``rate`` for :data:`PATIENCE`.
+    """Yield a body's blocks; raise ``request_timeout`` if they arrive too slowly.
 
-    The consumer's time for a block does not count.
+    That is, at less than ``rate`` bytes per second over :data:`RATE_WINDOW`. The time that the consumer takes
+    for a block does not count.
     """
     blocks = aiter(body)
-    window, deadline = 0, trio.current_time() + PATIENCE
+    window, deadline = 0, trio.current_time() + RATE_WINDOW
     while True:
         with trio.CancelScope(deadline=deadline) as waiting:
             try:
@@ -224,8 +160,8 @@ async def paced(body: AsyncIterable[bytes], rate: int) -> AsyncGenerator[bytes, 
             )
         window += len(block)
         now = trio.current_time()
-        if window >= rate * PATIENCE:
-            window, deadline = 0, now + PATIENCE
+        if window >= rate * RATE_WINDOW:
+            window, deadline = 0, now + RATE_WINDOW
         yield block
         deadline += trio.current_time() - now
 

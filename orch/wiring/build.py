@@ -30,7 +30,7 @@ from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
-from orch.wiring import listeners, worker_surveys
+from orch.wiring import callbacks, worker_surveys
 from orch.wiring.parts import Parts
 
 
@@ -119,6 +119,6 @@ def build(
         dashboard=dashboard,
         tree=tree,
     )
-    listeners.connect(parts)
+    callbacks.connect(parts)
     worker_surveys.connect(parts)
     return parts

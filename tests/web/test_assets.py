@@ -1,7 +1,7 @@
 import gzip
 
 from orch.package_files import resource
-from orch.web.assets import ASK_AGAIN, FOR_EVER, Assets
+from orch.web.assets import IMMUTABLE, REVALIDATE, Assets
 
 FILES = {
     "js/pages/one.js": b'import { a } from "../shared/a.js";\nimport "../shared/b.js";\n',
@@ -24,9 +24,9 @@ def test_a_change_in_one_file_is_a_new_address_for_all_of_them() -> None:
 def test_only_the_present_version_may_be_kept_for_ever() -> None:
     """A page from before an upgrade is answered, but not under a name that others will keep."""
     assets = Assets(FILES)
-    assert assets.split(f"{assets.version}/css/tokens.css") == ("css/tokens.css", FOR_EVER)
-    assert assets.split("v-0000000000/css/tokens.css") == ("css/tokens.css", ASK_AGAIN)
-    assert assets.split("css/tokens.css") == ("css/tokens.css", ASK_AGAIN)
+    assert assets.split(f"{assets.version}/css/tokens.css") == ("css/tokens.css", IMMUTABLE)
+    assert assets.split("v-0000000000/css/tokens.css") == ("css/tokens.css", REVALIDATE)
+    assert assets.split("css/tokens.css") == ("css/tokens.css", REVALIDATE)
 
 
 def test_what_shrinks_is_packed_and_what_does_not_is_left() -> None:
@@ -34,12 +34,12 @@ def test_what_shrinks_is_packed_and_what_does_not_is_left() -> None:
     assets = Assets(FILES)
     packed, picture, tiny = (assets.get(path) for path in ("css/tokens.css", "picture.png", "js/shared/b.js"))
     assert packed is not None
-    assert packed.packed is not None
-    assert gzip.decompress(packed.packed) == packed.body
+    assert packed.compressed is not None
+    assert gzip.decompress(packed.compressed) == packed.body
     assert picture is not None
     assert picture.content_type == "image/png"
     assert tiny is not None
-    assert tiny.packed is None
+    assert tiny.compressed is None
 
 
 def test_all_modules_a_page_needs_are_known_before_it_asks_for_the_first() -> None:

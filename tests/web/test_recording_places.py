@@ -10,7 +10,8 @@ import trio
 
 from orch.problems import ProblemError
 from orch.settings.structs import Speech
-from orch.web.uploads import Place, check, paced
+from orch.web.recording_places import Place, check
+from orch.web.uploads import paced
 from tests.fakes.running import run
 from tests.fakes.sounds import CLIPS, SPEECH
 from tests.web.test_sessions import code, using
@@ -141,7 +142,7 @@ def test_what_the_taker_needs_for_a_block_is_not_the_senders_slowness() -> None:
 
 
 def test_a_form_that_drips_loses_its_place_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orch.web.uploads.PATIENCE", 0.3)
+    monkeypatch.setattr("orch.web.uploads.RATE_WINDOW", 0.3)
 
     async def use(client: httpx2.AsyncClient) -> None:
         await begin(client, "s")

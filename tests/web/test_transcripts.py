@@ -83,7 +83,7 @@ def test_others_are_served_while_a_transcript_is_made(kind: str, text: str) -> N
             nursery.start_soon(tick)
             kept.hold.set()
             before = ticks
-            made = await transcripts.of("budget", kind=kind, choice=Choice())
+            made = await transcripts.get("budget", kind=kind, choice=Choice())
             assert len(made.file.content) > len(text)
             assert ticks - before > 3
             nursery.cancel_scope.cancel()
@@ -125,14 +125,14 @@ def test_the_work_ends_with_its_request() -> None:
         async with trio.open_nursery() as nursery:
 
             async def ask() -> None:
-                await transcripts.of("budget", kind="srt", choice=Choice())
+                await transcripts.get("budget", kind="srt", choice=Choice())
 
             nursery.start_soon(ask)
             await endless.begun.wait()
             nursery.cancel_scope.cancel()
         assert endless.taken < endless.most
         kept.messages = found  # type: ignore[method-assign]
-        assert (await transcripts.of("budget", kind="srt", choice=Choice())).complete
+        assert (await transcripts.get("budget", kind="srt", choice=Choice())).complete
 
     on_the_clock(use)
 
@@ -154,7 +154,7 @@ def test_the_interpreter_is_given_up_each_millisecond() -> None:
     found: list[bytes] = []
 
     async def use() -> None:
-        made = await Transcripts(kept, pace=Pauses(elapsed, pause)).of("budget", kind="srt", choice=Choice())
+        made = await Transcripts(kept, pace=Pauses(elapsed, pause)).get("budget", kind="srt", choice=Choice())
         found.append(made.file.content)
 
     on_the_clock(use)
@@ -173,18 +173,18 @@ def test_what_was_made_is_given_again_until_more_is_said() -> None:
         found: list[bytes] = []
 
         async def ask() -> None:
-            found.append((await transcripts.of("budget", kind="srt", choice=Choice())).file.content)
+            found.append((await transcripts.get("budget", kind="srt", choice=Choice())).file.content)
 
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(ask)
         assert len(set(found)) == 1
         assert kept.read == 1
-        await transcripts.of("budget", kind="vtt", choice=Choice())
-        await transcripts.of("budget", kind="srt", choice=Choice(languages=("es",)))
+        await transcripts.get("budget", kind="vtt", choice=Choice())
+        await transcripts.get("budget", kind="srt", choice=Choice(languages=("es",)))
         assert kept.read == 3
         kept.lines = 3
-        more = await transcripts.of("budget", kind="srt", choice=Choice())
+        more = await transcripts.get("budget", kind="srt", choice=Choice())
         assert more.file.content.startswith(found[0])
         assert len(more.file.content) > len(found[0])
 
@@ -198,11 +198,11 @@ def test_so_many_wait_and_the_next_are_told_to_come_again() -> None:
     codes: list[str] = []
 
     async def use() -> None:
-        transcripts = Transcripts(kept, patience=2)
+        transcripts = Transcripts(kept, wait_limit=2)
 
         async def ask() -> None:
             try:
-                await transcripts.of("budget", kind="txt", choice=Choice())
+                await transcripts.get("budget", kind="txt", choice=Choice())
             except ProblemError as error:
                 codes.append(error.code)
             else:
@@ -230,28 +230,27 @@ def test_another_kind_of_file_is_refused_before_anything_is_read() -> None:
 
     async def use() -> None:
         with pytest.raises(ProblemError, match="txt, srt, vtt, json"):
-            await Transcripts(kept).of("budget", kind="pdf", choice=Choice())
+            await Transcripts(kept).get("budget", kind="pdf", choice=Choice())
 
     on_the_clock(use)
     assert kept.read == 0
 
 
-def test_files_that_clients_do_not_take_are_bounded_in_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_clients_do_not_take_are_bounded_in_sum() -> None:
     """While so much is held no other is made; what nobody is being sent makes room."""
 
     async def use() -> None:
-        transcripts = Transcripts(Kept(20))
+        transcripts = Transcripts(Kept(20), memory_limit=1)
         held = []
-        monkeypatch.setattr("orch.web.transcripts.HELD_BYTES", 1)
-        made = await transcripts.of("budget", kind="txt", choice=Choice())
+        made = await transcripts.get("budget", kind="txt", choice=Choice())
         held.append(FileBody(made.file))
         del made
         with pytest.raises(ProblemError) as refused:
-            await transcripts.of("budget", kind="srt", choice=Choice())
+            await transcripts.get("budget", kind="srt", choice=Choice())
         assert refused.value.code == "overloaded"
         held.clear()
         await trio.to_thread.run_sync(int)  # the thread that wrote the file lets go of it with its next work
-        assert (await transcripts.of("budget", kind="srt", choice=Choice())).file.content
+        assert (await transcripts.get("budget", kind="srt", choice=Choice())).file.content
 
     on_the_clock(use)
 

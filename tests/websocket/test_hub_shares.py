@@ -104,7 +104,7 @@ def broadcast(text: str) -> SessionMessage:
 
 async def transcript(hub: Hub) -> tuple[str, bool]:
     """Return the exported transcript and whether it is complete."""
-    made = await Transcripts(hub.service).of("s", kind="txt", choice=Choice(languages=("de",)))
+    made = await Transcripts(hub.service).get("s", kind="txt", choice=Choice(languages=("de",)))
     return made.file.content.decode(), made.complete
 
 

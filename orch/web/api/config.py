@@ -14,7 +14,7 @@ from orch.settings.export import ImportedChange, exported, imported
 from orch.settings.live import LiveSettings, LiveSettingsStatistics
 from orch.settings.restrictions import masked, why_fixed
 from orch.web.audit import log_change
-from orch.web.json_api import JSON_LIMIT, answer, read_json, read_query
+from orch.web.json_api import JSON_LIMIT, json_response, read_json, read_query
 
 
 class Patch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,7 +81,7 @@ def blueprint(settings: LiveSettings, runtime: RuntimeSettings) -> Blueprint:
     @document_response(LiveSettingsStatistics)
     async def config() -> Response:
         """Return every current value with its source, and what waits for a restart. Secrets are masked."""
-        return answer(settings.statistics())
+        return json_response(settings.statistics())
 
     @api.patch("")
     @document_request(Patch)
@@ -106,7 +106,7 @@ def blueprint(settings: LiveSettings, runtime: RuntimeSettings) -> Blueprint:
         except SettingsError as error:
             raise _refused(error) from None
         _log(changed)
-        return answer(
+        return json_response(
             Applied(
                 applied=tuple(change.path for change in changed.changes if change.reason is None),
                 waiting=tuple(change.path for change in changed.changes if change.reason is not None),
@@ -138,12 +138,12 @@ def blueprint(settings: LiveSettings, runtime: RuntimeSettings) -> Blueprint:
         try:
             plan = await trio.to_thread.run_sync(imported, text, settings.current)
             if query.dry_run or not plan.values:
-                return answer(Imported(dry_run=query.dry_run, changes=plan.changes))
+                return json_response(Imported(dry_run=query.dry_run, changes=plan.changes))
             changed = await runtime.change(plan.values)
         except SettingsError as error:
             raise _refused(error) from None
         _log(changed)
-        return answer(Imported(dry_run=False, changes=plan.changes, workers=changed.workers))
+        return json_response(Imported(dry_run=False, changes=plan.changes, workers=changed.workers))
 
     return api
 

@@ -7,7 +7,7 @@ from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response
 
 from orch.web.audit import log_change
-from orch.web.json_api import answer, read_json, read_query
+from orch.web.json_api import json_response, read_json, read_query
 from orch.websocket.announcements import Announced
 from orch.websocket.connections.connection_query import ConnectionQuery
 from orch.websocket.service import HubService
@@ -40,7 +40,7 @@ def blueprint(hub: HubService) -> Blueprint:
         A worker that did not reply in time is in ``workers`` with ``answered`` false: its connections are not
         counted.
         """
-        return answer(await hub.cluster_connections.look(read_query(ConnectionQuery)))
+        return json_response(await hub.cluster_connections.look(read_query(ConnectionQuery)))
 
     @api.post("/announcements")
     @document_request(Announcement)
@@ -50,7 +50,7 @@ def blueprint(hub: HubService) -> Blueprint:
         wanted = await read_json(Announcement)
         announced = await hub.announce_everywhere(wanted.message)
         log_change("announced", message=wanted.message, taken=announced.taken)
-        return answer(announced)
+        return json_response(announced)
 
     @api.delete("/connections/<connection_id>")
     @document_response(Closing, 202)
@@ -58,6 +58,6 @@ def blueprint(hub: HubService) -> Blueprint:
         """Close one connection on any worker, with the code that stops its client from reconnecting."""
         await hub.close_connection(connection_id)
         log_change("connection closed", connection_id=connection_id)
-        return answer(Closing(connection_id=connection_id), status=202)
+        return json_response(Closing(connection_id=connection_id), status=202)
 
     return api

@@ -5,7 +5,7 @@ from quart_schema import document_response
 
 from orch.gateway.figures import GatewayStatistics
 from orch.gateway.service import GatewayService
-from orch.web.json_api import answer
+from orch.web.json_api import json_response
 
 
 def blueprint(gateway: GatewayService) -> Blueprint:
@@ -16,6 +16,6 @@ def blueprint(gateway: GatewayService) -> Blueprint:
     @document_response(GatewayStatistics)
     async def status() -> Response:
         """Return requests, latencies, routes and the breaker of every instance."""
-        return answer(gateway.statistics())
+        return json_response(gateway.statistics())
 
     return api

@@ -11,7 +11,7 @@ from orch.health.service import HealthService
 from orch.stores.status import StoreStatus
 from orch.supervision.branches import State, Tree
 from orch.web.http_door import is_allowed
-from orch.web.json_api import answer
+from orch.web.json_api import json_response
 from orch.websocket.connections.connection_query import TOTALS_ONLY
 from orch.websocket.service import HubService
 
@@ -98,7 +98,7 @@ def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) 
     @document_response(Alive)
     async def livez() -> Response:
         """Respond as long as the process runs."""
-        return answer(Alive())
+        return json_response(Alive())
 
     @api.get("/readyz")
     @document_response(Ready)
@@ -111,13 +111,13 @@ def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) 
         """
         missing = tuple(name for name, state in tree.states().items() if state is not State.RUNNING)
         if tree.stopping.is_set():
-            return answer(Ready(status="stopping", waiting_for=missing), status=503)
+            return json_response(Ready(status="stopping", waiting_for=missing), status=503)
         if missing:
-            return answer(
+            return json_response(
                 Ready(status="starting", waiting_for=missing), status=503, headers={"Retry-After": "1"}
             )
         is_degraded = store.status().state != "healthy"
-        return answer(
+        return json_response(
             Ready(status="ready", waiting_for=(), degraded=("store",) if is_degraded else ()),
         )
 
@@ -132,10 +132,10 @@ def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) 
         store_status = store.status()
         services = dict(health.summary()) | {"websocket": BRANCH_STATES[state], "store": store_status.state}
         if not is_allowed(request.scope, Action.VIEW_OPERATIONS):
-            return answer(PlainHealth(status=worst(tuple(services.values()))))
+            return json_response(PlainHealth(status=worst(tuple(services.values()))))
         connections = hub.statistics(TOTALS_ONLY)
         shortages = tuple(line.kind for line in health.statistics().shortages)
-        return answer(
+        return json_response(
             Health(
                 status=worst((*services.values(), *("degraded" for _ in shortages))),
                 shortages=shortages,

@@ -4,7 +4,7 @@ from quart import Blueprint, Response
 from quart_schema import document_response
 
 from orch.speech.service import LanguagesOffered, SpeechService
-from orch.web.json_api import answer
+from orch.web.json_api import json_response
 
 
 def blueprint(speech: SpeechService) -> Blueprint:
@@ -15,6 +15,6 @@ def blueprint(speech: SpeechService) -> Blueprint:
     @document_response(LanguagesOffered)
     async def languages() -> Response:
         """Return the languages that the back ends support: sources, targets, and pairs."""
-        return answer(await speech.languages())
+        return json_response(await speech.languages())
 
     return api

@@ -7,7 +7,7 @@ from orch.analytics.dashboard import Dashboard, DashboardStatistics
 from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
 from orch.telemetry.metrics import Metrics
-from orch.web.json_api import answer
+from orch.web.json_api import json_response
 
 
 def blueprint(settings: SettingsSource, metrics: Metrics, dashboard: Dashboard) -> Blueprint:
@@ -26,6 +26,6 @@ def blueprint(settings: SettingsSource, metrics: Metrics, dashboard: Dashboard) 
     @document_response(DashboardStatistics)
     async def series() -> Response:
         """Return the recent course of the figures, and recent events."""
-        return answer(dashboard.statistics())
+        return json_response(dashboard.statistics())
 
     return api

@@ -15,7 +15,7 @@ from orch.settings.source import SettingsSource
 from orch.speech.service import SpeechService
 from orch.web.api.sessions import codes
 from orch.web.http_door import is_allowed
-from orch.web.json_api import answer, read_query
+from orch.web.json_api import json_response, read_query
 from orch.web.uploads import Uploads
 from orch.websocket.service import HubService
 from orch.websocket.speech.recordings import RecordingListed
@@ -23,7 +23,7 @@ from orch.websocket.speech.recordings import RecordingListed
 RECORDING_KEY_HEADER: Final = "X-Recording-Key"
 """Where a request carries the key of a recording."""
 
-LANGUAGES_PATIENCE: Final = 5.0
+LANGUAGES_TIMEOUT: Final = 5.0
 """Seconds for the back ends to list their languages; then the recording is accepted anyway."""
 
 
@@ -79,7 +79,7 @@ def blueprint(settings: SettingsSource, hub: HubService, speech: SpeechService) 
         query = read_query(RecordingQuery)
         targets = codes(query.target_languages, path="target_languages")
         await hub.get_session(session_id)  # an unknown one is refused before 25 MB are read
-        with trio.move_on_after(LANGUAGES_PATIENCE):
+        with trio.move_on_after(LANGUAGES_TIMEOUT):
             await speech.require(query.source_language, targets)
         upload = await uploads.open(request, session_id=session_id, address=_address())
         try:
@@ -90,11 +90,11 @@ def blueprint(settings: SettingsSource, hub: HubService, speech: SpeechService) 
                 target_languages=targets,
                 chunks=upload.chunks(),
                 facts=upload.facts,
-                held=upload.give_back,
+                held=upload.release,
             )
         except BaseException:
             await upload.close()
-            upload.give_back()
+            upload.release()
             raise
         started = RecordingStarted(
             session_id=session_id,
@@ -104,7 +104,7 @@ def blueprint(settings: SettingsSource, hub: HubService, speech: SpeechService) 
             tracks=upload.facts.tracks,
             track=upload.facts.track,
         )
-        return answer(started, status=202)
+        return json_response(started, status=202)
 
     @api.get("/<session_id>/recordings")
     @document_response(RecordingsListed)
@@ -114,7 +114,7 @@ def blueprint(settings: SettingsSource, hub: HubService, speech: SpeechService) 
         From another machine it needs one of the session's keys (X-Session-Key).
         """
         await hub.get_session(session_id)
-        return answer(RecordingsListed(recordings=await hub.recordings_of(session_id)))
+        return json_response(RecordingsListed(recordings=await hub.recordings_of(session_id)))
 
     @api.delete("/<session_id>/recordings/<stream_id>")
     async def cancel(session_id: str, stream_id: str) -> Response:

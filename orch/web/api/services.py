@@ -9,7 +9,7 @@ from quart_schema import document_request, document_response
 from orch.health.service import HealthService
 from orch.health.statistics import ServicesStatistics
 from orch.web.audit import log_change
-from orch.web.json_api import answer, read_json
+from orch.web.json_api import json_response, read_json
 
 
 class Restart(Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +33,7 @@ def blueprint(health: HealthService) -> Blueprint:
     @document_response(ServicesStatistics)
     async def status() -> Response:
         """Return every back end with its instances, checks and recovery."""
-        return answer(health.statistics())
+        return json_response(health.statistics())
 
     @api.post("/restart")
     @document_request(Restart)
@@ -43,6 +43,6 @@ def blueprint(health: HealthService) -> Blueprint:
         wanted = await read_json(Restart)
         await health.restart(wanted.service, reason="An operator asked for it.")
         log_change("service restarted", service=wanted.service)
-        return answer(Restarting(service=wanted.service), status=202)
+        return json_response(Restarting(service=wanted.service), status=202)
 
     return api

@@ -12,7 +12,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Languages, SessionId
 from orch.speech.exports import Choice
 from orch.web.audit import log_change
-from orch.web.json_api import answer, read_json, read_query
+from orch.web.json_api import json_response, read_json, read_query
 from orch.web.transcripts import FileBody, Transcripts
 from orch.websocket.service import HubService
 from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary
@@ -63,19 +63,19 @@ def blueprint(hub: HubService) -> Blueprint:
         """Create a session without participants; join it over the WebSocket, remotely with a key."""
         wanted = await read_json(NewSession, is_optional=True)
         session = await hub.create_session(wanted.session_id, wanted.config, actor=actor_of(request.scope))
-        return answer(session, status=201, headers={"Location": f"/api/sessions/{session.session_id}"})
+        return json_response(session, status=201, headers={"Location": f"/api/sessions/{session.session_id}"})
 
     @api.get("")
     @document_response(Sessions)
     async def sessions() -> Response:
         """Return the sessions last active, newest first."""
-        return answer(Sessions(sessions=await hub.list_sessions()))
+        return json_response(Sessions(sessions=await hub.list_sessions()))
 
     @api.get("/<session_id>")
     @document_response(SessionSummary)
     async def session(session_id: str) -> Response:
         """Return one session. From another machine it needs one of the session's keys (X-Session-Key)."""
-        return answer(await hub.get_session(session_id))
+        return json_response(await hub.get_session(session_id))
 
     @api.delete("/<session_id>")
     async def end(session_id: str) -> Response:
@@ -97,7 +97,7 @@ def blueprint(hub: HubService) -> Blueprint:
             languages=codes(query.languages, path="languages"),
             stream=query.stream,
         )
-        file, complete = await transcripts.of(session_id, kind=query.format, choice=choice)
+        file, complete = await transcripts.get(session_id, kind=query.format, choice=choice)
         headers = {
             "Cache-Control": "no-store",
             "Content-Disposition": f'attachment; filename="{file.name}"',

@@ -12,7 +12,7 @@ from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.supervision.branches import Tree, TreeStatistics
 from orch.web.audit import log_change
-from orch.web.json_api import answer, read_query
+from orch.web.json_api import json_response, read_query
 
 
 class BranchRestarting(Struct, frozen=True, kw_only=True):
@@ -46,8 +46,8 @@ def blueprint(branches: Tree, survey: Survey) -> Blueprint:
         """Return every branch with its state, tasks, queues and last error; of another worker by its name."""
         worker = read_query(WorkerQuery).worker
         if worker in ("", survey.me.name):
-            return answer(branches.statistics())
-        return answer(msgspec.Raw(await survey.request(worker, "tree")))
+            return json_response(branches.statistics())
+        return json_response(msgspec.Raw(await survey.request(worker, "tree")))
 
     @api.post("/<branch>/restart")
     @document_querystring(WorkerQuery)
@@ -59,11 +59,11 @@ def blueprint(branches: Tree, survey: Survey) -> Blueprint:
             outcome = await survey.request(worker, "restart", msgspec.json.encode(branch))
             _require_restarting(msgspec.json.decode(outcome, type=str), branch)
             log_change("branch restarted", branch=branch, worker=worker)
-            return answer(BranchRestarting(branch=branch), status=202)
+            return json_response(BranchRestarting(branch=branch), status=202)
         if branch not in branches.names():
             names = ", ".join(branches.names())
             raise ProblemError("unknown_branch", f"The tree has no branch {branch[:100]}. It has {names}.")
-        response = answer(BranchRestarting(branch=branch), status=202)
+        response = json_response(BranchRestarting(branch=branch), status=202)
         log_change("branch restarted", branch=branch)
         if branch == "front":
             _restart_after(response, branches)

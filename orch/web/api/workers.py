@@ -5,7 +5,7 @@ from quart_schema import document_response
 
 from orch.cluster.survey import Survey
 from orch.cluster.workers import WorkersStatistics
-from orch.web.json_api import answer
+from orch.web.json_api import json_response
 
 
 def blueprint(survey: Survey) -> Blueprint:
@@ -16,6 +16,6 @@ def blueprint(survey: Survey) -> Blueprint:
     @document_response(WorkersStatistics)
     async def workers() -> Response:
         """Return all workers, first the one that handles the request. A single process is a list of one."""
-        return answer(survey.statistics())
+        return json_response(survey.statistics())
 
     return api

@@ -6,7 +6,7 @@ from orch.wiring.parts import Parts
 
 
 def connect(parts: Parts) -> None:
-    """Register topics, metrics and the listeners of changes."""
+    """Register topics and metrics, and the callbacks for changes."""
     topics = parts.topics
     topics.register("services", parts.health.statistics)
     topics.register("store", parts.stores.engine.status)
