@@ -58,7 +58,7 @@ class Decision(Struct, frozen=True, gc=False):
 
 ALLOWED: Final = Decision()
 
-#: What anyone may do; back ends are refused before, to those who may not call them.
+#: Actions that anyone may do; calls to back ends were checked before.
 _FOR_EVERYONE: Final = frozenset({Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END})
 #: The service as a whole, reached from its own pages or from no page.
 SERVICE: Final = Resource()
@@ -80,7 +80,7 @@ def allowed(actor: Actor, action: Action, resource: Resource = SERVICE) -> Decis
 
 
 def _in_session(actor: Actor, action: Action, resource: Resource) -> Decision:
-    """Decide by the role of one who has joined, else by the key; without either by where it comes from.
+    """Decide by the participant's role, else by the key, else by the actor's address.
 
     A key that was sent decides alone: a link for reading only reads, even an operator.
     """
@@ -108,7 +108,7 @@ def role_of_right(right: Right, wanted: Role) -> Role:
     return "observer" if right is Right.READ else wanted
 
 
-# Problems are made anew at each refusal: a raised exception keeps its traceback.
+# A new problem for each refusal: a raised exception keeps its traceback.
 
 
 def _operators_only() -> ProblemError:

@@ -237,7 +237,7 @@ class Link:
         self._tell_room()
 
     def forget_queued(self) -> None:
-        """Drop what is queued, but for the rest of a frame that has been sent in part."""
+        """Drop what is queued, except the rest of a partly sent frame."""
         if self._queue is None:
             return
         if self._is_cut:

@@ -1,7 +1,7 @@
 """Waits for all sockets of the server at once, with one epoll.
 
-Trio registers a socket anew for each wait: a system call, and over a kilobyte of coroutines and tables for as
-long as the wait lasts. Most of our connections do nothing but wait. So each socket is registered once,
+Trio registers a socket again for each wait: a system call, and over a kilobyte of coroutines and tables for
+as long as the wait lasts. Most of our connections do nothing but wait. So each socket is registered once,
 edge-triggered, in an epoll of the server's own. One task waits for it, marks the sockets that can be read,
 and wakes their readers.
 

@@ -28,7 +28,7 @@ class FrontServer(Protocol):
 
 
 def create_server(name: ServerName, app: Any, **given: Any) -> FrontServer:
-    """Return a new server. Both accept the same arguments, but for Hypercorn's ``http2`` and ``http3``."""
+    """Return a new server. Both accept the same arguments, except Hypercorn's ``http2`` and ``http3``."""
     if name == "hypercorn":
         from orch.front.hypercorn.server import HypercornServer  # noqa: PLC0415 - not loaded where it is not used
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 class TimerWheel(Generic[T]):
     """Things that want to be looked at at a time, found without looking at the others.
 
-    ``span``: seconds of one slot, by which a deadline may be late; never is it early, but for what lies
+    ``span``: seconds of one slot, by which a deadline may be late; it is never early, except for what lies
     beyond ``span * slots``. The mutable state is the slots and the number of the last that was taken.
     """
 

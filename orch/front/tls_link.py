@@ -128,7 +128,7 @@ class TlsLink(Link):
         self._tell_room()
 
     def forget_queued(self) -> None:
-        """Drop what is queued, but for the part being sent."""
+        """Drop what is queued, except the part being sent."""
         if self._queue:
             size = sum(map(len, self._queue))
             self._queue.clear()

@@ -1,4 +1,4 @@
-"""The routes of the current settings, compiled anew when the settings change. Pure."""
+"""The routes of the current settings, compiled again when the settings change. Pure."""
 
 from orch.access.addresses import Network, read_network
 from orch.gateway.public_routes import PublicRoutes

@@ -48,7 +48,7 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
-# Set anew for the upstream connection: its host and the length of the body. The body is complete before it is
+# Replaced for the upstream connection: its host and the length of the body. The body is complete before it is
 # forwarded, so nothing is expected.
 _OF_THE_CONNECTION: Final = frozenset({b"host", b"content-length", b"expect"})
 _FORWARDING: Final = frozenset(
@@ -133,7 +133,7 @@ def for_back_end(
     *,
     is_own_credential: Callable[[bytes], bool] = lambda _: False,
 ) -> list[Header]:
-    """Return the headers of a client's request for the back end, but for Host and framing.
+    """Return the headers of a client's request for the back end, except Host and framing.
 
     ``is_own_credential`` returns whether the value of an ``Authorization`` is a credential of this service.
     """

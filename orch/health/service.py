@@ -1,7 +1,7 @@
 """The health branch: checks every instance of every back end, publishes its state, and restarts it.
 
 Nothing here decides: :mod:`orch.health.verdict` decides on states, :mod:`orch.health.recovery` when an
-attempt is due, and each :class:`~orch.health.restarter.Restarter` whether it is to be made from here. Checks
+attempt is due, and each :class:`~orch.health.restarter.Restarter` whether this worker makes it. Checks
 go on whether or not requests arrive: an alert on traffic is silent when there is none.
 """
 

@@ -26,7 +26,7 @@ from orch.settings.structs import DIALECTS, Fault, Gateway, Section, Service, Se
 from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
 _LAST_PORT: Final = 65535
-# Nothing in it that is encoded, and no dot segment: it names one path, to whoever reads it.
+# No encoded characters and no dot segments: every reader understands the same path.
 _PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+/?")
 _MOST_NODES: Final = 100_000
 _PUBLIC_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")

@@ -377,7 +377,7 @@ class Backlog:
         return self._engine.cancel_at(now)
 
     def _count_missed(self, now: float, *, sent: int) -> None:
-        """Count the revisions that were due up to now and not sent, but for the one that is ``sent`` now."""
+        """Count the revisions that were due up to now and not sent, except the one that is ``sent`` now."""
         late = now - self._due
         # What is due just now would have been sent in a moment.
         if self.revises and not self._paused and late > LATE * self._interval:

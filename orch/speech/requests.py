@@ -1,4 +1,4 @@
-"""Requests to back ends as values, and the function that sends them. Pure, but for that function's type."""
+"""Requests to back ends as values, and the type of the function that sends them. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

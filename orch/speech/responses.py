@@ -95,10 +95,10 @@ def check(service: str, path: str, response: Response) -> None:
     if not sentence:
         sentence = f"{service} answered {path.partition('?')[0]} with status {status}"
         sentence += ". Is its dialect the one in the settings?" if status in _NOT_THERE else "."
-        elsewhere = _header(response, b"location") if status in _REDIRECTION else ""
-        if elsewhere:
+        location = _header(response, b"location") if status in _REDIRECTION else ""
+        if location:
             sentence += (
-                f" That sends to {_without_query(elsewhere)}: is its url in the settings the right one?"
+                f" That sends to {_without_query(location)}: is its url in the settings the right one?"
             )
     raise ProblemError(code, sentence, service=service)
 

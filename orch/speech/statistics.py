@@ -26,9 +26,9 @@ SPOKEN_KEPT: Final = 20_000  # utterances a minute, as of 5,000 people who never
 class SpeechStatistics(Struct, frozen=True, kw_only=True):
     """How the speech flow is doing: totals since the process began, and captions of the last minutes.
 
-    ``caption_p50_ms``, ``caption_p95_ms``: from the arrival of an utterance's last speech to its final
-    caption, of the ``captions_timed`` in the last ``window_seconds`` that came live and were not cut for
-    length; null where there are none. ``caption_ago``: seconds since the last of them, however long ago; null
+    ``caption_p50_ms``, ``caption_p95_ms``: the time from the arrival of an utterance's last speech to its
+    final caption, over the ``captions_timed`` live ones of the last ``window_seconds`` that were not cut for
+    length; null if there are none. ``caption_ago``: seconds since the last of them, however long ago; null
     before the first. ``utterances_in_window``, ``lost_in_window``: how many were spoken and given up in the
     same time. ``queued_seconds``: sound that has arrived and is not processed yet. ``waiting_seconds``:
     speech that has ended and is not transcribed yet; ``waiting_longest``: how long the oldest such utterance

@@ -57,7 +57,7 @@ class Stores:
     ``cluster``: what several workers share; None in a service of one process. ``wall``: the clock, in seconds
     since the epoch, that ages of sessions are computed with; workers that share a store share its clock.
 
-    Order of starting: the stores are opened, then whoever handles their events is built and registers
+    Startup order: the stores are opened, then the handler of their events is built and registered
     (:class:`orch.websocket.store_events.StoreEventHandler`), then ``engine`` runs. Nothing can be stored
     before, so no event is missed.
     """

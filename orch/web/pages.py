@@ -65,7 +65,7 @@ NAVIGATION: Final = (
                 name="connections",
                 path="/connections",
                 title="Connections",
-                description="Who is connected, to which sessions, and how far behind.",
+                description="The connected clients, their sessions, and how far behind they are.",
                 count="connections",
                 bottom=True,
             ),

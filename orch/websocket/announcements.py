@@ -41,7 +41,7 @@ class Announced(Struct, frozen=True):
 class Announcements:
     """Sends ``system_announcement`` to every connection, on this worker and, by a survey, on the others.
 
-    The mutable state is whether clients were told that nothing can be stored now.
+    The mutable state is whether it was announced that nothing can be stored now.
     """
 
     def __init__(

@@ -209,10 +209,10 @@ class HubService:
         )
 
     async def drain(self) -> None:
-        """Ask all clients to come back later, close their connections in batches, and admit no new ones.
+        """Ask all clients to reconnect later, close their connections in batches, and admit no new ones.
 
-        What was said is still transcribed, for those who come back to recover. Clients that do not read are
-        waited for no longer than a close may take, back ends no longer than :data:`SPEECH_PATIENCE`.
+        Pending speech is still transcribed, for clients that reconnect and recover. It waits for clients that
+        do not read as long as a close may take, for back ends :data:`SPEECH_PATIENCE`.
         """
         self._is_draining = True
         self._speech_streams.close()  # speakers learn how much was received before their connections close

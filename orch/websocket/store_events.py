@@ -46,7 +46,7 @@ class StoreEventHandler:
         self._events.record("warn", "store", text)
 
     def connection_changed(self, is_open: bool) -> None:  # noqa: FBT001 - as StoreEvents has it
-        """Exchange all participants with the other workers anew once the connection is back."""
+        """Exchange all participants with the other workers again once the connection is back."""
         if is_open:
             self._cluster.resynchronise()
 

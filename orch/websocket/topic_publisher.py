@@ -120,7 +120,7 @@ class TopicPublisher:
     def _read_lately(self, topic: str) -> bytes | None:
         """Return the topic's state as it was within the last :data:`COALESCE_WITHIN` seconds.
 
-        Reading one takes milliseconds: a client that subscribes again and again costs others no more.
+        Reading one takes milliseconds: a client that subscribes again and again adds no cost.
         """
         now = trio.current_time()
         read = self._lately.get(topic)

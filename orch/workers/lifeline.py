@@ -3,7 +3,7 @@
 The parent may be killed without having a chance to act, so a worker has to notice by itself. Its standard
 input is a pipe that only the parent holds open; a thread waits there for the end, so that even a worker whose
 event loop is stuck does not outlive its parent by more than its grace. (``PR_SET_PDEATHSIG`` fires when the
-*thread* that started the child ends, and Trio starts processes from threads that come and go.)
+*thread* that started the child ends, and Trio starts processes from short-lived threads.)
 """
 
 import os

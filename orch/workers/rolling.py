@@ -271,7 +271,7 @@ class Fleet:
     def roll(self, now: float) -> list[Action]:
         """Replace every worker by a new one, one place at a time.
 
-        During a roll, another one begins anew after the current step: workers that were started before may
+        During a roll, another one begins again after the current step: workers that were started before may
         have older settings.
         """
         if self._is_stopping:

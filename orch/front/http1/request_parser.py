@@ -149,7 +149,7 @@ class RequestParser:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many bytes as a head may have are stored behind a complete request: read no more."""
+        """Whether the bytes behind a complete request reach the limit of a head: stop reading."""
         return self._part is _DONE and len(self._pending) >= self._limits.head_bytes
 
     def feed(self, data: bytes) -> list[Event]:

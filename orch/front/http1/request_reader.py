@@ -72,7 +72,7 @@ class RequestReader:
             self.context.arm(self, at)
 
     def expire(self) -> None:
-        """Read no more, and wake the task that reads."""
+        """Stop reading, and wake the task that reads."""
         self.is_expired = True
         self.link.wake()
 

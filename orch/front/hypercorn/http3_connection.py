@@ -71,7 +71,7 @@ Send = Callable[[bytes, Address], None]
 
 
 class Quic3(H3Connection):
-    """aioquic's HTTP/3 without a dynamic table, whose few bytes could stand for megabytes of headers."""
+    """An HTTP/3 connection without a dynamic table, so that few bytes cannot expand to megabytes."""
 
     def _init_connection(self) -> None:
         self._max_table_capacity = self._blocked_streams = 0

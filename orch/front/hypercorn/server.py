@@ -1,8 +1,8 @@
 """Hosts the ASGI application with Hypercorn's Trio connections, inside the tree.
 
-Hypercorn's own ``serve`` would do, but for its shutdown: its sends are shielded and have no deadline, so that
-one client that has stopped reading blocks the process for ever. Here the accept loop is ours and knows every
-socket, so that sockets which are still open after the grace period are closed under Hypercorn.
+Hypercorn's own ``serve`` would do, except for its shutdown: its sends are shielded and have no deadline, so
+that one client that has stopped reading blocks the process for ever. Here the accept loop is ours and knows
+every socket, so that sockets which are still open after the grace period are closed under Hypercorn.
 """
 
 import socket as stdlib_socket

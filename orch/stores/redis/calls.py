@@ -98,7 +98,7 @@ class Message(Struct, frozen=True):
 
 
 def message(body: bytes, at: float, share: Share, origin: Origin | None) -> Message:
-    """Return a message that is to be appended to the history."""
+    """Return a message to append to the history."""
     return Message(body, at, encode_header(at, share, origin))
 
 

@@ -1,4 +1,4 @@
-"""Reads from the store what the publications of followed sessions did not bring."""
+"""Reads missed messages of followed sessions from the store."""
 
 from collections.abc import Callable
 from typing import Final, Never
@@ -30,10 +30,10 @@ STEP: Final = 500
 
 
 class CatchUp:
-    """Looks at sessions when they are due: reads the head, then the history if it is newer.
+    """Checks sessions when they are due: reads the head, then the history if the head is newer.
 
     ``apply`` applies an event to a session's feed and returns what to read or write for it. The mutable state
-    is when each session is to be looked at, and ``count``, how often a history was read.
+    is when each session is due, and ``count``, the number of histories read.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class CatchUp:
         self._is_due = trio.lowlevel.ParkingLot()
 
     def schedule(self, session_id: str, at: float) -> None:
-        """Look at a session at this time; it replaces a later one."""
+        """Schedule a check of a session; an earlier one stays."""
         self._due[session_id] = at
         self._is_due.unpark()
 
     def cancel(self, session_id: str) -> None:
-        """Do not look at a session."""
+        """Cancel the check of a session."""
         self._due.pop(session_id, None)
 
     async def run(self) -> Never:
-        """Look at the sessions that are due, until cancelled. LinkLostError ends it."""
+        """Check the sessions that are due, until cancelled or LinkLostError."""
         while True:
             while not self._due:
                 await self._is_due.park()
@@ -84,7 +84,7 @@ class CatchUp:
                         nursery.start_soon(self._look, session_id, heads[session_id], read)
 
     def _take_due(self, now: float) -> dict[str, ReadHead]:
-        """Return what is to be read of the sessions that are due."""
+        """Return the reads for the sessions that are due."""
         asked: dict[str, ReadHead] = {}
         for session_id in [each for each, at in self._due.items() if at <= now][:STEP]:
             del self._due[session_id]

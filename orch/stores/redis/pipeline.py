@@ -86,12 +86,11 @@ class _Batch:
 class Pipeline:
     """The queue of operations and its one writer.
 
-    The mutable state is the queue, bounded by ``limits`` (a caller that finds it full
-    waits for room), and the batch that is on its way. ``stored``: what is done with a message that is
-    kept; it is given what to call once whoever is to hear of it has. ``failed`` is told what the server said
-    instead of doing something, ``damaged`` the keys of an operation that the server could not do with what is
-    stored there, or whose answer could not be read, and why; ``missing`` that a session was asked for that it
-    does not have. ``known`` says a session's epoch and the newest offset that was surely given in it.
+    The mutable state is the queue, bounded by ``limits`` (callers wait while it is full), and the batch in
+    flight. Callbacks: ``stored`` delivers a stored message, and calls its second argument afterwards;
+    ``failed`` receives the server's errors; ``damaged`` the keys of an operation that failed because of
+    invalid stored data or an invalid reply, and the reason; ``missing`` a requested session that does not
+    exist. ``known`` returns a session's epoch and the newest offset certainly assigned in it.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ class Sequencer:
     """The order of one session's messages.
 
     ``position``: the newest offset delivered; None until the session was read. ``newest``: the highest offset
-    heard of, a hint until the store is asked. ``sure``: the newest offset that the store itself is known to
+    received, a hint until the store is read. ``sure``: the newest offset that the store itself is known to
     have given; a publication may come from anyone who can connect to the server. The mutable state beside
     these is the messages behind a gap, :data:`HELD_LIMIT` at most.
     """
@@ -36,7 +36,7 @@ class Sequencer:
 
     @property
     def is_behind(self) -> bool:
-        """Whether an offset was heard of that was not delivered."""
+        """Whether a known offset was not delivered yet."""
         return self.position is not None and self.newest > self.position
 
     def begin(self, position: int) -> None:
@@ -81,10 +81,11 @@ class Sequencer:
         return ready
 
     def compare(self, head: int, *, delivered: int, newest: int) -> bool:
-        """Compare what was heard with ``head``, the newest offset that the store has, as it was read.
+        """Compare the received messages with ``head``, the newest offset in the store when it was read.
 
         ``delivered`` and ``newest``: :attr:`position` and :attr:`newest` when the read was sent. Offsets
-        heard of beyond the head by then were never given, and are forgotten. False: some were delivered.
+        received before that and higher than the head were never assigned, and are forgotten. False: some were
+        delivered.
         """
         is_true = delivered <= max(head, self.sure)
         self.confirm(head)

@@ -77,9 +77,9 @@ _NOTHING: Final[tuple[Action, ...]] = ()
 class SessionFeed:
     """What is known of one session that this worker follows.
 
-    The mutable state is the order of its messages (:class:`Sequencer`), its ``epoch``, how many clients are
-    joining, the waiters, and when it is to be looked at next. ``ends``: how often its end was published; a
-    session that was read while this changed is read again.
+    The mutable state is the order of its messages (:class:`Sequencer`), its ``epoch``, the number of joining
+    clients, the waiters, and when it is checked next. ``ends``: how often its end was published; a session
+    that was read while this changed is read again.
     """
 
     __slots__ = ("_due", "_is_missing", "_joining", "_must", "_order", "_times", "_waiters", "ends", "epoch")
@@ -181,7 +181,7 @@ class SessionFeed:
         return self._stop(Report(), unfollow=not self._joining)
 
     def _stop(self, report: Report, *, unfollow: bool = False) -> list[Action]:
-        """Deliver no more, and report why; the session may be joined again, as another one."""
+        """Stop delivering, and report why; the session may be joined again, as another one."""
         self._order.position = None
         actions: list[Action] = [Unfollow()] if unfollow else []
         return [*actions, *self._wake(None), report]
@@ -242,9 +242,9 @@ class SessionFeed:
         return actions
 
     def _look(self, now: float, *, after: float = 0.0, must: bool = False) -> list[Action]:
-        """Have the session looked at, after that many seconds, or sooner if that is set already.
+        """Schedule a check after this many seconds, unless an earlier one is scheduled.
 
-        Unless ``must``, it is not if nothing is missing by then.
+        Without ``must`` it is skipped if nothing is missing by then.
         """
         self._must = self._must or must
         if self._due is not None and self._due <= now + after:

@@ -47,7 +47,7 @@ class Execute(Protocol):
 
 
 class _Question:
-    """A question that is open: who is to answer, once that is known, and who has."""
+    """An open survey: the workers expected to reply, once known, and the replies so far."""
 
     def __init__(self) -> None:
         self.expected: frozenset[str] | None = None

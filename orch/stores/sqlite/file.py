@@ -88,12 +88,11 @@ class SqliteFile:
     A killed process loses nothing that was acknowledged. A machine that loses power may lose the last
     moments; then every session gets a new epoch, so that no client recovers wrongly.
 
-    Error handling: a file that is damaged fails what was asked of it and ends :meth:`run` with
-    :class:`StoreError`, so that it is opened anew. Everything else that is the file's (:class:`Trouble`: a
-    full or broken disk, a file that was deleted) is looked at every :data:`RETRY_EVERY` until it has passed;
-    meanwhile nothing new is accepted, what is stored can be read, and leaving and deleting go on as far as
-    possible. ``events.status_changed`` is called when that begins and when it is over, each once it has
-    lasted for a second.
+    Error handling: with a damaged file, operations fail and :meth:`run` ends with :class:`StoreError`, so
+    that the file is opened again. Other problems of the file (:class:`Trouble`: a full or broken disk, a
+    deleted file) are checked every :data:`RETRY_EVERY` until they are over; meanwhile nothing new is
+    accepted, stored data can be read, and leaving and deleting work as far as possible.
+    ``events.status_changed`` is called when a problem begins and ends, each once it has lasted for a second.
     """
 
     def __init__(

@@ -76,7 +76,7 @@ def _attempt(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]) ->
         for operation in batch:
             operation.value = operation.work(database)
         database.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 - given to whoever waits for the operation
+    except Exception as error:  # noqa: BLE001 - passed to the operation's waiter
         roll_back(database)
         for operation in batch:
             operation.value, operation.error = None, error

@@ -36,7 +36,7 @@ class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class RecordingStarted(Struct, frozen=True, kw_only=True):
-    """The recording is being written down; its captions' ``segment_id`` begins with ``stream_id``.
+    """The recording is being transcribed; its captions' ``segment_id`` begins with ``stream_id``.
 
     ``recording_key``: a DELETE with it (X-Recording-Key) may cancel the recording, also from another page or
     after a reload. ``seconds``: its declared length, or null. ``track``: which of its ``tracks`` of audio is
@@ -72,7 +72,7 @@ def blueprint(settings: SettingsSource, hub: HubService, speech: SpeechService) 
     @document_querystring(RecordingQuery)
     @document_response(RecordingStarted, 202)
     async def record(session_id: str) -> Response:
-        """Have a recording written down in the session; the body is the file, or a form's field ``audio``.
+        """Transcribe a recording in the session; the body is the file, or a form's field ``audio``.
 
         From another machine it needs the session's speak key (X-Session-Key).
         """

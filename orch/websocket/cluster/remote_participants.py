@@ -17,7 +17,7 @@ DELTA_PARTICIPANTS: Final = 500
 
 
 class Departure(Struct, frozen=True, array_like=True):
-    """A participant who is no longer there, and why: ``left`` or ``silent``."""
+    """A participant who has left, and how: ``left`` or ``silent``."""
 
     participant_id: str
     change: Change
@@ -95,7 +95,7 @@ class RemoteParticipants:
         return tuple(changes)
 
     def drop_worker(self, worker: str) -> tuple[ParticipantChange, ...]:
-        """Drop a worker that is gone, with its participants; return those who changed."""
+        """Drop a worker that has ended, with its participants; return those that changed."""
         lost = self._workers.pop(worker, None)
         return (
             ()

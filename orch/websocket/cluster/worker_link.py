@@ -52,7 +52,7 @@ class WorkerLink(Protocol):
         """Forget a session's participants on other workers: it is no longer followed."""
 
     def resynchronise(self) -> None:
-        """Exchange all participants with the other workers anew: messages between them were lost."""
+        """Exchange all participants with the other workers again: messages between them were lost."""
 
     def idle_since(self, before: float) -> float | None:
         """Return the time that the store compares sessions with when it expires them.

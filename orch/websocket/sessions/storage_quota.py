@@ -1,7 +1,7 @@
-"""How much of what the store may hold is taken. Pure.
+"""The storage quota of all sessions, and its use. Pure.
 
-The store itself is asked now and then; what is written meanwhile is added, so that nobody is faster than the
-next look.
+The store is measured periodically; what is written meanwhile is added, so that no burst can exceed the limit
+before the next measurement.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LOW_WATER: Final = 0.8
 #: Where even those who join are refused, so that nothing but captions is without a bound.
 JOIN_LIMIT: Final = 1.25
 
-#: What someone who may return to a session takes, about.
+#: The estimated size of a participant who may return.
 PARTICIPANT_BYTES: Final = 256
 
 
@@ -27,7 +27,7 @@ RETRY: Final = {"Retry-After": "60"}
 
 
 class StorageQuota:
-    """The bytes that are taken, against ``limit()``. The mutable state is the last look and what came since.
+    """The stored bytes, against ``limit()``. The mutable state is the last measurement and the writes since.
 
     Captions are never refused for it: they come as fast as people speak, and each session's history of them
     is bounded. What clients may write as fast as they like is refused once all is taken.

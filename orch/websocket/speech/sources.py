@@ -64,7 +64,7 @@ class SpeechSource(Protocol):
         """Note that a stream accepts its speech."""
 
     def end(self, stream_id: str) -> None:
-        """Note that its speech is accepted no more; called at least once, the last of its stream included."""
+        """Note that its speech is no longer accepted; called at least once, also at the end of its stream."""
 
     def acknowledge(self, status: AudioStatus) -> None:
         """Receive how much of its speech has arrived."""
@@ -115,7 +115,7 @@ class SocketSource:
         self._presence.refresh(self.session, self._member)
 
     def end(self, stream_id: str) -> None:
-        """Show that the participant speaks no more, though what was said may still be transcribed."""
+        """Show that the participant has stopped speaking; the speech may still be in transcription."""
         if self._connection.stream_id == stream_id:
             self._connection.stream_id = None
         if self._is_speaking:

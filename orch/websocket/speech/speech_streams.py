@@ -1,7 +1,7 @@
 """Streams of speech on their way to captions: opened, run, reported on and ended.
 
-A stream runs in the hub's nursery, not in its speaker's connection: what was said before a connection was
-lost is still transcribed. What is particular to speech over connections is in speakers.py, to recordings in
+A stream runs in the hub's nursery, not in its speaker's connection: speech from before a lost connection is
+still transcribed. What is particular to speech over connections is in speakers.py, to recordings in
 recordings.py.
 """
 

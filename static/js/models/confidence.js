@@ -6,7 +6,7 @@ export const UNSURE = 0.6;
 export const isUnsure = (confidence) => typeof confidence === "number" && confidence < UNSURE;
 
 /**
- * The line's text in pieces: [{text, confidence}]; `confidence` is a number where the piece is to be marked, else
+ * The line's text in pieces: [{text, confidence}]; `confidence` is a number if the piece should be marked, else
  * null. Joined, the pieces are the text, letter for letter. Neighbours that are unsure are one piece with the
  * lowest of their confidences. Where the engine names no words, or others than the text has, the line's own
  * confidence decides.

@@ -131,7 +131,7 @@ export function closeConfirmation(row, isOwn) {
   const client = row.name === null ? row.address : `${isolated(row.name)} at ${row.address}`;
   const consequence = isOwn
     ? "This is the page's own connection: its figures stop until the page is loaded again."
-    : "The client is told not to reconnect by itself. The transcripts of its sessions stay stored.";
+    : "The client will not reconnect by itself. The transcripts of its sessions stay stored.";
   return { title: `Close the connection of ${client}?`, text: consequence, verb: "Close connection" };
 }
 

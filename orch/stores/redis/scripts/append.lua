@@ -1,11 +1,11 @@
--- Gives messages their offsets, keeps them and tells every worker: one step that nothing comes between.
+-- Assigns offsets to messages, stores and publishes them, atomically.
 -- KEYS: session, history, participants, index, shares, mark
 -- ARGV: batch, place in it, channel, milliseconds to live, now, the epoch and newest offset that this server has
--- given, as the writer knows, the limits: seconds, then messages and bytes of each kind, then header, body, …
--- Returns the first message's offset, or -1 where there is no session. A writer that was not answered says the
--- whole batch again: the mark has what was kept of it, place by place, and that is not kept twice.
--- An error undoes nothing. So what is stored is read and checked first, then what is new is added, and only
--- then is anything dropped.
+-- assigned, as the writer knows, the limits: seconds, then messages and bytes of each kind, then header, body, …
+-- Returns the first message's offset, or -1 if the session does not exist. A writer without a reply sends the
+-- whole batch again: the mark records what was stored of it, place by place, so that nothing is stored twice.
+-- Redis undoes nothing after an error. So stored data is read and checked first, then new data is added, and
+-- only then is anything dropped.
 local FIRST = 15
 local mark = redis.call('GET', KEYS[6])
 if mark and string.match(mark, '^%S+') == ARGV[1] then
@@ -78,20 +78,20 @@ for place = 9, 14 do
   budgets[place - 8] = tonumber(ARGV[place])
 end
 supersede(book, named)
--- So many at once at most: the server does nothing else meanwhile. What is left goes with the next ones.
+-- A limited number at once: the server does nothing else meanwhile. The rest is dropped by the next calls.
 spill(book, budgets, 2048)
 local is_aged = math.floor(offset / 32) > math.floor(before / 32)
 if is_aged then
   age(book, tonumber(ARGV[8]), now, 4096)
 end
 close_book(book, offset, now > (tonumber(book.active) or 0) and now_text or book.active or now_text)
--- Of the index and the shares it is renewed with the age, and by touch.lua.
+-- The expiry of the index and the shares is renewed with the age, and by touch.lua.
 local is_renewed = is_aged or book.is_remade or count_of(book) <= #fresh
 for place = 1, is_renewed and 5 or 3 do
   redis.call('PEXPIRE', KEYS[place], ARGV[4])
 end
 redis.call('SET', KEYS[6], mark .. ' ' .. ARGV[2] .. string.format('=%.0f', before + 1), 'PX', 30000)
--- Last, since what is refused here must not leave the rest half done.
+-- Last, since a refusal here must not leave the rest half done.
 for _, each in ipairs(news) do
   redis.call(publish, ARGV[3], each)
 end

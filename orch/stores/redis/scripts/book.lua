@@ -1,19 +1,19 @@
--- Whose part of which budget of a session's history is how large: the rule of orch.stores.history.spilled.
--- Put in front of the scripts that use it.
+-- The shares of participants in the budgets of a session's history; the rule is orch.stores.history.spilled.
+-- Prepended to the scripts that use it.
 --
 -- Beside the history (one entry a message) are two sorted sets: the index, "kind:sender:offset:size" for each
 -- message, ordered by text; and the shares, "b:kind:sender" and "m:kind:sender" with the bytes and messages that
--- someone holds, each kind and sort in a range of scores of its own. The session's field "book" has nine
+-- each participant has, each kind and sort in its own range of scores. The session's field "book" has nine
 -- numbers: messages and bytes of each kind, the newest offsets that were dropped (gone: of captions, gone_others),
 -- and how far the index is (indexed).
--- What does not agree with the history (a former version wrote it, a full server dropped a part) is made anew.
+-- If they do not match the history (an older version wrote it, a full server dropped a part) they are rebuilt.
 local SPAN = 17592186044416 -- 2^44: more than any sum
 local KINDS = 3
 local function whole(number)
   return string.format('%.0f', number)
 end
 
--- An entry's kind and sender. What was stored before there were shares says it by how its text begins.
+-- An entry's kind and sender. For entries of an older version they follow from the start of the text.
 local function share_of(header, frame)
   local is_read, fields = pcall(cjson.decode, header)
   if is_read and type(fields) == 'table' and type(fields[5]) == 'string' and
@@ -47,7 +47,7 @@ local function count_of(book)
   return book.n[0] + book.n[1] + book.n[2]
 end
 
--- Whether the index is about so many messages, and whole.
+-- Whether the index has this number of messages, and is complete.
 local function agrees(book, count)
   return count == count_of(book) and redis.call('ZCARD', book.index) == count
     and (count == 0 or redis.call('EXISTS', book.shares) == 1)
@@ -85,7 +85,7 @@ local function in_parts(command, key, list)
   end
 end
 
--- Writes down what was noted, so that the sets can be asked.
+-- Writes pending changes to the sets, so that they can be queried.
 local function flush(book)
   in_parts('ZADD', book.index, book.added)
   in_parts('ZREM', book.index, book.removed)
@@ -135,7 +135,7 @@ local function enter_all(book, after)
   return run, expected - 1
 end
 
--- Makes the index anew. What may be missing of the history is taken for dropped.
+-- Rebuilds the index. What may be missing in the history counts as dropped.
 local function make_book(book, offset)
   redis.call('UNLINK', book.index, book.shares)
   for kind = 0, KINDS - 1 do
@@ -154,7 +154,7 @@ local function make_book(book, offset)
   end
 end
 
--- Brings the index up to an offset. fresh: what was added just now, {offset, size, kind, sender}.
+-- Updates the index up to an offset. fresh: the messages just added, {offset, size, kind, sender}.
 local function follow(book, before, offset, fresh)
   local length = redis.call('XLEN', book.history)
   if book.indexed == before and agrees(book, length - #fresh) then
@@ -193,7 +193,7 @@ local function members_of(book, kind, sender, count)
   return redis.call('ZRANGEBYLEX', book.index, '[' .. name .. ':', '(' .. name .. ';', 'LIMIT', 0, count)
 end
 
--- Of each of these participants only the newest name stays; what it replaces is no loss.
+-- Only the newest name of each of these participants stays; a replaced name is no loss.
 local function supersede(book, senders)
   for sender in pairs(senders) do
     local members = members_of(book, 2, sender, -1)
@@ -204,7 +204,7 @@ local function supersede(book, senders)
   end
 end
 
--- Drops what is over the budgets, of the fullest share its oldest first; most: so many at most.
+-- Drops messages over the budgets, the oldest of the largest share first, at most `most`.
 local function spill(book, budgets, most)
   for kind = 0, KINDS - 1 do
     local messages, bytes = budgets[kind * 2 + 1], budgets[kind * 2 + 2]
@@ -241,7 +241,7 @@ local function spill(book, budgets, most)
   flush(book)
 end
 
--- Drops what is too old, by the rule of orch.stores.history.too_old.
+-- Drops messages that are too old, by the rule of orch.stores.history.too_old.
 local function age(book, seconds, now, most)
   local cutoff, step = now - seconds, 8
   while book.dropped < most do
@@ -275,7 +275,7 @@ local function age(book, seconds, now, most)
   end
 end
 
--- Writes the sums down, and how far the history goes back.
+-- Stores the totals, and the oldest offset of the history.
 local function close_book(book, offset, active)
   flush(book)
   local first = book.first

@@ -1,5 +1,5 @@
--- Returns a worker's time as a number and as text, but never a later one than it is on this server: a worker
--- whose clock is ahead must not have sessions end elsewhere. Put in front of the scripts that use it.
+-- Returns a worker's time as a number and as text, but never later than this server's: a worker whose clock is
+-- ahead must not make other workers expire sessions. Prepended to the scripts that use it.
 local function clock(text)
   local time, given = redis.call('TIME'), tonumber(text)
   local now = tonumber(time[1]) + tonumber(time[2]) / 1000000

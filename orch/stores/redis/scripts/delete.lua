@@ -1,6 +1,6 @@
 -- KEYS: session, history, participants, index, shares, mark
--- ARGV: token, channel, what workers are told with the epoch, only if last active before then
--- Returns 1, or 0 where there is no such session; asked again with the same token, the same again.
+-- ARGV: token, channel, the message to publish with the epoch, only if last active before this time
+-- Returns 1, or 0 if the session does not exist; the same again for the same token.
 if redis.call('GET', KEYS[6]) == ARGV[1] then
   return 1
 end

@@ -1,6 +1,6 @@
 -- KEYS: session. ARGV: speak key, read key
--- Gives a session from before there were keys its keys, unless another worker has. Returns 1, or 0 where there
--- is no session.
+-- Sets the keys of a session of an older version, unless another worker has. Returns 1, or 0 if the session does
+-- not exist.
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end

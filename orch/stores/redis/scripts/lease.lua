@@ -1,6 +1,6 @@
 -- KEYS: lease, the last fence. ARGV: holder, milliseconds, milliseconds that the fence is stored
--- Takes a lease, or renews it. Returns the holder's fence, or 0 where another has it; asked again, the same again.
--- A fence is never lower than the time, so that it grows also where the last one was forgotten.
+-- Acquires or renews a lease. Returns the holder's fence, or 0 if another worker holds it; idempotent.
+-- A fence is never lower than the time, so that it increases even if the last one was lost.
 local holder, last = redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]))
 if holder and holder ~= ARGV[1] then
   return 0

@@ -1,6 +1,6 @@
 -- KEYS: session, history, participants, index, shares
 -- ARGV: now, the limits: seconds, then messages and bytes of each kind
--- Returns how many messages went, and how many participants may return.
+-- Returns the number of messages dropped, and of participants who may return.
 local book = open_book(KEYS[1], KEYS[2], KEYS[4], KEYS[5])
 local offset = tonumber(book.offset)
 if not offset then

@@ -1,6 +1,6 @@
--- KEYS: session, history, participants, index, shares. ARGV: epoch, an offset that was given in it
--- A server that came back with less than it had answered must not give those offsets again. What is left of
--- the history would have a hole, so it goes. Returns the session's offset, or -1 where it is another session.
+-- KEYS: session, history, participants, index, shares. ARGV: epoch, an offset assigned in it
+-- A server that has lost acknowledged messages must not assign their offsets again. The remaining history would
+-- have a hole, so it is dropped. Returns the session's offset, or -1 if the epoch is another.
 local session = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
 if session[1] ~= ARGV[1] then
   return -1

@@ -1,5 +1,5 @@
 -- KEYS: history. ARGV: the first and the last id, bytes
--- Returns the oldest entries between two ids, as XRANGE does: as many as fit into so many bytes of frames, at
+-- Returns the oldest entries between two ids, like XRANGE: as many as fit into this many bytes of frames, at
 -- least one.
 local found, left, first = {}, tonumber(ARGV[3]), ARGV[1]
 while true do

@@ -1,4 +1,4 @@
--- KEYS: lease. ARGV: holder. Gives a lease back if it is the holder's; returns whether it was.
+-- KEYS: lease. ARGV: holder. Releases a lease if the holder has it; returns whether it had.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end

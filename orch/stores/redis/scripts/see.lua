@@ -1,5 +1,5 @@
 -- KEYS: participants. ARGV: participant, record, …
--- Writes down of participants who may return that they were seen; one who has left is not brought back.
+-- Records that participants who may return are present; participants who have left are not added again.
 for index = 1, #ARGV, 2 do
   if redis.call('HEXISTS', KEYS[1], ARGV[index]) == 1 then
     redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1])

@@ -1,5 +1,5 @@
--- KEYS: settings. ARGV: revision that they have, revision they get, token, values
--- Returns 1, or 0 where they have another revision by now. Asked again with the same token, the same again.
+-- KEYS: settings. ARGV: expected revision, new revision, token, values
+-- Returns 1, or 0 if the revision is another; the same again for the same token.
 local kept = redis.call('HMGET', KEYS[1], 'revision', 'token')
 if kept[2] == ARGV[3] then
   return 1

@@ -1,5 +1,5 @@
 -- KEYS: session, history, participants, index, shares. ARGV: milliseconds to live, at[, participant, record]
--- Notes that a session is in use, and who may return to it. Returns 1, or 0 where there is no session.
+-- Marks a session as in use, and stores a participant. Returns 1, or 0 if the session does not exist.
 local active = redis.call('HGET', KEYS[1], 'active')
 if not active then
   return 0
