@@ -3,7 +3,7 @@
 Without a token, only *local* requests have operator rights. A request is local if all of this holds:
 
 - the connection's own peer is on loopback, or came through a Unix socket;
-- the address that is really bound is loopback, or a Unix socket;
+- the bound address is loopback, or a Unix socket;
 - nothing shows that a proxy forwarded the request: no ``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``,
   ``Via`` or similar header; not HTTP/1.0, which nginx uses by default towards upstreams and current clients
   do not; and no ``Connection: upgrade`` without ``Upgrade``, which nginx sends when configured for

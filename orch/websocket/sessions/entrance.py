@@ -110,7 +110,7 @@ class Entrance:
         session.last_active = self._sessions.wall()
         connection.members[session.session_id] = member
         if session.is_remote(member.participant_id):
-            # A participant who moved from another worker has not joined anew.
+            # A participant who moved from another worker has not joined again.
             self._sessions.presence.refresh(session, member)
         else:
             self._sessions.presence.announce(session, member, "joined")

@@ -286,7 +286,7 @@ class Sessions:
         )
 
     async def summary(self, session_id: str) -> SessionSummary:
-        """Return a session as it is now. Raises ``unknown_session``."""
+        """Return a session's summary. Raises ``unknown_session``."""
         session = await self.view(session_id)
         return summary(session, is_known=self._is_known(session))
 

@@ -10,13 +10,12 @@ from typing import Final
 
 from orch.problems import ProblemError
 
-#: Parts of what may be stored: from the first on the oldest sessions in which nobody is are ended, until no
-#: more than the second is taken.
+#: Shares of the limit: above the first, the oldest empty sessions are ended until the second is reached.
 HIGH_WATER: Final = 0.9
 LOW_WATER: Final = 0.8
 
 
-#: Where even those who join are refused, so that nothing but captions is without a bound.
+#: The share above which even joins are refused, so that only captions are unlimited.
 JOIN_LIMIT: Final = 1.25
 
 #: The estimated size of a participant who may return.
@@ -76,7 +75,7 @@ class StorageQuota:
         self._measured, self._written = size, 0
 
     def add_written(self, size: int) -> None:
-        """Note what was written since."""
+        """Add bytes written since the last measurement."""
         self._written += size
 
     def require_for_session(self) -> None:
