@@ -116,7 +116,7 @@ class Handlers:
             Unsubscribe: publisher.unsubscribe,
             AudioStart: _waiting(speakers.start),
             AudioEnd: speakers.end,
-            CancelRecording: _waiting(recordings.asked),
+            CancelRecording: _waiting(recordings.handle_cancel),
         }
         self._table: dict[type, Handler] = {
             Ping: Handler(self._ping),
@@ -135,7 +135,7 @@ class Handlers:
 
     async def handle(self, connection: Connection, data: str | bytes) -> None:
         """Handle one frame. Nothing but cancellation leaves here: this is one message's boundary."""
-        verdict = connection.weigh(len(data))
+        verdict = connection.check_rate(len(data))
         if verdict is not RateVerdict.ALLOWED:
             named = identity(data).get("id") if isinstance(data, str) else None
             self._refuse_rate(connection, named, verdict, is_audio=isinstance(data, bytes))
@@ -165,7 +165,7 @@ class Handlers:
     ) -> bool:
         """Return whether a message is within the client's rate and permissions; refuse it otherwise."""
         if handler.weight > 1:
-            verdict = connection.weigh(0, handler.weight - 1)
+            verdict = connection.check_rate(0, handler.weight - 1)
             if verdict is not RateVerdict.ALLOWED:
                 self._refuse_rate(connection, message.id, verdict)
                 return False
@@ -261,7 +261,7 @@ class Handlers:
                 "not sent: send less at once, or a link.",
                 path="$.data",
             )
-        connection.pace()
+        connection.throttle()
         origin = None if message.id is None else Origin(connection.connection_id, message.id)
         async with self._sessions.open(message.session_id) as session:
             sent = SessionMessage(

@@ -27,7 +27,7 @@ class Listener:
     """A client that takes everything and counts it."""
 
     connection_id = "listener"
-    heard_at = 0.0
+    received_at = 0.0
     answers_heartbeats = True
 
     def __init__(self) -> None:

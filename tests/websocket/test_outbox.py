@@ -49,11 +49,11 @@ def test_answers_are_never_refused_but_owed() -> None:
     """History that was asked for may be larger than the limit; until it is taken nothing more is read."""
     outbox = Outbox(100)
     outbox.answer(lasting(1000))
-    assert outbox.owes
+    assert outbox.is_behind
     assert outbox.offer(lasting(100)) is Offer.TAKEN
     assert outbox.queued_bytes == 1100
     outbox.take()
-    assert (outbox.owes, outbox.queued_bytes) == (False, 100)
+    assert (outbox.is_behind, outbox.queued_bytes) == (False, 100)
 
 
 def test_cleared_is_empty() -> None:

@@ -24,7 +24,7 @@ class Client:
     """Keeps the presence it is told."""
 
     connection_id = "c"
-    heard_at = 0.0
+    received_at = 0.0
     answers_heartbeats = True
 
     def __init__(self) -> None:

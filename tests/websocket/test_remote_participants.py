@@ -188,7 +188,7 @@ class Deaf:
     """A client that takes nothing."""
 
     connection_id = "c"
-    heard_at = 0.0
+    received_at = 0.0
     answers_heartbeats = False
 
     def offer(self, frame: Frame) -> bool:

@@ -26,7 +26,7 @@ class FakeReceiver:
 
     def __init__(self, connection_id: str = "c", *, room: bool = True) -> None:
         self.connection_id = connection_id
-        self.heard_at = 0.0
+        self.received_at = 0.0
         self.answers_heartbeats = False
         self.room = room
         self.frames: list[bytes] = []
@@ -144,7 +144,7 @@ def test_a_sign_of_life_keeps_a_session() -> None:
     session = Session(record())
     assert session.last_used() == 2.0
     receiver = FakeReceiver()
-    receiver.heard_at = 50.0
+    receiver.received_at = 50.0
     session.add(member(receiver))
     assert session.last_used() == 50.0
 

@@ -40,12 +40,12 @@ class AsgiConnection(Connection):
         """The bytes queued for the client."""
         return self._outbox.queued_bytes
 
-    async def caught_up(self) -> None:
+    async def drained(self) -> None:
         """Wait until everything queued so far was sent, or the connection is closing."""
         await trio.lowlevel.checkpoint()
-        said = self.said_bytes
-        while self._closing is None and self.queued_bytes + self._sending > self.said_bytes - said:
-            await self._taken(0)
+        before = self.enqueued_bytes
+        while self._closing is None and self.queued_bytes + self._sending > self.enqueued_bytes - before:
+            await self._wait_below(0)
 
     async def run(self, receive: Receive, handle: Handle) -> None:
         """Serve the client until the connection ends."""
@@ -68,7 +68,7 @@ class AsgiConnection(Connection):
         """Return at once: the writer sends what is queued, and then the close."""
 
     @property
-    def is_at_rest(self) -> bool:
+    def is_drained(self) -> bool:
         """Whether nothing is queued, and the connection is not closing."""
         return self._closing is None and self._sending_since is None and not self.queued_bytes
 
@@ -88,14 +88,14 @@ class AsgiConnection(Connection):
     def _offer(self, offered: Frame) -> Offer:
         outcome = self._outbox.offer(offered)
         if outcome is Offer.TAKEN:
-            self.said_bytes += offered.size
+            self.enqueued_bytes += offered.size
             self._work.unpark()
             self._count()
         return outcome
 
     def _answer(self, answer: Frame) -> None:
         self._outbox.answer(answer)
-        self.said_bytes += answer.size
+        self.enqueued_bytes += answer.size
         self._work.unpark()
         self._count()
 
@@ -133,10 +133,10 @@ class AsgiConnection(Connection):
         self._count()
 
     @property
-    def _owes(self) -> bool:
-        return self._outbox.owes
+    def _is_behind(self) -> bool:
+        return self._outbox.is_behind
 
-    async def _taken(self, below: int) -> None:  # noqa: ARG002 - woken at every frame; the caller looks again
+    async def _wait_below(self, below: int) -> None:  # noqa: ARG002 - woken at every frame; the caller looks again
         self._room = self._room or trio.lowlevel.ParkingLot()
         await self._room.park()
 

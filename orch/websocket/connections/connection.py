@@ -105,14 +105,14 @@ class Connection(ABC):
         "actor",
         "agent",
         "connection_id",
+        "enqueued_bytes",
         "has_left",
-        "heard_at",
         "host",
         "last_stream",
         "members",
         "port",
         "received",
-        "said_bytes",
+        "received_at",
         "sent",
         "since",
         "stale_topics",
@@ -136,7 +136,7 @@ class Connection(ABC):
         self.host = host
         self.port = port
         self.agent = agent
-        self.since = self.heard_at = context.wall()
+        self.since = self.received_at = context.wall()
         self.members: dict[str, Member] = {}
         self.transfers: dict[str, HistoryTransfer] | None = None
         self.topics: tuple[str, ...] = ()
@@ -145,7 +145,7 @@ class Connection(ABC):
         #: Session and name of the newest stream, also after its end: late audio belongs to it.
         self.last_stream: tuple[str, str] | None = None
         self.has_left = False
-        self.sent = self.received = self.said_bytes = 0
+        self.sent = self.received = self.enqueued_bytes = 0
         self._context = context
         self._nursery: trio.Nursery | None = None
         self._room: trio.lowlevel.ParkingLot | None = None
@@ -182,7 +182,7 @@ class Connection(ABC):
         """The bytes queued for the client."""
 
     @abstractmethod
-    async def caught_up(self) -> None:
+    async def drained(self) -> None:
         """Wait until everything queued for the client so far was sent, or it is closing.
 
         Messages queued meanwhile are not waited for.
@@ -243,7 +243,7 @@ class Connection(ABC):
 
     @property
     @abstractmethod
-    def is_at_rest(self) -> bool:
+    def is_drained(self) -> bool:
         """Whether nothing is queued, and the connection is not closing: it needs no check."""
 
     @abstractmethod
@@ -258,7 +258,7 @@ class Connection(ABC):
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run ``work`` concurrently with this client's next messages; with too much of it, none is read."""
 
-    def weigh(self, size: int, count: int = 1) -> RateVerdict:
+    def check_rate(self, size: int, count: int = 1) -> RateVerdict:
         """Count a message of ``size`` bytes against the client's rate; return whether it is within the limit.
 
         ``count``: the number of messages it counts as, for requests that are expensive to handle.
@@ -273,7 +273,7 @@ class Connection(ABC):
             return RateVerdict.DISCONNECT
         return RateVerdict.LIMITED
 
-    def pace(self) -> None:
+    def throttle(self) -> None:
         """Stop reading until the client has read most of what is queued for it."""
         self._is_talking = True
 
@@ -293,11 +293,11 @@ class Connection(ABC):
 
     @property
     @abstractmethod
-    def _owes(self) -> bool:
+    def _is_behind(self) -> bool:
         """Whether too many of its own replies are queued; its requests are not read until it catches up."""
 
     @abstractmethod
-    async def _taken(self, below: int) -> None:
+    async def _wait_below(self, below: int) -> None:
         """Wait until fewer than ``below`` bytes are queued, or something has changed."""
 
     # The reader.
@@ -313,7 +313,7 @@ class Connection(ABC):
                 return False
             if self._closing is not None:
                 continue
-            self.heard_at = self._context.wall()
+            self.received_at = self._context.wall()
             self.received += 1
             text = event.get("text")
             data = event["bytes"] if text is None else text
@@ -339,10 +339,10 @@ class Connection(ABC):
         """Wait while nothing more should be read from this client."""
         limit = self._context.outbox_bytes
         while self._closing is None:
-            if self._owes:
-                await self._taken(limit // 2)
+            if self._is_behind:
+                await self._wait_below(limit // 2)
             elif self._is_talking and self.queued_bytes * PACE > limit:
-                await self._taken(limit // PACE)
+                await self._wait_below(limit // PACE)
             elif self._tasks >= TASKS_LIMIT:
                 self._room = self._room or trio.lowlevel.ParkingLot()
                 await self._room.park()

@@ -303,7 +303,7 @@ class Connections:
         send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
         is_any_behind = len(self._queue_age) > 0
         for connection in tuple(self.by_name.values()):
-            if connection.is_at_rest:  # nearly all of thousands
+            if connection.is_drained:  # nearly all of thousands
                 if is_any_behind:
                     self._queue_age.forget(connection.connection_id)
             elif connection.is_stuck(now, send_limit=send_limit):
@@ -314,7 +314,7 @@ class Connections:
     def _queued_for(self, connection: Connection, now: float) -> float:
         return self._queue_age.seconds(
             connection.connection_id,
-            said=connection.said_bytes,
+            enqueued=connection.enqueued_bytes,
             queued=connection.queued_bytes,
             now=now,
         )

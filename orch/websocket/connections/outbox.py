@@ -130,7 +130,7 @@ class Outbox:
 
     Replies to the client's own requests (:meth:`answer`) are counted separately and never refused: a
     requested history may be larger than the limit. They are bounded by their source: the connection reads no
-    further requests while :attr:`owes` is true.
+    further requests while :attr:`is_behind` is true.
     """
 
     __slots__ = ("_answer_bytes", "_frames", "_queued_bytes", "_shed", "limit")
@@ -154,7 +154,7 @@ class Outbox:
         return self._queued_bytes + self._answer_bytes
 
     @property
-    def owes(self) -> bool:
+    def is_behind(self) -> bool:
         """Whether too many of the client's own replies are queued; its requests are not read meanwhile."""
         return self._answer_bytes * 2 > self.limit
 

@@ -21,17 +21,17 @@ class QueueAge:
     def __len__(self) -> int:
         return len(self._notes)
 
-    def seconds(self, client: str, *, said: int, queued: int, now: float) -> float:
+    def seconds(self, client: str, *, enqueued: int, queued: int, now: float) -> float:
         """Return for how long bytes are known to have been queued.
 
-        ``said``: all bytes sent or queued so far; ``queued``: those still queued. ``now``: monotonic seconds.
+        ``enqueued``: all bytes ever queued; ``queued``: those still queued. ``now``: monotonic seconds.
         """
         if queued == 0:
             self._notes.pop(client, None)
             return 0.0
         noted = self._notes.get(client)
-        if noted is None or said - queued >= noted[0]:
-            self._notes[client] = (said, now)
+        if noted is None or enqueued - queued >= noted[0]:
+            self._notes[client] = (enqueued, now)
             return 0.0
         return now - noted[1]
 

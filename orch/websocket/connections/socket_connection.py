@@ -79,11 +79,11 @@ class SocketConnection(Connection):
         """The bytes queued for the client."""
         return self._link.queued_bytes
 
-    async def caught_up(self) -> None:
+    async def drained(self) -> None:
         """Wait until everything queued so far was sent, or the connection is closing."""
         await trio.lowlevel.checkpoint()
-        said = self.said_bytes
-        while self._closing is None and self._link.queued_bytes > self.said_bytes - said:
+        before = self.enqueued_bytes
+        while self._closing is None and self._link.queued_bytes > self.enqueued_bytes - before:
             await self._link.moved()
 
     async def run(self, receive: Receive, handle: Handle) -> None:
@@ -136,7 +136,7 @@ class SocketConnection(Connection):
             self._evict(self._closing)
 
     @property
-    def is_at_rest(self) -> bool:
+    def is_drained(self) -> bool:
         """Whether nothing is queued, and the connection is not closing."""
         return self._closing is None and not self._link.queued_bytes
 
@@ -165,7 +165,7 @@ class SocketConnection(Connection):
         # The common case, for each of thousands of clients: without a further call.
         wire = offered.wire(link.encode_text)
         link.offer(wire)
-        self.said_bytes += len(wire)
+        self.enqueued_bytes += len(wire)
         self.sent += 1
         return True
 
@@ -174,46 +174,46 @@ class SocketConnection(Connection):
         queued = self._link.queued_bytes
         if queued:
             outcome = verdict(
-                max(queued - self._owed_bytes(), 0),
+                max(queued - self._queued_reply_bytes(), 0),
                 len(wire),
                 is_durable=offered.is_durable,
                 limit=self._context.outbox_bytes,
             )
             if outcome is not Offer.TAKEN:
                 return outcome
-        self._say(wire)
+        self._send_wire(wire)
         return Offer.TAKEN
 
     def _answer(self, answer: Frame) -> None:
         wire = answer.wire(self._link.encode_text)
-        self._say(wire)
+        self._send_wire(wire)
         if self._link.queued_bytes:
             self._queued_replies = self._queued_replies or QueuedReplies()
-            self._queued_replies.add(self.said_bytes, len(wire))
+            self._queued_replies.add(self.enqueued_bytes, len(wire))
 
-    def _say(self, wire: bytes) -> None:
+    def _send_wire(self, wire: bytes) -> None:
         self._link.offer(wire)
-        self.said_bytes += len(wire)
+        self.enqueued_bytes += len(wire)
         self.sent += 1
 
     def _end(self, close: Close, *, flush: bool) -> None:
         if not flush or not self._link.queued_bytes:
             self._evict(close)
 
-    def _owed_bytes(self) -> int:
+    def _queued_reply_bytes(self) -> int:
         """Return how many of the queued bytes are replies."""
         if self._queued_replies is None:
             return 0
-        left = self._queued_replies.left(self.said_bytes - self._link.queued_bytes)
+        left = self._queued_replies.left(self.enqueued_bytes - self._link.queued_bytes)
         if not left:
             self._queued_replies = None
         return left
 
     @property
-    def _owes(self) -> bool:
-        return self._owed_bytes() * 2 > self._context.outbox_bytes
+    def _is_behind(self) -> bool:
+        return self._queued_reply_bytes() * 2 > self._context.outbox_bytes
 
-    async def _taken(self, below: int) -> None:
+    async def _wait_below(self, below: int) -> None:
         await self._link.drained(below)
 
     def _is_to_pause(self) -> bool:

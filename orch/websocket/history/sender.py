@@ -84,7 +84,7 @@ class HistorySender:
     async def _send(self, connection: Connection, transfers: dict[str, HistoryTransfer]) -> None:
         """Send parts of each session in turn, until all are sent."""
         while transfers:
-            await connection.caught_up()
+            await connection.drained()
             if connection.is_closing or not transfers:
                 break
             session_id = next(iter(transfers))

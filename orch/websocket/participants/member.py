@@ -20,7 +20,7 @@ class Receiver(Protocol):
         """Its public identifier."""
 
     @property
-    def heard_at(self) -> float:
+    def received_at(self) -> float:
         """When it last sent anything, seconds since the epoch."""
 
     @property

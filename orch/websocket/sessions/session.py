@@ -258,7 +258,7 @@ class Session:
 
     def last_used(self) -> float:
         """Return when it was last used: a message, or a sign of life from a member's connection."""
-        return max(self.last_active, *(member.receiver.heard_at for member in self.members()), 0.0)
+        return max(self.last_active, *(member.receiver.received_at for member in self.members()), 0.0)
 
     @property
     def is_attended(self) -> bool:

@@ -179,7 +179,7 @@ class Recordings:
             "unknown_recording", f"No recording {stream_id} is being transcribed in {session_id}."
         )
 
-    async def asked(self, connection: Connection, message: CancelRecording) -> None:
+    async def handle_cancel(self, connection: Connection, message: CancelRecording) -> None:
         """Cancel a recording for the owner of its session, or for a client with the recording's key."""
         member = connection.members.get(message.session_id)
         if member is None:
