@@ -57,6 +57,7 @@ class Message(Struct):
     epoch: str = ""
     recovered: bool = True
     state: str = ""
+    code: str | None = None
     messages: list["Message"] = []
 
 
@@ -398,7 +399,7 @@ class Crowd:
         elif kind == "system_announcement":
             self._counts[message.state] += 1
         elif kind == "error":
-            self._faults.append(f"{member.session}: error")
+            self._faults.append(f"{member.session}: {message.code}")
 
     def _come_in(self, member: Member) -> None:
         member.place = Place.IN

@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from tests.fakes.locks import locked
+
 PATIENCE: Final = 120.0
 """Seconds a command may take."""
 _ROOT: Final = Path(__file__).parents[2]
@@ -52,8 +54,9 @@ def ask_all(crowds: list[Crowd], do: str, **arguments: Any) -> list[dict[str, An
 
 @contextmanager
 def crowds(count: int) -> Iterator[list[Crowd]]:
-    """Run so many processes for the block."""
+    """Run so many processes for the block, while no other test on this machine has a crowd."""
     with ExitStack() as stack:
+        stack.enter_context(locked("crowds"))
         yield [Crowd(stack.enter_context(_process())) for _ in range(count)]
 
 

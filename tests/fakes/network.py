@@ -5,16 +5,14 @@ far one of which is taken down. Packets are lost then and nothing is closed, as 
 cell. Where the kernel forbids that, a relay stands in that passes nothing on any more.
 """
 
-import fcntl
 import os
 import subprocess
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 
 from tests.fakes.cutting import Relay, relay
+from tests.fakes.locks import locked
 from tests.fakes.tools import require
 
 
@@ -88,31 +86,19 @@ class Relayed(Network):
         self._relay.thaw()
 
 
-#: Locked by all test processes on this machine: its links, and the turn to lock them.
-LINKS, TURN = (Path(tempfile.gettempdir()) / f"orch-tests-{os.getuid()}-{name}" for name in ("links", "turn"))
-
-
-@contextmanager
-def locked(path: Path, how: int) -> Iterator[None]:
-    """Hold a lock on a file for the block: LOCK_SH with other processes that do, LOCK_EX alone."""
-    with path.open("a") as file:
-        fcntl.flock(file, how)
-        yield
-
-
 @contextmanager
 def links_unchanged() -> Iterator[None]:
     """Keep test processes from changing links for the block: Chromium gives up all loads when one changes."""
     with ExitStack() as stack:
-        with locked(TURN, fcntl.LOCK_SH):  # those that wait to change links come first
-            stack.enter_context(locked(LINKS, fcntl.LOCK_SH))
+        with locked("turn", shared=True):  # those that wait to change links come first
+            stack.enter_context(locked("links", shared=True))
         yield
 
 
 @contextmanager
 def links_changing() -> Iterator[None]:
     """Keep tests in Chromium from running for the block, in which links come and go."""
-    with locked(TURN, fcntl.LOCK_EX), locked(LINKS, fcntl.LOCK_EX):
+    with locked("turn"), locked("links"):
         yield
 
 
