@@ -25,7 +25,7 @@ from orch.stores.records import StoredSettings
 from orch.telemetry.boundaries import Boundary
 
 #: Seconds between reads of the stored changes.
-LOOK_EVERY: Final = 3.0
+READ_EVERY: Final = 3.0
 
 #: Maximum attempts of a change that is overtaken by others.
 ATTEMPTS: Final = 10
@@ -58,7 +58,7 @@ class Changed(Struct, frozen=True):
     workers: tuple[WorkerChanged, ...] = ()
 
 
-class _Standing(Struct, frozen=True, array_like=True):
+class _AppliedRevision(Struct, frozen=True, array_like=True):
     """The revision that a worker has applied, and a later one that it refused, with the reasons."""
 
     revision: int
@@ -67,7 +67,7 @@ class _Standing(Struct, frozen=True, array_like=True):
 
 
 _hint: Final = msgspec.json.Decoder(int)
-_standing: Final = msgspec.json.Decoder(_Standing)
+_applied: Final = msgspec.json.Decoder(_AppliedRevision)
 _values: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -81,11 +81,11 @@ class RuntimeSettings:
         self._configuration = configuration
         self._store = store
         self._survey = survey
-        self._refused = _Standing(0)
+        self._refused = _AppliedRevision(0)
         self._hinted = trio.Event()
         self.boundary = Boundary("settings of other workers")
         configuration.is_shared = self._store is not None
-        survey.register(_SUBJECT, self._hear)
+        survey.register(_SUBJECT, self._reply)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Follow the stored changes until cancelled; usable once they were read."""
@@ -93,7 +93,7 @@ class RuntimeSettings:
         while self._store is not None:
             with self.boundary.item():
                 try:
-                    await self._follow(self._store)
+                    await self._apply_stored(self._store)
                 except ProblemError as error:
                     # The stored changes cannot be read now; nor can anyone have changed them.
                     _log.warning("settings of other workers not readable", reason=error.detail)
@@ -101,7 +101,7 @@ class RuntimeSettings:
                     if not is_started:
                         task_status.started()
                     is_started = True
-            with trio.move_on_after(LOOK_EVERY):
+            with trio.move_on_after(READ_EVERY):
                 await self._hinted.wait()
             self._hinted = trio.Event()
         task_status.started()
@@ -119,62 +119,62 @@ class RuntimeSettings:
             runtime = configuration.with_changes(configuration.runtime, wanted)
             return Changed(configuration.adopt(runtime, configuration.revision + 1))
         for _ in range(ATTEMPTS):
-            known = await self._follow(self._store)
+            known = await self._apply_stored(self._store)
             runtime = configuration.with_changes(_read(known), wanted)
-            kept = StoredSettings(known.revision + 1, msgspec.json.encode(runtime))
-            if await self._store.store_settings(known.revision, kept):
-                changes = configuration.adopt(runtime, kept.revision)
-                return Changed(changes, await self._tell(kept))
+            stored = StoredSettings(known.revision + 1, msgspec.json.encode(runtime))
+            if await self._store.store_settings(known.revision, stored):
+                changes = configuration.adopt(runtime, stored.revision)
+                return Changed(changes, await self._notify_others(stored))
         raise ProblemError(
             "store_unavailable", "Another change to the settings was made at the same time. Try again."
         )
 
-    async def _tell(self, kept: StoredSettings) -> tuple[WorkerChanged, ...]:
+    async def _notify_others(self, stored: StoredSettings) -> tuple[WorkerChanged, ...]:
         """Ask the other workers to read the stored changes; return the result on each."""
-        hint = msgspec.json.encode(kept.revision)
+        hint = msgspec.json.encode(stored.revision)
         give_up_at = trio.current_time() + APPLIED_WITHIN
         while True:
-            asked = await self._survey.collect(_SUBJECT, hint, within=APPLIED_WITHIN)
-            outcomes = [_outcome(answer, kept.revision) for answer in asked.replies[1:]]
+            result = await self._survey.collect(_SUBJECT, hint, within=APPLIED_WITHIN)
+            outcomes = [_outcome(reply, stored.revision) for reply in result.replies[1:]]
             if all(each.outcome != "no_answer" for each in outcomes) or trio.current_time() >= give_up_at:
                 break
             await trio.sleep(APPLIED_EVERY)
-        silent = [WorkerChanged(worker=described(each), outcome="no_answer") for each in asked.missing]
+        silent = [WorkerChanged(worker=described(each), outcome="no_answer") for each in result.missing]
         return (*outcomes, *silent)
 
-    def _hear(self, question: bytes) -> bytes:
+    def _reply(self, request: bytes) -> bytes:
         """Reply with this worker's revision; schedule a read if the other worker has a later one."""
-        standing = _Standing(self._configuration.revision, self._refused.refused, self._refused.faults)
-        if _hint.decode(question) > standing.revision:
+        applied = _AppliedRevision(self._configuration.revision, self._refused.refused, self._refused.faults)
+        if _hint.decode(request) > applied.revision:
             self._hinted.set()
-        return msgspec.json.encode(standing)
+        return msgspec.json.encode(applied)
 
-    async def _follow(self, store: SettingsStore) -> StoredSettings:
+    async def _apply_stored(self, store: SettingsStore) -> StoredSettings:
         """Apply the stored changes if they are newer, and return them."""
         configuration = self._configuration
-        kept = await store.settings()
-        if kept.revision > configuration.revision:
+        stored = await store.settings()
+        if stored.revision > configuration.revision:
             # The faults are shown with the settings. It is tried again, since the file may be corrected.
             try:
-                configuration.adopt(_read(kept), kept.revision)
+                configuration.adopt(_read(stored), stored.revision)
             except SettingsError as error:
-                self._refused = _Standing(0, kept.revision, tuple(error.faults))
-        elif kept.revision < configuration.revision:
+                self._refused = _AppliedRevision(0, stored.revision, tuple(error.faults))
+        elif stored.revision < configuration.revision:
             # The server has lost it; no operator has undone the change.
             again = StoredSettings(
                 configuration.revision + 1, msgspec.json.encode(dict(configuration.runtime))
             )
-            if await store.store_settings(kept.revision, again):
+            if await store.store_settings(stored.revision, again):
                 _log.warning("settings stored again", revision=again.revision)
                 configuration.adopt(_read(again), again.revision)
                 return again
-        return kept
+        return stored
 
 
-def _read(kept: StoredSettings) -> dict[str, Any]:
+def _read(stored: StoredSettings) -> dict[str, Any]:
     """Return the stored changes. Raises ``store_unavailable``."""
     try:
-        return _values.decode(kept.values)
+        return _values.decode(stored.values)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ProblemError(
             "store_unavailable",
@@ -183,15 +183,15 @@ def _read(kept: StoredSettings) -> dict[str, Any]:
         ) from error
 
 
-def _outcome(answer: Reply, revision: int) -> WorkerChanged:
+def _outcome(reply: Reply, revision: int) -> WorkerChanged:
     """Return the result of a revision on another worker, from its reply."""
-    worker = described(answer.worker)
+    worker = described(reply.worker)
     try:
-        standing = _standing.decode(answer.data)
+        applied = _applied.decode(reply.data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return WorkerChanged(worker=worker, outcome="no_answer")  # of another version
-    if standing.revision >= revision:
+    if applied.revision >= revision:
         return WorkerChanged(worker=worker, outcome="applied")
-    if standing.refused >= revision:
-        return WorkerChanged(worker=worker, outcome="refused", faults=standing.faults)
+    if applied.refused >= revision:
+        return WorkerChanged(worker=worker, outcome="refused", faults=applied.faults)
     return WorkerChanged(worker=worker, outcome="no_answer")

@@ -29,7 +29,7 @@ from orch.cluster.workers import (
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name
 from orch.stores.protocols import ClusterStore
-from orch.stores.records import Answers
+from orch.stores.records import SurveyReplies
 from orch.telemetry.boundaries import Boundary
 
 #: Seconds for which replies are collected, unless the caller passes another time.
@@ -173,7 +173,7 @@ class Survey:
         has_changed = present != self._workers
         self._workers = present
         if self.on_heartbeat is not None:
-            self.on_heartbeat(frozenset(found.answers))
+            self.on_heartbeat(frozenset(found.replies))
         if has_changed:
             self.on_change()
 
@@ -185,11 +185,11 @@ class Survey:
             return b""  # the request came from a worker of another version
         return msgspec.json.encode(_Envelope(self.me, msgspec.Raw(handler(request))))
 
-    def _decoded(self, found: Answers) -> tuple[tuple[Reply, ...], tuple[Worker, ...]]:
+    def _decoded(self, found: SurveyReplies) -> tuple[tuple[Reply, ...], tuple[Worker, ...]]:
         """Return the other workers' replies, and the workers without one, by machine and place."""
         replies: list[Reply] = []
         missing = [self._known_worker(name) for name in found.missing]
-        for name, data in found.answers.items():
+        for name, data in found.replies.items():
             decoded = len(replies)
             with self.boundary.item(worker=name):
                 envelope = _envelope.decode(data)

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from orch.stores.history import NOBODYS_CAPTION, Limits, Losses, Share
 from orch.stores.records import (
-    Answers,
     Appended,
     HistoryMessage,
     Origin,
     ParticipantRecord,
     SessionRecord,
     StoredSettings,
+    SurveyReplies,
 )
 from orch.stores.status import StoreStatus
 
@@ -272,7 +272,7 @@ class ClusterStore(SettingsStore, LeaseStore, Protocol):
         This worker follows it as well.
         """
 
-    async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
+    async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> SurveyReplies:
         """Survey all other workers, or ``only`` one; return the replies of the first ``within`` seconds.
 
         Raises ``store_unavailable``, at once, if no worker can be reached.

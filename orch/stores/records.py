@@ -76,10 +76,10 @@ class StoredSettings(NamedTuple):
     values: bytes
 
 
-class Answers(NamedTuple):
+class SurveyReplies(NamedTuple):
     """The replies of other workers to a survey, by name, and the live workers that did not reply."""
 
-    answers: Mapping[str, bytes]
+    replies: Mapping[str, bytes]
     missing: frozenset[str]
 
 

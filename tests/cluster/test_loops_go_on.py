@@ -10,7 +10,7 @@ import trio
 from orch.cluster import survey
 from orch.cluster.lease import Leases
 from orch.cluster.lease_state import LeaseTimes
-from orch.cluster.runtime_settings import LOOK_EVERY
+from orch.cluster.runtime_settings import READ_EVERY
 from orch.cluster.survey import HEARTBEAT_EVERY, Survey
 from tests.cluster.test_runtime_settings import FakeWorker
 from tests.fakes.leases import MemoryLeases
@@ -56,7 +56,7 @@ async def test_the_settings_of_others_are_looked_at_again(
 ) -> None:
     wire = Wire()
     worker = FakeWorker(wire, tmp_path, 0)
-    follow, calls = worker.runtime._follow, 0
+    follow, calls = worker.runtime._apply_stored, 0
 
     async def odd(store: object) -> object:
         nonlocal calls
@@ -65,10 +65,10 @@ async def test_the_settings_of_others_are_looked_at_again(
             raise error
         return await follow(store)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(worker.runtime, "_follow", odd)
+    monkeypatch.setattr(worker.runtime, "_apply_stored", odd)
     async with trio.open_nursery() as nursery:
         await nursery.start(worker.runtime.run)
-        await trio.sleep(2 * LOOK_EVERY)
+        await trio.sleep(2 * READ_EVERY)
         assert (calls >= 2, worker.runtime.boundary.failures) == (True, 1)
         nursery.cancel_scope.cancel()
 
@@ -84,7 +84,7 @@ async def test_an_answer_that_is_odd_leaves_its_worker_unheard_and_the_roll_is_c
     wire = Wire()
     one, two = (wire.worker(f"w{place}", place) for place in range(2))
     for each in (one, two):
-        each.register("twice", lambda question: msgspec.json.encode(2 * int(question)))
+        each.register("twice", lambda request: msgspec.json.encode(2 * int(request)))
     usual = survey._envelope
     monkeypatch.setattr(survey, "_envelope", Odd())
     asked = await one.collect("twice", b"2")

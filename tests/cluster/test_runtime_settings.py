@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from orch.cluster.runtime_settings import LOOK_EVERY, RuntimeSettings
+from orch.cluster.runtime_settings import READ_EVERY, RuntimeSettings
 from orch.problems import ProblemError
 from orch.settings import SettingsError
 from orch.settings.live import LiveSettings
@@ -40,7 +40,7 @@ class FakeWorker:
 
 
 async def test_a_change_is_told_and_is_there_for_whoever_comes_later(tmp_path: Path) -> None:
-    """Before it serves: it is usable only once it has read what is kept."""
+    """Before it serves: it is usable only once it has read what is stored."""
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
     async with trio.open_nursery() as nursery:
@@ -63,7 +63,7 @@ async def test_a_change_is_told_and_is_there_for_whoever_comes_later(tmp_path: P
 
 
 async def test_a_worker_that_was_silent_takes_a_change_over_once_it_can(tmp_path: Path) -> None:
-    """It is named in the answer, and reads what is kept."""
+    """It is named in the answer, and reads what is stored."""
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
     async with trio.open_nursery() as nursery:
@@ -71,7 +71,7 @@ async def test_a_worker_that_was_silent_takes_a_change_over_once_it_can(tmp_path
         wire.silent = {"w1"}
         changed = await one.runtime.change({TIMEOUT: 7})
         assert [each.outcome for each in changed.workers] == ["no_answer"]
-        await trio.sleep(2 * LOOK_EVERY)
+        await trio.sleep(2 * READ_EVERY)
         assert two.timeout == 7
         nursery.cancel_scope.cancel()
 
@@ -136,7 +136,7 @@ async def test_a_server_that_has_lost_what_was_kept_is_told_again(tmp_path: Path
     async with trio.open_nursery() as nursery:
         await nursery.start(one.runtime.run)
         await nursery.start(two.runtime.run)
-        await trio.sleep(3 * LOOK_EVERY)
+        await trio.sleep(3 * READ_EVERY)
         nursery.cancel_scope.cancel()
     assert wire.kept == StoredSettings(2, b'{"orchestration.gateway.timeout":7}')
     assert (one.timeout, two.timeout, two.configuration.revision) == (7, 7, 2)
@@ -154,7 +154,7 @@ async def test_while_what_is_kept_cannot_be_reached_nothing_is_changed(tmp_path:
 
 
 async def test_what_is_only_told_is_not_applied(tmp_path: Path) -> None:
-    """Whoever can publish can have a worker look at what is kept, and nothing more."""
+    """Whoever can publish can have a worker look at what is stored, and nothing more."""
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
     async with trio.open_nursery() as nursery:
@@ -166,7 +166,7 @@ async def test_what_is_only_told_is_not_applied(tmp_path: Path) -> None:
                 for store in wire.stores.values():
                     with suppress(Exception):  # the store's boundary has it
                         store.surveyed(subject + b"\n" + told)
-        await trio.sleep(3 * LOOK_EVERY)
+        await trio.sleep(3 * READ_EVERY)
         nursery.cancel_scope.cancel()
     assert wire.kept == StoredSettings(0, b"{}")
     for worker in (one, two):
@@ -184,12 +184,12 @@ async def test_settings_in_the_store_that_cannot_be_read_are_said_and_change_not
     async with trio.open_nursery() as nursery:
         await nursery.start(one.runtime.run)
         wire.kept = StoredSettings(5, values)
-        await trio.sleep(2 * LOOK_EVERY)
+        await trio.sleep(2 * READ_EVERY)
         assert (one.timeout, one.configuration.revision) == (30, 0)
         with pytest.raises(ProblemError) as caught:
             await one.runtime.change({TIMEOUT: 7})
         assert "orch:settings" in caught.value.detail
         wire.kept = StoredSettings(6, b'{"%s":7}' % TIMEOUT.encode())
-        await trio.sleep(2 * LOOK_EVERY)
+        await trio.sleep(2 * READ_EVERY)
         assert one.timeout == 7
         nursery.cancel_scope.cancel()

@@ -8,7 +8,7 @@ import trio
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.stores.protocols import ClusterStore
-from orch.stores.records import Answers, StoredSettings
+from orch.stores.records import StoredSettings, SurveyReplies
 
 
 class Wire:
@@ -46,7 +46,7 @@ class FakeStore:
         self.worker = name
         self.surveyed: Callable[[bytes], bytes] = lambda _request: b""
 
-    async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
+    async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> SurveyReplies:
         """Ask the others on the wire."""
         self._wire.asked.append(payload.partition(b"\n")[0].decode())
         await trio.sleep(within if self._wire.silent else 0)
@@ -57,7 +57,7 @@ class FakeStore:
         for name in there - self._wire.silent:
             answers[name] = self._wire.stores[name].surveyed(payload)
         answered = {name: data for name, data in answers.items() if data}
-        return Answers(answered, frozenset(there - answered.keys()))
+        return SurveyReplies(answered, frozenset(there - answered.keys()))
 
     async def settings(self) -> StoredSettings:
         """Return what operators have changed."""

@@ -443,7 +443,7 @@ async def test_an_answer_that_is_too_long_is_none(
 
     async with workers(redis_address) as (a, b):
         b.events.reply = lambda payload: payload * 4
-        assert (await a.cluster.survey(b"ab", within=10)).answers == {b.cluster.worker: b"abababab"}
+        assert (await a.cluster.survey(b"ab", within=10)).replies == {b.cluster.worker: b"abababab"}
         assert await a.cluster.survey(b"abc", within=10) == ({}, frozenset({b.cluster.worker}))
 
 

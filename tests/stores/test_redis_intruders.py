@@ -161,7 +161,7 @@ async def test_a_listener_that_is_no_worker_does_not_stop_the_store(lone_redis: 
         await stream.send_all(b"*2\r\n$9\r\nSUBSCRIBE\r\n$%d\r\n%s\r\n" % (len(name), name))
         await stream.receive_some()
         asked = await a.cluster.survey(b"?", within=60)
-        assert (dict(asked.answers), asked.missing) == ({b.cluster.worker: b"?"}, frozenset())
+        assert (dict(asked.replies), asked.missing) == ({b.cluster.worker: b"?"}, frozenset())
         await stream.aclose()
 
 
@@ -177,7 +177,7 @@ async def test_what_anyone_publishes_on_the_workers_channel_changes_nothing(
         _say(server, "PUBLISH", "orch:control", head + b"\nsettings\n[9,{}]")
         _say(server, "PUBLISH", "orch:worker:" + a.cluster.worker, head + b"\n\xff")
         asked = await a.cluster.survey(b"?", within=60)
-        assert dict(asked.answers) == {b.cluster.worker: b"?"}
+        assert dict(asked.replies) == {b.cluster.worker: b"?"}
         assert await b.cluster.settings() == StoredSettings(1, b"{}")
 
 

@@ -124,7 +124,7 @@ async def test_what_is_told_in_another_database_is_not_heard(redis: RedisServer)
         while not mate.told:
             await mate.changed.wait()
         answers = await one.cluster.survey(b"?", within=5.0)
-        assert (list(answers.answers), answers.missing) == ([mate.cluster.worker], frozenset())
+        assert (list(answers.replies), answers.missing) == ([mate.cluster.worker], frozenset())
         assert await append(other.store, body=b'{"n":2}') == 1
         assert [message.frame for message in other.heard] == [b'{"n":2,"offset":1}']
         assert other.told == []

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from orch.problems import ProblemError
-from orch.stores.records import Answers, SessionRecord, StoredSettings
+from orch.stores.records import SessionRecord, StoredSettings, SurveyReplies
 from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.feed import Feed
 from orch.stores.redis.pipeline import Pipeline
@@ -66,7 +66,7 @@ class RedisCluster:
         """Store the operators' changes, if the stored revision is still ``known``."""
         return await self._pipeline.execute(self._commands.store_settings(known, kept, token=self._token()))
 
-    async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> Answers:
+    async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> SurveyReplies:
         """Survey all other workers, or only one; return the replies of the first ``within`` seconds."""
         if not self._is_open():
             raise ProblemError("store_unavailable", "The other workers cannot be reached right now.")

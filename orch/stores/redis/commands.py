@@ -1,22 +1,19 @@
 """The Redis commands for each operation on sessions, and how their replies are read. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
-
-import msgspec
 
 from orch.protocol.session_keys import NO_KEYS, Keys
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses
 from orch.stores.records import HistoryMessage, ParticipantRecord, SessionRecord
-from orch.stores.redis.calls import Call, Command, Message, ServerCommands, Unreadable
+from orch.stores.redis.calls import Call, Command, Message
+from orch.stores.redis.index_commands import IndexCommands
 from orch.stores.redis.keys import (
     INDEX,
     PROBE,
     Notice,
     UnreadableError,
-    created_key,
     decode_entry,
-    decode_participant,
     encode_header,
     encode_notice,
     encode_participant,
@@ -28,39 +25,22 @@ from orch.stores.redis.keys import (
     read_text,
     read_time,
 )
+from orch.stores.redis.participant_commands import ParticipantCommands
 
 #: Estimated bytes of a session besides its history and config, and of a participant who may return.
 SESSION_BYTES: Final = 1_024
 PARTICIPANT_BYTES: Final = 256
 
-#: The range of scores that counts each sender's captions: see ``scripts/book.lua``.
-CAPTION_SHARES: Final = (3 * 2**44, b"(%d" % (4 * 2**44))
-
 _FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read")
 
 
-class SessionCommands(ServerCommands):
+class SessionCommands(IndexCommands, ParticipantCommands):
     """Builds the commands for sessions. Stateless.
 
     ``scripts``: by name; ``writer``: the name of this writer; ``lifetime``: seconds until the keys of an
     unused session expire, longer than the time after which it is ended; ``database``: the number of the
     database; ``unreadable`` is called with the key and the error of each value that is skipped as invalid.
     """
-
-    def __init__(
-        self,
-        scripts: Mapping[str, bytes],
-        *,
-        writer: str,
-        lifetime: Callable[[], float],
-        database: int = 0,
-        unreadable: Unreadable = lambda _key, _error: None,
-    ) -> None:
-        super().__init__(scripts, writer=writer, database=database, unreadable=unreadable)
-        self._lifetime = lifetime
-
-    def _ttl(self) -> int:
-        return int(self._lifetime() * 1000)
 
     def create(self, record: SessionRecord, owner: ParticipantRecord | None, *, token: str) -> Call[bool]:
         """Store a new session. False: the name is taken."""
@@ -88,36 +68,6 @@ class SessionCommands(ServerCommands):
             record.session_id,
             len(record.config),
             decisive=1,
-        )
-
-    def note_created(self, address: str, record: SessionRecord) -> Call[None]:
-        """Record the address that created a session, for as long as an unused session is stored."""
-        key = created_key(address)
-        return Call(
-            (
-                (b"ZADD", key, number(record.created), record.session_id),
-                (b"PEXPIRE", key, self._ttl()),
-            ),
-            lambda _: None,
-        )
-
-    def count_created(self, address: str) -> Call[int]:
-        """Return the number of sessions created from an address; some of them may have ended."""
-        return Call(((b"ZCARD", created_key(address)),), lambda replies: int(replies[0]))
-
-    def created_from(self, address: str) -> Call[list[str]]:
-        """Return the names of the sessions created from an address."""
-        return Call(((b"ZRANGE", created_key(address), 0, -1),), lambda replies: self._names(replies[0]))
-
-    def forget_created(self, address: str, session_ids: Sequence[str]) -> Call[None]:
-        """Remove ended sessions from an address's record."""
-        return Call(((b"ZREM", created_key(address), *session_ids),), lambda _: None)
-
-    def indexed(self, session_ids: Sequence[str]) -> Call[list[bool]]:
-        """Return for each session whether it exists."""
-        return Call(
-            ((b"ZMSCORE", INDEX, *session_ids),),
-            lambda replies: [score is not None for score in replies[0]],
         )
 
     def command_probe(self, token: str) -> Call[None]:
@@ -175,14 +125,6 @@ class SessionCommands(ServerCommands):
             is_partial=True,
         )
 
-    def newest(self, limit: int) -> Call[list[str]]:
-        """Return the names of the most recently active sessions, newest first; some may have ended."""
-        return Call(((b"ZREVRANGE", INDEX, 0, limit - 1),), lambda replies: self._names(replies[0]))
-
-    def count(self) -> Call[int]:
-        """Return the number of sessions."""
-        return Call(((b"ZCARD", INDEX),), lambda replies: int(replies[0]))
-
     def used_bytes(self, session_ids: Sequence[str]) -> Call[int]:
         """Return the bytes of some sessions: their text, and a flat rate for everything else."""
         return Call(
@@ -201,27 +143,6 @@ class SessionCommands(ServerCommands):
             ),
             is_partial=True,
         )
-
-    def idle(self, before: float, limit: int) -> Call[list[str]]:
-        """Return the names of sessions that, by the index, were last active before ``before``."""
-        return Call(
-            ((b"ZRANGEBYSCORE", INDEX, b"-inf", b"(" + number(before), b"LIMIT", 0, limit),),
-            lambda replies: self._names(replies[0]),
-        )
-
-    def between(self, first: int, last: int) -> Call[list[str]]:
-        """Return the names between two ranks in the index."""
-        return Call(((b"ZRANGE", INDEX, first, last),), lambda replies: self._names(replies[0]))
-
-    def mend_index(self, seen: Mapping[str, SessionRecord | None]) -> Call[None]:
-        """Correct the index from the sessions' own records."""
-        commands: list[Command] = [
-            (b"ZREM", INDEX, session_id)
-            if record is None
-            else (b"ZADD", INDEX, b"XX", b"GT", number(record.last_active), session_id)
-            for session_id, record in seen.items()
-        ]
-        return Call(tuple(commands), lambda _: None)
 
     def delete(
         self, session_ids: Sequence[str], *, token: str, idle_since: float | None
@@ -249,10 +170,6 @@ class SessionCommands(ServerCommands):
             is_partial=True,
         )
 
-    def unindex(self, session_ids: Sequence[str]) -> Call[None]:
-        """Remove sessions from the index."""
-        return Call(((b"ZREM", INDEX, *session_ids),), lambda _: None)
-
     def touch(self, session_ids: Sequence[str], at: float) -> Call[dict[str, bool]]:
         """Mark sessions as in use; return which of them exist, as far as their data is valid."""
         return Call(
@@ -266,11 +183,6 @@ class SessionCommands(ServerCommands):
             },
             is_partial=True,
         )
-
-    def index(self, session_ids: Sequence[str], at: float) -> Call[None]:
-        """Mark sessions as in use in the index, and add missing ones."""
-        members = [part for session_id in session_ids for part in (number(at), session_id)]
-        return Call(((b"ZADD", INDEX, b"GT", *members),), lambda _: None)
 
     def append(
         self,
@@ -388,52 +300,6 @@ class SessionCommands(ServerCommands):
             decisive=1,
         )
 
-    def participant(self, session_id: str, participant_id: str) -> Call[ParticipantRecord | None]:
-        """Return a participant, or None."""
-        return Call(
-            ((b"HGET", keys(session_id).participants, participant_id),),
-            lambda replies: None if replies[0] is None else decode_participant(participant_id, replies[0]),
-            session_id,
-        )
-
-    def participants(self, session_id: str) -> Call[list[ParticipantRecord]]:
-        """Return all participants who may return, except those that this version cannot read."""
-        return Call(
-            ((b"HGETALL", keys(session_id).participants),),
-            lambda replies: list(
-                self._readable(keys(session_id).participants, _participant, _pairs(replies[0]))
-            ),
-            session_id,
-        )
-
-    def speakers(self, session_id: str) -> Call[frozenset[str]]:
-        """Return the participants with captions in the history."""
-        return Call(
-            ((b"ZRANGEBYSCORE", keys(session_id).shares, *CAPTION_SHARES),),
-            lambda replies: frozenset(
-                name.removeprefix("m:0:")
-                for name in self._readable(keys(session_id).shares, read_text, replies[0])
-            ),
-            session_id,
-        )
-
-    def see(self, session_id: str, there: Sequence[ParticipantRecord], at: float) -> Call[None]:
-        """Record that participants are present now."""
-        pairs = [
-            part
-            for one in there
-            for part in (one.participant_id, encode_participant(msgspec.structs.replace(one, seen=at)))
-        ]
-        return Call(
-            (self._script("see", (keys(session_id).participants,), *pairs),),
-            lambda _: None,
-            session_id,
-        )
-
-    def drop_participants(self, session_id: str, participant_ids: Sequence[str]) -> Call[None]:
-        """Delete participants."""
-        return Call(((b"HDEL", keys(session_id).participants, *participant_ids),), lambda _: None, session_id)
-
     def publish_to_session(self, session_id: str, payload: bytes) -> Call[int]:
         """Publish a transient message to the workers that follow the session; return their number."""
         said = encode_notice(Notice("message", self._writer, payload))
@@ -454,9 +320,6 @@ class SessionCommands(ServerCommands):
                 yield session_id, _session(session_id, fields)
             except UnreadableError as error:
                 self._unreadable(keys(session_id).session, error)
-
-    def _names(self, reply: Sequence[bytes]) -> list[str]:
-        return list(self._readable(INDEX, read_text, reply))
 
 
 def _size(reply: object) -> int:
@@ -499,13 +362,3 @@ def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord |
         read_time(active),
         Keys(read_text(speak or b""), read_text(read or b"")),
     )
-
-
-def _participant(pair: tuple[bytes, bytes]) -> ParticipantRecord:
-    return decode_participant(read_text(pair[0]), pair[1])
-
-
-def _pairs(reply: Any) -> list[tuple[bytes, bytes]]:
-    if isinstance(reply, Mapping):
-        return list(reply.items())
-    return list(zip(reply[::2], reply[1::2], strict=True))

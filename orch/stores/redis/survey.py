@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from orch.problems import ProblemError
-from orch.stores.records import Answers
+from orch.stores.records import SurveyReplies
 from orch.stores.redis.calls import Call, ServerCommands
 from orch.stores.redis.keys import CONTROL, own_channel
 from orch.telemetry.boundaries import Boundary
@@ -88,7 +88,7 @@ class SurveyChannel:
         self._missed: dict[str, int] = {}
         self.boundary = Boundary("surveys")
 
-    async def send(self, payload: bytes, *, within: float, only: str | None) -> Answers:
+    async def send(self, payload: bytes, *, within: float, only: str | None) -> SurveyReplies:
         """Ask all other workers, or only one; return what was answered within that many seconds.
 
         Raises ``store_unavailable`` where the server has not even taken the question by then.
@@ -116,7 +116,7 @@ class SurveyChannel:
         answers = {
             name: answer for name, answer in question.answers.items() if answer and name in question.expected
         }
-        return Answers(answers, question.expected - answers.keys())
+        return SurveyReplies(answers, question.expected - answers.keys())
 
     def receive(self, data: bytes, listener: Callable[[bytes], bytes]) -> None:
         """Take in what came on one of :attr:`channels`; ``listener`` has the answer to a question."""
