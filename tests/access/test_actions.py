@@ -31,7 +31,7 @@ def routes() -> set[tuple[str, str]]:
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
-    """A route that nobody thought about would be an operator's alone, and fails here."""
+    """A route without an action would be for operators only, and fails here."""
     assert routes() == set(ROUTES)
 
 
@@ -49,13 +49,13 @@ def test_every_topic_has_a_row_and_every_row_a_topic(tmp_path: Path) -> None:
     assert set(parts.topics.names()) == set(TOPICS)
 
 
-def test_what_has_no_row_is_an_operators() -> None:
-    """A forgotten row closes a door rather than opens one."""
+def test_without_a_row_only_operators_may_use_it() -> None:
+    """A forgotten row denies access rather than grants it."""
     for action in (action_of_route("GET", "/new"), action_of_message("new"), action_of_topic("new")):
         assert not allowed(STRANGER, action).is_allowed
 
 
-def test_a_head_is_a_get_and_options_lists_only_the_methods() -> None:
-    """Neither is a way around a row."""
+def test_head_counts_as_get_and_options_is_public() -> None:
+    """OPTIONS lists the methods only, so neither bypasses a row."""
     assert action_of_route("HEAD", "/api/config") is Action.VIEW_OPERATIONS
     assert action_of_route("OPTIONS", "/api/config") is Action.USE_PUBLIC

@@ -1,4 +1,4 @@
-"""Who is an operator is decided from the connection, never from what the client says about itself."""
+"""The actor is identified from the connection, never from what the client claims."""
 
 from typing import Any
 
@@ -67,8 +67,8 @@ def asks(token: str = "", *, trusts_local: bool = True, frontend: Any = None, **
         ("", False),
     ],
 )
-def test_loopback_is_this_machine_alone(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
-    """One predicate for settings, sockets and Host: what only begins like loopback is somewhere else."""
+def test_only_loopback_names_and_addresses_are_loopback(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """One predicate for settings, sockets and Host; a name that only starts like loopback is not."""
     assert is_loopback(name) is expected
 
 
@@ -92,7 +92,7 @@ def test_loopback_is_this_machine_alone(name: str, expected: bool) -> None:  # n
     ],
 )
 def test_a_host_header_is_read_without_its_port(host: str, name: str) -> None:
-    """IPv6 brackets, capitals and garbage included."""
+    """IPv6 brackets, capital letters and invalid values included."""
     assert host_name(host) == name
 
 
@@ -107,8 +107,8 @@ def test_a_host_header_is_read_without_its_port(host: str, name: str) -> None:
         {"client": None, "server": ("/run/orch.sock", None), "headers": {"host": "localhost"}},
     ],
 )
-def test_the_machine_itself_is_an_operator_where_no_token_is_set(local: dict[str, Any]) -> None:
-    """The first start works without reading about tokens, over IPv4, IPv6 and Unix sockets."""
+def test_local_requests_are_operators_without_a_token(local: dict[str, Any]) -> None:
+    """The first start works without configuring a token, over IPv4, IPv6 and Unix sockets."""
     actor = asks(**local)
     assert (actor.is_operator, actor.is_local, actor.via) == (True, True, "local")
 
@@ -159,22 +159,22 @@ FORWARDED = [
         {"trusts_local": False},
     ],
 )
-def test_nobody_else_is_whatever_host_they_name(beyond: dict[str, Any]) -> None:
-    """A proxy's client, another machine's, one of a service that listens beyond loopback."""
+def test_requests_that_are_not_local_are_never_operators_without_a_token(beyond: dict[str, Any]) -> None:
+    """A proxy's client, another machine's, and one of a service bound beyond loopback, with any Host."""
     actor = asks(**beyond)
     assert (actor.is_operator, actor.via) == (False, "none")
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Basic s3cret-token", TOKEN, "Bearer "])
-def test_a_token_that_is_set_is_always_asked_for(authorization: str | None) -> None:
-    """On loopback too; being local stays known, for what needs no operator."""
+def test_a_configured_token_is_always_required(authorization: str | None) -> None:
+    """On loopback too; the actor stays local, for what needs no operator."""
     actor = asks(TOKEN, headers={} if authorization is None else {"authorization": authorization})
     assert (actor.is_operator, actor.is_local, actor.via) == (False, True, "none")
 
 
 @pytest.mark.parametrize("beyond", [{}, {"client": ("192.0.2.9", 5)}, {"trusts_local": False}, *FORWARDED])
-def test_the_token_opens_from_everywhere(beyond: dict[str, Any]) -> None:
-    """As a bearer token, whatever the scheme's capitals."""
+def test_the_token_is_accepted_from_everywhere(beyond: dict[str, Any]) -> None:
+    """As a bearer token; the scheme is case-insensitive."""
     headers = {**beyond.get("headers", {}), "authorization": f"bearer {TOKEN}"}
     actor = asks(TOKEN, **(beyond | {"headers": headers}))
     assert (actor.is_operator, actor.via) == (True, "token")
@@ -183,8 +183,8 @@ def test_the_token_opens_from_everywhere(beyond: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "is_right"), [("schlüssel", True), ("schlussel", False), ("\xff\xfe", False)]
 )
-def test_a_token_of_any_letters_is_compared_as_it_was_sent(given: str, is_right: bool) -> None:  # noqa: FBT001 - a column
-    """Headers are bytes; what is no text opens nothing and breaks nothing."""
+def test_tokens_are_compared_as_bytes(given: str, is_right: bool) -> None:  # noqa: FBT001 - a column
+    """Bytes that are not text match nothing and raise nothing."""
     sent = f"Bearer {given}".encode("utf-8" if is_right else "latin-1")
     access = access_over(FakeSettings(orchestration={"control_token": "schlüssel"}))
 
@@ -196,22 +196,22 @@ def test_a_token_of_any_letters_is_compared_as_it_was_sent(given: str, is_right:
     assert run(main).is_operator is is_right
 
 
-def test_two_tokens_are_none() -> None:
-    """What is said twice cannot be believed."""
+def test_two_authorization_headers_are_rejected() -> None:
+    """It is unclear which one counts."""
     pairs = [("host", "localhost"), ("authorization", f"Bearer {TOKEN}"), ("authorization", "Bearer x")]
     assert not asks(TOKEN, headers=pairs).is_operator
 
 
-def test_an_empty_token_opens_nothing() -> None:
-    """An empty setting is no password that anyone can send."""
+def test_an_empty_token_is_never_accepted() -> None:
+    """An empty setting means that no token is configured."""
     assert not asks(
         "", client=("192.0.2.9", 5), server=("0.0.0.0", 1), headers={"authorization": "Bearer "}
     ).is_operator
 
 
 @pytest.mark.parametrize("host", ["a..b", ".a", "a" * 64, "x@y", "a:port", "[::"])
-def test_a_host_that_nobody_can_have_is_answered_nowhere(host: str) -> None:
-    """With a token too, where any name will do: what routes requests by their host cannot read it."""
+def test_an_invalid_host_is_always_refused(host: str) -> None:
+    """Also with a token, where any valid name is accepted."""
     with pytest.raises(ProblemError) as caught:
         asks(TOKEN, server=("0.0.0.0", 3000), headers=[("host", host)])
     assert (caught.value.code, caught.value.status) == ("misdirected_request", 421)
@@ -224,30 +224,30 @@ def test_a_host_that_nobody_can_have_is_answered_nowhere(host: str) -> None:
         "traceparent", "x-requested-with", "sec-websocket-key", "x-session-key", "dnt", "priority",
     ],
 )  # fmt: skip
-def test_what_programs_and_browsers_say_themselves_is_no_sign_of_a_proxy(usual: str) -> None:
-    """A local page or script keeps its rights whatever it sends."""
+def test_usual_headers_are_not_taken_for_a_proxys(usual: str) -> None:
+    """A local page or script stays local whatever usual headers it sends."""
     assert asks(headers={usual: "x"}).via == "local"
 
 
 @pytest.mark.parametrize(
     "host", ["rebound.example:3000", "192.0.2.7", "localhost.example", "", "localhost@x"]
 )
-def test_while_being_local_is_enough_only_loopback_names_are_answered(host: str) -> None:
-    """A page whose own name was pointed at 127.0.0.1 has an origin that equals its host."""
+def test_without_a_token_only_loopback_names_are_served(host: str) -> None:
+    """DNS rebinding: another site's name that resolves to 127.0.0.1 has an origin equal to its host."""
     with pytest.raises(ProblemError) as caught:
         asks(headers={"host": host})
     assert (caught.value.code, caught.value.status) == ("misdirected_request", 421)
 
 
-def test_two_hosts_are_none() -> None:
-    """Nor is one without any."""
+def test_two_hosts_or_none_are_not_local() -> None:
+    """Nor is an empty one."""
     for pairs in ([("host", "localhost"), ("host", "localhost")], [("accept", "*/*")]):
         with pytest.raises(ProblemError):
             asks(headers=pairs)
 
 
-def test_elsewhere_any_host_is_answered_unless_the_settings_say_which() -> None:
-    """Names below a listed one too, and loopback's always; still, no name makes anyone an operator."""
+def test_with_a_token_any_host_is_served_unless_the_settings_list_some() -> None:
+    """Names below a listed one and loopback names too; no name gives operator rights."""
     assert asks(TOKEN, headers={"host": "any.example"}).via == "none"
     beyond = asks(client=("192.0.2.9", 5), server=("0.0.0.0", 3000), headers={"host": "any.example"})
     assert beyond.via == "none"
@@ -261,8 +261,8 @@ def test_elsewhere_any_host_is_answered_unless_the_settings_say_which() -> None:
                 asks(token, frontend=listed, headers={"host": host})
 
 
-def test_a_listed_name_is_compared_as_an_address_where_it_is_one() -> None:
-    """However it is spelled."""
+def test_listed_addresses_are_compared_as_addresses() -> None:
+    """However they are spelled."""
     assert is_listed("2001:db8::1", ["[2001:DB8:0::1]"])
     assert not is_listed("2001:db8::2", ["[2001:DB8:0::1]"])
 
@@ -283,7 +283,7 @@ def test_a_listed_name_is_compared_as_an_address_where_it_is_one() -> None:
         (None, None, "local"),
     ],
 )
-def test_a_trusted_proxy_says_whom_it_asks_for_and_nobody_else_does(
+def test_only_a_trusted_proxy_reports_the_clients_address(
     client: Any, forwarded: str | None, address: str
 ) -> None:
     """The last entry that is no proxy's counts: what stands before it is the client's own claim."""
@@ -291,8 +291,8 @@ def test_a_trusted_proxy_says_whom_it_asks_for_and_nobody_else_does(
     assert client_address(scope(client=client, headers=headers), LOOPBACK) == address
 
 
-def test_tls_is_the_connections_or_a_trusted_proxys() -> None:
-    """Otherwise a client could have a cookie sent to it that its browser then never sends back."""
+def test_a_request_is_secure_over_tls_or_if_a_trusted_proxy_says_so() -> None:
+    """Otherwise a client could be given a cookie that its browser never sends back."""
     told = {"x-forwarded-proto": "https"}
     assert is_secure(scope(scheme="https"), LOOPBACK)
     assert is_secure(scope(headers=told), LOOPBACK)
@@ -300,8 +300,8 @@ def test_tls_is_the_connections_or_a_trusted_proxys() -> None:
     assert not is_secure(scope(), LOOPBACK)
 
 
-def test_the_decision_is_pure() -> None:
-    """The same facts give the same actor; a request without Host is local to nobody."""
+def test_the_same_facts_give_the_same_actor() -> None:
+    """A request without Host is never local."""
     assert not is_local(scope(headers=[]))
     assert is_served_host(scope(), allowed=(), token="", trusts_local=True)
     assert identify(is_local=True, address="a", token="", has_token=False).via == "local"

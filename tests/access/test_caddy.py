@@ -79,8 +79,8 @@ async def caddy(folder: Path, service: Whole, pair: tuple[Path, Path]) -> AsyncI
 
 
 @pytest.mark.real_time
-async def test_behind_the_documented_caddy_guests_come_in_and_the_token_decides(tmp_path: Path) -> None:
-    """Sockets, uploads, sign-in over TLS; clients' own word of who they are counts for nothing."""
+async def test_behind_the_documented_caddy_guests_join_and_the_token_is_required(tmp_path: Path) -> None:
+    """Sockets, uploads, sign-in over TLS; forwarding headers of clients are ignored."""
     require("caddy")
     pair = self_made.ensure(tmp_path / "tls", ["localhost"], now=dt.datetime.now(dt.UTC))
     trusting = ssl.create_default_context(cafile=str(pair[0]))

@@ -1,4 +1,4 @@
-"""Origins are compared by what they mean: scheme, name and port, also where the port is not named."""
+"""Origins are compared by scheme, name and port, with the default port where none is given."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def is_accepted(headers: list[tuple[bytes, bytes]]) -> bool:
         ({"host": "example.com", "origin": "http://exämple.com"}, False),
     ],
 )
-def test_only_pages_of_this_very_host_may_change_or_connect(
+def test_only_pages_of_the_same_host_may_make_changes_or_connect(
     *, headers: dict[str, str], allowed: bool
 ) -> None:
     """Another site's page in a user's browser cannot use the user's connection."""
@@ -47,15 +47,15 @@ def test_only_pages_of_this_very_host_may_change_or_connect(
     assert is_accepted(pairs) is allowed
 
 
-def test_two_origins_are_none() -> None:
-    """What is said twice cannot be believed."""
+def test_two_origins_are_refused() -> None:
+    """It is unclear which one counts."""
     pairs = [(b"host", b"a"), (b"origin", b"http://a"), (b"origin", b"http://b")]
     assert not is_accepted(pairs)
 
 
 @pytest.mark.parametrize("site", [b"cross-site", b"same-site"])
-def test_a_browser_that_hides_the_origin_still_says_that_it_is_foreign(site: bytes) -> None:
-    """Sec-Fetch-Site cannot be set by a page; a program sends neither and is let through."""
+def test_sec_fetch_site_shows_a_foreign_page_without_an_origin(site: bytes) -> None:
+    """A page cannot set Sec-Fetch-Site; a program sends neither header and is allowed."""
     assert not is_accepted([(b"host", b"localhost:3000"), (b"sec-fetch-site", site)])
     assert is_accepted([(b"host", b"localhost:3000"), (b"sec-fetch-site", b"same-origin")])
     assert is_accepted([(b"host", b"localhost:3000")])

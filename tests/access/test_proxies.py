@@ -1,4 +1,4 @@
-"""Behind a real nginx, as docs/operations.md describes it and as people have it anyway."""
+"""Behind a real nginx, configured as docs/operations.md describes and in other common ways."""
 
 import re
 import shutil
@@ -115,8 +115,8 @@ CHANGE: dict[str, Any] = {"values": {"orchestration.gateway.timeout": 9}}
 
 @pytest.mark.parametrize("site", CARELESS.values(), ids=CARELESS.keys())
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "orch.example", "LOCALHOST:3000", "[::1]"])
-def test_nobody_behind_a_proxy_is_taken_for_the_machine_itself(tmp_path: Path, site: str, host: str) -> None:
-    """Whatever Host they name and whatever the proxy says of them, while no token is set."""
+def test_clients_behind_a_proxy_are_never_local(tmp_path: Path, site: str, host: str) -> None:
+    """With any Host and any forwarding header, while no token is configured."""
 
     async def use(client: httpx2.AsyncClient, service: Whole) -> None:
         for method, path in (("PATCH", "/api/config"), ("GET", "/api/config"), ("GET", "/metrics")):
@@ -128,8 +128,8 @@ def test_nobody_behind_a_proxy_is_taken_for_the_machine_itself(tmp_path: Path, s
 
 
 @pytest.mark.parametrize("host", ["localhost", "orch.example"])
-def test_behind_the_documented_proxy_the_token_decides(tmp_path: Path, host: str) -> None:
-    """Guests come in, operators sign in, sockets are passed on; logs name the client and not the proxy."""
+def test_behind_the_documented_proxy_guests_join_and_the_token_is_required(tmp_path: Path, host: str) -> None:
+    """Operators sign in, sockets are forwarded; logs name the client, not the proxy."""
 
     async def use(client: httpx2.AsyncClient, service: Whole) -> None:
         named = {"Host": host}

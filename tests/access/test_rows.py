@@ -1,4 +1,4 @@
-"""Each row of the table, asked of the whole service as everyone who may come by it."""
+"""Each row of the table of actions, requested from the whole service by every kind of client."""
 
 import json
 from collections.abc import Iterator
@@ -91,8 +91,8 @@ def requests() -> Iterator[tuple[str, str, Action]]:
 
 @pytest.mark.process
 @pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
-def test_each_route_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someone) -> None:
-    """And to nobody else, whatever else may be wrong with the request."""
+def test_each_route_is_open_to_those_who_may_do_its_action(tmp_path: Path, someone: Someone) -> None:
+    """And to nobody else, whatever else is wrong with the request."""
 
     async def use(service: Whole, keys: dict[str, str]) -> None:
         headers = await headers_of(service, someone)
@@ -116,7 +116,7 @@ def test_each_route_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someon
 
 @pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
 def test_only_operators_end_a_session(tmp_path: Path, someone: Someone) -> None:
-    """No key of it does."""
+    """No key of the session allows it."""
 
     async def use(service: Whole, keys: dict[str, str]) -> None:
         headers = {
@@ -132,8 +132,8 @@ def test_only_operators_end_a_session(tmp_path: Path, someone: Someone) -> None:
 
 
 @pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
-def test_each_message_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someone) -> None:
-    """In a session that they have joined with what they have, if that lets them in."""
+def test_each_message_is_open_to_those_who_may_do_its_action(tmp_path: Path, someone: Someone) -> None:
+    """In a session that they joined with their key, if it lets them in."""
     own: dict[str, dict[str, Any]] = {
         "join_session": {"session_id": "s"},
         "recover_session": {"session_id": "s"},
@@ -176,8 +176,8 @@ def test_each_message_is_open_to_whom_its_row_says(tmp_path: Path, someone: Some
 
 
 @pytest.mark.parametrize("someone", EVERYONE, ids=lambda someone: someone.name)
-def test_each_topic_is_open_to_whom_its_row_says(tmp_path: Path, someone: Someone) -> None:
-    """A key opens a session, and no topic."""
+def test_each_topic_is_open_to_those_who_may_do_its_action(tmp_path: Path, someone: Someone) -> None:
+    """A key gives access to a session, not to topics."""
 
     async def use(service: Whole, _keys: dict[str, str]) -> None:
         headers = await headers_of(service, someone)

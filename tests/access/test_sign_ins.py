@@ -46,8 +46,8 @@ async def sign_in(
     return await client.post("/sign-in", data={"token": token, "next": next_path}, **more)
 
 
-def test_a_configured_token_is_asked_for_on_loopback_too(tmp_path: Path) -> None:
-    """Programs are answered 401, a browser is led to where it can sign in."""
+def test_a_configured_token_is_required_on_loopback_too(tmp_path: Path) -> None:
+    """Programs get 401, a browser is redirected to the sign-in page."""
 
     async def use(_service: Whole, client: httpx2.AsyncClient) -> None:
         refused = await client.patch("/api/config", json={"values": {"orchestration.gateway.timeout": 9}})
@@ -62,8 +62,8 @@ def test_a_configured_token_is_asked_for_on_loopback_too(tmp_path: Path) -> None
     using(tmp_path, use)
 
 
-def test_the_cookie_stands_for_the_token_until_it_is_signed_out(tmp_path: Path) -> None:
-    """HttpOnly, of this site alone; pages, the API and the socket take it; signing out closes open pages."""
+def test_the_cookie_replaces_the_token_until_sign_out(tmp_path: Path) -> None:
+    """HttpOnly, same-site; pages, the API and the socket accept it; signing out closes open pages."""
 
     async def use(service: Whole, client: httpx2.AsyncClient) -> None:
         answer = await sign_in(client)
@@ -123,8 +123,8 @@ async def said(service: Whole, *lines: str) -> str:
     return answer.decode("latin-1")
 
 
-def test_over_tls_the_cookie_is_bound_to_this_very_host(tmp_path: Path) -> None:
-    """A trusted proxy says that its client speaks TLS; the cookie of plain HTTP is none there."""
+def test_over_tls_the_cookie_is_bound_to_the_host(tmp_path: Path) -> None:
+    """A trusted proxy reports TLS; the cookie for plain HTTP is not accepted then."""
 
     async def use(_service: Whole, client: httpx2.AsyncClient) -> None:
         told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.5"}
@@ -153,8 +153,8 @@ def test_over_tls_the_cookie_is_bound_to_this_very_host(tmp_path: Path) -> None:
         "/sign-in",
     ],
 )
-def test_signing_in_leads_to_no_other_site(tmp_path: Path, elsewhere: str) -> None:
-    """Whatever a link to the page says."""
+def test_signing_in_redirects_to_no_other_site(tmp_path: Path, elsewhere: str) -> None:
+    """Whatever ``next`` a link to the page has."""
 
     async def use(_service: Whole, client: httpx2.AsyncClient) -> None:
         assert (await sign_in(client, next_path=elsewhere)).headers["Location"] == "/"
@@ -193,8 +193,8 @@ def test_wrong_tokens_are_slowed_counted_and_logged(
     assert TOKEN not in said
 
 
-def test_a_sign_in_outlives_a_restart_and_ends_with_another_token(tmp_path: Path) -> None:
-    """It is in the store, under a name that only this token and this cookie make."""
+def test_a_sign_in_survives_a_restart_and_ends_when_the_token_changes(tmp_path: Path) -> None:
+    """It is stored under a hash of this token and this cookie."""
     cookies: list[str] = []
 
     async def begin(_service: Whole, client: httpx2.AsyncClient) -> None:
@@ -211,8 +211,8 @@ def test_a_sign_in_outlives_a_restart_and_ends_with_another_token(tmp_path: Path
     using(tmp_path, is_unknown, token="another")
 
 
-def test_a_host_that_is_not_ours_is_answered_421_over_http_and_on_the_socket(tmp_path: Path) -> None:
-    """A page whose own name was pointed at 127.0.0.1 reads nothing, while no token is set."""
+def test_a_foreign_host_name_gets_421_over_http_and_on_the_socket(tmp_path: Path) -> None:
+    """A page whose own name resolves to 127.0.0.1 reads nothing, while no token is configured."""
 
     async def use(service: Whole, client: httpx2.AsyncClient) -> None:
         rebound = {"Host": "rebound.example"}
@@ -241,8 +241,8 @@ def test_a_host_that_is_not_ours_is_answered_421_over_http_and_on_the_socket(tmp
 
 
 @pytest.mark.limit(10 * IDLE)
-async def test_a_sign_in_lasts_as_long_as_it_is_used() -> None:
-    """Twelve hours without a request end it; use keeps it; a store that is away does not."""
+async def test_a_sign_in_expires_after_twelve_hours_without_use() -> None:
+    """Use extends it; a store that is unavailable does not end it."""
     now = 1_000_000.0
     store = FakeSignInStore()
     sign_ins = SignIns(store=store, survey=Survey(), wall=lambda: now + trio.current_time())
@@ -262,8 +262,8 @@ async def test_a_sign_in_lasts_as_long_as_it_is_used() -> None:
     assert not await sign_ins.is_valid(name)
 
 
-async def test_signing_out_on_one_worker_ends_it_on_all() -> None:
-    """At once, open pages included; one that could not be told finds out at its next look."""
+async def test_signing_out_on_one_worker_signs_out_on_all() -> None:
+    """At once, open pages included; a worker that was not notified notices at its next check."""
     wire, store = Wire(), FakeSignInStore()
     one, other = (
         SignIns(store=store, survey=wire.worker(name, place), wall=trio.current_time)
@@ -289,7 +289,7 @@ async def test_signing_out_on_one_worker_ends_it_on_all() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_cookie_that_was_made_up_costs_the_store_nothing() -> None:
+async def test_a_forged_cookie_is_not_looked_up_in_the_store() -> None:
     """Anyone can send any number of them."""
     sign_ins = SignIns(store=FakeSignInStore(), survey=Survey(), wall=lambda: 0.0)
     cookie = await sign_ins.begin("token")
@@ -310,8 +310,8 @@ async def test_a_cookie_that_was_made_up_costs_the_store_nothing() -> None:
 
 
 @pytest.mark.real_time
-async def test_another_token_ends_what_the_old_one_opened(tmp_path: Path) -> None:
-    """At once, when the file is saved: sign-ins, and the sockets of whoever was an operator; guests stay."""
+async def test_changing_the_token_ends_sign_ins_and_operators_connections(tmp_path: Path) -> None:
+    """As soon as the file is saved; guests stay connected."""
 
     def file(token: str) -> str:
         return f"orchestration: {{control_token: {token}}}"

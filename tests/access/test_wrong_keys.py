@@ -1,4 +1,4 @@
-"""Who guesses secrets is slowed down, and nobody else."""
+"""Guessing session keys is slowed down, and nobody else has to wait."""
 
 from orch.access.wrong_keys import ADDRESSES, FREE_TRIES, LONGEST_WAIT, WINDOW, WrongKeys
 
@@ -8,8 +8,8 @@ def guess(guesses: WrongKeys, number: int, now: float, address: str = "a") -> fl
     return guesses.wait(address, now)
 
 
-def test_five_wrong_ones_a_minute_are_free_and_then_each_costs_more() -> None:
-    """Up to a minute each; another address is not concerned."""
+def test_five_wrong_keys_a_minute_are_free_and_then_the_wait_grows() -> None:
+    """Up to a minute each; other addresses do not wait."""
     guesses = WrongKeys()
     assert [guess(guesses, number, 0.0) for number in range(FREE_TRIES)] == [0.0] * FREE_TRIES
     now, waits = 0.0, []
@@ -20,14 +20,14 @@ def test_five_wrong_ones_a_minute_are_free_and_then_each_costs_more() -> None:
     assert guesses.wait("b", now) == 0.0
 
 
-def test_the_same_wrong_one_counts_once() -> None:
-    """A hundred guests of one address with an old link are no guessers."""
+def test_the_same_wrong_key_counts_once() -> None:
+    """A hundred guests of one address with an old link are not guessing."""
     guesses = WrongKeys()
     assert [guess(guesses, 1, float(second)) for second in range(100)] == [0.0] * 100
 
 
-def test_who_guesses_no_more_is_heard_again() -> None:
-    """After a quiet while all is as at first."""
+def test_the_wait_ends_after_a_pause() -> None:
+    """Then an address is treated as new."""
     guesses = WrongKeys()
     for number in range(20):
         guess(guesses, number, 0.0)
@@ -36,8 +36,8 @@ def test_who_guesses_no_more_is_heard_again() -> None:
     assert [guess(guesses, 100 + number, later) for number in range(FREE_TRIES)] == [0.0] * FREE_TRIES
 
 
-def test_the_addresses_remembered_are_bounded() -> None:
-    """Those that guessed longest ago are forgotten."""
+def test_the_number_of_stored_addresses_is_bounded() -> None:
+    """Those whose last wrong key is oldest are dropped."""
     guesses = WrongKeys()
     for number in range(ADDRESSES + 10):
         guesses.wrong(f"a{number}", b"x", 0.0)

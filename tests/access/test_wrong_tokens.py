@@ -1,4 +1,4 @@
-"""Wrong tokens cost time: little for a person who mistypes, ever more for who guesses."""
+"""Wrong control tokens cause a wait: none for a typing mistake, a growing one for guessing."""
 
 from orch.access.addresses import group
 from orch.access.wrong_tokens import (
@@ -12,8 +12,8 @@ from orch.access.wrong_tokens import (
 )
 
 
-def test_five_in_a_minute_are_free_and_then_each_costs_twice_the_one_before() -> None:
-    """The wait grows up to a bound, and is over by itself."""
+def test_five_wrong_tokens_a_minute_are_free_and_then_the_wait_doubles() -> None:
+    """Up to a limit, and it ends by itself."""
     throttle, now, waits = WrongTokens(), 0.0, []
     for _ in range(FREE_TRIES + 12):
         assert throttle.wait("a", now) == 0
@@ -25,14 +25,14 @@ def test_five_in_a_minute_are_free_and_then_each_costs_twice_the_one_before() ->
     assert throttle.wait("b", now) == 0
 
 
-def test_a_few_over_a_long_time_cost_nothing() -> None:
+def test_a_few_wrong_tokens_over_a_long_time_cause_no_wait() -> None:
     """Someone mistypes once a day."""
     throttle = WrongTokens()
     assert [throttle.wrong_token("a", day * 86_400.0) for day in range(50)] == [0.0] * 50
 
 
-def test_the_right_token_clears_its_address() -> None:
-    """Whoever has it may mistype it again later."""
+def test_the_right_token_clears_the_wrong_ones_of_its_address() -> None:
+    """Its owner may mistype it again later."""
     throttle = WrongTokens()
     for _ in range(FREE_TRIES - 1):
         throttle.wrong_token("a", 0.0)
@@ -40,8 +40,8 @@ def test_the_right_token_clears_its_address() -> None:
     assert [throttle.wrong_token("a", 1.0) for _ in range(FREE_TRIES - 1)] == [0.0] * (FREE_TRIES - 1)
 
 
-def test_many_addresses_guess_no_faster_and_lock_out_nobody_who_had_the_token() -> None:
-    """The sum is bounded; an operator's own address goes on."""
+def test_many_addresses_cannot_guess_faster_nor_lock_out_known_ones() -> None:
+    """The total is bounded; an address that sent the right token before is not affected."""
     throttle = WrongTokens()
     throttle.right_token("operator")
     for number in range(TOTAL):
@@ -51,8 +51,8 @@ def test_many_addresses_guess_no_faster_and_lock_out_nobody_who_had_the_token() 
     assert throttle.wait("another bot", 1.0 + WINDOW) == 0
 
 
-def test_the_table_of_addresses_is_bounded() -> None:
-    """However many there are."""
+def test_the_number_of_addresses_is_bounded() -> None:
+    """However many send wrong tokens."""
     throttle = WrongTokens()
     for number in range(3 * ADDRESSES):
         throttle.wrong_token(f"bot-{number}", number * 1.0)
@@ -60,7 +60,7 @@ def test_the_table_of_addresses_is_bounded() -> None:
     assert throttle.wrong == 3 * ADDRESSES
 
 
-def test_a_network_that_one_client_has_whole_counts_as_one() -> None:
+def test_an_ipv6_network_counts_as_one_address() -> None:
     """An IPv6 client has 2**64 addresses."""
     assert group("2001:db8::1") == group("2001:db8::ffff:1") != group("2001:db8:0:1::1")
     assert group("192.0.2.1") != group("192.0.2.2")

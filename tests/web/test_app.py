@@ -68,8 +68,8 @@ def problem(response: Reply) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "path", [page.path for page in PAGES] + ["/nope", "/api/nope", "/api/health", "/livez"]
 )
-def test_every_answer_forbids_what_pages_do_not_need(path: str) -> None:
-    """Errors and JSON too: a browser may be made to show any of them."""
+def test_every_response_has_the_security_headers(path: str) -> None:
+    """Errors and JSON too: a browser can be made to show any of them."""
     response = ask("GET", path)
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -80,7 +80,7 @@ def test_every_answer_forbids_what_pages_do_not_need(path: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_has_no_inline_script_style_or_handler(page: Any) -> None:
-    """The policy would refuse it, on that page alone and only in a browser."""
+    """The policy would block it, on that page only and only in a browser."""
     response = ask("GET", page.path)
     html = response.whole.decode()
     assert response.status_code == 200
@@ -92,22 +92,22 @@ def test_a_page_has_no_inline_script_style_or_handler(page: Any) -> None:
     assert 'role="status"' in html
 
 
-def test_an_id_of_a_proxy_is_kept_and_nonsense_is_not() -> None:
-    """One id follows a request through all logs; a header cannot write lines into them."""
+def test_a_valid_request_id_is_kept_and_an_invalid_one_replaced() -> None:
+    """One id follows a request through all logs; a header cannot inject lines into them."""
     assert ask("GET", "/livez", headers={"X-Request-Id": "abc-123"}).headers["X-Request-Id"] == "abc-123"
     assert ask("GET", "/livez", headers={"X-Request-Id": "a b\tc"}).headers["X-Request-Id"] != "a b\tc"
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/nope", "/api/tree/health", "/api/sessions/a/b/c"])
 def test_an_unknown_path_under_api_is_a_problem_and_never_html(path: str) -> None:
-    """Programs read these."""
+    """Programs read these responses."""
     document = problem(ask("GET", path))
     assert document["code"] == "not_found"
     assert path in document["detail"]
 
 
 def test_an_unknown_page_says_what_happened_and_what_to_do() -> None:
-    """With the same side bar as any other page."""
+    """With the side bar of any other page."""
     response = ask("GET", "/nope")
     assert response.status_code == 404
     assert response.content_type.startswith("text/html")
@@ -116,13 +116,13 @@ def test_an_unknown_page_says_what_happened_and_what_to_do() -> None:
 
 
 def test_a_path_with_markup_is_shown_as_text() -> None:
-    """The error page repeats what was asked for."""
+    """The error page shows the requested path."""
     html = ask("GET", "/%3Cimg%20src=x%20onerror=alert(1)%3E").whole.decode()
     assert "<img src=x" not in html
 
 
-def test_the_wrong_method_is_told_the_right_ones() -> None:
-    """405 with Allow."""
+def test_an_unsupported_method_gets_405_with_the_allowed_ones() -> None:
+    """In Allow and in the problem."""
     response = ask("GET", "/api/services/restart")
     assert problem(response)["code"] == "method_not_allowed"
     assert "POST" in response.headers["Allow"]
@@ -146,7 +146,7 @@ def test_the_wrong_method_is_told_the_right_ones() -> None:
         (b'{"service": "nobody"}', "application/json", 404, "unknown_service"),
     ],
 )
-def test_a_body_that_cannot_be_used_gets_its_reason(
+def test_an_invalid_body_is_refused_with_the_reason(
     body: bytes, content_type: str, status: int, code: str
 ) -> None:
     """And nothing is restarted."""
@@ -159,16 +159,16 @@ def test_a_body_that_cannot_be_used_gets_its_reason(
     assert service.changes == []
 
 
-def test_a_wrong_field_is_named() -> None:
-    """The path in the body and what was expected."""
+def test_an_invalid_field_is_named() -> None:
+    """Its path in the body and what was expected."""
     headers = {"Content-Type": "application/json"}
     document = problem(ask("POST", "/api/services/restart", data=b'{"service": 5}', headers=headers))
     assert document["path"] == "$.service"
     assert "str" in document["expected"]
 
 
-def test_a_failure_inside_is_answered_without_its_traceback() -> None:
-    """The id in the answer is the one in the log."""
+def test_an_internal_error_shows_no_traceback() -> None:
+    """The id in the response is the one in the log."""
     service = ScriptedService("full")
 
     def fail() -> None:
@@ -188,8 +188,8 @@ def test_a_failure_inside_is_answered_without_its_traceback() -> None:
 @pytest.mark.parametrize(
     "path", ["/api/services/restart", "/api/tree/gateway/restart", "/api/sessions/create"]
 )
-def test_a_foreign_page_changes_nothing(path: str) -> None:
-    """Whatever it sends, and however simple the request."""
+def test_a_foreign_page_cannot_make_changes(path: str) -> None:
+    """Whatever it sends, simple requests included."""
     service = ScriptedService("full")
     response = ask("POST", path, service, headers={"Origin": "http://evil.example"}, data=b"{}")
     assert problem(response)["code"] == "wrong_origin"
@@ -218,7 +218,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("method", "path", "body", "change"), CHANGES)
 def test_a_change_is_carried_out_on_loopback(method: str, path: str, body: bytes, change: Any) -> None:
-    """Without a token, asked by a loopback name."""
+    """Without a token, requested by a loopback name."""
     service = ScriptedService("full")
     response = ask(method, path, service, data=body, headers={"Content-Type": "application/json"})
     assert response.status_code in (200, 202)
@@ -226,7 +226,7 @@ def test_a_change_is_carried_out_on_loopback(method: str, path: str, body: bytes
 
 
 @pytest.mark.parametrize(("method", "path", "body", "change"), CHANGES)
-def test_a_change_from_beyond_loopback_needs_the_token(
+def test_a_change_from_another_machine_requires_the_token(
     method: str, path: str, body: bytes, change: Any
 ) -> None:
     """Refused without, carried out with."""
@@ -241,14 +241,14 @@ def test_a_change_from_beyond_loopback_needs_the_token(
     assert service.changes == [change]
 
 
-def test_ending_a_session_needs_the_token_too() -> None:
-    """It takes what was said from everyone in it."""
+def test_ending_a_session_from_another_machine_requires_the_token() -> None:
+    """It deletes the messages of everyone in it."""
     response = ask("DELETE", "/api/sessions/x", ScriptedService("full", settings=WIDE))
     assert problem(response)["code"] == "token_required"
 
 
-def test_an_announcement_is_answered_with_who_took_it() -> None:
-    """And with how long it took; one without words, or with too many, is refused."""
+def test_an_announcement_returns_the_number_of_recipients() -> None:
+    """And its duration; an empty or too long one is refused."""
     service = ScriptedService("full")
     response = ask("POST", "/api/announcements", service, json={"message": "x"})
     assert msgspec.json.decode(response.whole) == {
@@ -263,20 +263,18 @@ def test_an_announcement_is_answered_with_who_took_it() -> None:
     assert len(service.changes) == 1
 
 
-def test_a_connection_that_is_not_there_cannot_be_closed() -> None:
-    """404."""
+def test_closing_an_unknown_connection_is_404() -> None:
     assert problem(ask("DELETE", "/api/connections/nobody"))["code"] == "unknown_connection"
 
 
-def test_an_unknown_branch_is_named_with_those_there_are() -> None:
-    """404."""
+def test_restarting_an_unknown_branch_is_404_and_lists_the_branches() -> None:
     document = problem(ask("POST", "/api/tree/nope/restart"))
     assert document["code"] == "unknown_branch"
     assert "websocket" in document["detail"]
 
 
-def test_secrets_are_not_set_over_http() -> None:
-    """The file and the environment are the ways in."""
+def test_secrets_cannot_be_set_over_http() -> None:
+    """Only by the file and the environment."""
     service = ScriptedService("full")
     body = msgspec.json.encode({"values": {"orchestration.control_token": "mine"}})
     response = ask("PATCH", "/api/config", service, data=body, headers={"Content-Type": "application/json"})
@@ -285,7 +283,7 @@ def test_secrets_are_not_set_over_http() -> None:
     assert service.changes == []
 
 
-def test_health_has_the_shape_that_was_promised() -> None:
+def test_health_has_its_documented_fields() -> None:
     """Status, services with the hub and the store among them, connections, uptime."""
     response = ask("GET", "/api/health")
     assert msgspec.json.decode(response.whole) == {
@@ -302,7 +300,7 @@ def test_health_has_the_shape_that_was_promised() -> None:
     }
 
 
-def test_health_is_as_bad_as_the_worst() -> None:
+def test_health_is_the_worst_of_its_services() -> None:
     """Recovering is worse than degraded, unhealthy worse than both."""
     document = msgspec.json.decode(ask("GET", "/api/health", ScriptedService("broken")).whole)
     assert document["status"] == "unhealthy"
@@ -312,7 +310,7 @@ def test_health_is_as_bad_as_the_worst() -> None:
 
 
 def test_a_branch_that_is_not_running_makes_the_process_not_ready_but_alive() -> None:
-    """A balancer sends nothing here; nobody kills the process for it."""
+    """A load balancer sends no traffic, and nothing kills the process."""
     service = ScriptedService("broken")
     ready = ask("GET", "/readyz", service)
     assert ready.status_code == 503
@@ -332,8 +330,8 @@ def test_a_branch_that_is_not_running_makes_the_process_not_ready_but_alive() ->
         "/api/languages",
     ],
 )
-def test_statistics_are_what_the_parts_say(path: str) -> None:
-    """JSON that no cache keeps."""
+def test_statistics_are_those_of_the_parts(path: str) -> None:
+    """As JSON that is not cached."""
     response = ask("GET", path)
     assert response.status_code == 200
     assert response.content_type == "application/json"
@@ -341,8 +339,8 @@ def test_statistics_are_what_the_parts_say(path: str) -> None:
     assert isinstance(msgspec.json.decode(response.whole), dict)
 
 
-def test_metrics_are_prometheus_text_and_can_be_switched_off() -> None:
-    """METRICS_ENABLE."""
+def test_metrics_are_prometheus_text_and_can_be_disabled() -> None:
+    """By METRICS_ENABLE."""
     response = ask("GET", "/metrics")
     assert response.content_type.startswith("text/plain; version=")
     assert b"process_" in response.whole
@@ -350,8 +348,8 @@ def test_metrics_are_prometheus_text_and_can_be_switched_off() -> None:
     assert problem(ask("GET", "/metrics", ScriptedService("full", settings=off)))["code"] == "not_found"
 
 
-def test_a_static_file_is_kept_for_ever_under_its_version_and_asked_for_again_elsewhere() -> None:
-    """ETag, 304, gzip where the reader takes it, and a problem-free 404."""
+def test_a_static_file_is_immutable_under_its_version_and_revalidated_elsewhere() -> None:
+    """ETag, 304, gzip if accepted, and 404 for a missing file."""
     service = ScriptedService("full")
     asset: Any = service.pages.jinja_env.globals["asset"]
     url = asset("css/components.css")
@@ -371,8 +369,8 @@ def test_a_static_file_is_kept_for_ever_under_its_version_and_asked_for_again_el
     assert ask("GET", "/static/../pyproject.toml", service).status_code == 404
 
 
-def test_the_gateway_gets_what_is_no_control_path_and_nothing_else() -> None:
-    """Control paths win over the route table, with whatever method they are asked."""
+def test_the_gateway_gets_all_api_paths_but_control_paths() -> None:
+    """Control paths take precedence over the route table, with any method."""
     app = ScriptedService("full").pages
     for path in (
         "/api/health",
@@ -393,8 +391,8 @@ def test_the_gateway_gets_what_is_no_control_path_and_nothing_else() -> None:
         assert not app.is_control_path(path), path
 
 
-def test_the_openapi_document_says_of_every_path_whether_it_is_for_operators() -> None:
-    """As the table of access does; the empty choice is the machine itself, where no token is set."""
+def test_the_openapi_document_marks_operators_paths() -> None:
+    """As the table of actions does; the empty alternative is the machine itself, without a token."""
     document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -439,15 +437,15 @@ def _references(node: Any) -> set[str]:
     return set()
 
 
-def test_parts_are_all_that_the_pages_are_given() -> None:
-    """Nothing is kept in modules: two applications in one process do not share."""
+def test_two_applications_in_one_process_share_no_state() -> None:
+    """Nothing is kept in modules."""
     one, other = ScriptedService("full"), ScriptedService("broken")
     assert msgspec.json.decode(ask("GET", "/api/health", one).whole)["status"] == "degraded"
     assert msgspec.json.decode(ask("GET", "/api/health", other).whole)["status"] == "unhealthy"
 
 
-def test_every_change_is_logged_with_who_made_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """What, how they were let in, and from which address; a request that is refused changes nothing."""
+def test_every_change_is_logged_with_its_actor(capsys: pytest.CaptureFixture[str]) -> None:
+    """How it was authorised and from which address; a refused request changes nothing."""
     for method, path, body, change in CHANGES:
         service = ScriptedService("full", settings=WIDE)
         headers = {"Content-Type": "application/json", "Host": "translate.example"}
@@ -462,15 +460,15 @@ def test_every_change_is_logged_with_who_made_it(capsys: pytest.CaptureFixture[s
         assert TOKEN not in line
 
 
-def test_health_tells_guests_the_state_alone() -> None:
-    """Why a store is degraded, and how many are connected, are for operators."""
+def test_health_shows_guests_only_the_status() -> None:
+    """Why a store is degraded, and how many are connected, is for operators."""
     guest = ask("GET", "/api/health", ScriptedService("full", settings=WIDE), headers={"Host": "x.example"})
     assert list(msgspec.json.decode(guest.whole)) == ["status"]
 
 
 @pytest.mark.parametrize("path", ["/translation", "/sign-in", "/nope"])
-def test_a_guests_page_names_no_page_that_is_not_theirs(path: str) -> None:
-    """Neither in the side bar nor anywhere else; an operator's names all."""
+def test_a_guests_page_links_to_no_operators_page(path: str) -> None:
+    """Neither in the side bar nor anywhere else; an operator's links to all."""
     service = ScriptedService("full", settings=WIDE)
     theirs = [page.path for page in PAGES if page.name != "translation"]
     guest = ask("GET", path, service, headers={"Host": "x.example"}).whole.decode()
@@ -483,7 +481,7 @@ def test_a_guests_page_names_no_page_that_is_not_theirs(path: str) -> None:
 
 
 def test_the_openapi_document_describes_each_part_of_the_dashboard() -> None:
-    """Each is an object with named properties, or a list of them: none is anything at all."""
+    """Each is an object with named properties, or a list of them."""
     document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
     schemas = document["components"]["schemas"]
     dashboard = schemas["DashboardStatistics"]["properties"]
@@ -494,8 +492,8 @@ def test_the_openapi_document_describes_each_part_of_the_dashboard() -> None:
     assert {"at", "severity", "subject", "text"} <= schemas[event]["properties"].keys()
 
 
-def test_the_openapi_document_names_what_each_path_takes_and_answers() -> None:
-    """Files and uploads, answers without a body, the figures, and what is handed on to back ends."""
+def test_the_openapi_document_names_each_request_and_response() -> None:
+    """Files and uploads, responses without a body, metrics, and paths forwarded to back ends."""
     document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
     paths = document["paths"]
     transcript = paths["/api/sessions/{session_id}/transcript"]["get"]
@@ -523,8 +521,8 @@ def test_the_openapi_document_names_what_each_path_takes_and_answers() -> None:
 
 
 @pytest.mark.slow
-def test_every_documented_path_is_answered_as_documented_and_never_with_html() -> None:
-    """Asked with nothing in particular: the status is named, or it is a problem."""
+def test_every_documented_path_responds_as_documented_and_never_with_html() -> None:
+    """The status is documented, or it is a problem."""
     document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
     own = {rule.rule for rule in ScriptedService().pages.url_map.iter_rules()}
     for path, operations in document["paths"].items():
@@ -540,8 +538,8 @@ def test_every_documented_path_is_answered_as_documented_and_never_with_html() -
                 assert (kind, "default" in answers) == ("application/problem+json", True), (method, path)
 
 
-def test_options_name_the_methods_of_the_very_path() -> None:
-    """Not those of another that looks like it."""
+def test_options_lists_the_methods_of_exactly_that_path() -> None:
+    """Not those of a similar one."""
     for path, methods in (
         ("/api/sessions/create", {"POST", "OPTIONS"}),
         ("/api/sessions/some-name", {"GET", "HEAD", "DELETE", "OPTIONS"}),
@@ -550,8 +548,8 @@ def test_options_name_the_methods_of_the_very_path() -> None:
         assert set(answer.headers["allow"].split(", ")) == methods
 
 
-def test_the_socket_asked_for_as_a_page_says_why_it_is_refused() -> None:
-    """A browser is told nothing of a handshake that fails: its page asks so, and blames nobody between."""
+def test_a_plain_request_for_the_socket_says_why_handshakes_are_refused() -> None:
+    """Browsers hide the reason of a failed handshake from the page, so it sends a plain request."""
     service = ScriptedService("full")
     full = ProblemError("too_many_connections", "The connection limit has been reached.")
     service.refused = Refused(full, closes.TOO_MANY_CONNECTIONS)
@@ -560,7 +558,7 @@ def test_the_socket_asked_for_as_a_page_says_why_it_is_refused() -> None:
     assert problem(answer)["code"] == "too_many_connections"
 
 
-def test_the_socket_asked_for_as_a_page_says_what_is_missing() -> None:
+def test_a_plain_request_for_the_socket_says_what_is_missing() -> None:
     answer = ask("GET", "/ws")
     assert answer.status_code == 426
     assert answer.headers["upgrade"] == "websocket"

@@ -13,7 +13,7 @@ FILES = {
 }
 
 
-def test_a_change_in_one_file_is_a_new_address_for_all_of_them() -> None:
+def test_a_change_in_one_file_changes_the_address_of_all() -> None:
     """A page load across a deployment never mixes two versions."""
     before = Assets(FILES)
     after = Assets(FILES | {"js/shared/b.js": b"export const b = 2;\n"})
@@ -21,16 +21,16 @@ def test_a_change_in_one_file_is_a_new_address_for_all_of_them() -> None:
     assert before.url("css/tokens.css") != after.url("css/tokens.css")
 
 
-def test_only_the_present_version_may_be_kept_for_ever() -> None:
-    """A page from before an upgrade is answered, but not under a name that others will keep."""
+def test_only_the_current_version_is_immutable() -> None:
+    """A page from before an upgrade gets its files, but caches do not store them under the old address."""
     assets = Assets(FILES)
     assert assets.split(f"{assets.version}/css/tokens.css") == ("css/tokens.css", IMMUTABLE)
     assert assets.split("v-0000000000/css/tokens.css") == ("css/tokens.css", REVALIDATE)
     assert assets.split("css/tokens.css") == ("css/tokens.css", REVALIDATE)
 
 
-def test_what_shrinks_is_packed_and_what_does_not_is_left() -> None:
-    """Text is sent small; a picture or a tiny file is not made larger."""
+def test_files_are_compressed_where_that_makes_them_smaller() -> None:
+    """A picture or a tiny file is not made larger."""
     assets = Assets(FILES)
     packed, picture, tiny = (assets.get(path) for path in ("css/tokens.css", "picture.png", "js/shared/b.js"))
     assert packed is not None
@@ -42,7 +42,7 @@ def test_what_shrinks_is_packed_and_what_does_not_is_left() -> None:
     assert tiny.compressed is None
 
 
-def test_all_modules_a_page_needs_are_known_before_it_asks_for_the_first() -> None:
+def test_all_modules_of_a_page_are_known_in_advance() -> None:
     """Imports over several lines, bare imports and re-exports are followed, each module once."""
     assets = Assets(FILES)
     assert assets.modules("js/pages/one.js") == ("js/shared/a.js", "js/shared/b.js")
@@ -50,8 +50,8 @@ def test_all_modules_a_page_needs_are_known_before_it_asks_for_the_first() -> No
     assert assets.modules(None) == ()
 
 
-def test_every_import_in_our_own_scripts_is_a_file_that_is_there() -> None:
-    """A module that was renamed is found here, not in the reader's console."""
+def test_every_import_in_our_scripts_is_an_existing_file() -> None:
+    """A renamed module is found here, not in the user's console."""
     assets = Assets.load(resource("static"))
     missing = [(asset.path, path) for asset in assets for path in asset.imports if assets.get(path) is None]
     assert missing == []

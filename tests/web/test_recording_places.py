@@ -1,4 +1,4 @@
-"""Who may have recordings written down at once, and how a place is given back."""
+"""Limits of recordings transcribed at the same time, and when their places are released."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,8 +28,8 @@ async def send(client: httpx2.AsyncClient, session_id: str) -> httpx2.Response:
 
 
 @pytest.mark.process
-def test_a_place_is_held_until_all_is_written_down_or_the_recording_is_cancelled(tmp_path: Path) -> None:
-    """The back end is away, so nothing ends by itself; cancelling gives the place to the next."""
+def test_a_place_is_held_until_the_recording_is_transcribed_or_cancelled(tmp_path: Path) -> None:
+    """The back end is unavailable, so nothing ends by itself; cancelling frees the place."""
 
     async def use(client: httpx2.AsyncClient) -> None:
         await begin(client, "one")
@@ -73,7 +73,7 @@ def held(*places: tuple[str, str]) -> list[Place]:
         (held(("a", "me"), ("b", "me"), ("c", "me")), "3 recordings from your address"),
     ],
 )
-def test_which_bound_was_reached_and_what_to_do_is_said(taken: list[Place], words: str) -> None:
+def test_the_refusal_names_the_limit_and_what_to_do(taken: list[Place], words: str) -> None:
     bounds = Speech(concurrent_recordings=4, max_recordings_per_session=2, max_recordings_per_address=3)
     with pytest.raises(ProblemError, match=words) as caught:
         check(taken, Place("s", "me"), bounds)
@@ -99,7 +99,7 @@ def arrive(blocks: list[tuple[float, int]], rate: int = 1_000) -> float:
     return run(main)
 
 
-def test_who_sends_a_byte_and_waits_loses_the_place_within_seconds() -> None:
+def test_an_upload_that_sends_single_bytes_is_stopped_within_seconds() -> None:
     async def main() -> float:
         began = trio.current_time()
         with pytest.raises(ProblemError, match="slower than 1000 bytes a second") as caught:
@@ -116,15 +116,15 @@ def test_who_sends_a_byte_and_waits_loses_the_place_within_seconds() -> None:
     assert run(main) == pytest.approx(5, abs=0.01)
 
 
-def test_who_is_slow_and_steady_is_waited_for() -> None:
-    """A little faster than the least rate, in any blocks; and a short file may come in one."""
+def test_a_slow_but_steady_upload_is_accepted() -> None:
+    """A little faster than the minimum rate, in any blocks; a short file may arrive in one."""
     assert arrive([(4, 5_000)] * 10) == pytest.approx(40)
     assert arrive([(0.1, 110)] * 300) == pytest.approx(30)
     assert arrive([(4, 10)]) == pytest.approx(4)
 
 
-def test_what_the_taker_needs_for_a_block_is_not_the_senders_slowness() -> None:
-    """A busy disk of ours refuses nobody."""
+def test_the_consumers_time_does_not_count_as_a_slow_upload() -> None:
+    """A busy disk of ours stops no upload."""
 
     async def main() -> int:
         async def body() -> AsyncIterator[bytes]:
@@ -141,7 +141,9 @@ def test_what_the_taker_needs_for_a_block_is_not_the_senders_slowness() -> None:
     assert run(main) == 5
 
 
-def test_a_form_that_drips_loses_its_place_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_that_arrives_too_slowly_is_stopped_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("orch.web.uploads.RATE_WINDOW", 0.3)
 
     async def use(client: httpx2.AsyncClient) -> None:

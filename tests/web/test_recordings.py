@@ -1,4 +1,4 @@
-"""Who sees what is being read in a session, and who may cancel it."""
+"""Recordings of a session are listed for its participants, and cancelled by those who may."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ AWAY: dict[str, Any] = {
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("by", ["the one who sent it", "an operator"])
-async def test_what_is_read_is_listed_and_cancelled_by_whoever_sent_it_or_an_operator(
+async def test_recordings_are_listed_and_cancelled_by_their_sender_or_an_operator(
     tmp_path: Path, by: str
 ) -> None:
     """Found again by its name with nothing of the upload stored; another participant looks, and cannot."""

@@ -37,7 +37,7 @@ def code(response: httpx2.Response) -> tuple[int, str]:
 
 
 def test_a_session_is_created_found_listed_and_ended(tmp_path: Path) -> None:
-    """The whole life of one, over HTTP alone."""
+    """Its whole life, over HTTP only."""
 
     async def use(client: httpx2.AsyncClient) -> None:
         made = await client.post(
@@ -57,8 +57,8 @@ def test_a_session_is_created_found_listed_and_ended(tmp_path: Path) -> None:
     using(tmp_path, use)
 
 
-def test_a_session_needs_no_name_and_gets_one(tmp_path: Path) -> None:
-    """An empty body is a request for a session with nothing said about it."""
+def test_a_session_without_a_name_gets_one(tmp_path: Path) -> None:
+    """An empty body requests a session with defaults."""
 
     async def use(client: httpx2.AsyncClient) -> None:
         one, other = [await client.post("/api/sessions/create") for _ in range(2)]
@@ -79,7 +79,7 @@ def test_a_session_needs_no_name_and_gets_one(tmp_path: Path) -> None:
         ({"config": []}, (400, "invalid_request")),
     ],
 )
-def test_a_session_that_cannot_be_is_refused(
+def test_an_invalid_session_is_refused(
     tmp_path: Path, body: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     """By its status and its code."""
@@ -93,8 +93,8 @@ def test_a_session_that_cannot_be_is_refused(
 
 @pytest.mark.process
 @pytest.mark.parametrize("is_form", [False, True], ids=["body", "form"])
-def test_a_recording_is_taken_as_the_body_or_in_a_form(tmp_path: Path, is_form: bool) -> None:  # noqa: FBT001 - a table's column
-    """Accepted at once, with the stream's name and the recording's length; it is written down afterwards."""
+def test_a_recording_is_accepted_as_the_body_or_in_a_form(tmp_path: Path, is_form: bool) -> None:  # noqa: FBT001 - a table's column
+    """At once, with the stream's name and the recording's length; it is transcribed afterwards."""
 
     async def use(client: httpx2.AsyncClient) -> None:
         await client.post("/api/sessions/create", json={"session_id": "budget"})
@@ -139,7 +139,7 @@ def test_a_recording_is_taken_as_the_body_or_in_a_form(tmp_path: Path, is_form: 
         "unknown-field",
     ],
 )
-def test_a_recording_that_cannot_be_taken_gets_its_reason(
+def test_an_invalid_recording_is_refused_with_the_reason(
     tmp_path: Path, query: str, sent: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     """And leaves nothing running in the session."""
@@ -152,8 +152,8 @@ def test_a_recording_that_cannot_be_taken_gets_its_reason(
     using(tmp_path, use)
 
 
-def test_an_upload_without_a_length_is_cut_off_at_the_limit(tmp_path: Path) -> None:
-    """Chunked: nothing says beforehand how long it will be."""
+def test_a_chunked_upload_is_stopped_at_the_limit(tmp_path: Path) -> None:
+    """Its length is not known beforehand."""
 
     async def endless() -> Any:
         for _ in range(60):
@@ -167,7 +167,7 @@ def test_an_upload_without_a_length_is_cut_off_at_the_limit(tmp_path: Path) -> N
     using(tmp_path, use)
 
 
-def test_a_recording_into_no_session_is_refused(tmp_path: Path) -> None:
+def test_a_recording_for_an_unknown_session_is_refused(tmp_path: Path) -> None:
     """Before it is read."""
 
     async def use(client: httpx2.AsyncClient) -> None:
@@ -178,8 +178,8 @@ def test_a_recording_into_no_session_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_more_recordings_than_may_be_are_told_to_come_later(tmp_path: Path) -> None:
-    """503, and those that were taken go on."""
+def test_recordings_over_the_limit_are_refused(tmp_path: Path) -> None:
+    """503, and those that were accepted go on."""
 
     async def use(client: httpx2.AsyncClient) -> None:
         await client.post("/api/sessions/create", json={"session_id": "budget"})
@@ -209,7 +209,7 @@ def test_more_recordings_than_may_be_are_told_to_come_later(tmp_path: Path) -> N
     ],
 )
 def test_a_transcript_is_a_file_to_download(tmp_path: Path, kind: str, media_type: str) -> None:
-    """Also of a session in which nothing was said."""
+    """Also of a session without messages."""
 
     async def use(client: httpx2.AsyncClient) -> None:
         await client.post("/api/sessions/create", json={"session_id": "budget"})
@@ -224,8 +224,8 @@ def test_a_transcript_is_a_file_to_download(tmp_path: Path, kind: str, media_typ
     using(tmp_path, use)
 
 
-def test_a_transcript_of_another_kind_or_of_no_session_is_refused(tmp_path: Path) -> None:
-    """By name."""
+def test_an_unknown_format_or_session_has_no_transcript(tmp_path: Path) -> None:
+    """The problem names it."""
 
     async def use(client: httpx2.AsyncClient) -> None:
         await client.post("/api/sessions/create", json={"session_id": "budget"})

@@ -65,8 +65,8 @@ def on_the_clock(use: Callable[[], Awaitable[None]]) -> None:
 
 @pytest.mark.parametrize("kind", ["srt", "vtt"])
 @pytest.mark.parametrize("text", [WORDS * 4, "ab" * 100_000, "明日までに。" * 30_000], ids=len)
-def test_others_are_served_while_a_transcript_is_made(kind: str, text: str) -> None:
-    """Of a long history as of one endless word: the loop goes on."""
+def test_the_event_loop_runs_while_a_transcript_is_prepared(kind: str, text: str) -> None:
+    """Of a long history as of one very long word."""
     kept = Kept(2_000 if text.startswith("had") else 1, text)
     ticks = 0
 
@@ -107,8 +107,8 @@ class Endless:
             yield self.frame
 
 
-def test_the_work_ends_with_its_request() -> None:
-    """A client that leaves takes with it the thread that wrote its file, and the next has its turn."""
+def test_preparation_ends_with_its_request() -> None:
+    """A client that disconnects ends the thread that writes its file, and the next request has its turn."""
     kept = Kept(1)
 
     async def use() -> None:
@@ -137,8 +137,8 @@ def test_the_work_ends_with_its_request() -> None:
     on_the_clock(use)
 
 
-def test_the_interpreter_is_given_up_each_millisecond() -> None:
-    """In every part of the work: each line is read, ordered and laid out, each cue put apart and written."""
+def test_the_thread_pauses_each_millisecond() -> None:
+    """In every step: reading, ordering and laying out lines, splitting and writing cues."""
     now = 0.0
     pauses: list[float] = []
 
@@ -164,8 +164,8 @@ def test_the_interpreter_is_given_up_each_millisecond() -> None:
     assert len(pauses) >= (3 * 100 + 2 * cues) // 5
 
 
-def test_what_was_made_is_given_again_until_more_is_said() -> None:
-    """To all who ask at once too; another format or choice is another file."""
+def test_a_transcript_is_cached_until_the_session_changes() -> None:
+    """For concurrent requests too; another format or choice is another file."""
     kept = Kept(2)
 
     async def use() -> None:
@@ -191,8 +191,8 @@ def test_what_was_made_is_given_again_until_more_is_said() -> None:
     on_the_clock(use)
 
 
-def test_so_many_wait_and_the_next_are_told_to_come_again() -> None:
-    """At once, and the same after a while in the queue; each place is free again afterwards."""
+def test_requests_beyond_the_queue_are_refused() -> None:
+    """At once, and after a while in the queue too; each place is free again afterwards."""
     kept = Kept(1)
     kept.hold = trio.Event()
     codes: list[str] = []
@@ -225,7 +225,7 @@ def test_so_many_wait_and_the_next_are_told_to_come_again() -> None:
     on_the_clock(use)
 
 
-def test_another_kind_of_file_is_refused_before_anything_is_read() -> None:
+def test_an_unknown_format_is_refused_before_anything_is_read() -> None:
     kept = Kept(1)
 
     async def use() -> None:
@@ -236,8 +236,8 @@ def test_another_kind_of_file_is_refused_before_anything_is_read() -> None:
     assert kept.read == 0
 
 
-def test_files_that_clients_do_not_take_are_bounded_in_sum() -> None:
-    """While so much is held no other is made; what nobody is being sent makes room."""
+def test_files_that_clients_do_not_read_are_bounded_in_total() -> None:
+    """At the limit no other is prepared; cached files are dropped first."""
 
     async def use() -> None:
         transcripts = Transcripts(Kept(20), memory_limit=1)
@@ -255,8 +255,8 @@ def test_files_that_clients_do_not_take_are_bounded_in_sum() -> None:
     on_the_clock(use)
 
 
-def test_a_file_is_sent_in_slices_that_are_the_whole_of_it() -> None:
-    """So that no more than one waits for a client that takes nothing."""
+def test_a_file_is_sent_in_slices() -> None:
+    """No more than one is queued for a client that does not read."""
 
     async def main() -> None:
         for size in (0, 1, SLICE - 1, SLICE, SLICE + 1, 3 * SLICE + 7):
