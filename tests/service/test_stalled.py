@@ -59,7 +59,9 @@ class Rounds:
         spoken = self._speakers.ask("speak", begin=begin, end=self._said, filler=filler, pace=PACE)
         assert spoken["unacknowledged"] == 0
         heard = self._served.ask("hear", count=self._said)
-        assert (heard["inside"], heard["heard"], heard["counts"]) == (SERVED, [self._said], {})
+        assert (heard["inside"], heard["heard"]) == (SERVED, [self._said])
+        # Nobody has lost the connection; a disk that others keep busy may have been announced.
+        assert heard["counts"].keys() <= {"degraded", "restored"}
         return quantile(heard["latencies"], 0.99)
 
 
