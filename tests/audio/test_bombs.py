@@ -246,7 +246,7 @@ def halved(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["mp3", "wav", "opus", "aiff", "flac"])
-def test_half_a_file_is_not_taken_for_whole(kind: str) -> None:
+def test_half_a_file_is_not_mistaken_for_whole(kind: str) -> None:
     """What the file says of itself counts, not what is left of it."""
     assert run(code_of, halved(recording(kind, voice(6))), virtual=False) == "not_audio"
 
@@ -298,7 +298,7 @@ async def seconds_of(data: bytes) -> float:
 
 
 @pytest.mark.parametrize("tag", [0xBEEF, 0x1234])
-def test_a_coding_that_nobody_here_reads_is_told_from_damage(tag: int) -> None:
+def test_an_unsupported_codec_is_distinguished_from_damage(tag: int) -> None:
     """The decoder broke off without a word."""
     data = bytearray(wav(pcm(voice(1)), 16_000))
     data[20:22] = struct.pack("<H", tag)

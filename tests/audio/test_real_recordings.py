@@ -76,7 +76,7 @@ def test_pictures_that_last_longer_than_the_sound_are_no_damage(tmp_path: Path) 
         assert len(out) / 32_000 == pytest.approx(10, abs=0.2)
 
 
-def test_what_is_written_to_a_pipe_has_no_length_and_is_whole(tmp_path: Path) -> None:
+def test_a_file_written_to_a_pipe_has_no_length_and_is_whole(tmp_path: Path) -> None:
     """As a browser's recorder writes it."""
     made(tmp_path, "warm.wav", "-i", "a.wav")
     for name in ("webm", "wav"):
@@ -93,7 +93,7 @@ def test_what_is_written_to_a_pipe_has_no_length_and_is_whole(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("right", ["-1", "0"])
-def test_channels_that_cancel_each_other_are_heard(tmp_path: Path, right: str) -> None:
+def test_channels_that_cancel_each_other_stay_audible(tmp_path: Path, right: str) -> None:
     """A balanced microphone on a stereo input; and one channel alone is not made quieter."""
     data = made(tmp_path, "two.wav", "-i", "a.wav", "-af", f"pan=stereo|c0=c0|c1={right}*c0")
     out, _, error = read(data)
@@ -151,7 +151,7 @@ def test_quicktime_without_its_type_is_read(tmp_path: Path, first: bytes) -> Non
         ("a.aiff", ("-i", "a.wav")),
     ],
 )
-def test_half_a_file_is_not_taken_for_a_whole_one(
+def test_half_a_file_is_not_mistaken_for_a_whole_one(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
     """What is there is read; then it is said that there is more."""
@@ -192,7 +192,7 @@ def test_recordings_glued_together_at_other_rates_and_channels_are_all_read(tmp_
     assert begins(out[32_000 * 10 :]) == pytest.approx(FIRST, abs=0.2)
 
 
-def test_damage_is_said_to_be_where_it_is(tmp_path: Path) -> None:
+def test_damage_is_reported_where_it_is(tmp_path: Path) -> None:
     """Not at the last whole second before it."""
     data = made(tmp_path, "one.mp3", "-i", "a.wav", "-b:a", "64k")
     _, _, error = read(data + b"ID3\x03\0\0\0\0\x02\x01" + bytes(257) + data)

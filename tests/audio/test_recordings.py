@@ -152,7 +152,7 @@ def halved(data: bytes) -> bytes:
         ("aac", halved),
     ],
 )
-def test_a_damaged_recording_gives_what_can_be_read_and_then_says_so(
+def test_a_damaged_recording_is_read_as_far_as_possible_and_reported(
     kind: str, damage: Callable[[bytes], bytes]
 ) -> None:
     """The first half is there, and the error says how much of it there is."""
@@ -277,7 +277,7 @@ def pids_of_decoders() -> list[str]:
         (b"", None),
     ],
 )
-def test_containers_are_told_by_their_first_bytes(head: bytes, name: str | None) -> None:
+def test_containers_are_recognised_by_their_first_bytes(head: bytes, name: str | None) -> None:
     assert container(head) == name
 
 
@@ -388,7 +388,7 @@ def look_at(pid: str) -> dict[str, str]:
 
 
 @pytest.mark.process
-async def test_a_decoder_is_told_no_secret_and_may_write_nothing(
+async def test_a_decoder_gets_no_secret_and_cannot_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ORCH_CONTROL_TOKEN", "secret")

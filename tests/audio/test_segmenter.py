@@ -62,7 +62,7 @@ def test_a_sentence_is_one_utterance(name: str, scale: float) -> None:
 
 @pytest.mark.parametrize("name", CLIPS)
 @pytest.mark.parametrize("scale", [0.1, 0.07])
-def test_a_quiet_microphone_is_heard_in_a_still_room(name: str, scale: float) -> None:
+def test_a_quiet_microphone_is_detected_in_a_still_room(name: str, scale: float) -> None:
     """Gain control is off: many microphones are 20 dB lower, and their noise with them."""
     sound = clip(name) * scale
     noise_db = -75
@@ -96,7 +96,7 @@ def test_noise_under_speech_does_not_hide_it_or_lengthen_it(level: float) -> Non
 
 @pytest.mark.parametrize(("snr", "heard"), [(10, 0.96), (5, 0.94), (0, 0.85)])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_words_in_the_noise_of_a_room_are_heard_whole(snr: float, heard: float, seed: int) -> None:
+def test_words_in_the_noise_of_a_room_are_whole(snr: float, heard: float, seed: int) -> None:
     """Noise below the voice's own band takes neither the beginnings nor the ends of sentences."""
     spoken = np.concatenate((silence(3), *(part for name in CLIPS for part in (clip(name), silence(1.2)))))
     level = 20 * np.log10(np.sqrt(np.mean(np.concatenate([clip(name) for name in CLIPS]) ** 2)) / 32768)
@@ -199,7 +199,7 @@ def test_a_pause_tells_the_extent_the_utterance_will_have() -> None:
     assert utterance.end - utterance.speech_end == TAIL * 16_000
 
 
-def test_speech_that_goes_on_resumes() -> None:
+def test_a_pause_that_is_no_end_is_resumed() -> None:
     """A pause shorter than the hangover does not end the utterance, and the next one is told anew."""
     events = segment(pcm(silence(1), voice(1), silence(0.3), voice(1), silence(1)))
     kinds = [type(event) for event in events]

@@ -18,7 +18,7 @@ PCM = bytes(range(200))
 FILE = wav(PCM, 16_000)
 
 
-def test_what_was_written_is_read_without_a_decoder() -> None:
+def test_a_converted_recording_is_read_without_a_decoder() -> None:
     assert canonical_pcm(FILE, 16_000) == PCM
 
 

@@ -104,7 +104,9 @@ def test_how_long_a_server_asks_to_be_left_alone(headers: dict[bytes, bytes], se
         (refused(429, retry_after_ms="40000"), 40.0),
     ],
 )
-async def test_nobody_asks_until_the_time_is_over_and_then_one(answer: FakeAnswer, expected: float) -> None:
+async def test_no_request_is_sent_during_a_cooldown_and_then_a_single_one(
+    answer: FakeAnswer, expected: float
+) -> None:
     """Eight lines that retry all the time: one request before, one after, and all once that one succeeds."""
     line = Line(lambda now: answer if now < 10 else GOOD, takes=2)
     done: list[float] = []
@@ -126,7 +128,7 @@ async def test_nobody_asks_until_the_time_is_over_and_then_one(answer: FakeAnswe
 
 
 @pytest.mark.limit(200)
-async def test_a_server_that_does_not_say_how_long_is_asked_ever_less_often() -> None:
+async def test_cooldowns_of_unstated_length_grow() -> None:
     line = Line(lambda _now: refused(429))
 
     while trio.current_time() < 100:
@@ -153,7 +155,7 @@ async def test_an_asker_that_is_cancelled_lets_another_find_out() -> None:
     assert await line.ask() == "ok"
 
 
-async def test_a_problem_of_our_own_is_no_answer_of_the_back_end() -> None:
+async def test_a_fault_of_our_own_is_no_response_of_the_back_end() -> None:
     """A full queue or an open breaker says nothing about what it would answer."""
 
     def ours(_now: float) -> FakeAnswer:
@@ -177,9 +179,7 @@ async def test_a_problem_of_our_own_is_no_answer_of_the_back_end() -> None:
         (500, "sends unusable responses (500)"),
     ],
 )
-async def test_refusals_in_a_row_are_told_once_in_its_words_and_ended_by_a_success(
-    status: int, words: str
-) -> None:
+async def test_refusals_in_a_row_are_reported_once_and_ended_by_a_success(status: int, words: str) -> None:
     """With the status, what it says, and which setting to look at; without a key that it quotes."""
     is_good = False
     line = Line(lambda _now: GOOD if is_good else refused(status, f"Incorrect: {KEY}\x1b[31m\u202e"))
@@ -207,7 +207,7 @@ async def test_refusals_in_a_row_are_told_once_in_its_words_and_ended_by_a_succe
     assert figures.refused >= ENOUGH
 
 
-async def test_a_successful_answer_between_begins_the_row_anew() -> None:
+async def test_a_success_in_between_restarts_the_count() -> None:
     """One recording that an engine cannot read is not the back end's trouble."""
     answers = [refused(401), refused(401), GOOD] * 5
     line = Line(lambda _now: answers.pop())
@@ -265,7 +265,7 @@ async def test_whatever_is_raised_is_a_problem(error: Exception, where: str) -> 
     assert KEY not in caught.value.detail
 
 
-def test_patience_is_of_no_consequence_to_who_never_asks_for_it() -> None:
+def test_a_back_end_that_requests_no_pause_gets_none() -> None:
     cooldown = Cooldown()
     for now in range(5):
         assert cooldown.wait(now) == 0

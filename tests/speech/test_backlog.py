@@ -84,7 +84,7 @@ def test_a_speculation_under_way_becomes_the_final() -> None:
     assert waiting.next(1.2) == MarkGap(1)
 
 
-def test_a_speculation_that_is_answered_is_the_final_at_once() -> None:
+def test_a_finished_speculation_is_the_final_at_once() -> None:
     waiting = backlog()
     waiting.started(1, 0.0)
     waiting.paused(1, 0.5)
@@ -129,7 +129,7 @@ def after_a_cancel(took: float) -> Backlog:
     return waiting
 
 
-def test_an_engine_that_goes_on_with_what_was_cancelled_is_not_swamped() -> None:
+def test_an_engine_that_ignores_cancels_is_not_overloaded() -> None:
     """An answer that took as long as both: one cancelled request at a time from then on."""
     waiting = after_a_cancel(took=5.9)
     ask(waiting, Transcribe("revision", 2), now=20.0, seconds=3.0)
@@ -201,7 +201,7 @@ def test_a_failure_waits_longer_each_time_and_marks_one_gap() -> None:
     assert waiting.next(now) == Wait(None)
 
 
-def test_utterances_behind_a_failed_one_are_marked_without_being_asked() -> None:
+def test_utterances_behind_a_failed_one_are_marked_without_a_request() -> None:
     """While the back end is away, what ends is a gap at once; but one hiccup of a revision is none."""
     waiting = backlog()
     waiting.started(1, 0.0)
@@ -344,7 +344,7 @@ def test_a_recording_has_no_revisions() -> None:
 
 
 @pytest.mark.parametrize("wrong", [lambda w: w.succeeded(0.0), lambda w: w.paused(7, 0.0)])
-def test_what_makes_no_sense_is_loud(wrong: Callable[[Backlog], object]) -> None:
+def test_impossible_events_raise(wrong: Callable[[Backlog], object]) -> None:
     with pytest.raises(AssertionError):
         wrong(backlog())
 

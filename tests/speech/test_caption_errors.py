@@ -25,7 +25,7 @@ def test_no_word_of_an_operators_error_is_in_a_caption(service: str, *, is_final
             assert word not in error.detail
 
 
-def test_what_passes_is_told_from_what_stays() -> None:
+def test_transient_errors_are_distinguished_from_durable_ones() -> None:
     """And the same code reads differently for speech and for a translation."""
     away = ProblemError("service_unavailable", OPERATORS)
     assert error_text(away, is_translation=False, is_final=False) == NOW

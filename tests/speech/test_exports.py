@@ -167,7 +167,7 @@ def test_json() -> None:
 
 
 @pytest.mark.parametrize("kind", ["txt", "srt", "vtt", "json"])
-def test_a_session_in_which_nothing_was_said(kind: str) -> None:
+def test_a_session_without_captions(kind: str) -> None:
     text = body(kind)
     assert (
         text
@@ -270,7 +270,7 @@ def test_a_long_line_becomes_cues_of_two_rows() -> None:
     assert blocks[0][1].split(" --> ")[1] == blocks[1][1].split(" --> ")[0]
 
 
-def test_a_long_line_changes_where_the_word_is_said() -> None:
+def test_a_long_line_changes_cues_at_word_times() -> None:
     """With the engine's word times, the second cue begins with its first word."""
     words = tuple(
         Word(text=word, start=2 + 0.1 * index if index < 5 else 4 + 0.1 * index, end=9.0)
@@ -292,7 +292,7 @@ def test_both_languages_change_together() -> None:
     assert " ".join(cue.texts[1][0] for cue in found) == "Sí, claro que sí."
 
 
-def test_two_who_speak_at_once_share_a_cue_in_srt() -> None:
+def test_simultaneous_speakers_share_a_cue_in_srt() -> None:
     """SubRip has no overlaps: while both speak, both are shown; before and after, one."""
     text = body(
         "srt",
@@ -350,7 +350,7 @@ TIMES = st.tuples(st.integers(0, 50_000), st.integers(1, 20_000))
 
 
 @given(st.lists(st.tuples(TIMES, st.sampled_from(("Ann", "Bea", None)), TEXTS), max_size=8))
-def test_srt_is_well_formed_whatever_is_said(spoken: list[tuple[tuple[int, int], str | None, str]]) -> None:
+def test_srt_is_well_formed_for_any_text(spoken: list[tuple[tuple[int, int], str | None, str]]) -> None:
     """Numbers rise by one, cues end after they begin and do not overlap, and nothing but cues is there."""
     messages = [
         said(text, start / 1000, (start + length) / 1000, name=f"s-{index}", speaker=speaker)
@@ -372,7 +372,7 @@ def test_srt_is_well_formed_whatever_is_said(spoken: list[tuple[tuple[int, int],
         assert len(block) > 2
 
 
-def test_two_who_speak_at_once_do_not_flicker() -> None:
+def test_cues_of_simultaneous_speakers_do_not_flicker() -> None:
     """Rows are there up to 1.5 s earlier or later, rather than all of them again for a moment."""
     text = body(
         "srt",
@@ -452,9 +452,7 @@ def without_joiners(text: str) -> str:
 @pytest.mark.process
 @pytest.mark.parametrize("target", ["ass", "srt", "webvtt"])
 @pytest.mark.parametrize("text", MARKUP)
-def test_players_show_what_was_said_though_it_looks_like_markup(
-    tmp_path: Path, text: str, target: str
-) -> None:
+def test_players_show_text_that_looks_like_markup(tmp_path: Path, text: str, target: str) -> None:
     """FFmpeg reads SubRip as many players do: no tag, entity or override of ASS comes of a text."""
     (tmp_path / "said.srt").write_text(body("srt", said(text, 0, 60)), encoding="utf-8")
     read = subprocess.run(

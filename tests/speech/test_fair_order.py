@@ -44,7 +44,7 @@ def test_turns_go_around_addresses_sessions_and_streams() -> None:
     assert served(order, 1) == []
 
 
-def test_finals_come_first_and_a_place_is_kept_for_them() -> None:
+def test_finals_come_first_and_have_a_reserved_place() -> None:
     """What nobody waits for takes three quarters of the places at most; a guess that came true hurries."""
     order = FairOrder()
     guesses = [turn(str(number), is_final=False) for number in range(6)]
@@ -93,7 +93,7 @@ def test_it_counts_right_whatever_happens(steps: list[tuple[str, bool]]) -> None
     assert repr(order) == repr(FairOrder(_numbers=order._numbers, _served=order._served))
 
 
-async def test_who_is_cancelled_gives_the_turn_on() -> None:
+async def test_a_cancelled_request_frees_its_place() -> None:
     """While waiting, and while it is under way."""
     turns = RequestQueue(lambda: 1)
     log: list[str] = []

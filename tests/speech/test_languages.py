@@ -30,7 +30,7 @@ def test_the_page_has_the_services_table() -> None:
     ("code", "expected"),
     [("nb", "no"), ("nn", "nn"), ("jv", "jw"), ("fil", "tl"), ("iw", "he"), ("zh-TW", "zh"), ("en-US", "en")],
 )
-def test_whisper_is_asked_in_its_own_codes(code: str, expected: str) -> None:
+def test_whisper_gets_its_own_language_codes(code: str, expected: str) -> None:
     assert whisper_code(code) == expected
 
 
@@ -77,7 +77,7 @@ def test_the_closest_is_the_language_itself_if_it_is_there(
         ("unknown", None),
     ],
 )
-def test_what_a_back_end_says_becomes_a_code(said: str | None, code: str | None) -> None:
+def test_a_reported_language_becomes_a_code(said: str | None, code: str | None) -> None:
     assert reported(said) == code
 
 

@@ -72,18 +72,18 @@ def test_what_is_odd_beside_a_text_costs_nothing_but_itself(beside: str) -> None
         ({"text": " a\n b\t", "segments": [{"text": " c"}]}, "a b"),
     ],
 )
-def test_the_text_is_taken_from_segments_where_there_is_no_other(document: Any, text: str) -> None:
+def test_the_text_comes_from_segments_if_there_is_no_other(document: Any, text: str) -> None:
     assert read_transcription("/", ok(document)).text == text
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress, lambda body: b"\xef\xbb\xbf" + body])
-def test_packed_or_marked_answers_are_read(pack: Any) -> None:
+def test_compressed_responses_and_those_with_a_bom_are_read(pack: Any) -> None:
     """Gzip although nobody asked for it, and a byte order mark."""
     assert read_transcription("/", FakeAnswer(200, pack(b'{"text": "Hello"}'))).text == "Hello"
     assert read_livetranslate(FakeAnswer(200, pack(b'{"translated_text": "Hola"}'))).text == "Hola"
 
 
-def test_a_small_answer_that_unpacks_to_very_much_is_refused() -> None:
+def test_a_small_response_that_decompresses_to_very_much_is_refused() -> None:
     with pytest.raises(ProblemError, match="decompresses to more than"):
         read_transcription("/", FakeAnswer(200, gzip.compress(b'{"text": "%b"}' % (b"a" * 20_000_000))))
 
@@ -184,7 +184,7 @@ def test_a_text_without_end_is_no_caption() -> None:
 # What is asked, and learned.
 
 
-def test_detect_is_said_to_a_server_that_would_take_english_otherwise() -> None:
+def test_detect_is_sent_to_a_server_that_would_assume_english() -> None:
     """whisper.cpp's server takes English for each request that names no language."""
     server = Server(ok({"text": "Hallo", "language": "german"}), ok({"text": "Hallo"}))
     assert ask(server, dialect="openai", times=2).text == "Hallo"
@@ -284,7 +284,7 @@ def chat(content: Any, **choice: Any) -> FakeAnswer:
         ["Buenos ", "días", None, 3],
     ],
 )
-def test_of_a_chat_the_answer_is_read_and_not_the_reasoning(content: Any) -> None:
+def test_the_reasoning_of_a_chat_model_is_left_out(content: Any) -> None:
     assert read_openai(chat(content)) == TranslatedText("Buenos días")
 
 
@@ -301,7 +301,7 @@ def test_tags_that_someone_speaks_of_stay() -> None:
     assert read_openai(chat(said), original="Close it with <think> and go on").text == said
 
 
-def test_a_model_that_declines_says_so() -> None:
+def test_a_model_s_refusal_is_an_error() -> None:
     with pytest.raises(ProblemError, match="cannot help") as caught:
         read_openai(ok({"choices": [{"message": {"content": None, "refusal": "I cannot help"}}]}))
     assert not is_transient(caught.value)
@@ -314,7 +314,7 @@ def test_a_model_that_declines_says_so() -> None:
         {"error": {"message": "Bad Request"}},
     ],
 )
-def test_a_model_that_refuses_a_temperature_is_asked_without_and_remembered(refusal: Any) -> None:
+def test_a_model_that_refuses_a_temperature_gets_none_from_then_on(refusal: Any) -> None:
     server = Server(FakeAnswer(400, msgspec.json.encode(refusal)), chat("Hola"))
     assert translate(server, dialect="openai").text == "Hola"
     assert [question(server, number).get("temperature") for number in range(2)] == [0, None]
@@ -331,9 +331,7 @@ def test_a_model_that_refuses_a_temperature_is_asked_without_and_remembered(refu
         ("openai", chat([])),
     ],
 )
-def test_an_empty_translation_is_an_answer_and_readers_see_the_original(
-    dialect: str, answer: FakeAnswer
-) -> None:
+def test_an_empty_translation_is_valid_and_readers_see_the_original(dialect: str, answer: FakeAnswer) -> None:
     """An emoji, a pause, a note of music: asked once, and shown as it is."""
     server = Server(answer)
     assert translate(server, dialect=dialect).text == "Good morning"
@@ -377,7 +375,7 @@ def test_odd_entries_of_a_list_of_languages_are_passed_over() -> None:
         b"\x1f\x8b",
     ],
 )
-def test_whatever_is_answered_there_is_a_caption_or_a_problem(
+def test_any_response_becomes_a_caption_or_a_problem(
     service: str, language: str, status: int, body: bytes
 ) -> None:
     """Nothing else is raised, so that nothing that a back end answers ends a speaker's stream."""
@@ -393,7 +391,7 @@ def test_a_transcriber_names_what_it_was_given() -> None:
     assert transcriber(Server()).back_end.name == AUDIO
 
 
-def test_an_answer_with_thousands_of_doubted_segments_is_read_in_its_own_length() -> None:
+def test_thousands_of_doubted_segments_are_read_in_linear_time() -> None:
     """Each word is looked up among them, not compared with each: all at once they would stop the service."""
     doubted = [
         {"start": at, "end": at + 1, "text": "Thank you.", "no_speech_prob": 0.9, "avg_logprob": -2}
@@ -430,7 +428,7 @@ def test_spans_that_overlap_or_lack_an_end_are_looked_up_as_they_are() -> None:
 
 
 @pytest.mark.real_time
-async def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_loop() -> None:
+async def test_an_endless_response_is_refused_and_a_long_one_is_parsed_in_a_thread() -> None:
     """A word count of a long recording is read; a megabyte of numbers that nobody asked for is not."""
     threads: list[str] = []
 
@@ -464,14 +462,16 @@ async def test_an_endless_answer_is_refused_and_a_long_one_is_read_beside_the_lo
         (204, (), b"", "sent an invalid response"),
     ],
 )
-def test_what_is_no_answer_says_what_it_is(status: int, headers: Headers, body: bytes, words: str) -> None:
+def test_a_response_of_another_kind_is_described(
+    status: int, headers: Headers, body: bytes, words: str
+) -> None:
     """A redirect, a packed body that was not asked for, the page of a proxy: so that the url is looked at."""
     with pytest.raises(ProblemError, match=words) as caught:
         read_transcription("/v1/audio", FakeAnswer(status, body, headers))
     assert caught.value.code == "bad_gateway"
 
 
-def test_of_endless_lists_of_languages_the_first_are_taken() -> None:
+def test_endless_lists_of_languages_are_cut() -> None:
     """Each question looks through them, and each page is sent them."""
     models = [{"languages": [f"q{number:x}" for number in range(start, start + 900)]} for start in (0, 5_000)]
     found = read_models(ok({"models": models}))

@@ -71,7 +71,7 @@ def test_a_text_that_does_not_end_in_its_last_word_stays_whole() -> None:
         ("auto", None, 2.5, False),
     ],
 )
-def test_a_language_is_a_guess_until_the_engine_is_sure_or_has_heard_enough(
+def test_a_language_is_a_guess_until_it_is_probable_or_the_sound_is_long(
     asked: str, probability: float | None, seconds: float, expected: Any
 ) -> None:
     answer = Transcription(text="hello", language="en", language_probability=probability)

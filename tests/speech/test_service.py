@@ -68,7 +68,7 @@ async def test_languages_are_what_both_back_ends_say() -> None:
     assert len(offer.asked) == 4
 
 
-async def test_a_back_end_that_cannot_be_asked_is_named_and_what_it_last_said_stands() -> None:
+async def test_a_failing_back_end_is_named_and_its_last_languages_stay() -> None:
     offer = Offer()
     offer.broken = {TRANSLATION}
     offered = await offer.speech.languages()
@@ -134,7 +134,7 @@ async def test_a_cancelled_question_for_languages_leaves_the_lock_free() -> None
     assert (await offer.speech.languages()).source == ("en-US",)
 
 
-def test_figures_before_anything_was_said() -> None:
+def test_statistics_before_any_speech() -> None:
     assert Offer().speech.statistics() == SpeechStatistics(
         streams=0,
         utterances=0,
@@ -183,7 +183,7 @@ def test_a_hang_is_out_of_the_figures_a_quarter_of_an_hour_later() -> None:
     assert counters.statistics(1001.0).caption_p95_ms == pytest.approx(1300, rel=0.03)
 
 
-def test_what_is_measured_is_bounded_whatever_the_load() -> None:
+def test_measurements_are_bounded_whatever_the_load() -> None:
     """A day of captions, one each 10 ms of a minute in it, keeps no more than the parts of the window."""
     counters = SpeechCounters()
     for minute in range(0, 86_400, 60):
@@ -195,7 +195,7 @@ def test_what_is_measured_is_bounded_whatever_the_load() -> None:
     assert counters.statistics(86_400.0).captions_timed == 1400
 
 
-def test_what_waits_longest_is_of_live_speech_and_not_a_sum() -> None:
+def test_the_longest_wait_is_of_one_live_utterance_and_no_sum() -> None:
     """Ten who speak at once are not late because their sentences are transcribed at the same time."""
 
     class Waiting:

@@ -45,7 +45,7 @@ def turns(count: int, spoken: float, still: float) -> list[Samples]:
     return [part for _ in range(count) for part in (voice(spoken), silence(still))]
 
 
-async def test_speech_becomes_finals_about_exactly_what_was_said() -> None:
+async def test_speech_becomes_finals_with_exact_extents() -> None:
     """Two sentences, two finals: text, times, language, words and confidence as the back end gave them."""
     room = Room()
     stream = room.stream()
@@ -67,7 +67,7 @@ async def test_speech_becomes_finals_about_exactly_what_was_said() -> None:
     assert_order(room.session.kept())
 
 
-async def test_revisions_grow_about_once_a_second_and_are_not_kept() -> None:
+async def test_revisions_grow_about_once_a_second_and_are_not_stored() -> None:
     """While someone speaks, the text so far is told; then the final takes its place under the same name."""
     room = Room()
     await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
@@ -95,7 +95,7 @@ async def test_the_hangover_hides_behind_the_engine(engine: float, added: float)
     assert statistics.caption_p50_ms == pytest.approx(1000 * (room.session.at(final) - spoken), abs=40)
 
 
-async def test_a_speculation_that_was_right_is_asked_once() -> None:
+async def test_a_correct_speculation_is_requested_once() -> None:
     """The answer about the pause is the final: the same audio is not sent twice."""
     room = Room()
     await speak(room.stream(), pcm(silence(0.5), voice(0.8), silence(2)))
@@ -161,7 +161,7 @@ async def test_a_slow_back_end_costs_revisions_never_finals() -> None:
 
 
 @pytest.mark.parametrize("kind", ["away", "broken"])
-async def test_what_was_said_during_ten_seconds_of_failure_arrives(kind: str) -> None:
+async def test_speech_during_ten_seconds_of_failure_is_transcribed_later(kind: str) -> None:
     """A gap is marked at once, and replaced under its name when the back end returns. Nothing comes twice."""
     room = Room(session=Session(targets=("es",)))
     error: ProblemError | FakeAnswer = AWAY if kind == "away" else FakeAnswer(500, b"oh")
@@ -196,7 +196,7 @@ async def test_what_was_said_during_ten_seconds_of_failure_arrives(kind: str) ->
     assert max(later - earlier for earlier, later in pairwise(asked[2:])) <= 2.3
 
 
-async def test_what_was_said_a_minute_before_the_back_end_returns_is_lost_and_says_so() -> None:
+async def test_speech_older_than_the_buffer_is_reported_as_lost() -> None:
     """After 70 s, what is older than the buffer is a gap for good; what is younger arrives."""
     room = Room()
     room.back_ends.audio_error = AWAY
@@ -320,7 +320,7 @@ async def test_nothing_is_shown_in_a_language_that_is_a_guess() -> None:
     assert (final.text, final.language) == ("something", None)
 
 
-async def test_a_doubtful_language_is_taken_for_the_one_that_was_spoken_before() -> None:
+async def test_a_doubtful_language_becomes_the_last_certain_one() -> None:
     back_ends = BackEnds(hear=lambda _: "something", language="en")
     room = Room(back_ends=back_ends, session=Session(targets=("es",)))
     stream = room.stream()
@@ -373,7 +373,7 @@ async def test_odd_bytes_and_late_bytes_are_refused() -> None:
     assert room.session.told == []
 
 
-async def test_status_is_told_when_it_changes_at_most_once_a_second() -> None:
+async def test_status_is_published_when_it_changes_at_most_once_a_second() -> None:
     room = Room()
     room.back_ends.audio_error = AWAY
     stream = room.stream()
@@ -394,7 +394,7 @@ async def test_status_is_told_when_it_changes_at_most_once_a_second() -> None:
 
 
 @pytest.mark.limit(2000)
-async def test_a_recording_is_taken_no_faster_than_it_is_written_down() -> None:
+async def test_a_recording_is_read_no_faster_than_it_is_transcribed() -> None:
     """Paced feeding waits; nothing is lost at any engine speed, and there are no revisions."""
     room = Room(back_ends=BackEnds(audio_delay=lambda seconds: 10 * seconds))
     stream = room.stream()
@@ -415,7 +415,7 @@ async def test_a_recording_is_taken_no_faster_than_it_is_written_down() -> None:
     assert room.speech.statistics().caption_p50_ms is None
 
 
-async def test_who_feeds_a_recording_is_freed_when_the_stream_is_cancelled() -> None:
+async def test_feeding_a_recording_ends_when_the_stream_is_cancelled() -> None:
     """A stream whose run is over does not leave its feeder waiting for ever."""
     room = Room(back_ends=BackEnds(audio_delay=lambda seconds: 1000))
     stream = room.stream()
@@ -501,7 +501,7 @@ async def test_settings_are_those_of_the_moment_the_stream_begins() -> None:
     assert all(earlier[1] == later[0] for earlier, later in pairwise(ends))
 
 
-async def test_hiss_asks_nobody() -> None:
+async def test_hiss_causes_no_request() -> None:
     room = Room()
     await speak(room.stream(), pcm(noise(5, -40)))
     assert room.back_ends.asked == []
@@ -560,7 +560,7 @@ async def test_what_is_settled_is_published() -> None:
         stream.end()
 
 
-async def test_a_stream_that_hears_nothing_new_is_not_asked_about_again() -> None:
+async def test_a_stream_without_new_sound_causes_no_request() -> None:
     """A connection that froze in the middle of a word costs the back end nothing."""
     room = Room()
     stream = room.stream()

@@ -131,7 +131,7 @@ def test_the_language_goes_as_its_primary_subtag() -> None:
     assert server.form()["model"] == "base"
 
 
-def test_a_server_without_verbose_json_is_asked_for_plain_json_and_remembered() -> None:
+def test_a_server_without_verbose_json_gets_requests_for_plain_json_from_then_on() -> None:
     """VLLM and OpenAI's newer models refuse verbose_json: one refusal, then plain JSON at once."""
     refusal = FakeAnswer(400, b'{"error": {"message": "response_format not supported"}}')
     server = Server(refusal, ok({"text": "one"}), ok({"text": "two"}))
@@ -140,7 +140,7 @@ def test_a_server_without_verbose_json_is_asked_for_plain_json_and_remembered() 
     assert "timestamp_granularities[]" not in server.form(1)
 
 
-async def test_a_refusal_of_something_else_is_not_taken_for_the_format() -> None:
+async def test_a_refusal_of_something_else_does_not_change_the_format() -> None:
     refusal = FakeAnswer(400, b'{"error": {"message": "no such model", "code": "model_not_found"}}')
     server = Server(refusal, refusal, refusal, refusal)
     subject = transcriber(server, dialect="openai")
@@ -206,7 +206,7 @@ def test_what_cannot_be_read_is_a_bad_gateway(body: bytes) -> None:
         (302, None, "bad_gateway", "302", True),
     ],
 )
-def test_a_status_means_what_the_table_says(
+def test_each_status_becomes_its_error(
     status: int, body: object, code: str, detail: str, *, passing: bool
 ) -> None:
     """Errors keep the back end's own sentence and, where it is one of ours, its code."""
@@ -263,7 +263,7 @@ async def test_openais_dialect_does_not_say_its_languages() -> None:
     assert await transcriber(Server(), dialect="openai").languages() is None
 
 
-async def test_a_service_that_is_not_in_the_settings_is_said() -> None:
+async def test_a_service_that_is_not_configured_is_an_error() -> None:
     subject = Transcriber(fetch=Server().fetch, settings=Holder(Settings(services={})))
 
     with pytest.raises(ProblemError) as caught:

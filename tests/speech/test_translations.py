@@ -20,7 +20,7 @@ def turns(count: int) -> list[Samples]:
     return [part for _ in range(count) for part in (voice(1), silence(1))]
 
 
-async def test_each_final_is_said_in_every_language_but_its_own() -> None:
+async def test_each_final_is_translated_into_every_other_language() -> None:
     """Targets are those of the moment; the source language is not one, by whatever region it is named."""
     room = Room(session=Session(targets=("es", "en-US", "de", "de")))
     await speak(room.stream(), pcm(silence(0.5), *turns(1)))
@@ -54,7 +54,7 @@ async def test_an_unknown_source_is_left_to_the_translator() -> None:
     assert len(room.session.translations()) == 1
 
 
-async def test_answers_out_of_order_go_to_their_own_segments() -> None:
+async def test_responses_out_of_order_go_to_their_own_segments() -> None:
     """A slow translation does not hold up the next, and lands where it belongs."""
     delays = iter((3.0, 0.1))
     room = Room(session=Session(targets=("es",)))
@@ -66,7 +66,7 @@ async def test_answers_out_of_order_go_to_their_own_segments() -> None:
     assert all(message.text == f"es: {finals[message.segment_id]}" for message in translations)
 
 
-async def test_a_translator_that_returns_is_asked_again() -> None:
+async def test_requests_are_retried_when_the_translator_returns() -> None:
     """Each translation is marked once as missing, then comes; the status says what is waited for."""
     room = Room(session=Session(targets=("es", "fr")))
     room.back_ends.translation_error = AWAY
@@ -137,7 +137,7 @@ async def test_a_refusal_is_final_and_in_words_for_everyone(status: int, code: s
     assert (gap.error.code, gap.error.detail, gap.error.final) == (code, words, True)
 
 
-async def test_an_unusable_answer_holds_up_no_other_translation() -> None:
+async def test_an_unusable_response_delays_no_other_translation() -> None:
     """A text that breaks the translator is retried on its own; others go through at once."""
     room = Room(session=Session(targets=("es", "fr")))
     answer = room.back_ends.fetch

@@ -116,7 +116,7 @@ def test_openais_dialect_with_an_unknown_source() -> None:
         (read_openai, b"oops"),
     ],
 )
-def test_no_translation_is_made_of_an_answer_that_holds_none(read: Any, body: bytes) -> None:
+def test_a_response_without_a_translation_is_an_error(read: Any, body: bytes) -> None:
     with pytest.raises(ProblemError) as caught:
         read(FakeAnswer(200, body))
     assert caught.value.code == "bad_gateway"
@@ -166,7 +166,7 @@ async def test_languages_are_spelled_as_the_back_end_spells_them() -> None:
     ]
 
 
-async def test_each_dialect_is_asked_for_its_languages_where_it_keeps_them() -> None:
+async def test_each_dialect_lists_its_languages_at_its_own_path() -> None:
     libre = Server(ok([{"code": "en", "targets": ["es"]}]))
     assert await translator(libre, dialect="libretranslate").languages() == Pairs({"en": ("es",)})
     assert libre.asked[0][1:3] == ("GET", "/languages")

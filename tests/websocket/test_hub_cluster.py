@@ -354,7 +354,7 @@ async def test_who_went_while_nobody_could_say_so_is_gone_afterwards(tmp_path: P
                 await until_present(ann, {"Ann", "Bob"})
 
 
-async def test_speech_goes_on_on_another_worker_before_the_word_that_was_cut(tmp_path: Path) -> None:
+async def test_speech_continues_on_another_worker_before_the_word_that_was_cut(tmp_path: Path) -> None:
     """The worker that had the stream ends it there and says how far it came; times stay right."""
     start = {"type": "audio_start", "session_id": "s", "sample_rate": 16_000, "age": 0.0}
 

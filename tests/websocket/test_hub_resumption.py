@@ -57,7 +57,7 @@ def finals(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each for each in messages if each["type"] == "transcript" and each["final"]]
 
 
-async def test_what_has_arrived_is_acknowledged_each_second(tmp_path: Path) -> None:
+async def test_received_audio_is_acknowledged_each_second(tmp_path: Path) -> None:
     """The speaker alone gets a status at least each second while audio arrives; it only rises."""
     async with (
         running_hub(tmp_path) as hub,
@@ -95,7 +95,7 @@ async def test_what_has_arrived_is_acknowledged_each_second(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("cut", [0.2, 1.52, 3.4, 4.0, 5.0])
-async def test_a_stream_goes_on_in_the_middle_of_a_word(tmp_path: Path, cut: float) -> None:
+async def test_a_stream_continues_in_the_middle_of_a_word(tmp_path: Path, cut: float) -> None:
     """Over a new connection the same stream continues: each final is about exactly what was said, in time."""
     async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
@@ -127,7 +127,7 @@ async def test_a_stream_goes_on_in_the_middle_of_a_word(tmp_path: Path, cut: flo
             assert final["stream_started"] == pytest.approx(began, abs=2)
 
 
-async def test_what_still_arrives_over_the_former_connection_is_dropped(tmp_path: Path) -> None:
+async def test_audio_over_the_former_connection_is_dropped(tmp_path: Path) -> None:
     """A connection that was frozen and thaws adds nothing twice."""
     async with running_hub(tmp_path) as hub, hub.connected() as frozen, hub.connected() as ann:
         created = await create(frozen)
@@ -146,7 +146,7 @@ async def test_what_still_arrives_over_the_former_connection_is_dropped(tmp_path
         opened.stream.feed(b"")  # it has not ended
 
 
-async def test_speech_that_was_let_go_is_a_gap_in_its_place(tmp_path: Path) -> None:
+async def test_lost_speech_is_a_gap_in_its_place(tmp_path: Path) -> None:
     """Everyone sees it, exports have it, and what follows stands at its own time."""
     async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
@@ -174,7 +174,7 @@ async def test_speech_that_was_let_go_is_a_gap_in_its_place(tmp_path: Path) -> N
         assert messages[-1]["lost_seconds"] == 30.0
 
 
-async def test_a_speaker_who_does_not_return_is_transcribed_to_the_end(tmp_path: Path) -> None:
+async def test_the_stream_of_a_speaker_who_does_not_return_is_transcribed_to_its_end(tmp_path: Path) -> None:
     """After ``speech.resume_seconds``; at once for who closed the connection or does not store speech."""
     settings = {"orchestration": {"speech": {"resume_seconds": 30}}}
     async with running_hub(tmp_path, **settings) as hub, hub.connected() as bob:
@@ -213,7 +213,7 @@ async def test_the_end_of_a_stream_that_its_speaker_did_not_learn_of(tmp_path: P
             assert hub.speech.opened[-1].age == pytest.approx(59.5)
 
 
-async def test_nobody_goes_on_in_the_stream_of_another(tmp_path: Path) -> None:
+async def test_a_stream_continues_for_its_own_speaker_alone(tmp_path: Path) -> None:
     """Its name is in every line; it is no key."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as eve:
         await create(ann)
@@ -243,7 +243,7 @@ async def test_nobody_goes_on_in_the_stream_of_another(tmp_path: Path) -> None:
         {"age": "soon"},
     ],
 )
-async def test_what_cannot_be_is_refused_in_words(tmp_path: Path, lie: dict[str, Any]) -> None:
+async def test_impossible_ages_and_positions_are_refused(tmp_path: Path, lie: dict[str, Any]) -> None:
     """Ages and positions that are negative or huge, and speech that is older than the session."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await create(ann)
@@ -253,7 +253,7 @@ async def test_what_cannot_be_is_refused_in_words(tmp_path: Path, lie: dict[str,
         await ann.ask(START, "audio_started")
 
 
-async def test_nobody_has_spoken_for_longer_than_time_has_passed(tmp_path: Path) -> None:
+async def test_a_position_cannot_advance_faster_than_time(tmp_path: Path) -> None:
     """A position far ahead of the clock would fill the transcript with a gap that never was."""
     async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
@@ -272,7 +272,7 @@ async def test_nobody_has_spoken_for_longer_than_time_has_passed(tmp_path: Path)
             assert (gap["start"], gap["end"], gap["error"]["code"]) == (0.0, 9.5, "speech_lost")
 
 
-async def test_one_speaker_s_streams_do_not_overlap(tmp_path: Path) -> None:
+async def test_streams_of_one_speaker_do_not_overlap(tmp_path: Path) -> None:
     """Speech that is said to be older than what came before follows it."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await create(ann)
@@ -286,7 +286,7 @@ async def test_one_speaker_s_streams_do_not_overlap(tmp_path: Path) -> None:
         assert hub.speech.opened[-1].age == pytest.approx(3, abs=0.1)
 
 
-async def test_a_word_that_a_worker_s_end_cuts_is_said_again(tmp_path: Path) -> None:
+async def test_a_word_cut_by_a_shutdown_is_not_acknowledged(tmp_path: Path) -> None:
     """Before it goes, a worker publishes what is whole and acknowledges no more than that."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await create(ann)
@@ -298,7 +298,7 @@ async def test_a_word_that_a_worker_s_end_cuts_is_said_again(tmp_path: Path) -> 
         assert status["received_seconds"] == pytest.approx(0.95, abs=0.05), "before the word and its onset"
 
 
-async def test_a_stream_is_fed_no_faster_than_a_stored_minute_needs(tmp_path: Path) -> None:
+async def test_stored_speech_is_accepted_at_once_and_a_flood_is_slowed(tmp_path: Path) -> None:
     """A minute at once; a flood is slowed down, loses nothing, and starves no other client."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
         await create(ann)
@@ -317,7 +317,7 @@ async def test_a_stream_is_fed_no_faster_than_a_stored_minute_needs(tmp_path: Pa
         assert hub.speech.opened[0].stream.seconds == 260
 
 
-async def test_a_name_given_while_speaking_holds_for_lines_to_come_and_those_before(tmp_path: Path) -> None:
+async def test_a_new_name_applies_to_captions_before_and_after(tmp_path: Path) -> None:
     """The next line carries it, and a stored message gives it to the lines before."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
         created = await create(ann)
@@ -339,7 +339,7 @@ def holding(hub: Hub) -> int:
     return hub.service.statistics().session_list[0].streams
 
 
-async def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
+async def test_idle_streams_are_ended_when_places_run_out(tmp_path: Path) -> None:
     """Streams without audio give way once all places are taken; one address never has all of them."""
     settings = {"orchestration": {"speech": {"max_streams_per_session": 8, "max_streams_per_address": 8}}}
     async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
@@ -383,7 +383,7 @@ async def test_who_only_holds_places_keeps_none(tmp_path: Path) -> None:
             socket.hang_up()
 
 
-async def test_who_changes_names_without_end_fills_no_history(tmp_path: Path) -> None:
+async def test_frequent_renames_do_not_fill_the_history(tmp_path: Path) -> None:
     """One name a second is stored, the last one in any case."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
         await create(ann)
@@ -396,7 +396,7 @@ async def test_who_changes_names_without_end_fills_no_history(tmp_path: Path) ->
         assert names[-1] == "Ann 199"
 
 
-async def test_a_stream_that_nobody_knows_any_more_goes_on_where_its_speaker_says(tmp_path: Path) -> None:
+async def test_a_stream_unknown_to_all_workers_continues_where_its_speaker_says(tmp_path: Path) -> None:
     """A worker that died has published what is settled; for the rest the speaker's word counts."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await create(ann)
@@ -410,7 +410,7 @@ async def test_a_stream_that_nobody_knows_any_more_goes_on_where_its_speaker_say
         assert (gap["start"], gap["end"], gap["error"]["code"]) == (0.0, 30.0, "speech_lost")
 
 
-async def test_what_is_costly_to_answer_counts_as_many_messages(tmp_path: Path) -> None:
+async def test_costly_requests_count_as_many_messages(tmp_path: Path) -> None:
     """Who subscribes or starts streams without a pause is told to slow down long before others notice."""
     settings = {"orchestration": {"websocket": {"max_messages_per_second": 100}}}
     async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:

@@ -85,7 +85,7 @@ async def test_presence_shows_who_speaks(tmp_path: Path) -> None:
         assert (line.streams, line.speaking) == (1, 0)
 
 
-async def test_nobody_speaks_in_a_session_that_nobody_is_in(tmp_path: Path) -> None:
+async def test_a_disconnected_speaker_is_not_counted_as_speaking(tmp_path: Path) -> None:
     """What a speaker who has gone said last is still transcribed, and counted as that."""
     async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
@@ -100,7 +100,7 @@ async def test_nobody_speaks_in_a_session_that_nobody_is_in(tmp_path: Path) -> N
         assert (line.participants, line.streams, line.speaking) == (0, 1, 0)
 
 
-async def test_audio_that_cannot_be_taken_is_an_error_and_the_stream_goes_on(tmp_path: Path) -> None:
+async def test_invalid_audio_is_an_error_and_the_stream_stays_open(tmp_path: Path) -> None:
     """Before audio_start, an odd number of bytes, a rate nobody can use, a second start: each its code."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
@@ -143,7 +143,7 @@ async def test_an_error_about_audio_names_the_stream_that_it_was_for(tmp_path: P
         assert (await ann.ask(b"\x00", "error"))["stream_id"] == again != stream_id
 
 
-async def test_what_was_said_before_the_connection_was_lost_is_written_down(tmp_path: Path) -> None:
+async def test_speech_before_a_lost_connection_is_transcribed(tmp_path: Path) -> None:
     """A speaker who drops off ends the stream, not the caption."""
     async with running_hub(tmp_path) as hub, hub.connected() as bob:
         await bob.ask({"type": "create_session", "session_id": "s"})
@@ -170,7 +170,7 @@ async def test_leaving_a_session_ends_the_stream_in_it(tmp_path: Path) -> None:
             hub.speech.opened[0].stream.feed(b"")
 
 
-async def test_an_ended_session_breaks_its_streams_off(tmp_path: Path) -> None:
+async def test_the_end_of_a_session_cancels_its_streams(tmp_path: Path) -> None:
     """Nothing more is written down for a session that is gone."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
@@ -180,7 +180,7 @@ async def test_an_ended_session_breaks_its_streams_off(tmp_path: Path) -> None:
         assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
 
 
-async def test_a_stream_that_fails_is_said_to_have_failed_and_costs_no_other(tmp_path: Path) -> None:
+async def test_a_failing_stream_is_reported_and_affects_no_other(tmp_path: Path) -> None:
     """A fault in one stream ends that stream: its speaker is told, and may start anew."""
 
     async def broken(message: object) -> int:
@@ -206,7 +206,7 @@ async def test_a_stream_that_fails_is_said_to_have_failed_and_costs_no_other(tmp
         assert caption["text"] == heard(caption)
 
 
-async def test_the_hub_s_restart_breaks_streams_off_and_says_so(tmp_path: Path) -> None:
+async def test_a_restart_of_the_hub_ends_streams_with_an_error(tmp_path: Path) -> None:
     """The one thing that a restart of the branch costs is told to those it costs."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
@@ -217,7 +217,7 @@ async def test_the_hub_s_restart_breaks_streams_off_and_says_so(tmp_path: Path) 
         await ann.ask(START, "audio_started")
 
 
-async def test_streams_of_a_session_are_bounded_those_still_being_written_down_included(
+async def test_streams_of_a_session_are_limited_including_those_being_transcribed(
     tmp_path: Path,
 ) -> None:
     """Starting and ending without end does not pile up work without end."""
@@ -235,7 +235,7 @@ async def test_streams_of_a_session_are_bounded_those_still_being_written_down_i
 
 
 @pytest.mark.parametrize(("away", "arrives"), [(20.0, True), (PUBLISH_WITHIN + 20, False)])
-async def test_a_caption_waits_for_a_store_that_is_away(
+async def test_a_caption_waits_for_an_unavailable_store(
     tmp_path: Path, *, away: float, arrives: bool
 ) -> None:
     """What was heard is kept as soon as it can be; only if that takes too long is it said to be lost."""
@@ -268,7 +268,7 @@ async def upload(hub: Any, chunks: AsyncIterator[bytes], session_id: str = "s") 
     )
 
 
-async def test_a_recording_is_written_down_in_its_session(tmp_path: Path) -> None:
+async def test_a_recording_is_transcribed_in_its_session(tmp_path: Path) -> None:
     """It is fed at the back ends' pace, and everyone there reads it, and that it has ended."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
@@ -280,7 +280,7 @@ async def test_a_recording_is_written_down_in_its_session(tmp_path: Path) -> Non
         assert (ended["stream_id"], ended["seconds"]) == (opened.stream_id, 1.3)
 
 
-async def test_so_many_recordings_at_once(tmp_path: Path) -> None:
+async def test_concurrent_recordings_are_limited(tmp_path: Path) -> None:
     """The next one is refused, and taken when one has been written down."""
     settings = {"orchestration": {"speech": {"concurrent_recordings": 1}}}
     async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
@@ -308,7 +308,7 @@ async def test_so_many_recordings_at_once(tmp_path: Path) -> None:
     ("error", "code"),
     [(ProblemError("not_audio", "It breaks off."), "not_audio"), (ValueError("decoder"), "internal_error")],
 )
-async def test_a_recording_that_breaks_off_is_written_down_as_far_as_it_goes(
+async def test_a_damaged_recording_is_transcribed_up_to_the_damage(
     tmp_path: Path, error: Exception, code: str
 ) -> None:
     """The session is told why there is no more; what was heard before is kept."""
@@ -356,7 +356,7 @@ async def test_the_owner_of_a_session_cancels_a_recording_in_it(tmp_path: Path) 
         assert gone["code"] == "unknown_recording"
 
 
-async def test_a_recording_of_a_session_that_ends_is_given_up_and_closed(tmp_path: Path) -> None:
+async def test_the_recording_of_an_ended_session_is_closed(tmp_path: Path) -> None:
     """Its file is closed and its place is free, even while it waits to be fed."""
     settings = {"orchestration": {"speech": {"concurrent_recordings": 1}}}
     async with running_hub(tmp_path, **settings) as hub:
@@ -382,7 +382,7 @@ async def test_a_recording_of_a_session_that_ends_is_given_up_and_closed(tmp_pat
 
 @pytest.mark.limit(20_000)
 @pytest.mark.slow
-async def test_a_session_in_which_something_is_written_down_does_not_expire(tmp_path: Path) -> None:
+async def test_a_session_with_a_running_transcription_does_not_expire(tmp_path: Path) -> None:
     """A long recording keeps its session, with nobody in it."""
     async with running_hub(tmp_path) as hub:
         await hub.service.create_session("s")
@@ -399,7 +399,7 @@ async def test_a_session_in_which_something_is_written_down_does_not_expire(tmp_
             await hub.service.get_session("s")
 
 
-async def test_the_last_words_before_a_shutdown_are_kept(tmp_path: Path) -> None:
+async def test_the_last_words_before_a_shutdown_are_stored(tmp_path: Path) -> None:
     """Draining ends streams and recordings, has them written down, and takes no new ones."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
@@ -421,7 +421,7 @@ async def test_the_last_words_before_a_shutdown_are_kept(tmp_path: Path) -> None
         assert caught.value.code == "shutting_down"
 
 
-async def test_a_back_end_that_hangs_does_not_hold_up_a_shutdown(tmp_path: Path) -> None:
+async def test_a_stalled_back_end_does_not_delay_a_shutdown(tmp_path: Path) -> None:
     """What cannot be written down in a few seconds is given up."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})

@@ -23,7 +23,7 @@ def kept(messages: list[dict[str, Any]]) -> list[tuple[int, str, str | None]]:
     ]
 
 
-async def test_two_windows_read_the_same_captions_each_with_both_languages(tmp_path: Path) -> None:
+async def test_two_clients_read_the_same_captions_and_translations(tmp_path: Path) -> None:
     """What is said is written down and translated into what is asked for and what is read, in one order."""
     room = Room()
     async with (
@@ -64,7 +64,7 @@ async def test_two_windows_read_the_same_captions_each_with_both_languages(tmp_p
         assert any(m["type"] == "transcript" and not m["final"] for m in heard[1])
 
 
-async def test_a_recording_becomes_captions_with_the_back_end_away_at_first(tmp_path: Path) -> None:
+async def test_a_recording_is_transcribed_after_the_back_end_returns(tmp_path: Path) -> None:
     """What was uploaded while the back end restarts is written down when it is back, nothing twice."""
     room = Room()
     room.back_ends.audio_error = ProblemError("service_unavailable", "Away.", service="audio-service")
