@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from orch.analytics.series import Series
 from orch.cluster.workers import WorkerInfo, WorkersStatistics
-from orch.gateway.figures import GatewayFlow
+from orch.gateway.statistics import GatewayFlow
 from orch.speech.statistics import SpeechStatistics
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import Event, EventLog

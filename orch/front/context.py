@@ -24,7 +24,7 @@ READ_FIRST: Final = 1.0
 """Seconds that connections then have to read what arrived meanwhile."""
 SLOTS: Final = 512
 """Slots of the wheel: two minutes, more than any usual deadline."""
-BREATH: Final = 64
+DEADLINES_IN_A_ROW: Final = 64
 """Deadlines handled in a row before other tasks run."""
 
 NEVER: Final = float("inf")
@@ -138,7 +138,7 @@ class ServerContext:
                 timed.due_at = NEVER
                 if again is not None:
                     self.arm(timed, again)
-                if number % BREATH == 0:
+                if number % DEADLINES_IN_A_ROW == 0:
                     await trio.lowlevel.checkpoint()
 
     def _read_clocks(self) -> None:

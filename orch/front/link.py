@@ -23,7 +23,7 @@ GATHERED: Final = 64
 """Queued pieces sent in one call."""
 QUEUE_LIMIT: Final = 64 * 2**20
 """Bytes queued for one client at most; beyond it the connection is ended."""
-BREATH: Final = 16
+SENDS_IN_A_ROW: Final = 16
 """Sends that never waited, in a row, before other tasks run."""
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -234,7 +234,7 @@ class Link:
         if not self._queue:
             self._queue = None
             self.blocked_since = None
-        self._tell_room()
+        self._wake_waiters()
 
     def forget_queued(self) -> None:
         """Drop what is queued, except the rest of a partly sent frame."""
@@ -248,7 +248,7 @@ class Link:
         else:
             self._queue.clear()
             self._dequeued(self.queued_bytes)
-        self._tell_room()
+        self._wake_waiters()
 
     async def drained(self, below: int) -> None:
         """Wait until fewer than ``below`` bytes are queued, or the connection has ended."""
@@ -264,7 +264,7 @@ class Link:
                 self._room = trio.lowlevel.ParkingLot()
             await self._room.park()
 
-    def _tell_room(self) -> None:
+    def _wake_waiters(self) -> None:
         if self._room is not None:
             self._room.unpark_all()
 
@@ -296,7 +296,7 @@ class Link:
         self._unwatch()
         trio.lowlevel.notify_closing(self._sock)
         self._sock.close()
-        self._tell_room()
+        self._wake_waiters()
 
     def _unwatch(self) -> None:
         if self._context.readiness is not None:

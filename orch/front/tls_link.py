@@ -52,7 +52,7 @@ class TlsLink(Link):
 
     async def refuse_plain_http(self) -> None:
         """End the connection after a failed :meth:`handshake`, with a response to plain HTTP."""
-        wire = b"" if self.is_closed else plain_http.answer(self._peek(), self._context.date)
+        wire = b"" if self.is_closed else plain_http.response(self._peek(), self._context.date)
         if not wire:
             self.abort()
             return
@@ -125,7 +125,7 @@ class TlsLink(Link):
         if not self._queue:
             self._queue = None
             self.blocked_since = None
-        self._tell_room()
+        self._wake_waiters()
 
     def forget_queued(self) -> None:
         """Drop what is queued, except the part being sent."""
@@ -133,7 +133,7 @@ class TlsLink(Link):
             size = sum(map(len, self._queue))
             self._queue.clear()
             self._dequeued(size)
-            self._tell_room()
+            self._wake_waiters()
 
     def end_output(self) -> None:
         """Do nothing: under TLS the end is announced on closing, and a connection cannot be half closed."""

@@ -5,10 +5,11 @@ from typing import Final
 
 from orch.gateway.balancer import Balancer
 from orch.gateway.breaker import Breaker, BreakerPolicy, Permit, State
-from orch.gateway.figures import GatewayInstance, GatewayLane, Window, p95_of
 from orch.gateway.flows import Flow
+from orch.gateway.statistics import GatewayInstance, GatewayLane
 from orch.gateway.transport import Address, Connect
 from orch.gateway.upstream import Upstream
+from orch.gateway.window import Window, p95_of
 from orch.masking import mask_url
 from orch.settings import Service, Settings, Share
 

@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-from orch.gateway.figures import GatewayFlow, GatewayOwn, GatewayRoute, Window, flow_of
 from orch.gateway.flows import Flow
 from orch.gateway.routes import Match
+from orch.gateway.statistics import GatewayFlow, GatewayOwn, GatewayRoute
+from orch.gateway.window import Window, flow_of
 from orch.settings import Route
 
 _FIRST_ERROR: Final = 500

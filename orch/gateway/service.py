@@ -18,7 +18,6 @@ from orch.gateway.breaker import State
 from orch.gateway.client_request import CLIENT_GONE, Receive, Scope, Send, encoded_path
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import DispatchedResponse, Dispatcher, Trace, too_slow
-from orch.gateway.figures import GatewayStatistics
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
@@ -27,6 +26,7 @@ from orch.gateway.recorder import Metrics, Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import Match, is_canonical
 from orch.gateway.spool import Spool
+from orch.gateway.statistics import GatewayStatistics
 from orch.gateway.transport import Connect, Connector
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError

@@ -12,7 +12,7 @@ import msgspec
 
 from orch.analytics.dashboard import DashboardStatistics
 from orch.cluster.workers import Counts, WorkersStatistics
-from orch.gateway.figures import GatewayStatistics
+from orch.gateway.statistics import GatewayStatistics
 from orch.health.statistics import ServicesStatistics
 from orch.settings.live import LiveSettingsStatistics
 from orch.stores.status import StoreStatus

@@ -3,8 +3,8 @@
 import pytest
 import trio
 
-from orch.gateway.figures import GatewayOwn, GatewayRoute, GatewayStatistics
 from orch.gateway.flows import Flow
+from orch.gateway.statistics import GatewayOwn, GatewayRoute, GatewayStatistics
 from orch.problems import ProblemError
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok, read_request
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import trio
 
-from orch.gateway.figures import GatewayLane
 from orch.gateway.flows import Flow
 from orch.gateway.spool import Spool
+from orch.gateway.statistics import GatewayLane
 from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse

@@ -18,7 +18,7 @@ from orch.front.http1.request_parser import (
     ResponseEncoder,
 )
 from orch.front.http1.request_reader import RequestReader
-from orch.front.link import BREATH, ClientGoneError, drain
+from orch.front.link import SENDS_IN_A_ROW, ClientGoneError, drain
 from orch.front.scopes import http_scope
 from orch.problems import ProblemError
 
@@ -169,7 +169,7 @@ class Exchange:
             await drain(link, reader.context)
         elif not is_last:
             self._unyielded += 1
-            if self._unyielded % BREATH == 0:
+            if self._unyielded % SENDS_IN_A_ROW == 0:
                 await trio.lowlevel.checkpoint()
         if link.is_closed:
             raise ClientGoneError("the client has disconnected")
@@ -185,7 +185,7 @@ class Exchange:
         try:
             data = b"" if reader.parser.has_more else await reader.read()
             if data or reader.parser.has_more:
-                await self._take(data)
+                await self._parse(data)
                 self._is_read = bool(self._events) and isinstance(self._events[-1], EndOfMessage)
                 return True
             if reader.is_expired:
@@ -201,7 +201,7 @@ class Exchange:
             reader.set_deadline(NEVER)
         return False
 
-    async def _take(self, data: bytes) -> None:
+    async def _parse(self, data: bytes) -> None:
         """Parse bytes of the body, and pause if it comes in too many small chunks."""
         reader = self._reader
         while True:

@@ -25,7 +25,7 @@ def is_tls(first: bytes) -> bool:
     return not first or first[0] == HANDSHAKE
 
 
-def answer(received: bytes, date: bytes) -> bytes:
+def response(received: bytes, date: bytes) -> bytes:
     """Return the complete response to the first bytes of a connection; empty if they are not HTTP."""
     if not received[:1].isalpha():
         return b""

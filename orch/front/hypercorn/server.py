@@ -353,7 +353,7 @@ async def _answer_plain(stream: trio.SocketStream) -> None:
     try:
         with trio.move_on_after(REFUSAL_WITHIN):
             received = await stream.receive_some(FIRST_BYTES)
-            wire = plain_http.answer(bytes(received), formatdate(usegmt=True).encode())
+            wire = plain_http.response(bytes(received), formatdate(usegmt=True).encode())
             if wire:
                 await stream.send_all(wire)
                 await stream.send_eof()

@@ -9,7 +9,7 @@ import trio
 from orch.front.context import ServerContext
 from orch.front.http1.error_responses import refused_handshake
 from orch.front.http1.request_parser import RequestHead, ResponseEncoder
-from orch.front.link import BREATH, ClientGoneError, Link, drain
+from orch.front.link import SENDS_IN_A_ROW, ClientGoneError, Link, drain
 from orch.front.scopes import websocket_scope
 from orch.front.websocket import frames, partial_messages, small_frames
 from orch.front.websocket.frame_decoder import FrameDecoder
@@ -80,7 +80,7 @@ class WebSocketConnection(FrameSender):
         self._small_full_at = 0.0
         self._unyielded = 0
         if early:
-            self._take(early)
+            self._decode(early)
 
     # What the application calls.
 
@@ -92,7 +92,7 @@ class WebSocketConnection(FrameSender):
         while True:
             while self._events:
                 self._unyielded += 1
-                if self._unyielded % BREATH == 0:
+                if self._unyielded % SENDS_IN_A_ROW == 0:
                     await trio.lowlevel.checkpoint()
                 event = self._events.pop()
                 if isinstance(event, Text):
@@ -153,7 +153,7 @@ class WebSocketConnection(FrameSender):
                 raise ClientGoneError("the client reads nothing")
             return
         self._unyielded += 1
-        if self._unyielded % BREATH == 0:
+        if self._unyielded % SENDS_IN_A_ROW == 0:
             await trio.lowlevel.checkpoint()
 
     def _require_open(self) -> None:
@@ -203,7 +203,7 @@ class WebSocketConnection(FrameSender):
         """Decode the bytes that were read; none means the end of the stream."""
         if data:
             self._has_received = True
-            self._take(data)
+            self._decode(data)
             return
         self._is_peer_done = True
         if self._ended is None:
@@ -211,7 +211,7 @@ class WebSocketConnection(FrameSender):
         if self._state is OPEN:
             self._state = CLOSING
 
-    def _take(self, data: bytes) -> None:
+    def _decode(self, data: bytes) -> None:
         """Decode bytes; a violation ends the connection after the messages before it were received."""
         decoder, now = self._decoder, self._context.now
         limit = self._context.limits.small_frames
@@ -273,7 +273,7 @@ class WebSocketConnection(FrameSender):
             self._ended = (event.code, event.reason)
         elif event is None:
             await trio.lowlevel.checkpoint()
-            self._take(b"")  # the violation, which waited for the messages before it
+            self._decode(b"")  # the violation, which waited for the messages before it
 
     # The task of the connection.
 

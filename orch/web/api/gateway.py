@@ -3,8 +3,8 @@
 from quart import Blueprint, Response
 from quart_schema import document_response
 
-from orch.gateway.figures import GatewayStatistics
 from orch.gateway.service import GatewayService
+from orch.gateway.statistics import GatewayStatistics
 from orch.web.json_api import json_response
 
 

@@ -3,7 +3,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.gateway.figures import WINDOW, Window
+from orch.gateway.window import WINDOW, Window
 from tests.fakes.gateway import UNHURRIED
 
 TIMES = st.lists(st.tuples(st.floats(0, 3), st.floats(0.0001, 100), st.booleans()), max_size=200)

@@ -1,0 +1,128 @@
+"""The statistics of the gateway, as pages, metrics and the API read them. Pure."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class GatewayRoute(Struct, frozen=True, kw_only=True):
+    """One route, with its requests since the start and in the last minute."""
+
+    prefix: str
+    service: str
+    path: str
+    requests: int
+    errors: int
+    requests_last_minute: int
+    errors_last_minute: int
+    p95_ms: float | None
+
+
+class GatewayOwn(Struct, frozen=True, kw_only=True):
+    """Requests to a service over no route: speech (``captions``), or ``requests`` in service messages."""
+
+    flow: Literal["captions", "requests"]
+    service: str
+    requests: int
+    errors: int
+    requests_last_minute: int
+    errors_last_minute: int
+    p95_ms: float | None
+
+
+class GatewayFlow(Struct, frozen=True, kw_only=True):
+    """One flow over all services: since the start, and in the last minute.
+
+    ``timed``: the number of requests of the last minute that the quantiles cover; if 0, they are null. The
+    time of a request for captions is for the most part the length of its speech.
+    """
+
+    requests: int
+    errors: int
+    requests_last_minute: int
+    errors_last_minute: int
+    timed: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class GatewayLane(Struct, frozen=True, kw_only=True):
+    """One flow's share of an instance: ``captions`` or clients' ``requests``.
+
+    ``connections``: its limit, of which ``busy`` are in use; ``waiting`` requests wait for one, at most
+    ``waiting_limit``. ``breaker_retry_in``: seconds until an open breaker admits a trial.
+    """
+
+    flow: Literal["captions", "requests"]
+    breaker: Literal["closed", "open", "half_open"]
+    breaker_retry_in: float | None
+    consecutive_failures: int
+    in_flight: int
+    connections: int
+    busy: int
+    waiting: int
+    waiting_limit: int
+    requests: int
+    errors: int
+    requests_last_minute: int
+    errors_last_minute: int
+    p95_ms: float | None
+    is_admitting: bool
+
+
+class GatewayInstance(Struct, frozen=True, kw_only=True):
+    """One instance. ``share``: its part (0..1) of its service's attempts in the last minute, if any.
+
+    Counts are of attempts: a repeated request counts again, one that reached no instance does not. They are
+    of both flows together; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` are those of the
+    worse flow. ``usable``: requests of at least one flow are admitted. ``lanes`` has each flow on its own.
+    """
+
+    service: str
+    url: str
+    weight: int
+    breaker: Literal["closed", "open", "half_open"]
+    breaker_retry_in: float | None
+    consecutive_failures: int
+    in_flight: int
+    requests: int
+    errors: int
+    requests_last_minute: int
+    errors_last_minute: int
+    share: float | None
+    p95_ms: float | None
+    usable: bool
+    lanes: tuple[GatewayLane, ...]
+
+
+class GatewayStatistics(Struct, frozen=True, kw_only=True):
+    """The gateway now.
+
+    ``requests``, ``errors`` and ``retries`` count since the start; rates, shares and quantiles cover the last
+    minute. An error is a response of 500 or more, including the gateway's own, or an incomplete one.
+    Latencies are the time back ends took; requests that reached none (``unasked_last_minute`` of them) have
+    none. ``routes`` and ``own`` together are all requests, but for those of removed routes and services.
+    ``clients`` and ``captions``: each flow on its own. ``places``: requests of clients in progress, of
+    ``places_limit``; ``spooled_bytes``: their bodies on disk, of ``spool_limit``.
+    """
+
+    requests: int
+    errors: int
+    retries: int
+    requests_last_minute: int
+    errors_last_minute: int
+    unasked_last_minute: int
+    in_flight: int
+    requests_per_second: float
+    error_rate: float
+    p50_ms: float | None
+    p95_ms: float | None
+    places: int
+    places_limit: int
+    spooled_bytes: int
+    spool_limit: int
+    clients: GatewayFlow
+    captions: GatewayFlow
+    routes: tuple[GatewayRoute, ...]
+    own: tuple[GatewayOwn, ...]
+    instances: tuple[GatewayInstance, ...]
