@@ -157,7 +157,7 @@ class ClientRequest:
 
     @property
     def back_end_seconds(self) -> float | None:
-        """Seconds that the back end took, None if it was not asked. The client's own time is not in it."""
+        """Seconds that the back end took, None if it got no request. The client's own time is not in it."""
         if self.sent_at is None or not self.trace.attempts or self.trace.is_queued:
             return None
         return (self.answered_at or trio.current_time()) - self.sent_at

@@ -10,7 +10,7 @@ from orch.settings.source import SettingsSource
 class CurrentRoutes:
     """The route table, the public routes and the trusted proxies of the settings as they are now.
 
-    Routes come from the settings alone: what the health service knows decides which instance is asked, never
+    Routes come from the settings alone: what the health service knows decides which instance is used, never
     whether a path has a route. The mutable state is what was compiled from the last version of the settings.
     """
 

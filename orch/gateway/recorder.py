@@ -17,7 +17,7 @@ class Metrics(Protocol):
     """What the gateway counts for Prometheus."""
 
     def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
-        """Count a request that has ended; ``seconds`` the back end took, None if it was not asked."""
+        """Count a request that has ended; ``seconds`` the back end took, None if it got no request."""
         ...
 
     def gateway_retry(self, service: str) -> None:
@@ -32,7 +32,7 @@ class Metrics(Protocol):
 class Recorder:
     """Counts every request once: in total, for its flow, and for its route or, without one, its service.
 
-    ``now`` is Trio's clock. ``seconds`` is the time the back end took, None if it was not asked. The mutable
+    ``now`` is Trio's clock. ``seconds`` is the time the back end took, None if it got no request. The mutable
     state is one window for each of these, the requests in flight, and the retries.
     """
 

@@ -80,7 +80,7 @@ class GatewayService:
 
     Usable before and without :meth:`run`, which lets connections be reused.
 
-    Settings are read at each use: changes take effect then, and what stays keeps its state.
+    Settings are read at each use: changes take effect then, and instances that stay keep their state.
     """
 
     def __init__(

@@ -101,7 +101,7 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     ``requests``, ``errors`` and ``retries`` count since the start; rates, shares and quantiles cover the last
     minute. An error is a response of 500 or more, including the gateway's own, or an incomplete one.
     Latencies are the time back ends took; requests that reached none (``unasked_last_minute`` of them) have
-    none. ``routes`` and ``own`` together are all requests, but for those of removed routes and services.
+    none. ``routes`` and ``own`` together are all requests, except those of removed routes and services.
     ``clients`` and ``captions``: each flow on its own. ``places``: requests of clients in progress, of
     ``places_limit``; ``spooled_bytes``: their bodies on disk, of ``spool_limit``.
     """

@@ -17,7 +17,7 @@ log = structlog.get_logger("health")
 
 
 class KeptProcess(Restarter):
-    """A child that is kept running: started with the branch, and again when it ends or stops answering."""
+    """A child that is kept running: started with the branch, and again when it ends or stops responding."""
 
     is_child = True
 
@@ -77,7 +77,7 @@ class KeptProcess(Restarter):
             how, is_again = await self._next_attempt(), True
 
     async def _live(self, how: str, *, is_again: bool) -> None:
-        """Run the child once, to its end, unless this process is short of what starting it takes."""
+        """Run the child once, to its end, unless this process lacks the resources to start it."""
         self._observe(Observation(Finding.BEGUN, (f"{how}, no response yet",)))
         ended = "was stopped because it did not respond"
         self._scope = scope = trio.CancelScope()

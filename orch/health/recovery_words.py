@@ -37,7 +37,7 @@ def wait_in_words(wait: Wait, policy: RecoveryPolicy, now: float) -> str:
 
 
 def give_up_in_words(attempts: int, policy: RecoveryPolicy) -> str:
-    """Return the sentences that tell that attempts are rare from now on."""
+    """Return the sentences that announce that attempts are rare from now on."""
     window, again = in_words(policy.window), in_words(policy.again)
     return (
         f"Was restarted {attempts} times within {window} and did not stay up. It is tried again "

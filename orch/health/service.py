@@ -170,8 +170,8 @@ class HealthService:
         await trio.lowlevel.checkpoint()
         if self.restart_here(service, reason=reason):
             return
-        ask = self.restart_on_other_worker
-        if ask is None or not await ask(service, reason):
+        restart = self.restart_on_other_worker
+        if restart is None or not await restart(service, reason):
             raise ProblemError(
                 "service_unavailable",
                 f"No worker is responsible for restarting {service} right now. Try again soon.",
@@ -266,14 +266,14 @@ class HealthService:
         self._publish()
 
     def _reconcile_instances(self, service: WatchedService, wanted: tuple[Instance, ...]) -> None:
-        kept = dict(service.instances)
+        left = dict(service.instances)
         service.instances = {}
         for instance in wanted:
-            known = kept.pop(instance.url, None) or WatchedInstance(service, instance.url, at=self._wall())
+            known = left.pop(instance.url, None) or WatchedInstance(service, instance.url, at=self._wall())
             known.weight = instance.weight
             service.instances[instance.url] = known
-        for gone in kept.values():
-            gone.scope.cancel()
+        for removed in left.values():
+            removed.scope.cancel()
 
     def _forget(self, service: WatchedService) -> None:
         service.scope.cancel()

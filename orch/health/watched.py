@@ -26,7 +26,9 @@ class WatchedInstance:
         self.history = History()
         self.engine: str | None = None
         self.changed_at = trio.current_time()
-        self.generation = 0  # a check that began before a start or an end says nothing about after it
+        self.generation = (
+            0  # a check that began before a start or an end shows nothing about the time after it
+        )
         self.scope = trio.CancelScope()
         self.is_watched = False
         self._nudge = trio.Event()

@@ -44,7 +44,7 @@ class Inheritance(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """A line that a worker writes to its parent. ``grace``: seconds it may take to leave.
+    """A line that a worker writes to its parent. ``grace``: seconds it may take to stop.
 
     ``state`` is ``waiting`` (for the store), ``ready``, ``alive`` or ``leaving``; others are ignored, since
     the parent may be older than the worker.
@@ -105,14 +105,14 @@ class Lifeline:
         try:
             self.at_own_port = (open_own(port),)
         except OSError as error:
-            log.error("worker port not opened", port=port, reason=error.strerror)  # noqa: TRY400 - it says all
+            log.error("worker port not opened", port=port, reason=error.strerror)  # noqa: TRY400 - the reason is enough
 
     def ready(self, grace: float) -> None:
         """Report to the parent that this worker serves."""
         self._write(Report("ready", grace))
 
     def leaving(self, grace: float) -> None:
-        """Report that this worker is leaving and how long that may take, and close its listening sockets."""
+        """Report that this worker is stopping and how long that may take, and close its listening sockets."""
         self._write(Report("leaving", grace))
         for each in (*self.own, *self.neighbours, *self.at_own_port):
             each.close()
@@ -142,7 +142,7 @@ class Lifeline:
         grace: Callable[[], float],
         on_served: Callable[[], None] = lambda: None,
     ) -> None:
-        """From now on, call ``stop`` when the parent has ended, and exit if that takes too long.
+        """Start a thread that calls ``stop`` when the parent has ended, and exits if that takes too long.
 
         ``on_served`` is called when the parent reports that another worker serves. Call this in the thread of
         the event loop; ``stop`` and ``on_served`` are called there.
@@ -153,7 +153,7 @@ class Lifeline:
             try:
                 while os.read(INPUT, 4096):
                     token.run_sync_soon(on_served)
-                token.run_sync_soon(stop, "The parent of this worker is gone.")
+                token.run_sync_soon(stop, "The parent of this worker has ended.")
             except trio.RunFinishedError:
                 return
             time.sleep(grace() + ORPHAN_MARGIN)

@@ -40,7 +40,7 @@ class Step(StrEnum):
     """The events that change a worker's phase."""
 
     READY = "ready"
-    TERMINATED = "asked"
+    TERMINATED = "terminated"
 
 
 TRANSITIONS: Final = {
