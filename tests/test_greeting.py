@@ -1,4 +1,4 @@
-"""What a person at a terminal is told: addresses that can be opened, from where they are."""
+"""The greeting in a terminal: addresses that can be opened, locally and from other machines."""
 
 import datetime as dt
 from pathlib import Path
@@ -22,7 +22,7 @@ LAN = ("192.168.1.5", "10.0.0.7")
         ("https://10.9.8.7:3000", "https://10.9.8.7:3000", "https://10.9.8.7:3000"),
     ],
 )
-def test_addresses_can_be_opened_by_whom_they_are_told(bound: str, own: str, others: str | None) -> None:
+def test_printed_addresses_can_be_opened(bound: str, own: str, others: str | None) -> None:
     """None of them says 0.0.0.0."""
     assert own_address(bound) == own
     assert others_address(bound, LAN) == others
@@ -33,13 +33,13 @@ def test_addresses_can_be_opened_by_whom_they_are_told(bound: str, own: str, oth
     assert (others is not None and others.startswith("http:")) == ("microphones only over https" in said)
 
 
-def test_who_is_in_no_network_is_told_no_address_of_one() -> None:
+def test_a_machine_without_a_network_prints_no_address_for_others() -> None:
     assert others_address("http://0.0.0.0:3000", ()) is None
     assert "From other machines" not in greeting(["http://0.0.0.0:3000"], ())
 
 
 def test_an_invitation_says_the_link_the_token_and_what_the_warning_means() -> None:
-    """The code is drawn where it can be, in colours of its own on a terminal."""
+    """The QR code is drawn if possible, in fixed colours on a terminal."""
     link = "https://192.168.1.5:3000/translation#session=s&key=k"
     plain = invitation(
         Invitation(link=link, token="t0ken", fingerprint="AB:CD"),
@@ -72,7 +72,7 @@ def test_a_public_address_is_one_of_a_whole_host(url: str) -> None:
 
 
 def test_a_certificate_is_kept_while_it_serves(tmp_path: Path) -> None:
-    """Made anew for another address, shortly before its end, and where either file is lost or spoiled."""
+    """Replaced for another address, shortly before its expiry, and if either file is missing or invalid."""
     now = dt.datetime(2026, 11, 28, tzinfo=dt.UTC)
     certificate, key = self_made.ensure(tmp_path, ["localhost", "192.168.1.5"], now=now)
     first = certificate.read_bytes()

@@ -73,7 +73,7 @@ async def test_output_comes_line_by_line_and_the_end_with_its_code() -> None:
 
 
 async def test_a_line_without_an_end_costs_no_memory() -> None:
-    """Of a line of megabytes the beginning is kept; the next line is whole again."""
+    """A line of megabytes is truncated; the next line is complete again."""
     lines = Lines()
     code = "import sys; sys.stdout.write('x' * 3_000_000 + '\\nnext\\n')"
     assert await run_child(python(code), on_line=lines) == 0
@@ -81,7 +81,7 @@ async def test_a_line_without_an_end_costs_no_memory() -> None:
 
 
 async def test_a_program_that_is_not_there_is_an_error() -> None:
-    """OSError, for the caller to put into words; nothing is left behind."""
+    """OSError, for the caller to explain; nothing is left behind."""
     with pytest.raises(FileNotFoundError):
         await run_child(ProcessSpec(argv=("/nonexistent/program",)), on_line=Lines())
 
@@ -148,7 +148,7 @@ async def test_what_a_child_has_started_ends_with_it() -> None:
 
 
 async def test_a_command_may_leave_a_daemon_behind() -> None:
-    """That is what restart commands are for; it ends all the same, though the daemon has its output open."""
+    """As restart commands do; the command ends although the daemon holds its output open."""
     lines = Lines()
     code = (
         "import subprocess, sys;"
@@ -179,7 +179,7 @@ trio.run(main)
 
 
 async def test_the_parents_death_by_signal_9_ends_the_child() -> None:
-    """Nobody is left to stop it, so the pipe's end of file does."""
+    """The pipe's end of file ends it."""
     argv = [sys.executable, "-c", PARENT, *backend(free_port()).argv]
     parent = await trio.lowlevel.open_process(argv, stdout=subprocess.PIPE)
     assert parent.stdout is not None

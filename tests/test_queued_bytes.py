@@ -1,4 +1,4 @@
-"""What waits for all clients together is bounded."""
+"""The bytes queued for all clients together are bounded."""
 
 import pytest
 from hypothesis import given
@@ -17,19 +17,19 @@ class FakeHolder:
         self.end = ""
 
     def add(self, size: int) -> None:
-        """Have so much more waiting."""
+        """Queue this many more bytes."""
         if not self.end:
             self.waiting_bytes += size
             self.outgoing.add(self, size)
 
     def take(self, size: int) -> None:
-        """Take so much of it."""
+        """Send this many bytes."""
         size = min(size, self.waiting_bytes)
         self.waiting_bytes -= size
         self.outgoing.remove(self, size)
 
     def give_way(self) -> None:
-        """Keep what was sent in part, and say a few bytes of goodbye."""
+        """Keep a partly sent frame, and queue a close frame."""
         if not self.end:
             self.end = "goodbye"
             self.take(self.waiting_bytes - self.stuck)
@@ -37,13 +37,13 @@ class FakeHolder:
             self.outgoing.add(self, 2)
 
     def abort(self) -> None:
-        """Have nothing waiting."""
+        """Drop all bytes."""
         self.end = "cut off"
         self.take(self.waiting_bytes)
 
 
-def test_whoever_has_most_waiting_gives_way() -> None:
-    """And nobody else does, while that is enough."""
+def test_the_client_with_most_queued_bytes_is_disconnected() -> None:
+    """And no other client, while that is enough."""
     outgoing = QueuedBytes(1_000)
     clients = [FakeHolder(outgoing) for _ in range(4)]
     for client, size in zip(clients, (100, 600, 200, 100), strict=True):
@@ -54,7 +54,7 @@ def test_whoever_has_most_waiting_gives_way() -> None:
     assert (outgoing.bytes, outgoing.evicted) == (452, 1)
 
 
-def test_whoever_is_added_to_may_be_the_one() -> None:
+def test_the_client_whose_queue_grows_may_be_the_one() -> None:
     """A client that fills its own queue does not cost others theirs."""
     outgoing = QueuedBytes(1_000)
     small, large = FakeHolder(outgoing), FakeHolder(outgoing)
@@ -63,8 +63,8 @@ def test_whoever_is_added_to_may_be_the_one() -> None:
     assert (small.end, large.end) == ("", "goodbye")
 
 
-def test_goodbyes_are_cut_short_where_they_are_too_many() -> None:
-    """Those who leave have a part of the limit; the others stay as long as the rest is enough."""
+def test_closing_clients_are_aborted_if_their_frames_are_too_many() -> None:
+    """Closing clients have a part of the limit; the others stay as long as the rest is enough."""
     outgoing = QueuedBytes(1_000)
     clients = [FakeHolder(outgoing, stuck=90) for _ in range(12)]
     for client in clients:
@@ -80,7 +80,7 @@ def test_goodbyes_are_cut_short_where_they_are_too_many() -> None:
         max_size=80,
     )
 )
-def test_the_sum_is_what_waits_and_stays_bounded(steps: list[tuple[int, str, int]]) -> None:
+def test_the_total_is_the_sum_of_queued_bytes_and_bounded(steps: list[tuple[int, str, int]]) -> None:
     """Whatever clients do, an eighth beyond the limit is the most, and what is counted is what waits."""
     outgoing = QueuedBytes(1_000)
     clients = [FakeHolder(outgoing, stuck=number * 10) for number in range(10)]

@@ -1,4 +1,4 @@
-"""Chromium, and pages that fail a test for whatever goes wrong in them."""
+"""Chromium, and pages whose errors fail the test."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -143,7 +143,7 @@ def assert_accessible(page: Page, axe_source: str, width: int) -> None:
 
 
 def assert_keyboard_reaches_every_control(page: Page) -> None:
-    """Hold that Tab comes to each control, and that each then has a visible ring."""
+    """Assert that Tab reaches each control, and that each then has a visible focus ring."""
     wanted = set(page.evaluate(MARK_CONTROLS))
     assert wanted
     reached: set[str] = set()
@@ -158,14 +158,14 @@ def assert_keyboard_reaches_every_control(page: Page) -> None:
 
 
 def resize(page: Page, width: int, height: int) -> None:
-    """Change the window, and wait until charts are drawn anew and lines scrolled to: in the next frames."""
+    """Resize the window, and wait for the next frames, in which charts are drawn and lines scrolled again."""
     page.set_viewport_size({"width": width, "height": height})
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 60)))")
 
 
 @contextmanager
 def weighed(page: Page) -> Iterator[dict[str, int]]:
-    """Count the bytes that come over the network during the block, the cache off."""
+    """Count the bytes loaded over the network during the block, without the cache."""
     weight = {"bytes": 0, "requests": 0}
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
@@ -181,7 +181,7 @@ def weighed(page: Page) -> Iterator[dict[str, int]]:
 
 
 def settled(page: Page) -> None:
-    """Wait until the page is live and no grey shape is left."""
+    """Wait until the page is live and has no placeholder left."""
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     expect(page.locator("#page-status")).not_to_be_empty()

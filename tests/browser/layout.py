@@ -1,4 +1,4 @@
-"""What can be wrong with a page's layout: cut words, controls on each other, sideways scrolling."""
+"""Finds faults of a page's layout: truncated text, overlapping controls, sideways scrolling."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""What people and back ends say, in a script from the right: it turns itself, and nothing around it."""
+"""Texts of people and back ends in right-to-left scripts affect only their own direction."""
 
 from collections.abc import Iterator
 
@@ -64,7 +64,7 @@ def foreign() -> Iterator[Running]:
 def test_texts_of_others_turn_only_themselves(
     foreign: Running, page_at: PageAt, path: str, least: int, width: int
 ) -> None:
-    """Banners, tables, panels, events, values: every text on every page."""
+    """Banners, tables, panels, events, values: on every page."""
     page = page_at(foreign.url + path, width=width)
     settled(page)
     expect(page.locator("#page-status")).not_to_be_empty()
@@ -73,7 +73,7 @@ def test_texts_of_others_turn_only_themselves(
 
 
 def test_dialogs_toasts_and_fields_turn_only_themselves(foreign: Running, page_at: PageAt) -> None:
-    """What is asked about somebody, what is announced, and what is typed."""
+    """Confirmations, announcements, and typed text."""
     page = page_at(foreign.url + "/connections")
     settled(page)
     for field in ("#find", "#announcement"):

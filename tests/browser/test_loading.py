@@ -1,4 +1,4 @@
-"""What a page says that was not loaded whole."""
+"""The message of a page that was not loaded completely."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def pages() -> Iterator[Running]:
 def test_a_page_whose_script_was_lost_says_so_and_is_loaded_again(
     pages: Running, page_at: PageAt, width: int
 ) -> None:
-    """Browsers give up what they load when the network changes: a page's own script, or one that it needs."""
+    """Browsers abort loading when the network changes: a page's own script, or one that it imports."""
     page = page_at("about:blank", width=width, expects=("ERR_NETWORK_CHANGED", "ERR_FAILED"))
     told = page.locator("#not-loaded")
     for each in PAGES:

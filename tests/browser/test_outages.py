@@ -1,4 +1,4 @@
-"""Speaking while the network is away: no word is lost, times stay right, and the page says what is true.
+"""Speaking during a network outage: no word is lost, times stay right, and the page shows the true state.
 
 Real time, real Chromium. ``OUTAGE`` (seconds, 12 unless set) says for how long; ``make outages``
 tries 50, too.
@@ -31,7 +31,7 @@ AFTER = 6.0
 
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """Run the service in front of an audio service that mishears no word."""
+    """Run the service in front of an audio service that recognises every word."""
     with (
         numbered_words.numbered_words_service() as url,
         service(
@@ -60,7 +60,7 @@ def transcript(page: Page, words: int) -> tuple[list[str], float]:
 
 
 class Speaker:
-    """Someone who speaks on a page of their own while the network goes away and comes back."""
+    """A speaker with a separate page during a network outage."""
 
     def __init__(self, context: BrowserContext, wire: ThreadedRelay, network: str) -> None:
         self._context = context
@@ -73,7 +73,7 @@ class Speaker:
         self.session = session[1]
 
     def cut(self) -> None:
-        """Lose the network: it takes all and passes nothing on, or the browser knows that it is off."""
+        """Cut the network: it silently drops everything, or the browser knows that it is offline."""
         assert self.page.locator(".line").count() > 0
         if self.network == "frozen":
             self._wire.freeze()
@@ -81,14 +81,14 @@ class Speaker:
             self._context.set_offline(True)
 
     def mend(self) -> None:
-        """Have the network back."""
+        """Restore the network."""
         if self.network == "frozen":
             self._wire.thaw()
         else:
             self._context.set_offline(False)
 
     def look(self) -> None:
-        """Hold that what the page says is true: nobody has listened for more than three seconds."""
+        """Assert that the page shows an outage of more than three seconds."""
         said = self.page.locator("#page-status").inner_text()
         found = re.fullmatch(r"Not connected: (\d+) s of speech are stored and will be sent\.", said)
         assert found is not None, said
@@ -98,7 +98,7 @@ class Speaker:
         assert re.fullmatch(r"\d+(\.\d)? s, for the connection", waiting)
 
     def finish(self, words: int) -> None:
-        """Hold that no word was lost and that all times are right; then stop."""
+        """Assert that no word was lost and that all times are right; then stop."""
         faults, worst = transcript(self.page, words)
         assert faults == []
         assert worst <= 0.3
@@ -115,7 +115,7 @@ class Speaker:
 def test_no_word_is_lost_while_the_network_is_away(
     playwright_here: Playwright, numbers: RunningService, tmp_path: Path
 ) -> None:
-    """Neither where it takes everything and passes nothing on, nor where the browser knows that it is off."""
+    """Neither with a network that silently drops everything, nor when the browser knows it is offline."""
     words = numbered_words.until(BEFORE + OUTAGE + AFTER)
     sound = numbered_words.write(tmp_path / "said.wav", words)
     with ExitStack() as stack:

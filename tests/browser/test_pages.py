@@ -1,4 +1,4 @@
-"""The operator's pages in Chromium: every page, full, empty and in trouble, for everyone."""
+"""The operator's pages in Chromium: every page, full, empty and with problems."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -61,7 +61,7 @@ def test_a_page_is_accessible_and_fits(scene: Running, page_at: PageAt, axe: str
 
 
 def test_the_first_stop_leads_past_the_side_bar(full: Running, page_at: PageAt) -> None:
-    """Whoever walks by keyboard does not walk through the navigation on each page."""
+    """Keyboard users can skip the navigation on each page."""
     page = page_at(full.url)
     settled(page)
     page.keyboard.press("Tab")
@@ -80,7 +80,7 @@ def test_a_first_visit_is_light(full: Running, page_at: PageAt, page_info: Any) 
     assert 0 < weight["bytes"] < WEIGHT_LIMIT
 
 
-def test_a_lost_service_is_said_and_its_return_is_noticed(page_at: PageAt, axe: str) -> None:
+def test_a_lost_connection_is_shown_and_its_return_too(page_at: PageAt, axe: str) -> None:
     """The bar counts down, the last figures stay, and everything comes back by itself."""
     with scripted("full") as running:
         page = page_at(running.url, expects=LOST)
@@ -101,8 +101,8 @@ def test_a_lost_service_is_said_and_its_return_is_noticed(page_at: PageAt, axe: 
         settled(page)
 
 
-def test_figures_that_stop_coming_are_called_old(page_at: PageAt) -> None:
-    """An open socket that says nothing is no proof of life."""
+def test_figures_that_stop_arriving_are_shown_as_old(page_at: PageAt) -> None:
+    """An open WebSocket without messages does not prove that the service is alive."""
     with scripted("full") as running:
         page = page_at(running.url)
         settled(page)
@@ -111,8 +111,8 @@ def test_figures_that_stop_coming_are_called_old(page_at: PageAt) -> None:
         expect(page.locator("#live-text")).to_contain_text("s old")
 
 
-def test_trouble_is_said_first_in_words(broken: Running, page_at: PageAt) -> None:
-    """The sentence, then each problem with what the service does about it and what one may do."""
+def test_problems_are_shown_first_as_sentences(broken: Running, page_at: PageAt) -> None:
+    """A summary, then each problem with what the service does about it and what an operator can do."""
     page = page_at(broken.url)
     settled(page)
     expect(page.locator("#page-status")).to_have_text("websocket failed and will be restarted.")
@@ -136,7 +136,7 @@ def test_names_that_are_markup_are_shown_as_text(broken: Running, page_at: PageA
 
 
 def test_a_gap_in_the_figures_is_drawn_as_one(broken: Running, page_at: PageAt) -> None:
-    """Two strokes, with nothing between them."""
+    """Two lines, with nothing between them."""
     page = page_at(broken.url)
     settled(page)
     stroke = page.locator("#tile-requests .sparkline-line").get_attribute("d")
@@ -144,7 +144,7 @@ def test_a_gap_in_the_figures_is_drawn_as_one(broken: Running, page_at: PageAt) 
 
 
 def test_a_chart_can_be_read_as_a_table(full: Running, page_at: PageAt) -> None:
-    """Behind a button, newest first, and back again."""
+    """With a button, newest first, and back again."""
     page = page_at(full.url)
     settled(page)
     chart = page.locator("#latency")
@@ -203,7 +203,7 @@ def test_a_branch_that_failed_shows_its_traceback(broken: Running, page_at: Page
 def test_a_restart_asks_once_and_then_happens(
     page_at: PageAt, axe: str, path: str, button: str, verb: str, change: Any
 ) -> None:
-    """Cancel and Escape change nothing; yes does, and it is said."""
+    """Cancel and Escape change nothing; confirming restarts it, and the page says so."""
     with scripted("full") as running:
         page = page_at(running.url + path)
         settled(page)
@@ -221,7 +221,7 @@ def test_a_restart_asks_once_and_then_happens(
 
 
 def test_a_page_asks_for_the_token_once_and_stays_signed_in(page_at: PageAt, axe: str) -> None:
-    """A wrong one is refused with the reason; the right one leads on to the page that was wanted."""
+    """A wrong one is refused with the reason; the right one leads to the requested page."""
     from tests.web.test_app import TOKEN, WIDE
 
     with scripted("full") as running:
@@ -278,7 +278,7 @@ def test_how_many_match_is_read_out_when_others_are_chosen_and_not_at_each_chang
 
 
 def test_guests_get_no_operators_navigation(page_at: PageAt, axe: str) -> None:
-    """On a wide screen and on a phone: no side bar, no page that they may not open."""
+    """On a wide screen and on a phone: no side bar, and no links to pages that they may not open."""
     from tests.web.test_app import WIDE
 
     with scripted("full") as running:
@@ -292,7 +292,7 @@ def test_guests_get_no_operators_navigation(page_at: PageAt, axe: str) -> None:
 
 
 def test_rows_keep_their_order_under_the_pointer(page_at: PageAt) -> None:
-    """What one is about to press does not move away; once the pointer has left, the order is right again."""
+    """A row under the pointer does not move; once the pointer has left, the order is right again."""
     with scripted("full") as running:
         page = page_at(running.url + "/connections")
         settled(page)
@@ -311,7 +311,7 @@ def test_rows_keep_their_order_under_the_pointer(page_at: PageAt) -> None:
 
 
 def test_connections_are_found_and_counted(full: Running, page_at: PageAt) -> None:
-    """By what they are doing, and by name; fifty rows at a time."""
+    """By activity and by name; fifty rows at a time."""
     page = page_at(full.url + "/connections")
     settled(page)
     rows = page.locator("#connections-placeholder tbody tr")
@@ -328,7 +328,7 @@ def test_connections_are_found_and_counted(full: Running, page_at: PageAt) -> No
 
 
 def test_what_is_bounded_in_all_is_shown_beside_its_limit(full: Running, page_at: PageAt) -> None:
-    """Each sum with its setting; one that is nearly taken is said first, with what it leads to."""
+    """Each total with its setting; one close to its limit is shown first, with its consequence."""
     page = page_at(full.url + "/connections")
     settled(page)
     stored = page.locator("#sums tbody tr").filter(has_text="Stored of all sessions")
@@ -342,7 +342,7 @@ def test_what_is_bounded_in_all_is_shown_beside_its_limit(full: Running, page_at
 
 
 def test_one_connection_is_closed_after_one_question(page_at: PageAt, axe: str) -> None:
-    """The question names whose it is; no changes nothing; what the service refuses is said."""
+    """The confirmation names the client; cancelling changes nothing; a refusal of the service is shown."""
     with scripted("full") as running:
         page = page_at(running.url + "/connections?connection=c-00003", expects=("404",))
         settled(page)
@@ -363,8 +363,8 @@ def test_one_connection_is_closed_after_one_question(page_at: PageAt, axe: str) 
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-def test_something_is_said_to_everyone(page_at: PageAt, axe: str, width: int) -> None:
-    """Only with words in it; the answer says how many took it; open pages show it until it is dismissed."""
+def test_an_announcement_reaches_everyone(page_at: PageAt, axe: str, width: int) -> None:
+    """Not without text; the result has the number of receivers; pages show it until it is dismissed."""
     with scripted("full") as running:
         page = page_at(running.url + "/connections", width=width)
         settled(page)
@@ -392,8 +392,8 @@ def test_something_is_said_to_everyone(page_at: PageAt, axe: str, width: int) ->
         expect(heard).to_be_hidden()
 
 
-def test_rates_are_told_once_they_are_known(page_at: PageAt) -> None:
-    """Two looks at the counters make one."""
+def test_rates_are_shown_once_they_are_known(page_at: PageAt) -> None:
+    """A rate needs two samples of the counters."""
     with scripted("full") as running:
         page = page_at(running.url + "/connections")
         settled(page)
@@ -402,7 +402,7 @@ def test_rates_are_told_once_they_are_known(page_at: PageAt) -> None:
 
 
 def test_the_theme_that_was_chosen_is_there_before_the_first_paint(full: Running, page_at: PageAt) -> None:
-    """Kept over a reload, on all pages, against the system's."""
+    """It overrides the system's theme on all pages, also after a reload."""
     page = page_at(full.url, theme="dark")
     settled(page)
     page.locator(".side-bar").get_by_label("Light").check()
@@ -427,7 +427,7 @@ def test_on_a_phone_the_rest_of_the_pages_is_behind_more(full: Running, page_at:
 
 
 def test_a_value_is_changed_until_the_next_start(page_at: PageAt, axe: str) -> None:
-    """What cannot be that value is refused in the dialog; what can is sent as its type."""
+    """An invalid value is refused in the dialog; a valid one is sent with its type."""
     with scripted("full") as running:
         page = page_at(running.url + "/settings")
         settled(page)
@@ -457,7 +457,7 @@ LONG_LIST = ", ".join(f"host-{number}.example" for number in range(40))
 def test_a_file_of_settings_is_imported_after_what_it_changes_was_shown(
     page_at: PageAt, axe: str, width: int
 ) -> None:
-    """What waits for a restart and what is left alone too; one that cannot be used has its faults named."""
+    """Including pending and ignored changes; an invalid file is refused with its faults."""
     with scripted("full") as running:
         page = page_at(running.url + "/settings", width=width, expects=("422", "400"))
         settled(page)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """``orch serve``, its back ends not there."""
+    """``orch serve``, without running back ends."""
     with service("serve", tmp_path_factory.mktemp("serve")) as running:
         yield running
 
@@ -25,7 +25,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
 def test_a_page_is_live_on_the_real_service(
     real: RunningService, page_at: PageAt, axe: str, page_info: Any, width: int
 ) -> None:
-    """With what the real parts say, and nothing refused, thrown or inaccessible."""
+    """With the real parts' data, without errors, refusals or accessibility violations."""
     page = page_at(real.url + page_info.path, width=width, theme="light")
     settled(page)
     assert violations(page, axe) == []
@@ -36,7 +36,7 @@ def test_a_page_is_live_on_the_real_service(
 def test_an_operator_restarts_a_branch_and_sees_it_come_back(
     real: RunningService, page_at: PageAt, branch: str
 ) -> None:
-    """The front too, over which the request itself came; the page comes back by itself."""
+    """Also the front, which carries the request itself; the page reconnects."""
     page = page_at(real.url + "/tree", expects=LOST)
     settled(page)
     row = page.locator(f"li[data-key={branch}]")
@@ -50,7 +50,7 @@ def test_an_operator_restarts_a_branch_and_sees_it_come_back(
 
 
 def test_a_changed_value_is_shown_and_taken_back(real: RunningService, page_at: PageAt) -> None:
-    """In force at once, marked as changed here, undone with one press."""
+    """It applies at once, is marked as changed, and can be reverted with one click."""
     page = page_at(real.url + "/settings")
     settled(page)
     row = page.locator("tr[data-key='orchestration.gateway.retries']")
@@ -66,7 +66,7 @@ def test_a_changed_value_is_shown_and_taken_back(real: RunningService, page_at: 
 
 
 def test_an_impossible_value_is_refused_with_what_was_expected(real: RunningService, page_at: PageAt) -> None:
-    """The service's own words, beside the field, which keeps what was typed."""
+    """With the service's message beside the field, which keeps the typed text."""
     page = page_at(real.url + "/settings", expects=("422",))
     settled(page)
     page.get_by_role("button", name="Change orchestration.gateway.timeout").click()

@@ -1,4 +1,4 @@
-"""Pages behind something that lets no WebSocket through: what they say, and that they find the way back."""
+"""Pages behind a proxy that blocks WebSockets: their message, and their recovery."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 def test_a_socket_that_a_proxy_refuses_is_not_a_service_that_is_away(
     guarded: RunningService, page_at: PageAt, tmp_path: Path
 ) -> None:
-    """A proxy that drops Upgrade: guests are told what to do, operators what to set."""
+    """A proxy that drops Upgrade: guests see what to do, operators what to configure."""
     with nginx_before(tmp_path, f"proxy_pass {guarded.url}; {PASSED_ON}") as url:
         page = page_at(url + "/translation", width=360, expects=(*LOST, "426"))
         bar = page.locator("#connection-text")
@@ -42,7 +42,7 @@ def test_a_socket_that_a_proxy_refuses_is_not_a_service_that_is_away(
 
 
 def test_a_proxy_without_its_service_is_named(page_at: PageAt, tmp_path: Path) -> None:
-    """A page that is open while the service goes: the proxy's own 502 is nobody's refusal of a socket."""
+    """A page that is open while the service stops: the proxy's own 502 is not a refused WebSocket."""
     sockets = (
         "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"
     )
@@ -63,7 +63,7 @@ def test_a_proxy_without_its_service_is_named(page_at: PageAt, tmp_path: Path) -
 
 
 def test_a_service_that_is_away_is_said_to_be(page_at: PageAt, tmp_path: Path) -> None:
-    """Without anybody who answers nothing is blamed but that."""
+    """Without any response, only the missing service is reported."""
     with service("serve", tmp_path) as running:
         page = page_at(running.url + "/gateway", expects=LOST)
         expect(page.locator("#live")).to_have_attribute("data-state", "live")

@@ -1,4 +1,4 @@
-"""The operator's pages in Chromium where several workers are one service."""
+"""The operator's pages in Chromium with several workers."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def several() -> Iterator[Running]:
-    """Three workers, of which one does not answer."""
+    """Three workers, of which one does not reply."""
     with scripted("several") as running:
         yield running
 
@@ -52,7 +52,7 @@ def test_a_page_is_accessible_and_fits(several: Running, page_at: PageAt, axe: s
 
 
 def test_a_worker_that_does_not_answer_is_said_first(several: Running, page_at: PageAt) -> None:
-    """Which one it is, and what is missing because of it."""
+    """Its name, and what is missing because of it."""
     page = page_at(several.url + "/connections")
     settled(page)
     expect(page.locator("#page-status")).to_have_text(
@@ -64,7 +64,7 @@ def test_a_worker_that_does_not_answer_is_said_first(several: Running, page_at: 
 
 
 def test_connections_are_shown_with_their_worker_and_by_worker(several: Running, page_at: PageAt) -> None:
-    """What is beyond the list is asked for, not filtered out of what happens to be shown."""
+    """A filter queries all connections, not only the listed ones."""
     page = page_at(several.url + "/connections")
     settled(page)
     rows = page.locator("#connections-placeholder tbody tr")
@@ -86,7 +86,7 @@ def test_connections_are_shown_with_their_worker_and_by_worker(several: Running,
 
 
 def test_a_connection_beyond_the_list_is_looked_for(several: Running, page_at: PageAt) -> None:
-    """Its address leads to it; only one that no worker has is said to have ended."""
+    """Its address opens it; only a connection that no worker has is shown as ended."""
     page = page_at(several.url + "/connections?connection=c-99999")
     settled(page)
     expect(page.locator("#connection")).to_contain_text("This connection has ended.")
@@ -99,7 +99,7 @@ def test_a_connection_beyond_the_list_is_looked_for(several: Running, page_at: P
 def test_the_tree_of_another_worker_is_looked_at_and_a_branch_of_it_restarted(
     page_at: PageAt, axe: str
 ) -> None:
-    """Which worker one looks at is always said; one that is silent says so, and the last known stays."""
+    """The shown worker is always named; for one that does not reply, the last known tree stays."""
     with scripted("several") as running:
         page = page_at(running.url + "/tree", expects=("504",))
         settled(page)
@@ -126,8 +126,8 @@ def test_the_tree_of_another_worker_is_looked_at_and_a_branch_of_it_restarted(
         expect(page.locator("#worker-fault")).to_be_empty()
 
 
-def test_whose_figures_are_shown_is_said(several: Running, page_at: PageAt) -> None:
-    """Breakers and latencies are one worker's own."""
+def test_the_worker_whose_figures_are_shown_is_named(several: Running, page_at: PageAt) -> None:
+    """Breakers and latencies belong to one worker."""
     for path in ("/", "/gateway"):
         page = page_at(several.url + path)
         settled(page)
@@ -135,7 +135,7 @@ def test_whose_figures_are_shown_is_said(several: Running, page_at: PageAt) -> N
 
 
 def test_workers_that_have_not_taken_a_change_over_are_named(page_at: PageAt) -> None:
-    """With the reason; the change is in force here all the same."""
+    """With the reason; the change applies on this worker nevertheless."""
     fault = Fault("services.x.url", "expected a URL")
     with scripted("several") as running:
         running.service.others = (
@@ -160,10 +160,8 @@ def connect_to_both(both: TwoWorkers, page_at: PageAt) -> tuple[Page, Page]:
     return page, other
 
 
-def test_everyone_on_every_worker_is_told_and_shown_and_one_is_closed(
-    both: TwoWorkers, page_at: PageAt
-) -> None:
-    """On the real service: the other worker's page is in the list, hears the announcement, and is closed."""
+def test_clients_of_every_worker_are_listed_notified_and_closed(both: TwoWorkers, page_at: PageAt) -> None:
+    """On the real service: the other worker's page is listed, receives the announcement, and is closed."""
     page, other = connect_to_both(both, page_at)
     rows = page.locator("#connections-placeholder tbody tr")
     theirs = rows.filter(has_text=re.compile(r"worker\s1"))
@@ -184,7 +182,7 @@ def test_everyone_on_every_worker_is_told_and_shown_and_one_is_closed(
 
 
 def test_a_real_worker_that_stops_is_named_and_comes_back(both: TwoWorkers, page_at: PageAt) -> None:
-    """Nothing is pretended meanwhile."""
+    """Meanwhile its data is marked as missing."""
     page = page_at(both.urls[0] + "/connections")
     settled(page)
     expect(page.locator("#worker-field")).to_be_visible(timeout=20_000)

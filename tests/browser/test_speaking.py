@@ -1,4 +1,4 @@
-"""What the Translation page says of the microphone and of who speaks, in Chromium."""
+"""The microphone and the speakers on the Translation page, in Chromium."""
 
 import re
 import time
@@ -32,7 +32,7 @@ window.AudioContext = class extends Original {
 
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """Run the service in front of an audio service that mishears no word."""
+    """Run the service in front of an audio service that recognises every word."""
     with (
         numbered_words.numbered_words_service() as url,
         service(
@@ -44,7 +44,7 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 @pytest.fixture
 def browser(playwright_here: Playwright, tmp_path: Path) -> Iterator[Browser]:
-    """Start Chromium with a microphone that hears the numbered words."""
+    """Start Chromium with a microphone that plays the numbered words."""
     with closing(launch(playwright_here, numbered_words.write(tmp_path / "said.wav", WORDS))) as browser:
         yield browser
 
@@ -62,7 +62,7 @@ def names(page: Page) -> set[str]:
 def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
     context: BrowserContext, numbers: RunningService
 ) -> None:
-    """From then on, on the lines before, in what is exported, and for those who come later."""
+    """On later and earlier lines, in exports, and for participants who join later."""
     page = speak(context, numbers.url)
     expect(page.locator("#you-are")).to_have_text(re.compile(r"^You are Guest [0-9a-f]{4}\.$"))
     expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
@@ -92,7 +92,7 @@ def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
 def test_a_microphone_that_stops_is_said_and_goes_on(
     context: BrowserContext, numbers: RunningService
 ) -> None:
-    """While the browser keeps it suspended the page does not say that it listens; afterwards it does."""
+    """While the browser suspends it the page does not show it as recording; afterwards it does."""
     context.add_init_script(CONTEXTS)
     page = speak(context, numbers.url)
     expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
@@ -127,7 +127,7 @@ def test_a_microphone_that_gives_nothing_is_asked_about(
 def test_moments_are_by_the_services_clock(
     context: BrowserContext, numbers: RunningService, wrong: int
 ) -> None:
-    """A machine whose clock is wrong says how long ago something was all the same."""
+    """Relative times are right even if the machine's clock is wrong."""
     context.add_init_script(f"const now = Date.now.bind(Date); Date.now = () => now() + {wrong} * 1000;")
     page = opened(context, numbers.url)
     expect(page.locator("#live")).to_have_attribute("data-state", "live")

@@ -45,7 +45,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
 
 @contextmanager
 def watched(browser: Browser, **more: Any) -> Iterator[BrowserContext]:
-    """Open windows that are watched: what a page throws, or the policy refuses, fails the test at its end."""
+    """Open windows whose exceptions and policy violations fail the test at its end."""
     context = browser.new_context(
         permissions=["microphone", "clipboard-read", "clipboard-write"], locale="en-GB", **more
     )
@@ -75,7 +75,7 @@ def opened(context: BrowserContext, url: str) -> Page:
 
 
 def ready(context: BrowserContext, demo: RunningService, query: str = "") -> Page:
-    """Open the page and wait until one can speak on it and both languages are offered."""
+    """Open the page and wait until the microphone is ready and both languages are offered."""
     page = opened(context, f"{demo.url}/translation{query}")
     expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
     expect(page.locator("#speak-button")).to_be_visible(timeout=LONG)
@@ -96,7 +96,7 @@ def read_in_spanish(page: Page) -> None:
 
 
 def between_silences(path: Path) -> Path:
-    """Write the clip with two seconds of silence on each side: the device plays before it is heard."""
+    """Write the clip with two seconds of silence on each side: the device plays before recording starts."""
     with wave.open(str(CLIP), "rb") as clip, wave.open(str(path), "wb") as padded:
         padded.setparams(clip.getparams())
         silence = bytes(2 * 2 * clip.getframerate())
@@ -129,7 +129,7 @@ def translated(page: Page) -> None:
 
 
 def uploaded(page: Page, clip: Path = CLIP) -> None:
-    """Open a recording and wait until all of it is written down and translated."""
+    """Open a recording and wait until all of it is transcribed and translated."""
     page.locator("#file").set_input_files(clip)
     expect(page.locator(".recording-state")).to_contain_text("Done", timeout=LONG)
     translated(page)
@@ -148,10 +148,10 @@ def said(page: Page) -> str:
     return " ".join(line[3] for line in lines(page))
 
 
-def test_what_the_microphone_hears_is_written_down_and_translated(
+def test_speech_at_the_microphone_is_transcribed_and_translated(
     playwright_here: Playwright, demo: RunningService, tmp_path: Path
 ) -> None:
-    """From the device to the Spanish line, with all processing off and the level shown while it is open."""
+    """From the device to the Spanish line, with all audio processing off and the level shown."""
     browser = launch(playwright_here, between_silences(tmp_path / "said.wav"))
     with closing(browser), watched(browser) as context:
         page = ready(context, demo)
@@ -171,7 +171,7 @@ def test_what_the_microphone_hears_is_written_down_and_translated(
 
 
 def live_webm(place: Path) -> Path:
-    """Write the clip as browsers record it: WebM that does not say how long it is."""
+    """Write the clip as browsers record it: WebM without a declared length."""
     with av.open(str(place), "w", format="webm", options={"live": "1"}) as out, av.open(str(CLIP)) as source:
         stream = out.add_stream("libopus", rate=48_000, layout="mono")
         resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
@@ -185,7 +185,7 @@ def live_webm(place: Path) -> Path:
 def test_a_recording_that_does_not_say_its_length_is_followed_to_its_end(
     chromium: Browser, demo: RunningService, tmp_path: Path
 ) -> None:
-    """What is written of it is shown, its end is told, and it can be taken for itself, from its own zero."""
+    """Its lines are shown, its end is announced, and it can be exported alone, with its own times."""
     with watched(chromium) as context:
         page = ready(context, demo)
         read_in_spanish(page)
@@ -218,7 +218,7 @@ def long_recording(folder: Path) -> Path:
 def test_what_is_being_read_is_found_again_after_a_reload_and_can_be_cancelled(
     chromium: Browser, demo: RunningService, tmp_path: Path
 ) -> None:
-    """By the page that sent it and shown to others, whose card ends with it."""
+    """By the page that uploaded it; other pages see it too, until it ends."""
     with watched(chromium, viewport={"width": 360, "height": 740}) as context:
         page = ready(context, demo)
         page.locator("#file").set_input_files(long_recording(tmp_path))
@@ -240,7 +240,7 @@ def test_what_is_being_read_is_found_again_after_a_reload_and_can_be_cancelled(
 def test_a_recording_is_cancelled_while_it_is_read(
     chromium: Browser, demo: RunningService, tmp_path: Path
 ) -> None:
-    """What was written of it stays, its card says how far it came, and no fault is told."""
+    """Its lines stay, its card shows how far it got, and no error is shown."""
     long = long_recording(tmp_path)
     with watched(chromium, viewport={"width": 360, "height": 740}) as context:
         page = ready(context, demo)
@@ -258,7 +258,7 @@ def test_a_recording_is_cancelled_while_it_is_read(
 def test_a_recording_is_read_and_a_second_window_shows_the_same(
     context: BrowserContext, demo: RunningService
 ) -> None:
-    """The same lines at the same offsets, for who was there and for who comes later or comes back."""
+    """The same lines at the same offsets, for participants who were present, join later or return."""
     page = ready(context, demo)
     read_in_spanish(page)
     uploaded(page)
@@ -278,7 +278,7 @@ def test_a_recording_is_read_and_a_second_window_shows_the_same(
 
 
 def test_it_can_be_taken_along_with_right_times(context: BrowserContext, demo: RunningService) -> None:
-    """Each format holds the line and its translation; cues stand where the words were spoken."""
+    """Each format has the line and its translation; cues have the times of the speech."""
     page = ready(context, demo)
     read_in_spanish(page)
     expect(page.locator("[data-format='srt']")).to_be_disabled()
@@ -314,7 +314,7 @@ def test_it_can_be_taken_along_with_right_times(context: BrowserContext, demo: R
 def test_the_link_lets_another_window_join_and_read_along(
     context: BrowserContext, demo: RunningService
 ) -> None:
-    """As someone who may speak, or as someone who only reads."""
+    """As a speaker or as a reader."""
     page = ready(context, demo)
     page.locator("#copy-reader").click()
     expect(page.locator(".toast")).to_have_text("The reading-only link was copied.")
@@ -328,7 +328,7 @@ def test_the_link_lets_another_window_join_and_read_along(
 def test_what_cannot_be_read_is_refused_in_words(
     context: BrowserContext, demo: RunningService, tmp_path: Path
 ) -> None:
-    """Not audio, empty, too large: each says what is wrong, and the next recording is taken."""
+    """Not audio, empty, too large: each has its own message, and the next recording is accepted."""
     page = ready(context, demo)
     notice = page.locator("#notices .banner")
     for name, content, words in (
@@ -350,7 +350,7 @@ def test_what_cannot_be_read_is_refused_in_words(
 def test_a_proxy_that_answers_in_the_service_s_place_is_said_to_be_one(
     context: BrowserContext, demo: RunningService
 ) -> None:
-    """Its pages blame neither the file nor the service, and the next recording is taken."""
+    """The message blames neither the file nor the service, and the next recording is accepted."""
     page = ready(context, demo)
     notice = page.locator("#notices .banner")
     status = 0
@@ -390,7 +390,7 @@ def test_a_session_that_is_gone_is_said_and_a_new_one_begun(
 
 
 def test_it_works_by_keyboard_alone(context: BrowserContext, demo: RunningService) -> None:
-    """Choose what to read, speak and stop by keys; single keys can be turned off and rest while one types."""
+    """Choose languages, speak and stop by keys; shortcuts can be turned off, and pause while typing."""
     page = ready(context, demo)
 
     def tab_to(identity: str) -> None:
@@ -435,7 +435,7 @@ def test_it_works_by_keyboard_alone(context: BrowserContext, demo: RunningServic
 
 @pytest.mark.parametrize("colours", ["dark", "light"])
 def test_it_fits_a_phone(chromium: Browser, demo: RunningService, colours: str) -> None:
-    """At 360 px nothing sticks out, controls are large enough to touch, and the translation stands below."""
+    """At 360 px nothing overflows, controls are large enough to touch, and the translation is below."""
     scheme: Literal["dark", "light"] = "dark" if colours == "dark" else "light"
     with watched(chromium, viewport={"width": 360, "height": 740}, color_scheme=scheme) as context:
         page = ready(context, demo)
@@ -452,8 +452,8 @@ def test_it_fits_a_phone(chromium: Browser, demo: RunningService, colours: str) 
         assert button["height"] >= 44
 
 
-def test_an_audio_service_that_is_killed_costs_no_word(context: BrowserContext, demo: RunningService) -> None:
-    """The page says that it is away and coming back, and writes what was said meanwhile, once."""
+def test_a_killed_audio_service_costs_no_word(context: BrowserContext, demo: RunningService) -> None:
+    """The page shows the outage, and the speech of the meantime is transcribed once."""
     page = ready(context, demo)
     status = demo.get("/api/services/status").json()
     audio = next(each for each in status["services"] if each["name"] == "audio-service")
@@ -471,7 +471,7 @@ def test_an_audio_service_that_is_killed_costs_no_word(context: BrowserContext, 
 def test_a_service_that_is_killed_is_found_again_with_all_lines(
     context: BrowserContext, tmp_path: Path
 ) -> None:
-    """The page says that the connection is lost, keeps what it has, and goes on, nothing twice."""
+    """The page shows the lost connection, keeps its lines, and continues without duplicates."""
     with service("demo", tmp_path) as first:
         page = ready(context, first)
         read_in_spanish(page)

@@ -106,7 +106,7 @@ MEETING = numbered(
 
 
 class Hub:
-    """The socket's other end: one session, ``meeting``, with a history."""
+    """The server side of the WebSocket: one session, ``meeting``, with a history."""
 
     def __init__(self, history: list[dict[str, Any]]) -> None:
         self.history = history
@@ -218,7 +218,7 @@ def test_the_page_is_light(pages: Running, page_at: PageAt) -> None:
 def test_captions_grow_in_place_and_only_finals_are_read_out(
     meeting: Callable[..., tuple[Page, Hub]],
 ) -> None:
-    """One line from its first word to its last; a screen reader hears it once, in the language one reads."""
+    """One line from its first word to its last; screen readers get it once, in the reader's language."""
     page, hub = meeting([])
     for revision, text in enumerate(("Tenemos", "Tenemos que", "Tenemos que decidir"), start=1):
         hub.say(**transcript("a-0", text, revision=revision, final=False))
@@ -235,7 +235,7 @@ def test_captions_grow_in_place_and_only_finals_are_read_out(
 
 
 def test_ones_own_words_are_not_read_out(meeting: Callable[..., tuple[Page, Hub]]) -> None:
-    """Read out they would go back into the microphone; others' are, and how sure the engine is never."""
+    """The microphone would capture them again; others' words are read out, the confidence never."""
     page, hub = meeting([])
     own = {"speaker": "Guest", "participant_id": "p0"}
     hub.say(**transcript("c-0", "Lo digo yo.", start=0, **own), offset=1)
@@ -249,7 +249,7 @@ def test_ones_own_words_are_not_read_out(meeting: Callable[..., tuple[Page, Hub]
 
 
 def test_a_gap_is_said_in_words_and_gives_way_to_the_text(meeting: Callable[..., tuple[Page, Hub]]) -> None:
-    """So is a translation that is not there, in the translation's place."""
+    """So is a missing translation, in its place."""
     page, hub = meeting(MEETING)
     gap = page.locator(".line[data-segment='b-1']")
     expect(gap.locator(".line-said")).to_have_text(
@@ -265,7 +265,7 @@ def test_a_gap_is_said_in_words_and_gives_way_to_the_text(meeting: Callable[...,
 
 
 def test_unsure_words_are_marked_and_reached_by_arrows(meeting: Callable[..., tuple[Page, Hub]]) -> None:
-    """Their number is there on focus alone, for eyes and ears; one tab stop for all of them."""
+    """Their confidence is shown and read out only on focus; all of them have one tab stop."""
     page, hub = meeting(MEETING)
     words = page.locator(".unsure")
     expect(words).to_have_count(2)
@@ -330,7 +330,7 @@ LAID_OUT = """() => [...document.querySelectorAll(".line-said")]
 
 
 def long_meeting(lines: int) -> list[dict[str, Any]]:
-    """Return a history in which each line has a word that is not sure, and a translation."""
+    """Return a history in which each line has a word of low confidence, and a translation."""
     messages = []
     for number in range(lines):
         text = f"los manda esta tarde {number}."
@@ -372,7 +372,7 @@ def test_a_long_meeting_is_drawn_in_slices_and_only_what_is_seen_is_laid_out(
 def test_it_follows_what_is_said_until_the_reader_scrolls_up(
     meeting: Callable[..., tuple[Page, Hub]],
 ) -> None:
-    """Then it stays, says how much is new, and goes back on a key or the button."""
+    """Then it stays in place, counts new lines, and returns with a key or the button."""
     page, hub = meeting(numbered([transcript(f"a-{n}", f"Frase {n}.", start=n * 3) for n in range(60)]))
     page.wait_for_function(AT_END)
     expect(page.locator("#jump")).to_be_hidden()
@@ -390,7 +390,7 @@ def test_it_follows_what_is_said_until_the_reader_scrolls_up(
 def test_how_far_captions_are_behind_is_written_and_not_read_out(
     meeting: Callable[..., tuple[Page, Hub]],
 ) -> None:
-    """The status that is read out has no figure that changes all the time."""
+    """The status that is read out contains no constantly changing figure."""
     page, hub = meeting(MEETING)
     spoken = page.get_by_role("status").filter(has_text="Ann is speaking")
     expect(spoken).to_have_count(1)
@@ -405,7 +405,7 @@ def test_how_far_captions_are_behind_is_written_and_not_read_out(
 
 
 def test_large_type_stays_after_a_reload(meeting: Callable[..., tuple[Page, Hub]]) -> None:
-    """And hides how sure the engine is."""
+    """And hides the confidence."""
     page, _ = meeting(MEETING)
     page.get_by_role("button", name="Large type").click()
     expect(page.locator(".line-confidence").first).to_be_hidden()
@@ -415,7 +415,7 @@ def test_large_type_stays_after_a_reload(meeting: Callable[..., tuple[Page, Hub]
 
 
 def test_a_language_that_cannot_be_had_is_said(meeting: Callable[..., tuple[Page, Hub]]) -> None:
-    """Not left out in silence: at the choice, and beside what was said."""
+    """At the choice, and beside the original."""
     page, _ = meeting(MEETING)
     page.locator("#source").select_option("es")
     page.locator("#targets summary").click()
@@ -449,7 +449,7 @@ def test_a_microphone_that_is_refused_is_said_with_what_to_do(
 
 
 def test_text_stands_in_its_own_direction(meeting: Callable[..., tuple[Page, Hub]]) -> None:
-    """Arabic and Hebrew from the right, with the full stop on the left; the rest of the page as it is."""
+    """Arabic and Hebrew from right to left, the full stop on the left; the rest of the page is unchanged."""
     page, hub = meeting([])
     arabic = "سنقرر اليوم (ربما) في الميزانية."
     hub.say(**transcript("a-0", arabic, language="ar", speaker="أحمد"), offset=1)

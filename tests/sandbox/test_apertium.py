@@ -29,7 +29,7 @@ SENTENCES = (
 
 
 def test_directions_are_read_by_the_codes_that_everyone_uses() -> None:
-    """A spelling that only Apertium has a name for is no language to choose."""
+    """A spelling that only Apertium has a name for is not offered."""
     listed = "eng-spa spa-eng_US eng-spa-tagger frp-ita mkd-hbs_HR eng-hbs_SR nno_e-nob oci_aran-cat"
     assert read_modes(listed) == {
         Pair("mk", "hr"): "mkd-hbs_HR",
@@ -40,7 +40,7 @@ def test_directions_are_read_by_the_codes_that_everyone_uses() -> None:
     }
 
 
-def test_every_program_of_a_pipeline_is_told_to_flush() -> None:
+def test_every_program_of_a_pipeline_flushes() -> None:
     mode = "lt-proc '/a b/x.bin' | apertium-tagger -g $2 '/y|z' | lt-proc $1 '/w.bin'\n"
     assert (
         null_flushing(mode) == "lt-proc -z '/a b/x.bin' | apertium-tagger -z -g '/y|z' | lt-proc -z -n /w.bin"
@@ -64,7 +64,7 @@ async def _found() -> Apertium:
 
 @pytest.mark.sandbox
 async def test_the_pipeline_that_stays_translates_as_the_command_does() -> None:
-    """The short cut changes no word."""
+    """The open pipeline gives the same translation as the command."""
     translated = await _with_engine(await _found(), *SENTENCES)
     for text, ours in zip(SENTENCES, translated, strict=True):
         theirs = await trio.run_process(
@@ -97,7 +97,7 @@ async def test_the_pipeline_that_stays_translates_as_the_command_does() -> None:
     ],
 )
 async def test_signs_come_back_intact(sign: str) -> None:
-    """What means something to Apertium's programs is only text to a user."""
+    """Characters that are special to Apertium's programs are unchanged in the translation."""
     text = f"the {sign} dog and ({sign}) the cat {sign}."
     [translated] = await _with_engine(await _found(), text)
     assert translated.count(sign) == 3
@@ -116,7 +116,7 @@ async def test_lines_spaces_and_unknown_words_stay() -> None:
 
 @pytest.mark.sandbox
 async def test_many_texts_at_once_each_get_their_own_answer() -> None:
-    """Also where one is as long as a text may be."""
+    """Also if one has the maximum length."""
     engine = await _found()
     answers: dict[int, str] = {}
 
@@ -137,7 +137,7 @@ async def test_many_texts_at_once_each_get_their_own_answer() -> None:
 
 @pytest.mark.sandbox
 async def test_a_cancelled_text_leaves_no_program_and_no_answer_behind() -> None:
-    """The next text is not given what the cancelled one would have been."""
+    """The next text does not get the cancelled one's translation."""
     engine = await _found()
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
@@ -183,14 +183,14 @@ class ScriptedApertium:
 
 @pytest.mark.process
 def test_where_a_pipeline_cannot_stay_open_the_command_is_asked(tmp_path: Path) -> None:
-    """A direction with a program that knows no -z works, if slower."""
+    """A direction with a program without -z works, but slower."""
     scripted = ScriptedApertium(tmp_path, command="sed s/dog/perro/", pipeline="false")
     assert run(_with_engine, scripted.engine, "the dog", virtual=False) == ["the perro"]
 
 
 @pytest.mark.process
-async def test_a_command_that_fails_is_said_to_have_failed(tmp_path: Path) -> None:
-    """Never a text of its own making."""
+async def test_a_command_that_fails_is_an_error(tmp_path: Path) -> None:
+    """Its output is never used as a translation."""
     scripted = ScriptedApertium(tmp_path, command="exit 3", pipeline="false")
 
     with pytest.raises(TranslationFailed, match="ended with 3"):
@@ -199,7 +199,7 @@ async def test_a_command_that_fails_is_said_to_have_failed(tmp_path: Path) -> No
 
 @pytest.mark.process
 def test_an_engine_that_loses_a_number_is_asked_in_pieces(tmp_path: Path) -> None:
-    """What was kept is never lost, even where an engine is careless with it."""
+    """Protected parts are never lost, even if the engine drops one."""
     scripted = ScriptedApertium(tmp_path, command=r"sed 's/\[0\]//; s/dog/perro/g'", pipeline="false")
     assert run(_with_engine, scripted.engine, "a dog <b> dog", virtual=False) == ["a perro <b> perro"]
 
@@ -240,7 +240,7 @@ def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: 
 
 @pytest.mark.process
 async def test_a_pipeline_that_swallows_a_text_is_not_waited_for(tmp_path: Path) -> None:
-    """The text fails in time; the next one gets a pipeline that answers."""
+    """The text fails within the time limit; the next one gets a working pipeline."""
     swallowing = tmp_path / "pipeline.py"
     swallowing.write_text(f"#!{sys.executable}\n{SWALLOWING}")
     swallowing.chmod(stat.S_IRWXU)

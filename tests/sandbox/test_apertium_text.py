@@ -8,14 +8,14 @@ TEXT = st.text(alphabet=st.sampled_from("ab é.,'!?[]{}^$/\\@<>~*#|&%=_+`\x00\t\
 
 @given(TEXT)
 def test_an_engine_that_changes_nothing_gives_back_the_very_text(text: str) -> None:
-    """Nothing is lost by the way in and out, whatever signs it holds."""
+    """Protecting and restoring a text loses nothing, whatever characters it has."""
     protected = protect(text)
     assert restore(protected.text, protected.kept) == text
 
 
 @given(TEXT)
 def test_no_sign_of_the_stream_format_reaches_the_engine(text: str) -> None:
-    """Only numbers stand in brackets, and nothing else means anything to any stage."""
+    """Only numbers are in brackets, and no other special characters remain."""
     protected = protect(text)
     plain = "".join(pieces(protected))
     assert not set(plain) & set("[]{}^$/\\@<>~*#|&%=_+`\x00\n\t")
@@ -34,7 +34,7 @@ def test_words_in_marks_are_translated_and_addresses_are_not() -> None:
 
 
 def test_what_comes_back_without_a_number_is_refused() -> None:
-    """The engine may move what was kept, but neither lose, double nor invent it."""
+    """The engine may move protected parts, but neither lose, duplicate nor invent them."""
     kept = ("<b>", "</b>")
     assert restore("[1] el perro [0]", kept) == "</b> el perro <b>"
     assert restore("[0] el perro", kept) is None

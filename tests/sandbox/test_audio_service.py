@@ -96,7 +96,7 @@ async def problem(response: Any) -> tuple[int, str]:
     return response.status_code, document["code"]
 
 
-def test_an_answer_says_what_the_engine_said(with_service: WithService) -> None:
+def test_a_response_has_the_engines_result(with_service: WithService) -> None:
     async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         response = await post(client, SOUND, language="en-GB", session_id="s-1", enable_vad="false")
         assert response.status_code == 200
@@ -183,7 +183,7 @@ def test_a_recording_that_decodes_to_too_many_seconds_is_refused(with_service: W
 
 @pytest.mark.process
 def test_other_rates_and_channels_are_converted(with_service: WithService) -> None:
-    """What the engine gets is 16 kHz mono, whatever was uploaded."""
+    """The engine gets 16 kHz mono, whatever was uploaded."""
 
     async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         assert (await post(client, wav(bytes(2 * 48_000), 48_000))).status_code == 200
@@ -204,7 +204,7 @@ def test_other_bodies_paths_and_methods_get_a_problem_too(with_service: WithServ
 
 
 def test_no_more_recordings_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One is heard, eight wait, the tenth is told to come back."""
+    """One is transcribed, eight are queued, the tenth gets Retry-After."""
 
     async def crowd(service: AudioService, engine: ScriptedSpeechEngine) -> None:
         engine.is_stuck = True
@@ -240,7 +240,7 @@ def test_a_recording_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
     with_engine(monkeypatch, wait)
 
 
-def test_an_engine_that_breaks_off_is_said_to_have(with_service: WithService) -> None:
+def test_an_engine_that_fails_is_an_error(with_service: WithService) -> None:
     async def fail(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         engine.failure = EngineFailed("segmentation fault")
         assert await problem(await post(client, SOUND)) == (503, "service_unavailable")
@@ -312,8 +312,8 @@ MODULE = "orch.sandbox.audio_service"
 
 @pytest.mark.real_time
 @pytest.mark.sandbox
-async def test_the_process_hears_what_the_engine_alone_hears() -> None:
-    """Words, over HTTP and all, for each of the clips."""
+async def test_the_process_transcribes_like_the_engine_alone() -> None:
+    """The words over HTTP are those of the engine alone, for each of the clips."""
     async with running(MODULE, "--engine", "pocketsphinx") as service:
         health = await service.health(until="healthy")
         assert (health["engine"], health["model"], health["languages"]) == (
@@ -359,7 +359,7 @@ async def test_a_client_that_goes_away_stops_the_decoding() -> None:
 @pytest.mark.real_time
 @pytest.mark.sandbox
 async def test_a_process_whose_worker_dies_ends_with_it() -> None:
-    """So that whoever started it starts it again, instead of asking an engine that is gone."""
+    """So that its parent restarts it, instead of sending requests to a dead engine."""
     async with running(MODULE, "--engine", "pocketsphinx") as service:
         await service.health(until="healthy")
         [worker] = children(service.process.pid)

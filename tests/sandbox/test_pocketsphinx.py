@@ -63,7 +63,7 @@ def text(heard: Transcription) -> str:
 
 @pytest.mark.sandbox
 def test_the_words_are_those_the_engine_alone_hears_whatever_it_heard_before() -> None:
-    """A decoder remembers the loudness and noise of what it heard; here each utterance gets a fresh one."""
+    """A decoder adapts to the loudness and noise of earlier audio; here each utterance gets a fresh one."""
 
     async def compare(engine: PocketSphinx) -> None:
         first = {clip: await transcribe(engine, beginning(clip)) for clip in CLIPS}
@@ -98,7 +98,7 @@ def test_words_have_their_times_in_order_and_posteriors_that_differ() -> None:
 
 
 @pytest.mark.sandbox
-def test_utterances_heard_at_once_do_not_mix() -> None:
+def test_concurrent_utterances_do_not_mix() -> None:
     async def crowd(engine: PocketSphinx) -> None:
         expected = {clip: await transcribe(engine, beginning(clip)) for clip in CLIPS}
         answers: list[tuple[str, Transcription]] = []
@@ -134,7 +134,7 @@ def test_cancelling_stops_the_decoding_itself_and_gives_the_place_back() -> None
 
 @pytest.mark.sandbox
 def test_silence_and_noise_make_no_words_where_silence_is_skipped() -> None:
-    """Of digital silence alone the decoder makes a word; the voice detector is what knows better."""
+    """The decoder recognises a word even in digital silence; the voice detector prevents that."""
 
     async def listen(engine: PocketSphinx) -> None:
         quiet = noise(2, -60).astype("<i2").tobytes()
@@ -183,8 +183,8 @@ def test_a_decoder_that_dies_fails_its_own_utterance_only() -> None:
 
 @pytest.mark.real_time
 @pytest.mark.sandbox
-async def test_a_worker_that_dies_ends_the_engine_and_whoever_waits() -> None:
-    """The process then ends, and is started again: nobody waits for ever."""
+async def test_a_worker_that_dies_ends_the_engine_and_its_callers() -> None:
+    """The process then ends, and is restarted: no caller waits for ever."""
     engine = PocketSphinx()
 
     async def ask() -> None:

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.real_time]
 
 @pytest.mark.parametrize("module", [AUDIO, TRANSLATION])
 async def test_it_ends_when_its_input_does(module: str) -> None:
-    """Its parent holds the pipe; however that ends, even by kill -9, the child goes too, with its own."""
+    """The parent holds the pipe; however it ends, even by kill -9, the child and its children end too."""
     async with running(module) as service:
         await service.health(until="healthy")
         started = children(service.process.pid)
@@ -52,7 +52,7 @@ def test_an_address_in_use_is_said_in_one_line() -> None:
 
 
 async def test_without_the_switch_the_end_of_the_input_means_nothing() -> None:
-    """Started by hand in the background it has no input, and stays."""
+    """Started in the background it has no input, and keeps running."""
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", TRANSLATION, "--port", "0"],
         stdin=subprocess.DEVNULL,

@@ -186,7 +186,7 @@ async def test_the_process_translates_both_ways() -> None:
 @pytest.mark.real_time
 @pytest.mark.sandbox
 async def test_without_an_engine_the_process_says_what_to_install() -> None:
-    """It is up, and honest: degraded, no languages, and the sentence that helps."""
+    """It responds: degraded, no languages, and a sentence with the remedy."""
     async with running(MODULE, env={"PATH": ""}) as service:
         health = await service.health(until="degraded")
         assert health["engine"] is None

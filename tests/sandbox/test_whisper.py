@@ -45,7 +45,7 @@ def test_without_leave_to_fetch_none_is_tried(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_fetch_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service starts with another engine rather than hang."""
+    """The service starts with another engine instead of waiting."""
     package = install(monkeypatch, ScriptedWhisper(on_disk=False, can_fetch=True, is_slow=True))
     with pytest.raises(whisper.ModelUnavailable, match="could not be fetched"):
         run(partial(whisper.load, "base", fetch_seconds=0.01), virtual=False)
@@ -70,8 +70,8 @@ def test_segments_words_and_probabilities_are_the_engines(monkeypatch: pytest.Mo
     assert (package.options["samples"], package.options["peak"]) == (16_000, 0.5)
 
 
-def test_what_is_heard_can_be_sent_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine's numbers are NumPy's, which JSON does not know."""
+def test_a_transcription_can_be_encoded_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's numbers are NumPy's, which cannot be encoded as JSON."""
     package = install(monkeypatch, ScriptedWhisper())
 
     async def transcribe() -> Transcription:
@@ -82,7 +82,7 @@ def test_what_is_heard_can_be_sent_as_json(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_text_that_the_engine_doubts_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Text on noise, and a text that repeats itself; being unsure of the words alone is no reason."""
+    """A text for noise, and a text that repeats itself; a low confidence of the words alone is no reason."""
     package = install(monkeypatch, ScriptedWhisper())
     package.doubts = {
         0: {"no_speech_prob": 0.7, "avg_logprob": -0.84},
@@ -98,7 +98,7 @@ def test_a_text_that_the_engine_doubts_is_not_shown(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_engine_is_asked_for_a_bounded_amount_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing stops it while it decodes: a second of noise must not keep everyone waiting."""
+    """Decoding cannot be interrupted: a second of noise must not delay everyone."""
     package = install(monkeypatch, ScriptedWhisper())
 
     async def transcribe() -> Transcription:
@@ -128,7 +128,7 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
 def test_a_model_of_a_folder_is_called_by_its_last_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where the folder lies is nothing for those who ask which model is used."""
+    """Clients do not see the folder's location."""
     folder = tmp_path / "small-de"
     folder.mkdir()
     for name in ("model.bin", "config.json"):
@@ -139,7 +139,7 @@ def test_a_model_of_a_folder_is_called_by_its_last_name(
 
 @pytest.mark.real_time
 async def test_a_cancelled_recording_stops_at_the_next_segment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until then the place is taken: the next recording must not share the cores with a dead one."""
+    """Until then the place is occupied: the next recording must not share the cores with a cancelled one."""
     package = install(monkeypatch, ScriptedWhisper())
 
     engine = await _loaded()

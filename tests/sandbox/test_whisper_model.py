@@ -73,7 +73,7 @@ def test_a_detected_language_comes_with_its_probability(model: Path) -> None:
 
 @pytest.mark.sandbox
 def test_noise_is_given_no_words(model: Path) -> None:
-    """Whisper makes a text of anything; what it doubts itself is left out."""
+    """Whisper produces text for any input; text of low confidence is dropped."""
 
     async def transcribe(engine: Whisper, sound: np.ndarray) -> str:
         data = np.clip(sound, -32768, 32767).astype("<i2").tobytes()

@@ -1,4 +1,4 @@
-"""What a test of the whole service has to say besides that it passed."""
+"""Fixtures for tests of the whole service, and the figures that they report."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def told(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Return what notes a figure, or what stood in for what: it is shown at the end, and is in reports."""
+    """Return the function that records a figure or a substitute, shown at the end and in reports."""
 
     def tell(words: str) -> None:
         record_property("told", words)

@@ -1,4 +1,4 @@
-"""While the store is awaited at the start, probes are answered, and everyone else is told to come again."""
+"""While the service waits for its store at startup, probes get responses, and others a Retry-After."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ GRACE = 2
 
 
 class Starting(RunningService):
-    """A service that is not waited for: its port is known beforehand."""
+    """A service that is not awaited: its port is known beforehand."""
 
     def _ready(self) -> str:
         return f"http://127.0.0.1:{self._port}"
@@ -42,19 +42,19 @@ class Starting(RunningService):
         super().__init__(arguments, folder, environ)
 
     def answer(self, path: str) -> httpx2.Response:
-        """Return the answer to a GET on a connection of its own."""
+        """Return the response to a GET on a new connection."""
         return httpx2.get(self.url + path, timeout=180)
 
 
 def redis_at(port: int) -> dict[str, str]:
-    """Return what has a service store its sessions in Redis at a port."""
+    """Return the environment with which a service stores its sessions in Redis at a port."""
     url = f"redis://127.0.0.1:{port}"
     return {"ORCH_SESSION_MANAGEMENT__PERSISTENCE": "redis", "REDIS_URL": url}
 
 
 @contextmanager
 def starting(folder: Path, workers: int, **environ: str) -> Iterator[Starting]:
-    """Run a service for the block that has no store yet."""
+    """Run a service without a store during the block."""
     running = Starting(free_port(), workers, folder, environ)
     try:
         give_up_at = time.monotonic() + READY_LIMIT
@@ -125,7 +125,7 @@ def test_probes_are_answered_while_redis_is_away_and_everything_once_it_is_there
 
 
 def test_probes_are_answered_while_a_database_cannot_be_opened(tmp_path: Path) -> None:
-    """As long as it is tried again; then the process ends with the reason, for an operator to see."""
+    """As long as it is retried; then the process ends with the reason."""
     (tmp_path / "sessions.sqlite3").write_bytes(b"no database " * 1000)
     path = str(tmp_path / "sessions.sqlite3")
     with starting(tmp_path, 1, ORCH_SESSION_MANAGEMENT__SQLITE_PATH=path) as s:
@@ -136,7 +136,7 @@ def test_probes_are_answered_while_a_database_cannot_be_opened(tmp_path: Path) -
 
 
 def test_a_service_that_awaits_its_store_stops_when_asked_to(tmp_path: Path) -> None:
-    """With exit code 0, and with an answer for who has asked before; one that went on waiting is killed."""
+    """With exit code 0, after responding to pending requests."""
     with starting(tmp_path, 1, **redis_at(free_port())) as s:
         assert s.answer("/livez").status_code == 200
         assert s.stop() == 0
@@ -144,10 +144,10 @@ def test_a_service_that_awaits_its_store_stops_when_asked_to(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("address", "is_told"), [("127.0.0.1", True), ("192.0.2.7", False)])
-async def test_only_operators_are_told_where_the_store_is(
+async def test_only_operators_see_the_address_of_the_store(
     tmp_path: Path, address: str, *, is_told: bool
 ) -> None:
-    """Guests learn that the service is starting, and no address of its inside."""
+    """Guests learn that the service is starting, but no internal address."""
     events = EventLog(wall=time.time)
     path = tmp_path / "orchestration.yaml"
     path.write_text("{}", encoding="utf-8")

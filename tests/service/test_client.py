@@ -28,12 +28,12 @@ LAST = 9999
 
 
 def quick() -> Backoff:
-    """Come back without much waiting: a test is no crowd."""
+    """Reconnect without long waits."""
     return Backoff(base=0.05, cap=0.2, floor=0.01)
 
 
 async def numbers(client: Client, until: int) -> list[int]:
-    """Return the numbers said in the session, until one of them is ``until``; a loss fails the test."""
+    """Return the numbers sent in the session, until one of them is ``until``; a loss fails the test."""
     found: list[int] = []
     async for event in client:
         assert not isinstance(event, Lost), event
@@ -73,7 +73,7 @@ async def test_a_stream_over_a_connection_that_is_cut_again_and_again_comes_whol
 
 
 async def test_after_kill_9_and_a_new_start_the_client_goes_on_where_it_was(tmp_path: Path) -> None:
-    """Same port, same state: both clients come back by themselves, and nothing that was kept is missing."""
+    """Same port, same state: both clients reconnect, and no stored message is missing."""
     with service("serve", tmp_path, settings=SETTINGS) as first, ExitStack() as later:
 
         def start_again() -> None:
@@ -117,7 +117,7 @@ async def test_after_kill_9_and_a_new_start_the_client_goes_on_where_it_was(tmp_
 
 
 async def test_a_service_that_stops_in_order_is_waited_for(tmp_path: Path) -> None:
-    """It says when to come back; the client says so, and loses nothing."""
+    """It sends when to reconnect; the client reports that, and loses nothing."""
     with service("serve", tmp_path, settings=SETTINGS) as s:
         async with orch.client.connect(s.url) as client:
             await client.create("s")
@@ -127,7 +127,7 @@ async def test_a_service_that_stops_in_order_is_waited_for(tmp_path: Path) -> No
 
 
 async def test_errors_and_topics_of_the_real_service(tmp_path: Path) -> None:
-    """Typed answers, typed refusals, updates."""
+    """Typed replies, typed errors, updates."""
     with service("serve", tmp_path, settings=SETTINGS) as s:
         async with orch.client.connect(s.url) as client:
             with pytest.raises(RefusedError) as refused:
@@ -160,7 +160,7 @@ async def test_errors_and_topics_of_the_real_service(tmp_path: Path) -> None:
 
 @pytest.mark.sandbox
 async def test_speech_becomes_captions_over_a_cut_connection(tmp_path: Path) -> None:
-    """What is said before and after the cut is both written down."""
+    """Speech before and after the cut is transcribed."""
     pcm = clip("austen-0890") + bytes(64_000)
     with service("demo", tmp_path) as s:
         async with (
@@ -185,7 +185,7 @@ async def test_speech_becomes_captions_over_a_cut_connection(tmp_path: Path) -> 
 
 
 async def waiting(client: Client) -> StateChanged:
-    """Return the event that says that the connection is lost."""
+    """Return the event of the lost connection."""
     async for event in client:
         if isinstance(event, StateChanged) and event.state == "waiting":
             return event

@@ -1,4 +1,4 @@
-"""The examples of docs/clients.md do what they say, as they stand, on a service that was just started."""
+"""The examples of docs/clients.md work unchanged on a freshly started service."""
 
 import re
 import subprocess
@@ -70,7 +70,7 @@ async def running(s: RunningService, folder: Path) -> AsyncIterator[Printed]:
 
 
 async def begun(s: RunningService, people: int = 1) -> None:
-    """Wait until the example's session is there, with so many in it."""
+    """Wait until the example's session exists with this many participants."""
     async with httpx2.AsyncClient(base_url=s.url, timeout=120) as http:
         for _ in range(600):
             answer = await http.get("/api/sessions/stand-up")
@@ -82,7 +82,7 @@ async def begun(s: RunningService, people: int = 1) -> None:
 
 @pytest.mark.sandbox
 async def test_the_example_prints_what_is_said(tmp_path: Path) -> None:
-    """A sentence is spoken into the session that it has begun; it prints the words."""
+    """A sentence is spoken in the session that it has created; it prints the words."""
     assert len(example("python").strip().splitlines()) <= 26
     with service("demo", tmp_path) as s:
         async with running(s, tmp_path) as printed, orch.client.connect(s.url) as client:
@@ -94,7 +94,7 @@ async def test_the_example_prints_what_is_said(tmp_path: Path) -> None:
 
 
 async def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp_path: Path) -> None:
-    """Nobody waits for a session that is over; it says so."""
+    """It prints that the session is over, and ends."""
     with service("serve", tmp_path) as s:
         for _ in range(2):
             async with running(s, tmp_path) as printed, running(s, tmp_path) as second:
@@ -108,7 +108,7 @@ async def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp
 
 @pytest.mark.browser
 def test_the_javascript_example_runs_as_it_stands_in_a_page(tmp_path: Path, chromium: Browser) -> None:
-    """It begins the session, and says when it is over."""
+    """It creates the session, and prints when it is over."""
     with service("serve", tmp_path) as s, chromium.new_context() as context:
         page = context.new_page()
         printed: list[str] = []

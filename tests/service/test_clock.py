@@ -41,14 +41,14 @@ def kept_in(engine: str, folder: Path) -> Iterator[ClockedService]:
 
 
 class Talk:
-    """One who speaks in a session. ``said`` is how often she has."""
+    """A client that sends messages in a session. ``said``: their number."""
 
     def __init__(self, ann: Client) -> None:
         self._ann = ann
         self.said = 0
 
     async def say(self) -> int:
-        """Say a number; return the time that the service gave it, in seconds."""
+        """Send a number; return its timestamp from the service, in seconds."""
         number, self.said = self.said, self.said + 1
         answer = await self._ann.ask(
             "session_message", type="broadcast", session_id="s", id=number, data={"n": number}
@@ -67,7 +67,7 @@ class Talk:
 
 @pytest.mark.parametrize("engine", ["sqlite", "redis"])
 def test_a_clock_that_is_set_back_loses_nothing_and_ends_nothing(tmp_path: Path, engine: str) -> None:
-    """Nor does it when it is set right: sessions stay, those in them stay, and whoever returns has it all."""
+    """Nor when it is corrected: sessions and participants stay, and returning clients recover everything."""
 
     async def back(s: ClockedService, ticket: dict[str, Any], talk: Talk) -> None:
         async with connected(s.url) as bob:

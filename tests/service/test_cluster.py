@@ -178,7 +178,7 @@ async def in_session(a: RunningService, b: RunningService) -> AsyncIterator[tupl
 
 
 async def test_two_workers_are_one_service(tmp_path: Path) -> None:
-    """Whoever is in a session hears the same under the same offsets and sees the same people, anywhere."""
+    """Participants receive the same messages under the same offsets and see the same list, on any worker."""
     with cluster(tmp_path) as (_, (a, b)):
         async with connected(a.url) as ann, connected(b.url) as bob:
             made = await ann.ask(
@@ -262,7 +262,7 @@ def test_a_worker_killed_in_the_middle_costs_its_clients_nothing(tmp_path: Path)
 
 
 async def test_workers_of_one_service_killed_one_after_the_other_cost_nothing(tmp_path: Path) -> None:
-    """Their clients come back to the same address, to whichever process is there, and miss nothing."""
+    """Their clients reconnect to the same address, to any process, and miss nothing."""
     with workers(tmp_path, 3) as s:
         first = s.pids()
         assert len(first) == 3
@@ -303,7 +303,7 @@ async def test_workers_of_one_service_killed_one_after_the_other_cost_nothing(tm
 async def test_redis_killed_and_started_again_under_load_loses_nothing_that_was_acknowledged(
     tmp_path: Path,
 ) -> None:
-    """Those who speak wait; those who listen hear everything once, and are told that something is amiss."""
+    """Senders wait; receivers get everything once, and the announcement of the outage."""
     with cluster(tmp_path) as (redis, (a, b)), crowded(a, b) as (speaker, listeners):
 
         def restart() -> None:
@@ -326,7 +326,7 @@ async def test_redis_killed_and_started_again_under_load_loses_nothing_that_was_
 
 
 def test_redis_that_hangs_for_seconds_under_load_costs_a_wait(tmp_path: Path) -> None:
-    """Its connections stay open, and so do all clients'; who speaks is kept waiting; nothing is lost."""
+    """Its connections stay open, and so do all clients'; senders wait; nothing is lost."""
     with cluster(tmp_path) as (redis, (a, b)), crowded(a, b) as (speaker, listeners):
 
         def hang() -> None:

@@ -65,7 +65,7 @@ class Drips:
 
 @pytest.mark.real_time
 async def test_hundreds_that_send_a_byte_a_second_hold_up_nobody(tmp_path: Path) -> None:
-    """A request's head has to come in time; a message may take its time; everyone else is served."""
+    """A request's head has a time limit; a message may be slow; everyone else is served."""
     with service("serve", tmp_path, settings=SETTINGS) as s:
         async with connected(s.url) as ann:
             drips = Drips(s)

@@ -1,4 +1,4 @@
-"""A client's network goes away without a word: no packet comes any more, and none says so."""
+"""A client's network fails silently: no packet arrives any more."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,7 +152,7 @@ def cut_off(
 def test_a_client_whose_link_is_cut_is_noticed_by_its_silence(
     tmp_path: Path, link: str, request: pytest.FixtureRequest, told: Callable[[str], None]
 ) -> None:
-    """Within a heartbeat and its time-out it is gone; it comes back with the link and has missed nothing."""
+    """Disconnected within a heartbeat and its time-out; after the link is back it has missed nothing."""
     seconds, counts = cut_off(
         tmp_path, request.getfixturevalue(link), interval=1, patience=3, age=120, filler=0
     )
@@ -174,7 +174,7 @@ def test_a_client_whose_link_is_cut_with_messages_on_their_way_is_closed_in_time
     reason: str,
     told: Callable[[str], None],
 ) -> None:
-    """What waits for it is bounded by age as by size: a send that hangs, or bytes that are not taken."""
+    """Its queue is bounded by age and by size: a blocked send, or bytes that are not read."""
     seconds, counts = cut_off(tmp_path, network, interval=interval, patience=patience, age=age, filler=FILLER)
     told(f"closed {seconds:.1f} s after the cut")
     assert counts == {reason: 1}

@@ -24,7 +24,7 @@ HANDSHAKE = (
 
 
 @pytest.mark.real_time
-async def test_who_takes_a_large_answer_bit_by_bit_holds_up_nobody(tmp_path: Path) -> None:
+async def test_a_client_that_reads_a_large_response_slowly_delays_nobody(tmp_path: Path) -> None:
     """Wherever in an answer it stops; it has all of its answers in the end."""
     count, size = 40, 60_000
     asked = masked(b'{"type":"test_message","x":"' + b"x" * size + b'"}')

@@ -92,7 +92,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.parametrize("command", ["demo", "serve"])
 def test_closing_the_terminal_ends_what_runs_in_it(command: str, tmp_path: Path) -> None:
-    """The service, its back ends: all are gone, and the port is free again."""
+    """The service and its back ends have ended, and the port is free again."""
     port = free_port()
     terminal = Terminal(tmp_path, [sys.executable, "-m", "orch", command, "--port", str(port)])
     terminal.wait_for('"ready"')
@@ -106,7 +106,7 @@ def test_closing_the_terminal_ends_what_runs_in_it(command: str, tmp_path: Path)
 
 
 def test_without_a_terminal_the_signal_has_the_settings_read_again(tmp_path: Path) -> None:
-    """As service managers use it."""
+    """SIGHUP reloads, as service managers use it."""
     settings = json.dumps({"orchestration": {"gateway": {"timeout": 7}}})
     with service("serve", tmp_path, settings=settings) as s:
         path = tmp_path / "orchestration.yaml"
@@ -117,7 +117,7 @@ def test_without_a_terminal_the_signal_has_the_settings_read_again(tmp_path: Pat
 
 
 def test_the_demo_ends_with_its_terminal_also_where_its_output_goes_elsewhere(tmp_path: Path) -> None:
-    """Started by a script that keeps the log, the signal still means the end."""
+    """Also if its output goes to a file, SIGHUP ends it."""
     with service("demo", tmp_path) as s:
         s.process.send_signal(signal.SIGHUP)
         assert s.ended() == 0

@@ -1,4 +1,4 @@
-"""What must be done once is done by one worker of several: real processes, a real Redis."""
+"""Restarts that only one of several workers may do: real processes, a real Redis."""
 
 import os
 import signal
@@ -83,7 +83,7 @@ def audio(worker: RunningService) -> dict[str, Any]:
 
 
 def until(wanted: Callable[[], bool]) -> None:
-    """Wait until something holds in processes that tell nobody."""
+    """Poll until a condition holds in other processes."""
     give_up_at = time.monotonic() + LIMIT
     while not wanted():
         assert time.monotonic() < give_up_at
@@ -108,8 +108,8 @@ def holders_among(running: list[RunningService]) -> list[RunningService]:
     return [worker for worker in running if any("lease acquired" in str(line) for line in worker.lines)]
 
 
-def test_a_back_end_that_dies_is_started_again_by_one_worker(tmp_path: Path) -> None:
-    """Both see it die, one restarts it, once; when that one is killed the other does it from then on."""
+def test_a_back_end_that_dies_is_restarted_by_one_worker(tmp_path: Path) -> None:
+    """Both see it fail, one restarts it once; when that worker is killed, the other takes over."""
     daemon = Daemon(tmp_path)
     try:
         with (
@@ -147,7 +147,7 @@ def test_a_back_end_that_dies_is_started_again_by_one_worker(tmp_path: Path) -> 
 
 
 def test_without_redis_nobody_restarts_what_another_might(tmp_path: Path) -> None:
-    """It is said on the page, and to the operator who asks; with Redis back it is done."""
+    """The page shows it, and an operator's request gets it as a response; with Redis back it is done."""
     daemon = Daemon(tmp_path)
     try:
         with (

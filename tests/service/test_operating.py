@@ -24,8 +24,10 @@ async def asked(method: str, url: str, **more: Any) -> httpx2.Response:
     return await trio.to_thread.run_sync(lambda: httpx2.request(method, url, timeout=180, **more))
 
 
-async def test_all_are_told_and_one_is_closed(tmp_path: Path, environ: dict[str, str]) -> None:
-    """The announcement reaches both and is counted; the close reaches one, with its code, and no other."""
+async def test_an_announcement_reaches_all_and_one_connection_is_closed(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """The announcement reaches both and is counted; the close reaches only one, with its code."""
     with service("serve", tmp_path, environ=environ) as s:
         async with connected(s.url) as ann, connected(s.url) as bob:
             answer = await asked("POST", s.url + "/api/announcements", json={"message": "hello é"})
@@ -45,7 +47,7 @@ async def test_all_are_told_and_one_is_closed(tmp_path: Path, environ: dict[str,
             assert (again.status_code, again.json()["code"]) == (404, "unknown_connection")
 
 
-async def test_a_client_that_floods_is_told_and_then_closed_and_others_are_served(tmp_path: Path) -> None:
+async def test_a_flooding_client_gets_an_error_then_a_close_and_others_are_served(tmp_path: Path) -> None:
     """On a real socket, too, the word comes before the close.
 
     Under Hypercorn the client may never learn the code: it ends the socket with the flood unread, and the

@@ -82,7 +82,7 @@ def health(s: RunningService) -> dict[str, Any]:
 
 
 def test_two_thousand_clients_leave_the_service_what_it_needs(tmp_path: Path) -> None:
-    """With 1,024 open files: back ends stay as they are, nothing is restarted, who is connected is served."""
+    """With 1,024 open files: back ends stay healthy, nothing is restarted, connected clients are served."""
     raise_limit()
     s = FewFiles(["demo", "--port", "0"], tmp_path, UNHURRIED)
     try:
@@ -141,7 +141,7 @@ orchestration:
 
 
 def test_a_service_that_was_stopped_for_a_while_holds_it_against_nobody(tmp_path: Path) -> None:
-    """SIGSTOP, as a machine that is paused: back ends stay healthy, clients connected, and it is an event."""
+    """After SIGSTOP, as on a paused machine, back ends stay healthy, clients connected; it is an event."""
     with service("demo", tmp_path, settings=IMPATIENT) as s:
         run(lambda: _stopped(s), virtual=False, limit=120)
 
@@ -204,7 +204,7 @@ def fill(place: Path) -> Path:
 def test_a_full_disk_is_said_costs_nothing_acknowledged_and_is_over_when_there_is_room(
     tmp_path: Path,
 ) -> None:
-    """Said everywhere, and over by itself; what was sent before and after is there."""
+    """It is shown everywhere, and ends by itself; messages from before and after are stored."""
     s = SmallDisk(tmp_path)
     try:
         run(lambda: _filled(s), virtual=False, limit=120 + LASTS)

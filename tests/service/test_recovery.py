@@ -1,4 +1,4 @@
-"""What was said outlives the process."""
+"""Messages outlive the process."""
 
 import signal
 from pathlib import Path
@@ -18,7 +18,7 @@ services:
 
 
 def test_after_kill_9_a_client_recovers_every_message_it_had_missed(tmp_path: Path) -> None:
-    """All of it, in order, and nothing twice: what was sent to anyone had been kept."""
+    """All of them, in order, and none twice: every message was stored before it was sent."""
     told: dict[str, Any] = {}
     with service("serve", tmp_path, settings=SETTINGS) as s:
 
@@ -61,7 +61,7 @@ def test_after_kill_9_a_client_recovers_every_message_it_had_missed(tmp_path: Pa
 
 @pytest.mark.real_time
 async def test_what_cannot_be_recovered_is_an_honest_false(tmp_path: Path) -> None:
-    """A wrong token, another epoch, an offset that never was, no such session: each says which."""
+    """A wrong token, another epoch, an unassigned offset, a missing session: each has its own reason."""
     with service("serve", tmp_path, settings=SETTINGS) as s:
         async with connected(s.url) as client:
             made = await client.ask("session_created", type="create_session", session_id="s", config={})

@@ -72,7 +72,7 @@ def under_orch_with_hypercorn(folder: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("serving", [under_orch, under_orch_with_hypercorn, under_hypercorn])
 async def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Path) -> None:
-    """The same application, whoever accepts the connection."""
+    """The same application under each server."""
     assert callable(serving)
     with serving(tmp_path) as url:
         assert "text/html" in httpx2.get(url + "/", headers=BEARER, timeout=180).headers["content-type"]
@@ -103,7 +103,7 @@ async def test_pages_api_gateway_and_socket_answer(serving: object, tmp_path: Pa
 
 @pytest.mark.parametrize("environ", [{}, HYPERCORN], ids=["orch", "hypercorn"])
 async def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path, environ: dict[str, str]) -> None:
-    """What is too large ends its own connection, with the code for it."""
+    """It closes only its own connection, with that code."""
     with service("serve", tmp_path, environ=environ) as s:
         async with connect(f"ws://127.0.0.1:{s.port}/ws") as socket_:
             await socket_.recv()
@@ -118,7 +118,7 @@ async def test_a_text_frame_over_1_mib_closes_with_1009(tmp_path: Path, environ:
 
 
 def test_what_the_front_refuses_is_counted_by_kind(tmp_path: Path) -> None:
-    """An operator sees in ``/metrics`` who sends what cannot be read."""
+    """``/metrics`` shows operators the refused requests by kind."""
     with service("serve", tmp_path) as s:
         with socket.create_connection(("127.0.0.1", s.port)) as client:
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")

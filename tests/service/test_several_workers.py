@@ -152,7 +152,7 @@ def test_each_worker_has_an_address_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_port_that_another_program_has_is_said_at_the_start(tmp_path: Path) -> None:
-    """Rather than found out when figures are missing."""
+    """At startup rather than when figures are missing."""
     first = free_ports(2)
     path = tmp_path / "orchestration.yaml"
     path.write_text(SETTINGS.format(redis="redis://127.0.0.1:9", ports=first), encoding="utf-8")
@@ -168,7 +168,7 @@ def test_a_port_that_another_program_has_is_said_at_the_start(tmp_path: Path) ->
 
 @pytest.mark.real_time
 async def test_connections_of_all_workers_are_listed_and_closed_by_any(tmp_path: Path) -> None:
-    """With the worker each is on, found by what is looked for; one is closed wherever it is."""
+    """With their workers, filtered by a query; one is closed on any worker."""
     with two_workers(tmp_path) as both:
         async with AsyncExitStack() as stack:
             ann = await stack.enter_async_context(connected(both.urls[0]))
@@ -209,7 +209,7 @@ async def test_connections_of_all_workers_are_listed_and_closed_by_any(tmp_path:
 
 
 def test_a_worker_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    """In the list, after an announcement, after a change; and it takes the change over once it can."""
+    """In the list, after an announcement, after a change; it applies the change once it can."""
     with two_workers(tmp_path) as both:
         pids = both.pids()
         both.wait_until_each_knows_the_other()
@@ -230,7 +230,7 @@ def test_a_worker_that_does_not_answer_is_named(tmp_path: Path) -> None:
 
 
 def test_a_changed_setting_is_in_force_on_all_workers_and_on_those_started_later(tmp_path: Path) -> None:
-    """After a death, a roll and a full restart; until it is taken back, on any of them."""
+    """After a crash, a roll and a full restart; until it is reverted on any of them."""
     ports = free_ports(2)
     with redis_server(tmp_path / "redis") as redis:
         settings = SETTINGS.format(redis=redis.url, ports=ports)
@@ -268,7 +268,7 @@ def test_a_changed_setting_is_in_force_on_all_workers_and_on_those_started_later
 
 
 def test_the_tree_of_another_worker_is_shown_and_restarted(tmp_path: Path) -> None:
-    """By the worker's name; one that is gone is not there."""
+    """By the worker's name; a worker that has ended is unknown."""
     with two_workers(tmp_path) as both:
         both.wait_until_each_knows_the_other()
         here, other = both.get(0, "/api/workers")["workers"]

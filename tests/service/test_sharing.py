@@ -54,7 +54,7 @@ def shared(folder: Path, *arguments: str, **environ: str) -> Iterator[str]:
 @pytest.mark.real_time
 @pytest.mark.parametrize("server", ["orch", "hypercorn"])
 async def test_guests_need_the_link_alone_and_operators_the_token(tmp_path: Path, server: str) -> None:
-    """At the network's address, over TLS, with the certificate that was made and is kept."""
+    """At the network's address, over TLS, with the generated certificate, which is stored."""
     if not lan_addresses():
         pytest.skip("this machine is in no network")
     with shared(tmp_path, "--server", server) as said:

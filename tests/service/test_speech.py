@@ -42,7 +42,7 @@ def languages_known(s: RunningService) -> None:
 
 
 async def talk(client: Client, pcm: bytes, *, pace: float = 0, targets: tuple[str, ...] = ("es",)) -> None:
-    """Say a clip into a session and wait until it is written down."""
+    """Send a clip to a session and wait until it is transcribed."""
     await client.ask(
         "audio_started",
         type="audio_start",
@@ -102,7 +102,7 @@ async def test_words_through_the_service_are_the_engines_own(tmp_path: Path) -> 
 
 
 async def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: Path) -> None:
-    """422 with what there is, whether it is the language spoken or the one read."""
+    """422 with the offered languages, for the spoken and for the target language."""
     with service("demo", tmp_path) as s:
         async with connected(s.url) as client:
             await healthy(client)
@@ -119,7 +119,7 @@ async def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: P
 
 
 async def test_two_people_each_read_the_other_in_their_own_language(tmp_path: Path) -> None:
-    """What one says reaches the other translated, at the same offsets for both."""
+    """Each participant's speech reaches the other translated, at the same offsets for both."""
     with service("demo", tmp_path) as s:
         async with connected(s.url) as one, connected(s.url) as two:
             await healthy(one)
@@ -182,7 +182,7 @@ async def test_words_spoken_while_the_audio_service_is_killed_arrive_once_each(t
 
 
 async def test_a_speech_back_end_that_is_away_costs_a_marked_gap_never_made_up_words(tmp_path: Path) -> None:
-    """The gap says which service and why; no text is invented."""
+    """The gap names the service and the reason; no text is invented."""
     settings = """\
 orchestration: {speech: {buffer_seconds: 9}}
 services:

@@ -86,7 +86,7 @@ def is_slowed(undisturbed: list[float], disturbed: list[float]) -> bool:
 def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:
-    """They are evicted in time and in bounds; what the others are told takes no longer than without them."""
+    """They are disconnected within their limits; the others' messages are as fast as without them."""
     need_descriptors(DEAF + SERVED + 500)
     with service("serve", tmp_path, settings=SETTINGS) as s, crowds(3) as (speakers, served, deaf):
         places = {"addresses": [("127.0.0.1", s.port)], "sessions": SESSIONS}
@@ -125,7 +125,7 @@ def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
 def test_sigterm_ends_the_service_within_the_grace_though_hundreds_take_nothing(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:
-    """Who reads is told to come back; who does not is waited for no longer than anyone."""
+    """Clients that read are asked to reconnect; others delay the shutdown no longer than the grace."""
     need_descriptors(1000)
     with service("serve", tmp_path, settings=SETTINGS) as s, crowds(2) as (speakers, deaf):
         places = {"addresses": [("127.0.0.1", s.port)], "sessions": SESSIONS}

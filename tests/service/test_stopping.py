@@ -1,4 +1,4 @@
-"""The whole service ends in order and in time, whoever is connected."""
+"""The whole service ends in order and in time, with any clients connected."""
 
 import os
 import re
@@ -26,7 +26,7 @@ services:
 
 @pytest.mark.real_time
 async def test_sigterm_tells_clients_to_reconnect_and_exits_0(tmp_path: Path) -> None:
-    """A client learns that the service stops and when to come back; the exit code is 0."""
+    """A client receives that the service stops and when to reconnect; the exit code is 0."""
     with service("serve", tmp_path, settings=SETTINGS) as s:
         async with connected(s.url) as client:
             s.process.send_signal(signal.SIGTERM)
@@ -37,7 +37,7 @@ async def test_sigterm_tells_clients_to_reconnect_and_exits_0(tmp_path: Path) ->
 
 
 def test_a_client_that_has_stopped_reading_does_not_outlast_the_grace(tmp_path: Path) -> None:
-    """SIGTERM ends the process, though a client takes nothing and never would."""
+    """SIGTERM ends the process although a client never reads."""
     with (
         service("serve", tmp_path, settings=SETTINGS) as s,
         socket.create_connection(("127.0.0.1", s.port)) as stalled,
@@ -58,8 +58,8 @@ def test_a_client_that_has_stopped_reading_does_not_outlast_the_grace(tmp_path: 
         assert s.stop() == 0
 
 
-def test_a_person_at_a_terminal_is_told_where_to_go(tmp_path: Path) -> None:
-    """The address to open, on standard output, once it answers."""
+def test_a_terminal_shows_the_address_to_open(tmp_path: Path) -> None:
+    """The address to open, on standard output, once it responds."""
     arguments = [sys.executable, "-m", "orch", "serve", "--port", "0", "--log-format", "text"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(
@@ -81,7 +81,7 @@ def test_a_person_at_a_terminal_is_told_where_to_go(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_the_settings_is_exit_2_with_a_line_each(tmp_path: Path) -> None:
-    """The service does not start on settings it cannot use."""
+    """The service does not start with invalid settings."""
     path = tmp_path / "bad.yaml"
     path.write_text("orchestration: {frontend: {port: high}}\nnonsense: 1\n")
     done = subprocess.run(
@@ -99,7 +99,7 @@ def test_what_is_wrong_with_the_settings_is_exit_2_with_a_line_each(tmp_path: Pa
 
 
 def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
-    """Exit 2, with what to do."""
+    """Exit code 2, with the remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = subprocess.run(

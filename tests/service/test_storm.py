@@ -1,4 +1,4 @@
-"""A worker is killed under thousands of clients, and all of them come back at once."""
+"""A worker with thousands of clients is killed, and all of them reconnect at once."""
 
 import os
 import signal
@@ -77,10 +77,10 @@ def weather(speakers: Crowd, listeners: list[Crowd], count: int, pid: int) -> tu
     return lost, max(answer["back_at"] for answer in answers) - killed_at
 
 
-def test_thousands_who_lose_their_worker_are_all_back_and_have_everything_once(
+def test_thousands_of_clients_of_a_killed_worker_reconnect_and_miss_nothing(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:
-    """All clients of one worker are let in by the other at once, while it goes on serving its own."""
+    """The other worker accepts all of them at once, while it serves its own clients."""
     need_descriptors(CLIENTS + 500)
     with on_one_redis(tmp_path, 1, 1) as (a, b), crowds(3) as (speakers, *listeners):
         come_in(speakers, listeners, CLIENTS, here=a, then=b)
@@ -92,7 +92,7 @@ def test_thousands_who_lose_their_worker_are_all_back_and_have_everything_once(
         assert active == CLIENTS + len(SESSIONS)
 
 
-def test_those_of_one_worker_of_a_service_come_back_to_the_same_address(
+def test_clients_of_one_worker_reconnect_to_the_same_address(
     tmp_path: Path, told: Callable[[str], None]
 ) -> None:
     """Where the workers share a port, its clients are let in by those that are left, and by its successor."""

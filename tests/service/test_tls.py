@@ -93,7 +93,7 @@ def test_pages_api_and_socket_are_served_over_tls(secure: RunningService, pair: 
 def test_a_renewed_pair_is_taken_up_and_a_broken_one_is_not(
     secure: RunningService, pair: tuple[Path, Path]
 ) -> None:
-    """New connections get the new certificate; what cannot be used is said and changes nothing."""
+    """New connections get the new certificate; an invalid pair is reported and changes nothing."""
     first = in_file(pair[0])
     assert served(secure.port) == first
     pair[0].write_text("not a certificate")
@@ -107,7 +107,7 @@ def test_a_renewed_pair_is_taken_up_and_a_broken_one_is_not(
 
 
 def test_a_signal_has_the_pair_read_again(secure: RunningService, pair: tuple[Path, Path]) -> None:
-    """As programs that renew certificates ask for it."""
+    """For programs that renew certificates."""
     write_pair(pair)
     secure.process.send_signal(signal.SIGHUP)
     secure.wait_for_line("certificate replaced")
@@ -131,10 +131,10 @@ def test_a_signal_has_the_pair_read_again(secure: RunningService, pair: tuple[Pa
         ),
     ],
 )
-def test_who_asks_without_tls_is_told_so(
+def test_a_request_without_tls_is_redirected_or_explained(
     secure: RunningService, sent: bytes, status: bytes, words: bytes
 ) -> None:
-    """A page is found at the address with https; everything else is told what to do."""
+    """Pages are redirected to https; other requests get an explanation."""
     with socket.create_connection(("127.0.0.1", secure.port), timeout=180) as client:
         client.sendall(sent)
         received = b"".join(iter(lambda: client.recv(65536), b""))
@@ -144,7 +144,7 @@ def test_who_asks_without_tls_is_told_so(
 
 
 def test_what_is_neither_ends_its_own_connection(secure: RunningService, pair: tuple[Path, Path]) -> None:
-    """Bytes without sense, half a handshake, a handshake for another protocol."""
+    """Random bytes, half a handshake, a handshake for another protocol."""
     for sent in (
         b"\x00" * 100,
         b"\x16\x03\x01\x02\x00\x01" + bytes(600),
@@ -220,7 +220,7 @@ session_management: {{persistence: redis, redis_url: "{redis.url}"}}
 
 
 def test_http3_is_spoken_with_the_pair_in_use(tmp_path: Path, pair: tuple[Path, Path]) -> None:
-    """Pages and API at the same port over UDP; who comes over TCP is told; a renewed pair is shown next."""
+    """Pages and API at the same port over UDP; TCP responses announce it; a renewed pair is used next."""
     environ = {
         "TLS_CERTIFICATE": str(pair[0]),
         "TLS_KEY": str(pair[1]),

@@ -31,8 +31,8 @@ from orch.settings.addresses import BackEndAddress, read_address
         ("http://h/ä", "livetranslate", BackEndAddress("http", "h", 80, "/%C3%A4")),
     ],
 )
-def test_what_people_paste_has_one_reading(url: str, dialect: str, expected: BackEndAddress) -> None:
-    """White space, credentials, names of other scripts and the ending of an API's base URL are understood."""
+def test_pasted_addresses_are_normalised(url: str, dialect: str, expected: BackEndAddress) -> None:
+    """White space, credentials, international host names and the ending of an API's base URL are accepted."""
     assert read_address(url, dialect=dialect) == expected
 
 
@@ -71,15 +71,15 @@ def test_what_people_paste_has_one_reading(url: str, dialect: str, expected: Bac
         "http://u:p%0d%0aX@h",
     ],
 )
-def test_what_cannot_be_used_is_refused_in_words(url: str) -> None:
-    """The same for every reader, and before anything is asked; the sentence does not quote the address."""
+def test_an_invalid_address_is_refused_with_an_explanation(url: str) -> None:
+    """The same for every reader, before any request is sent; the message does not quote the address."""
     with pytest.raises(ValueError, match="expected") as caught:
         read_address(url)
     assert "p%0d" not in str(caught.value)
 
 
 def test_a_zone_is_dialled_and_not_sent() -> None:
-    """It names an interface of this machine; RFC 6874 has it left out of what others are sent."""
+    """It names an interface of this machine; by RFC 6874 it is not sent to others."""
     address = read_address("http://[fe80::1%25eth0]:9")
     assert (address.host, address.authority) == ("fe80::1%eth0", "[fe80::1]:9")
     assert Address.of("http://[fe80::1%25eth0]:9").authority == b"[fe80::1]:9"

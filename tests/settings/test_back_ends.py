@@ -29,7 +29,7 @@ def faults(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def test_a_password_in_a_url_is_sent_and_never_shown() -> None:
-    """In the form that is sent, as Basic credentials, and with dots wherever the settings are shown."""
+    """It is sent as Basic credentials, and masked wherever the settings are shown."""
     decoded = decode(
         "services: {audio-service: {dialect: openai, url: 'http://user:p%40ss@h:1/v1',"
         " instances: [{url: 'http://u2:s3cret@i:2'}]}}",
@@ -79,14 +79,14 @@ def test_white_space_around_a_key_is_not_part_of_it() -> None:
 def test_a_value_that_cannot_be_sent_is_a_fault_without_the_value(
     given: Mapping[str, Any], path: str
 ) -> None:
-    """It would fail at every request otherwise, after the settings were called good."""
+    """Otherwise every request would fail although the settings were accepted."""
     found = faults(given)
     assert list(found) == [path]
     assert SECRET not in repr(found)
 
 
 def test_added_headers_and_query_are_masked_where_values_are_shown() -> None:
-    """An operator's own header is where the key stands for Azure; a query may hold one too."""
+    """For Azure the key is in an added header; a query may have one too."""
     query = f"{{code: {SECRET}, api-version: 2024-06-01}}"
     text = f"services: {{audio-service: {{headers: {{api-key: {SECRET}}}, query: {query}}}}}"
     decoded = decode(text, {})
@@ -137,7 +137,7 @@ def test_a_dialect_is_offered_only_for_the_service_it_exists_for(
 
 
 def test_anchors_and_merge_keys_are_understood() -> None:
-    """What is merged is overridden by what stands beside it, and stays as it was where it came from."""
+    """Merged values are overridden by explicit ones, and unchanged at their origin."""
     text = """
 x-shared: &shared {dialect: openai, api_key: k}
 services:
@@ -185,7 +185,7 @@ services:
     ],
 )
 def test_any_text_is_settings_or_faults(text: str) -> None:
-    """Nothing that stands in the file raises anything else."""
+    """No content of the file raises anything else."""
     assert decode(text, {}).faults
 
 
@@ -196,7 +196,7 @@ def test_any_variable_is_a_setting_or_a_fault(name: str, value: str) -> None:
 
 
 def test_links_of_kubernetes_are_no_settings() -> None:
-    """A Service called orch, or orch-web, puts these into every pod of its namespace."""
+    """A Service named orch or orch-web adds these variables to every pod of its namespace."""
     links = {
         "ORCH_SERVICE_HOST": "10.0.0.1",
         "ORCH_SERVICE_PORT": "3000",
@@ -218,12 +218,12 @@ def test_links_of_kubernetes_are_no_settings() -> None:
 @pytest.mark.parametrize(
     "name", ["ORCH_PORT", "ORCH_GATEWAY__TIMEOUTS", "ORCH_GATEWAY_TIMEOUT", "ORCH_TIMEOUT"]
 )
-def test_a_slip_of_the_pen_is_still_a_fault(name: str) -> None:
+def test_a_misspelt_variable_is_still_a_fault(name: str) -> None:
     assert [fault.path for fault in decode("", {name: "3000"}).faults] == [name]
 
 
 def test_every_kind_of_odd_secret_keeps_out_of_every_fault() -> None:
-    """Keys, passwords, headers and queries of whatever type and characters."""
+    """Keys, passwords, headers and queries of any type and with any characters."""
     odd = [
         SECRET + "\n\n" + SECRET,
         SECRET + "ü",

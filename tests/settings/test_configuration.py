@@ -1,4 +1,4 @@
-"""The file while the service runs."""
+"""The settings file at run time."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def configuration(path: Path, **environ: str) -> LiveSettings:
 
 
 def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
-    """The service does not start on a guess."""
+    """The service does not start with invalid settings."""
     path = tmp_path / "orchestration.yaml"
     path.write_text("orchestration: {port: 1}")
     with pytest.raises(SettingsError) as caught:
@@ -24,13 +24,13 @@ def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """The sentence has the path."""
+    """The message has the path."""
     with pytest.raises(SettingsError, match=r"nothing\.yaml: expected a readable file"):
         configuration(tmp_path / "nothing.yaml")
 
 
 def test_a_broken_file_changes_nothing_and_says_so(tmp_path: Path) -> None:
-    """What held goes on holding; the fault is shown until the file is good again."""
+    """The current settings stay; the fault is shown until the file is corrected."""
     path = tmp_path / "orchestration.yaml"
     path.write_text("orchestration: {gateway: {timeout: 5}}")
     held = configuration(path)
@@ -45,7 +45,7 @@ def test_a_broken_file_changes_nothing_and_says_so(tmp_path: Path) -> None:
 
 
 def test_what_needs_a_restart_is_pending_until_it_is_taken_back(tmp_path: Path) -> None:
-    """The page shows what waits, and stops when nothing does."""
+    """The page shows the pending changes, until there are none."""
     path = tmp_path / "orchestration.yaml"
     path.write_text("")
     held = configuration(path)
@@ -59,7 +59,7 @@ def test_what_needs_a_restart_is_pending_until_it_is_taken_back(tmp_path: Path) 
 
 
 def test_an_operators_change_holds_over_the_file_and_can_be_taken_back(tmp_path: Path) -> None:
-    """PATCH /api/config wins until it is undone; the file is left alone."""
+    """PATCH /api/config overrides the file until it is reverted; the file is unchanged."""
     path = tmp_path / "orchestration.yaml"
     path.write_text("orchestration: {gateway: {timeout: 5}}")
     held = configuration(path)
@@ -80,7 +80,7 @@ def test_an_operators_change_holds_over_the_file_and_can_be_taken_back(tmp_path:
 def test_a_change_of_another_worker_that_does_not_go_with_the_file_changes_nothing_and_is_shown(
     tmp_path: Path,
 ) -> None:
-    """The worker goes on with what it had, and says what stands in the way until nothing does."""
+    """The worker continues with its settings, and shows the faults until there are none."""
     path = tmp_path / "orchestration.yaml"
     path.write_text("services: {}")
     held = configuration(path)
@@ -95,8 +95,8 @@ def test_a_change_of_another_worker_that_does_not_go_with_the_file_changes_nothi
     assert held.current.services["another"].weight == 2
 
 
-def test_what_starts_programs_or_is_sent_keys_is_not_changed_whoever_stored_it(tmp_path: Path) -> None:
-    """Who can write to the store of the workers does not thereby run commands on their machines."""
+def test_commands_and_urls_in_the_store_do_not_change_settings(tmp_path: Path) -> None:
+    """Write access to the workers' store does not imply running commands on their machines."""
     path = tmp_path / "orchestration.yaml"
     path.write_text("services: {audio-service: {restart_command: [true]}}".replace("[true]", "['true']"))
     held = configuration(path)
@@ -124,7 +124,7 @@ def test_what_starts_programs_or_is_sent_keys_is_not_changed_whoever_stored_it(t
 
 @pytest.mark.real_time
 async def test_the_file_is_watched_also_when_an_editor_replaces_it(tmp_path: Path) -> None:
-    """Saving in an editor applies the change, with nothing restarted."""
+    """Saving in an editor applies the change without a restart."""
     path = tmp_path / "orchestration.yaml"
     path.write_text("")
     held = configuration(path)
@@ -147,7 +147,7 @@ async def test_the_file_is_watched_also_when_an_editor_replaces_it(tmp_path: Pat
 def test_the_file_is_the_named_one_or_the_one_here_or_the_one_we_carry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The order is that of closeness."""
+    """The named file, then ./config/, then the packaged one."""
     monkeypatch.chdir(tmp_path)
     assert find_file("x.yaml", {"ORCH_CONFIG": "y.yaml"}) == Path("x.yaml")
     assert find_file(None, {"ORCH_CONFIG": "y.yaml"}) == Path("y.yaml")

@@ -1,4 +1,4 @@
-"""Every fault is named, with its place, in one reading."""
+"""All faults are reported at once, each with its path."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ def faults(text: str, **environ: str) -> dict[str, str]:
 
 
 def test_the_file_we_ship_is_good_and_says_just_the_defaults() -> None:
-    """A reader of the file sees what holds without it."""
+    """The file documents the defaults."""
     decoded = decode(FILE, {})
     assert decoded.faults == ()
     assert decoded.settings == Settings()
 
 
 def test_an_empty_file_is_the_defaults() -> None:
-    """Nothing has to be written to begin."""
+    """No setting is required."""
     assert decode("", {}).settings == Settings()
 
 
@@ -51,7 +51,7 @@ def test_the_original_descriptions_values_hold_but_for_the_embedded_default() ->
 
 
 def test_one_reading_names_every_fault() -> None:
-    """Nobody repairs a file one run at a time."""
+    """A file can be corrected in one run."""
     found = faults(
         "orchestration:\n"
         "  frontend: {port: abc, hots: x}\n"
@@ -142,18 +142,18 @@ def test_the_environment_wins_over_the_file(variable: str, text: str, path: str,
 
 
 def test_every_short_name_points_at_a_setting_there_is() -> None:
-    """The table does not rot."""
+    """The table of short names stays in step with the settings."""
     known = values(Settings())
     assert all(".".join(path) in known for path in SHORT_NAMES.values())
 
 
 def test_a_variable_of_no_setting_is_a_fault_that_names_it() -> None:
-    """A typing error in the environment is not silently nothing."""
+    """A typing error in the environment is not ignored."""
     assert list(faults("", ORCH_GATEWY__TIMEOUT="1")) == ["ORCH_GATEWY__TIMEOUT"]
 
 
 def test_a_wrong_variable_is_named_beside_the_path() -> None:
-    """The fault says where the value came from."""
+    """The fault names the source of the value."""
     assert list(faults("", PORT="x")) == ["orchestration.frontend.port (from PORT)"]
 
 
@@ -167,7 +167,7 @@ def test_secrets_are_never_shown() -> None:
 
 @given(st.text(max_size=200))
 def test_no_text_makes_the_reader_fail_otherwise_than_by_faults(text: str) -> None:
-    """Whatever stands in the file, the answer is settings or faults."""
+    """Whatever the file contains, the result is settings or faults."""
     decoded = decode(text, {})
     assert decoded.faults or isinstance(decoded.settings, Settings)
 
@@ -179,7 +179,7 @@ def test_the_shipped_file_lies_where_the_program_looks() -> None:
 
 
 def test_an_address_is_shown_without_its_password() -> None:
-    """``GET /api/config`` and the log name the server, not what opens it."""
+    """``GET /api/config`` and the log show the server, but not the password."""
     assert masked("session_management.redis_url", "rediss://me:secret@r:1/2") == "rediss://••••@r:1/2"
     assert masked("session_management.redis_url", "redis://r:1") == "redis://r:1"
 
@@ -198,7 +198,7 @@ def test_an_address_is_shown_without_its_password() -> None:
     ],
 )
 def test_a_value_that_is_not_what_its_tag_says_is_a_fault_or_another_value(value: str) -> None:
-    """Whatever the reader of YAML raises on it, nobody who hands in a file sees an exception."""
+    """Whatever the YAML parser raises, users never see an exception."""
     decoded = decode(f"orchestration: {{frontend: {{port: {value}}}}}", {})
     assert decoded.faults or value == "!!null x"
 
@@ -217,7 +217,7 @@ def test_a_value_that_is_not_what_its_tag_says_is_a_fault_or_another_value(value
     ],
 )
 def test_a_text_that_nothing_can_carry_is_a_fault(text: str, letter: str) -> None:
-    """No file, program, address or answer can have it; found late it ends a branch or an answer."""
+    """No file, program, address or response can contain it; found late it would end a branch."""
     found = decode(text % letter, {}, name="the file").faults
     assert found
     msgspec.json.encode(found)
@@ -233,7 +233,7 @@ def test_a_text_that_nothing_can_carry_is_a_fault(text: str, letter: str) -> Non
     ],
 )
 def test_a_variable_that_is_no_utf8_is_a_fault(variable: str, value: str) -> None:
-    """It would be in an answer, a header or a file's name that cannot be written."""
+    """A response, a header or a file name with it could not be written."""
     found = decode("", {variable: value}).faults
     assert len(found) == 1
     msgspec.json.encode(found)
@@ -246,7 +246,7 @@ def test_a_changed_value_that_nothing_can_carry_is_a_fault_at_its_path() -> None
 
 
 def test_the_token_is_taken_without_what_files_of_secrets_leave_around_it() -> None:
-    """Nobody can show a line break in a header, so with one nobody would be let in."""
+    """A header cannot contain a line break, so nobody could sign in with such a token."""
     decoded = decode("", {"ORCH_CONTROL_TOKEN": " secret-token\r\n"})
     assert not decoded.faults
     assert decoded.settings.orchestration.control_token == "secret-token"  # noqa: S105 - a made-up one
@@ -254,7 +254,7 @@ def test_the_token_is_taken_without_what_files_of_secrets_leave_around_it() -> N
 
 @pytest.mark.parametrize("token", [" ", "\n", "one\ntwo", "one\x7ftwo"])
 def test_a_token_that_nobody_can_show_is_a_fault(token: str) -> None:
-    """Blanks are no token, and none is not what was asked for."""
+    """A blank token is a fault rather than no token."""
     found = decode("", {"ORCH_CONTROL_TOKEN": token}).faults
     assert [fault.path for fault in found] == ["orchestration.control_token"]
     assert "one" not in found[0].expected.split()

@@ -1,4 +1,4 @@
-"""Settings as a file to hand on, and what such a file changes."""
+"""Exporting settings as a file, and importing such a file."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def settings(text: str) -> Settings:
 
 
 def test_what_is_exported_has_no_secret_and_says_what_it_lacks() -> None:
-    """And read in again it changes nothing."""
+    """Importing the exported file changes nothing."""
     current = settings(FILE)
     text = exported(current)
     assert "hidden-word" not in text
@@ -33,7 +33,7 @@ def test_what_is_exported_has_no_secret_and_says_what_it_lacks() -> None:
 
 
 def test_what_a_file_would_change_is_said_with_when() -> None:
-    """What starts programs, is sent keys or is secret is left alone; what is not named stays."""
+    """Commands, URLs and secrets are not changed; values that are not named stay."""
     current = settings(FILE)
     plan = imported(
         "orchestration:\n  gateway: {timeout: 9}\n  frontend: {port: 4000}\n"

@@ -1,4 +1,4 @@
-"""Which protocols go with which server, and what is said where they do not."""
+"""Which server supports which protocols, and the faults for unsupported ones."""
 
 import pytest
 

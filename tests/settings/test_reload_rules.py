@@ -1,4 +1,4 @@
-"""What applies at once and what waits."""
+"""Which changes apply at once, and which wait for a restart."""
 
 import msgspec
 
@@ -13,7 +13,7 @@ def settings(text: str) -> Settings:
 
 
 def test_a_change_says_where_from_and_where_to() -> None:
-    """Old and new stand side by side."""
+    """A change has the old and the new value."""
     (change,) = changes(settings(""), settings("orchestration: {gateway: {timeout: 5}}"))
     assert (change.path, change.old, change.new, change.reason) == (
         "orchestration.gateway.timeout",
@@ -24,7 +24,7 @@ def test_a_change_says_where_from_and_where_to() -> None:
 
 
 def test_what_is_opened_once_waits_for_a_restart_and_keeps_its_value() -> None:
-    """A port that changed in the file is not half-applied."""
+    """A changed port is not half-applied."""
     new = settings("orchestration: {frontend: {port: 4000}, gateway: {timeout: 5}}")
     (_, port) = sorted(changes(settings(""), new), key=lambda change: change.reason is not None)
     assert port.path == "orchestration.frontend.port"
@@ -35,19 +35,19 @@ def test_what_is_opened_once_waits_for_a_restart_and_keeps_its_value() -> None:
 
 
 def test_equal_settings_have_no_changes() -> None:
-    """Touching the file is not a change."""
+    """Saving an unchanged file is not a change."""
     assert changes(settings(""), settings("orchestration: {}")) == ()
 
 
 def test_a_service_that_appears_is_a_change_of_each_of_its_values() -> None:
-    """New back ends are told of."""
+    """Each value of a new back end is a change."""
     found = changes(settings(""), settings("services: {third: {url: 'http://x:1'}}"))
     assert {c.path for c in found} >= {"services.third.url", "services.third.weight"}
     assert msgspec.to_builtins(found[0])["reason"] is None
 
 
 def test_who_is_trusted_applies_at_once() -> None:
-    """A token that has leaked is replaced while everyone stays connected."""
+    """A leaked token can be replaced while clients stay connected."""
     new = settings("orchestration: {control_token: new, frontend: {allowed_hosts: [a.example], port: 4000}}")
     applied = applicable(settings("orchestration: {control_token: old}"), new).orchestration
     assert applied.control_token == "new"  # noqa: S105 - a test's own

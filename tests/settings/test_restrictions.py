@@ -1,4 +1,4 @@
-"""What a setting is decides what is shown of it and whether it changes while the service runs."""
+"""A setting's kind decides what is shown of it and whether it can be changed at run time."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ WRONG = {
 @pytest.mark.parametrize("path", ["orchestration.control_token", "services.audio-service.api_key"])
 @pytest.mark.parametrize(("words", "value"), WRONG.items())
 def test_a_secret_without_quotes_is_a_fault_that_does_not_show_it(path: str, words: str, value: str) -> None:
-    """YAML reads a token of digits as a number; the fault goes to the log, the pages and the terminal."""
+    """YAML reads a token of digits as a number; the fault is shown in the log and on pages."""
     section, name = path.rsplit(".", 1)
     text = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(section.split(".")))
     text += f"{'  ' * (section.count('.') + 1)}{name}: {value}\n"
@@ -66,14 +66,14 @@ def test_a_secret_without_quotes_is_a_fault_that_does_not_show_it(path: str, wor
     ],
 )
 def test_no_fault_shows_what_may_be_a_secret(text: str) -> None:
-    """Wherever it stands, in whatever YAML was meant."""
+    """In any position and form of the YAML."""
     faults = decode(text, {}).faults
     assert faults
     assert SECRET not in str([str(fault) for fault in faults])
 
 
 def test_values_are_listed_without_what_opens_anything() -> None:
-    """Tokens and keys, what stands in URLs, and the words of commands."""
+    """Tokens and keys, credentials in URLs, and arguments of commands are masked."""
     text = f"""
 orchestration: {{control_token: {SECRET}}}
 services:
@@ -115,12 +115,12 @@ session_management: {{redis_url: "redis://:{SECRET}@r:1/2"}}
     ],
 )
 def test_a_url_is_shown_without_what_opens_it(url: str, shown: str) -> None:
-    """Where userinfo cannot be told apart, more is hidden rather than less."""
+    """If the user information cannot be separated reliably, more is masked rather than less."""
     assert mask_url(url) == shown
 
 
 def test_a_command_is_shown_as_the_name_of_its_program() -> None:
-    """What follows may hold a key."""
+    """The arguments may contain a key."""
     assert shown_command(("systemctl", "restart", "x")) == ["systemctl", "••••"]
     assert shown_command(("TOKEN=abc", "run")) == ["TOKEN=••••", "••••"]
     assert shown_command(("reload",)) == ["reload"]

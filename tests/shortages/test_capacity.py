@@ -1,4 +1,4 @@
-"""How many clients fit, and which of them are served."""
+"""The number of clients that fit into the limit of open files."""
 
 import resource
 
@@ -14,7 +14,7 @@ from tests.fakes.settings import FakeSettings
 
 
 def test_what_fits_is_what_was_asked_for() -> None:
-    """With files enough nothing is lowered and nothing is said."""
+    """With enough files nothing is lowered and nothing is reported."""
     capacity = fit(files=100_000, asked=10_000, own=400)
     assert (capacity.websockets, capacity.total, capacity.sentence) == (10_000, 12_500, "")
 
@@ -30,7 +30,7 @@ def test_what_does_not_fit_is_lowered_and_said_with_what_to_do() -> None:
 
 @given(st.integers(16, 10**7), st.integers(1, 10**6), st.integers(0, 10**5))
 def test_clients_never_get_what_is_kept_for_the_service(files: int, asked: int, own: int) -> None:
-    """All connections and the reserve fit into the limit together; someone is always let in."""
+    """All connections and the reserve fit into the limit together; at least one client is always accepted."""
     capacity = fit(files=files, asked=asked, own=own)
     assert capacity.total + capacity.reserve <= files
     assert capacity.reserve == min(own, files // 2)
@@ -63,8 +63,8 @@ def admission(files: int = 64, *, per_address: int = 0) -> Admission:
     return Admission(lambda: capacity, lambda: per_address, lambda host: host == "127.0.0.1")
 
 
-def test_beyond_what_fits_a_few_are_told_and_the_rest_closed() -> None:
-    """Who goes makes room again."""
+def test_beyond_the_capacity_a_few_get_a_response_and_the_rest_are_closed() -> None:
+    """A client that disconnects makes room again."""
     door = admission()
     places = [door.enter("127.0.0.1") for _ in range(100)]
     assert places.count(Place.SERVED) == 32

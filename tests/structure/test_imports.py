@@ -158,7 +158,7 @@ def test_a_pure_module_reaches_nothing_that_acts(name: str) -> None:
 
 
 def test_most_modules_that_decide_say_that_they_are_pure() -> None:
-    """A search that finds nothing proves nothing."""
+    """The search itself works: it finds the modules that it should."""
     assert len(PURE) > 100
 
 
@@ -238,7 +238,7 @@ def test_no_module_reads_a_clock_or_draws_to_decide() -> None:
     ],
 )
 def test_calls_of_clocks_are_found_however_they_are_imported(source: str, calls: set[str]) -> None:
-    """A search that finds nothing proves nothing."""
+    """The search itself works: it finds the modules that it should."""
     assert clock_calls(source) == calls
 
 

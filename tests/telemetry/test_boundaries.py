@@ -5,7 +5,7 @@ from orch.telemetry.boundaries import Boundary
 
 
 class OddError(Exception):
-    """What no list of expected exceptions has."""
+    """An exception that nobody expects."""
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ async def test_a_cancellation_goes_on() -> None:
 
 
 def test_what_a_loop_ends_with_by_itself_goes_on() -> None:
-    """Nothing else does, and it is no failure."""
+    """Only that propagates, and it does not count as a failure."""
     boundary = Boundary("things")
     for over in (OddError("over"), KeyError("over")):
         with pytest.raises(type(over)), boundary.item(OddError, LookupError):

@@ -7,7 +7,7 @@ from orch.telemetry.events import KEPT, Event, EventLog, without_surplus
 
 
 def test_what_clients_cause_does_not_push_out_the_news_of_a_back_end() -> None:
-    """However many are closed for reading too slowly: what else happened is still there, also on the page."""
+    """However many slow clients are disconnected, other events stay, also on the page."""
     log = EventLog(wall=lambda: 1.0)
     log.record("bad", "audio-service", "The audio-service does not answer.")
     log.record("info", "connections", "An operator closed 192.0.2.1.")

@@ -30,7 +30,7 @@ def test_a_line_carries_the_ids_that_its_task_is_bound_to(capsys: pytest.Capture
 
 
 def test_a_traceback_carries_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
-    """Keys and what people have said stay out of the log."""
+    """Keys and speech stay out of the log."""
     configure("INFO")
 
     def fail() -> None:

@@ -46,7 +46,7 @@ def test_what_was_counted_is_exposed() -> None:
 
 
 def test_what_is_not_in_the_settings_any_more_is_not_shown() -> None:
-    """Neither an instance nor a service stays for ever, whatever ends late; the others' counts go on."""
+    """Removed instances and services disappear, even if their requests end late; other counts stay."""
     known = {"a": {"http://a1", "http://a2"}, "b": {"http://b"}}
     metrics = Metrics(lambda: known)
     for service, urls in tuple(known.items()):
@@ -71,7 +71,7 @@ def test_what_is_not_in_the_settings_any_more_is_not_shown() -> None:
 
 
 def test_readings_are_taken_at_the_scrape() -> None:
-    """No figure is kept twice, so none can be stale."""
+    """No figure is stored twice, so none can be stale."""
     metrics = Metrics()
     connections = [3]
     metrics.read_from(lambda: [Reading(names.CONNECTIONS, connections[0])])
