@@ -1,16 +1,12 @@
-"""Rate limits of one client, and connection limits of one address. Pure.
+"""Rate limits of one client. Pure.
 
 Rates are token buckets in the form of the generic cell rate algorithm (GCRA, ITU-T I.371): instead of a level
 and a time, one number is stored, the time at which the bucket will be full again. A connection that has sent
 nothing stores nothing.
 """
 
-from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
-
-from orch.access.addresses import group, is_address, is_loopback
-from orch.capacity import websockets_per_address
 
 #: A bucket holds as much as is allowed in this many seconds: a client that was quiet may send it at once.
 BURST_SECONDS: Final = 2.0
@@ -63,47 +59,3 @@ class Rate:
         if taken <= self._slack * 2:
             return now + taken, RateVerdict.LIMITED
         return now + taken, RateVerdict.DISCONNECT
-
-
-def address_limit(setting: int, connections: int, address: str) -> int:
-    """Return an address's limit out of ``connections``. ``setting`` 0: a share.
-
-    All clients of a proxy or tunnel on this machine that does not report their addresses share its loopback
-    address, so without a setting that address may use every connection.
-    """
-    if not setting and (is_loopback(address) or not is_address(address)):
-        return connections
-    return websockets_per_address(setting, connections)
-
-
-class AddressCounts:
-    """Counts connections by address; bounded by the number of connections."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-
-    def __repr__(self) -> str:
-        return f"<AddressCounts {len(self._counts)}>"
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Connections by address."""
-        return self._counts
-
-    def count(self, host: str) -> int:
-        """Return the number of connections of the address group of ``host``."""
-        return self._counts.get(group(host), 0)
-
-    def add(self, host: str) -> None:
-        """Count a connection."""
-        address = group(host)
-        self._counts[address] = self._counts.get(address, 0) + 1
-
-    def remove(self, host: str) -> None:
-        """Stop counting a connection."""
-        address = group(host)
-        left = self._counts[address] - 1
-        if left:
-            self._counts[address] = left
-        else:
-            del self._counts[address]

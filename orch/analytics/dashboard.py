@@ -131,7 +131,7 @@ class Dashboard:
         return self._settings.current.orchestration.monitoring.metrics_collection_interval
 
     def _sample(self) -> None:
-        gateway, workers = self._gateway.statistics(), self._briefs()
+        gateway, workers = self._gateway.statistics(), self._worker_infos()
         now, cpu = trio.current_time(), time.process_time()
         requests = errors = None
         if self._last is not None:
@@ -157,12 +157,12 @@ class Dashboard:
             },
         )
 
-    def _briefs(self) -> tuple[WorkerInfo, ...]:
+    def _worker_infos(self) -> tuple[WorkerInfo, ...]:
         return tuple(each.brief for each in self._workers().workers)
 
     def statistics(self) -> DashboardStatistics:
         """Return the figures of the Overview page."""
-        gateway, workers = self._gateway.statistics(), self._briefs()
+        gateway, workers = self._gateway.statistics(), self._worker_infos()
         return DashboardStatistics(
             uptime=self._wall() - self._began,
             now=self._wall(),

@@ -1,10 +1,10 @@
-"""Figures over time: a bounded ring of samples taken together. Pure."""
+"""Figures over time: a bounded ring of samples. Pure."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-KEPT: Final = 180
+SAMPLES: Final = 180
 """Number of samples: 15 minutes at one every 5 s."""
 
 
@@ -14,9 +14,9 @@ class Series:
     A figure that a sample does not name, or gives as None, is a gap there and stays one.
     """
 
-    def __init__(self, names: Sequence[str], *, kept: int = KEPT) -> None:
-        self._at: deque[float] = deque(maxlen=kept)
-        self._columns: dict[str, deque[float | None]] = {name: deque(maxlen=kept) for name in names}
+    def __init__(self, names: Sequence[str], *, size: int = SAMPLES) -> None:
+        self._at: deque[float] = deque(maxlen=size)
+        self._columns: dict[str, deque[float | None]] = {name: deque(maxlen=size) for name in names}
 
     def __len__(self) -> int:
         return len(self._at)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Final
 
-from orch.access.rate_limits import AddressCounts
+from orch.access.address_limits import AddressCounts
 from orch.capacity import Capacity, connections_per_address
 from orch.problems import ProblemError
 

@@ -61,7 +61,7 @@ class Pages(QuartTrio):
         self.boundary = Boundary("page and API requests")
 
     def is_control_path(self, path: str) -> bool:
-        """Whether this application serves ``path`` with any method; the gateway cannot route it."""
+        """Return whether this application serves ``path``, with any method; if so, the gateway does not."""
         adapter = self.url_map.bind("localhost")
         try:
             adapter.match(path, method="GET")

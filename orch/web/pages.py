@@ -1,4 +1,4 @@
-"""The table of pages, from which the side bar is generated."""
+"""The table of pages; the side bar is generated from it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

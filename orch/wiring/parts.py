@@ -1,4 +1,4 @@
-"""The long-lived objects of a process, passed to the pages and the application."""
+"""The long-lived objects of a process: known where the service is put together, and nowhere else."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -22,7 +22,7 @@ def connect(parts: Parts) -> None:
 
 
 def describe(parts: Parts) -> WorkerInfo:
-    """Return how this worker is, for the list of workers."""
+    """Return this worker's row in the list of workers."""
     failing = tuple(name for name, state in parts.tree.states().items() if state is not State.RUNNING)
     return WorkerInfo(
         connections=parts.hub.active,
@@ -37,7 +37,7 @@ def describe(parts: Parts) -> WorkerInfo:
 
 
 def counts(parts: Parts) -> Counts:
-    """Return how many connections and sessions all workers have."""
+    """Return the connections and sessions of all workers."""
     workers = parts.survey.statistics().workers
     return Counts(connections=sum(each.brief.connections for each in workers), sessions=parts.hub.sessions)
 

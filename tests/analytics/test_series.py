@@ -26,7 +26,7 @@ def test_an_undeclared_figure_is_refused_and_adds_nothing() -> None:
 @given(st.integers(1, 20), st.integers(0, 60))
 def test_columns_are_of_one_length_and_keep_the_newest(kept: int, count: int) -> None:
     """However long the service runs."""
-    series = Series(["a"], kept=kept)
+    series = Series(["a"], size=kept)
     for number in range(count):
         series.add(number, {"a": float(number)})
     columns = series.columns()

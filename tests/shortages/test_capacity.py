@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.access.rate_limits import address_limit
+from orch.access.address_limits import address_limit
 from orch.capacity import CurrentCapacity, connections_per_address, fit, needs, websockets_per_address
 from orch.front.admission import REFUSALS_AT_ONCE, Admission, Place
 from orch.open_files import limit, raise_limit

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orch.access.address_limits import AddressCounts
 from orch.access.addresses import group
-from orch.access.rate_limits import AddressCounts, Rate, RateVerdict
+from orch.access.rate_limits import Rate, RateVerdict
 
 
 def verdicts(rate: Rate, amounts: Sequence[tuple[float, float]]) -> list[str]:

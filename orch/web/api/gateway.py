@@ -1,4 +1,4 @@
-"""The gateway's figures, routes and instances."""
+"""The gateway's statistics, routes and instances."""
 
 from quart import Blueprint, Response
 from quart_schema import document_response

@@ -1,4 +1,4 @@
-"""Figures: for Prometheus as text, for the Overview page as series."""
+"""Metrics: for Prometheus as text, for the Overview page as series."""
 
 from quart import Blueprint, Response
 from quart_schema import document_response
@@ -25,7 +25,7 @@ def blueprint(settings: SettingsSource, metrics: Metrics, dashboard: Dashboard) 
     @api.get("/api/metrics/dashboard")
     @document_response(DashboardStatistics)
     async def series() -> Response:
-        """Return the recent course of the figures, and recent events."""
+        """Return recent figures as series, and recent events."""
         return json_response(dashboard.statistics())
 
     return api

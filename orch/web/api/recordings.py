@@ -1,4 +1,4 @@
-"""Recordings over HTTP: sent into a session, listed while they are read, cancelled."""
+"""Recordings over HTTP: uploaded into a session, listed while they are transcribed, cancelled."""
 
 from typing import Annotated, Final
 
@@ -21,7 +21,7 @@ from orch.websocket.service import HubService
 from orch.websocket.speech.recordings import RecordingListed
 
 RECORDING_KEY_HEADER: Final = "X-Recording-Key"
-"""Where a request carries the key of a recording."""
+"""The header with the key of a recording."""
 
 LANGUAGES_TIMEOUT: Final = 5.0
 """Seconds for the back ends to list their languages; then the recording is accepted anyway."""
@@ -52,7 +52,7 @@ class RecordingStarted(Struct, frozen=True, kw_only=True):
 
 
 class RecordingsListed(Struct, frozen=True, kw_only=True):
-    """The recordings that are being read in a session now, the oldest first."""
+    """The recordings that are being transcribed in a session, oldest first."""
 
     recordings: tuple[RecordingListed, ...]
 
@@ -109,7 +109,7 @@ def blueprint(settings: SettingsSource, hub: HubService, speech: SpeechService) 
     @api.get("/<session_id>/recordings")
     @document_response(RecordingsListed)
     async def recordings(session_id: str) -> Response:
-        """Return the recordings that are being read in the session now, the oldest first.
+        """Return the recordings that are being transcribed in the session, oldest first.
 
         From another machine it needs one of the session's keys (X-Session-Key).
         """

@@ -1,4 +1,4 @@
-"""The back ends: how each is, and starting one again."""
+"""The back ends: the state of each, and restarting one."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from orch.web.json_api import json_response, read_json
 
 
 class Restart(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which back end to start again."""
+    """The back end to restart."""
 
     service: Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -39,7 +39,7 @@ def blueprint(health: HealthService) -> Blueprint:
     @document_request(Restart)
     @document_response(Restarting, 202)
     async def restart() -> Response:
-        """Start a back end again: its process, or its restart_command."""
+        """Restart a back end: its process, or by its restart_command."""
         wanted = await read_json(Restart)
         await health.restart(wanted.service, reason="An operator asked for it.")
         log_change("service restarted", service=wanted.service)

@@ -19,7 +19,7 @@ from orch.websocket.sessions.session import SessionListed, SessionMade, SessionS
 
 
 class NewSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The session to begin. Without ``session_id`` it is given a name."""
+    """The session to create. Without ``session_id`` it gets a new name."""
 
     session_id: SessionId | None = None
     config: dict[str, Any] = {}
@@ -44,7 +44,7 @@ class TranscriptQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def codes(text: str, *, path: str) -> tuple[str, ...]:
-    """Return the languages in a list with commas. ProblemError ``invalid_request`` where one is none."""
+    """Return the codes of a list with commas; raise ``invalid_request`` if one is invalid."""
     try:
         return msgspec.convert([code.strip() for code in text.split(",") if code.strip()], Languages)
     except msgspec.ValidationError as error:

@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from orch.access.actors import actor_of
-from orch.access.rate_limits import AddressCounts, address_limit
+from orch.access.address_limits import AddressCounts, address_limit
 from orch.capacity import Capacity
 from orch.cluster.survey import Survey
 from orch.cluster.workers import described
