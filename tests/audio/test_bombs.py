@@ -53,7 +53,7 @@ def box(name: bytes, body: bytes) -> bytes:
 
 
 def m4a_of_many_samples(count: int, size: int = 0) -> bytes:
-    """Return an M4A whose table of sizes says that there are ``count`` samples; size 0: each has its own."""
+    """Return an M4A whose table of sizes declares ``count`` samples; size 0: each has its own."""
     entry = bytes(6) + struct.pack(">H", 1) + bytes(8) + struct.pack(">HHHHI", 2, 16, 0, 0, 48_000 << 16)
     stbl = (
         box(b"stsd", struct.pack(">II", 0, 1) + box(b"sowt", entry))
@@ -111,7 +111,7 @@ def test_a_bomb_is_refused_in_words(name: str) -> None:
 
 
 async def test_constant_frames_become_no_more_than_a_recording_may_have() -> None:
-    """Hours of silence in a few hundred bytes: what is allowed is given, then the reason is said."""
+    """Hours of silence in a few hundred bytes: the allowed part is read, then the reason is reported."""
     data = constant_flac(4_000, frames=100)  # 27 minutes
     seconds = 0.0
     with pytest.raises(ProblemError, match="longer than 600 s") as caught:  # noqa: PT012 - read to its end
@@ -123,7 +123,7 @@ async def test_constant_frames_become_no_more_than_a_recording_may_have() -> Non
 
 
 async def test_a_decoder_that_breaks_down_is_that_recordings_error() -> None:
-    """Whatever kills it: the service says so and goes on."""
+    """Whatever kills it: the service reports it and continues."""
     before = unreaped()
     with pytest.raises(ProblemError, match="crashed") as caught:  # noqa: PT012 - killed in the middle
         async with open_recording(io.BytesIO(wav(pcm(silence(300)), 16_000))) as source:
@@ -148,7 +148,7 @@ async def test_a_reader_that_is_cancelled_leaves_no_process() -> None:
 
 
 def test_a_decoder_ends_when_the_service_does() -> None:
-    """Also while it is held up by a pipe that nobody reads."""
+    """Also while it waits at a pipe that is not read."""
     with tempfile.TemporaryFile() as file:
         file.write(wav(pcm(silence(300)), 16_000))
         file.flush()
@@ -192,7 +192,7 @@ def two_tracks(first: object, second: object) -> bytes:
 
 @pytest.mark.parametrize("spoken", [0, 1])
 async def test_of_several_tracks_the_one_with_sound_is_read(spoken: int) -> None:
-    """A recorder that keeps the desktop and the microphone apart."""
+    """A recorder with separate tracks for the desktop and the microphone."""
     sounds = [silence(3), voice(3)] if spoken else [voice(3), silence(3)]
 
     async with open_recording(io.BytesIO(two_tracks(*sounds))) as source:
@@ -231,7 +231,7 @@ def with_timestamps(kind: str, places: list[float], *, pictures: float = 0) -> b
 
 @pytest.mark.parametrize(("kind", "pictures"), [("webm", 0), ("webm", 9), ("mp4", 9), ("matroska", 9)])
 async def test_a_late_start_and_a_pause_are_silence(kind: str, pictures: float) -> None:
-    """What is said in a film is found at its own time: 3 s, and again 6 s after the beginning."""
+    """Speech in a film is found at its own time: 3 s, and again 6 s after the beginning."""
     out = b""
     async with open_recording(io.BytesIO(with_timestamps(kind, [3, 6], pictures=pictures))) as source:
         while chunk := await source.read():
@@ -247,7 +247,7 @@ def halved(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", ["mp3", "wav", "opus", "aiff", "flac"])
 def test_half_a_file_is_not_mistaken_for_whole(kind: str) -> None:
-    """What the file says of itself counts, not what is left of it."""
+    """The declared length counts, not that of the remaining part."""
     assert run(code_of, halved(recording(kind, voice(6))), virtual=False) == "not_audio"
 
 
@@ -270,7 +270,7 @@ def test_quicktime_without_its_mark_is_read() -> None:
 
 
 def caf_of_single_samples(seconds: float) -> bytes:
-    """Return a CAF that says that each packet is one sample."""
+    """Return a CAF that declares one sample for each packet."""
     data = np.asarray(voice(seconds), dtype="<i2").tobytes()
     form = struct.pack(">d4sIIIII", 16_000.0, b"lpcm", 2, 2, 0x6F000001, 1, 16)
     return (

@@ -154,7 +154,7 @@ def test_quicktime_without_its_type_is_read(tmp_path: Path, first: bytes) -> Non
 def test_half_a_file_is_not_mistaken_for_a_whole_one(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    """What is there is read; then it is said that there is more."""
+    """The available part is read; then the missing part is reported."""
     data = made(tmp_path, f"whole-{name}", *arguments)
     assert read(data)[2] is None
     out, _, error = read(data[: len(data) // 2])
@@ -175,7 +175,7 @@ def test_a_recording_whose_clock_was_running_before_is_whole(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav", "pcm_alaw", "pcm_f32le"])
 def test_a_wave_file_of_compressed_sound_has_the_length_that_it_counts(tmp_path: Path, codec: str) -> None:
-    """What it says of its bytes a second is an average there, and no reason to call it damaged."""
+    """Its declared bytes a second are an average, and no sign of damage."""
     out, seconds, error = read(made(tmp_path, "a-coded.wav", "-i", "a.wav", "-c:a", codec))
     assert error is None
     assert seconds == pytest.approx(10, abs=0.2)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.real_time
 
 
 async def read_all(data: bytes) -> tuple[bytes, float | None, ProblemError | None]:
-    """Return what could be read, the length it says it has, and how it ended."""
+    """Return what could be read, the declared length, and how it ended."""
     out = b""
     async with open_recording(io.BytesIO(data)) as source:
         try:
@@ -57,7 +57,7 @@ def correlation(one: bytes, other: bytes) -> float:
 @pytest.mark.process
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_people_have_is_read(kind: str) -> None:
-    """Every container of the list: the same sound at its own times, with the length it says."""
+    """Every container of the list: the same sound at its own times, with the declared length."""
     sound = clip(CLIPS[1])
     out, seconds, error = read(recording(kind, sound))
     assert error is None
@@ -69,7 +69,7 @@ def test_what_people_have_is_read(kind: str) -> None:
 
 @pytest.mark.process
 def test_a_wav_at_our_own_rate_comes_through_bit_for_bit() -> None:
-    """Words heard through the service are those the engine alone hears: the samples are the same."""
+    """The service and the engine alone recognise the same words: the samples are the same."""
     data = (SPEECH / f"{CLIPS[0]}.wav").read_bytes()
     out, seconds, error = read(data)
     assert error is None
@@ -79,7 +79,7 @@ def test_a_wav_at_our_own_rate_comes_through_bit_for_bit() -> None:
 
 @pytest.mark.process
 async def test_a_temporary_file_is_read_as_well() -> None:
-    """Uploads are spooled to disk; the file stays open for who opened it."""
+    """Uploads are spooled to disk; the file stays open for its owner."""
     with tempfile.TemporaryFile() as file:
         file.write(recording("webm", voice(2)))
         async with open_recording(file) as source:
@@ -110,7 +110,7 @@ async def test_a_temporary_file_is_read_as_well() -> None:
     ],
 )
 async def test_what_is_no_recording_is_refused_when_it_is_opened(data: bytes, code: str) -> None:
-    """Whoever uploads it is told at once, before anything is accepted."""
+    """The uploader gets the error at once, before anything is accepted."""
     with pytest.raises(ProblemError) as caught:
         async with open_recording(io.BytesIO(data)):
             pytest.fail("it was opened")
@@ -155,7 +155,7 @@ def halved(data: bytes) -> bytes:
 def test_a_damaged_recording_is_read_as_far_as_possible_and_reported(
     kind: str, damage: Callable[[bytes], bytes]
 ) -> None:
-    """The first half is there, and the error says how much of it there is."""
+    """The first half is read, and the error states its length."""
     sound = np.concatenate([clip(name) for name in CLIPS])
     out, _, error = read(damage(recording(kind, sound)))
     assert len(out) / 32_000 > 0.35 * len(sound) / 16_000
@@ -207,7 +207,7 @@ def test_recordings_glued_together_are_read_to_the_end(first: str, second: str) 
 
 @pytest.mark.process
 async def test_a_long_recording_is_read_a_second_at_a_time() -> None:
-    """However long: what is in memory is a second of it."""
+    """However long it is, one second is in memory."""
     data = wav(pcm(silence(600)), 16_000)
     async with open_recording(io.BytesIO(data)) as source:
         sizes = []
@@ -320,7 +320,7 @@ HOSTILE: dict[str, bytes] = {
 @pytest.mark.process
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_would_become_huge_is_refused_in_its_own_process(name: str) -> None:
-    """A few bytes that would become gigabytes: a clear error, and no more memory than any recording takes."""
+    """A few bytes that would become gigabytes: a clear error, and no more memory than usual."""
     # A child is this process until it runs its own program, and counts as large for that moment.
     here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     usual = max(140 * 2**20, here, peak_memory())
@@ -331,7 +331,7 @@ def test_what_would_become_huge_is_refused_in_its_own_process(name: str) -> None
 
 @pytest.mark.process
 async def test_a_recording_is_read_up_to_the_longest_there_may_be() -> None:
-    """Whatever a file of a few bytes says and holds: what it becomes is bounded, and that is said."""
+    """Whatever a file of a few bytes declares and contains: its output is limited, and the limit is reported."""
     data = io.BytesIO(flac_that_unpacks(rate=4_000, frames=20))  # 328 s in some 1,000 bytes
     async with open_recording(data, longest=60) as source:
         for _ in range(60):
@@ -377,7 +377,7 @@ async def test_a_decoder_that_breaks_is_the_recordings_own_error(
 
 
 def look_at(pid: str) -> dict[str, str]:
-    """Return what the kernel says of a process."""
+    """Return the kernel's figures of a process."""
     place = Path("/proc") / pid
     return {
         "environment": (place / "environ").read_text(),

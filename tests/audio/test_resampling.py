@@ -44,7 +44,7 @@ def test_at_its_own_rate_nothing_changes() -> None:
 @settings(max_examples=40, deadline=None)
 @given(rate=st.sampled_from(SUPPORTED_RATES), count=st.integers(0, 30_000), data=st.data())
 def test_blocks_change_nothing(rate: int, count: int, data: st.DataObject) -> None:
-    """Block by block equals the whole, bit for bit, and the length is what the rates say."""
+    """Block by block equals the whole, bit for bit, and the length is that of the rates."""
     whole = pcm(noise(1, -12, rate=30_000)[:count])
     resampler = Resampler(source=rate)
     expected = resampler.feed(whole) + resampler.flush()

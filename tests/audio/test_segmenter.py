@@ -50,7 +50,7 @@ def joined(events: list[Event], data: bytes) -> bytes:
 @pytest.mark.parametrize("name", CLIPS)
 @pytest.mark.parametrize("scale", [1.0, 0.2])
 def test_a_sentence_is_one_utterance(name: str, scale: float) -> None:
-    """A real sentence, loud or quiet, is heard whole: nothing before its end is taken for a pause."""
+    """A real sentence, loud or quiet, is one utterance: no pause is detected before its end."""
     sound = clip(name) * scale
     data = pcm(silence(1), sound, silence(1))
     found = utterances(segment(data))
@@ -97,7 +97,7 @@ def test_noise_under_speech_does_not_hide_it_or_lengthen_it(level: float) -> Non
 @pytest.mark.parametrize(("snr", "heard"), [(10, 0.96), (5, 0.94), (0, 0.85)])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_words_in_the_noise_of_a_room_are_whole(snr: float, heard: float, seed: int) -> None:
-    """Noise below the voice's own band takes neither the beginnings nor the ends of sentences."""
+    """Noise below the voice's own band cuts neither the beginnings nor the ends of sentences."""
     spoken = np.concatenate((silence(3), *(part for name in CLIPS for part in (clip(name), silence(1.2)))))
     level = 20 * np.log10(np.sqrt(np.mean(np.concatenate([clip(name) for name in CLIPS]) ** 2)) / 32768)
     sound = spoken + pink(len(spoken) / 16_000, level - snr, seed=seed)[: len(spoken)]
@@ -154,21 +154,21 @@ def test_what_is_not_speech_is_silence(
 
 
 def test_steady_noise_at_the_lowest_aggressiveness_is_learned() -> None:
-    """Aggressiveness 0 takes what is loud; the floor still ends it."""
+    """Aggressiveness 0 accepts everything loud; the noise floor still ends it."""
     found = utterances(segment(pcm(noise(12, -30)), vad=Vad(aggressiveness=0)))
     assert len(found) == 1
     assert found[0].end < 3 * 16_000
 
 
 def test_a_short_burst_is_silence() -> None:
-    """What is shorter than min_speech_duration is no utterance, even if it is a voice."""
+    """A sound shorter than min_speech_duration is no utterance, even if it is a voice."""
     data = pcm(silence(1), voice(0.15), silence(1))
     assert not utterances(segment(data))
     assert utterances(segment(data, vad=Vad(min_speech_duration=50)))
 
 
 def test_too_few_frames_to_tell_hum_are_speech() -> None:
-    """Two frames are too few to judge by; a voice is heard all the same."""
+    """Two frames are too few to judge by; a voice is detected all the same."""
     vad = Vad(aggressiveness=1, frame_duration=30, min_speech_duration=50, energy_threshold=0.0)
     assert utterances(segment(pcm(voice(1.0)), vad=vad))
 
@@ -200,7 +200,7 @@ def test_a_pause_tells_the_extent_the_utterance_will_have() -> None:
 
 
 def test_a_pause_that_is_no_end_is_resumed() -> None:
-    """A pause shorter than the hangover does not end the utterance, and the next one is told anew."""
+    """A pause shorter than the hangover does not end the utterance, and the next pause is an event again."""
     events = segment(pcm(silence(1), voice(1), silence(0.3), voice(1), silence(1)))
     kinds = [type(event) for event in events]
     assert kinds == [Silence, SpeechStarted, Pause, Resumed, Pause, Utterance, Silence]
@@ -227,7 +227,7 @@ def test_a_monologue_is_cut_where_it_is_quietest() -> None:
 
 
 def test_the_end_of_the_stream_ends_the_utterance() -> None:
-    """Flush gives what was being said; the segmenter may then be fed on."""
+    """Flush returns the current utterance; the segmenter may be fed again."""
     segmenter = Segmenter(sample_rate=16_000, vad=Vad(), max_utterance=15)
     data = pcm(silence(0.5), voice(1)) + b"\x01\x00" * 7
     events = segmenter.feed(data) + segmenter.flush()
@@ -245,7 +245,7 @@ def test_half_a_sample_is_refused_and_changes_nothing() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """An hour of silence, noise or speech keeps no more than an utterance."""
+    """Of an hour of silence, noise or speech no more than an utterance is in memory."""
     segmenter = Segmenter(sample_rate=16_000, vad=Vad(), max_utterance=15)
     most = 0
     for sound in (silence(1), noise(1, -25), np.concatenate([clip(name) for name in CLIPS])):

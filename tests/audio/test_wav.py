@@ -58,5 +58,5 @@ def test_a_converted_recording_is_read_without_a_decoder() -> None:
     ],
 )
 def test_every_other_file_is_for_a_decoder(other: bytes) -> None:
-    """Cut, longer than it says, at another rate, with other samples: nothing is guessed."""
+    """Cut, longer than declared, at another rate, with other samples: nothing is guessed."""
     assert canonical_pcm(other, 16_000) is None

@@ -44,7 +44,7 @@ async def inline(work: Callable[[*Arguments], T], /, *args: *Arguments) -> T:
 
 @dataclass
 class FakeAnswer:
-    """What a back end answered."""
+    """A back end's response."""
 
     status: int
     body: bytes
@@ -52,7 +52,7 @@ class FakeAnswer:
 
 @dataclass
 class FakeGateway:
-    """Answers what it is told to; keeps what it was asked. ``gate``: answers wait for it."""
+    """Sends scripted responses and stores the requests. ``gate``: responses wait for it."""
 
     answer: FakeAnswer | Exception = field(default_factory=lambda: FakeAnswer(200, b"{}"))
     gate: trio.Event | None = None

@@ -72,13 +72,13 @@ def pcm_of(file: bytes) -> bytes:
 
 
 def words_of(pcm: bytes) -> str:
-    """Return what the fake hears: length and checksum of the audio, so that a test can tell it."""
+    """Return the fake's text: length and checksum of the audio, so that a test can identify it."""
     return f"{len(pcm) // 2} {zlib.crc32(pcm):08x}"
 
 
 @dataclass
 class BackEnds:
-    """Answers as a test wants it; the waiting is on Trio's clock.
+    """Sends scripted responses; delays are on Trio's clock.
 
     ``hear`` gets PCM and returns the text; ``audio_delay`` gets seconds of audio and returns how long the
     engine takes. ``audio_error``/``translation_error``: raised or answered instead while they are set.
@@ -165,7 +165,7 @@ class BackEnds:
 
 @dataclass
 class Told:
-    """A message, when it came, and whether it is one of those that are kept."""
+    """A message, when it was sent, and whether it is stored."""
 
     at: float
     message: Transcript | Translation | AudioStatus
@@ -174,7 +174,7 @@ class Told:
 
 @dataclass
 class Session:
-    """Keeps what a stream publishes and tells. ``publishing`` takes a moment, as storing does."""
+    """Stores what a stream publishes and sends. ``publishing``: how long that takes."""
 
     told: list[Told] = field(default_factory=list)
     targets: tuple[str, ...] = ()
@@ -228,7 +228,7 @@ class Opened:
 
 
 class ObservedSpeech(SpeechService):
-    """The speech service; it keeps the streams it created."""
+    """The speech service, with a list of the streams it created."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)

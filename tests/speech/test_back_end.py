@@ -22,7 +22,7 @@ GOOD = FakeAnswer(200, b"{}")
 
 
 class Line:
-    """A back end whose answers a test decides, and what is told of it."""
+    """A back end with scripted responses, and what is reported about it."""
 
     def __init__(self, answer: Callable[[float], FakeAnswer], *, takes: float = 0.1) -> None:
         self.answer = answer
@@ -156,7 +156,7 @@ async def test_an_asker_that_is_cancelled_lets_another_find_out() -> None:
 
 
 async def test_a_fault_of_our_own_is_no_response_of_the_back_end() -> None:
-    """A full queue or an open breaker says nothing about what it would answer."""
+    """A full queue or an open breaker shows nothing about the back end's own responses."""
 
     def ours(_now: float) -> FakeAnswer:
         raise ProblemError("service_unavailable", "has failed too often")
@@ -180,7 +180,7 @@ async def test_a_fault_of_our_own_is_no_response_of_the_back_end() -> None:
     ],
 )
 async def test_refusals_in_a_row_are_reported_once_and_ended_by_a_success(status: int, words: str) -> None:
-    """With the status, what it says, and which setting to look at; without a key that it quotes."""
+    """With the status, the back end's message and the setting to check; a key that it quotes is masked."""
     is_good = False
     line = Line(lambda _now: GOOD if is_good else refused(status, f"Incorrect: {KEY}\x1b[31m\u202e"))
 
@@ -225,7 +225,7 @@ def test_refusals_of_the_content_take_twice_as_many() -> None:
 
 
 async def test_a_long_wait_is_news_at_once() -> None:
-    """Who is to be left alone for half a minute is behind, however well it is otherwise."""
+    """A back end that requests a pause of half a minute is behind, although it is healthy."""
     line = Line(lambda _now: refused(429, "Rate limit reached", retry_after="30"))
 
     await line.ask()
@@ -233,7 +233,7 @@ async def test_a_long_wait_is_news_at_once() -> None:
 
 
 async def test_other_settings_begin_anew() -> None:
-    """A new key is tried at once, and what was said of the old one is taken back."""
+    """A new key is tried at once, and the refusal of the old one is reset."""
     line = Line(lambda now: refused(401) if now < 5 else GOOD)
 
     for _ in range(ENOUGH):
@@ -249,7 +249,7 @@ async def test_other_settings_begin_anew() -> None:
 )
 @pytest.mark.parametrize("where", ["request", "answer"])
 async def test_whatever_is_raised_is_a_problem(error: Exception, where: str) -> None:
-    """A speaker's stream goes on; the log has what it was, the caption has no traceback and no secret."""
+    """The stream continues; the log has the exception, the caption neither a traceback nor a secret."""
 
     def fail(*_arguments: Any) -> FakeAnswer:
         raise error

@@ -22,7 +22,7 @@ def backlog(*, interval: float = 1.0, buffer: float = 60.0, revises: bool = True
 
 
 def say(waiting: Backlog, number: int, *, now: float, seconds: float = 2.0) -> None:
-    """Bring an utterance in that ends at ``now``, nothing of which was asked."""
+    """Add an utterance that ends at ``now``, without any request for it."""
     waiting.started(number, now)
     waiting.ended(number, seconds=seconds, now=now, speculation="none")
 
@@ -73,7 +73,7 @@ def test_a_pause_takes_a_revisions_place() -> None:
 
 
 def test_a_speculation_under_way_becomes_the_final() -> None:
-    """It is not asked again, and it may fail like a final."""
+    """It is not requested again, and it may fail like a final."""
     waiting = backlog()
     waiting.started(1, 0.0)
     assert waiting.paused(1, 0.5) is None
@@ -97,7 +97,7 @@ def test_a_finished_speculation_is_the_final_at_once() -> None:
 
 
 def test_a_speculation_that_was_wrong_is_a_revision() -> None:
-    """It may be finished, but a new pause takes its place; and no revision follows it at once."""
+    """It may finish, but a new pause replaces it; and no revision follows it at once."""
     waiting = backlog()
     waiting.started(1, 0.0)
     waiting.paused(1, 0.9)
@@ -113,7 +113,7 @@ def test_a_speculation_that_was_wrong_is_a_revision() -> None:
 
 
 def after_a_cancel(took: float) -> Backlog:
-    """Return a backlog whose engine needs 1 s a second; what was asked after a cancel took so long."""
+    """Return a backlog whose engine needs 1 s a second; the request after a cancel took so long."""
     waiting = backlog()
     say(waiting, 1, now=0.0)
     ask(waiting, Transcribe("final", 1), now=0.0, seconds=1.0)
@@ -130,7 +130,7 @@ def after_a_cancel(took: float) -> Backlog:
 
 
 def test_an_engine_that_ignores_cancels_is_not_overloaded() -> None:
-    """An answer that took as long as both: one cancelled request at a time from then on."""
+    """A response that took as long as both: one cancelled request at a time from then on."""
     waiting = after_a_cancel(took=5.9)
     ask(waiting, Transcribe("revision", 2), now=20.0, seconds=3.0)
     assert waiting.paused(2, 20.5) == 20.5
@@ -142,7 +142,7 @@ def test_an_engine_that_ignores_cancels_is_not_overloaded() -> None:
 
 
 def test_an_engine_that_stops_when_cancelled_is_cancelled_at_once() -> None:
-    """An answer in its own time: nothing needs to be waited for."""
+    """A response in its own time: there is nothing to wait for."""
     waiting = after_a_cancel(took=3.0)
     ask(waiting, Transcribe("revision", 2), now=20.0, seconds=3.0)
     assert waiting.paused(2, 20.5) == 20.5
@@ -235,7 +235,7 @@ def test_what_is_older_than_the_buffer_is_given_up() -> None:
 
 
 def test_more_speech_than_the_buffer_costs_the_oldest() -> None:
-    """Neither the one being asked nor an answered one; their seconds no longer wait."""
+    """Neither the one being requested nor a transcribed one; their seconds no longer wait."""
     waiting = backlog(buffer=10)
     say(waiting, 1, now=0.0, seconds=4)
     ask(waiting, Transcribe("final", 1), now=0.0)
@@ -277,7 +277,7 @@ def test_a_refused_revision_is_not_repeated_for_that_utterance() -> None:
 
 
 def fail_until_younger(waiting: Backlog) -> float:
-    """Have the oldest fail often enough that a younger one is asked."""
+    """Fail the oldest often enough that a younger one is requested."""
     now = 0.0
     for _ in range(POISONED):
         ask(waiting, Transcribe("final", 1), now=now)

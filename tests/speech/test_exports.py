@@ -201,7 +201,7 @@ def test_files_have_names_and_types() -> None:
 def test_original_translation_or_both(
     *, original: bool, languages: tuple[str, ...], expected: list[str]
 ) -> None:
-    """A translation alone keeps what was said in its language, and says where there is none."""
+    """A translation alone includes what was spoken in its language, and marks missing translations."""
     text = body(
         "txt",
         said("Good morning.", 0, 1),
@@ -285,7 +285,7 @@ def test_a_long_line_changes_cues_at_word_times() -> None:
 
 
 def test_both_languages_change_together() -> None:
-    """One long text and one short: each cue has a part of both where there is enough of it."""
+    """One long text and one short: each cue has a part of both if there is enough text."""
     (line,) = session_transcript([said(LONG, 0, 7)], session_id="abc").lines
     found = cues(line, [LONG, "Sí, claro que sí."])
     assert [len(cue.texts) for cue in found] == [2, 2]
@@ -317,7 +317,7 @@ TEXTS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Mn", "Z
 
 
 def test_what_counts_as_plain_is_one_column_and_one_cluster_a_letter() -> None:
-    """No mark, format character or wide symbol is taken for a letter, alone or between others."""
+    """No mark, format character or wide symbol counts as a letter, alone or between others."""
     plain = [letter for letter in map(chr, range(0xA0, 0x30000)) if is_plain(letter)]
     assert {"é", "ß", "Ж", "ω", "“", "…"} < set(plain)
     assert not {"\xad", "\u200b", "\u200d", "\u0301", "\u0483", "\u2028", "明", "ก", "\ufe0f"} & set(plain)
@@ -391,7 +391,7 @@ def test_cues_of_simultaneous_speakers_do_not_flicker() -> None:
 @given(st.lists(TIMES, max_size=12))
 @example([(0, 1), (0, 3), (0, 1502), (0, 3001)])  # short ones one after the other
 def test_apart_keeps_who_speaks_when(times: list[tuple[int, int]]) -> None:
-    """What was to be shown is shown, a little earlier or later where several speak, and nothing is lost."""
+    """Everything is shown, slightly earlier or later while several speak, and nothing is lost."""
     given_cues = [
         Cue(start, start + length, ((f"<{index}>",),)) for index, (start, length) in enumerate(times)
     ]
@@ -534,7 +534,7 @@ def test_recordings_stay_apart_and_follow_one_another() -> None:
 
 
 def test_a_recording_is_exported_with_its_own_zero() -> None:
-    """Its subtitles fit the film it was made of, whatever else was said in the session."""
+    """Its subtitles fit the film of the recording, whatever else was spoken in the session."""
     live = said("before", 0, 2, name="live-1")
     film = [in_recording("film", start, stream="film", begun=60_000) for start in (5, 11)]
     file = export([live, *film], kind="srt", session_id="abc", choice=Choice(stream="film"))

@@ -45,7 +45,7 @@ def test_turns_go_around_addresses_sessions_and_streams() -> None:
 
 
 def test_finals_come_first_and_have_a_reserved_place() -> None:
-    """What nobody waits for takes three quarters of the places at most; a guess that came true hurries."""
+    """Requests that no reader waits for have three quarters of the places; a correct one is promoted."""
     order = FairOrder()
     guesses = [turn(str(number), is_final=False) for number in range(6)]
     for each in guesses:

@@ -57,7 +57,7 @@ def raw(text: str) -> FakeAnswer:
     ],
 )
 def test_what_is_odd_beside_a_text_costs_nothing_but_itself(beside: str) -> None:
-    """A field that nobody needs is no reason to lose what was said."""
+    """An invalid optional field does not lose the text."""
     heard = read_transcription("/", raw('{"text": "Hello", ' + beside + "}"))
     assert (heard.text, heard.language, heard.confidence, heard.words) == ("Hello", None, None, ())
 
@@ -78,7 +78,7 @@ def test_the_text_comes_from_segments_if_there_is_no_other(document: Any, text: 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress, lambda body: b"\xef\xbb\xbf" + body])
 def test_compressed_responses_and_those_with_a_bom_are_read(pack: Any) -> None:
-    """Gzip although nobody asked for it, and a byte order mark."""
+    """Gzip that was not requested, and a byte order mark."""
     assert read_transcription("/", FakeAnswer(200, pack(b'{"text": "Hello"}'))).text == "Hello"
     assert read_livetranslate(FakeAnswer(200, pack(b'{"translated_text": "Hola"}'))).text == "Hola"
 
@@ -98,7 +98,7 @@ def test_a_small_response_that_decompresses_to_very_much_is_refused() -> None:
     ],
 )
 def test_an_error_in_a_good_status_keeps_its_words(document: Any, words: str) -> None:
-    """Servers that answer 200 and say what went wrong in it."""
+    """Servers that respond with 200 and an error in the body."""
     for read in (
         lambda answer: read_transcription("/", answer),
         read_livetranslate,
@@ -120,7 +120,7 @@ def test_an_error_in_a_good_status_keeps_its_words(document: Any, words: str) ->
     ],
 )
 def test_the_language_that_was_detected_is_read(document: Any, language: str | None) -> None:
-    """Names as Whisper has them; whisper.cpp's server says the one that was asked for beside it."""
+    """Whisper's names; whisper.cpp's server reports the requested language besides."""
     assert read_transcription("/", ok(document)).language == language
 
 
@@ -129,7 +129,7 @@ TRUST = {"no_speech_prob": 0.1, "avg_logprob": -0.3}
 
 
 def test_what_the_engine_doubts_itself_is_left_out() -> None:
-    """Whisper's own rule for silence. Without any other segment nothing was said."""
+    """Whisper's own rule for silence. Without any other segment there is no text."""
     heard = read_transcription("/", ok({"text": " Thank you for watching!", "segments": [DOUBT]}))
     assert (heard.text, heard.words, heard.doubted) == ("", (), 1)
     segments = [
@@ -157,13 +157,13 @@ def test_what_the_engine_doubts_itself_is_left_out() -> None:
     ],
 )
 def test_half_a_doubt_is_none(segment: Any) -> None:
-    """Both have to say so: speech over music has the one, a heavy accent the other."""
+    """Both values are required: speech over music has the one, a heavy accent the other."""
     heard = read_transcription("/", ok({"text": "Hello", "segments": [segment]}))
     assert (heard.text, heard.doubted) == ("Hello", 0)
 
 
 def test_an_utterance_is_as_sure_as_its_words() -> None:
-    """Where the server has no confidence of its own, and says how sure it is of words."""
+    """If the server reports no confidence of its own, but probabilities of words."""
     words = [
         {"word": "a", "start": 0, "end": 1, "probability": 0.9},
         {"word": "b", "start": 1, "end": 2, "probability": 0.5},
@@ -185,7 +185,7 @@ def test_a_text_without_end_is_no_caption() -> None:
 
 
 def test_detect_is_sent_to_a_server_that_would_assume_english() -> None:
-    """whisper.cpp's server takes English for each request that names no language."""
+    """whisper.cpp's server assumes English for every request without a language."""
     server = Server(ok({"text": "Hallo", "language": "german"}), ok({"text": "Hallo"}))
     assert ask(server, dialect="openai", times=2).text == "Hallo"
     assert [server.form(number)["language"] for number in range(2)] == ["auto", "auto"]
@@ -332,7 +332,7 @@ def test_a_model_that_refuses_a_temperature_gets_none_from_then_on(refusal: Any)
     ],
 )
 def test_an_empty_translation_is_valid_and_readers_see_the_original(dialect: str, answer: FakeAnswer) -> None:
-    """An emoji, a pause, a note of music: asked once, and shown as it is."""
+    """An emoji, a pause, a note of music: requested once, and shown as it is."""
     server = Server(answer)
     assert translate(server, dialect=dialect).text == "Good morning"
     assert len(server.asked) == 1
@@ -378,7 +378,7 @@ def test_odd_entries_of_a_list_of_languages_are_passed_over() -> None:
 def test_any_response_becomes_a_caption_or_a_problem(
     service: str, language: str, status: int, body: bytes
 ) -> None:
-    """Nothing else is raised, so that nothing that a back end answers ends a speaker's stream."""
+    """Nothing else is raised, so that no response ends a speaker's stream."""
     for dialect in ("livetranslate", "openai"):
         server = Server(*[FakeAnswer(status, body)] * 9)
         question = partial(ask, language=language) if service == AUDIO else translate
@@ -429,7 +429,7 @@ def test_spans_that_overlap_or_lack_an_end_are_looked_up_as_they_are() -> None:
 
 @pytest.mark.real_time
 async def test_an_endless_response_is_refused_and_a_long_one_is_parsed_in_a_thread() -> None:
-    """A word count of a long recording is read; a megabyte of numbers that nobody asked for is not."""
+    """The words of a long recording are read; a megabyte of useless numbers is not."""
     threads: list[str] = []
 
     def read(answer: Response) -> str:
@@ -465,7 +465,7 @@ async def test_an_endless_response_is_refused_and_a_long_one_is_parsed_in_a_thre
 def test_a_response_of_another_kind_is_described(
     status: int, headers: Headers, body: bytes, words: str
 ) -> None:
-    """A redirect, a packed body that was not asked for, the page of a proxy: so that the url is looked at."""
+    """A redirect, an unexpected encoding, a proxy's page: so that operators check the url."""
     with pytest.raises(ProblemError, match=words) as caught:
         read_transcription("/v1/audio", FakeAnswer(status, body, headers))
     assert caught.value.code == "bad_gateway"

@@ -7,7 +7,7 @@ from orch.speech.revisions import is_language_guess, stable_part
 
 
 def heard(text: str, *, last_ends: float) -> Transcription:
-    """Return an answer with a word each half second, of which the last ends then."""
+    """Return a response with a word each half second; the last ends then."""
     said = text.split()
     words = tuple(
         TranscribedWord(word, last_ends - (len(said) - at) * 0.5, last_ends - (len(said) - at - 1) * 0.5, 0.9)

@@ -17,7 +17,7 @@ PAIRS = {"languages": [{"code": "en"}], "pairs": [{"source": "en", "target": "es
 
 
 class Offer:
-    """Back ends that say which languages they know, or fail."""
+    """Back ends that list their languages, or fail."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -51,7 +51,7 @@ class Offer:
 
 
 async def test_languages_are_what_both_back_ends_say() -> None:
-    """Asked once a minute, however many want to know at once."""
+    """Requested once a minute, however many callers there are at once."""
     offer = Offer()
     answers: list[LanguagesOffered] = []
 
@@ -97,7 +97,7 @@ async def test_dialects_that_cannot_say_offer_any() -> None:
 
 
 async def test_a_language_that_the_back_end_does_not_know_is_refused() -> None:
-    """Only where it has said lately what it knows; else it will say itself."""
+    """Only if it has listed its languages lately; otherwise it refuses by itself."""
     offer = Offer()
     offer.open("de")
     await offer.speech.languages()
@@ -151,7 +151,7 @@ def test_statistics_before_any_speech() -> None:
 
 
 def test_percentiles_are_of_the_last_quarter_of_an_hour() -> None:
-    """What was slow longer ago says nothing of now; how many captions a figure is of is said with it."""
+    """Older delays say nothing about now; a figure comes with the number of its captions."""
     counters = SpeechCounters()
     for number in range(1000):
         counters.final(float(number), None if number % 2 else number / 1000)
@@ -184,7 +184,7 @@ def test_a_hang_is_out_of_the_figures_a_quarter_of_an_hour_later() -> None:
 
 
 def test_measurements_are_bounded_whatever_the_load() -> None:
-    """A day of captions, one each 10 ms of a minute in it, keeps no more than the parts of the window."""
+    """A day of captions, many at each minute's start, stores no more than the window's parts."""
     counters = SpeechCounters()
     for minute in range(0, 86_400, 60):
         for number in range(100):
@@ -196,7 +196,7 @@ def test_measurements_are_bounded_whatever_the_load() -> None:
 
 
 def test_the_longest_wait_is_of_one_live_utterance_and_no_sum() -> None:
-    """Ten who speak at once are not late because their sentences are transcribed at the same time."""
+    """Ten simultaneous speakers are not late because their sentences are transcribed at the same time."""
 
     class Waiting:
         waiting_seconds = 8.0

@@ -27,7 +27,7 @@ def processed(sound: SoundQueue) -> list[Event | Gap | SoundEnded]:
 
 
 def test_blocks_gaps_and_the_end_keep_their_order() -> None:
-    """What was said before a gap ends before it, what is said after begins after it, and the end is last."""
+    """Speech before a gap ends before it, speech after it begins after it, and the end comes last."""
     sound = queue()
     sound.add(pcm(silence(0.5), voice(2)), 1.0)
     sound.add_gap(4.0, LOST, 2.0)
@@ -109,7 +109,7 @@ async def test_feeding_only_queues_and_the_stream_processes_at_once() -> None:
 
 
 async def test_a_full_queue_is_processed_by_the_sender_and_nothing_is_lost() -> None:
-    """What comes faster than it is processed costs its sender the time, and nobody any memory."""
+    """Sound that arrives faster than it is processed takes the sender's time, and no memory."""
     room = Room()
     stream = room.stream()
     for _ in range(10):

@@ -22,7 +22,7 @@ TWO = pcm(silence(0.5), voice(2), silence(1), voice(1.5), silence(1))
 
 
 def whole(data: bytes, message: Transcript) -> str:
-    """Return what the fake hears of exactly the audio that a caption says it is about."""
+    """Return what the fake recognises in exactly the audio of a caption."""
     return words_of(data[round(message.start * 16_000) * 2 : round(message.end * 16_000) * 2])
 
 
@@ -68,7 +68,7 @@ async def test_speech_becomes_finals_with_exact_extents() -> None:
 
 
 async def test_revisions_grow_about_once_a_second_and_are_not_stored() -> None:
-    """While someone speaks, the text so far is told; then the final takes its place under the same name."""
+    """While someone speaks, the text so far is sent; then the final replaces it under the same name."""
     room = Room()
     await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
     revisions = room.session.revisions()
@@ -96,7 +96,7 @@ async def test_the_hangover_hides_behind_the_engine(engine: float, added: float)
 
 
 async def test_a_correct_speculation_is_requested_once() -> None:
-    """The answer about the pause is the final: the same audio is not sent twice."""
+    """The response about the pause is the final: the same audio is not sent twice."""
     room = Room()
     await speak(room.stream(), pcm(silence(0.5), voice(0.8), silence(2)))
     assert len(room.back_ends.audio()) == 1
@@ -197,7 +197,7 @@ async def test_speech_during_ten_seconds_of_failure_is_transcribed_later(kind: s
 
 
 async def test_speech_older_than_the_buffer_is_reported_as_lost() -> None:
-    """After 70 s, what is older than the buffer is a gap for good; what is younger arrives."""
+    """After 70 s, speech older than the buffer is a final gap; later speech is transcribed."""
     room = Room()
     room.back_ends.audio_error = AWAY
     early = pcm(silence(0.5), voice(1), silence(1))
@@ -251,7 +251,7 @@ async def test_a_hanging_back_end_does_not_lose_more_than_the_buffer() -> None:
 
 
 async def test_a_refusal_is_final_and_in_words_for_everyone() -> None:
-    """422 is not retried: the gap is for good, and later speech is still asked about."""
+    """422 is not retried: the gap is final, and later speech is still requested."""
     room = Room()
     body = msgspec.json.encode({"code": "unsupported_language", "detail": "Start it with -l de."})
     room.back_ends.audio_error = FakeAnswer(422, body)
@@ -270,7 +270,7 @@ async def test_a_refusal_is_final_and_in_words_for_everyone() -> None:
 
 
 async def test_one_utterance_that_breaks_the_back_end_does_not_hold_up_the_others() -> None:
-    """If it answers others and not this one, this one is given up, in its place."""
+    """If others succeed and this one fails, this one is given up, in its place."""
     room = Room()
     data = pcm(
         silence(0.5),
@@ -300,7 +300,7 @@ async def test_noise_that_has_no_words_shows_nothing() -> None:
 
 
 async def test_an_empty_final_removes_what_was_shown() -> None:
-    """If a revision had text and the final has none, readers are told."""
+    """If a revision had text and the final has none, readers are sent the empty final."""
     back_ends = BackEnds(hear=lambda audio: "hm" if len(audio) < 2.2 * 32_000 else "")
     room = Room(back_ends=back_ends, session=Session(targets=("es",)))
     await speak(room.stream(), pcm(silence(0.5), voice(3), silence(1)))
@@ -336,7 +336,7 @@ async def test_a_doubtful_language_becomes_the_last_certain_one() -> None:
 
 
 async def test_confidence_is_the_back_ends_or_its_words_and_language_the_back_ends_or_the_speakers() -> None:
-    """Without one of its own an utterance is as sure as its words are, of which the fake says 0.5."""
+    """Without a confidence of its own, an utterance has the mean of its words, which is 0.5 here."""
     for source, language in (("auto", None), ("fr", "fr")):
         room = Room(back_ends=BackEnds(language=None, confidence=None))
         await speak(room.stream(source_language=source), TWO)
@@ -434,7 +434,7 @@ async def test_feeding_a_recording_ends_when_the_stream_is_cancelled() -> None:
 
 @pytest.mark.slow
 def test_a_stream_can_be_cancelled_at_any_moment() -> None:
-    """Whenever the cancel comes, no request stays open; what was published is in order."""
+    """Whenever the stream is cancelled, no request stays open, and what was published is in order."""
 
     async def main(after: float) -> None:
         room = Room(session=Session(targets=("es", "fr"), publishing=0.01))
@@ -508,7 +508,7 @@ async def test_hiss_causes_no_request() -> None:
 
 
 async def test_a_gap_stands_in_its_place_whatever_the_rate() -> None:
-    """What was lost on its way is a final gap between what was said before and after, at the right time."""
+    """Lost audio is a final gap between the speech before and after it, at the right time."""
     room = Room()
     stream = room.stream(sample_rate=44_100)
     async with trio.open_nursery() as nursery:
@@ -531,7 +531,7 @@ async def test_a_gap_stands_in_its_place_whatever_the_rate() -> None:
 
 
 async def test_a_stream_is_released_before_the_word_that_is_being_spoken() -> None:
-    """What is whole is published here; the rest, and what was shown of it, is for another stream."""
+    """Whole utterances are published here; the current one is removed, and left to another stream."""
     room = Room()
     stream = room.stream()
     sound = pcm(silence(0.5), voice(2), silence(1), voice(2.5))
@@ -593,7 +593,7 @@ async def test_a_new_name_holds_from_the_next_line_on() -> None:
 
 
 async def test_what_waits_in_all_streams_is_bounded_in_sum() -> None:
-    """The stream with the most waiting gives up its oldest; one with little keeps all of its own."""
+    """The stream with the most waiting speech gives up its oldest; one with little loses nothing."""
     room = Room(back_ends=BackEnds(audio_error=AWAY))
     room.settings.current = msgspec.structs.replace(
         room.settings.current,
@@ -613,7 +613,7 @@ async def test_what_waits_in_all_streams_is_bounded_in_sum() -> None:
 
 @pytest.mark.slow
 async def test_an_honest_speaker_beside_ten_that_never_stop() -> None:
-    """With an engine that hears four at a time, first come first served, its final is about as soon."""
+    """With an engine that serves four at a time, first come first served, its final is about as soon."""
 
     class Engine(BackEnds):
         async def _answer(self, *question: Any) -> FakeAnswer:

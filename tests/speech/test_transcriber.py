@@ -19,7 +19,7 @@ PCM = bytes(range(256)) * 100
 
 
 class Server:
-    """Answers in turn what a test lays out, and keeps what it was asked."""
+    """Sends a test's responses in turn, and stores the requests."""
 
     def __init__(self, *answers: FakeAnswer) -> None:
         self.answers = list(answers)
@@ -62,7 +62,7 @@ def ask(server: Server, *, language: str = "auto", times: int = 1, **service: An
 
 
 def test_the_systems_own_dialect() -> None:
-    """A WAV as audio; fields language, session_id, enable_vad; every field of the answer is read."""
+    """A WAV as audio; fields language, session_id, enable_vad; every field of the response is read."""
     document = {
         "text": " and  mister john ",
         "segments": [
@@ -91,7 +91,7 @@ def test_the_systems_own_dialect() -> None:
 
 
 def test_openais_dialect_with_times() -> None:
-    """verbose_json: words with their times; auto is said; avg_logprob is no confidence."""
+    """verbose_json: words with their times; auto is sent; avg_logprob is no confidence."""
     document = {
         "task": "transcribe",
         "language": "english",
@@ -167,7 +167,7 @@ async def test_a_refusal_of_something_else_does_not_change_the_format() -> None:
     ],
 )
 def test_what_cannot_be_read_is_a_bad_gateway(body: bytes) -> None:
-    """Never a guess: the sentence says where it is not as expected."""
+    """Never a guess: the message names the unexpected field."""
     with pytest.raises(ProblemError) as caught:
         read_transcription("/api/transcribe", FakeAnswer(200, body))
     assert caught.value.code == "bad_gateway"
@@ -249,7 +249,7 @@ def test_languages_are_those_of_all_models() -> None:
 
 
 async def test_a_language_is_spelled_as_the_back_end_spells_it() -> None:
-    """Once it has said what it knows, en means its en-US."""
+    """Once it has listed its languages, en means its en-US."""
     server = Server(ok({"languages": ["en-US"]}), ok({"text": "x"}), ok({"text": "x"}))
     subject = transcriber(server)
 

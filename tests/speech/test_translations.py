@@ -36,7 +36,7 @@ async def test_each_final_is_translated_into_every_other_language() -> None:
 
 
 async def test_two_people_get_each_others_words() -> None:
-    """Two streams of one session, each named its own language: each is said in the other's."""
+    """Two streams of one session, each in its own language: each is translated into the other's."""
     room = Room(back_ends=BackEnds(language=None), session=Session(targets=("en", "es")))
     data = pcm(silence(0.5), *turns(1))
     async with trio.open_nursery() as nursery:
@@ -67,7 +67,7 @@ async def test_responses_out_of_order_go_to_their_own_segments() -> None:
 
 
 async def test_requests_are_retried_when_the_translator_returns() -> None:
-    """Each translation is marked once as missing, then comes; the status says what is waited for."""
+    """Each translation is marked once as missing, then published; the status names the missing back end."""
     room = Room(session=Session(targets=("es", "fr")))
     room.back_ends.translation_error = AWAY
     stream = room.stream()
@@ -127,7 +127,7 @@ async def test_a_translator_that_stays_away_is_given_up_after_the_buffer() -> No
     ],
 )
 async def test_a_refusal_is_final_and_in_words_for_everyone(status: int, code: str, words: str) -> None:
-    """Nothing is retried that would fail again; what the back end says of itself is for operators alone."""
+    """Nothing is retried that would fail again; the back end's own message is for operators alone."""
     room = Room(session=Session(targets=("es",)))
     body = msgspec.json.encode({"code": code, "detail": "Install apertium."})
     room.back_ends.translation_error = FakeAnswer(status, body)

@@ -79,7 +79,7 @@ def test_libretranslates_dialect() -> None:
 
 
 def test_openais_dialect() -> None:
-    """What was said is the user's message, alone; languages are named in English; no confidence."""
+    """The speech alone is the user's message; languages are named in English; no confidence."""
     document = {
         "choices": [{"message": {"role": "assistant", "content": "Buenos días\n"}, "finish_reason": "stop"}]
     }
@@ -151,7 +151,7 @@ def test_pairs_of_libretranslate() -> None:
 
 
 async def test_languages_are_spelled_as_the_back_end_spells_them() -> None:
-    """Once it has said its pairs: en-GB is its en, zh-TW its zh; what it does not know goes as it came."""
+    """Once it has listed its pairs: en-GB is its en, zh-TW its zh; unknown codes are sent unchanged."""
     server = Server(ok({"pairs": [{"source": "en", "target": "zh"}]}), *[ok({"translated_text": "x"})] * 3)
     subject = translator(server)
 

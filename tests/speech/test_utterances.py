@@ -20,7 +20,7 @@ WORDS = Transcription(text="words")
 
 
 class Sound(SoundQueue):
-    """Sound of which a test says where it is: an utterance of one second each, one after another."""
+    """A sound queue whose position the test sets."""
 
     def __init__(self) -> None:
         super().__init__(sample_rate=RATE, vad=Vad(), max_utterance=15.0)
@@ -54,7 +54,7 @@ def ended(start: int, end: int) -> Utterance:
 
 
 def test_a_speculation_about_the_whole_utterance_becomes_its_final() -> None:
-    """Asked in the pause, it is under way when the pause turns out to be the end: readers wait for it."""
+    """Requested in the pause, it is under way when the utterance ends: readers wait for it."""
     held, sound = utterances()
     held.apply(SpeechStarted(start=0), 0.0)
     assert held.apply(Pause(start=0, end=RATE, pcm=b"\0\0" * RATE), 1.0) is None
@@ -96,7 +96,7 @@ def test_a_pause_that_is_resumed_keeps_the_request() -> None:
 
 
 def test_no_revision_is_requested_of_the_same_sound() -> None:
-    """Where no sound arrives, another would say the same."""
+    """Without new sound another would be the same."""
     held, sound = utterances()
     held.apply(SpeechStarted(start=0), 0.0)
     sound.at = RATE

@@ -17,7 +17,7 @@ SPOKEN = pcm(silence(0.5), voice(3), silence(1), voice(2), silence(1))
 
 
 def part(begin: float, end: float) -> bytes:
-    """Return seconds of what is spoken."""
+    """Return part of the spoken sound, in seconds."""
     return SPOKEN[round(begin * RATE) * 2 : round(end * RATE) * 2]
 
 
@@ -46,7 +46,7 @@ async def recover(socket: FakeSocket, created: dict[str, Any], offset: int = 0) 
 
 
 async def ended(socket: FakeSocket) -> list[dict[str, Any]]:
-    """Return what is told up to the stream's end."""
+    """Return the messages up to the stream's end."""
     messages: list[dict[str, Any]] = []
     while not messages or messages[-1]["type"] != "audio_ended":
         messages.append(await socket.hear())
@@ -96,7 +96,7 @@ async def test_received_audio_is_acknowledged_each_second(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("cut", [0.2, 1.52, 3.4, 4.0, 5.0])
 async def test_a_stream_continues_in_the_middle_of_a_word(tmp_path: Path, cut: float) -> None:
-    """Over a new connection the same stream continues: each final is about exactly what was said, in time."""
+    """The same stream continues over a new connection: each final has its exact extent and time."""
     async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
             created = await create(ann)
@@ -175,7 +175,7 @@ async def test_lost_speech_is_a_gap_in_its_place(tmp_path: Path) -> None:
 
 
 async def test_the_stream_of_a_speaker_who_does_not_return_is_transcribed_to_its_end(tmp_path: Path) -> None:
-    """After ``speech.resume_seconds``; at once for who closed the connection or does not store speech."""
+    """After ``speech.resume_seconds``; at once if it closed the connection or does not store speech."""
     settings = {"orchestration": {"speech": {"resume_seconds": 30}}}
     async with running_hub(tmp_path, **settings) as hub, hub.connected() as bob:
         await create(bob)
@@ -194,7 +194,7 @@ async def test_the_stream_of_a_speaker_who_does_not_return_is_transcribed_to_its
 
 
 async def test_the_end_of_a_stream_that_its_speaker_did_not_learn_of(tmp_path: Path) -> None:
-    """Who comes back later goes on in a new stream after what was received, nothing twice."""
+    """A speaker who returns later continues in a new stream after the received part, nothing twice."""
     async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
             created = await create(ann)
@@ -273,7 +273,7 @@ async def test_a_position_cannot_advance_faster_than_time(tmp_path: Path) -> Non
 
 
 async def test_streams_of_one_speaker_do_not_overlap(tmp_path: Path) -> None:
-    """Speech that is said to be older than what came before follows it."""
+    """Speech with a claimed age before earlier speech follows that."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await create(ann)
         await trio.sleep(100)
@@ -287,7 +287,7 @@ async def test_streams_of_one_speaker_do_not_overlap(tmp_path: Path) -> None:
 
 
 async def test_a_word_cut_by_a_shutdown_is_not_acknowledged(tmp_path: Path) -> None:
-    """Before it goes, a worker publishes what is whole and acknowledges no more than that."""
+    """Before it stops, a worker publishes whole utterances and acknowledges no more than that."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await create(ann)
         await ann.ask(START, "audio_started")
@@ -340,7 +340,7 @@ def holding(hub: Hub) -> int:
 
 
 async def test_idle_streams_are_ended_when_places_run_out(tmp_path: Path) -> None:
-    """Streams without audio give way once all places are taken; one address never has all of them."""
+    """Streams without audio are ended once all places are occupied; one address never has all of them."""
     settings = {"orchestration": {"speech": {"max_streams_per_session": 8, "max_streams_per_address": 8}}}
     async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
         await create(ann)
@@ -397,7 +397,7 @@ async def test_frequent_renames_do_not_fill_the_history(tmp_path: Path) -> None:
 
 
 async def test_a_stream_unknown_to_all_workers_continues_where_its_speaker_says(tmp_path: Path) -> None:
-    """A worker that died has published what is settled; for the rest the speaker's word counts."""
+    """A worker that died has published what was settled; for the rest the speaker's claim counts."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await create(ann)
         await trio.sleep(60)
@@ -411,7 +411,7 @@ async def test_a_stream_unknown_to_all_workers_continues_where_its_speaker_says(
 
 
 async def test_costly_requests_count_as_many_messages(tmp_path: Path) -> None:
-    """Who subscribes or starts streams without a pause is told to slow down long before others notice."""
+    """A client that subscribes or starts streams without a pause is limited long before others notice."""
     settings = {"orchestration": {"websocket": {"max_messages_per_second": 100}}}
     async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
         hub.topics.register("t", dict)

@@ -30,7 +30,7 @@ def of_type(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 async def test_speech_becomes_captions_for_everyone(tmp_path: Path) -> None:
-    """Started, fed, ended: each has the caption at one offset, the speaker its answers with their ids."""
+    """Started, fed, ended: all have the caption at one offset, the speaker the replies with their ids."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
         await ann.ask({"type": "create_session", "session_id": "s", "name": "Ann"})
         await bob.ask({"type": "join_session", "session_id": "s", "languages": ["de", "fr"]})
@@ -52,7 +52,7 @@ async def test_speech_becomes_captions_for_everyone(tmp_path: Path) -> None:
 
 
 async def test_languages_read_now_are_translated_into(tmp_path: Path) -> None:
-    """Who comes or changes languages while someone speaks is spoken to in theirs."""
+    """The languages of participants who join or change them apply at once."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
         await ann.ask({"type": "create_session", "session_id": "s", "languages": ["en"]})
         await ann.ask(START, "audio_started")
@@ -67,7 +67,7 @@ async def test_languages_read_now_are_translated_into(tmp_path: Path) -> None:
 
 
 async def test_presence_shows_who_speaks(tmp_path: Path) -> None:
-    """From audio_start to audio_end, and no longer if the rest is still being written down."""
+    """From audio_start to audio_end, and not while the rest is being transcribed."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
         await ann.ask({"type": "create_session", "session_id": "s"})
         await bob.ask({"type": "join_session", "session_id": "s"})
@@ -86,7 +86,7 @@ async def test_presence_shows_who_speaks(tmp_path: Path) -> None:
 
 
 async def test_a_disconnected_speaker_is_not_counted_as_speaking(tmp_path: Path) -> None:
-    """What a speaker who has gone said last is still transcribed, and counted as that."""
+    """The last speech of a disconnected speaker is still transcribed, and counted as a stream."""
     async with running_hub(tmp_path) as hub:
         async with hub.connected() as ann:
             await ann.ask({"type": "create_session", "session_id": "s"})
@@ -101,7 +101,7 @@ async def test_a_disconnected_speaker_is_not_counted_as_speaking(tmp_path: Path)
 
 
 async def test_invalid_audio_is_an_error_and_the_stream_stays_open(tmp_path: Path) -> None:
-    """Before audio_start, an odd number of bytes, a rate nobody can use, a second start: each its code."""
+    """Before audio_start, an odd number of bytes, an unsupported rate, a second start: each has its code."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         assert (await ann.ask(b"\x00\x01", "error"))["code"] == "audio_not_started"
@@ -144,7 +144,7 @@ async def test_an_error_about_audio_names_the_stream_that_it_was_for(tmp_path: P
 
 
 async def test_speech_before_a_lost_connection_is_transcribed(tmp_path: Path) -> None:
-    """A speaker who drops off ends the stream, not the caption."""
+    """A disconnect ends the stream, not the caption."""
     async with running_hub(tmp_path) as hub, hub.connected() as bob:
         await bob.ask({"type": "create_session", "session_id": "s"})
         async with hub.connected() as ann:
@@ -157,7 +157,7 @@ async def test_speech_before_a_lost_connection_is_transcribed(tmp_path: Path) ->
 
 
 async def test_leaving_a_session_ends_the_stream_in_it(tmp_path: Path) -> None:
-    """Who has left is not heard there any more, and may speak elsewhere."""
+    """The stream of a participant who leaves is ended; another session is unaffected."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         await ann.ask({"type": "create_session", "session_id": "t"}, "session_created")
@@ -171,7 +171,7 @@ async def test_leaving_a_session_ends_the_stream_in_it(tmp_path: Path) -> None:
 
 
 async def test_the_end_of_a_session_cancels_its_streams(tmp_path: Path) -> None:
-    """Nothing more is written down for a session that is gone."""
+    """Nothing more is transcribed for a session that has ended."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         await ann.ask(START, "audio_started")
@@ -181,7 +181,7 @@ async def test_the_end_of_a_session_cancels_its_streams(tmp_path: Path) -> None:
 
 
 async def test_a_failing_stream_is_reported_and_affects_no_other(tmp_path: Path) -> None:
-    """A fault in one stream ends that stream: its speaker is told, and may start anew."""
+    """A fault in one stream ends that stream: its speaker is sent an error, and may start again."""
 
     async def broken(message: object) -> int:
         raise RuntimeError("broken")
@@ -207,7 +207,7 @@ async def test_a_failing_stream_is_reported_and_affects_no_other(tmp_path: Path)
 
 
 async def test_a_restart_of_the_hub_ends_streams_with_an_error(tmp_path: Path) -> None:
-    """The one thing that a restart of the branch costs is told to those it costs."""
+    """The speakers whose streams are lost are sent an error."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         await ann.ask(START, "audio_started")
@@ -238,7 +238,7 @@ async def test_streams_of_a_session_are_limited_including_those_being_transcribe
 async def test_a_caption_waits_for_an_unavailable_store(
     tmp_path: Path, *, away: float, arrives: bool
 ) -> None:
-    """What was heard is kept as soon as it can be; only if that takes too long is it said to be lost."""
+    """It is stored as soon as the store is back; only after too long a time the stream fails."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         await ann.ask(START, "audio_started")
@@ -281,7 +281,7 @@ async def test_a_recording_is_transcribed_in_its_session(tmp_path: Path) -> None
 
 
 async def test_concurrent_recordings_are_limited(tmp_path: Path) -> None:
-    """The next one is refused, and taken when one has been written down."""
+    """The next one is refused, and accepted when one is transcribed."""
     settings = {"orchestration": {"speech": {"concurrent_recordings": 1}}}
     async with running_hub(tmp_path, **settings) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
@@ -311,7 +311,7 @@ async def test_concurrent_recordings_are_limited(tmp_path: Path) -> None:
 async def test_a_damaged_recording_is_transcribed_up_to_the_damage(
     tmp_path: Path, error: Exception, code: str
 ) -> None:
-    """The session is told why there is no more; what was heard before is kept."""
+    """The session is sent the reason; what was read before is transcribed."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         opened = await upload(hub, chunks_of(SPOKEN, fails_with=error))
@@ -383,7 +383,7 @@ async def test_the_recording_of_an_ended_session_is_closed(tmp_path: Path) -> No
 @pytest.mark.limit(20_000)
 @pytest.mark.slow
 async def test_a_session_with_a_running_transcription_does_not_expire(tmp_path: Path) -> None:
-    """A long recording keeps its session, with nobody in it."""
+    """A long recording keeps its session alive, without participants."""
     async with running_hub(tmp_path) as hub:
         await hub.service.create_session("s")
 
@@ -400,7 +400,7 @@ async def test_a_session_with_a_running_transcription_does_not_expire(tmp_path: 
 
 
 async def test_the_last_words_before_a_shutdown_are_stored(tmp_path: Path) -> None:
-    """Draining ends streams and recordings, has them written down, and takes no new ones."""
+    """Draining ends streams and recordings, waits for their transcription, and accepts no new ones."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         await ann.ask(START, "audio_started")
@@ -422,7 +422,7 @@ async def test_the_last_words_before_a_shutdown_are_stored(tmp_path: Path) -> No
 
 
 async def test_a_stalled_back_end_does_not_delay_a_shutdown(tmp_path: Path) -> None:
-    """What cannot be written down in a few seconds is given up."""
+    """Speech that cannot be transcribed in a few seconds is given up."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann:
         await ann.ask({"type": "create_session", "session_id": "s"})
         await ann.ask(START, "audio_started")

@@ -24,7 +24,7 @@ def kept(messages: list[dict[str, Any]]) -> list[tuple[int, str, str | None]]:
 
 
 async def test_two_clients_read_the_same_captions_and_translations(tmp_path: Path) -> None:
-    """What is said is written down and translated into what is asked for and what is read, in one order."""
+    """Speech is transcribed and translated into the requested and the read languages, in one order."""
     room = Room()
     async with (
         running_hub(tmp_path, room) as hub,
@@ -65,7 +65,7 @@ async def test_two_clients_read_the_same_captions_and_translations(tmp_path: Pat
 
 
 async def test_a_recording_is_transcribed_after_the_back_end_returns(tmp_path: Path) -> None:
-    """What was uploaded while the back end restarts is written down when it is back, nothing twice."""
+    """A recording uploaded while the back end restarts is transcribed when it is back, nothing twice."""
     room = Room()
     room.back_ends.audio_error = ProblemError("service_unavailable", "Away.", service="audio-service")
 
