@@ -331,7 +331,7 @@ def test_what_would_become_huge_is_refused_in_its_own_process(name: str) -> None
 
 @pytest.mark.process
 async def test_a_recording_is_read_up_to_the_longest_there_may_be() -> None:
-    """Whatever a file of a few bytes declares and contains: its output is limited, and the limit is reported."""
+    """Whatever a file of a few bytes contains: its output is limited, and the limit is reported."""
     data = io.BytesIO(flac_that_unpacks(rate=4_000, frames=20))  # 328 s in some 1,000 bytes
     async with open_recording(data, longest=60) as source:
         for _ in range(60):
