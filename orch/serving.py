@@ -169,8 +169,8 @@ def _fronts(
         heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
         deflate=frontend.compression,
         tls=None if certificate is None else certificate.context,
-        **({"http2": True} if frontend.http2 else {}),
-        **({"http3": certificate.pair} if frontend.http3 and certificate is not None else {}),
+        http2=frontend.http2,
+        http3=certificate.pair if frontend.http3 and certificate is not None else None,
         **both,
     )
     answering = StartupApplication(
