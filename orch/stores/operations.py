@@ -77,9 +77,9 @@ class AppendTicket:
 class OperationQueue(Generic[AnyOperation]):
     """Operations in the order of the calls, for one writer.
 
-    Overflow rule: a caller that finds ``limits.operations`` or ``limits.size`` bytes waiting waits for room;
-    one that leaves room for captions waits from half of that on. Closed, a caller waits up to
-    ``limits.patience`` for the queue to open and is then refused with ``store_unavailable``.
+    Overflow rule: a caller that finds ``limits.operations`` or ``limits.size`` bytes waiting waits for room.
+    One that leaves room for captions (``leaves_room``) waits from half of that on. While the queue is closed,
+    a caller waits up to ``limits.patience`` and is then refused with ``store_unavailable``.
 
     The mutable state is the queue, the bytes it holds, and whether it is open.
     """
@@ -100,20 +100,19 @@ class OperationQueue(Generic[AnyOperation]):
         """Whether operations are accepted."""
         return self._opened.is_set()
 
-    def is_full(self, *, leaves_room: bool = False) -> bool:
-        """Return whether there is no room. ``leaves_room``: half of it is left to captions."""
+    def has_room(self, *, leaves_room: bool = False) -> bool:
+        """Return whether an operation can be added now: then callers must not wait, to keep their order."""
+        if not self._opened.is_set():
+            return False
         parts = 2 if leaves_room else 1
-        return len(self._queue) * parts >= self.limits.operations or self.size * parts >= self.limits.size
+        return len(self._queue) * parts < self.limits.operations and self.size * parts < self.limits.size
 
     async def wait_for_room(self, *, leaves_room: bool = False) -> None:
-        """Wait until an operation can be added; without a checkpoint if one can be now.
-
-        Callers rely on that: the queue has the order of their calls. Raises ``store_unavailable``.
-        """
+        """Wait until an operation can be added. Raises ``store_unavailable``."""
         if not self._opened.is_set():
             with trio.move_on_after(self.limits.patience):
                 await self._opened.wait()
-        while self._opened.is_set() and self.is_full(leaves_room=leaves_room):
+        while self._opened.is_set() and not self.has_room(leaves_room=leaves_room):
             await self._room.park()
         if not self._opened.is_set():
             raise ProblemError("store_unavailable", "The session store is not open. Try again soon.")

@@ -8,7 +8,7 @@ memory, disk full) is *refusing*: stored data can still be read.
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, Never
+from typing import Final, Literal, Never
 
 import structlog
 import trio
@@ -25,13 +25,14 @@ from orch.stores.redis.diagnosis import (
     explain,
     is_refusing,
     is_the_same,
-    may_have_lost,
     read_info,
     refusal,
 )
+from orch.stores.redis.epochs import adopt_server, require
 from orch.stores.redis.feed import Feed
 from orch.stores.redis.keys import SERVER_RUN
 from orch.stores.redis.pipeline import Pipeline
+from orch.stores.redis.server_clock import ServerClock
 from orch.stores.redis.times import RedisTimes
 from orch.stores.redis.troubles import Damage, LogThrottle
 from orch.telemetry.boundaries import Boundary
@@ -55,10 +56,6 @@ WATCH_EVERY: Final = 0.25
 #: Seconds that a reading of the server's clock may take.
 CLOCK_READ_WITHIN: Final = 1.0
 
-#: Milliseconds for one worker to give sessions new epochs, before another takes over.
-RENEWAL_MS: Final = 60_000
-#: Sessions that are given new epochs in one batch.
-STEP: Final = 500
 
 State = Literal["open", "refusing", "connecting", "stopped"]
 
@@ -102,8 +99,7 @@ class Connector:
         self._changed = changed
         self._wall = wall
         self._times = times
-        self._ahead = 0.0
-        self._clock: tuple[float, float] | None = None
+        self._clock = ServerClock(wall, trio.current_time)
         self.is_slow = False
         self.boundary = Boundary("store connection")
         self._draw = draw
@@ -266,56 +262,47 @@ class Connector:
         """
         loads = [(b"SCRIPT", b"LOAD", text) for text in self._scripts.values()]
         answers = await link.exchange([(b"INFO",), (b"GET", SERVER_RUN), *loads])
-        _require(answers)
+        require(answers)
         info = read_info(answers[0].decode(errors="replace"))
         if info.get("cluster_enabled") == "1":
-            (cluster,) = _require(await link.exchange([(b"CLUSTER", b"INFO")]))
+            (cluster,) = require(await link.exchange([(b"CLUSTER", b"INFO")]))
             info |= read_info(cluster.decode(errors="replace"))
         requested_at = self._wall()
-        (time,) = _require(await link.exchange([(b"TIME",)]))
-        self._compare_clocks(int(time[0]) + int(time[1]) / 1e6, requested_at)
+        (time,) = require(await link.exchange([(b"TIME",)]))
+        self._clock.compare(int(time[0]) + int(time[1]) / 1e6, requested_at)
         if (words := refusal(info)) is not None:
             raise LinkLostError(words)
-        self._set_warnings((*cautions(info), *clock_caution(self._ahead)))
-        _require(await link.exchange(self._commands.publish_probe().commands))
+        self._set_warnings((*cautions(info), *clock_caution(self._clock.ahead)))
+        require(await link.exchange(self._commands.publish_probe().commands))
         self._run = info.get("run_id", "")
         tried = await link.exchange(self._commands.command_probe(secrets.token_hex(8)).commands)
         known = (answers[1] or b"").decode()
         if not is_the_same(info, known):
-            _require(tried)
-            await self._adopt_server(link, info, is_known=bool(known))
+            require(tried)
+            await adopt_server(link, self._commands, info, url=self.url, is_known=bool(known))
         errors = [error_text(answer) for answer in tried if isinstance(answer, Exception)]
         if errors and is_refusing(errors[0]):
             return explain(errors[0])
-        _require(tried)
+        require(tried)
         return None
 
-    def _compare_clocks(self, server: float, requested_at: float) -> None:
-        """Compare the server's clock with this machine's; ``requested_at``: this machine's at the request."""
-        now = self._wall()
-        self._ahead = (requested_at + now) / 2 - server
-        self._clock = (server + (now - requested_at) / 2, trio.current_time())
-
     def wall(self) -> float:
-        """Return the time by the server's clock, which all workers share; the own clock until it is known."""
-        if self._clock is None:
-            return self._wall()
-        server, at = self._clock
-        return server + trio.current_time() - at
+        """Return the time by the server's clock; see :class:`ServerClock`."""
+        return self._clock.now()
 
     async def _inspect(self) -> Never:
         """Check periodically whether the server is still suitable: its settings may change at run time."""
         while True:
             await trio.sleep(self._times.inspect_every)
             requested_at = self._wall()
-            with self.boundary.item(LinkLostError, step="look again"):
+            with self.boundary.item(LinkLostError, step="inspect"):
                 try:
                     text, time = await self._pipeline.execute(self._commands.look())
                 except ProblemError:
                     continue  # detected by _watch
                 if self._wall() - requested_at < CLOCK_READ_WITHIN:
-                    self._compare_clocks(time, requested_at)
-                self._set_warnings((*cautions(read_info(text)), *clock_caution(self._ahead)))
+                    self._clock.compare(time, requested_at)
+                self._set_warnings((*cautions(read_info(text)), *clock_caution(self._clock.ahead)))
 
     async def _watch(self, address: Address, links: tuple[Link, Link]) -> Never:
         """Report late replies; if a new connection gets a reply meanwhile, abandon the old one.
@@ -332,10 +319,10 @@ class Connector:
             if pending_since is None or now - pending_since < TRY_ANOTHER_AFTER or tried == pending_since:
                 continue
             tried = pending_since
-            is_answered = False
+            has_reply = False
             with self.boundary.item(LinkLostError, step="try another"):
-                is_answered = await _answers(address)
-            if not is_answered:
+                has_reply = await _has_reply(address)
+            if not has_reply:
                 tried = None if now - pending_since > 2 * TRY_ANOTHER_AFTER else tried
                 continue
             await trio.sleep(WATCH_EVERY)
@@ -348,67 +335,21 @@ class Connector:
                 _log.warning("store may lose messages", url=self.url, reason=words)
         self._found = found
 
-    async def _adopt_server(self, link: Link, info: Mapping[str, str], *, is_known: bool) -> None:
-        """Handle a server that was restarted or replaced since we last used it.
 
-        One worker does it, the others wait: renewing an epoch twice would disconnect clients that joined in
-        between.
-        """
-        (sessions,) = _require(await link.exchange(self._commands.count().commands))
-        if sessions and (not is_known or may_have_lost(info)):
-            token = secrets.token_hex(8)
-            (taken,) = _require(await link.exchange(self._commands.renewal(token, RENEWAL_MS).commands))
-            if taken is None:
-                raise LinkLostError("Another worker is giving the sessions new epochs. This takes a moment.")
-            renewed = await self._renew_epochs(link)
-            if renewed:
-                _log.warning(
-                    "sessions renewed",
-                    url=self.url,
-                    count=renewed,
-                    reason="The server was restarted or replaced and may have lost acknowledged messages: "
-                    "it has no append-only file, or was a replica until now.",
-                )
-        _require(await link.exchange([(b"SET", SERVER_RUN, self._run), *self._commands.renewed().commands]))
-
-    async def _renew_epochs(self, link: Link) -> int:
-        renewed = 0
-        while True:
-            (names,) = _require(
-                await link.exchange(self._commands.between(renewed, renewed + STEP - 1).commands)
-            )
-            if not names:
-                return renewed
-            _require(
-                await link.exchange(
-                    [self._commands.renew(name.decode(), secrets.token_hex(8)) for name in names]
-                )
-            )
-            renewed += len(names)
-
-
-async def _answers(address: Address) -> bool:
+async def _has_reply(address: Address) -> bool:
     """Return whether the server replies on a new connection within :data:`CONNECT_WITHIN`."""
-    is_answered = False
+    has_reply = False
     try:
         async with trio.open_nursery() as nursery:
             link = Link(address)
             with trio.move_on_after(CONNECT_WITHIN):
                 await link.open(nursery)
                 await link.exchange([(b"PING",)])
-                is_answered = True
+                has_reply = True
             nursery.cancel_scope.cancel()
     except* LinkLostError as lost:
         _log.debug("another connection failed", reason=str(_first(lost)))
-    return is_answered
-
-
-def _require(answers: list[Any]) -> list[Any]:
-    """Return the replies. Raises LinkLostError if one of them is an error."""
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise LinkLostError(explain(error_text(answer)))
-    return answers
+    return has_reply
 
 
 def _pause(attempt: int, drawn: float) -> float:

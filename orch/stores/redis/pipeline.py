@@ -146,12 +146,13 @@ class Pipeline:
 
         ``leaves_room``: use only half of the queue, so that captions need not wait for this.
         """
-        await self._queue.wait_for_room(leaves_room=leaves_room)
+        if not self._queue.has_room(leaves_room=leaves_room):
+            await self._queue.wait_for_room(leaves_room=leaves_room)
         self._put(operation)
 
     def offer(self, call: Call[Any]) -> bool:
         """Queue a call whose result nobody needs. False: the queue is full, or there is no connection."""
-        if not self.is_connected or not self._queue.is_open or self._queue.is_full():
+        if not self.is_connected or not self._queue.has_room():
             return False
         self._put(CallOperation(call))
         return True

@@ -319,7 +319,8 @@ class SqliteFile:
         # Without a checkpoint if there is room: callers rely on the order of their calls.
         if adds and (why := self._condition.refusal()):
             raise ProblemError("store_unavailable", why)
-        await self._queue.wait_for_room(leaves_room=leaves_room)
+        if not self._queue.has_room(leaves_room=leaves_room):
+            await self._queue.wait_for_room(leaves_room=leaves_room)
         operation = Transaction(work, size, after, frees=frees)
         self._queue.add(operation)
         return operation
