@@ -1,8 +1,8 @@
 """One client's socket: the application's task reads it, and any task writes to it without waiting.
 
 A write goes to the kernel at once, in the task that writes. Bytes that the kernel does not accept are queued
-here, and a task of its own sends them for as long as something is queued. So a connection that is idle, or
-whose client keeps up, costs no task but its own and no buffer.
+here, and a writer task exists only while something is queued. So a connection that is idle, or whose client
+keeps up, costs no second task and no buffer.
 """
 
 import socket as stdlib_socket

@@ -36,7 +36,7 @@ _FIRST_VISIBLE: Final = 0x20
 _REMEMBERED: Final = 1024
 _SHORT: Final = 256
 _DELETE: Final = 0x7F
-# What quote() may leave alone when a decoded path is encoded again: all that _WELL_FORMED lets through but
+# Characters that quote() leaves unchanged when a decoded path is encoded again: those of _WELL_FORMED except
 # "%".
 _SAFE: Final = "/!\"$&'()*+,-.:;<=>@[\\]^_`{|}~"
 

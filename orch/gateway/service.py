@@ -76,7 +76,7 @@ class FetchedResponse:
 
 
 class GatewayService:
-    """Routes, balances, repeats and breaks.
+    """Forwards requests to back ends, with balancing, retries and circuit breakers.
 
     Usable before and without :meth:`run`, which lets connections be reused.
 
@@ -133,7 +133,7 @@ class GatewayService:
         self.boundary = Boundary("gateway sweep")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Let connections be reused, for ever.
+        """Keep idle connections for reuse, until cancelled.
 
         Connections that were idle for too long are closed, and open breakers become half-open when their time
         has come. Cancelled, it closes the idle connections; busy ones are closed as their requests end.

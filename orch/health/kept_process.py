@@ -45,7 +45,7 @@ class KeptProcess(Restarter):
 
     @property
     def is_up(self) -> bool:
-        """Whether the child runs and is meant to."""
+        """Whether the child is running and should be."""
         return self._pid is not None and not self._is_stopping
 
     @property
@@ -60,7 +60,7 @@ class KeptProcess(Restarter):
         self._end()
 
     def failed(self) -> None:
-        """End a child that no longer answers, so that it is started again."""
+        """End a child that no longer responds, so that it is started again."""
         super().failed()
         self._end()
 

@@ -249,7 +249,7 @@ class HealthService:
                 service = WatchedService(name, self._restarter, at=self._wall())
                 self._services[name] = service
             if before is not None and before.services.get(name) != configured:
-                service.refusal = None  # it was about the key, the address or the path of before
+                service.refusal = None  # it was about the former key, address or path
             self._reconcile_instances(service, configured.all_instances())
             for instance in service.instances.values():
                 if not instance.is_watched:

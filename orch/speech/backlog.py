@@ -11,14 +11,14 @@ A revision under way is cancelled for either of the others. A revision that is d
 dropped, and counted. Revisions take at most half of the engine's time: the next one waits at least as long
 as the last one took.
 
-Some engines go on with a cancelled request (engine_speed.py learns which). Such an engine may have one
-cancelled request at work: until the time has passed that it would have taken, no other is cancelled.
+Some engines continue a cancelled request (engine_speed.py learns which). Such an engine may process one
+cancelled request at a time: no other is cancelled until the expected time of that one has passed.
 
-A final is given up when it was spoken more than ``buffer_seconds`` ago or more than ``buffer_seconds`` of
-speech wait (the oldest goes first), unless its request is under way. When a request fails, all wait: 0.5 s,
-1 s, then 2 s. After :data:`POISONED` unusable responses in a row an utterance lets a younger one be tried
-between. If that one succeeds and the older fails once more, it is not the back end that is broken but
-the one utterance, and that one is given up.
+A final is given up when its speech is older than ``buffer_seconds``, or when more than ``buffer_seconds`` of
+speech wait (the oldest first), unless its request is in progress. After a failed request, all wait: 0.5 s, 1
+s, then 2 s. After :data:`POISONED` unusable responses in a row for an utterance, a younger one is tried. If
+that succeeds and the older one fails once more, the utterance is the cause rather than the back end, and is
+given up.
 
 The stream carries a decision out and reports the outcome; then it gets the next.
 """
@@ -34,7 +34,7 @@ Kind = Literal["final", "speculation", "revision"]
 Speculation = Literal["none", "under way", "done"]
 
 FIRST_RETRY: Final = 0.5  # s
-LONGEST_RETRY: Final = 2.0  # s; how late a returned back end may be noticed
+LONGEST_RETRY: Final = 2.0  # s; the maximum delay after a back end has recovered
 POISONED: Final = 3
 LATE: Final = 0.1  # of the interval between revisions
 
@@ -216,7 +216,7 @@ class Backlog:
         return lost
 
     def gone(self, number: int, now: float) -> None:
-        """Note a gap: speech that never arrived; it is published after the utterances before it."""
+        """Add a gap for speech that was lost on its way; it is published after the earlier utterances."""
         self._finals[number] = _Final(seconds=0.0, spoken_at=now, refused=True, marked=True)
 
     def stalled(self) -> None:

@@ -1,4 +1,4 @@
-"""Makes messages of a stream's utterances. Pure.
+"""Builds the messages of a stream's utterances. Pure.
 
 Seconds count from the stream's first sample, to the millisecond. Confidence is the back end's, or null.
 """
@@ -35,7 +35,7 @@ class Origin:
 
 @dataclass(slots=True)
 class Segment:
-    """One utterance on its way. ``start``, ``end``: samples of the stream at the back ends' rate.
+    """An utterance in progress. ``start``, ``end``: samples of the stream at the back ends' rate.
 
     ``pause``: the extent and audio it will have if it is over. ``speculated``: an extent and its
     transcription. ``transcription``: that of the whole. ``arrived_at``: when its last speech had arrived.

@@ -71,7 +71,7 @@ def cues(line: Line, texts: Sequence[str], *, name: str = "") -> list[Cue]:
 
 
 class _Laid:
-    """Split a text into as many parts as it needs cues; ``name`` precedes the first."""
+    """A text split into as many parts as it needs cues; ``name`` precedes the first."""
 
     def __init__(self, text: str, name: str, line: Line) -> None:
         self.pieces = Pieces.of(text)
@@ -111,7 +111,7 @@ class _Laid:
         return [self.pieces.width(*part) for part in self.parts]
 
     def over(self, count: int) -> list[tuple[str, ...]]:
-        """Return the rows that the text has in each of so many cues, in some of them perhaps none."""
+        """Return the text's rows in each of ``count`` cues; some may have none."""
         pieces, parts, laid = self.pieces, self.parts, self._rows
         most = min(count, (self._lead + pieces.ends[-1]) // max(_SHARE, 2 * self._lead))
         if len(parts) < most:

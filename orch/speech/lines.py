@@ -100,9 +100,9 @@ def session_transcript(
 ) -> SessionTranscript:
     """Return the lines of a transcript; ``messages`` in the order of their offsets.
 
-    Of one utterance the last final text counts, else the last gap; revisions do not. A line with an empty
-    final text is none. A translation counts if nothing later replaced it: text is not replaced by an error
-    of the same revision. A participant's lines all carry the newest name.
+    Of one utterance the last final text counts, else the last gap; revisions do not. An empty final text is
+    not a line. A translation counts if nothing later replaced it: text is not replaced by an error of the
+    same revision. A participant's lines all carry the newest name.
 
     The lines of a recording stay together, and recordings follow one another: one that was started while
     another was read begins where that one ends. ``stream``: only this stream, with its own times.

@@ -1,4 +1,4 @@
-"""One speaker's sound, on its way to captions.
+"""Transcribes one speaker's audio into captions.
 
 ``feed`` only queues. ``run`` processes the queue in one task (resampler, segmenter), whose events go into the
 backlog, and in another does what the backlog decides: one request at a time, finals published in the order
@@ -42,7 +42,7 @@ PACED_WAITING: Final = 2  # utterances: one being transcribed, and the next, so 
 
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
-    """The request under way: what cancels it, and its place in the queue."""
+    """The request in progress: its cancel scope, and its place in the queue."""
 
     scope: trio.CancelScope
     queued: QueuedRequest
@@ -179,7 +179,7 @@ class SpeechStream:
     # Sound comes in.
 
     def feed(self, pcm: bytes) -> None:
-        """Queue samples: 16-bit little-endian mono at the stream's rate. Never waits.
+        """Queue samples, 16-bit little-endian mono at the stream's rate, without waiting.
 
         Overflow rule: where the queue is full, the oldest sound is processed here, before the sender can
         send more; nothing is dropped.
@@ -198,7 +198,7 @@ class SpeechStream:
         self._sound_added()
 
     def skip(self, seconds: float, error: ProblemError) -> None:
-        """Count speech that did not arrive and never will: it becomes a gap with ``error``, in its place."""
+        """Insert a gap with ``error`` for speech that was lost on its way."""
         if self._has_ended or seconds <= 0:
             return
         self._sound.add_gap(seconds, error, trio.current_time())
@@ -213,7 +213,7 @@ class SpeechStream:
         self._status.acknowledge()
 
     def shed(self, seconds: float) -> None:
-        """Give up that much of what waits, the oldest first."""
+        """Give up ``seconds`` of waiting speech, the oldest first."""
         self._utterances.shed(seconds)
         self._wake()
 

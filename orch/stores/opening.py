@@ -70,7 +70,7 @@ class Stores:
 
 
 def open_stores(source: SettingsSource) -> Stores:
-    """Return the stores, not running yet. Another engine takes a restart of the service."""
+    """Return the stores, not running yet. Changing the engine requires a restart of the service."""
     settings = source.current.session_management
     if settings.persistence == "sqlite":
         file = SqliteStore(Path(settings.sqlite_path))

@@ -18,10 +18,10 @@ from orch.web.sign_in import sign_in_address
 
 log = structlog.get_logger("web")
 
-# Answers under these are for programs: JSON or problem documents, never HTML.
+# Responses under these paths are for programs: JSON or problem documents, never HTML.
 PROGRAM_PATHS: Final = ("/api/", "/livez", "/readyz", "/metrics", "/openapi.json", "/ws")
 
-# What werkzeug raises, in the words of the table of problems.
+# werkzeug's exceptions as problems.
 _CODES: Final = {
     400: "invalid_request",
     404: "not_found",

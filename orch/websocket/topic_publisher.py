@@ -28,8 +28,8 @@ class TopicPublisher:
 
     The mutable state: the subscribers of each topic (bounded by the connections), the data of each topic's
     last update, the state read for a new subscriber within :data:`COALESCE_WITHIN`, and the topics touched
-    since. An update is a whole state: a client that is behind misses some, and is sent the topic again at a
-    later beat, even if it has not changed since.
+    since. An update is a complete state: a client that is behind misses some, and gets the topic again later,
+    even if it has not changed since.
     """
 
     def __init__(self, *, topics: Topics, wall: Callable[[], float]) -> None:
@@ -49,7 +49,7 @@ class TopicPublisher:
         return isinstance(topic, str) and topic in self._topics
 
     def subscribe(self, connection: Connection, message: Subscribe) -> None:
-        """Answer ``subscribed`` and the topic's state now. Raises ``unknown_topic``."""
+        """Subscribe; the replies are ``subscribed`` and the topic's state. Raises ``unknown_topic``."""
         self._check(message.topic)
         data = self._read_lately(message.topic)
         identity = UNSET if message.id is None else message.id

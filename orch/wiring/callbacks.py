@@ -1,4 +1,4 @@
-"""Which topics pages can subscribe to, what Prometheus reads, and what is done after a change."""
+"""Registers the topics of pages, the metrics, and the callbacks for changes."""
 
 from orch.settings import Change
 from orch.wiring import worker_surveys

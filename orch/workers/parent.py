@@ -32,11 +32,11 @@ from orch.workers.lifeline import Report, arguments
 from orch.workers.rolling import LEAVE_MARGIN, Action, AllServing, Finish, Fleet, Kill, Log, Start, Terminate
 
 STANDSTILL: Final = 2.0
-"""Seconds by which a deadline is late from which on this process counts as having been suspended."""
+"""Lateness of a deadline in seconds above which this process counts as having been suspended."""
 READ_FIRST: Final = 1.0
 """Seconds in which workers' reports are read after that."""
 SHORTAGE_PAUSE: Final = 5.0
-"""Seconds until the next attempt to start a worker, after this process was short of something."""
+"""Seconds until the next attempt to start a worker, after this process was out of a resource."""
 
 log = structlog.get_logger("workers")
 

@@ -35,7 +35,7 @@ from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
 
-#: Seconds that a state has to last before it is announced.
+#: Seconds that a state must last before it is announced.
 STEADY_AFTER: Final = 1.0
 
 
@@ -79,8 +79,8 @@ class RedisStore(RedisSessions):
     killed. Without it a restarted server may have lost the last moments; then every session gets a new epoch,
     so that no client recovers wrongly.
 
-    Error handling: a server that is away costs a wait of up to ``limits.patience``, then
-    ``store_unavailable``. An operation refused so may have been done all the same.
+    Error handling: while the server is unreachable, operations wait up to ``limits.patience``, then fail with
+    ``store_unavailable``. Such an operation may have been done nevertheless.
     """
 
     def __init__(

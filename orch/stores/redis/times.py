@@ -1,4 +1,4 @@
-"""How often the store looks at what it follows and at the server. Pure."""
+"""The intervals of the store's checks of sessions and of the server. Pure."""
 
 from typing import Final
 
@@ -8,12 +8,12 @@ from orch.stores.redis.session_feed import FEED_TIMES, FeedTimes
 
 
 class RedisTimes(Struct, frozen=True):
-    """Seconds. ``feed``: of each followed session.
+    """Intervals in seconds. ``feed``: those of each followed session.
 
-    ``audit_every``: within which every followed session is looked at though nothing was missed.
-    ``drop_unused_every``: between looks at which followed sessions no client is in. ``probe_every``: between
-    looks at whether the server takes writes. ``inspect_every``: between looks at its settings and clock.
-    ``log_again``: after which the same trouble is logged again.
+    ``audit_every``: within it every followed session is checked even without a sign of trouble.
+    ``drop_unused_every``: between searches for followed sessions without clients. ``probe_every``: between
+    write probes of the server. ``inspect_every``: between checks of its settings and clock. ``log_again``:
+    until the same problem is logged again.
     """
 
     feed: FeedTimes = FEED_TIMES

@@ -39,9 +39,9 @@ _SURVEY: Final = b"?"
 
 
 class ClusterLink:
-    """The same sessions on other workers.
+    """Exchanges a session's messages and participants with the other workers.
 
-    It keeps no state of its own but ``invalid``, how many messages were malformed.
+    Its only state is ``invalid``, the number of malformed messages.
     """
 
     is_shared = True

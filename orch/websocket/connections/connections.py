@@ -1,4 +1,4 @@
-"""The connections of this worker: admitted, watched, counted and closed."""
+"""Admits, monitors, counts and closes the connections of this worker."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -31,18 +31,18 @@ from orch.websocket.connections.queue_age import QueueAge
 from orch.websocket.connections.socket_connection import LINK, SocketConnection
 from orch.websocket.statistics import Rates
 
-#: Seconds between looks for stalled connections, and between samples of the rates.
+#: Seconds between checks for stalled connections, and between samples of the rates.
 BEAT: Final = 1.0
 
 #: A beat that is this many seconds late shows that the whole process was suspended.
 STANDSTILL: Final = 2.0
 
-#: At shutdown this many connections are closed at a time, with a pause of so many seconds between.
+#: At shutdown: the number of connections closed in a batch, and the pause between batches in seconds.
 DRAIN_BATCH: Final = 500
 DRAIN_PAUSE: Final = 0.1
 
-#: Clients are asked to return spread over so much time that at most this many come a second, and not before
-#: the process can have stopped and started.
+#: At shutdown: the maximum rate at which clients are asked to reconnect, and the minimum delay, in which the
+#: process can restart.
 RETURNS_PER_SECOND: Final = 1_000
 RETURN_NOT_BEFORE: Final = 0.5
 
@@ -109,16 +109,16 @@ class Connections:
 
     @property
     def evicted(self) -> int:
-        """How many were closed because they read too slowly."""
+        """The number of connections closed because their client read too slowly."""
         return self.closes[closes.SLOW_CLIENT.name]
 
     @property
     def sign_ins(self) -> frozenset[str]:
-        """Which sign-ins have connections open."""
+        """The sign-ins with open connections."""
         return frozenset(connection.actor.sign_in for connection in self.by_name.values()) - {""}
 
     def counts(self) -> tuple[int, int]:
-        """Return how many messages were received and sent, over all connections there ever were."""
+        """Return the numbers of messages received and sent, including those of ended connections."""
         connections = self.by_name.values()
         return (
             self._received_before + sum(connection.received for connection in connections),
@@ -246,9 +246,9 @@ class Connections:
                 connection.close(closes.SIGNED_OUT, flush=True)
 
     async def drain(self) -> None:
-        """Ask all clients to come back later, and close them in batches.
+        """Ask all clients to reconnect later, and close them in batches.
 
-        Returns when all have ended; those that do not read are waited for no longer than a close may take.
+        Returns when all have ended; clients that do not read have the time limit of a close.
         """
         waiting = list(self.by_name.values())
         spread = len(waiting) / RETURNS_PER_SECOND
@@ -286,8 +286,7 @@ class Connections:
         while True:
             now = trio.current_time()
             if now - looked_at > BEAT + STANDSTILL:
-                # This process was suspended, and did not see what clients have read: they have until the next
-                # beat.
+                # This process was suspended, and did not see what clients have read: check at the next beat.
                 self._queue_age = QueueAge()
             else:
                 with self.beat_boundary.item():
@@ -303,7 +302,7 @@ class Connections:
         send_limit = websocket.heartbeat_interval + websocket.heartbeat_timeout
         is_any_behind = len(self._queue_age) > 0
         for connection in tuple(self.by_name.values()):
-            if connection.is_drained:  # nearly all of thousands
+            if connection.is_drained:  # the common case among thousands
                 if is_any_behind:
                     self._queue_age.forget(connection.connection_id)
             elif connection.is_stuck(now, send_limit=send_limit):

@@ -1,4 +1,4 @@
-"""The door of WebSocket handshakes: whether a client may connect. Pure."""
+"""Decides whether a client may connect over WebSocket. Pure."""
 
 from collections.abc import Iterable, Mapping
 from sys import intern
