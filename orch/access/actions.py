@@ -28,8 +28,9 @@ class Action(Enum):
     CALL_BACK_END = "call a back end"
 
 
-#: Actions in a session. Its key decides, or the role of the participant who has joined.
-IN_SESSION: Final = frozenset({Action.READ_SESSION, Action.SPEAK_IN_SESSION, Action.CANCEL_ANY_RECORDING})
+#: Actions in a session. Its key decides, or the role of the participant who has joined. A tuple: to hash a
+#: member of an Enum takes longer than to compare three.
+IN_SESSION: Final = (Action.READ_SESSION, Action.SPEAK_IN_SESSION, Action.CANCEL_ANY_RECORDING)
 
 #: By method and rule, as the application's routes spell it.
 ROUTES: Final[Mapping[tuple[str, str], Action]] = {

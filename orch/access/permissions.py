@@ -59,9 +59,11 @@ class Decision(Struct, frozen=True, gc=False):
 ALLOWED: Final = Decision()
 
 #: Actions that anyone may do; calls to back ends were checked before.
-_FOR_EVERYONE: Final = frozenset({Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END})
+_FOR_EVERYONE: Final = (Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END)
 #: The service as a whole, reached from its own pages or from no page.
 SERVICE: Final = Resource()
+#: A path of a back end that the settings open to everyone.
+PUBLIC_PATH: Final = Resource(is_public=True)
 
 
 def allowed(actor: Actor, action: Action, resource: Resource = SERVICE) -> Decision:

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from orch.access.actions import IN_SESSION, Action, action_of_route
 from orch.access.actors import Actor, actor_of
 from orch.access.origins import SAFE_METHODS, foreign_page
-from orch.access.permissions import SERVICE, Resource, allowed
+from orch.access.permissions import PUBLIC_PATH, SERVICE, Resource, allowed
 from orch.protocol.session_keys import Right
 
 KEY_HEADER: Final = "X-Session-Key"
@@ -60,9 +60,12 @@ def enter_gateway(scope: Scope, *, is_public: bool, tokens: WrongTokens) -> None
     the settings open to everyone. A refused request's token was meant for this service, so it is counted.
     """
     actor = actor_of(scope)
-    is_safe = is_public and scope["method"] in SAFE_METHODS
-    foreign = None if is_safe else foreign_page(scope["headers"])
-    decision = allowed(actor, Action.CALL_BACK_END, Resource(is_public=is_public, foreign_page=foreign))
+    resource = PUBLIC_PATH if is_public else SERVICE
+    if not (is_public and scope["method"] in SAFE_METHODS):
+        foreign = foreign_page(scope["headers"])
+        if foreign is not None:
+            resource = Resource(is_public=is_public, foreign_page=foreign)
+    decision = allowed(actor, Action.CALL_BACK_END, resource)
     if decision.problem is not None and decision.problem.code == "token_required":
         tokens.count_refused_token(scope, actor)
     decision.require()

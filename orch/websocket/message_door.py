@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from orch.access.actions import Action, action_of_topic
 from orch.access.actors import Actor
-from orch.access.permissions import SERVICE, Resource, allowed
+from orch.access.permissions import PUBLIC_PATH, SERVICE, Resource, allowed
 from orch.problems import ProblemError
 from orch.protocol.messages import (
     AudioStart,
@@ -21,7 +21,6 @@ from orch.protocol.messages import (
 )
 from orch.protocol.server_messages import Role
 
-_PUBLIC: Final = Resource(is_public=True)
 _JOINED: Final[Mapping[Role, Resource]] = {
     "owner": Resource(role="owner"),
     "participant": Resource(role="participant"),
@@ -67,17 +66,19 @@ class MessageDoor:
     def enter(self, sender: Sender, action: Action, message: ClientMessage) -> ProblemError | None:
         """Return the problem if a message of this action is refused."""
         resource = SERVICE
-        if isinstance(message, Subscribe):
-            if message.topic not in self._topics:
-                return None  # the handler names those that exist, to everyone
-            action = action_of_topic(message.topic)
-        elif isinstance(message, ServiceMessage):
-            resource = _PUBLIC if self._back_ends.is_public(message) else SERVICE
-        elif isinstance(message, (Broadcast, AudioStart, CancelRecording)):
+        if action is Action.SPEAK_IN_SESSION and isinstance(
+            message, (Broadcast, AudioStart, CancelRecording)
+        ):
             member = sender.members.get(message.session_id)
             if member is None:
                 return None  # the handler responds not_in_session
             resource = _JOINED[member.role]
+        elif isinstance(message, Subscribe):
+            if message.topic not in self._topics:
+                return None  # the handler responds to everyone with the topics that exist
+            action = action_of_topic(message.topic)
+        elif isinstance(message, ServiceMessage):
+            resource = PUBLIC_PATH if self._back_ends.is_public(message) else SERVICE
         elif action is Action.READ_SESSION:
             return None  # its handler looks up the key, unless the connection has joined already
         return allowed(sender.actor, action, resource).problem

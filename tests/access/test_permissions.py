@@ -140,7 +140,7 @@ def test_every_refusal_has_a_problem_of_its_own() -> None:
 
 
 def test_the_actions_in_sessions_are_those_that_a_key_or_role_decides() -> None:
-    assert set(SESSIONS) == IN_SESSION
+    assert set(SESSIONS) == set(IN_SESSION)
     assert {*SESSIONS, *ANYWHERE, Action.CALL_BACK_END} == set(Action)
 
 
