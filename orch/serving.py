@@ -111,7 +111,7 @@ def _listen_at(
         return partial(listeners, sockets, ())
     if worker_ports:
         lifeline.listen_at_own_port(worker_ports + lifeline.place)
-    return partial(listeners, (*lifeline.own, *lifeline.at_own_port), lifeline.neighbours)
+    return partial(listeners, (*lifeline.own, *lifeline.at_own_port), lifeline.of_others)
 
 
 def _answer_to_parent(

@@ -155,12 +155,12 @@ Socket = socket.socket
 class Bound(Struct, frozen=True):
     """A listening socket and its address, such as ``http://127.0.0.1:3000`` or ``unix:/run/orch.sock``.
 
-    ``is_neighbours``: it belongs to another worker; only connections that have waited there are accepted.
+    ``is_of_other_worker``: only connections that another worker has left waiting there are accepted.
     """
 
     socket: Socket
     name: str
-    is_neighbours: bool = False
+    is_of_other_worker: bool = False
 
     @property
     def path(self) -> str | None:

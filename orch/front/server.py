@@ -23,7 +23,7 @@ from orch.front.context import App, ServerContext, Timeouts
 from orch.front.http1.connection import HttpConnection
 from orch.front.http1.error_responses import problem
 from orch.front.link import ClientGoneError, Link, drain
-from orch.front.listeners import NEIGHBOUR_WAIT, Listener, detach_sockets
+from orch.front.listeners import OTHER_WORKER_WAIT, Listener, detach_sockets
 from orch.front.readiness import Readiness, create_readiness
 from orch.front.statistics import FrontStatistics, readings
 from orch.front.tls_link import TlsLink
@@ -196,8 +196,8 @@ class Server:
         }
         while True:
             await trio.lowlevel.wait_readable(bound.socket)
-            if bound.is_neighbours:
-                await trio.sleep(NEIGHBOUR_WAIT)
+            if bound.is_of_other_worker:
+                await trio.sleep(OTHER_WORKER_WAIT)
                 if self._admission is not None and self._admission.is_full:
                     await trio.sleep(SHORTAGE)
                     continue  # that worker, or another one, may have room

@@ -65,7 +65,7 @@ def arguments(
 class Lifeline:
     """One worker's connection to its parent.
 
-    ``place`` counts from 0. ``own`` and ``neighbours`` are the shared listening sockets, ``at_own_port``
+    ``place`` counts from 0. ``own`` and ``of_others`` are the shared listening sockets, ``at_own_port``
     that of this worker alone. ``before``: how the previous worker of this place ended, unless in order.
     """
 
@@ -73,7 +73,7 @@ class Lifeline:
         self,
         place: int,
         own: tuple[socket.socket, ...],
-        neighbours: tuple[socket.socket, ...],
+        of_others: tuple[socket.socket, ...],
         report: int,
         *,
         before: str = "",
@@ -81,7 +81,7 @@ class Lifeline:
         self.before = before
         self.place = place
         self.own = own
-        self.neighbours = neighbours
+        self.of_others = of_others
         self.at_own_port: tuple[socket.socket, ...] = ()
         self._report = report
 
@@ -95,10 +95,10 @@ class Lifeline:
         for number in (given.report, *(number for group in given.groups for number in group)):
             os.set_inheritable(number, False)  # noqa: FBT003 - the standard library's own signature
         groups = [tuple(_adopt(number) for number in group) for group in given.groups]
-        neighbours = (each for place, group in enumerate(groups) if place != given.place for each in group)
+        of_others = (each for place, group in enumerate(groups) if place != given.place for each in group)
         os.set_blocking(given.report, False)
         own = groups[given.place]
-        return cls(given.place, own, tuple(neighbours), given.report, before=given.before)
+        return cls(given.place, own, tuple(of_others), given.report, before=given.before)
 
     def listen_at_own_port(self, port: int) -> None:
         """Listen at this worker's own port. If another program uses it, log that and go on."""
@@ -114,7 +114,7 @@ class Lifeline:
     def leaving(self, grace: float) -> None:
         """Report that this worker is stopping and how long that may take, and close its listening sockets."""
         self._write(Report("leaving", grace))
-        for each in (*self.own, *self.neighbours, *self.at_own_port):
+        for each in (*self.own, *self.of_others, *self.at_own_port):
             each.close()
 
     async def beat(self, awaits_store: Callable[[], bool]) -> Never:

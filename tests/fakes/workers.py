@@ -58,7 +58,7 @@ async def work(lifeline: Lifeline, server: str, *, is_stuck: bool) -> None:
         stopping=stopping,
         drain=trio.lowlevel.checkpoint,
         grace=lambda: GRACE,
-        listen=partial(listeners, lifeline.own, lifeline.neighbours),
+        listen=partial(listeners, lifeline.own, lifeline.of_others),
     )
     lifeline.watch(lambda _reason: stopping.set(), lambda: GRACE)
     with trio.open_signal_receiver(signal.SIGTERM) as signals:

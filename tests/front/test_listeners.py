@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 import pytest
 import trio
 
-from orch.front.listeners import NEIGHBOUR_WAIT, NeighbourListener, listeners
+from orch.front.listeners import OTHER_WORKER_WAIT, OtherWorkerListener, listeners
 from orch.sockets import AddressError, addresses, open_groups
 
 pytestmark = pytest.mark.real_time
@@ -20,11 +20,11 @@ async def test_another_worker_s_connection_is_accepted_only_after_it_has_waited(
     """Its own worker has time to accept it; then any other does, and those behind it at once."""
     ((bound,),) = open_groups("127.0.0.1", 0, 1)
     with closing(bound):
-        async with NeighbourListener(bound.dup()) as listener:
+        async with OtherWorkerListener(bound.dup()) as listener:
             came = trio.current_time()
             streams = [await trio.open_tcp_stream("127.0.0.1", port_of(bound)) for _ in range(3)]
             accepted = [await listener.accept()]
-            assert trio.current_time() - came >= NEIGHBOUR_WAIT
+            assert trio.current_time() - came >= OTHER_WORKER_WAIT
             with trio.fail_after(60):
                 accepted += [await listener.accept() for _ in range(2)]
             for stream in streams:
@@ -35,15 +35,15 @@ async def test_another_worker_s_connection_is_accepted_only_after_it_has_waited(
 
 
 async def test_a_connection_that_its_own_worker_accepts_is_left_to_it() -> None:
-    """A neighbour that was woken finds nothing, and waits for the next."""
+    """A listener that was woken finds nothing, and waits for the next."""
     ((bound,),) = open_groups("127.0.0.1", 0, 1)
     with closing(bound):
-        own, neighbour = listeners([bound], [bound])
-        async with own, neighbour, trio.open_nursery() as nursery:
+        own, other = listeners([bound], [bound])
+        async with own, other, trio.open_nursery() as nursery:
             taken = trio.Event()
 
             async def wait() -> None:
-                async with await neighbour.accept():
+                async with await other.accept():
                     taken.set()
 
             nursery.start_soon(wait)
@@ -52,7 +52,7 @@ async def test_a_connection_that_its_own_worker_accepts_is_left_to_it() -> None:
             async def accept() -> None:
                 async with await own.accept():
                     accepted.set()
-                    await trio.sleep(2 * NEIGHBOUR_WAIT)
+                    await trio.sleep(2 * OTHER_WORKER_WAIT)
 
             for _ in range(3):
                 accepted = trio.Event()
