@@ -1,4 +1,4 @@
-"""What must be done once is done by one worker at a time, and by another when that one is gone."""
+"""A lease has one holder at a time, and another when that one is gone."""
 
 import pytest
 import trio
@@ -11,7 +11,7 @@ from tests.fakes.leases import Actor, MemoryLeases
 TIMES = LeaseTimes(lasts=20, margin=8, renew_every=4, ask_every=2)
 
 
-def test_a_holder_stops_before_another_may_begin() -> None:
+def test_a_holder_stops_before_its_lease_expires_in_the_store() -> None:
     """It counts from before it asked, and less than the store does."""
     tenure = lease_state.after_reply(LeaseState(), TIMES, sent_at=100.0, fence=7)
     assert lease_state.is_held(tenure, 111.9)
@@ -19,7 +19,7 @@ def test_a_holder_stops_before_another_may_begin() -> None:
     assert lease_state.next_attempt_at(tenure, TIMES, sent_at=100.0) == 104.0
 
 
-def test_a_store_that_does_not_answer_costs_a_lease_at_its_end() -> None:
+def test_without_replies_a_lease_is_lost_when_it_expires_not_before() -> None:
     """Not before: a Redis that is restarted takes a second or two."""
     tenure = lease_state.after_reply(LeaseState(), TIMES, sent_at=100.0, fence=7)
     assert lease_state.after_failure(tenure, 111.0) == tenure
@@ -27,7 +27,7 @@ def test_a_store_that_does_not_answer_costs_a_lease_at_its_end() -> None:
     assert (lost.until, lost.is_held_by_another) == (None, None)
 
 
-def test_another_s_lease_is_asked_for_again() -> None:
+def test_a_lease_of_another_holder_is_tried_again() -> None:
     """And is known to be another's."""
     tenure = lease_state.after_reply(LeaseState(), TIMES, sent_at=100.0, fence=None)
     assert not lease_state.is_held(tenure, 100.0)
@@ -36,7 +36,7 @@ def test_another_s_lease_is_asked_for_again() -> None:
 
 
 @pytest.mark.limit(1_000)
-async def test_one_acts_and_the_next_when_it_ends() -> None:
+async def test_a_released_lease_passes_to_the_next_at_once() -> None:
     """Who ends in order gives the lease back, so that nobody waits for its time to be over."""
     store = MemoryLeases()
     log: list[tuple[str, str, int]] = []
@@ -84,7 +84,7 @@ async def test_a_holder_that_cannot_reach_the_store_stops_in_time() -> None:
 
 
 @pytest.mark.limit(1_000)
-async def test_a_lease_that_the_store_has_forgotten_is_taken_anew() -> None:
+async def test_a_lease_that_the_store_has_lost_is_acquired_again() -> None:
     """Its holder finds out at the next renewal; whoever comes second waits."""
     store = MemoryLeases()
     log: list[tuple[str, str, int]] = []
@@ -99,7 +99,7 @@ async def test_a_lease_that_the_store_has_forgotten_is_taken_anew() -> None:
 
 
 async def test_a_service_of_one_process_holds_every_lease() -> None:
-    """At once, with nobody to ask."""
+    """At once, without a store."""
     lease = Leases().lease("work")
     assert isinstance(lease, LocalLease)
     assert (lease.is_held, lease.is_shared) == (True, False)

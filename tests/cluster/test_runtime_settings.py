@@ -1,4 +1,4 @@
-"""What operators change while the service runs is the same on all workers, whenever they are started."""
+"""Operators' changes at run time are the same on all workers, whenever they were started."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +39,7 @@ class FakeWorker:
         return self.configuration.current.orchestration.gateway.timeout
 
 
-async def test_a_change_is_told_and_is_there_for_whoever_comes_later(tmp_path: Path) -> None:
+async def test_a_change_reaches_all_workers_and_those_started_later(tmp_path: Path) -> None:
     """Before it serves: it is usable only once it has read what is stored."""
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
@@ -62,7 +62,7 @@ async def test_a_change_is_told_and_is_there_for_whoever_comes_later(tmp_path: P
         nursery.cancel_scope.cancel()
 
 
-async def test_a_worker_that_was_silent_takes_a_change_over_once_it_can(tmp_path: Path) -> None:
+async def test_a_worker_that_was_stalled_applies_a_change_later(tmp_path: Path) -> None:
     """It is named in the answer, and reads what is stored."""
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
@@ -76,7 +76,7 @@ async def test_a_worker_that_was_silent_takes_a_change_over_once_it_can(tmp_path
         nursery.cancel_scope.cancel()
 
 
-async def test_two_changes_at_a_time_are_both_kept(tmp_path: Path) -> None:
+async def test_two_concurrent_changes_are_both_stored(tmp_path: Path) -> None:
     """The later one is made anew on top of the earlier."""
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
@@ -101,7 +101,7 @@ async def test_two_changes_at_a_time_are_both_kept(tmp_path: Path) -> None:
     assert (one.timeout, dict(one.configuration.runtime)) == (30, {RETRIES: 9})
 
 
-async def test_what_does_not_go_with_a_workers_own_file_is_refused_there_until_it_does(
+async def test_a_change_that_conflicts_with_a_workers_file_is_refused_there_until_it_fits(
     tmp_path: Path,
 ) -> None:
     """The answer has the reason; the worker goes on with what it had, and tries again."""
@@ -127,8 +127,8 @@ async def test_what_does_not_go_with_a_workers_own_file_is_refused_there_until_i
     assert (one.timeout, two.timeout, two.configuration.revision) == (7, 7, 2)
 
 
-async def test_a_server_that_has_lost_what_was_kept_is_told_again(tmp_path: Path) -> None:
-    """Nobody has taken it back."""
+async def test_settings_lost_by_the_server_are_stored_again(tmp_path: Path) -> None:
+    """No operator has undone the change."""
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
     await one.runtime.change({TIMEOUT: 7})
@@ -142,7 +142,7 @@ async def test_a_server_that_has_lost_what_was_kept_is_told_again(tmp_path: Path
     assert (one.timeout, two.timeout, two.configuration.revision) == (7, 7, 2)
 
 
-async def test_while_what_is_kept_cannot_be_reached_nothing_is_changed(tmp_path: Path) -> None:
+async def test_nothing_is_changed_while_the_store_cannot_be_reached(tmp_path: Path) -> None:
     """Not on this worker alone either."""
     wire = Wire()
     one = FakeWorker(wire, tmp_path, 0)
@@ -153,7 +153,7 @@ async def test_while_what_is_kept_cannot_be_reached_nothing_is_changed(tmp_path:
     assert one.timeout == 30
 
 
-async def test_what_is_only_told_is_not_applied(tmp_path: Path) -> None:
+async def test_a_published_revision_alone_changes_nothing(tmp_path: Path) -> None:
     """Whoever can publish can have a worker look at what is stored, and nothing more."""
     wire = Wire()
     one, two = FakeWorker(wire, tmp_path, 0), FakeWorker(wire, tmp_path, 1)
@@ -175,9 +175,7 @@ async def test_what_is_only_told_is_not_applied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [b"\xff", b"[]", b"{", b"[" * 100_000, b'{"a":' * 100_000])
-async def test_settings_in_the_store_that_cannot_be_read_are_said_and_change_nothing(
-    tmp_path: Path, values: bytes
-) -> None:
+async def test_invalid_stored_settings_are_reported_and_change_nothing(tmp_path: Path, values: bytes) -> None:
     """The worker goes on with what it has, and looks again."""
     wire = Wire()
     one = FakeWorker(wire, tmp_path, 0)

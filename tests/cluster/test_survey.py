@@ -1,4 +1,4 @@
-"""Asking every worker: who answers, who is named as missing, and what a worker of another version costs."""
+"""Surveys: replies, missing workers, and workers of another version."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def answers(asked: Any) -> list[Any]:
     return [msgspec.json.decode(each.data) for each in asked.replies]
 
 
-async def test_the_embedded_engine_asks_itself() -> None:
+async def test_a_single_worker_surveys_itself() -> None:
     """What is asked of all workers is asked of one process in the same way."""
     alone = doubling(Survey(host="x", pid=1))
     asked = await alone.collect("twice", b"4")
@@ -36,7 +36,7 @@ async def test_the_embedded_engine_asks_itself() -> None:
     assert not alone.is_shared
 
 
-async def test_all_workers_answer_the_asker_first_and_then_by_place() -> None:
+async def test_all_workers_reply_this_one_first_then_by_place() -> None:
     """Whoever asks; one by name only that one."""
     wire = Wire()
     workers = [doubling(wire.worker(f"w{place}", place)) for place in (0, 2, 1)]
@@ -44,7 +44,7 @@ async def test_all_workers_answer_the_asker_first_and_then_by_place() -> None:
     assert await workers[0].request("w1", "twice", b"3") == b"[1,6]"
 
 
-async def test_a_worker_that_is_there_and_silent_is_named() -> None:
+async def test_a_worker_that_does_not_reply_is_reported_as_missing() -> None:
     """As it said of itself at the last roll call; one that never has is named all the same."""
     wire = Wire()
     one, two = doubling(wire.worker("w0", 0)), doubling(wire.worker("w1", 1))
@@ -81,7 +81,7 @@ async def test_a_worker_that_is_there_and_silent_is_named() -> None:
     assert [described(each) for each in asked.missing] == ["A worker (address unknown)"]
 
 
-async def test_while_nobody_can_be_asked_those_that_were_there_are_missing() -> None:
+async def test_without_the_store_the_workers_of_the_last_heartbeat_are_missing() -> None:
     """This worker still answers; nobody is taken for gone."""
     wire = Wire()
     one, _two = doubling(wire.worker("w0", 0)), doubling(wire.worker("w1", 1))
@@ -100,7 +100,7 @@ async def test_while_nobody_can_be_asked_those_that_were_there_are_missing() -> 
         nursery.cancel_scope.cancel()
 
 
-async def test_a_worker_of_another_version_is_one_without_an_answer() -> None:
+async def test_a_worker_of_another_version_counts_as_one_without_a_reply() -> None:
     """While workers are replaced, some do not know the question, and some answer in other words."""
     wire = Wire()
     one = doubling(wire.worker("w0", 0))

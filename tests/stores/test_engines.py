@@ -1,4 +1,4 @@
-"""What every engine promises: the same tests on each."""
+"""The promises of a store of sessions: the same tests on every engine."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.fakes.store_events import RecordedEvents
 from tests.fakes.stores import LIMITS, PARTICIPANT, Engine, append, record, running
 
 
-async def test_a_name_is_given_once(engine: Engine) -> None:
+async def test_a_session_name_is_unique(engine: Engine) -> None:
     """A session that exists is never overwritten, and creating it again changes nothing."""
     store = engine.store()
     async with running(store):
@@ -25,8 +25,8 @@ async def test_a_name_is_given_once(engine: Engine) -> None:
         assert await store.participant("s", "p") is None
 
 
-async def test_unknown_sessions_are_said_to_be_unknown(engine: Engine) -> None:
-    """Nothing is made up for a session that is not there."""
+async def test_operations_on_unknown_sessions_say_so(engine: Engine) -> None:
+    """No operation creates a session by the way."""
     store = engine.store()
     async with running(store):
         assert await store.load("s") is None
@@ -41,7 +41,7 @@ async def test_unknown_sessions_are_said_to_be_unknown(engine: Engine) -> None:
         assert caught.value.code == "unknown_session"
 
 
-async def test_participants_change_and_are_dropped(engine: Engine) -> None:
+async def test_participants_are_updated_and_removed(engine: Engine) -> None:
     """A participant has one row, the latest; dropped, the token opens nothing. Being there is activity."""
     store = engine.store()
     async with running(store):
@@ -72,8 +72,8 @@ async def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_n
         assert [each.session_id for each in await store.newest(2)] == ["d", "b"]
 
 
-async def test_sessions_count_for_the_address_they_were_begun_from(engine: Engine) -> None:
-    """Until they end; what was not made, or is nobody's, counts for none."""
+async def test_sessions_count_against_the_address_that_created_them(engine: Engine) -> None:
+    """Until they end; failed creations and those without an address are not counted."""
     store = engine.store()
     async with running(store):
         for name in ("a", "b", "c"):
@@ -86,7 +86,7 @@ async def test_sessions_count_for_the_address_they_were_begun_from(engine: Engin
         assert await store.created_from("192.0.2.1", 3) == 1
 
 
-async def test_what_all_sessions_take_is_counted(engine: Engine) -> None:
+async def test_used_bytes_counts_all_sessions(engine: Engine) -> None:
     """Histories, configs and those who may return; what is deleted is counted no more."""
     store = engine.store()
     async with running(store):
@@ -107,8 +107,8 @@ async def test_what_all_sessions_take_is_counted(engine: Engine) -> None:
         assert await store.used_bytes() - empty < 20_000
 
 
-async def test_what_has_come_into_use_is_not_taken_for_idle(engine: Engine) -> None:
-    """Between the look and the deletion someone may have come, on another worker: the store looks again."""
+async def test_a_session_that_was_just_used_is_not_deleted_as_idle(engine: Engine) -> None:
+    """A client may have joined on another worker since it was found idle: the store checks as it deletes."""
     store = engine.store()
     async with running(store):
         for name in ("a", "b"):
@@ -149,9 +149,7 @@ async def test_history_is_bounded_by_count_age_and_bytes(
 
 
 @pytest.mark.parametrize(("size", "read"), [(0, [4]), (35, [4]), (72, [4, 5]), (10_000, [4, 5, 6, 7, 8])])
-async def test_history_can_be_read_in_parts_of_so_many_bytes(
-    engine: Engine, size: int, read: list[int]
-) -> None:
+async def test_history_is_read_in_parts_of_limited_bytes(engine: Engine, size: int, read: list[int]) -> None:
     """Whole messages from the oldest on, at least one, so that who goes on from there comes to the end."""
     store = engine.store()
     async with running(store):
@@ -167,7 +165,7 @@ async def test_history_can_be_read_in_parts_of_so_many_bytes(
         assert [each.offset for each in whole] == list(range(1, 101))
 
 
-async def test_participants_of_one_session_are_bounded_but_its_owner_and_who_is_there_stay(
+async def test_stored_participants_are_bounded_but_the_owner_and_those_present_stay(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many pass through a session, its owner and those in it may return; others do if seen late."""
@@ -194,7 +192,7 @@ async def test_participants_of_one_session_are_bounded_but_its_owner_and_who_is_
         assert await store.crowded() == ()
 
 
-async def test_who_has_left_is_not_brought_back_by_thinning_out(
+async def test_trimming_does_not_restore_a_participant_who_left(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Someone who is taken for present but has left by their own will may not return."""
@@ -209,7 +207,7 @@ async def test_who_has_left_is_not_brought_back_by_thinning_out(
         assert await store.participant("s", "p") is None
 
 
-async def test_a_session_s_keys_are_kept(engine: Engine) -> None:
+async def test_session_keys_are_stored(engine: Engine) -> None:
     """They are the same for everyone who looks, in lists and after the store was closed."""
     made = record(keys=Keys("speak-key", "read-key"))
     store = engine.store()
@@ -224,8 +222,8 @@ async def test_a_session_s_keys_are_kept(engine: Engine) -> None:
         assert found.keys == made.keys
 
 
-def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(engine: Engine) -> None:
-    """What is sent to members is what is kept, in the order of the offsets, whoever's task wakes first."""
+def test_appended_messages_are_delivered_in_order_before_their_tickets_are_done(engine: Engine) -> None:
+    """Members are sent what is stored, in the order of the offsets, whichever task wakes first."""
 
     async def main() -> None:
         store = engine.store()
@@ -257,8 +255,8 @@ def test_appended_messages_are_reported_in_order_before_their_sender_goes_on(eng
     engine.run(main)
 
 
-async def test_a_sender_that_is_cancelled_leaves_no_hole(engine: Engine) -> None:
-    """A message taken in is kept and reported even if nobody waits for it any more."""
+async def test_a_cancelled_sender_leaves_no_gap(engine: Engine) -> None:
+    """A queued message is stored and delivered even if nobody waits for its ticket."""
     store = engine.store()
     events = RecordedEvents()
     store.register(events)
@@ -272,8 +270,8 @@ async def test_a_sender_that_is_cancelled_leaves_no_hole(engine: Engine) -> None
         assert [message.offset for message in events.messages] == [1, 2]
 
 
-async def test_a_listener_that_fails_stops_nothing(engine: Engine) -> None:
-    """Messages are kept and acknowledged whatever happens to those who are told of them."""
+async def test_an_event_handler_that_fails_stops_nothing(engine: Engine) -> None:
+    """Messages are stored and acknowledged whatever the handler raises."""
     store = engine.store()
 
     def fail(message: Appended) -> None:
@@ -288,7 +286,7 @@ async def test_a_listener_that_fails_stops_nothing(engine: Engine) -> None:
         assert await append(store) == 2
 
 
-async def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(engine: Engine) -> None:
+async def test_stored_data_survives_a_restart_of_the_store(engine: Engine) -> None:
     """Sessions, participants and history outlive the process that wrote them."""
     store = engine.store()
     async with running(store):
@@ -305,7 +303,7 @@ async def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(engin
         assert await again.count() == 1
 
 
-async def test_deleting_a_session_deletes_what_was_said_and_who_was_there(engine: Engine) -> None:
+async def test_deleting_a_session_deletes_its_history_and_participants(engine: Engine) -> None:
     """A session created later under the same name inherits nothing."""
     store = engine.store()
     async with running(store):
@@ -323,7 +321,7 @@ async def test_deleting_a_session_deletes_what_was_said_and_who_was_there(engine
         assert len(await store.read("t", after=0, until=9)) == 1
 
 
-async def test_what_is_asked_for_at_once_is_done_in_the_order_it_was_asked_for(engine: Engine) -> None:
+async def test_concurrent_operations_run_in_the_order_of_the_calls(engine: Engine) -> None:
     """Operations share a trip, and each sees what was asked for before it and nothing of what came after."""
     store = engine.store()
     async with running(store):
@@ -346,7 +344,7 @@ async def test_what_is_asked_for_at_once_is_done_in_the_order_it_was_asked_for(e
         assert sorted(seen) == [10, 20, 30, 40]
 
 
-async def test_pruning_takes_a_history_of_any_length(engine: Engine) -> None:
+async def test_pruning_handles_a_history_of_any_length(engine: Engine) -> None:
     """More than one batch is dropped in one sweep, and the sizes still add up."""
     store = engine.store()
     async with running(store):
@@ -368,7 +366,7 @@ async def test_pruning_takes_a_history_of_any_length(engine: Engine) -> None:
         assert [each.offset for each in kept] == list(range(492, 502))
 
 
-async def test_operations_wait_for_a_store_that_is_started_again(engine: Engine) -> None:
+async def test_operations_wait_while_the_store_restarts(engine: Engine) -> None:
     """A restart of the branch costs those who come meanwhile a wait, not their request."""
     store = engine.store()
     for attempt in range(2):
@@ -380,8 +378,8 @@ async def test_operations_wait_for_a_store_that_is_started_again(engine: Engine)
                 assert await store.load(f"s{attempt}") == record(f"s{attempt}")
 
 
-async def test_a_store_that_stays_away_refuses(engine: Engine) -> None:
-    """Nobody waits for ever; the refusal is a problem that clients know."""
+async def test_an_operation_is_refused_if_the_store_stays_away(engine: Engine) -> None:
+    """After its patience, with a problem that clients know."""
     store = engine.store(patience=0.2)
     before = trio.current_time()
     with pytest.raises(ProblemError) as caught:
@@ -390,7 +388,7 @@ async def test_a_store_that_stays_away_refuses(engine: Engine) -> None:
     assert trio.current_time() - before >= 0.2
 
 
-async def test_a_cancelled_store_keeps_what_was_taken_in(engine: Engine) -> None:
+async def test_a_cancelled_store_still_stores_what_is_queued(engine: Engine) -> None:
     """What was taken in before the stop is kept, and its sender told."""
     store = engine.store()
     tickets = []
@@ -426,7 +424,7 @@ async def test_a_full_queue_makes_its_callers_wait(engine: Engine) -> None:
         assert session.offset == 40
 
 
-async def test_whoever_waits_is_told_when_the_message_is_settled_or_sure_not_to_be(engine: Engine) -> None:
+async def test_settled_is_called_once_for_each_message_stored_or_not(engine: Engine) -> None:
     """``settled`` is called once for each message, kept or not, whether or not anyone waits."""
     store = engine.store()
     settled: list[str] = []
@@ -444,7 +442,7 @@ async def test_whoever_waits_is_told_when_the_message_is_settled_or_sure_not_to_
         assert settled == ["kept", "lost"]
 
 
-async def test_a_sign_in_is_kept_for_its_time_and_ended_at_once(engine: Engine) -> None:
+async def test_a_sign_in_expires_and_can_be_ended(engine: Engine) -> None:
     """Use keeps it; what is over or was ended does not come back by being used."""
     store = engine.store()
     async with running(store):

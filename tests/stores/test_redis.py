@@ -1,4 +1,4 @@
-"""Several workers on one server: what only they have to promise."""
+"""Several workers on one server."""
 
 import math
 from functools import partial
@@ -50,7 +50,7 @@ async def test_two_workers_never_give_one_offset_to_two_messages(redis_address: 
         assert [message.frame for message in kept] == [message.frame for message in a.heard]
 
 
-async def test_whose_message_it_is_is_known_to_the_worker_it_came_through(redis_address: str) -> None:
+async def test_the_origin_of_a_message_reaches_the_workers(redis_address: str) -> None:
     """Sender and ``id`` travel with it, whether as answer, as news or from the history."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
@@ -62,7 +62,7 @@ async def test_whose_message_it_is_is_known_to_the_worker_it_came_through(redis_
         assert b.heard[0].at == 12.5
 
 
-async def test_a_session_is_watched_from_the_message_on_that_it_was_read_at(redis_address: str) -> None:
+async def test_a_session_is_followed_without_a_gap_from_the_offset_it_was_read_at(redis_address: str) -> None:
     """While others append, someone comes: nothing between what was read and what is told of is missing."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
@@ -90,7 +90,9 @@ async def test_a_session_is_watched_from_the_message_on_that_it_was_read_at(redi
         assert again.offset >= begun.offset
 
 
-async def test_lost_news_is_read_from_the_history(redis_address: str, shared_redis: RedisServer) -> None:
+async def test_lost_publications_are_read_from_the_history(
+    redis_address: str, shared_redis: RedisServer
+) -> None:
     """Published messages go to whoever is connected just then; the others find out and catch up."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
@@ -105,7 +107,7 @@ async def test_lost_news_is_read_from_the_history(redis_address: str, shared_red
         assert b.store.statistics().reconnects >= 1
 
 
-async def test_many_sessions_are_listened_to_again(redis_address: str, shared_redis: RedisServer) -> None:
+async def test_many_sessions_are_subscribed_to_again(redis_address: str, shared_redis: RedisServer) -> None:
     """Wherever in a cluster they lie: one command names the channels of one place only."""
     async with workers(redis_address) as (a, b):
         names = [f"s{number}" for number in range(50)]
@@ -127,7 +129,7 @@ async def test_many_sessions_are_listened_to_again(redis_address: str, shared_re
         assert b.store.statistics().reconnects == before + 1
 
 
-async def test_answers_that_are_lost_double_nothing(redis_address: str, shared_redis: RedisServer) -> None:
+async def test_lost_replies_duplicate_nothing(redis_address: str, shared_redis: RedisServer) -> None:
     """A batch that was not answered is said again, and what of it was done is not done again."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
@@ -165,7 +167,7 @@ async def test_answers_that_are_lost_double_nothing(redis_address: str, shared_r
         assert a.store.statistics().reconnects >= 2
 
 
-async def test_callers_that_are_cancelled_leave_nobody_with_another_s_answer(redis_address: str) -> None:
+async def test_a_cancelled_caller_never_shifts_replies_to_another(redis_address: str) -> None:
     """Cancelled at any moment, a caller takes nothing with it: everyone else gets what is theirs."""
     async with workers(redis_address, 1) as (a,):
         for number in range(50):
@@ -190,8 +192,8 @@ async def test_callers_that_are_cancelled_leave_nobody_with_another_s_answer(red
         assert (statistics.reconnects, statistics.failures) == (0, 0)
 
 
-async def test_what_passes_reaches_the_other_workers_in_the_session(redis_address: str) -> None:
-    """Not the one that said it, and none that has nobody there."""
+async def test_transient_messages_reach_the_other_workers_that_follow_the_session(redis_address: str) -> None:
+    """Not the one that published it, and none that does not follow the session."""
     async with workers(redis_address, 3) as (a, b, c):
         await a.store.create(record())
         await a.store.create(record("t"))
@@ -226,8 +228,8 @@ async def test_a_session_that_ends_ends_everywhere(redis_address: str) -> None:
             await a.store.delete(["s"])
 
 
-async def test_a_question_is_answered_by_every_other_worker(redis_address: str) -> None:
-    """Whoever asks learns what the others say to it, and is told the name of one that has no answer."""
+async def test_a_survey_is_replied_to_by_every_other_worker(redis_address: str) -> None:
+    """The result has the replies of the others, and the names of workers without one."""
 
     def numbered(number: int, payload: bytes) -> bytes:
         return b"%d: %s" % (number, payload)
@@ -249,8 +251,8 @@ async def test_a_question_is_answered_by_every_other_worker(redis_address: str) 
         assert await surveying.survey(b"you", within=10, only="nobody") == ({}, frozenset())
 
 
-async def test_what_nobody_is_in_is_not_listened_to(redis_address: str) -> None:
-    """The hub is asked; what it has let go costs nothing any more, and can be watched anew."""
+async def test_sessions_without_members_are_unfollowed(redis_address: str) -> None:
+    """The handler is asked; an unfollowed session costs nothing, and can be followed again."""
     async with workers(redis_address, times=RedisTimes(drop_unused_every=0.05)) as (a, b):
         asked = trio.Event()
 
@@ -274,8 +276,8 @@ async def test_what_nobody_is_in_is_not_listened_to(redis_address: str) -> None:
         assert again.offset == 1
 
 
-async def test_someone_who_has_heard_more_elsewhere_is_not_taken_for_a_liar(redis_address: str) -> None:
-    """A worker that is asked for an offset it has not heard of yet looks, and knows it then."""
+async def test_a_newer_offset_from_another_worker_is_waited_for(redis_address: str) -> None:
+    """A client may have received it there: the worker reads the history before it replies."""
     async with workers(redis_address) as (a, b):
         await a.store.create(record())
         await b.cluster.follow("s")
@@ -286,7 +288,7 @@ async def test_someone_who_has_heard_more_elsewhere_is_not_taken_for_a_liar(redi
         await b.cluster.wait_for("s", 999)
 
 
-async def test_sessions_that_no_worker_is_left_to_end_go_by_themselves(
+async def test_sessions_expire_if_no_worker_is_left_to_end_them(
     redis_address: str, shared_redis: RedisServer
 ) -> None:
     """Every key of a session has an end, later than the one the sweep gives it, and use puts it off."""
@@ -306,7 +308,7 @@ async def test_sessions_that_no_worker_is_left_to_end_go_by_themselves(
             assert 990 < lives(key) <= 1000
 
 
-async def test_sessions_from_before_there_were_keys_get_theirs(
+async def test_sessions_from_before_there_were_keys_are_given_keys(
     redis_address: str, shared_redis: RedisServer
 ) -> None:
     """Whoever looks first gives a session its keys, and every worker sees the same."""
@@ -327,7 +329,7 @@ async def test_sessions_from_before_there_were_keys_get_theirs(
         assert await one.load("none") is None
 
 
-async def test_an_index_that_is_behind_ends_no_session_that_is_in_use(
+async def test_an_outdated_index_ends_no_session_in_use(
     redis_address: str, shared_redis: RedisServer
 ) -> None:
     """The index of sessions is written after them: the session itself is asked, and the index mended."""
@@ -341,7 +343,7 @@ async def test_an_index_that_is_behind_ends_no_session_that_is_in_use(
         assert [each.session_id for each in await store.newest(5)] == ["used", "idle"]
 
 
-async def test_keys_of_one_session_lie_together_in_a_cluster(
+async def test_all_keys_of_a_session_are_in_one_cluster_slot(
     redis_address: str, shared_redis: RedisServer
 ) -> None:
     """Everything about a session has its name as the part that a cluster places it by."""
@@ -360,7 +362,7 @@ async def test_keys_of_one_session_lie_together_in_a_cluster(
     assert len(others) == 7
 
 
-async def test_thousands_of_sessions_are_made_and_found_in_a_few_trips(redis_address: str) -> None:
+async def test_thousands_of_operations_share_a_few_round_trips(redis_address: str) -> None:
     """Operations that are asked for at once share their trips to the server."""
     store = RedisStore(redis_address)
     async with running(store):
@@ -385,7 +387,7 @@ async def test_the_settings_decide_whether_workers_share_the_stores() -> None:
     assert several.sessions is not one.sessions
 
 
-async def test_an_address_that_is_none_is_said() -> None:
+async def test_an_invalid_address_is_reported() -> None:
     """A wrong scheme is no server that is away."""
     store = RedisStore("http://localhost")
     async with trio.open_nursery() as nursery:
@@ -395,7 +397,7 @@ async def test_an_address_that_is_none_is_said() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_server_without_sharded_channels_does_as_well(
+async def test_a_server_without_sharded_channels_works(
     redis_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis 6.2 publishes to all; the worker and the scripts agree on which it is."""
@@ -416,7 +418,7 @@ async def test_a_server_without_sharded_channels_does_as_well(
         assert b.told == [("s", b"x")]
 
 
-async def test_a_question_is_answered_once_however_often_it_is_said(redis_address: str) -> None:
+async def test_a_repeated_survey_is_replied_to_once(redis_address: str) -> None:
     """A batch that is said again after a lost connection does nothing a second time."""
     async with workers(redis_address) as (a, b):
         heard: list[bytes] = []
@@ -435,7 +437,7 @@ async def test_a_question_is_answered_once_however_often_it_is_said(redis_addres
         assert answers == {b.cluster.worker: b"yes"}
 
 
-async def test_an_answer_that_is_too_long_is_none(
+async def test_a_survey_reply_that_is_too_long_counts_as_none(
     redis_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever asks learns that there is no answer from that worker, rather than holding it."""
@@ -447,7 +449,7 @@ async def test_an_answer_that_is_too_long_is_none(
         assert await a.cluster.survey(b"abc", within=10) == ({}, frozenset({b.cluster.worker}))
 
 
-async def test_what_operators_have_changed_is_kept_once_for_each_revision(redis_address: str) -> None:
+async def test_settings_are_stored_once_for_each_revision(redis_address: str) -> None:
     """Of two changes on top of the same revision only one is kept; the other has to be made anew."""
     async with workers(redis_address) as (a, b):
         known = await a.cluster.settings()

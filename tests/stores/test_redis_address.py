@@ -1,4 +1,4 @@
-"""What an address says, and what is no address."""
+"""Addresses of Redis servers: their parts, and invalid ones."""
 
 import pytest
 
@@ -37,7 +37,7 @@ from orch.settings.redis_url import Address, Tls, read_address, shown
         ),
     ],
 )
-def test_an_address_says_where_and_as_whom(url: str, address: Address) -> None:
+def test_an_address_has_host_user_and_database(url: str, address: Address) -> None:
     """Each part is read; TLS checks everything unless it is told otherwise."""
     assert read_address(url) == address
 
@@ -58,7 +58,7 @@ def test_an_address_says_where_and_as_whom(url: str, address: Address) -> None:
         ("rediss://r?ssl_cert_reqs=maybe", "one of required, none"),
     ],
 )
-def test_what_is_no_address_is_said(url: str, expected: str) -> None:
+def test_an_invalid_address_is_refused(url: str, expected: str) -> None:
     """The settings refuse it with what was expected; nothing of it is passed over in silence."""
     with pytest.raises(ValueError, match=expected):
         read_address(url)

@@ -54,7 +54,7 @@ class Talk:
 
 
 async def test_redis_killed_and_started_again_under_load_loses_nothing(tmp_path: Path) -> None:
-    """Those who speak wait, and what they were told is kept is kept; those who listen miss nothing."""
+    """Senders wait; acknowledged messages are stored, and followers miss nothing."""
     with redis_server(tmp_path) as server:
         async with workers(server.url) as (a, b):
             states = a.events.connections
@@ -79,7 +79,7 @@ async def test_redis_killed_and_started_again_under_load_loses_nothing(tmp_path:
 
 
 async def test_redis_that_hangs_for_seconds_loses_nothing(tmp_path: Path) -> None:
-    """A stopped process keeps its connections open: everybody waits, nobody is refused."""
+    """A suspended process keeps its connections open: callers wait, none is refused."""
     with redis_server(tmp_path) as server:
         async with workers(server.url) as (a, b):
             await a.store.create(record())
@@ -119,7 +119,7 @@ async def test_a_server_that_stays_away_refuses_in_time_and_is_found_again(tmp_p
             assert await append(a.store) == 1
 
 
-async def test_a_store_that_begins_before_its_server_waits_for_it(tmp_path: Path) -> None:
+async def test_a_store_started_before_its_server_waits_for_it(tmp_path: Path) -> None:
     """Started together, in whatever order, they find each other."""
     with redis_server(tmp_path) as server:
         server.kill()
@@ -133,7 +133,7 @@ async def test_a_store_that_begins_before_its_server_waits_for_it(tmp_path: Path
             nursery.cancel_scope.cancel()
 
 
-async def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
+async def test_a_wrong_password_is_reported_but_not_shown(tmp_path: Path) -> None:
     """The operator reads what is wrong, in the statistics and the log."""
     with redis_server(tmp_path, "--requirepass", "right") as server:
         store = RedisStore(server.url.replace("//", "//:wrong-secret@"))
@@ -146,7 +146,7 @@ async def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
         assert "wrong-secret" not in last_error
 
 
-async def test_without_a_log_of_its_own_a_server_that_starts_anew_renews_the_epochs(tmp_path: Path) -> None:
+async def test_epochs_are_renewed_when_a_server_without_append_only_file_restarts(tmp_path: Path) -> None:
     """It came back with less than it had answered: no recovery pretends otherwise, and members are let go."""
     with redis_server(tmp_path, "--appendonly", "no") as server:
         async with workers(server.url, 1) as (a,):
@@ -187,7 +187,7 @@ async def test_an_offset_that_was_given_is_never_given_again(tmp_path: Path) -> 
                 assert [each.offset for each in await a.store.read("s", after=0, until=99)] == [11]
 
 
-async def test_a_branch_that_is_started_again_catches_up(tmp_path: Path) -> None:
+async def test_a_restarted_store_catches_up(tmp_path: Path) -> None:
     """What was said while the store of this worker did not run is told of when it does."""
     with redis_server(tmp_path) as server:
         a, b = Worker(server.url), Worker(server.url)
@@ -204,8 +204,8 @@ async def test_a_branch_that_is_started_again_catches_up(tmp_path: Path) -> None
                 assert b.offsets == list(range(1, 12))
 
 
-async def test_who_has_missed_more_than_is_kept_is_not_left_to_believe_otherwise(tmp_path: Path) -> None:
-    """The session is over for those here: they join anew and see that there is a gap."""
+async def test_a_session_is_lost_if_missed_messages_are_no_longer_stored(tmp_path: Path) -> None:
+    """Members on this worker must join anew, and see that there is a gap."""
     with redis_server(tmp_path) as server:
         a, b = Worker(server.url), Worker(server.url)
         async with running(a.store):
@@ -223,7 +223,7 @@ async def test_who_has_missed_more_than_is_kept_is_not_left_to_believe_otherwise
                 assert again.offset == 10
 
 
-async def test_scripts_that_the_server_has_forgotten_are_given_to_it_again(tmp_path: Path) -> None:
+async def test_flushed_scripts_are_loaded_again(tmp_path: Path) -> None:
     """``SCRIPT FLUSH`` by an operator costs a reconnect, no request."""
     with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
@@ -233,7 +233,7 @@ async def test_scripts_that_the_server_has_forgotten_are_given_to_it_again(tmp_p
             assert a.store.statistics().reconnects == 1
 
 
-async def test_a_full_server_refuses_what_is_new_and_nothing_else(tmp_path: Path) -> None:
+async def test_a_full_server_refuses_writes_only(tmp_path: Path) -> None:
     """Out of memory is said at once, and what is kept can be read."""
     with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):

@@ -1,4 +1,4 @@
-"""What is left in Redis of sessions that have ended goes by itself, and soon."""
+"""Leftovers of ended sessions in Redis expire soon."""
 
 import socket
 from pathlib import Path
@@ -37,7 +37,7 @@ def left_behind(port: int) -> list[int]:
 
 
 @pytest.mark.real_time
-async def test_what_is_left_of_many_sessions_that_have_ended_goes_within_half_a_minute(
+async def test_leftovers_of_ended_sessions_expire_within_half_a_minute(
     tmp_path: Path,
 ) -> None:
     """Two marks each at most, so that a repeated request is recognised; hardly anything stays for good."""

@@ -1,4 +1,4 @@
-"""Leases in a real server: one holder at a time, whoever it is and whatever happens to the server."""
+"""Leases on a real server: one holder at a time."""
 
 import pytest
 import trio
@@ -11,9 +11,7 @@ from tests.fakes.redis_workers import workers
 pytestmark = pytest.mark.real_time
 
 
-async def test_a_lease_is_one_holder_s_until_it_is_over(
-    redis_address: str, shared_redis: RedisServer
-) -> None:
+async def test_a_lease_has_one_holder_until_it_expires(redis_address: str, shared_redis: RedisServer) -> None:
     """Taken, renewed and given back by its holder alone; each new holder's fence is higher."""
     async with workers(redis_address) as (a, b):
         first = await a.cluster.acquire_lease("work", "a", 60)
@@ -36,7 +34,7 @@ async def test_a_lease_is_one_holder_s_until_it_is_over(
         assert fourth > third
 
 
-async def test_of_many_who_want_it_one_acts_at_a_time(redis_address: str, shared_redis: RedisServer) -> None:
+async def test_one_of_many_holders_acts_at_a_time(redis_address: str, shared_redis: RedisServer) -> None:
     """Also while connections are cut: nobody begins before the one before has ended."""
     log: list[tuple[str, str, int]] = []
     terms = LeaseTimes(lasts=20, margin=8, renew_every=0.05, ask_every=0.02)
@@ -58,9 +56,7 @@ async def test_of_many_who_want_it_one_acts_at_a_time(redis_address: str, shared
     assert fences == sorted(set(fences))
 
 
-async def test_the_fence_of_a_lease_that_nobody_takes_any_more_goes(
-    redis_address: str, shared_redis: RedisServer
-) -> None:
+async def test_the_fence_of_an_unused_lease_expires(redis_address: str, shared_redis: RedisServer) -> None:
     """A back end that was removed leaves nothing behind for good."""
     async with workers(redis_address, 1) as (a,):
         assert await a.cluster.acquire_lease("removed", "a", 60) is not None

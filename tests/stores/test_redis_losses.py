@@ -1,4 +1,4 @@
-"""Keys that are gone though nobody has deleted them, and servers that have less than they had answered."""
+"""Keys that were flushed or evicted, and servers that lost acknowledged messages."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def redis(lone_redis: RedisServer) -> RedisServer:
     return lone_redis
 
 
-async def test_who_is_in_a_session_that_was_flushed_is_told(redis: RedisServer) -> None:
+async def test_a_flushed_session_is_reported_when_it_is_used(redis: RedisServer) -> None:
     """As soon as anyone says something there, or notes that it is in use."""
     async with workers(redis.url) as (a, b):
         for name in ("s", "t"):
@@ -40,7 +40,7 @@ async def test_who_is_in_a_session_that_was_flushed_is_told(redis: RedisServer) 
         assert b.gone == []
 
 
-async def test_who_listens_in_a_session_that_was_flushed_is_told(redis: RedisServer) -> None:
+async def test_a_flushed_session_is_reported_also_if_nobody_uses_it(redis: RedisServer) -> None:
     """Also when nobody says anything; of another session of its name they hear nothing."""
     async with workers(redis.url, times=RedisTimes(audit_every=0.2)) as (a, b):
         await a.store.create(record())
@@ -58,7 +58,7 @@ async def test_who_listens_in_a_session_that_was_flushed_is_told(redis: RedisSer
         assert (again.epoch, again.offset) == ("another", 1)
 
 
-async def test_sessions_made_since_a_flush_are_not_renewed(redis: RedisServer) -> None:
+async def test_sessions_created_after_a_flush_keep_their_epochs(redis: RedisServer) -> None:
     """It is the same server all along, though it was made to forget that as well."""
     async with workers(redis.url, 1, times=RedisTimes(probe_every=0.05)) as (a,):
         redis.ask("FLUSHALL")
@@ -71,7 +71,7 @@ async def test_sessions_made_since_a_flush_are_not_renewed(redis: RedisServer) -
         assert await a.store.load("s") == record()
 
 
-async def test_a_session_whose_history_was_evicted_goes_on(redis: RedisServer) -> None:
+async def test_a_session_continues_after_its_history_was_evicted(redis: RedisServer) -> None:
     """Its offsets go on; what is kept is what came since, all of it that the limits allow."""
     few = Limits(messages=3, seconds=1e9)
 
@@ -87,7 +87,7 @@ async def test_a_session_whose_history_was_evicted_goes_on(redis: RedisServer) -
         assert kept == [[4], [4, 5], [4, 5, 6], [5, 6, 7]]
 
 
-async def test_a_session_that_was_evicted_leaves_nothing_to_the_next_of_its_name(redis: RedisServer) -> None:
+async def test_an_evicted_session_leaves_nothing_to_the_next_of_its_name(redis: RedisServer) -> None:
     """Neither its messages nor those who might return to it."""
     async with workers(redis.url, 1) as (a,):
         await a.store.create(record(), PARTICIPANT)
@@ -100,7 +100,7 @@ async def test_a_session_that_was_evicted_leaves_nothing_to_the_next_of_its_name
         assert [message.offset for message in await a.store.read("s", after=0, until=99)] == [1]
 
 
-async def test_an_index_that_was_evicted_comes_back_with_use(redis: RedisServer) -> None:
+async def test_an_evicted_index_is_restored_with_use(redis: RedisServer) -> None:
     """Sessions are listed and swept again once someone has noted that they are in use."""
     async with workers(redis.url, 1) as (a,):
         await a.store.create(record())
@@ -110,8 +110,8 @@ async def test_an_index_that_was_evicted_comes_back_with_use(redis: RedisServer)
         assert [each.session_id for each in await a.store.newest(9)] == ["s"]
 
 
-async def test_what_is_told_in_another_database_is_not_heard(redis: RedisServer) -> None:
-    """Two services may share a server: publishing knows no databases, so the channels do."""
+async def test_publications_of_another_database_are_not_received(redis: RedisServer) -> None:
+    """Two services may share a server: pub/sub ignores the database, so the channel names have it."""
     async with workers(redis.url + "/1") as (one, mate), workers(redis.url, 1) as (other,):
         for worker in (one, other):
             await worker.store.create(record())
@@ -130,7 +130,7 @@ async def test_what_is_told_in_another_database_is_not_heard(redis: RedisServer)
         assert other.told == []
 
 
-async def test_what_the_server_has_forgotten_is_not_given_again_by_whoever_has_heard_it(
+async def test_an_offset_that_the_server_has_lost_is_not_given_again(
     redis: RedisServer,
 ) -> None:
     """It would be kept and acknowledged, and everyone here would take it for what they have heard already."""
@@ -153,7 +153,7 @@ async def test_what_the_server_has_forgotten_is_not_given_again_by_whoever_has_h
 
 
 @pytest.mark.process
-async def test_a_replica_that_takes_over_renews_the_epochs(tmp_path: Path) -> None:
+async def test_epochs_are_renewed_when_a_replica_takes_over(tmp_path: Path) -> None:
     """What had not reached it is lost, though it keeps a log: no recovery pretends otherwise."""
     with redis_server(tmp_path / "first") as first, redis_server(tmp_path / "second") as second:
         async with workers(first.url, 1) as (a,):

@@ -1,4 +1,4 @@
-"""What an operator may have got wrong: each is said in words, nothing crashes, and mended it goes on."""
+"""Operators' mistakes: each is reported with a remedy, and the store continues once it is corrected."""
 
 from collections.abc import Callable
 from functools import partial
@@ -77,22 +77,22 @@ def followed(server: RedisServer) -> str:
         (followed, "It is a replica"),
     ],
 )
-def test_a_server_that_cannot_be_used_is_said_to_be(
+def test_an_unsuitable_server_is_reported(
     tmp_path: Path, address: Callable[[RedisServer], str], words: str
 ) -> None:
-    """What happened, what it means, what to do; the store goes on trying and takes nothing in meanwhile."""
+    """What happened, what it means, what to do; the store keeps trying and accepts nothing meanwhile."""
     with redis_server(tmp_path) as server:
         url = address(server)
         assert words in run(partial(trouble_at, url), virtual=False)
 
 
-def test_a_password_that_is_missing_is_asked_for(tmp_path: Path) -> None:
+def test_a_missing_password_is_reported(tmp_path: Path) -> None:
     """The sentence says where it belongs."""
     with redis_server(tmp_path, "--requirepass", "right") as server:
         assert "redis://:PASSWORD@host" in run(partial(trouble_at, server.url), virtual=False)
 
 
-async def test_a_user_with_just_the_rights_that_are_asked_for_will_do(tmp_path: Path) -> None:
+async def test_the_advised_rights_are_sufficient(tmp_path: Path) -> None:
     """What the sentence advises is enough."""
     with redis_server(tmp_path) as server:
         url = with_user("~orch:* &orch:* +@all -@admin")(server)
@@ -105,7 +105,7 @@ async def test_a_user_with_just_the_rights_that_are_asked_for_will_do(tmp_path: 
             assert (await a.cluster.survey(b"?", within=5.0)).missing == frozenset()
 
 
-async def test_rights_that_are_taken_away_are_said_and_given_back_are_used(tmp_path: Path) -> None:
+async def test_missing_rights_are_reported_and_restored_rights_are_used(tmp_path: Path) -> None:
     """Also where it is only one command of those that are needed: it is not tried again and again."""
     with redis_server(tmp_path) as server:
         url = with_user("~orch:* &orch:* +@all")(server)
@@ -154,7 +154,7 @@ def test_a_cluster_of_several_nodes_is_not_used(tmp_path: Path) -> None:
         assert "a cluster of one node" in run(partial(trouble_at, a.url), virtual=False)
 
 
-def test_over_tls_a_server_is_used_that_is_trusted_for_its_name(tmp_path: Path) -> None:
+def test_over_tls_only_a_trusted_server_is_used(tmp_path: Path) -> None:
     """One that is not trusted, or is another's, is not spoken to; without TLS it is said to want it."""
     options = (
         *("--tls-cert-file", str(CERTIFICATE), "--tls-key-file", str(CERTIFICATE)),
@@ -194,7 +194,7 @@ def test_over_tls_a_server_is_used_that_is_trusted_for_its_name(tmp_path: Path) 
         ),
     ],
 )
-async def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
+async def test_a_server_that_rejects_writes_is_detected_and_so_is_its_recovery(
     tmp_path: Path,
     break_it: tuple[str, ...],
     mend_it: tuple[str, ...],
@@ -222,7 +222,7 @@ async def test_a_server_that_takes_no_writes_is_noticed_and_so_is_its_recovery(
             assert a.store.statistics().reconnects == 0
 
 
-async def test_a_server_that_cannot_save_is_noticed(tmp_path: Path) -> None:
+async def test_a_server_that_cannot_save_is_detected(tmp_path: Path) -> None:
     """Its disk refuses: it says MISCONF to every write."""
     with redis_server(tmp_path) as server:
         async with workers(server.url, 1, times=RedisTimes(probe_every=0.05)) as (a,):
@@ -234,7 +234,7 @@ async def test_a_server_that_cannot_save_is_noticed(tmp_path: Path) -> None:
             assert "cannot write to its disk" in (found.trouble or "")
 
 
-async def test_what_may_cost_messages_later_is_said_once(tmp_path: Path) -> None:
+async def test_warnings_about_possible_losses_are_logged_once(tmp_path: Path) -> None:
     """A server without a log, and one that drops what is in use, work; the operator is told."""
     options = ("--appendonly", "no", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
     with redis_server(tmp_path, *options) as server:

@@ -1,4 +1,4 @@
-"""A server that is slow, silent, set otherwise or of another time is said to be, and soon."""
+"""A slow or stalled server, changed settings and a differing clock are reported soon."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.fakes.stores import append, record, running
 pytestmark = pytest.mark.real_time
 
 
-def test_what_does_not_last_is_not_announced() -> None:
+def test_short_changes_of_state_are_not_announced() -> None:
     """A path that flaps is told of once at most."""
     damper = Damper(1.0, announced=True)
     assert [damper.observe(step % 2 == 0, step / 10) for step in range(81)] == [None] * 81
@@ -25,7 +25,7 @@ def test_what_does_not_last_is_not_announced() -> None:
     assert [damper.observe(step >= 0, 20 + step / 2) for step in range(4)] == [None, None, True, None]
 
 
-def test_troubles_are_bounded() -> None:
+def test_remembered_problems_are_bounded() -> None:
     """However many different ones there are, and however often each happens."""
     seldom, damage = LogThrottle(60), Damage(60)
     assert sum(seldom.is_new(str(number), 0) for number in range(10_000)) == 100
@@ -37,7 +37,7 @@ def test_troubles_are_bounded() -> None:
     assert damage.shown(61) == ()
 
 
-def test_clocks_that_differ_are_said() -> None:
+def test_differing_clocks_are_reported() -> None:
     """Beyond two seconds, either way."""
     assert clock_caution(1.9) == clock_caution(-1.9) == ()
     assert "120 s ahead" in clock_caution(120)[0]
@@ -45,7 +45,7 @@ def test_clocks_that_differ_are_said() -> None:
 
 
 @pytest.mark.process
-async def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(tmp_path: Path) -> None:
+async def test_a_stalled_server_is_reported_before_anything_is_refused(tmp_path: Path) -> None:
     """Health says so within seconds, it is announced, and both end when it answers; nothing is lost."""
     with redis_server(tmp_path) as server:
         async with workers(server.url, 1) as (a,):
@@ -68,7 +68,7 @@ async def test_a_server_that_is_silent_is_said_to_be_before_anything_is_refused(
 
 
 @pytest.mark.process
-async def test_cautions_are_read_again(tmp_path: Path) -> None:
+async def test_warnings_are_updated_while_running(tmp_path: Path) -> None:
     """What an operator changes while the service runs is said, and what was put right is not any more."""
     with redis_server(tmp_path) as server:
         async with workers(server.url, 1, times=RedisTimes(inspect_every=0.1)) as (a,):
@@ -85,7 +85,7 @@ async def test_cautions_are_read_again(tmp_path: Path) -> None:
                     await trio.sleep(0.05)
 
 
-async def test_a_worker_whose_clock_is_ahead_goes_by_the_servers(lone_redis: RedisServer) -> None:
+async def test_a_worker_uses_the_servers_clock(lone_redis: RedisServer) -> None:
     """It says so, and does not have a session look used later than it was."""
     assert lone_redis.ask("FLUSHALL") == b"+OK\r\n"
 

@@ -1,4 +1,4 @@
-"""What anyone may write removes nothing of what must be stored, in every engine."""
+"""Clients' messages push no captions out of the history, in every engine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,7 +137,7 @@ def by_the_rule(messages: Sequence[tuple[Share, int]], limits: Limits) -> tuple[
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_every_engine_keeps_to_the_same_rule(engine: Engine, seed: int) -> None:
+async def test_every_engine_follows_the_same_rule(engine: Engine, seed: int) -> None:
     """Whatever is said by whom, one after the other: the same is left."""
     random = Random(seed)
     messages: list[tuple[Share, int]] = []
@@ -155,7 +155,7 @@ async def test_every_engine_keeps_to_the_same_rule(engine: Engine, seed: int) ->
                 assert (await offsets(store), await store.losses("s")) == by_the_rule(messages, SMALL)
 
 
-async def test_messages_said_at_once_are_divided_by_the_same_rule(engine: Engine) -> None:
+async def test_messages_appended_at_once_follow_the_same_rule(engine: Engine) -> None:
     """Many in one step: the budgets hold, and the modest ones stay."""
     store = engine.store()
     async with running(store):
@@ -201,7 +201,7 @@ async def test_captions_find_room_in_a_queue_full_of_broadcasts(engine: Engine) 
         assert accepted == 20
 
 
-async def test_whoever_has_spoken_may_return_however_many_join_after_them(
+async def test_speakers_may_return_however_many_join_after_them(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of those who are absent, who only came and went is forgotten first."""
@@ -222,7 +222,7 @@ async def test_whoever_has_spoken_may_return_however_many_join_after_them(
         assert found == ["ann", "p4", "p5", "p6", "p7"]
 
 
-def test_an_append_costs_the_same_however_much_is_stored(tmp_path: Path) -> None:
+def test_the_cost_of_an_append_does_not_grow_with_the_history(tmp_path: Path) -> None:
     """Also where what has to go lies behind thousands of captions; counted in the database's own steps."""
     database = open_database(tmp_path / "s.sqlite3", migrations())
     statements.create(database, record())
@@ -254,7 +254,7 @@ def test_an_append_costs_the_same_however_much_is_stored(tmp_path: Path) -> None
     database.close()
 
 
-async def test_lower_limits_take_hold_with_the_next_message(engine: Engine) -> None:
+async def test_lower_limits_apply_with_the_next_message(engine: Engine) -> None:
     """Also where far more is stored than they allow; nothing but what is over goes."""
     store = engine.store()
     async with running(store):
@@ -268,7 +268,7 @@ async def test_lower_limits_take_hold_with_the_next_message(engine: Engine) -> N
         assert await store.losses("none") is None
 
 
-async def test_a_file_of_before_shares_is_divided_and_loses_nothing(tmp_path: Path) -> None:
+async def test_a_file_from_before_shares_is_migrated_without_losses(tmp_path: Path) -> None:
     """Kinds and senders are found in what is stored; what was missing before is still said to be."""
     path = tmp_path / "s.sqlite3"
     old = open_database(path, [step for step in migrations() if step.version < 5])
@@ -327,7 +327,7 @@ def _make_former(server: RedisServer) -> None:
 
 
 @pytest.mark.real_time
-async def test_what_a_former_version_stored_in_redis_is_read_and_divided(lone_redis: RedisServer) -> None:
+async def test_data_of_an_older_version_in_redis_is_migrated(lone_redis: RedisServer) -> None:
     """Before anything is appended, and from then on."""
     _make_former(lone_redis)
 
@@ -341,7 +341,7 @@ async def test_what_a_former_version_stored_in_redis_is_read_and_divided(lone_re
 
 
 @pytest.mark.real_time
-async def test_workers_of_the_former_version_may_go_on_beside(lone_redis: RedisServer) -> None:
+async def test_workers_of_the_older_version_may_run_beside(lone_redis: RedisServer) -> None:
     """While one after the other is replaced, each finds what the others have stored."""
     _make_former(lone_redis)
 
@@ -358,9 +358,7 @@ async def test_workers_of_the_former_version_may_go_on_beside(lone_redis: RedisS
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("lost", ["by_sender", "shares", "both", "entry", "history", "all"])
-async def test_what_a_full_redis_drops_of_a_history_is_taken_for_lost(
-    lone_redis: RedisServer, lost: str
-) -> None:
+async def test_history_evicted_by_a_full_redis_counts_as_lost(lone_redis: RedisServer, lost: str) -> None:
     """A key that is gone is made anew; a message that is gone is nobody's whole history."""
     assert lone_redis.ask("FLUSHALL") == b"+OK\r\n"
     keys = {
@@ -400,7 +398,7 @@ async def test_what_a_full_redis_drops_of_a_history_is_taken_for_lost(
 
 
 @pytest.mark.real_time
-async def test_nothing_about_shares_outlives_its_session(lone_redis: RedisServer) -> None:
+async def test_shares_are_deleted_with_their_session(lone_redis: RedisServer) -> None:
     """Ended, a session leaves no key but marks; left alone, all its keys have an end."""
     assert lone_redis.ask("FLUSHALL") == b"+OK\r\n"
 
@@ -417,7 +415,7 @@ async def test_nothing_about_shares_outlives_its_session(lone_redis: RedisServer
 
 
 @pytest.mark.real_time
-async def test_who_was_away_is_given_the_captions_whatever_was_dropped(
+async def test_a_worker_that_was_away_gets_all_captions_or_loses_the_session(
     lone_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that missed the news reads the history: only where captions are gone is its session lost."""

@@ -20,7 +20,7 @@ from tests.fakes.wires import eventually
 
 
 @pytest.mark.real_time
-async def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(tmp_path: Path) -> None:
+async def test_stored_data_survives_a_restart_of_the_store(tmp_path: Path) -> None:
     """Sessions, participants and history outlive the process that wrote them."""
     store = SqliteStore(tmp_path / "deep" / "er" / "s.sqlite3")
     async with running(store):
@@ -36,7 +36,7 @@ async def test_what_is_kept_is_there_after_the_store_was_closed_and_opened(tmp_p
         assert await again.count() == 1
 
 
-async def test_deleting_a_session_deletes_what_was_said_and_who_was_there(tmp_path: Path) -> None:
+async def test_deleting_a_session_deletes_its_history_and_participants(tmp_path: Path) -> None:
     """A session created later under the same name inherits nothing."""
     store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
     async with running(store):
@@ -58,7 +58,7 @@ async def test_deleting_a_session_deletes_what_was_said_and_who_was_there(tmp_pa
         assert await store.file.execute(left) == [2, 2, 0]
 
 
-async def test_pruning_takes_a_history_of_any_length(tmp_path: Path) -> None:
+async def test_pruning_handles_a_history_of_any_length(tmp_path: Path) -> None:
     """More than one batch is dropped in one sweep, and the sizes still add up."""
     store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
     async with running(store):
@@ -89,7 +89,7 @@ async def test_many_operations_share_a_commit(tmp_path: Path) -> None:
         assert statistics.commits <= 3
 
 
-async def test_one_operation_that_fails_costs_the_others_nothing(tmp_path: Path) -> None:
+async def test_a_failed_operation_does_not_affect_the_others_of_its_transaction(tmp_path: Path) -> None:
     """In a shared transaction each operation succeeds or fails by itself, and leaves nothing half done."""
     store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
     async with running(store):
@@ -204,7 +204,7 @@ async def test_two_services_cannot_share_a_file(tmp_path: Path, monkeypatch: pyt
         (False, ("a", "b"), True),
     ],
 )
-async def test_after_a_power_cut_no_recovery_pretends(
+async def test_epochs_are_renewed_after_a_power_cut(
     tmp_path: Path, *, is_closed: bool, boots: tuple[str, str], renewed: bool
 ) -> None:
     """Only a machine that stopped while the file was open can have lost something: then epochs are new."""
@@ -226,7 +226,7 @@ async def test_after_a_power_cut_no_recovery_pretends(
         assert (session.epoch != "e") is renewed
 
 
-def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     """What is said in sessions is not readable by other users of the machine."""
     open_database(tmp_path / "s.sqlite3", migrations()).close()
     assert (tmp_path / "s.sqlite3").stat().st_mode & 0o077 == 0
@@ -246,7 +246,7 @@ def test_migrations_are_applied_once_in_order_and_never_backwards(tmp_path: Path
         open_database(path, [first])
 
 
-async def test_sessions_from_before_there_were_keys_get_theirs(tmp_path: Path) -> None:
+async def test_sessions_from_before_there_were_keys_are_given_keys(tmp_path: Path) -> None:
     """Each existing session gets two keys of its own that are hard to guess, once and for good."""
     path = tmp_path / "s.sqlite3"
     old = open_database(path, [step for step in migrations() if step.version < 3])
@@ -287,7 +287,7 @@ def test_the_schema_s_files_are_numbered_without_gaps() -> None:
 
 
 @pytest.mark.real_time
-async def test_much_that_was_deleted_is_given_back_to_the_disk_at_once(tmp_path: Path) -> None:
+async def test_free_pages_are_returned_to_the_disk(tmp_path: Path) -> None:
     """Where someone looks how much is in use; little waits for the next sweep."""
     path = tmp_path / "s.sqlite3"
 

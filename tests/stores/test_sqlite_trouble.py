@@ -94,7 +94,7 @@ def frames(path: Path) -> int:
 
 
 @pytest.mark.real_time
-async def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk: Path) -> None:
+async def test_a_full_disk_is_reported_and_loses_nothing_that_was_acknowledged(disk: Path) -> None:
     """Nothing new is accepted; who is there may read and leave; with room again it goes on by itself."""
     path = disk / "s.sqlite3"
     acknowledged = 0
@@ -128,7 +128,7 @@ async def test_a_full_disk_is_said_and_costs_nothing_that_was_acknowledged(disk:
 
 
 @pytest.mark.real_time
-async def test_a_disk_that_the_sessions_have_filled_is_freed_by_ending_them(disk: Path) -> None:
+async def test_ending_sessions_frees_a_full_disk(disk: Path) -> None:
     """Deleting works on the full disk, and the file gives the room back."""
     path = disk / "s.sqlite3"
 
@@ -148,7 +148,7 @@ async def test_a_disk_that_the_sessions_have_filled_is_freed_by_ending_them(disk
 
 
 @pytest.mark.real_time
-async def test_nothing_but_a_sweep_is_needed_to_make_room(disk: Path) -> None:
+async def test_pruning_frees_a_full_disk(disk: Path) -> None:
     """What is too old goes on a full disk too, and with it the trouble."""
     store = SqliteStore(disk / "s.sqlite3")
     async with running(store):
@@ -177,7 +177,7 @@ async def test_a_service_that_starts_on_a_full_disk_waits_for_room(disk: Path, *
 
 
 @pytest.mark.real_time
-async def test_what_a_killed_process_has_put_by_lets_the_next_one_open_on_a_full_disk(disk: Path) -> None:
+async def test_the_reserve_of_a_killed_process_lets_the_next_one_open_on_a_full_disk(disk: Path) -> None:
     """So that sessions can be read and ended; soon nothing new is accepted."""
     store = SqliteStore(disk / "s.sqlite3")
     async with running(store):
@@ -195,7 +195,7 @@ async def test_what_a_killed_process_has_put_by_lets_the_next_one_open_on_a_full
 
 
 @pytest.mark.real_time
-async def test_what_keeps_the_room_put_by_does_not_fill_a_small_disk(disk: Path) -> None:
+async def test_the_reserve_does_not_fill_a_small_disk(disk: Path) -> None:
     """An eighth of what is free at most; given back when the store is closed."""
     async with running(SqliteStore(disk / "s.sqlite3")):
         assert 0 < (disk / "s.sqlite3-reserve").stat().st_size <= 2 * 2**20
@@ -203,7 +203,7 @@ async def test_what_keeps_the_room_put_by_does_not_fill_a_small_disk(disk: Path)
 
 
 @pytest.mark.parametrize("names", [("s.sqlite3",), ("s.sqlite3-wal",), ("s.sqlite3", "s.sqlite3-wal")])
-async def test_a_file_deleted_under_the_running_service_is_written_anew(
+async def test_a_file_deleted_under_the_running_service_is_restored(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     """What was acknowledged before, meanwhile and after is there when the service has ended."""
@@ -226,7 +226,7 @@ async def test_a_file_deleted_under_the_running_service_is_written_anew(
 
 
 @pytest.mark.real_time
-async def test_a_file_emptied_under_the_running_service_is_said(tmp_path: Path) -> None:
+async def test_a_file_emptied_under_the_running_service_is_reported(tmp_path: Path) -> None:
     """It has its name and its place on the disk still, and nothing new is acknowledged into it."""
     path = tmp_path / "s.sqlite3"
 
@@ -241,7 +241,7 @@ async def test_a_file_emptied_under_the_running_service_is_said(tmp_path: Path) 
             await append(store)
 
 
-async def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp_path: Path) -> None:
+async def test_a_file_replaced_under_the_running_service_is_not_overwritten(tmp_path: Path) -> None:
     """Nothing new is accepted, what was stored is saved beside it, and the other file stays as it is."""
     path = tmp_path / "s.sqlite3"
     other = tmp_path / "other"
@@ -271,7 +271,7 @@ async def test_a_file_replaced_under_the_running_service_is_not_written_over(tmp
 
 
 @pytest.mark.real_time
-async def test_a_disk_that_reports_errors_is_said_and_the_file_is_opened_again(tmp_path: Path) -> None:
+async def test_disk_errors_are_reported_and_the_file_is_opened_again(tmp_path: Path) -> None:
     """The kernel refuses each byte beyond a size (RLIMIT_FSIZE, which SQLite reports as an I/O error)."""
     path = tmp_path / "s.sqlite3"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -294,7 +294,7 @@ async def test_a_disk_that_reports_errors_is_said_and_the_file_is_opened_again(t
 
 
 @pytest.mark.real_time
-async def test_room_that_cannot_be_put_by_costs_the_store_nothing(tmp_path: Path) -> None:
+async def test_the_store_works_without_a_reserve(tmp_path: Path) -> None:
     """What has the reserve's name may be another user's file, left behind by a service that was killed."""
     path = tmp_path / "s.sqlite3"
     in_the_way = path.with_name("s.sqlite3-reserve")
@@ -311,7 +311,7 @@ async def test_room_that_cannot_be_put_by_costs_the_store_nothing(tmp_path: Path
 
 
 @pytest.mark.real_time
-async def test_a_limit_of_the_size_of_files_ends_no_branch(tmp_path: Path) -> None:
+async def test_a_file_size_limit_does_not_end_the_branch(tmp_path: Path) -> None:
     """It holds for the reserve as well, whose refusal is no error of SQLite's."""
     path = tmp_path / "s.sqlite3"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -333,7 +333,7 @@ async def test_a_limit_of_the_size_of_files_ends_no_branch(tmp_path: Path) -> No
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) -> None:
+async def test_a_slow_disk_is_reported_before_the_write_has_ended(tmp_path: Path) -> None:
     """A commit that hangs shows at once; the store is well again when commits are quick."""
     delays = {"seconds": 0.0}
 
@@ -359,7 +359,7 @@ async def test_a_slow_disk_is_said_before_the_write_has_ended(tmp_path: Path) ->
         assert await append(store) == 2
 
 
-async def test_a_store_out_of_descriptors_at_its_start_waits_for_them(tmp_path: Path) -> None:
+async def test_a_store_without_free_descriptors_waits_for_them(tmp_path: Path) -> None:
     """The shortage is this process's own and passes; the service does not end for it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
@@ -384,7 +384,7 @@ async def test_a_store_out_of_descriptors_at_its_start_waits_for_them(tmp_path: 
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_an_older_file_is_changed_once_so_that_it_can_give_room_back(tmp_path: Path) -> None:
+def test_an_older_file_is_converted_once_to_return_free_pages(tmp_path: Path) -> None:
     """What it holds stays."""
     path, old = tmp_path / "s.sqlite3", tmp_path / "old.sqlite3"
 
@@ -405,7 +405,7 @@ def test_an_older_file_is_changed_once_so_that_it_can_give_room_back(tmp_path: P
         assert database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
 
 
-def test_what_comes_and_goes_within_a_second_is_not_announced() -> None:
+def test_problems_shorter_than_a_second_are_not_announced() -> None:
     """Only a state that lasts is; and then once."""
     steadied = Steadied()
     flapping = [steadied.changed(number % 2 == 0, number * 0.4) for number in range(100)]
@@ -420,7 +420,7 @@ def test_what_comes_and_goes_within_a_second_is_not_announced() -> None:
 
 
 @pytest.mark.parametrize("trouble", Trouble)
-def test_each_trouble_has_words_for_who_runs_the_service_and_for_who_is_in_a_session(
+def test_each_problem_has_a_text_for_operators_and_one_for_clients(
     trouble: Trouble,
 ) -> None:
     """The operator reads what to do and which file; guests read neither paths nor settings."""
@@ -430,7 +430,7 @@ def test_each_trouble_has_words_for_who_runs_the_service_and_for_who_is_in_a_ses
 
 
 @pytest.mark.parametrize("number", [errno.EDQUOT, errno.ENOSPC])
-async def test_a_quota_that_is_used_up_is_a_full_disk(
+async def test_an_exhausted_disk_quota_counts_as_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """SQLite says only that writing failed; the system says why."""
@@ -459,7 +459,7 @@ async def test_a_quota_that_is_used_up_is_a_full_disk(
     assert not list(tmp_path.glob("*trial*"))
 
 
-async def test_work_that_replaces_what_is_owed_while_that_is_done_is_done_as_well(tmp_path: Path) -> None:
+async def test_deferred_work_that_is_replaced_while_it_runs_is_run_as_well(tmp_path: Path) -> None:
     """Both have one name; the newer one is another work, and not done by doing the older one."""
     done: list[str] = []
     store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)

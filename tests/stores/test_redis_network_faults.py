@@ -1,4 +1,4 @@
-"""A path to the server that fails while the server is well: it falls silent, or resets again and again."""
+"""Network faults while the server is healthy: connections that stall, or keep resetting."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class _Path:
             scope.cancel()
 
 
-async def test_connections_that_have_fallen_silent_are_replaced(tmp_path: Path) -> None:
+async def test_stalled_connections_are_replaced(tmp_path: Path) -> None:
     """What is sent waits and is not refused, since the server answers on a new connection."""
     with redis_server(tmp_path / "redis") as server:
         path = _Path(server.port)
@@ -73,7 +73,7 @@ async def test_connections_that_have_fallen_silent_are_replaced(tmp_path: Path) 
             nursery.cancel_scope.cancel()
 
 
-async def test_a_path_that_resets_again_and_again_is_announced_once(tmp_path: Path) -> None:
+async def test_a_connection_that_keeps_resetting_is_announced_once(tmp_path: Path) -> None:
     """Clients are told that nothing can be stored and that it can be again, not forty times of each."""
     with redis_server(tmp_path / "redis") as server:
         async with relay(server.port) as path, trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""What others write to the server or publish there spoils what it is about, and nothing else."""
+"""Data that others write to the server or publish there does no harm beyond the key it is in."""
 
 import socket
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ def _publish(server: RedisServer, data: str) -> None:
         "",
     ],
 )
-async def test_what_anyone_publishes_on_a_sessions_channel_costs_it_nothing(
+async def test_foreign_publications_on_a_sessions_channel_do_no_harm(
     lone_redis: RedisServer, data: str
 ) -> None:
     """The history stays, nobody is sent away, and the next message gets the next offset and is delivered."""
@@ -94,7 +94,7 @@ SPOILED = [
 
 
 @pytest.mark.parametrize(("command", "ask"), SPOILED)
-async def test_what_cannot_be_read_fails_whoever_asks_for_it_and_nobody_else(
+async def test_invalid_data_fails_only_the_operations_that_read_it(
     lone_redis: RedisServer, command: tuple[str | bytes, ...], ask: Ask
 ) -> None:
     """The error names the key and says who has to act; others in the same batch are served meanwhile."""
@@ -130,7 +130,7 @@ async def test_what_cannot_be_read_fails_whoever_asks_for_it_and_nobody_else(
     _flushed(lone_redis)
 
 
-async def test_one_spoiled_session_hides_no_other(lone_redis: RedisServer) -> None:
+async def test_an_invalid_session_hides_no_other(lone_redis: RedisServer) -> None:
     """Lists, sweeps and signs of life go on with the others; a participant of another version is skipped."""
     server = _flushed(lone_redis)
     async with workers(server.url, 1) as (a,):
@@ -151,7 +151,7 @@ async def test_one_spoiled_session_hides_no_other(lone_redis: RedisServer) -> No
     _flushed(lone_redis)
 
 
-async def test_a_listener_that_is_no_worker_does_not_stop_the_store(lone_redis: RedisServer) -> None:
+async def test_a_foreign_subscriber_does_not_stop_the_store(lone_redis: RedisServer) -> None:
     """Its name need not be text."""
     server = _flushed(lone_redis)
     async with workers(server.url) as (a, b):
@@ -166,7 +166,7 @@ async def test_a_listener_that_is_no_worker_does_not_stop_the_store(lone_redis: 
 
 
 @pytest.mark.parametrize("head", [b"?\xff \xff", b"?9 nobody", b"!1", b"", b"?"])
-async def test_what_anyone_publishes_on_the_workers_channel_changes_nothing(
+async def test_foreign_publications_on_the_workers_channel_do_no_harm(
     lone_redis: RedisServer, head: bytes
 ) -> None:
     """Questions and answers go on."""
@@ -190,7 +190,7 @@ def _say(server: RedisServer, *words: str | bytes) -> None:
         assert not connection.recv(65536).startswith(b"-")
 
 
-async def test_whoever_listens_and_never_answers_is_soon_not_waited_for(lone_redis: RedisServer) -> None:
+async def test_a_subscriber_that_never_replies_is_soon_not_waited_for(lone_redis: RedisServer) -> None:
     """It is named as missing each time, and costs two questions their whole time, not every one."""
     server = _flushed(lone_redis)
     async with workers(server.url) as (a, b):

@@ -1,4 +1,4 @@
-"""What nobody expected to be raised between workers costs one answer or one look, not the loop."""
+"""An unexpected error between workers costs one reply or one read, not the loop."""
 
 from pathlib import Path
 from typing import Never
@@ -20,7 +20,9 @@ ODD = [RecursionError("odd"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "odd"),
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-async def test_a_lease_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+async def test_a_lease_is_tried_again_after_an_unexpected_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     """It is not held meanwhile, for nobody knows whose it is."""
     store = MemoryLeases()
     usual, calls = store.acquire_lease, 0
@@ -51,7 +53,7 @@ async def test_a_lease_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, error
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-async def test_the_settings_of_others_are_looked_at_again(
+async def test_stored_settings_are_read_again_after_an_unexpected_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     wire = Wire()
@@ -74,7 +76,7 @@ async def test_the_settings_of_others_are_looked_at_again(
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-async def test_an_answer_that_is_odd_leaves_its_worker_unheard_and_the_roll_is_called_again(
+async def test_an_invalid_reply_counts_as_none_and_the_heartbeat_continues(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     class Odd:

@@ -1,4 +1,4 @@
-"""What a server says, in words an operator can act on."""
+"""Errors of the server, explained for operators."""
 
 import pytest
 
@@ -44,7 +44,7 @@ GOOD = {
         ("", "The connection was closed."),
     ],
 )
-def test_what_is_said_is_explained(said: str, words: str) -> None:
+def test_errors_of_the_server_are_explained(said: str, words: str) -> None:
     """What happened first, then what it means and what to do."""
     explained = explain(said)
     assert words in explained
@@ -52,12 +52,12 @@ def test_what_is_said_is_explained(said: str, words: str) -> None:
     assert explained.endswith(".")
 
 
-def test_what_nobody_has_foreseen_is_passed_on() -> None:
+def test_unknown_errors_are_passed_on() -> None:
     """It is said all the same, as it was said."""
     assert explain("something else") == "Something else."
 
 
-def test_what_is_about_one_command_is_not_about_all() -> None:
+def test_an_error_of_one_command_does_not_mean_that_writes_are_rejected() -> None:
     """A store accepts no writes where the server says so of every one."""
     assert is_refusing("OOM command not allowed when used memory > 'maxmemory'.")
     assert not is_refusing("WRONGTYPE Operation against a key holding the wrong kind of value")
@@ -77,7 +77,7 @@ def test_what_is_about_one_command_is_not_about_all() -> None:
         ({"cluster_enabled": "1", "cluster_size": "3"}, "a cluster of several"),
     ],
 )
-def test_a_server_that_cannot_keep_sessions_is_refused(changes: dict[str, str], words: str | None) -> None:
+def test_an_unsuitable_server_is_refused(changes: dict[str, str], words: str | None) -> None:
     """Before anything is kept there, with the reason."""
     found = refusal(GOOD | changes)
     assert found is None if words is None else words in (found or "")
@@ -92,7 +92,7 @@ def test_a_server_that_cannot_keep_sessions_is_refused(changes: dict[str, str], 
         ({"maxmemory_policy": "allkeys-lru", "maxmemory": "1000"}, ["Set noeviction"]),
     ],
 )
-def test_what_may_cost_messages_later_is_said(changes: dict[str, str], words: list[str]) -> None:
+def test_settings_that_may_lose_messages_are_reported(changes: dict[str, str], words: list[str]) -> None:
     """It works; the operator is told what it does not promise."""
     found = cautions(GOOD | changes)
     assert len(found) == len(words)
@@ -103,12 +103,12 @@ def test_what_may_cost_messages_later_is_said(changes: dict[str, str], words: li
     ("changes", "lost"),
     [({}, False), ({"aof_enabled": "0"}, True), ({"master_replid2": "ab" * 20}, True)],
 )
-def test_who_may_have_less_than_was_answered(changes: dict[str, str], lost: bool) -> None:  # noqa: FBT001 - a table
+def test_servers_that_may_have_lost_acknowledged_messages(changes: dict[str, str], lost: bool) -> None:  # noqa: FBT001 - a table
     """One that keeps no log, and one that was a replica until now."""
     assert may_have_lost(GOOD | changes) is lost
 
 
-def test_a_server_that_does_not_say_which_it_is_is_another() -> None:
+def test_a_server_without_a_run_id_counts_as_another() -> None:
     """Nothing is taken for kept that may not be."""
     assert is_the_same(GOOD | {"run_id": "a"}, "a")
     assert not is_the_same(GOOD | {"run_id": "b"}, "a")

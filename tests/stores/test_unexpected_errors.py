@@ -1,4 +1,4 @@
-"""What nobody expected an item of a store's loops to raise costs that item, not the loop."""
+"""An unexpected error of one item of a store's loops costs that item, not the loop."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ def failures(store: SqliteStore | RedisStore) -> int:
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-async def test_sqlite_looks_again_and_commits_on(
+async def test_sqlite_inspects_again_and_continues_to_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Whatever a look at the file, or a listener to its state, raises."""
@@ -64,7 +64,7 @@ async def test_sqlite_looks_again_and_commits_on(
         assert await append(store) == 1
 
 
-async def test_who_asked_for_what_a_commit_breaks_at_is_answered(
+async def test_callers_of_a_commit_that_raises_get_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With an error of its own; the next one is committed."""
@@ -80,7 +80,7 @@ async def test_who_asked_for_what_a_commit_breaks_at_is_answered(
 
 @pytest.mark.real_time
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-async def test_a_redis_whose_first_answer_is_odd_is_connected_to_again(
+async def test_a_redis_server_with_an_invalid_first_reply_is_connected_to_again(
     lone_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """What it said is in the words of its trouble until then."""
@@ -94,7 +94,9 @@ async def test_a_redis_whose_first_answer_is_odd_is_connected_to_again(
 
 
 @pytest.mark.real_time
-async def test_redis_loops_go_on(redis_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_redis_loops_continue_after_an_unexpected_error(
+    redis_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The look whether it takes writes, what subscribers hear, and the look at what nobody is in."""
     times = RedisTimes(probe_every=0.1, drop_unused_every=0.1)
     async with workers(redis_address, times=times) as (one, two):
@@ -115,7 +117,7 @@ async def test_redis_loops_go_on(redis_address: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.real_time
-async def test_what_redis_cannot_be_told_is_refused_alone(
+async def test_an_operation_that_cannot_be_encoded_is_refused_alone(
     redis_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The messages beside it in the batch are stored, and the connection stays."""
