@@ -287,8 +287,8 @@ class _Attempt:
         if isinstance(error, UpstreamError):
             return str(error)
         if self.response is not None and error is None:
-            return f"it answered {self.response.status}"
-        return "it did not answer in time"
+            return f"it responded with {self.response.status}"
+        return "it did not respond in time"
 
 
 def overloaded(service: str) -> ProblemError:
@@ -314,7 +314,7 @@ def too_slow(service: str, seconds: float, *, is_queued: bool) -> ProblemError:
     if is_queued:
         return overloaded(service)
     return ProblemError(
-        "gateway_timeout", f"The {service} did not answer within {seconds:g} s.", service=service
+        "gateway_timeout", f"The {service} did not respond within {seconds:g} s.", service=service
     )
 
 

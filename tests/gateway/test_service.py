@@ -185,10 +185,10 @@ async def test_a_silent_back_end_times_out() -> None:
         rig.network.servers["a:1"] = stall
         error = await problem(rig)
         assert error.code == "gateway_timeout"
-        assert error.detail == "The audio-service did not answer within 7 s."
+        assert error.detail == "The audio-service did not respond within 7 s."
         assert trio.current_time() == pytest.approx(7)
         assert rig.gateway.statistics().instances[0].consecutive_failures == 1
-        assert rig.health.noted == [(AUDIO, A, "it did not answer in time")]
+        assert rig.health.noted == [(AUDIO, A, "it did not respond in time")]
 
 
 async def test_a_time_out_while_the_gateway_was_suspended_is_not_the_back_end_s_failure() -> None:
