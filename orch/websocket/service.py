@@ -275,7 +275,7 @@ class HubService:
         """
         return await self._sessions.publish(session_id, message)
 
-    def tell(self, session_id: str, message: ServerMessage) -> None:
+    def send(self, session_id: str, message: ServerMessage) -> None:
         """Send a message to the current members without storing it; a slow client may miss it."""
         self._sessions.broadcast(session_id, message)
 

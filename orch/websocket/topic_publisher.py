@@ -97,12 +97,12 @@ class TopicPublisher:
                 self._touched.discard(topic)
                 self._told_at[topic] = now
                 with self.boundary.item(topic=topic):
-                    self._tell(topic)
+                    self._send_update(topic)
 
     def _due_at(self, topic: str) -> float:
         return self._told_at.get(topic, float("-inf")) + COALESCE_WITHIN
 
-    def _tell(self, topic: str) -> None:
+    def _send_update(self, topic: str) -> None:
         data = self._read(topic)
         if data is None:
             return

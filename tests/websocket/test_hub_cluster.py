@@ -224,13 +224,13 @@ async def test_those_on_a_worker_that_is_gone_are_gone(
             await until_present(ann, {"Ann"})
 
 
-async def test_captions_that_will_be_revised_are_heard_on_every_worker(tmp_path: Path) -> None:
-    """They are not kept, and take the same way."""
+async def test_revisions_reach_every_worker(tmp_path: Path) -> None:
+    """They are not stored, and take the same way."""
     with redis_server(tmp_path / "redis") as server:
         async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
             await create(ann)
             await join(bob)
-            a.service.tell(
+            a.service.send(
                 "s",
                 Transcript(
                     timestamp=0,
