@@ -1,0 +1,150 @@
+"""Checks of settings that involve several fields, once each field is valid. Pure."""
+
+import ipaddress
+import re
+import unicodedata
+from typing import Final
+
+from orch.settings.addresses import trimmed
+from orch.settings.back_ends import find_faults
+from orch.settings.redis_url import read_address
+from orch.settings.restrictions import given
+from orch.settings.structs import Fault, Gateway, Settings
+
+_LAST_PORT: Final = 65535
+# No encoded characters and no dot segments: every reader understands the same path.
+_PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+/?")
+_PUBLIC_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+def find_cross_faults(settings: Settings) -> list[Fault]:
+    """Return the faults that involve several fields."""
+    faults: list[Fault] = []
+    for name, service in settings.services.items():
+        faults += find_faults(name, service)
+        urls = [instance.url for instance in service.all_instances()]
+        if len(set(urls)) < len(urls):
+            faults.append(Fault(f"services.{name}.instances", "expected every url once"))
+    seen: set[str] = set()
+    for number, route in enumerate(settings.orchestration.gateway.routes):
+        where = f"orchestration.gateway.routes[{number}]"
+        if route.service not in settings.services:
+            known = ", ".join(settings.services)
+            faults.append(
+                Fault(f"{where}.service", f"expected one of {known}, got {given('', route.service)}")
+            )
+        if route.prefix in seen:
+            faults.append(
+                Fault(f"{where}.prefix", f"expected each prefix once, got {given('', route.prefix)} again")
+            )
+        seen.add(route.prefix)
+    return (
+        faults
+        + _token(settings.orchestration.control_token)
+        + _public_routes(settings.orchestration.gateway)
+        + _own_ports(settings)
+        + _proxies(settings)
+        + _tls(settings)
+        + _public_url(settings)
+        + _deployment(settings)
+    )
+
+
+def _token(token: str) -> list[Fault]:
+    """Find a token that no client could send."""
+    where = "orchestration.control_token"
+    if token and not trimmed(token):
+        return [Fault(where, "expected a token, got blanks; omit it if none is wanted")]
+    if any(unicodedata.category(each) == "Cc" for each in token):
+        return [Fault(where, "expected a token without line breaks and other control characters inside")]
+    return []
+
+
+def _own_ports(settings: Settings) -> list[Fault]:
+    """Find worker ports that collide or are out of range."""
+    frontend = settings.orchestration.frontend
+    first, last = frontend.worker_ports, frontend.worker_ports + frontend.workers - 1
+    if not first or (last <= _LAST_PORT and not first <= frontend.port <= last):
+        return []
+    expected = f"expected {frontend.workers} ports up to {_LAST_PORT}, none of which is {frontend.port}"
+    return [Fault("orchestration.frontend.worker_ports", f"{expected}; got {first} to {last}")]
+
+
+def _proxies(settings: Settings) -> list[Fault]:
+    """Find entries that are neither an address nor a network."""
+    faults: list[Fault] = []
+    for number, each in enumerate(settings.orchestration.frontend.trusted_proxies):
+        try:
+            ipaddress.ip_network(each, strict=False)
+        except ValueError:
+            where = f"orchestration.frontend.trusted_proxies[{number}]"
+            faults.append(Fault(where, f"expected an address or a network, got {given(where, each)}"))
+    return faults
+
+
+def _tls(settings: Settings) -> list[Fault]:
+    """Find a certificate without a key, a key without a certificate, and unsupported protocols."""
+    frontend = settings.orchestration.frontend
+    if frontend.server != "hypercorn":
+        for name, is_wanted in (("http2", frontend.http2), ("http3", frontend.http3)):
+            if is_wanted:
+                expected = (
+                    "expected false; the built-in server supports only HTTP/1.1 (frontend.server: hypercorn "
+                    "supports more)"
+                )
+                return [Fault(f"orchestration.frontend.{name}", expected)]
+    if frontend.http3 and not frontend.tls_certificate:
+        expected = "expected false, or a certificate: see orchestration.frontend.tls_certificate"
+        return [Fault("orchestration.frontend.http3", expected)]
+    if frontend.http3 and frontend.workers > 1:
+        expected = "expected false, or one worker: one client's datagrams would reach several workers"
+        return [Fault("orchestration.frontend.http3", expected)]
+    if bool(frontend.tls_certificate) == bool(frontend.tls_key):
+        return []
+    there, missing = "tls_certificate", "tls_key"
+    if not frontend.tls_certificate:
+        there, missing = missing, there
+    expected = f"expected a PEM file, as orchestration.frontend.{there} names one"
+    return [Fault(f"orchestration.frontend.{missing}", expected)]
+
+
+def _public_url(settings: Settings) -> list[Fault]:
+    """Find a public URL that is not https://HOST[:PORT]."""
+    url = settings.orchestration.frontend.public_url
+    if not url or _PUBLIC_URL.fullmatch(url):
+        return []
+    where = "orchestration.frontend.public_url"
+    return [Fault(where, f"expected https://HOST or https://HOST:PORT and no path, got {given(where, url)}")]
+
+
+def _public_routes(gateway: Gateway) -> list[Fault]:
+    where = "orchestration.gateway.public_routes"
+    if gateway.public and not gateway.public_routes:
+        return [Fault(where, "expected at least one path while orchestration.gateway.public is true")]
+    prefixes = [route.prefix for route in gateway.routes]
+    return [
+        Fault(f"{where}[{number}].path", f"expected a path that begins with one of {', '.join(prefixes)}")
+        for number, entry in enumerate(gateway.public_routes)
+        if not _PLAIN_PATH.fullmatch(entry.path)
+        or not any(
+            entry.path == prefix or entry.path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes
+        )
+    ]
+
+
+def _deployment(settings: Settings) -> list[Fault]:
+    faults: list[Fault] = []
+    workers = settings.orchestration.frontend.workers
+    try:
+        read_address(settings.session_management.redis_url)
+    except ValueError as error:
+        faults.append(Fault("session_management.redis_url", str(error)))
+    if workers > 1 and settings.session_management.persistence != "redis":
+        faults.append(
+            Fault(
+                "orchestration.frontend.workers",
+                f"expected 1, got {workers}; several share their sessions through Redis, "
+                "so set session_management.persistence to redis",
+            )
+        )
+    return faults
