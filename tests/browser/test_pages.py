@@ -222,7 +222,7 @@ def test_a_restart_asks_once_and_then_happens(
 
 def test_a_page_asks_for_the_token_once_and_stays_signed_in(page_at: PageAt, axe: str) -> None:
     """A wrong one is refused with the reason; the right one leads to the requested page."""
-    from tests.web.test_app import TOKEN, WIDE
+    from tests.fakes.pages_client import TOKEN, WIDE
 
     with scripted("full") as running:
         running.service.settings = WIDE
@@ -279,7 +279,7 @@ def test_how_many_match_is_read_out_when_others_are_chosen_and_not_at_each_chang
 
 def test_guests_get_no_operators_navigation(page_at: PageAt, axe: str) -> None:
     """On a wide screen and on a phone: no side bar, and no links to pages that they may not open."""
-    from tests.web.test_app import WIDE
+    from tests.fakes.pages_client import WIDE
 
     with scripted("full") as running:
         running.service.settings = WIDE

@@ -1,68 +1,18 @@
-import re
+"""The pages and the control API over scripted parts."""
+
 from typing import Any
 
 import msgspec
 import pytest
-from msgspec import Struct
 
-from orch.access.actions import Action, action_of_route
-from orch.access.actors import ACTOR
-from orch.problems import TYPE_PREFIX, ProblemError
+from orch.problems import ProblemError
 from orch.protocol import closes
-from orch.settings import Frontend, Monitoring, Orchestration, Settings
+from orch.settings import Monitoring, Orchestration, Settings
 from orch.web.pages import PAGES
 from orch.websocket.connections.handshake import Refused
 from orch.wiring.applications import create_pages
-from tests.fakes.running import run
+from tests.fakes.pages_client import TOKEN, WIDE, ask, problem
 from tests.fakes.scripted_service import ScriptedService
-
-LOCAL = {"Host": "localhost:3000"}
-TOKEN = "s3cret-token"  # noqa: S105 - a test's own
-WIDE = Settings(orchestration=Orchestration(frontend=Frontend(host="0.0.0.0"), control_token=TOKEN))
-
-
-class Reply(Struct, frozen=True):
-    """An answer, read to its end."""
-
-    status_code: int
-    headers: Any
-    content_type: str
-    whole: bytes
-
-
-def ask(method: str, path: str, service: ScriptedService | None = None, **more: Any) -> Reply:
-    """Return the answer and its body."""
-    chosen = service or ScriptedService("full")
-    headers = LOCAL | more.pop("headers", {})
-    bound = chosen.settings.orchestration.frontend.host
-    base: dict[str, Any] = {"client": ("127.0.0.1", 50000), "server": (bound, 3000)}
-    pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-
-    async def main() -> Reply:
-        base[ACTOR] = chosen.access.actor(base | {"headers": pairs}, trusts_local=True)
-        response = await chosen.pages.test_client().open(
-            path, method=method, headers=headers, scope_base=base, **more
-        )
-        return Reply(
-            response.status_code,
-            response.headers,
-            response.content_type or "",
-            await response.get_data(as_text=False),
-        )
-
-    return run(
-        main, virtual=False
-    )  # Quart runs some of its own work in threads, which a virtual clock outruns
-
-
-def problem(response: Reply) -> dict[str, Any]:
-    assert response.content_type == "application/problem+json"
-    document: dict[str, Any] = msgspec.json.decode(response.whole)
-    assert document["type"] == TYPE_PREFIX + document["code"]
-    assert document["status"] == response.status_code
-    assert document["title"]
-    assert document["instance"].startswith("urn:request:")
-    return document
 
 
 @pytest.mark.parametrize(
@@ -185,104 +135,6 @@ def test_an_internal_error_shows_no_traceback() -> None:
     assert b"secret of the machine" not in response.whole
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/services/restart", "/api/tree/gateway/restart", "/api/sessions/create"]
-)
-def test_a_foreign_page_cannot_make_changes(path: str) -> None:
-    """Whatever it sends, simple requests included."""
-    service = ScriptedService("full")
-    response = ask("POST", path, service, headers={"Origin": "http://evil.example"}, data=b"{}")
-    assert problem(response)["code"] == "wrong_origin"
-    assert service.changes == []
-
-
-CHANGES = [
-    ("POST", "/api/services/restart", b'{"service": "audio-service"}', ("restart service", "audio-service")),
-    ("POST", "/api/tree/gateway/restart", b"", ("restart branch", "gateway")),
-    ("POST", "/api/tree/front/restart", b"", ("restart branch", "front")),
-    (
-        "PATCH",
-        "/api/config",
-        b'{"values": {"orchestration.gateway.timeout": 20}}',
-        ("patch", {"orchestration.gateway.timeout": 20}),
-    ),
-    (
-        "POST",
-        "/api/announcements",
-        '{"message": "Tonight at 22:00: é"}'.encode(),
-        ("announce", "Tonight at 22:00: é"),
-    ),
-    ("DELETE", "/api/connections/c-00000", b"", ("close connection", "c-00000")),
-]
-
-
-@pytest.mark.parametrize(("method", "path", "body", "change"), CHANGES)
-def test_a_change_is_carried_out_on_loopback(method: str, path: str, body: bytes, change: Any) -> None:
-    """Without a token, requested by a loopback name."""
-    service = ScriptedService("full")
-    response = ask(method, path, service, data=body, headers={"Content-Type": "application/json"})
-    assert response.status_code in (200, 202)
-    assert service.changes == [change]
-
-
-@pytest.mark.parametrize(("method", "path", "body", "change"), CHANGES)
-def test_a_change_from_another_machine_requires_the_token(
-    method: str, path: str, body: bytes, change: Any
-) -> None:
-    """Refused without, carried out with."""
-    service = ScriptedService("full", settings=WIDE)
-    headers = {"Content-Type": "application/json", "Host": "translate.example"}
-    refused = ask(method, path, service, data=body, headers=headers)
-    assert problem(refused)["code"] == "token_required"
-    assert refused.headers["WWW-Authenticate"] == "Bearer"
-    assert service.changes == []
-    accepted = ask(method, path, service, data=body, headers=headers | {"Authorization": f"Bearer {TOKEN}"})
-    assert accepted.status_code in (200, 202)
-    assert service.changes == [change]
-
-
-def test_ending_a_session_from_another_machine_requires_the_token() -> None:
-    """It deletes the messages of everyone in it."""
-    response = ask("DELETE", "/api/sessions/x", ScriptedService("full", settings=WIDE))
-    assert problem(response)["code"] == "token_required"
-
-
-def test_an_announcement_returns_the_number_of_recipients() -> None:
-    """And its duration; an empty or too long one is refused."""
-    service = ScriptedService("full")
-    response = ask("POST", "/api/announcements", service, json={"message": "x"})
-    assert msgspec.json.decode(response.whole) == {
-        "taken": 58,
-        "evicted": 2,
-        "seconds": 0.0312,
-        "missing": [],
-    }
-    for message in ("", "x" * 1001, None):
-        refused = ask("POST", "/api/announcements", service, json={"message": message})
-        assert (problem(refused)["code"], problem(refused)["path"]) == ("invalid_request", "$.message")
-    assert len(service.changes) == 1
-
-
-def test_closing_an_unknown_connection_is_404() -> None:
-    assert problem(ask("DELETE", "/api/connections/nobody"))["code"] == "unknown_connection"
-
-
-def test_restarting_an_unknown_branch_is_404_and_lists_the_branches() -> None:
-    document = problem(ask("POST", "/api/tree/nope/restart"))
-    assert document["code"] == "unknown_branch"
-    assert "websocket" in document["detail"]
-
-
-def test_secrets_cannot_be_set_over_http() -> None:
-    """Only by the file and the environment."""
-    service = ScriptedService("full")
-    body = msgspec.json.encode({"values": {"orchestration.control_token": "mine"}})
-    response = ask("PATCH", "/api/config", service, data=body, headers={"Content-Type": "application/json"})
-    assert response.status_code == 422
-    assert problem(response)["faults"][0]["path"] == "orchestration.control_token"
-    assert service.changes == []
-
-
 def test_health_has_its_documented_fields() -> None:
     """Status, services with the hub and the store among them, connections, uptime."""
     response = ask("GET", "/api/health")
@@ -391,73 +243,11 @@ def test_the_gateway_gets_all_api_paths_but_control_paths() -> None:
         assert not app.is_control_path(path), path
 
 
-def test_the_openapi_document_marks_operators_paths() -> None:
-    """As the table of actions does; the empty alternative is the machine itself, without a token."""
-    document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            rule = re.sub(r"{(\w+)}", r"<\1>", path)
-            action = action_of_route(method.upper(), rule)
-            is_guests = action in (Action.USE_PUBLIC, Action.READ_SESSION, Action.SPEAK_IN_SESSION)
-            assert operation.get("security", []) == ([] if is_guests else [{"control": []}, {}]), (
-                method,
-                path,
-            )
-
-
-def test_the_openapi_document_describes_every_control_path_and_no_page() -> None:
-    """Version 3.1, with schemas from the handlers' own types."""
-    response = ask("GET", "/openapi.json")
-    document = msgspec.json.decode(response.whole)
-    assert document["openapi"].startswith("3.1")
-    paths = document["paths"]
-    assert {
-        "/api/health",
-        "/api/tree/{branch}/restart",
-        "/api/config",
-        "/api/sessions/create",
-        "/api/announcements",
-        "/api/connections/{connection_id}",
-    } <= paths.keys()
-    assert not {page.path for page in PAGES} & paths.keys()
-    identifiers = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
-    assert len(identifiers) == len(set(identifiers))
-    assert "BranchStatistics" in document["components"]["schemas"]
-    references = _references(document)
-    assert references
-    assert references <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-
-
-def _references(node: Any) -> set[str]:
-    if isinstance(node, dict):
-        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
-        return own.union(*(_references(value) for value in node.values()))
-    if isinstance(node, list):
-        return set().union(*(_references(value) for value in node))
-    return set()
-
-
 def test_two_applications_in_one_process_share_no_state() -> None:
     """Nothing is kept in modules."""
     one, other = ScriptedService("full"), ScriptedService("broken")
     assert msgspec.json.decode(ask("GET", "/api/health", one).whole)["status"] == "degraded"
     assert msgspec.json.decode(ask("GET", "/api/health", other).whole)["status"] == "unhealthy"
-
-
-def test_every_change_is_logged_with_its_actor(capsys: pytest.CaptureFixture[str]) -> None:
-    """How it was authorised and from which address; a refused request changes nothing."""
-    for method, path, body, change in CHANGES:
-        service = ScriptedService("full", settings=WIDE)
-        headers = {"Content-Type": "application/json", "Host": "translate.example"}
-        ask(method, path, service, data=body, headers=headers)
-        assert "audit" not in capsys.readouterr().out
-        ask(method, path, service, data=body, headers=headers | {"Authorization": f"Bearer {TOKEN}"})
-        line = capsys.readouterr().out
-        if change[0] != "patch":  # the scene's settings do not change
-            assert "changed" in line
-            assert "via=token" in line
-            assert "address=127.0.0.1" in line
-        assert TOKEN not in line
 
 
 def test_health_shows_guests_only_the_status() -> None:
@@ -478,64 +268,6 @@ def test_a_guests_page_links_to_no_operators_page(path: str) -> None:
     bearer = {"Host": "x.example", "Authorization": f"Bearer {TOKEN}"}
     operator = ask("GET", "/translation", service, headers=bearer).whole.decode()
     assert all(f'href="{each}"' in operator for each in theirs)
-
-
-def test_the_openapi_document_describes_each_part_of_the_dashboard() -> None:
-    """Each is an object with named properties, or a list of them."""
-    document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
-    schemas = document["components"]["schemas"]
-    dashboard = schemas["DashboardStatistics"]["properties"]
-    for part in ("gateway", "speech", "connections", "process"):
-        name = dashboard[part]["$ref"].rpartition("/")[2]
-        assert schemas[name]["properties"], part
-    event = dashboard["events"]["items"]["$ref"].rpartition("/")[2]
-    assert {"at", "severity", "subject", "text"} <= schemas[event]["properties"].keys()
-
-
-def test_the_openapi_document_names_each_request_and_response() -> None:
-    """Files and uploads, responses without a body, metrics, and paths forwarded to back ends."""
-    document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
-    paths = document["paths"]
-    transcript = paths["/api/sessions/{session_id}/transcript"]["get"]
-    assert transcript["responses"]["200"]["content"].keys() == {
-        "application/json",
-        "text/plain",
-        "application/x-subrip",
-        "text/vtt",
-    }
-    parameters = {each["name"]: each for each in transcript["parameters"]}
-    assert set(parameters["format"]["schema"]["enum"]) == {"json", "txt", "srt", "vtt"}
-    assert "at most 35" in parameters["languages"]["description"]
-    ended = paths["/api/sessions/{session_id}"]["delete"]
-    assert "content" not in ended["responses"]["204"]
-    upload = paths["/api/sessions/{session_id}/recordings"]["post"]["requestBody"]
-    assert upload["content"]["multipart/form-data"]["schema"]["properties"]["audio"]["format"] == "binary"
-    assert "text/plain" in paths["/metrics"]["get"]["responses"]["200"]["content"]
-    assert {"get", "post"} <= paths["/api/translate"].keys()
-    assert paths["/api/audio/{path}"]["post"]["parameters"][0]["in"] == "path"
-    for path, operations in paths.items():
-        for method, operation in operations.items():
-            assert operation["responses"], (method, path)
-            named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
-            assert named == set(re.findall(r"{(\w+)}", path)), (method, path)
-
-
-@pytest.mark.slow
-def test_every_documented_path_responds_as_documented_and_never_with_html() -> None:
-    """The status is documented, or it is a problem."""
-    document = msgspec.json.decode(ask("GET", "/openapi.json").whole)
-    own = {rule.rule for rule in ScriptedService().pages.url_map.iter_rules()}
-    for path, operations in document["paths"].items():
-        if re.sub(r"{(\w+)}", r"<\1>", path) not in own:
-            continue  # handed on to a back end
-        for method, operation in operations.items():
-            answer = ask(method.upper(), re.sub(r"{\w+}", "nothing", path))
-            kind = answer.headers.get("content-type", "").partition(";")[0]
-            answers = operation["responses"]
-            if str(answer.status_code) in answers:
-                assert kind in {*answers[str(answer.status_code)].get("content", {"": None})}, (method, path)
-            else:
-                assert (kind, "default" in answers) == ("application/problem+json", True), (method, path)
 
 
 def test_options_lists_the_methods_of_exactly_that_path() -> None:
