@@ -97,7 +97,7 @@ class SpeechStream:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Send the speech until the stream has ended and everything that arrived is transcribed."""
-        self._connection.speakers.add(self._hear)
+        self._connection.speakers.add(self._receive)
         try:
             while True:
                 await self._connection.live()
@@ -124,7 +124,7 @@ class SpeechStream:
             self._failure = error
             raise
         finally:
-            self._connection.speakers.discard(self._hear)
+            self._connection.speakers.discard(self._receive)
             self._connection.changed.unpark_all()
 
     def hang_up(self) -> None:
@@ -132,7 +132,7 @@ class SpeechStream:
         if self._generation is not None and self._connection.is_current(self._generation):
             self._connection.post(AudioEnd())
 
-    def _hear(self, message: AudioEnded | AudioStatus | Error | Transcript) -> None:
+    def _receive(self, message: AudioEnded | AudioStatus | Error | Transcript) -> None:
         if isinstance(message, AudioStatus):
             self._stored.status(message)
         elif isinstance(message, AudioEnded):
