@@ -135,6 +135,11 @@ class OperationQueue(Generic[AnyOperation]):
         """Remove and return the oldest operation. It counts as waiting until :meth:`release`."""
         return self._queue.popleft()
 
+    def take(self, most: int) -> list[AnyOperation]:
+        """Remove and return the oldest operations, at most ``most``; see :meth:`pop`."""
+        queue = self._queue
+        return [queue.popleft() for _ in range(min(len(queue), most))]
+
     def put_back(self, operations: Sequence[AnyOperation]) -> None:
         """Put operations back to the front: the writer could not begin with them."""
         self._queue.extendleft(reversed(operations))

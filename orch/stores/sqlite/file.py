@@ -327,7 +327,7 @@ class SqliteFile:
 
     async def _commit(self) -> None:
         """Run the queued operations in one transaction, and wake their waiters."""
-        batch = [self._queue.pop() for _ in range(min(len(self._queue), BATCH_LIMIT))]
+        batch = self._queue.take(BATCH_LIMIT)
         self._condition.commit_began = started = trio.current_time()
         try:
             failure = await self._offload(self._transact, batch)
