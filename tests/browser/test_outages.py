@@ -111,6 +111,7 @@ class Speaker:
         expect(self.page.locator("#speak-label")).to_have_text("Start microphone")
 
 
+@pytest.mark.timed
 def test_no_word_is_lost_while_the_network_is_away(
     playwright_here: Playwright, numbers: RunningService, tmp_path: Path
 ) -> None:
