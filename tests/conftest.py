@@ -35,7 +35,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == "told"
     ]
     if told:
-        terminalreporter.section("told by tests")
+        terminalreporter.section("figures that tests measured")
         for line in told:
             terminalreporter.write_line(line)
 

@@ -115,7 +115,7 @@ class OpenFile:
     def inspect(self, is_troubled: bool, deferred: Sequence[Work[object]]) -> Found:  # noqa: FBT001 - called by position in a thread
         """Check the file and the disk; during a problem, also try to write.
 
-        ``owed``: the work deferred while the file could not be written.
+        ``deferred``: the work deferred while the file could not be written.
         """
         rescued = ""
         try:
