@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx2
 
+from tests.fakes.fork_server import ROOT, ForkedProcess, can_fork, fork_server
+
 # What takes longer hangs, also on a machine that does other things as well.
 READY_LIMIT = 180.0
 STOP_LIMIT = 90.0
@@ -28,14 +30,7 @@ class RunningService:
         token = environ.get("ORCH_CONTROL_TOKEN")
         #: What an operator sends, where the service was given a token.
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self.process = subprocess.Popen(
-            self.command(arguments),
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | dict(environ),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = self._start(self.command(arguments), folder, environ)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = self._ready()
@@ -44,6 +39,16 @@ class RunningService:
     def command(self, arguments: list[str]) -> list[str]:
         """Return what is run."""
         return [sys.executable, "-m", "orch", *arguments]
+
+    def _start(
+        self, command: list[str], folder: Path, environ: Mapping[str, str]
+    ) -> subprocess.Popen[str] | ForkedProcess:
+        whole = os.environ | {"PYTHONPATH": str(ROOT)} | dict(environ)
+        if can_fork(command, environ):
+            return fork_server().start(command[3:], folder, whole)
+        return subprocess.Popen(
+            command, cwd=folder, env=whole, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
 
     def _ready(self) -> str:
         """Wait until it listens; return where."""
