@@ -80,6 +80,7 @@ class ForkServer:
         self._started: dict[int, ForkedProcess] = {}
         self._ended_early: dict[int, int] = {}
         self._pids: list[int] = []
+        self._has_ended = False
         self._has_forked = threading.Condition(self._lock)
         threading.Thread(target=self._read, daemon=True).start()
         atexit.register(self.close)
@@ -92,8 +93,10 @@ class ForkServer:
             with self._has_forked:
                 rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [writes]))]
                 self._socket.sendmsg([request.encode()], rights)
-                if not self._has_forked.wait_for(lambda: self._pids, timeout=60):
+                if not self._has_forked.wait_for(lambda: self._pids or self._has_ended, timeout=60):
                     raise TimeoutError("The fork server has not started the service within 60 s.")
+                if not self._pids:
+                    raise ChildProcessError("The fork server has ended; its standard error says why.")
                 process = ForkedProcess(self._pids.pop(), os.fdopen(reads, encoding="utf-8"))
                 if process.pid in self._ended_early:
                     process.note_end(self._ended_early.pop(process.pid))
@@ -114,6 +117,9 @@ class ForkServer:
                     self._started.pop(int(pid)).note_end(int(code))
                 else:
                     self._ended_early[int(pid)] = int(code)
+        with self._has_forked:
+            self._has_ended = True
+            self._has_forked.notify_all()
 
     def close(self) -> None:
         """End the process that forks, and wait for it."""

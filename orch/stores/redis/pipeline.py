@@ -7,6 +7,7 @@ same batch is sent again, unchanged, on the next connection, and its tokens ensu
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, Never, TypeVar
 
 import structlog
@@ -330,7 +331,7 @@ class Pipeline:
                 operation.message.header,
                 numbered(operation.message.body, offset),
             )
-            self._stored(message, lambda operation=operation, message=message: operation.finish(message))  # type: ignore[misc]  # bound now, not when called
+            self._stored(message, partial(operation.finish, message))
 
     def _refuse(self, operation: CallOperation[Any], words: str, cause: BaseException | None = None) -> None:
         if not operation.done.is_set():
