@@ -140,7 +140,8 @@ def main() -> None:
     busy = os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        running = stack.enter_context(service("demo", folder))
+        model = {"ORCH_DEMO_MODEL": os.environ.get("ORCH_DEMO_MODEL", "none")}  # no download, no switch
+        running = stack.enter_context(service("demo", folder, environ=model))
         rows = trio.run(measure, running, options.rounds)
     tell(rows, busy, is_kept=options.write)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 USAGE_ERROR: Final = 2
 FAILED: Final = 1
 DEMO_MODEL: Final = "ORCH_DEMO_MODEL"
+NO_MODEL: Final = "none"
 INHERIT: Final = "--inherit"  # orch.workers.lifeline.FLAG, which --help need not import
 
 SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
@@ -94,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--model",
                 default=os.environ.get(DEMO_MODEL, ""),
-                help=f"Whisper model of the demo: a name such as base, or a folder ({DEMO_MODEL})",
+                help="Whisper model of the demo: a name such as base, a folder, or none for PocketSphinx "
+                f"alone, which recognises English ({DEMO_MODEL}; default: base)",
             )
         command.add_argument(
             "--log-format",
@@ -167,7 +169,7 @@ def _demo(options: argparse.Namespace) -> int:
         overlay[f"services.{name}.url"] = f"http://127.0.0.1:{port}"
         argv = [sys.executable, "-m", module, "--port", str(port), "--exit-with-stdin"]
         if name == "audio-service" and options.model:
-            argv += ["--model", _demo_model(options.model)]
+            argv += _demo_engine(options.model)
         processes[name] = ProcessSpec(name=name, argv=tuple(argv), env={})
     return _run(options, overlay, processes, _shared(options, overlay) if options.share else None)
 
@@ -201,8 +203,13 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _demo_model(model: str) -> str:
-    """Return the Whisper model for the demo. Raises :class:`SettingsError` if it cannot be used."""
+def _demo_engine(model: str) -> list[str]:
+    """Return the audio-service's options for the demo's ``--model``.
+
+    Raises :class:`SettingsError` if it cannot be used.
+    """
+    if model == NO_MODEL:
+        return ["--engine", "pocketsphinx"]
     from orch.sandbox.engines import whisper  # noqa: PLC0415 - only where a model is given
 
     reason = None
@@ -212,7 +219,7 @@ def _demo_model(model: str) -> str:
         reason = whisper.missing_from(model)
     if reason is not None:
         raise SettingsError([Fault(f"--model {model}", reason)])
-    return model
+    return ["--model", model]
 
 
 def _free_port(usual: int) -> int:

@@ -1,6 +1,7 @@
 """How ``async def`` tests run (on Trio, on a virtual clock, within a limit); what each leaves as it was."""
 
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import nullcontext
@@ -39,6 +40,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for line in told:
             terminalreporter.write_line(line)
 
+
+# A demo that a test starts uses PocketSphinx and downloads nothing, unless the test has it do so.
+os.environ.setdefault("ORCH_DEMO_MODEL", "none")
 
 #: Folders whose every test starts processes, or is in the company of those that do.
 WITH_PROCESSES = {"browser", "packaging", "seed", "service", "setup", "workers"}
