@@ -20,6 +20,8 @@ from orch.problems import ProblemError
 from orch.sandbox.engines import whisper
 from orch.sandbox.engines.speech import EngineFailed, Segment, SpeechEngine
 from orch.sandbox.engines.speech_engines import EngineChoice, EngineOptions, load_engine
+from orch.sandbox.engines.switching import EngineSwitch, Load, RunningEngine
+from orch.sandbox.models.progress import Progress
 from orch.sandbox.serving import add_arguments, create_app, main, usage
 from orch.sandbox.uploads import DEFAULT_LIMITS, UploadLimits, decode, read_upload
 from orch.speech.languages import AUTO, closest, english_name
@@ -48,7 +50,11 @@ State = Literal["starting", "healthy", "degraded"]
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """``GET /api/health``. ``recordings``: number being transcribed or queued; ``uptime`` in seconds."""
+    """``GET /api/health``. ``recordings``: number being transcribed or queued; ``uptime`` in seconds.
+
+    ``notice``: what people should know although it works, as a sentence: a better engine is on its way, or
+    why there is none. ``download``: the progress of that engine's model.
+    """
 
     status: State
     service: str = "audio-service"
@@ -58,6 +64,8 @@ class Health(Struct, frozen=True, kw_only=True):
     uptime: float
     recordings: int
     detail: str = ""
+    notice: str = ""
+    download: Progress | None = None
 
 
 class Model(Struct, frozen=True):
@@ -96,78 +104,62 @@ class Transcript(Struct, frozen=True, kw_only=True):
 class AudioService:
     """The service behind the routes.
 
-    The mutable state is the engine (not loaded yet, loaded, or missing) and the number of recordings in
-    progress. Queued recordings are bounded in number and time; beyond the limit they are refused.
+    Queued recordings are bounded in number and time; beyond the limit they are refused. The mutable state is
+    the :class:`EngineSwitch`'s.
     """
 
-    def __init__(self, options: EngineOptions) -> None:
-        self._options = options
+    def __init__(self, options: EngineOptions, *, load: Load = load_engine) -> None:
         self._born = time.monotonic()
-        self._ready = trio.Event()
-        self._engine: SpeechEngine | None = None
-        self._detail = ""
-        self._places = trio.Semaphore(0)
-        self._recordings = 0
+        self._engines = EngineSwitch(options, load=load)
 
     async def run(self) -> None:
         """Load an engine and run it. Raises :class:`EngineFailed` when it fails; then the process ends."""
-        loaded = await load_engine(self._options)
-        engine, self._detail = loaded.engine, loaded.detail
-        if self._detail:
-            log.warning("engine", engine=engine.name if engine else None, detail=self._detail)
-        if engine is None:
-            self._ready.set()
-            return
-        async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run)
-            self._engine = engine
-            self._places = trio.Semaphore(engine.capacity)
-            self._ready.set()
-            log.info("ready", engine=engine.name, model=engine.model, capacity=engine.capacity)
+        await self._engines.run()
 
     def health(self) -> Health:
         """Return the health response."""
+        engines = self._engines
+        engine = engines.current
         status: State = "healthy"
-        detail = ""
-        if not self._ready.is_set():
+        detail = engines.detail
+        if not engines.ready.is_set():
             status, detail = "starting", "The engine is being loaded."
-        elif self._engine is None:
-            status, detail = "degraded", self._detail
-        else:
-            detail = self._detail
-        engine = self._engine
+        elif engine is None:
+            status, detail = "starting" if engines.is_awaited else "degraded", engines.notice
         return Health(
             status=status,
             engine=engine.name if engine else None,
             model=engine.model if engine else None,
             languages=engine.languages if engine else (),
             uptime=round(time.monotonic() - self._born, 1),
-            recordings=self._recordings,
+            recordings=engines.recordings,
             detail=detail,
+            notice=engines.notice if engine else "",
+            download=engines.progress,
         )
 
     async def models(self) -> Models:
         """Return the model that is loaded; none without an engine."""
-        await self._ready.wait()
-        engine = self._engine
+        await self._engines.ready.wait()
+        engine = self._engines.current
         if engine is None:
             return Models(models=(), languages=())
         return Models((Model(engine.model, engine.name, engine.languages),), engine.languages)
 
     async def loaded(self) -> SpeechEngine:
-        """Return the engine, waiting if it is being loaded.
+        """Return the current engine, waiting if it is being loaded.
 
         Problems: ``service_unavailable`` while it still is, ``engine_missing`` without one.
         """
+        engines = self._engines
         with trio.move_on_after(STARTING):
-            await self._ready.wait()
-        if self._engine is not None:
-            return self._engine
-        if self._ready.is_set():
-            raise ProblemError("engine_missing", self._detail)
-        raise ProblemError(
-            "service_unavailable", "The engine is still being loaded.", headers={"Retry-After": "5"}
-        )
+            await engines.ready.wait()
+        if engines.current is not None:
+            return engines.current
+        if engines.ready.is_set() and not engines.is_awaited:
+            raise ProblemError("engine_missing", engines.notice)
+        why = engines.notice if engines.ready.is_set() else "The engine is still being loaded."
+        raise ProblemError("service_unavailable", why, headers={"Retry-After": "5"})
 
     async def transcribe(
         self, pcm: bytes, *, language: str, enable_vad: bool, session_id: str | None
@@ -177,9 +169,13 @@ class AudioService:
         ``processing_time`` excludes waiting. Problems: ``unsupported_language``, ``too_many_recordings``,
         ``service_unavailable``, and those of :meth:`loaded`.
         """
-        engine = await self.loaded()
+        await self.loaded()
+        running = self._engines.choose(session_id, language, pcm)
+        if running is None:
+            raise ProblemError("engine_missing", self._engines.notice)
+        engine = running.engine
         spoken = choose_language(language, engine)
-        async with self._place(engine):
+        async with _place(running):
             began = time.perf_counter()
             try:
                 result = await engine.transcribe(pcm, language=spoken, skip_silence=enable_vad)
@@ -199,30 +195,32 @@ class AudioService:
                 session_id=session_id,
             )
 
-    @asynccontextmanager
-    async def _place(self, engine: SpeechEngine) -> AsyncIterator[None]:
-        """Wait for a place; problem ``too_many_recordings`` if too many wait, or for too long."""
-        waiting_limit = engine.capacity * WAITING_PER_PLACE
-        busy = ProblemError(
-            "too_many_recordings",
-            f"{engine.capacity} recordings are transcribed at the same time and {waiting_limit} more "
-            "can be queued. Try again soon.",
-            headers={"Retry-After": "2"},
-        )
-        if self._recordings >= engine.capacity + waiting_limit:
+
+@asynccontextmanager
+async def _place(running: RunningEngine) -> AsyncIterator[None]:
+    """Wait for a place; problem ``too_many_recordings`` if too many wait, or for too long."""
+    capacity = running.engine.capacity
+    waiting_limit = capacity * WAITING_PER_PLACE
+    busy = ProblemError(
+        "too_many_recordings",
+        f"{capacity} recordings are transcribed at the same time and {waiting_limit} more "
+        "can be queued. Try again soon.",
+        headers={"Retry-After": "2"},
+    )
+    if running.recordings >= capacity + waiting_limit:
+        raise busy
+    running.recordings += 1
+    try:
+        with trio.move_on_after(WAITING) as waiting:
+            await running.places.acquire()
+        if waiting.cancelled_caught:
             raise busy
-        self._recordings += 1
         try:
-            with trio.move_on_after(WAITING) as waiting:
-                await self._places.acquire()
-            if waiting.cancelled_caught:
-                raise busy
-            try:
-                yield
-            finally:
-                self._places.release()
+            yield
         finally:
-            self._recordings -= 1
+            running.places.release()
+    finally:
+        running.recordings -= 1
 
 
 def choose_language(language: str, engine: SpeechEngine) -> str | None:
@@ -290,15 +288,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         default=whisper.DEFAULT_MODEL,
         help="Whisper model: name or folder (default: %(default)s)",
     )
-    parser.add_argument(
-        "--fetch-seconds",
-        type=float,
-        default=60,
-        help="time allowed to download a missing model; 0: never download",
-    )
+    parser.add_argument("--no-download", action="store_true", help="use only a model that is on this machine")
     options = parser.parse_args(arguments)
     service = AudioService(
-        EngineOptions(engine=options.engine, model=options.model, fetch_seconds=options.fetch_seconds)
+        EngineOptions(engine=options.engine, model=options.model, may_download=not options.no_download)
     )
     return main(create(service), service.run, usage(options))
 

@@ -15,7 +15,7 @@ SAID = Segment(0.5, 1.5, "hello there", 0.75, (Word("hello", 0.5, 1.0, 0.9), Wor
 
 
 class ScriptedSpeechEngine:
-    """Hears :data:`SAID` in everything, or waits for ever (``is_stuck``), or breaks (``failure``)."""
+    """Hears :data:`SAID` in everything, or waits (``is_stuck``) for ``unstick``, or breaks (``failure``)."""
 
     name = "scripted"
     model = "of-tests"
@@ -27,17 +27,24 @@ class ScriptedSpeechEngine:
         self.failure: Exception | None = None
         self.asked: list[tuple[int, str | None, bool]] = []
         self.cancelled = 0
+        self.unstick = trio.Event()
+        self.is_ended = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
-        await trio.sleep_forever()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.is_ended = True
 
     async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
         self.asked.append((len(pcm), language, skip_silence))
         if self.failure:
             raise self.failure
         try:
-            await trio.sleep(float("inf") if self.is_stuck else 0)
+            if self.is_stuck:
+                await self.unstick.wait()
+            await trio.lowlevel.checkpoint()
         except trio.Cancelled:
             self.cancelled += 1
             raise

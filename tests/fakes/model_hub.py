@@ -122,7 +122,7 @@ class ModelHub:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         path = head.split()[1]
         name = path.rpartition("/")[2]
-        if path.startswith("/Some/model/resolve/") and name in self.contents:
+        if "/resolve/" in path and name in self.contents:
             await Reply(status=302, headers={"Location": f"/storage/{name}"})(stream, b"")
         elif path == f"/storage/{name}" and name in self.contents:
             self.requests.append((name, headers))

@@ -14,7 +14,6 @@ from quart_trio.testing import TrioClient
 
 from orch.audio.wav import wav
 from orch.problems import ProblemError
-from orch.sandbox import audio_service
 from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, create
 from orch.sandbox.engines import speech_engines, whisper
 from orch.sandbox.engines.speech import EngineFailed
@@ -39,7 +38,6 @@ class WithService(Protocol):
 
 
 def with_engine(
-    monkeypatch: pytest.MonkeyPatch,
     test: Callable[[AudioService, ScriptedSpeechEngine], Awaitable[None]],
     *,
     virtual: bool = True,
@@ -51,10 +49,8 @@ def with_engine(
         await trio.lowlevel.checkpoint()
         return LoadedEngine(engine)
 
-    monkeypatch.setattr(audio_service, "load_engine", load)
-
     async def main() -> None:
-        service = AudioService(EngineOptions())
+        service = AudioService(EngineOptions(), load=load)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(service.run)
             await service.loaded()
@@ -65,7 +61,7 @@ def with_engine(
 
 
 @pytest.fixture
-def with_service(monkeypatch: pytest.MonkeyPatch) -> WithService:
+def with_service() -> WithService:
     """Run a test against the application with a scripted engine."""
 
     def start(test: Test, limits: UploadLimits = DEFAULT_LIMITS) -> None:
@@ -73,7 +69,7 @@ def with_service(monkeypatch: pytest.MonkeyPatch) -> WithService:
             await test(create(service, limits).test_client(), engine)  # type: ignore[arg-type]  # quart-trio leaves Quart's type on test_client
 
         # On the real clock: recordings are decoded in a thread, which a virtual one doesn't wait for.
-        with_engine(monkeypatch, over_http, virtual=False)
+        with_engine(over_http, virtual=False)
 
     return start
 
@@ -203,7 +199,7 @@ def test_other_bodies_paths_and_methods_get_a_problem_too(with_service: WithServ
     with_service(ask)
 
 
-def test_no_more_recordings_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_recordings_wait_than_may() -> None:
     """One is transcribed, eight are queued, the tenth gets Retry-After."""
 
     async def crowd(service: AudioService, engine: ScriptedSpeechEngine) -> None:
@@ -222,10 +218,10 @@ def test_no_more_recordings_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> No
         await transcribe(service)
         assert service.health().recordings == 0
 
-    with_engine(monkeypatch, crowd)
+    with_engine(crowd)
 
 
-def test_a_recording_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_does_not_wait_for_ever() -> None:
     async def wait(service: AudioService, engine: ScriptedSpeechEngine) -> None:
         engine.is_stuck = True
         async with trio.open_nursery() as survey:
@@ -237,7 +233,7 @@ def test_a_recording_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
             survey.cancel_scope.cancel()
         assert engine.cancelled == 1
 
-    with_engine(monkeypatch, wait)
+    with_engine(wait)
 
 
 def test_an_engine_that_fails_is_an_error(with_service: WithService) -> None:
@@ -275,7 +271,8 @@ async def test_the_choice_of_engine_is_followed(monkeypatch: pytest.MonkeyPatch)
     """Whisper if it and a model are available, else PocketSphinx, unless one of them is requested by name."""
 
     async def chosen(engine: speech_engines.EngineChoice) -> str | None:
-        found = await speech_engines.load_engine(EngineOptions(engine=engine, fetch_seconds=0))
+        options = EngineOptions(engine=engine, model="small", may_download=False)
+        found = await speech_engines.load_engine(options)
         return None if found.engine is None else found.engine.name
 
     monkeypatch.setattr(whisper, "is_installed", lambda: False)

@@ -119,10 +119,27 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     missing, half = tmp_path / "nowhere", tmp_path / "half"
     half.mkdir()
     (half / "config.json").write_text("{}")
-    for folder, words in ((missing, "does not exist"), (half, "model.bin missing")):
+    (half / "tokenizer.json").write_text("{}")
+    lacking = r"model\.bin and vocabulary\.\* missing"
+    for folder, words in ((missing, "does not exist"), (half, lacking)):
         with pytest.raises(whisper.ModelUnavailable, match=words) as unavailable:
             run(partial(whisper.load, str(folder), fetch_seconds=60), virtual=False)
         assert str(folder) in str(unavailable.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [
+        ("model.safetensors", "ct2-transformers-converter"),
+        ("ggml-base.bin", "whisper.cpp"),
+        ("base.pt", "OpenAI's own program"),
+        ("snapshots/abc/model.bin", "snapshots/REVISION"),
+    ],
+)
+def test_a_folder_with_a_model_of_another_kind_is_recognised(tmp_path: Path, file: str, hint: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).touch()
+    assert hint in (whisper.missing_from(str(tmp_path)) or "")
 
 
 def test_a_model_of_a_folder_is_called_by_its_last_name(
@@ -131,7 +148,7 @@ def test_a_model_of_a_folder_is_called_by_its_last_name(
     """Clients do not see the folder's location."""
     folder = tmp_path / "small-de"
     folder.mkdir()
-    for name in ("model.bin", "config.json"):
+    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
         (folder / name).touch()
     install(monkeypatch, ScriptedWhisper())
     assert run(partial(whisper.load, str(folder), fetch_seconds=0), virtual=False).model == "small-de"

@@ -36,8 +36,19 @@ DOUBTED_LOGPROB: Final = -0.7
 #: Whisper's own threshold: a text that compresses this well repeats itself.
 LOOPING: Final = 2.4
 
-#: The files of a CTranslate2 model.
-_MODEL_FILES: Final = ("model.bin", "config.json")
+#: The files of a Whisper model for CTranslate2: patterns, of which each must match a file. Without the
+#: tokenizer the library would request one from the model hub.
+_MODEL_FILES: Final = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
+
+
+#: Files of other kinds of models, and what to do with them.
+_OTHER_KINDS: Final = (
+    ("*.safetensors", "It is a model for Transformers: convert it with ct2-transformers-converter."),
+    ("pytorch_model.bin", "It is a model for Transformers: convert it with ct2-transformers-converter."),
+    ("ggml-*.bin", "It is a model for whisper.cpp; that server can be used as a back end of its own."),
+    ("*.pt", "It is a model for OpenAI's own program; the same one exists for CTranslate2."),
+    ("snapshots/*/model.bin", "The model is in its folder snapshots/REVISION."),
+)
 
 
 class ModelUnavailable(Exception):  # noqa: N818 - as it reads in an except clause
@@ -69,13 +80,20 @@ def missing_from(folder: str) -> str | None:
     path = Path(folder).expanduser()
     if not path.is_dir():
         return f"The folder {path} does not exist."
-    lacking = [name for name in _MODEL_FILES if not (path / name).is_file()]
+    lacking = [name for name in _MODEL_FILES if not any(found.is_file() for found in path.glob(name))]
     if lacking:
+        hints = [f" {hint}" for pattern, hint in _OTHER_KINDS if any(path.glob(pattern))]
         return (
             f"The folder {path} is not a Whisper model for CTranslate2: {' and '.join(lacking)} "
             "missing. It must contain model.bin, config.json, tokenizer.json and vocabulary.*."
+            + "".join(hints[:1])
         )
     return None
+
+
+async def load_folder(folder: Path, name: str) -> "Whisper":
+    """Return the engine with the model in a folder, under ``name``. Raises :class:`ModelUnavailable`."""
+    return Whisper(await _load(str(folder), local_files_only=True), name)
 
 
 async def load(model: str, *, fetch_seconds: float) -> "Whisper":
