@@ -1,8 +1,8 @@
 """Interprets a back end's response to a health check. Pure.
 
 A back end of this system responds ``{"status": "healthy" | "degraded" | "starting" | "unhealthy",
-"engine"?, "detail"?}``; others respond as they like, so any 200 counts as healthy unless its ``status`` has
-another meaning, and a missing endpoint (404) shows a server that runs but cannot be judged.
+"engine"?, "detail"?, "notice"?}``; others respond as they like, so any 200 counts as healthy unless its
+``status`` has another meaning, and a missing endpoint (404) shows a server that runs but cannot be judged.
 """
 
 from collections.abc import Mapping
@@ -31,6 +31,7 @@ WORDS: Final[Mapping[str, Finding]] = {
 DETAIL_FIELDS: Final = ("detail", "reason", "message", "error")
 LONGEST_DETAIL: Final = 300
 LONGEST_ENGINE: Final = 100
+LONGEST_NOTICE: Final = 600
 
 WELL_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "livetranslate": (),
@@ -60,7 +61,9 @@ def read_response(
         reasons = (*reasons, f"responds in {in_words(elapsed)}, limit {in_words(limit)}")
         seen = Finding.SLOW if seen is Finding.GOOD else seen
     name = " ".join(engine.split())[:LONGEST_ENGINE] if isinstance(engine, str) else None
-    return Observation(seen, reasons, elapsed=elapsed, engine=name or None)
+    notice = document.get("notice")
+    text = " ".join(notice.split())[:LONGEST_NOTICE] if isinstance(notice, str) else ""
+    return Observation(seen, reasons, elapsed=elapsed, engine=name or None, notice=text)
 
 
 def _judge_status(

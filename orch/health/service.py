@@ -99,6 +99,7 @@ class HealthService:
         self._is_running = False
         self.boundary = Boundary("health checks")
         self.restart_on_other_worker: RestartOnOtherWorker | None = None
+        self.on_engine_change: Callable[[str], None] = lambda _service: None
         self._checker = Checker(
             settings=settings,
             metrics=metrics,
@@ -337,8 +338,7 @@ class HealthService:
             self._review(service)
             self._publish()
             return
-        if observation.engine is not None:
-            instance.engine = observation.engine
+        self._note_engine(instance, observation)
         latency = observation.elapsed * 1000 if observation.elapsed is not None else None
         interval = self._settings.current.orchestration.monitoring.health_check_interval
         check = Check(at=at, state=check_state(observation.finding, verdict), latency_ms=latency)
@@ -352,6 +352,20 @@ class HealthService:
         self._review(service)
         service.update_restarter(instance)
         self._publish()
+
+    def _note_engine(self, instance: WatchedInstance, observation: Observation) -> None:
+        """Note the instance's engine and its notice, and record what changed."""
+        service, engine = instance.service, observation.engine
+        if observation.finding in {Finding.GOOD, Finding.SLOW, Finding.IMPAIRED, Finding.STARTING}:
+            if observation.notice and observation.notice != instance.notice:
+                log.info("notice", service=service.name, instance=instance.shown, notice=observation.notice)
+            instance.notice = observation.notice
+        if engine is None:
+            return
+        if instance.engine is not None and engine != instance.engine:
+            self._record(service, "info", f"Uses {engine} now instead of {instance.engine}.")
+            self.on_engine_change(service.name)
+        instance.engine = engine
 
     def _on_suspended(self, _seconds: float) -> None:
         """Extend the time of starting instances: this process could not see their first response."""

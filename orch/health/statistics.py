@@ -13,6 +13,7 @@ from orch.telemetry.shortages import ShortageLine
 class InstanceStatistics(Struct, frozen=True, kw_only=True):
     """One process that serves a service. ``checks``: oldest first, at most 45.
 
+    ``notice``: a sentence for people, also of a healthy instance; otherwise left out.
     ``p95_ms`` and ``answered``, the share that had a response, are of these checks.
     """
 
@@ -29,6 +30,7 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     restarts: int
     pid: int | None
     engine: str | None
+    notice: str | UnsetType = UNSET
 
 
 class RecoveryStatistics(Struct, frozen=True, kw_only=True):

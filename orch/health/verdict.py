@@ -115,13 +115,15 @@ class Observation:
     """One observation.
 
     ``elapsed``: seconds until the response, or None; ``engine``: the engine that the instance runs;
-    ``shortage``: what this process was short of, so that nothing was observed.
+    ``notice``: a sentence for people, also of a healthy instance; ``shortage``: what this process was short
+    of, so that nothing was observed.
     """
 
     finding: Finding
     reasons: tuple[str, ...] = ()
     elapsed: float | None = None
     engine: str | None = None
+    notice: str = ""
     shortage: Shortage | None = None
 
 

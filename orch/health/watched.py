@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import trio
+from msgspec import UNSET
 
 from orch.health.history import History
 from orch.health.restarter import Restarter
@@ -25,6 +26,7 @@ class WatchedInstance:
         self.verdict = Verdict(since=at)
         self.history = History()
         self.engine: str | None = None
+        self.notice = ""
         self.changed_at = trio.current_time()
         self.generation = (
             0  # a check that began before a start or an end shows nothing about the time after it
@@ -59,6 +61,7 @@ class WatchedInstance:
             restarts=child.restarts if child is not None else 0,
             pid=child.pid if child is not None else None,
             engine=self.engine,
+            notice=self.notice or UNSET,
         )
 
 

@@ -126,6 +126,10 @@ class SpeechService:
             self._good_until = trio.current_time() + fresh
             return offered
 
+    def expire_languages(self) -> None:
+        """Query the back ends again for their languages at the next request: an engine has changed."""
+        self._good_until = trio.current_time()
+
     async def require(self, source: str, targets: Collection[str]) -> None:
         """Raise ``unsupported_language`` for a language that the back ends do not offer.
 

@@ -22,6 +22,7 @@ def connect(parts: Parts) -> None:
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
     parts.access.sign_ins.on_end = parts.hub.sign_out
     parts.speech.follow_refusals(parts.health.note_refusal)
+    parts.health.on_engine_change = lambda _service: parts.speech.expire_languages()
     for readings in (
         parts.tree.readings,
         parts.shortages.readings,

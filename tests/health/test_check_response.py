@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.health.check_response import LONGEST_DETAIL, in_words, read_response
+from orch.health.check_response import LONGEST_DETAIL, LONGEST_NOTICE, in_words, read_response
 from orch.health.verdict import Finding, Observation
 
 
@@ -75,6 +75,15 @@ def test_the_engine_is_stored() -> None:
     """The engine is shown beside the instance."""
     assert answer(200, {"status": "healthy", "engine": "pocketsphinx"}).engine == "pocketsphinx"
     assert answer(200, {"status": "healthy", "engine": {"name": "x"}}).engine is None
+
+
+def test_a_notice_is_stored_and_changes_no_verdict() -> None:
+    found = answer(200, {"status": "healthy", "notice": "A better engine\nis on its way. " + "x" * 1000})
+    assert found.finding is Finding.GOOD
+    assert found.reasons == ()
+    assert found.notice.startswith("A better engine is on its way. xx")
+    assert len(found.notice) == LONGEST_NOTICE
+    assert answer(200, {"status": "healthy", "notice": 7}).notice == ""
 
 
 def test_a_long_detail_is_cut_and_on_one_line() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from msgspec import UNSET
 
 from orch.health.verdict import State
 from orch.problems import ProblemError
@@ -33,6 +34,27 @@ async def test_a_back_end_that_responds_is_healthy_at_once() -> None:
         assert "services" in bench.touched
         assert bench.health.summary() == {"audio-service": "healthy"}
         assert bench.instance().engine == "fake"
+
+
+async def test_a_better_engine_is_announced_while_all_is_healthy() -> None:
+    """The instance has its notice until it is gone; the change of the engine is an event."""
+    network = Network(one=healthy)
+    bench = Bench(network=network, services=ONE)
+    changed: list[str] = []
+    bench.health.on_engine_change = changed.append
+    async with bench.running():
+        document = {"status": "healthy", "engine": "fake", "notice": "62 of 148 MB"}
+        network.hosts["one"] = answers(200, document)
+        await trio.sleep(12)
+        assert bench.instance().notice == "62 of 148 MB"
+        assert bench.service().state is State.HEALTHY
+        assert changed == []
+        network.hosts["one"] = answers(200, {"status": "healthy", "engine": "better"})
+        await trio.sleep(12)
+        assert bench.instance().notice is UNSET
+        assert bench.instance().engine == "better"
+        assert changed == ["audio-service"]
+        assert bench.texts()[-1] == "Uses better now instead of fake."
 
 
 async def test_checks_come_at_the_interval() -> None:

@@ -68,6 +68,14 @@ async def test_languages_are_what_both_back_ends_say() -> None:
     assert len(offer.asked) == 4
 
 
+async def test_languages_are_listed_again_after_an_engine_changed() -> None:
+    offer = Offer()
+    await offer.speech.languages()
+    offer.speech.expire_languages()
+    await offer.speech.languages()
+    assert len(offer.asked) == 4
+
+
 async def test_a_failing_back_end_is_named_and_its_last_languages_stay() -> None:
     offer = Offer()
     offer.broken = {TRANSLATION}

@@ -66,6 +66,7 @@ export class InstancePanel {
       ["Address", row.url],
       ["State began", since],
       ["Engine", row.engine],
+      ["Notice", row.notice ?? null],
       ["Last check took", joined(latency(row.latency_ms))],
       ["Checks, p95", joined(latency(row.p95_ms))],
       ["Checks answered", answeredText(row) || "none counted yet"],

@@ -13,10 +13,11 @@ export class Notices {
 
   /**
    * Show `text`, and under it `more`, in place of the notice with the same `key`. `word`: of its pill;
-   * `actions`: [{label, run}]; `isDismissable` adds a button that removes it.
+   * `actions`: [{label, run}]; `isDismissable` adds a button that removes it, and then calls `onDismiss`.
+   * `isSilent`: screen readers do not read it out at each change.
    */
-  show(key, { word, tone = "warn", text, more = "", actions = [], isDismissable = true }) {
-    this.#all.set(key, { key, word, tone, text, more, actions, isDismissable });
+  show(key, { word, tone = "warn", text, more = "", actions = [], isDismissable = true, onDismiss = () => {}, isSilent = false }) {
+    this.#all.set(key, { key, word, tone, text, more, actions, isDismissable, onDismiss, isSilent });
     this.#draw();
   }
 
@@ -34,14 +35,15 @@ export class Notices {
     });
   }
 
-  #fill(element, { key, word, tone, text, more, actions, isDismissable }) {
+  #fill(element, { key, word, tone, text, more, actions, isDismissable, onDismiss, isSilent }) {
     setAttribute(element, "data-tone", tone);
+    setAttribute(element, "aria-live", isSilent ? "off" : null);
     setPill(element.querySelector(".pill"), word, tone);
     const [first, second] = element.querySelectorAll("p");
     setText(first, text);
     setText(second, more);
     second.hidden = more === "";
-    const all = isDismissable ? [...actions, { label: "Dismiss", run: () => this.remove(key) }] : actions;
+    const all = isDismissable ? [...actions, { label: "Dismiss", run: () => (this.remove(key), onDismiss()) }] : actions;
     const box = element.querySelector(".banner-actions");
     const wanted = all.map(({ label }) => label).join("\n");
     if (box.dataset.labels === wanted) return;

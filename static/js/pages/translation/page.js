@@ -16,6 +16,7 @@ import { Transcript } from "../../components/translation/transcript.js";
 import { CaptionDelay, OwnDelays } from "../../models/caption-delay.js";
 import { Captions } from "../../models/captions.js";
 import { problems } from "../../models/overview.js";
+import { languagesDependOn } from "../../models/service-notices.js";
 import { tabStorage } from "../../models/session-memory.js";
 import { TabSession } from "../../models/tab-session.js";
 import { closedText, missed, nothingYet } from "../../models/translation-text.js";
@@ -25,6 +26,7 @@ import { ExportCard } from "./export-card.js";
 import { JoinCard } from "./join-card.js";
 import { LeaveGuard } from "./leave-guard.js";
 import { MessageQueue } from "./message-queue.js";
+import { ServiceNotices } from "./service-notices.js";
 import { SessionAddress } from "./session-address.js";
 import { StatusText } from "./status-text.js";
 
@@ -54,6 +56,7 @@ export class TranslationPage {
   #preferences = new Preferences();
   #captions = new Captions();
   #notices = new Notices(byId("notices"));
+  #serviceNotices = new ServiceNotices(this.#notices);
   #tab = new TabSession(tabStorage());
   #address;
   /** Whether the last page of this tab closed a microphone by leaving. */
@@ -263,9 +266,8 @@ export class TranslationPage {
     const before = this.#services;
     this.#services = services;
     showBanners(byId("problems"), problems({ services, tree: null, config: null }));
-    const states = (all) => all.services.map(({ name, state }) => `${name} ${state}`).join();
-    // A back end that failed or recovered may offer other languages.
-    if (before !== null && states(before) !== states(services)) this.#languages.load();
+    this.#serviceNotices.show(services);
+    if (before !== null && languagesDependOn(before) !== languagesDependOn(services)) this.#languages.load();
     this.#shell.reveal();
   }
 
