@@ -433,6 +433,40 @@ def test_a_language_that_cannot_be_had_is_said(meeting: Callable[..., tuple[Page
     expect(page.locator("#notices .banner")).to_have_count(0)
 
 
+def audio_service(notice: str | None, engine: str = "pocketsphinx") -> dict[str, Any]:
+    """Return the topic ``services`` with one healthy back end."""
+    instance = {"engine": engine, "state": "healthy", **({} if notice is None else {"notice": notice})}
+    service = {"name": "audio-service", "state": "healthy", "reason": "", "instances": [instance]}
+    return {"services": [service]}
+
+
+def test_a_better_engine_is_announced_until_it_is_there(
+    meeting: Callable[..., tuple[Page, Hub]], axe: str
+) -> None:
+    """Its progress replaces itself and is not read out; with the engine come its languages."""
+    page, hub = meeting(MEETING)
+    notice = page.locator("#notices .banner")
+    for amount in ("62 of 148 MB", "63 of 148 MB"):
+        hub.say(type="update", topic="services", data=audio_service(f"A better engine: {amount}."))
+        expect(notice).to_have_count(1)
+        expect(notice).to_contain_text(amount)
+    assert notice.get_attribute("aria-live") == "off"
+    assert violations(page, axe) == []
+    with page.expect_request("**/api/languages"):
+        hub.say(type="update", topic="services", data=audio_service(None, "faster-whisper"))
+    expect(notice).to_have_count(0)
+
+
+def test_an_announcement_can_be_dismissed(meeting: Callable[..., tuple[Page, Hub]]) -> None:
+    page, hub = meeting(MEETING)
+    hub.say(type="update", topic="services", data=audio_service("62 of 148 MB"))
+    page.locator("#notices").get_by_role("button", name="Dismiss").click()
+    hub.say(type="update", topic="services", data=audio_service("63 of 148 MB"))
+    hub.say(**transcript("b-2", "and then we", start=30, final=False, revision=1, language="en"))
+    expect(page.locator(".line[data-final='false']")).to_be_visible()
+    expect(page.locator("#notices .banner")).to_have_count(0)
+
+
 def test_a_microphone_that_is_refused_is_said_with_what_to_do(
     meeting: Callable[..., tuple[Page, Hub]],
 ) -> None:

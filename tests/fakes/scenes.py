@@ -458,7 +458,7 @@ def foreign(now: float) -> Scene:
     for each in scene["services"]["services"]:
         each["reason"] = FOREIGN
         for one in each["instances"]:
-            one |= {"reasons": [FOREIGN], "engine": FOREIGN}
+            one |= {"reasons": [FOREIGN], "engine": FOREIGN, "notice": FOREIGN}
         if each["recovery"]:
             each["recovery"]["text"] = FOREIGN
     scene["services"]["shortages"] = [
