@@ -13,7 +13,8 @@ help: ## list the targets
 install: ## create .venv with the service in it (.venv/bin/orch)
 	@scripts/install.sh
 
-run: install ## install, then run the service with its own back ends on http://localhost:3000
+run: ## install, then run the service with its own back ends on http://localhost:3000
+	@scripts/install.sh demo
 	@scripts/apertium.sh
 	@exec $(BIN)/orch demo --log-format text $(ARGS)
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv with the service in it. With "test": and what the tests need. With "bench": and the
-# peers that the benchmarks measure. With "conformance": and the WebSocket cases of
+# Makes .venv with the service in it. With "demo": and the engines of `make run`, where they exist for this
+# machine. With "test": and what the tests need. With "bench": and the peers that the benchmarks measure. With "conformance": and the WebSocket cases of
 # the Autobahn test suite. With "lock": and what writes the locks.
 #
 # What comes is what requirements/*.lock names, file by file: what the tests ran with, from wherever pip is told
@@ -17,9 +17,12 @@ stamp=.venv/installed
 
 is_done() { [ -x .venv/bin/python ] && [ -x .venv/bin/orch ] && [ -f "$1" ] && [ "$(cat "$1")" = "$wanted" ]; }
 
-# Those of the tests are installed on top, so either will do for `make run`.
+# Those of the tests and of the demo are installed on top, so either will do.
 is_done "$stamp" && exit 0
-[ -n "$extra" ] || ! is_done .venv/installed-test || exit 0
+case $extra in
+    "") ! is_done .venv/installed-test && ! is_done .venv/installed-demo || exit 0 ;;
+    demo) ! is_done .venv/installed-test || exit 0 ;;
+esac
 
 # Scripts in .venv/bin name their Python by its full path: a checkout that was moved needs a new one.
 is_working() { grep -q -F "$here/.venv/bin" .venv/bin/pip && .venv/bin/python -m pip --version; }
@@ -36,6 +39,12 @@ fi
 pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 
 echo "Installing the service${extra:+ and its extra \"$extra\"} into .venv"
-pip --require-hashes --requirement "$lock"
+if [ "$extra" != demo ]; then
+    pip --require-hashes --requirement "$lock"
+elif ! pip --require-hashes --requirement "$lock"; then
+    echo "Whisper cannot be installed here (see above). The demo recognises English, with PocketSphinx."
+    stamp=.venv/installed
+    pip --require-hashes --requirement requirements/service.lock
+fi
 pip --no-deps --no-build-isolation --editable .
 echo "$wanted" >"$stamp"

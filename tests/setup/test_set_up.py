@@ -202,7 +202,9 @@ class Checkout:
     """A copy of the set-up alone, whose python only writes down how it was called."""
 
     def __init__(self, folder: Path) -> None:
+        """Copy it into a folder. The file ``unavailable`` there names a lock that pip cannot install."""
         self.folder = folder / "checkout"
+        self.unavailable = folder / "unavailable"
         (self.folder / "scripts").mkdir(parents=True)
         for path in SCRIPTS:
             shutil.copy(path, self.folder / "scripts")
@@ -218,6 +220,9 @@ case "$*" in
         /bin/cp "$0" .venv/bin/python
         /bin/cp "$0" .venv/bin/orch
         echo "#!$PWD/.venv/bin/python" >.venv/bin/pip;;
+    *"--requirement requirements/"*)
+        test -f {self.unavailable} || exit 0
+        case "$*" in *"$(cat {self.unavailable})") exit 1;; esac;;
 esac"""
         self.env = bare_path(folder / "bin", python3=python)
 
@@ -245,6 +250,28 @@ def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
     assert checkout.install() == []
     assert checkout.install("test") == installing("test")
     assert checkout.install() == checkout.install("test") == []
+
+
+def test_the_demo_is_installed_with_its_engines(tmp_path: Path) -> None:
+    """It has all of the service, and the tests have all of it."""
+    checkout = Checkout(tmp_path)
+    assert checkout.install("demo") == ["-m venv .venv", *installing("demo")]
+    assert checkout.install() == checkout.install("demo") == []
+    assert checkout.install("test") == installing("test")
+    (checkout.folder / ".venv" / "installed-demo").unlink()
+    assert checkout.install("demo") == []
+
+
+def test_a_machine_without_the_demos_engines_has_the_service(tmp_path: Path) -> None:
+    """Some have no wheels of them. The next start tries again: it may have been the network."""
+    checkout = Checkout(tmp_path)
+    checkout.unavailable.write_text("demo.lock")
+    both = [installing("demo")[0], *installing("service")]
+    assert checkout.install("demo") == ["-m venv .venv", *both]
+    assert checkout.install() == []
+    assert checkout.install("demo") == both
+    checkout.unavailable.unlink()
+    assert checkout.install("demo") == installing("demo")
 
 
 @pytest.mark.parametrize("changed", ["pyproject.toml", "requirements/test.lock"])
