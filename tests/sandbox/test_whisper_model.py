@@ -1,5 +1,6 @@
 """Whisper as its users run it: the real library and a real model."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from orch.audio.wav import wav
 from orch.sandbox.engines.speech import Transcription
-from orch.sandbox.engines.whisper import Whisper, load
+from orch.sandbox.engines.whisper import ModelUnavailable, Whisper, load
 from tests.fakes.running import run
 from tests.fakes.sandbox import pcm, recording, running
 from tests.fakes.sounds import noise
@@ -87,6 +88,22 @@ def test_noise_is_given_no_words(model: Path) -> None:
         ]
 
     assert run(main, virtual=False) == ["", "", "", ""]
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("file", "size"), [("model.bin", 70_000_000), ("model.bin", 0), ("tokenizer.json", 2), ("config.json", 9)]
+)
+def test_a_model_that_is_half_there_is_named(model: Path, tmp_path: Path, file: str, size: int) -> None:
+    """Such as a copy that was interrupted."""
+    for path in model.iterdir():
+        if path.name == file:
+            (tmp_path / file).write_bytes(path.read_bytes()[:size])
+        else:
+            (tmp_path / path.name).symlink_to(path)
+    with pytest.raises(ModelUnavailable, match=r"damaged or incomplete\.$") as unavailable:
+        run(partial(load, str(tmp_path), fetch_seconds=0), virtual=False)
+    assert str(tmp_path) in str(unavailable.value)
 
 
 @pytest.mark.sandbox

@@ -130,10 +130,11 @@ async def _load(model: str, *, local_files_only: bool) -> Any:
         try:
             return WhisperModel(model, compute_type=compute_type, local_files_only=local_files_only)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:300]
+            reason = f"{type(error).__name__}: {error}"[:300].rstrip(".")
             log.info("no model", model=model, local_files_only=local_files_only, reason=reason)
             where = "on this machine" if local_files_only else "here or at the model hub"
-            raise ModelUnavailable(f"The model {model} cannot be loaded {where}: {reason}") from error
+            hint = " A file of it may be damaged or incomplete." if Path(model).is_dir() else ""
+            raise ModelUnavailable(f"The model {model} cannot be loaded {where}: {reason}.{hint}") from error
 
     return await trio.to_thread.run_sync(attempt, abandon_on_cancel=True)
 
