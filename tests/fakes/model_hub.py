@@ -124,7 +124,7 @@ class ModelHub:
         name = path.rpartition("/")[2]
         if "/resolve/" in path and name in self.contents:
             await Reply(status=302, headers={"Location": f"/storage/{name}"})(stream, b"")
-        elif path == f"/storage/{name}" and name in self.contents:
+        elif path.endswith(f"/storage/{name}") and name in self.contents:  # a proxy gets the whole URL
             self.requests.append((name, headers))
             fault = self.faults.popleft() if self.faults else self.always
             await self.hold()

@@ -1,15 +1,17 @@
 import errno
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 import trio
 import trio.testing
 
 from orch.sandbox.models import disk
 from orch.sandbox.models.disk import PartFile
-from orch.sandbox.models.download import ModelDownload
+from orch.sandbox.models.download import ModelDownload, reason_of
 from orch.sandbox.models.locations import Locations
 from orch.sandbox.models.plan import PART
 from orch.sandbox.models.progress import Progress
@@ -29,6 +31,14 @@ pytestmark = pytest.mark.real_time
 
 MODEL = model_of()
 BIN = CONTENTS["model.bin"]
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no request go through a proxy of the machine that tests."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
 
 
 class Observed:
@@ -225,6 +235,32 @@ async def test_pauses_become_longer_while_nothing_arrives(tmp_path: Path) -> Non
     assert all("127.0.0.1 cannot be reached" in problem for problem in seen.problems)
 
 
+async def test_a_machine_without_a_network_is_named_as_such(tmp_path: Path) -> None:
+    """The problem stays on the page during the next attempts, which change nothing."""
+    seen = Observed("https://hub.invalid", tmp_path)
+    with trio.CancelScope() as scope:
+
+        def stop() -> None:
+            if len(seen.pauses) == 2:
+                scope.cancel()
+
+        seen.before_pause = stop
+        await seen.download.run()
+    assert set(seen.problems) == {
+        "hub.invalid cannot be reached: its address cannot be found; this machine may have no network."
+    }
+    assert [state.state for state in seen.states] == ["downloading", "waiting", "waiting"]
+
+
+def test_a_certificate_of_a_proxy_is_named_as_such() -> None:
+    untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    untrusted.verify_message = "self-signed certificate in certificate chain"
+    error = httpx2.ConnectError("failed")
+    error.__cause__ = untrusted
+    assert "self-signed certificate" in reason_of(error)
+    assert "SSL_CERT_FILE" in reason_of(error)
+
+
 async def test_a_hub_that_always_breaks_off_at_the_same_byte_is_asked_less_often(tmp_path: Path) -> None:
     async with hub() as server:
         server.knows_ranges = False
@@ -339,6 +375,16 @@ async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     [problem] = seen.problems
     assert str(seen.folder) in problem
     assert "cannot be written" in problem
+
+
+async def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hub() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        seen = Observed("http://hub.example", tmp_path)
+        await seen.download.run()
+    assert is_whole(seen.folder)
+    assert seen.pauses == []
+    assert {headers["host"] for _, headers in proxy.requests} == {"hub.example"}
 
 
 async def test_proxy_settings_that_are_unusable_are_a_sentence(

@@ -190,7 +190,8 @@ async def test_without_another_engine_a_recording_is_refused_with_the_progress()
 
 def environment(folder: Path, url: str = "http://127.0.0.1:9", **more: str) -> dict[str, str]:
     """Return variables of a machine whose caches are in a folder, and whose hub is at ``url``."""
-    return {"XDG_CACHE_HOME": str(folder), "HF_HOME": str(folder / "hf"), "HF_ENDPOINT": url, **more}
+    caches = {"XDG_CACHE_HOME": str(folder), "HF_HOME": str(folder / "hf")}
+    return {**caches, "HF_ENDPOINT": url, "NO_PROXY": "127.0.0.1", **more}
 
 
 @pytest.mark.real_time

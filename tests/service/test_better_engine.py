@@ -50,6 +50,7 @@ async def test_the_demo_goes_over_to_whisper_while_someone_speaks(tmp_path: Path
         environ = {
             "ORCH_DEMO_MODEL": "base",
             "HF_ENDPOINT": url,
+            "NO_PROXY": "127.0.0.1",
             "HF_HOME": str(tmp_path / "hf"),
             "XDG_CACHE_HOME": str(tmp_path / "cache"),
         }

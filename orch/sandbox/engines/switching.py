@@ -53,6 +53,7 @@ class EngineSwitch:
         self._awaited: str | None = None
         self._progress: Progress | None = None
         self._problem = ""
+        self._logged: set[str | None] = {"waiting"}
 
     @property
     def current(self) -> SpeechEngine | None:
@@ -141,11 +142,11 @@ class EngineSwitch:
             return None
 
     def _show(self, progress: Progress | None) -> None:
-        """Note the progress, and log each new state of it."""
-        before = self._progress
-        is_new = before is None or progress is None or progress.state != before.state
+        """Note the progress, and log each state of it once; failures are logged where they happen."""
         self._progress = progress
-        if is_new:
+        state = None if progress is None else progress.state
+        if state not in self._logged:
+            self._logged.add(state)
             log.info("better engine", notice=self.notice)
 
     async def _switch(self, better: SpeechEngine, nursery: trio.Nursery) -> None:

@@ -6,6 +6,8 @@ waits and finds the model there. It is released with the process that holds it, 
 
 import fcntl
 import os
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -172,7 +174,8 @@ class ModelDownload:
     async def _receive(self, client: httpx2.AsyncClient, wanted: Next, part: disk.PartFile) -> None:
         """Request a file from its offset on, and write the response to ``part``."""
         url = self._places.url(self.model, wanted.file.name)
-        self._show("downloading")
+        if not self._failures:  # else the last problem is shown until something arrives
+            self._show("downloading")
         with trio.move_on_after(self._patience) as scope:
             try:
                 async with client.stream("GET", url, headers=wanted.headers) as response:
@@ -186,8 +189,7 @@ class ModelDownload:
                 raise FetchError(Kind.REFUSED, f"{url} is no usable address: {error}") from error
             except httpx2.HTTPError as error:
                 what = "cannot be reached" if isinstance(error, httpx2.ConnectError) else "broke off"
-                reason = str(error).rstrip(".") or type(error).__name__
-                raise FetchError(Kind.UNREACHABLE, f"{self._hub} {what}: {reason}.") from error
+                raise FetchError(Kind.UNREACHABLE, f"{self._hub} {what}: {reason_of(error)}.") from error
             return
         raise FetchError(Kind.UNREACHABLE, f"{self._hub} sends nothing, or too slowly.")
 
@@ -244,6 +246,24 @@ class ModelDownload:
             state=state, received=received, size=self.model.size, problem=problem, next_in=next_in
         )
         self.on_change()
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a connection failed, in words, without the full stop."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    for each in causes:
+        if isinstance(each, socket.gaierror):
+            return "its address cannot be found; this machine may have no network"
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not trusted ({each.verify_message}); for a proxy with a certificate of "
+                "its own set SSL_CERT_FILE"
+            )
+        if isinstance(each, ConnectionRefusedError):
+            return "the connection is refused"
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _try_lock(lock: int) -> bool:
