@@ -189,6 +189,8 @@ OTHER = Reply(body=b"y" * len(CONTENTS["config.json"]))
         (Reply(status=429, headers={"Retry-After": "86400"}), "responds 429", 300.0),
         (Reply(status=302, headers={"Location": "/storage/config.json"}), "in a circle", 300.0),
         (Reply(status=302, headers={"Location": "ftp://hub/file"}), "no usable address", 300.0),
+        (Reply(status=302, headers={"Location": f"http://{'a' * 300}/"}), "no usable address", 300.0),
+        (Reply(status=206, headers={"Content-Range": f"bytes 0-1/{'9' * 5000}"}), "another part", 1.0),
         (Reply(status=206, headers={"Content-Range": "bytes 5-9/15"}, body=b"yyyyy"), "another part", 1.0),
         (hang_up, "broke off", 1.0),
         (silence, "too slowly", 1.0),

@@ -185,8 +185,11 @@ class ModelDownload:
                     await self._write_body(response, wanted, part, scope)
             except httpx2.TooManyRedirects as error:
                 raise FetchError(Kind.REFUSED, f"{self._hub} redirects in a circle.") from error
-            except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-                raise FetchError(Kind.REFUSED, f"{url} is no usable address: {error}") from error
+            except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
+                # UnicodeError: a redirect to a host name that cannot be encoded
+                raise FetchError(
+                    Kind.REFUSED, f"{url}, or what it redirects to, is no usable address: {error}."
+                ) from error
             except httpx2.HTTPError as error:
                 what = "cannot be reached" if isinstance(error, httpx2.ConnectError) else "broke off"
                 raise FetchError(Kind.UNREACHABLE, f"{self._hub} {what}: {reason_of(error)}.") from error

@@ -30,7 +30,8 @@ DISK_PAUSE: Final = 60.0
 RESERVE: Final = 64 * 2**20
 """Bytes that a download leaves free on the disk: sessions are stored there too."""
 
-_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)")
+_LENGTH: Final = re.compile(r"[0-9]{1,15}")
 
 
 class Kind(StrEnum):
@@ -123,7 +124,7 @@ def _extent(wanted: Next, status: int, headers: Mapping[str, str], *, hub: str) 
     """Return where the body begins, and the size of the whole file if the response has it."""
     if status == HTTPStatus.OK:
         length = headers.get("content-length", "")
-        return 0, int(length) if length.isdecimal() else None
+        return 0, int(length) if _LENGTH.fullmatch(length) else None
     found = _RANGE.fullmatch(headers.get("content-range", "").strip())
     if found is None or int(found[1]) != wanted.offset:
         raise FetchError(Kind.UNREACHABLE, f"{hub} sent another part of {wanted.file.name} than requested.")
