@@ -29,6 +29,7 @@ _TABLE: Final = (
     # Sessions.
     Problem("session_exists", 409, "A session with this name already exists."),
     Problem("unknown_session", 404, "No session has this name. It may have ended."),
+    Problem("unknown_code", 404, "No session has this code. It may have been replaced."),
     Problem("not_in_session", 409, "Join the session first."),
     Problem("too_many_sessions", 429, "This connection has joined too many sessions."),
     Problem("too_many_sessions_from_address", 429, "The session limit of this address has been reached."),

@@ -12,7 +12,7 @@ class Action(Enum):
     """What a request or a message does. :func:`orch.access.permissions.allowed` says who may do it."""
 
     USE_PUBLIC = "use what is public"
-    """Pages, files and figures for everyone; also what a later check decides, such as a recovery token."""
+    """Pages, files, figures for everyone; also what a later check decides: a recovery token, a join code."""
     CONNECT = "open a WebSocket connection"
     VIEW_OPERATIONS = "view operations"
     """Operators' pages and statuses, settings, and details of connections and sessions."""
@@ -23,14 +23,21 @@ class Action(Enum):
     """Join it, read its messages, list its recordings."""
     SPEAK_IN_SESSION = "speak in a session"
     """Send messages, audio and recordings."""
+    INVITE_TO_SESSION = "invite to a session"
+    """Create, list and delete the codes that others join it with."""
     CANCEL_ANY_RECORDING = "cancel any recording of a session"
     """Without the recording's own key."""
     CALL_BACK_END = "call a back end"
 
 
 #: Actions in a session. Its key decides, or the role of the participant who has joined. A tuple: to hash a
-#: member of an Enum takes longer than to compare three.
-IN_SESSION: Final = (Action.READ_SESSION, Action.SPEAK_IN_SESSION, Action.CANCEL_ANY_RECORDING)
+#: member of an Enum takes longer than to compare four.
+IN_SESSION: Final = (
+    Action.READ_SESSION,
+    Action.SPEAK_IN_SESSION,
+    Action.INVITE_TO_SESSION,
+    Action.CANCEL_ANY_RECORDING,
+)
 
 #: By method and rule, as the application's routes spell it.
 ROUTES: Final[Mapping[tuple[str, str], Action]] = {
@@ -41,6 +48,8 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/tree"): Action.VIEW_OPERATIONS,
     ("GET", "/settings"): Action.VIEW_OPERATIONS,
     ("GET", "/translation"): Action.USE_PUBLIC,
+    ("GET", "/join"): Action.USE_PUBLIC,
+    ("POST", "/join"): Action.USE_PUBLIC,  # the code decides
     ("GET", "/sign-in"): Action.USE_PUBLIC,
     ("POST", "/sign-in"): Action.USE_PUBLIC,
     ("POST", "/sign-out"): Action.USE_PUBLIC,
@@ -76,6 +85,10 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("POST", "/api/sessions/create"): Action.CREATE_SESSION,
     ("GET", "/api/sessions/<session_id>"): Action.READ_SESSION,
     ("GET", "/api/sessions/<session_id>/transcript"): Action.READ_SESSION,
+    ("POST", "/api/sessions/<session_id>/codes"): Action.INVITE_TO_SESSION,
+    ("GET", "/api/sessions/<session_id>/codes"): Action.INVITE_TO_SESSION,
+    ("DELETE", "/api/sessions/<session_id>/codes/<right>"): Action.INVITE_TO_SESSION,
+    ("POST", "/api/join"): Action.USE_PUBLIC,  # the code decides
     ("POST", "/api/sessions/<session_id>/recordings"): Action.SPEAK_IN_SESSION,
     ("GET", "/api/sessions/<session_id>/recordings"): Action.READ_SESSION,
     ("DELETE", "/api/sessions/<session_id>/recordings/<stream_id>"): Action.SPEAK_IN_SESSION,

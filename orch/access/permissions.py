@@ -60,6 +60,8 @@ ALLOWED: Final = Decision()
 
 #: Actions that anyone may do; calls to back ends were checked before.
 _FOR_EVERYONE: Final = (Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END)
+#: Actions in a session that need the right to speak.
+_FOR_SPEAKERS: Final = (Action.SPEAK_IN_SESSION, Action.INVITE_TO_SESSION)
 #: The service as a whole, reached from its own pages or from no page.
 SERVICE: Final = Resource()
 #: A path of a back end that the settings open to everyone.
@@ -89,13 +91,13 @@ def _in_session(actor: Actor, action: Action, resource: Resource) -> Decision:
     if action is Action.CANCEL_ANY_RECORDING:
         return ALLOWED if actor.is_operator or resource.role == "owner" else Decision(_not_own_recording())
     if resource.role is not None:
-        is_reader = action is Action.SPEAK_IN_SESSION and resource.role not in SPEAKERS
+        is_reader = action in _FOR_SPEAKERS and resource.role not in SPEAKERS
         return Decision(_observer()) if is_reader else ALLOWED
     if resource.key is None:
         return ALLOWED if actor.is_trusted else Decision(_no_key())
     if resource.key is Right.NONE:
         return Decision(_wrong_key(resource.session_id))
-    if action is Action.SPEAK_IN_SESSION and resource.key is not Right.SPEAK:
+    if action in _FOR_SPEAKERS and resource.key is not Right.SPEAK:
         return Decision(_read_key())
     return ALLOWED
 
@@ -150,7 +152,7 @@ def _wrong_key(session_id: str) -> ProblemError:
 def _read_key() -> ProblemError:
     return ProblemError(
         "read_only",
-        "This link is for reading only: you cannot speak, send messages or upload recordings.",
+        "This link is for reading only: you cannot speak, send messages, upload recordings or create codes.",
     )
 
 

@@ -1,4 +1,6 @@
-"""Slows down guessing of session keys: five wrong ones a minute are free, then the wait grows. Pure.
+"""Slows down guessing of session keys and join codes. Pure.
+
+A few wrong ones a minute are free, then the wait of their address grows.
 
 The same wrong key counts once however often it is sent: a hundred guests in one office whose session has
 ended all send the same old key, which is not guessing.
@@ -39,12 +41,13 @@ class _AddressState(Struct):
 
 
 class WrongKeys:
-    """Counts wrong keys by address. ``now``: monotonic seconds.
+    """Counts wrong keys by address. ``now``: monotonic seconds; ``free_tries``: as :data:`FREE_TRIES`.
 
     The mutable state is the wrong keys and the end of the wait of :data:`ADDRESSES` addresses at most.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, free_tries: int = FREE_TRIES) -> None:
+        self._free_tries = free_tries
         self._states: OrderedDict[str, _AddressState] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -71,7 +74,7 @@ class WrongKeys:
             state.seen.popitem(last=False)
         state.last = now
         recent = sum(now - at < WINDOW for at in state.seen.values())
-        if state.strikes or recent > FREE_TRIES:
+        if state.strikes or recent > self._free_tries:
             state.free_at = now + exponential(FIRST_WAIT, state.strikes, longest=LONGEST_WAIT)
             state.strikes = min(state.strikes + 1, 16)
         return True

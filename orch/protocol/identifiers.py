@@ -1,8 +1,9 @@
-"""New identifiers, recovery tokens and session keys, from the system's random numbers."""
+"""New identifiers, recovery tokens, session keys and join codes, from the system's random numbers."""
 
 import secrets
 from typing import Final
 
+from orch.protocol.join_codes import ALPHABET
 from orch.protocol.recovery_token import Token
 from orch.protocol.session_keys import Keys
 
@@ -42,3 +43,8 @@ def new_session_keys() -> Keys:
 def new_session_key() -> str:
     """Return a key: 128 random bits, URL-safe."""
     return secrets.token_urlsafe(_KEY)
+
+
+def new_join_code(length: int) -> str:
+    """Return a code of ``length`` characters that can be spoken (see :mod:`orch.protocol.join_codes`)."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))

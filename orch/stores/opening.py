@@ -9,7 +9,13 @@ from typing import Protocol
 import trio
 
 from orch.settings.source import SettingsSource
-from orch.stores.protocols import ClusterStore, SessionStore, SignInStore, StoreEvents
+from orch.stores.protocols import (
+    ClusterStore,
+    JoinCodeStore,
+    SessionStore,
+    SignInStore,
+    StoreEvents,
+)
 from orch.stores.sqlite.store import SqliteStore
 from orch.stores.status import StoreStatus
 from orch.telemetry.metric_names import Reading
@@ -65,6 +71,7 @@ class Stores:
     engine: StoreEngine
     sessions: SessionStore
     sign_ins: SignInStore
+    join_codes: JoinCodeStore
     cluster: ClusterStore | None = None
     wall: Callable[[], float] = time
 
@@ -74,7 +81,7 @@ def open_stores(source: SettingsSource) -> Stores:
     settings = source.current.session_management
     if settings.persistence == "sqlite":
         file = SqliteStore(Path(settings.sqlite_path))
-        return Stores(engine=file, sessions=file, sign_ins=file.sign_ins)
+        return Stores(engine=file, sessions=file, sign_ins=file.sign_ins, join_codes=file.join_codes)
 
     # Imported only if used: the Redis client takes memory.
     from orch.stores.redis.store import RedisStore  # noqa: PLC0415 - see above
@@ -87,5 +94,10 @@ def open_stores(source: SettingsSource) -> Stores:
 
     server = RedisStore(settings.redis_url, lifetime=lifetime)
     return Stores(
-        engine=server, sessions=server, sign_ins=server.sign_ins, cluster=server.cluster, wall=server.wall
+        engine=server,
+        sessions=server,
+        sign_ins=server.sign_ins,
+        join_codes=server.join_codes,
+        cluster=server.cluster,
+        wall=server.wall,
     )

@@ -8,10 +8,12 @@ the chosen one offers.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from orch.protocol.session_keys import Right
 from orch.stores.history import NOBODYS_CAPTION, Limits, Losses, Share
 from orch.stores.records import (
     Appended,
     HistoryMessage,
+    JoinCode,
     Origin,
     ParticipantRecord,
     SessionRecord,
@@ -242,6 +244,43 @@ class SignInStore(Protocol):
 
     async def delete_sign_in(self, name: str) -> None:
         """End a sign-in."""
+
+
+class JoinCodeStore(Protocol):
+    """The store of the codes that sessions are joined with. Raises ``store_unavailable``.
+
+    A session has one code for each right at most. ``now``: seconds since the epoch.
+    """
+
+    async def store_code(self, code: JoinCode, *, now: float) -> bool:
+        """Store a code in place of the session's earlier one for this right.
+
+        False: the code is in use already, or the session does not exist.
+        """
+
+    async def code(self, code: str, *, now: float) -> JoinCode | None:
+        """Return a code that has not expired and was not replaced or deleted, or None.
+
+        Its session may have ended.
+        """
+
+    async def codes_of(self, session_id: str, *, now: float) -> tuple[JoinCode, ...]:
+        """Return the codes of a session."""
+
+    async def delete_code(self, session_id: str, right: Right) -> bool:
+        """Delete a session's code for a right; False: it has none."""
+
+    async def count_codes(self, *, now: float) -> int:
+        """Return the number of codes; some of them may be of sessions that have ended."""
+
+    async def begin_guess(self, digest: bytes, *, most: int, seconds: float, now: float) -> bool:
+        """Count a code that is about to be looked up, by its ``digest``, for all workers together.
+
+        The same one counts once. False: ``most`` different ones were counted within ``seconds``.
+        """
+
+    async def end_guess(self, digest: bytes) -> None:
+        """Take a code back that :meth:`begin_guess` has counted: it was right."""
 
 
 class ClusterStore(SettingsStore, LeaseStore, Protocol):

@@ -1,4 +1,4 @@
-"""The records of a store: sessions, messages, participants, and operators' settings. Pure."""
+"""The records of a store: sessions, messages, participants, codes, and operators' settings. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from orch.protocol.messages import MessageId, Role
-from orch.protocol.session_keys import NO_KEYS, Keys
+from orch.protocol.session_keys import NO_KEYS, Keys, Right
 
 #: Participants stored per session. Beyond it, those absent longest are deleted, except owners and those
 #: present.
@@ -39,6 +39,19 @@ class ParticipantRecord(Struct, frozen=True):
     languages: tuple[str, ...]
     token_hash: bytes
     seen: float
+
+
+class JoinCode(Struct, frozen=True):
+    """A short code that opens a session with a right, until ``expires`` (seconds since the epoch).
+
+    ``created``: when that session was created, so that the code does not open a later one of the same name.
+    """
+
+    code: str
+    session_id: str
+    right: Right
+    created: float
+    expires: float
 
 
 class HistoryMessage(Struct, frozen=True):

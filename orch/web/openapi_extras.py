@@ -38,6 +38,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
     ("delete", "/api/sessions/{session_id}"): {
         "responses": {"204": {"description": "The session has ended."}}
     },
+    ("delete", "/api/sessions/{session_id}/codes/{right}"): {
+        "responses": {"204": {"description": "The code is deleted."}}
+    },
     ("get", "/api/sessions/{session_id}/transcript"): {
         "responses": {
             "200": {

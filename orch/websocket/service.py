@@ -38,6 +38,7 @@ from orch.websocket.history.shares import Numbered
 from orch.websocket.participants.presence import PresencePublisher
 from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.expiry import Sweeper
+from orch.websocket.sessions.join_codes import JoinCodes
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.quota_enforcement import QuotaEnforcer
 from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary, summary
@@ -127,6 +128,7 @@ class HubService:
             survey=survey, own=self.statistics, touch=lambda: topics.touch("connections")
         )
         self.access = SessionAccess(self._sessions)
+        self.join_codes = JoinCodes(self._sessions, stores.join_codes)
         self.creation_limits = CreationLimits(self._sessions)
         self.sums: Callable[[], Iterable[Bounded]] = tuple
         self._membership = Membership(self._sessions, self.access, self.creation_limits)

@@ -1,12 +1,13 @@
 """Gives each blueprint, the pages and the ASGI application the parts that they need."""
 
 from orch.application import Application
-from orch.web import app
+from orch.web import app, join
 from orch.web.api import (
     config,
     connections,
     gateway,
     health,
+    join_codes,
     languages,
     metrics,
     recordings,
@@ -32,6 +33,8 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             services.blueprint(parts.health),
             metrics.blueprint(settings, parts.metrics, parts.dashboard),
             sessions.blueprint(hub),
+            join_codes.blueprint(hub.join_codes),
+            join.blueprint(hub.join_codes),
             recordings.blueprint(settings, hub, parts.speech),
             connections.blueprint(hub),
             languages.blueprint(parts.speech),

@@ -173,6 +173,7 @@ async def running_hub(
             engine=store,
             sessions=store,
             sign_ins=store.sign_ins,
+            join_codes=store.join_codes,
             cluster=shared_store.cluster if shared_store else None,
         ),
         survey=survey,

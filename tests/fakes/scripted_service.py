@@ -34,6 +34,10 @@ from tests.fakes.access import access_over
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 
+async def _no_session(*_: Any) -> None:
+    raise ProblemError("unknown_session", "A scene has no sessions to join.")
+
+
 async def _nothing(*_given: Any) -> tuple[()]:
     """Let everyone in; nothing is being read."""
     return ()
@@ -121,6 +125,9 @@ class ScriptedService:
                 access=SimpleNamespace(require=_nothing),
                 get_session=_nothing,
                 recordings_of=_nothing,
+                join_codes=SimpleNamespace(
+                    create=_no_session, list=_no_session, delete=_no_session, resolve=_no_session
+                ),
             ),
             dashboard=SimpleNamespace(statistics=says("metrics")),
             tree=SimpleNamespace(

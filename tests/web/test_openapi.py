@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from orch.access.actions import Action, action_of_route
+from orch.access.actions import IN_SESSION, Action, action_of_route
 from orch.web.pages import PAGES
 from tests.fakes.pages_client import ask
 from tests.fakes.scripted_service import ScriptedService
@@ -19,7 +19,7 @@ def test_the_openapi_document_marks_operators_paths() -> None:
         for method, operation in operations.items():
             rule = re.sub(r"{(\w+)}", r"<\1>", path)
             action = action_of_route(method.upper(), rule)
-            is_guests = action in (Action.USE_PUBLIC, Action.READ_SESSION, Action.SPEAK_IN_SESSION)
+            is_guests = action is Action.USE_PUBLIC or action in IN_SESSION
             assert operation.get("security", []) == ([] if is_guests else [{"control": []}, {}]), (
                 method,
                 path,

@@ -26,6 +26,8 @@ from orch.stores.redis.cluster import RedisCluster
 from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.connector import Connector, State
 from orch.stores.redis.feed import Feed
+from orch.stores.redis.join_code_commands import JoinCodeCommands
+from orch.stores.redis.join_codes import RedisJoinCodes
 from orch.stores.redis.pipeline import QUEUE_LIMITS, Pipeline
 from orch.stores.redis.sessions import RedisSessions
 from orch.stores.redis.sign_ins import RedisSignIns
@@ -70,7 +72,7 @@ class RedisStatistics(Struct, frozen=True):
 
 
 class RedisStore(RedisSessions):
-    """Stores sessions in the Redis at ``url``; also has ``cluster`` and ``sign_ins``.
+    """Stores sessions in the Redis at ``url``; also has ``cluster``, ``sign_ins`` and ``join_codes``.
 
     ``lifetime``: seconds after which a session that no worker uses expires; so nothing stays for longer after
     the service has stopped for good.
@@ -144,6 +146,10 @@ class RedisStore(RedisSessions):
             token=self._new_token,
         )
         self.sign_ins = RedisSignIns(commands, self._pipeline)
+        self.join_codes = RedisJoinCodes(
+            JoinCodeCommands(scripts, writer=worker, database=database, unreadable=self._unreadable),
+            self._pipeline,
+        )
 
     def __repr__(self) -> str:
         return (

@@ -9,6 +9,7 @@ import trio
 from orch.stores.operations import QueueLimits
 from orch.stores.protocols import StoreEvents
 from orch.stores.sqlite.file import QUEUE_LIMITS, FileStatistics, Offload, SqliteFile
+from orch.stores.sqlite.join_codes import SqliteJoinCodes
 from orch.stores.sqlite.sessions import SqliteSessions
 from orch.stores.sqlite.sign_ins import SqliteSignIns
 from orch.stores.status import StoreStatus
@@ -17,7 +18,7 @@ from orch.telemetry.metric_names import Reading
 
 
 class SqliteStore(SqliteSessions):
-    """Sessions in the file at ``path``, and operators' sign-ins beside them."""
+    """Sessions in the file at ``path``, with their join codes, and operators' sign-ins beside them."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class SqliteStore(SqliteSessions):
     ) -> None:
         super().__init__(SqliteFile(path, offload=offload, boot=boot, wall=wall, limits=limits))
         self.sign_ins = SqliteSignIns(self.file)
+        self.join_codes = SqliteJoinCodes(self.file)
 
     def __repr__(self) -> str:
         return f"<SqliteStore in {self.file}>"
