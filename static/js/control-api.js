@@ -19,9 +19,9 @@ export class ProblemError extends Error {
   }
 }
 
-/** Send `method path` with a JSON body. Resolves to the response's data; rejects with ProblemError. */
-export async function control(method, path, body = undefined) {
-  return readResponse(await send(method, path, body), method);
+/** Send `method path` with a JSON body and `headers`. Resolves to the response's data; rejects with ProblemError. */
+export async function control(method, path, body = undefined, headers = {}) {
+  return readResponse(await send(method, path, body, headers), method);
 }
 
 async function readResponse(response, method) {
@@ -44,8 +44,8 @@ export function signIn(place = globalThis.location) {
   place.assign(`/sign-in?next=${encodeURIComponent(place.pathname + place.search)}`);
 }
 
-async function send(method, path, body) {
-  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+async function send(method, path, body, extra) {
+  const headers = body === undefined ? extra : { ...extra, "Content-Type": "application/json" };
   return fetchOrFail(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
 }
 

@@ -6,6 +6,7 @@ import { list } from "../../models/languages.js";
 import { linkBase, writeLink } from "../../models/session-link.js";
 import { here, whoYouAre } from "../../models/translation-text.js";
 import { copyAndReport } from "./export-card.js";
+import { InviteDialog } from "./invite-dialog.js";
 
 const NAME_KEY = "translation:name";
 
@@ -20,6 +21,7 @@ export class JoinCard {
   #onRename;
   #links = linkBase(location.href, byId("link-reach").dataset.publicUrl);
   #isShared = false;
+  #invite;
 
   /**
    * `prepare()` resolves to whether there is a session; `mayBegin`: whether this page may begin sessions;
@@ -33,6 +35,7 @@ export class JoinCard {
     this.#mayBegin = mayBegin;
     this.#onBegin = onBegin;
     this.#onRename = onRename;
+    this.#invite = new InviteDialog({ session, base: this.#links.base });
   }
 
   start() {
@@ -44,6 +47,8 @@ export class JoinCard {
     });
     this.#scope.listen(byId("copy-link"), "click", () => this.#copyLink());
     this.#scope.listen(byId("copy-reader"), "click", () => this.#copyLink({ isReader: true }));
+    this.#scope.listen(byId("show-invite"), "click", () => this.#showInvite());
+    this.#scope.start(this.#invite);
     this.#scope.listen(byId("new-session"), "click", this.#onBegin);
     this.#showReach();
   }
@@ -74,6 +79,7 @@ export class JoinCard {
     byId("copy-link").hidden = isReadOnly || (keys !== null && !keys.speak);
     byId("copy-link").disabled = !mayCopy;
     byId("copy-reader").disabled = !mayCopy;
+    byId("show-invite").disabled = !mayCopy;
     setText(byId("copy-reader"), isReadOnly ? "Copy link" : "Copy reading-only link");
     byId("new-session").hidden = isReadOnly || !this.#mayBegin || ["new", "idle", "opening"].includes(phase);
   }
@@ -90,13 +96,21 @@ export class JoinCard {
   #showReach() {
     const { reach, base } = this.#links;
     if (reach === "same") return;
-    byId("link-reach").hidden = false;
-    setText(
-      byId("link-reach"),
+    const text =
       reach === "machine"
         ? "Links from here open on this machine alone: the page was opened as localhost. To invite others, start the service with: make run ARGS=--share"
-        : `Links from here lead to ${new URL(base).host}, where others can open them.`,
-    );
+        : `Links from here lead to ${new URL(base).host}, where others can open them.`;
+    for (const id of ["link-reach", "invite-reach"]) {
+      byId(id).hidden = false;
+      setText(byId(id), text);
+    }
+  }
+
+  /** Show the QR code and the short code. A new session begins when others are invited to it. */
+  async #showInvite() {
+    if (!(await this.#prepare())) return;
+    this.#isShared = true;
+    await this.#invite.open();
   }
 
   /** Copy a link to speak with, or with `isReader` to read with. A new session begins when its link is shared. */
