@@ -1,0 +1,102 @@
+"""Joining in Chromium: the QR code and the code on the Translation page, and the page to join."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import AXE
+from tests.fakes.service import RunningService, service
+
+pytestmark = pytest.mark.browser
+
+SHOWN = re.compile(r"^[CDFHJKMPQRTVWXY34679]{3,4}(-[CDFHJKMPQRTVWXY34679]{3,4})+$")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Run the service; nobody speaks, so its back ends are not needed."""
+    with service("serve", tmp_path_factory.mktemp("serve")) as running:
+        yield running
+
+
+def test_a_phone_joins_with_the_code_that_is_shown(chromium: Browser, served: RunningService) -> None:
+    """As a reader, in the same session; the speaker's dialog has a QR code, and the code can be replaced."""
+    speaker = chromium.new_page()
+    speaker.goto(f"{served.url}/translation")
+    expect(speaker.locator("#show-invite")).to_be_enabled()
+    speaker.locator("#show-invite").click()
+    expect(speaker.locator("#invite-code")).to_have_text(SHOWN)
+    expect(speaker.locator("#invite-qr svg path")).to_have_attribute("d", re.compile("^M4 4h7"))
+    code = speaker.locator("#invite-code").inner_text()
+    name = speaker.locator("#session-name").inner_text()
+
+    phone = chromium.new_context(viewport={"width": 360, "height": 740}, locale="es-ES").new_page()
+    phone.goto(f"{served.url}/join")
+    phone.locator("#code").fill(code.lower())
+    phone.locator("#code").press("Enter")
+    phone.wait_for_url(re.compile("/translation#"))
+    expect(phone.locator("#session-name")).to_have_text(name)
+    expect(phone.locator("#speak")).to_be_hidden()
+
+    speaker.locator("#invite-new").click()
+    expect(speaker.locator("#invite-code")).not_to_have_text(code)
+    phone.goto(f"{served.url}/join#{code}")
+    expect(phone.locator("#code-fault")).to_contain_text("No session has this code")
+    expect(phone.locator("#code")).to_have_value(code)
+    phone.goto(f"{served.url}/join#{speaker.locator('#invite-code').inner_text()}")
+    phone.wait_for_url(re.compile("/translation#"))
+    expect(phone.locator("#session-name")).to_have_text(name)
+    phone.context.close()
+    speaker.close()
+
+
+def test_a_code_for_speaking_has_to_be_confirmed(chromium: Browser, served: RunningService) -> None:
+    """Cancelled, nothing is created; confirmed, who joins with it can speak."""
+    speaker = chromium.new_page()
+    speaker.goto(f"{served.url}/translation")
+    expect(speaker.locator("#show-invite")).to_be_enabled()
+    speaker.locator("#show-invite").click()
+    expect(speaker.locator("#invite-code")).to_have_text(SHOWN)
+    reading = speaker.locator("#invite-code").inner_text()
+    speaker.locator("#invite-speak").click()
+    speaker.get_by_role("button", name="Cancel").click()
+    expect(speaker.locator("#invite-speak")).not_to_be_checked()
+    expect(speaker.locator("#invite-code")).to_have_text(reading)
+    speaker.locator("#invite-speak").click()
+    speaker.get_by_role("button", name="Create a code for speaking").click()
+    expect(speaker.locator("#invite-code")).not_to_have_text(reading)
+    expect(speaker.locator("#invite-validity")).to_contain_text("For speaking")
+    other = chromium.new_context().new_page()
+    other.goto(f"{served.url}/join#{speaker.locator('#invite-code').inner_text()}")
+    other.wait_for_url(re.compile("/translation#"))
+    expect(other.locator("#speak")).to_be_visible()
+    other.context.close()
+    speaker.close()
+
+
+def test_the_page_to_join_works_without_javascript(chromium: Browser, served: RunningService) -> None:
+    """The form is plain: what is wrong is in the page that comes back."""
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{served.url}/join")
+    page.locator("#code").fill("K7M4Q0")
+    page.locator("#join-button").click()
+    expect(page.locator("#code-fault")).to_contain_text("No code contains 0")
+    expect(page.locator("#code")).to_have_value("K7M4Q0")
+    context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_to_join_is_accessible(chromium: Browser, served: RunningService, width: int) -> None:
+    """With an error shown, on a phone and on a desk."""
+    context = chromium.new_context(viewport={"width": width, "height": 740}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{served.url}/join#K7M4QX")
+    expect(page.locator("#code-fault")).to_be_visible()
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run()")
+    assert [(each["id"], each["help"]) for each in found["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
