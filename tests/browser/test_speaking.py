@@ -123,6 +123,41 @@ def test_a_microphone_that_gives_nothing_is_asked_about(
         expect(page.locator("#empty-title")).to_have_text("No sound from the microphone")
 
 
+def test_a_paused_microphone_stays_open_and_sends_nothing_that_is_said(
+    context: BrowserContext, numbers: RunningService
+) -> None:
+    """Words between pause and resume are never transcribed; the stream goes on in the same speech."""
+    page = speak(context, numbers.url)
+    expect(page.locator(".line").first).to_be_visible(timeout=LONG)
+    page.locator("#pause-button").click()
+    expect(page.locator("#page-status")).to_contain_text("Paused")
+    expect(page.locator("#speak-label")).to_have_text("Stop microphone")
+    page.wait_for_timeout(4_000)
+    lines = page.locator(".line").count()
+    page.wait_for_timeout(4_000)
+    assert page.locator(".line").count() == lines
+    page.locator("#pause-button").click()
+    expect(page.locator("#page-status")).to_contain_text("Listening.")
+    expect(page.locator(".line").nth(lines)).to_be_visible(timeout=LONG)
+    page.locator("#speak-button").click()
+    expect(page.locator("#pause-button")).to_be_hidden()
+
+
+def test_after_a_reload_one_click_starts_the_microphone_again(
+    context: BrowserContext, numbers: RunningService
+) -> None:
+    """In the same session; the notice goes."""
+    page = speak(context, numbers.url)
+    expect(page.locator(".line").first).to_be_visible(timeout=LONG)
+    name = page.locator("#session-name").inner_text()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    page.get_by_role("button", name="Start the microphone").click(timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("Listening.", timeout=LONG)
+    expect(page.locator("#notices .banner")).to_have_count(0)
+    expect(page.locator("#session-name")).to_have_text(name)
+
+
 @pytest.mark.parametrize("wrong", [60, -300])
 def test_moments_are_by_the_services_clock(
     context: BrowserContext, numbers: RunningService, wrong: int

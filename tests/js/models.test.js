@@ -121,6 +121,18 @@ test("ten seconds of digital silence are silence, noise is not", () => {
   assert.equal(watch.add(nothing, 22.2), true);
 });
 
+test("a microphone with almost no sound is taken for muted after 15 s, and speech ends that", () => {
+  const watch = new SilenceWatch();
+  const hiss = new Int16Array(640).fill(-32);
+  const speech = new Int16Array(640).fill(33);
+  assert.equal(watch.add(hiss, 0), false);
+  assert.equal(watch.add(hiss, 14.9), false);
+  assert.equal(watch.add(hiss, 15), true);
+  assert.equal(watch.add(speech, 15.1), false);
+  assert.equal(watch.add(hiss, 30), false);
+  assert.equal(watch.add(hiss, 45), true);
+});
+
 test("levels as a share of a meter and as text", () => {
   assert.deepEqual([share(0), share(-30), share(-60), share(-90)], [1, 0.5, 0, 0]);
   assert.deepEqual([levelText(-21.4), levelText(0), levelText(FLOOR_DB)], ["−21 dB", "0 dB", "silent"]);

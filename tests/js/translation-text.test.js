@@ -52,6 +52,8 @@ test("the Translation page's sentence covers every state", () => {
   assert.equal(say({ connection: "waiting", uplink: { state: "ending", waiting: 4 } }), "Not connected: 4 s of speech are stored and will be sent.", "stopped, and not all has arrived");
   assert.match(kept(1.2), /^Listening/);
   assert.equal(say({ ...open, capture: "silent" }), "The microphone delivers silence. Is it muted? One person here.");
+  assert.equal(say({ ...open, capture: "paused" }), "Paused: the microphone is open, and nothing that is said is sent. One person here.");
+  assert.equal(nothingYet({ microphone: "open", capture: "paused" }).title, "Paused");
   assert.equal(say({ ...open, capture: "stalled" }), "The microphone is open, but delivers no sound. One person here.");
   assert.equal(nothingYet({ microphone: "open", capture: "silent" }).title, "No sound from the microphone");
   assert.deepEqual([whoYouAre("Guest 3f9c"), whoYouAre(null)], ["You are Guest 3f9c.", ""]);

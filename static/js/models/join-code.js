@@ -20,7 +20,7 @@ export function joinAddress(base) {
 }
 
 /** "valid until 21:40", in the reader's time; `expires` in seconds since the epoch, `now` too. */
-export function validity(expires, now, locale = "en") {
+export function validity(expires, now, locale = undefined) {
   if (expires <= now) return "no longer valid";
   return `valid until ${new Date(expires * 1000).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" })}`;
 }

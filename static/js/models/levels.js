@@ -58,17 +58,26 @@ const SILENT_AFTER = 10;
 /** The last bit may be dither. */
 const NOTHING = 1;
 
-/** Detects an open microphone that delivers digital silence, from Int16Array blocks. */
+/** A switch on the device may leave a little noise: this many seconds below −60 dB may mean that it is muted, too. */
+const QUIET_AFTER = 15;
+const QUIET = 32;
+
+/** Detects an open microphone that is probably muted, from Int16Array blocks: digital silence, or almost no sound. */
 export class SilenceWatch {
-  #since = null;
+  #silentSince = null;
+  #quietSince = null;
 
   /** Add a block; `now` in seconds. Returns whether the microphone has been silent for that long. */
   add(samples, now) {
-    if (samples.some((sample) => Math.abs(sample) > NOTHING)) this.#since = null;
-    else this.#since ??= now;
-    return this.#since !== null && now - this.#since >= SILENT_AFTER;
+    let peak = 0;
+    for (const sample of samples) peak = Math.max(peak, Math.abs(sample));
+    this.#silentSince = peak > NOTHING ? null : (this.#silentSince ?? now);
+    this.#quietSince = peak > QUIET ? null : (this.#quietSince ?? now);
+    return isOver(this.#silentSince, SILENT_AFTER, now) || isOver(this.#quietSince, QUIET_AFTER, now);
   }
 }
+
+const isOver = (since, seconds, now) => since !== null && now - since >= seconds;
 
 /** dBFS as a share of a meter from `from` to 0 dB: 0–1. */
 export function share(level, from = -60) {

@@ -51,7 +51,7 @@ function delay({ waiting, lag, isSpoken }) {
  * The sentence under the title.
  *
  * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `capture`
- * "fine"|"stalled"|"silent"; `uplink` {state, waiting, isUnresponsive}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
+ * "fine"|"paused"|"stalled"|"silent"; `uplink` {state, waiting, isUnresponsive}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
  * `waiting` {seconds, service}: what is late, or null; `recordings`: how many are being read; `isSpoken`: it is read out.
  */
 export function sentence({ phase, reason, connection, microphone, capture = "fine", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly, isSpoken = false }) {
@@ -70,6 +70,7 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
   if (microphone === "opening") return "Opening the microphone.";
   const clauses = [here(participants, count), delay({ waiting, lag, isSpoken })].filter((clause) => clause !== "");
   const rest = clauses.length > 0 ? ` ${capital(clauses.join("; "))}.` : "";
+  if (isOn && capture === "paused") return `Paused: the microphone is open, and nothing that is said is sent.${rest}`;
   if (isOn && capture === "stalled") return `The microphone is open, but delivers no sound.${rest}`;
   if (isOn && capture === "silent") return `The microphone delivers silence. Is it muted?${rest}`;
   if (isOn && uplink.state !== "streaming") return `The microphone is open; the service is not receiving yet.${rest}`;
@@ -104,6 +105,7 @@ export function whoYouAre(name) {
 
 /** The text in place of an empty transcript: what it means, and what to do. */
 export function nothingYet({ microphone, capture = "fine", recordings, isReadOnly }) {
+  if (microphone === "open" && capture === "paused") return { title: "Paused", text: "Nothing that is said is sent. Resume to go on speaking." };
   if (microphone === "open" && capture === "stalled") return { title: "No sound", text: "The microphone is open, but delivers no sound. It is being opened again." };
   if (microphone === "open" && capture === "silent") return { title: "No sound from the microphone", text: "The microphone delivers silence. Is it muted? There is a key for it on many headsets, and a switch in the system's sound settings." };
   if (microphone === "open") return { title: "Listening", text: "Speak. What you say appears here, with its translation beside it." };

@@ -22,12 +22,14 @@ export class MicrophoneControls extends EventTarget {
   #uplink;
   #meter = new MeterView({ element: byId("meter"), figures: byId("fact-level"), canvas: byId("waveform") });
   #button = byId("speak-button");
+  #pause = byId("pause-button");
   #device = byId("device");
   #preferences;
   #target;
   #prepare;
   #state = "off";
   #isStalled = false;
+  #isPaused = false;
   #silence = new SilenceWatch();
   #isSilent = false;
   #status = null;
@@ -50,8 +52,9 @@ export class MicrophoneControls extends EventTarget {
     return this.#state;
   }
 
-  /** "fine"; "stalled": open, but it delivers no sound; "silent": it delivers digital silence. */
+  /** "fine"; "paused"; "stalled": open, but it delivers no sound; "silent": it is probably muted. */
   get capture() {
+    if (this.#isPaused) return "paused";
     if (this.#isStalled) return "stalled";
     return this.#isSilent ? "silent" : "fine";
   }
@@ -64,6 +67,7 @@ export class MicrophoneControls extends EventTarget {
     const scope = this.#scope;
     if (!scope.open()) return;
     scope.listen(this.#button, "click", () => this.toggle());
+    scope.listen(this.#pause, "click", () => this.togglePause());
     scope.listen(this.#device, "change", () => this.#deviceChosen());
     scope.listen(this.#microphone, "block", ({ detail }) => this.#captured(detail));
     scope.listen(this.#microphone, "stalled", ({ detail }) => this.#stalled(detail));
@@ -101,6 +105,18 @@ export class MicrophoneControls extends EventTarget {
     else this.#close();
   }
 
+  /**
+   * Pause or resume. The microphone stays open and the stream goes on, with silence in place of what is captured:
+   * times stay right, and going on takes no time.
+   */
+  togglePause() {
+    if (this.#state !== "open") return;
+    this.#isPaused = !this.#isPaused;
+    this.#isSilent = false;
+    this.#silence = new SilenceWatch();
+    this.#changed();
+  }
+
   /** The session can be spoken in, for the first time or again. */
   sessionReady() {
     this.#uplink.ready();
@@ -132,6 +148,10 @@ export class MicrophoneControls extends EventTarget {
   /** A block of PCM was captured. */
   #captured(block) {
     this.#meter.add(block);
+    if (this.#isPaused) {
+      this.#uplink.push(new ArrayBuffer(block.byteLength));
+      return;
+    }
     this.#uplink.push(block);
     const isSilent = this.#silence.add(new Int16Array(block), performance.now() / 1000);
     if (isSilent === this.#isSilent) return;
@@ -232,6 +252,7 @@ export class MicrophoneControls extends EventTarget {
 
   #closed() {
     this.#state = "off";
+    this.#isPaused = false;
     this.#isStalled = this.#isSilent = false;
     this.#resolve("capture");
     this.#meter.close();
@@ -260,6 +281,9 @@ export class MicrophoneControls extends EventTarget {
     const isOff = this.#state === "off";
     setText(byId("speak-label"), isOff ? "Start microphone" : "Stop microphone");
     setAttribute(this.#button, "data-on", !isOff);
+    this.#pause.hidden = this.#state !== "open";
+    setText(this.#pause, this.#isPaused ? "Resume" : "Pause");
+    setAttribute(this.#pause, "data-on", this.#isPaused);
     this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#microphone.unavailable !== null);
     byId("microphone-facts").hidden = isOff;
     byId("microphone-off").hidden = !isOff;
@@ -278,6 +302,7 @@ export class MicrophoneControls extends EventTarget {
     const isReceived = this.#uplink.state === "streaming" && !this.#uplink.isUnresponsive && !this.#isStalled;
     setText(byId("fact-speech"), isReceived ? (this.#status?.speaking ? "now" : "none") : "–");
     if (this.#isStalled) setText(byId("fact-level"), "no sound");
+    if (this.#isPaused) setText(byId("fact-speech"), "paused");
     const { waiting } = this.#uplink;
     if (waiting >= IN_FLIGHT || this.#uplink.isUnresponsive) this.#showWaiting(waiting, "the connection");
     else if (isReceived) this.#showWaiting(this.#status?.waiting_seconds ?? 0, this.#status?.waiting_for);

@@ -153,6 +153,7 @@ export class TranslationPage {
       preferences: this.#preferences,
       keys: {
         m: () => this.#microphone.toggle(),
+        p: () => this.#microphone.togglePause(),
         o: () => byId("open-file").disabled || this.#recordings.choose(),
         l: this.#large.toggle,
         j: () => this.#transcript.jump(),
@@ -166,7 +167,7 @@ export class TranslationPage {
     scope.listen(this.#languages, "change", ({ detail }) => this.#languagesChanged(detail));
     scope.listen(this.#microphone, "problem", ({ detail: { key, text, more } }) => this.#notices.show(key, { word: "microphone", tone: "bad", text, more }));
     scope.listen(this.#microphone, "resolved", ({ detail }) => this.#notices.remove(detail.key));
-    scope.listen(this.#microphone, "change", () => this.#showStatus());
+    scope.listen(this.#microphone, "change", () => this.#microphoneChanged());
     scope.listen(this.#session, "phase", () => this.#showSession());
     scope.listen(this.#session, "ready", () => this.#ready());
     scope.listen(this.#session, "participants", ({ detail }) => this.#participantsChanged(detail));
@@ -227,6 +228,12 @@ export class TranslationPage {
     setText(byId("empty-text"), text);
   }
 
+  #microphoneChanged() {
+    // It was started again, from the notice or with its own button.
+    if (this.#microphone.state === "open") this.#notices.remove("cut off");
+    this.#showStatus();
+  }
+
   // --- status ---------------------------------------------------------------------------------------------------
 
   #showStatus() {
@@ -281,7 +288,12 @@ export class TranslationPage {
   }
 
   #showCutOff() {
-    this.#notices.show("cut off", { word: "microphone", text: "Your microphone is off: the page was left or loaded again while you were speaking.", more: "Start it again to go on speaking." });
+    this.#notices.show("cut off", {
+      word: "microphone",
+      text: "Your microphone is off: the page was left or loaded again while you were speaking.",
+      more: "Start it again to go on speaking.",
+      actions: [{ label: "Start the microphone", run: () => this.#microphone.state === "off" && this.#microphone.toggle() }],
+    });
   }
 
   #connectionChanged({ state }) {
