@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
-import { canTranslate, choices, closest, firstTargets, impossible, isSameLanguage, languageName, list, readable, sources, targetsOf, unknown } from "../../static/js/models/languages.js";
+import { canTranslate, choices, closest, firstTargets, impossible, isSameLanguage, languageName, list, readable, sources, targetsOf, unknown, ownName } from "../../static/js/models/languages.js";
 import { FLOOR_DB, LevelMeter, SilenceWatch, decibels, levelText, measure, share } from "../../static/js/models/levels.js";
 import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
 
@@ -14,6 +14,15 @@ test("languages have names, and a code without one stays a code", () => {
   assert.equal(languageName("es"), "Spanish");
   assert.equal(languageName("pt-BR"), "Brazilian Portuguese");
   assert.equal(languageName("not a tag!"), "not a tag!");
+});
+
+test("a choice has the language's own name beside the page's", () => {
+  assert.equal(ownName("de"), "Deutsch (German)");
+  assert.equal(ownName("en"), "English");
+  assert.equal(ownName("de", "de"), "Deutsch");
+  assert.equal(ownName("en", "de"), "English (Englisch)");
+  assert.equal(ownName("ar"), "\u200e\u2068العربية\u2069 (Arabic)");
+  assert.equal(ownName("not a tag!"), "not a tag!");
 });
 
 test("choices are sorted by name and each is there once; null is no choice", () => {

@@ -6,6 +6,7 @@
  * `errors`: what could not be asked; what stands for it is old or empty, which is not the same as none.
  */
 
+import { isolated } from "./bidi.js";
 import data from "./language-data.js";
 
 /** What is offered where any language may be tried: the most spoken ones; others can be added by the back end. */
@@ -46,6 +47,15 @@ export function languageName(code, locale = "en") {
     names.set(key, lookedUp(code, locale));
   }
   return names.get(key);
+}
+
+/**
+ * The name of a language for a choice: in the language itself, and where that differs in the page's language too:
+ * "Deutsch (German)". Readers find their own language without knowing the page's.
+ */
+export function ownName(code, locale = "en") {
+  const [own, name] = [languageName(code, code), languageName(code, locale)];
+  return own === name || own === code ? name : `${isolated(own)} (${name})`;
 }
 
 function lookedUp(code, locale) {

@@ -1,7 +1,7 @@
 /** The fields "I speak" and "Read in": the languages that the back ends offer, and those that are chosen. */
 
 import { foreignResponseText, parseObject, parseProblem } from "../../models/responses.js";
-import { choices, firstTargets, impossible, languageName, list, readable, sources, unknown } from "../../models/languages.js";
+import { choices, firstTargets, impossible, languageName, list, ownName, readable, sources, unknown } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 
@@ -113,7 +113,7 @@ export class LanguageChoice extends EventTarget {
     const wanted = this.#source.value === "auto" ? this.#preferences.get(SOURCE_KEY) ?? "auto" : this.#source.value;
     const offered = choices(sources(this.#offer));
     const options = [{ code: "auto", name: "detect" }, ...offered.filter(({ code }) => code !== "auto")];
-    this.#source.replaceChildren(...options.map(({ code, name }) => h("option", { value: code }, name)));
+    this.#source.replaceChildren(...options.map(({ code, name }) => h("option", { value: code }, code === "auto" ? name : ownName(code))));
     this.#source.value = options.some(({ code }) => code === wanted) ? wanted : "auto";
   }
 
@@ -123,9 +123,9 @@ export class LanguageChoice extends EventTarget {
     keyed(this.#choices, offered, {
       key: ({ code }) => code,
       create: ({ code }) => h("label", { class: "check" }, h("input", { type: "checkbox", value: code }), h("span", {})),
-      update: (element, { code, name }) => {
+      update: (element, { code }) => {
         element.firstElementChild.checked = this.#targets.includes(code);
-        setText(element.lastElementChild, name);
+        setText(element.lastElementChild, ownName(code));
       },
     });
     const names = this.#targets.map((code) => languageName(code));
