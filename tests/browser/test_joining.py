@@ -100,3 +100,22 @@ def test_the_page_to_join_is_accessible(chromium: Browser, served: RunningServic
     assert [(each["id"], each["help"]) for each in found["violations"]] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_dialog_that_invites_is_accessible(chromium: Browser, served: RunningService, width: int) -> None:
+    """With its QR code and code, on a phone and on a desk."""
+    context = chromium.new_context(viewport={"width": width, "height": 740}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{served.url}/translation")
+    expect(page.locator("#show-invite")).to_be_enabled()
+    page.locator("#show-invite").click()
+    expect(page.locator("#invite-code")).to_have_text(SHOWN)
+    expect(page.locator("#invite-qr svg")).to_be_visible()
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run('#invite')")
+    assert [(each["id"], each["help"]) for each in found["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.keyboard.press("Escape")
+    expect(page.locator("#invite")).to_be_hidden()
+    context.close()

@@ -1,9 +1,12 @@
 """The codes that sessions are joined with: the same tests on every engine."""
 
+from pathlib import Path
 from typing import Any
 
 from orch.protocol.session_keys import Right
 from orch.stores.records import JoinCode
+from orch.stores.sqlite.store import SqliteStore
+from tests.fakes.hub import inline
 from tests.fakes.stores import Engine, record, running
 
 NOW = 1_000.0
@@ -95,3 +98,12 @@ async def test_guesses_are_limited_and_the_same_one_counts_once(engine: Engine) 
         await codes.end_guess(b"b")
         assert await begin(b"c")
         assert not await begin(b"b")
+
+
+async def test_guesses_are_allowed_again_when_their_window_has_ended(tmp_path: Path) -> None:
+    """Or when the clock was set back, rather than never again; Redis ends it by its own expiry."""
+    store = SqliteStore(tmp_path / "s.sqlite3", offload=inline)
+    async with running(store):
+        for now, expected in ((NOW, True), (NOW + 599, False), (NOW + 600, True), (NOW - 100, True)):
+            digest = str(now).encode()
+            assert await store.join_codes.begin_guess(digest, most=1, seconds=600, now=now) is expected
