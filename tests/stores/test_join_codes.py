@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orch.protocol.session_keys import Right
 from orch.stores.records import JoinCode
+from orch.stores.redis.store import RedisStore
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
 from tests.fakes.stores import Engine, record, running
@@ -107,3 +110,20 @@ async def test_guesses_are_allowed_again_when_their_window_has_ended(tmp_path: P
         for now, expected in ((NOW, True), (NOW + 599, False), (NOW + 600, True), (NOW - 100, True)):
             digest = str(now).encode()
             assert await store.join_codes.begin_guess(digest, most=1, seconds=600, now=now) is expected
+
+
+@pytest.mark.real_time
+async def test_workers_share_codes_and_the_limit_on_guesses(redis_address: str) -> None:
+    """A code that one worker created or replaced is so on the other; guesses count together."""
+    one, two = RedisStore(redis_address), RedisStore(redis_address)
+    async with running(one), running(two):
+        await one.create(record())
+        assert await one.join_codes.store_code(code(), now=NOW)
+        assert await two.join_codes.code("K7M4QX", now=NOW) == code()
+        assert await two.join_codes.store_code(code("CCCCCC"), now=NOW)
+        assert await one.join_codes.code("K7M4QX", now=NOW) is None
+        for number, worker in enumerate((one, two, one)):
+            is_allowed = await worker.join_codes.begin_guess(
+                str(number).encode(), most=2, seconds=600, now=NOW
+            )
+            assert is_allowed is (number < 2)
