@@ -242,6 +242,7 @@ def test_a_guest_from_elsewhere_needs_a_link_and_nothing_else(
     with watched(chromium, viewport={"width": width, "height": 740}) as context:
         page = opened(context, url)
         expect(page.locator("#page-status")).to_have_text("This page is opened with a link to a session.")
+        expect(page.get_by_role("link", name="Enter a code")).to_be_visible()
         expect(page.locator("#notices")).to_contain_text("the link that its host sent you")
         expect(page.locator("#speak-button")).to_be_hidden()
         assert violations(page, axe) == []

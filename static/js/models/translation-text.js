@@ -94,7 +94,7 @@ export function closedText({ phase, hasLines, mayBegin }) {
   const stays = "The transcript stays on this page and can be downloaded.";
   if (phase === "failed") return `${hasLines ? `${stays} ` : ""}The session itself still exists. Try again in a moment.`;
   if (hasLines) return stays;
-  if (phase === "uninvited") return "Open the complete link, with everything after its #.";
+  if (phase === "uninvited") return "Open the complete link, with everything after its #, or enter the code that is shown in the room.";
   return mayBegin ? "Start a new session and send its link to the others." : "Ask the person who sent you the link for a new one.";
 }
 

@@ -326,6 +326,7 @@ export class TranslationPage {
   #showSession() {
     const { phase, session_id } = this.#session;
     for (const part of document.querySelectorAll("#controls, .talk")) part.hidden = phase === "uninvited";
+    byId("enter-code").hidden = phase !== "uninvited";
     setText(byId("page-title"), session_id ?? "Translation");
     document.title = `${session_id ?? "Translation"} · LiveTranslate`;
     this.#join.show();
