@@ -281,7 +281,8 @@ export class MicrophoneControls extends EventTarget {
     const isOff = this.#state === "off";
     setText(byId("speak-label"), isOff ? "Start microphone" : "Stop microphone");
     setAttribute(this.#button, "data-on", !isOff);
-    this.#pause.hidden = this.#state !== "open";
+    // It keeps its place, so that nothing moves under the pointer.
+    setAttribute(this.#pause, "data-off", this.#state !== "open");
     setText(this.#pause, this.#isPaused ? "Resume" : "Pause");
     setAttribute(this.#pause, "data-on", this.#isPaused);
     this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#microphone.unavailable !== null);
