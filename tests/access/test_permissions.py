@@ -75,6 +75,15 @@ SESSIONS: Final = {
         "participant": EVERYONE,
         "observer": NOBODY,
     },
+    Action.INVITE_TO_SESSION: {
+        "no key": TRUSTED,
+        "wrong key": NOBODY,
+        "read key": NOBODY,
+        "speak key": EVERYONE,
+        "owner": EVERYONE,
+        "participant": EVERYONE,
+        "observer": NOBODY,
+    },
     Action.CANCEL_ANY_RECORDING: {
         "no key": OPERATORS,
         "wrong key": OPERATORS,
@@ -119,6 +128,8 @@ def test_each_actor_may_do_what_the_tables_say(action: Action, resource: str) ->
         (Action.READ_SESSION, "wrong key", "unknown_session"),
         (Action.SPEAK_IN_SESSION, "read key", "read_only"),
         (Action.SPEAK_IN_SESSION, "observer", "read_only"),
+        (Action.INVITE_TO_SESSION, "read key", "read_only"),
+        (Action.INVITE_TO_SESSION, "observer", "read_only"),
         (Action.CANCEL_ANY_RECORDING, "participant", "not_your_recording"),
     ],
 )
