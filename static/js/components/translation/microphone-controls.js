@@ -1,7 +1,7 @@
 /** The controls of the microphone: button, device, meter and facts. The captured speech goes to the uplink. */
 
+import { SoundInput } from "../../audio/sound-input.js";
 import { Uplink } from "../../audio/uplink.js";
-import { Microphone } from "../../audio/microphone.js";
 import { RATE } from "../../audio/kernels/capture.js";
 import { SilenceWatch } from "../../models/levels.js";
 import { WAITS_FOR, seconds } from "../../models/translation-text.js";
@@ -18,7 +18,7 @@ const IN_FLIGHT = 2;
 /** Events: `change` (state changed), `problem` {key, text, more} and `resolved` {key}. */
 export class MicrophoneControls extends EventTarget {
   #scope = new Scope();
-  #microphone = new Microphone();
+  #input = new SoundInput();
   #uplink;
   #meter = new MeterView({ element: byId("meter"), figures: byId("fact-level"), canvas: byId("waveform") });
   #button = byId("speak-button");
@@ -69,17 +69,17 @@ export class MicrophoneControls extends EventTarget {
     scope.listen(this.#button, "click", () => this.toggle());
     scope.listen(this.#pause, "click", () => this.togglePause());
     scope.listen(this.#device, "change", () => this.#deviceChosen());
-    scope.listen(this.#microphone, "block", ({ detail }) => this.#captured(detail));
-    scope.listen(this.#microphone, "stalled", ({ detail }) => this.#stalled(detail));
-    scope.listen(this.#microphone, "resumed", () => this.#resumed());
-    scope.listen(this.#microphone, "ended", ({ detail }) => this.#ended(detail));
-    scope.listen(this.#microphone, "devices", () => this.#list());
-    scope.defer(this.#microphone.watchDevices());
+    scope.listen(this.#input, "block", ({ detail }) => this.#captured(detail));
+    scope.listen(this.#input, "stalled", ({ detail }) => this.#stalled(detail));
+    scope.listen(this.#input, "resumed", () => this.#resumed());
+    scope.listen(this.#input, "ended", ({ detail }) => this.#ended(detail));
+    scope.listen(this.#input, "devices", () => this.#list());
+    scope.defer(this.#input.watchDevices());
     scope.listen(this.#uplink, "state", ({ detail }) => this.#uplinkChanged(detail));
     scope.listen(this.#uplink, "failed", ({ detail }) => this.#rejected(detail));
     scope.listen(this.#uplink, "overflow", ({ detail }) => this.#overflowed(detail));
     scope.listen(globalThis, "pagehide", () => this.#leave());
-    if (this.#microphone.unavailable) this.#reportError(this.#microphone.unavailable);
+    if (this.#input.unavailable) this.#reportError(this.#input.unavailable);
     this.#list();
     this.#changed();
   }
@@ -91,7 +91,7 @@ export class MicrophoneControls extends EventTarget {
     this.#uplink.stop();
     clearInterval(this.#updateTimer);
     this.#updateTimer = null;
-    await this.#microphone.stop();
+    await this.#input.stop();
   }
 
   /** Close the microphone. Captured speech is still sent. */
@@ -200,7 +200,7 @@ export class MicrophoneControls extends EventTarget {
     // Another device while speaking: the stream goes on with its sound.
     this.#state = "opening";
     this.#changed();
-    await this.#microphone.stop();
+    await this.#input.stop();
     this.#uplink.interrupted();
     await this.#listen();
   }
@@ -222,7 +222,7 @@ export class MicrophoneControls extends EventTarget {
   /** Open the chosen device. Resolves to whether it is open. */
   async #listen() {
     try {
-      const granted = await this.#microphone.start({ deviceId: this.#device.value });
+      const granted = await this.#input.start({ deviceId: this.#device.value });
       if (this.#state !== "opening") return false;
       this.#state = "open";
       this.#isStalled = this.#isSilent = false;
@@ -246,7 +246,7 @@ export class MicrophoneControls extends EventTarget {
   async #close() {
     this.#state = "off";
     this.#changed();
-    await this.#microphone.stop();
+    await this.#input.stop();
     this.#closed();
   }
 
@@ -285,7 +285,7 @@ export class MicrophoneControls extends EventTarget {
     setAttribute(this.#pause, "data-off", this.#state !== "open");
     setText(this.#pause, this.#isPaused ? "Resume" : "Pause");
     setAttribute(this.#pause, "data-on", this.#isPaused);
-    this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#microphone.unavailable !== null);
+    this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#input.unavailable !== null);
     byId("microphone-facts").hidden = isOff;
     byId("microphone-off").hidden = !isOff;
     this.#showFacts();
@@ -324,7 +324,7 @@ export class MicrophoneControls extends EventTarget {
   }
 
   async #list() {
-    const devices = await this.#microphone.devices();
+    const devices = await this.#input.devices();
     const wanted = this.#device.value || this.#preferences.get(DEVICE_KEY) || "";
     const named = devices.filter(({ deviceId }) => deviceId !== "default");
     this.#device.replaceChildren(

@@ -6,13 +6,14 @@
  *
  * Events:
  * - `block`   detail: ArrayBuffer, 40 ms of PCM (the last one may be shorter)
- * - `ended`   detail: MicrophoneError; the device was disconnected while it was open, and could not be reopened
- * - `stalled` detail: MicrophoneError; it is open and delivers nothing: a call, another program, a failed device
+ * - `ended`   detail: SoundError; the device was disconnected while it was open, and could not be reopened
+ * - `stalled` detail: SoundError; it is open and delivers nothing: a call, another program, a failed device
  * - `resumed` it delivers sound again after `stalled`; speech in between was not captured
  * - `devices` the list of devices may have changed, after `watchDevices()`
  */
 
 import { RATE } from "./kernels/capture.js";
+import { SoundError, refusal, unavailable } from "./sound-errors.js";
 
 const BLOCK_MS = 40;
 /** Stopping waits this long for the audio thread's last samples. */
@@ -25,46 +26,6 @@ const REOPEN_AFTER = 3_000;
 
 const WORKLET = new URL("./worklets/capture-worklet.js", import.meta.url);
 
-/** Why there is no microphone, and what to do: `code`, `message`, `action`. */
-export class MicrophoneError extends Error {
-  constructor(code, message, action) {
-    super(message);
-    this.name = "MicrophoneError";
-    this.code = code;
-    this.action = action;
-  }
-}
-
-/** [code, message, action] for each name of a DOMException of getUserMedia. */
-const REFUSALS = {
-  NotAllowedError: ["denied", "The browser does not let this page use the microphone.", "Allow it in the browser's address bar or its site settings, then start again."],
-  SecurityError: ["denied", "The browser's settings forbid microphones on this page.", "Allow it in the browser's site settings, then start again."],
-  NotFoundError: ["no_device", "No microphone was found.", "Plug one in or turn it on in the system's sound settings, then start again."],
-  OverconstrainedError: ["device_gone", "The chosen microphone is no longer connected.", "Choose another one, or plug it in again."],
-  NotReadableError: ["busy", "The microphone could not be opened; another program may be using it.", "Close the other program or choose another microphone, then start again."],
-  AbortError: ["busy", "The microphone could not be opened.", "Plug it in again or choose another one, then start again."],
-};
-
-/** The MicrophoneError for a rejected getUserMedia. */
-export function refusal(error) {
-  const known = REFUSALS[error.name];
-  if (known) return new MicrophoneError(...known);
-  return new MicrophoneError("failed", `The microphone could not be opened: ${error.message || error.name}.`, "Start again, or choose another microphone.");
-}
-
-/** The MicrophoneError where a page can have no microphone at all, or null. */
-export function unavailable({ isSecureContext, mediaDevices, host }) {
-  if (mediaDevices?.getUserMedia) return null;
-  if (!isSecureContext) {
-    return new MicrophoneError(
-      "insecure",
-      `Browsers give the microphone only to pages from https:// or from this machine; this one came from http://${host}.`,
-      "Open it at http://localhost on the machine it runs on, or have it served over https. A recording can be opened without a microphone.",
-    );
-  }
-  return new MicrophoneError("unsupported", "This browser has no access to microphones.", "Use a current Firefox, Chrome, Edge or Safari. A recording can be opened without a microphone.");
-}
-
 /** The three kinds of processing as granted: "on", "off" or "not said". */
 export function granted(settings) {
   const word = (value) => (value === undefined ? "not said" : value === false ? "off" : "on");
@@ -75,7 +36,7 @@ export function granted(settings) {
   };
 }
 
-export class Microphone extends EventTarget {
+export class SoundInput extends EventTarget {
   #mediaDevices;
   #AudioContextClass;
   #AudioWorkletNodeClass;
@@ -123,7 +84,7 @@ export class Microphone extends EventTarget {
     return this.#node !== null;
   }
 
-  /** The MicrophoneError where this page can have no microphone, or null. */
+  /** The SoundError where this page can have no microphone, or null. */
   get unavailable() {
     return unavailable({ ...this.#scope, mediaDevices: this.#mediaDevices });
   }
@@ -144,14 +105,14 @@ export class Microphone extends EventTarget {
 
   /**
    * Open the microphone. Resolves to {label, deviceId, contextRate, echoCancellation, …} as granted; rejects with
-   * MicrophoneError. A second call while it is open or opening returns the first one's promise.
+   * SoundError. A second call while it is open or opening returns the first one's promise.
    */
   start({ deviceId = "" } = {}) {
     this.#deviceId = deviceId;
     this.#starting ??= this.#open(deviceId).catch(async (error) => {
       this.#starting = null;
       await this.#close();
-      throw error instanceof MicrophoneError ? error : refusal(error);
+      throw error instanceof SoundError ? error : refusal(error);
     });
     return this.#starting;
   }
@@ -289,7 +250,7 @@ export class Microphone extends EventTarget {
       stalled: ["The microphone delivers no sound: the browser has paused it, for a call, another program or a failed device.", "What you say now is not received. It is being opened again; if that does not help, stop and start it."],
       muted: ["The microphone was muted by the browser, the system or a key on the device.", "What you say now is not received. Unmute it there."],
     };
-    this.dispatchEvent(new CustomEvent("stalled", { detail: new MicrophoneError(code, ...words[code]) }));
+    this.dispatchEvent(new CustomEvent("stalled", { detail: new SoundError(code, ...words[code]) }));
   }
 
   #resumed() {
@@ -315,7 +276,7 @@ export class Microphone extends EventTarget {
       this.#starting = null;
       this.#unwatch();
       await this.#close();
-      this.dispatchEvent(new CustomEvent("ended", { detail: error instanceof MicrophoneError ? error : refusal(error) }));
+      this.dispatchEvent(new CustomEvent("ended", { detail: error instanceof SoundError ? error : refusal(error) }));
     } finally {
       this.#isReopening = false;
     }
@@ -325,7 +286,7 @@ export class Microphone extends EventTarget {
     if (!this.#stream?.getTracks().includes(track) || this.#starting === null) return;
     const label = track.label ? `The microphone “${track.label}”` : "The microphone";
     this.stop().then(() => {
-      const error = new MicrophoneError("lost", `${label} was disconnected.`, "Plug it in again or choose another one, then start again.");
+      const error = new SoundError("lost", `${label} was disconnected.`, "Plug it in again or choose another one, then start again.");
       this.dispatchEvent(new CustomEvent("ended", { detail: error }));
     });
   }

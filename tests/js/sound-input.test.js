@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Microphone, granted, refusal, unavailable } from "../../static/js/audio/microphone.js";
+import { refusal, unavailable } from "../../static/js/audio/sound-errors.js";
+import { SoundInput, granted } from "../../static/js/audio/sound-input.js";
 import { FakeMediaDevices, fakeAudio } from "../fakes/js/audio.js";
 import { FakeClock, settle } from "../fakes/js/clock.js";
 
@@ -11,7 +12,7 @@ function setUp({ fixedRate = null } = {}) {
   const clock = new FakeClock();
   const signals = new EventTarget();
   const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
-  const microphone = new Microphone({ mediaDevices, ...audio, scope: { isSecureContext: true, host: "localhost" }, timers: clock.timers, now: clock.now, signals, page });
+  const microphone = new SoundInput({ mediaDevices, ...audio, scope: { isSecureContext: true, host: "localhost" }, timers: clock.timers, now: clock.now, signals, page });
   const blocks = [];
   const ended = [];
   microphone.addEventListener("block", ({ detail }) => blocks.push(detail));
