@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from orch.health import recovery
+from orch.health.child_output import read_line
 from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.recovery_words import attempt_in_words, describe, give_up_in_words, wait_in_words
 from orch.health.statistics import RecoveryStatistics
@@ -155,7 +156,8 @@ class Restarter(ABC):
 
     def _log_line(self, stream: str, text: str) -> None:
         if text:
-            log.info("output", service=self.name, stream=stream, line=text)
+            entry = read_line(text, stream)
+            log.log(entry.level, entry.event, service=self.name, **entry.fields)
 
 
 def not_started(error: Exception, shortage: Shortage | None, program: str) -> str:
