@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes .venv with the service in it. With "demo": and the engines of `make run`, where they exist for this
-# machine. With "test": and what the tests need. With "bench": and the peers that the benchmarks measure. With "conformance": and the WebSocket cases of
-# the Autobahn test suite. With "lock": and what writes the locks.
+# Makes .venv with the service in it. An argument adds an extra: "demo", the engines of `make run`, where they
+# exist for this machine; "test", what the tests need; "bench", the peers that the benchmarks measure;
+# "conformance", the WebSocket cases of the Autobahn test suite; "lock", what writes the locks.
 #
-# What comes is what requirements/*.lock names, file by file: what the tests ran with, from wherever pip is told
-# to look. What was installed is written down, so that a start with nothing to do takes milliseconds.
+# It installs what requirements/*.lock lists: the versions that the tests ran with, from wherever pip is
+# configured to look. It notes what was installed, so that a start with nothing to do takes milliseconds.
 set -eu
 cd "$(dirname "$0")/.."
 here=$(pwd)
@@ -38,12 +38,12 @@ fi
 
 pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 
-echo "Installing the service${extra:+ and its extra \"$extra\"} into .venv"
+echo "Installing the service${extra:+ and its extra \"$extra\"} into .venv; this takes about a minute"
 if [ "$extra" != demo ]; then
     pip --require-hashes --requirement "$lock"
 elif ! pip --require-hashes --requirement "$lock"; then
     echo "Whisper cannot be installed here (see above). The demo recognises English, with PocketSphinx."
-    stamp=.venv/installed
+    echo "To try again: rm $stamp"
     pip --require-hashes --requirement requirements/service.lock
 fi
 pip --no-deps --no-build-isolation --editable .
