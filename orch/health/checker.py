@@ -61,6 +61,7 @@ class Checker:
                     instance.verdict,
                     interval=self._settings.current.orchestration.monitoring.health_check_interval,
                     in_state_for=trio.current_time() - instance.changed_at,
+                    noticed_for=trio.current_time() - instance.noticed_at,
                     jitter=self._jitter(),
                 )
                 soonest = trio.current_time() + min(SOONEST, pause)

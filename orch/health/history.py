@@ -28,6 +28,12 @@ WATCHFUL_FOR: Final = 30.0
 PATIENT: Final = 5.0
 """Seconds between checks of an instance that stays unhealthy, if the usual interval is longer."""
 
+LIVELY: Final = 2.0
+"""Seconds between checks of an instance whose notice changes: people follow the progress in it."""
+
+LIVELY_FOR: Final = 15.0
+"""Seconds without a change of the notice after which the checks have the usual interval again."""
+
 
 class Check(Struct, frozen=True, kw_only=True):
     """One check, or several merged.
@@ -102,17 +108,21 @@ class History:
         return up / len(counted)
 
 
-def next_check(verdict: Verdict, *, interval: float, in_state_for: float, jitter: float) -> float:
+def next_check(
+    verdict: Verdict, *, interval: float, in_state_for: float, noticed_for: float, jitter: float
+) -> float:
     """Return the seconds until the next check.
 
-    ``interval`` is the usual one; ``jitter`` in 0..1 varies it by a tenth either way, so that the checks of
-    many instances do not coincide.
+    ``interval`` is the usual one; ``noticed_for``: seconds since the instance's notice changed; ``jitter`` in
+    0..1 varies the result by a tenth either way, so that the checks of many instances do not coincide.
     """
     is_recent = in_state_for < WATCHFUL_FOR
     if verdict.state is State.UNHEALTHY:
         usual = min(interval, WATCHFUL if is_recent else PATIENT)
     elif verdict.is_troubled:
         usual = min(interval, QUICK if is_recent else WATCHFUL)
+    elif noticed_for < LIVELY_FOR:
+        usual = min(interval, LIVELY)
     else:
         usual = interval
     return usual * (0.9 + 0.2 * jitter)

@@ -56,6 +56,9 @@ log = structlog.get_logger("health")
 SETTINGS_LOOK: Final = 1.0
 """Seconds within which a change of the settings takes effect; checking costs one comparison."""
 
+NOTICE_LOG: Final = 10.0
+"""Seconds between two lines in the log about an instance's notice at least."""
+
 RestartOnOtherWorker = Callable[[str, str], Awaitable[bool]]
 """Asks the worker that is responsible to restart a service, for a reason; returns whether there is one."""
 
@@ -357,15 +360,24 @@ class HealthService:
         """Note the instance's engine and its notice, and record what changed."""
         service, engine = instance.service, observation.engine
         if observation.finding in {Finding.GOOD, Finding.SLOW, Finding.IMPAIRED, Finding.STARTING}:
-            if observation.notice and observation.notice != instance.notice:
-                log.info("notice", service=service.name, instance=instance.shown, notice=observation.notice)
-            instance.notice = observation.notice
+            if observation.notice != instance.notice:
+                instance.notice, instance.noticed_at = observation.notice, trio.current_time()
+            self._log_notice(instance)
         if engine is None:
             return
         if instance.engine is not None and engine != instance.engine:
             self._record(service, "info", f"Uses {engine} now instead of {instance.engine}.")
             self.on_engine_change(service.name)
         instance.engine = engine
+
+    def _log_notice(self, instance: WatchedInstance) -> None:
+        """Log a notice that has changed, at most every :data:`NOTICE_LOG` seconds: it may be progress."""
+        now, notice = trio.current_time(), instance.notice
+        if notice == instance.logged_notice or now - instance.notice_logged_at < NOTICE_LOG:
+            return
+        instance.logged_notice, instance.notice_logged_at = notice, now
+        if notice:
+            log.info("notice", service=instance.service.name, instance=instance.shown, notice=notice)
 
     def _on_suspended(self, _seconds: float) -> None:
         """Extend the time of starting instances: this process could not see their first response."""

@@ -1,6 +1,7 @@
 """The state of each back end and of each of its instances."""
 
 from collections.abc import Callable
+from math import inf
 
 import trio
 from msgspec import UNSET
@@ -27,6 +28,8 @@ class WatchedInstance:
         self.history = History()
         self.engine: str | None = None
         self.notice = ""
+        self.noticed_at = -inf
+        self.logged_notice, self.notice_logged_at = "", -inf
         self.changed_at = trio.current_time()
         self.generation = (
             0  # a check that began before a start or an end shows nothing about the time after it

@@ -1,3 +1,6 @@
+from functools import partial
+from math import inf
+
 import pytest
 
 from orch.health.history import STORED, Check, History, check_state, next_check
@@ -70,14 +73,23 @@ def test_failing_instances_are_checked_more_often(
     verdict: Verdict, in_state_for: float, pause: float
 ) -> None:
     """Four times a second while something changes, less often the longer it lasts."""
-    assert next_check(verdict, interval=10, in_state_for=in_state_for, jitter=0.5) == pytest.approx(pause)
-    assert next_check(verdict, interval=0.1, in_state_for=in_state_for, jitter=0.5) == pytest.approx(0.1)
+    after = partial(next_check, verdict, in_state_for=in_state_for, noticed_for=inf, jitter=0.5)
+    assert after(interval=10) == pytest.approx(pause)
+    assert after(interval=0.1) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("noticed_for", "pause"), [(0, 2), (14, 2), (15, 10)])
+def test_progress_in_a_notice_is_followed(noticed_for: float, pause: float) -> None:
+    """Every two seconds while the notice changes; 15 s later the checks come at the interval again."""
+    assert next_check(
+        GOOD, interval=10, in_state_for=100, noticed_for=noticed_for, jitter=0.5
+    ) == pytest.approx(pause)
 
 
 def test_jitter_spreads_checks_by_a_tenth() -> None:
     """Checks of many instances do not fall together."""
-    assert next_check(GOOD, interval=10, in_state_for=0, jitter=0) == pytest.approx(9)
-    assert next_check(GOOD, interval=10, in_state_for=0, jitter=1) == pytest.approx(11)
+    assert next_check(GOOD, interval=10, in_state_for=0, noticed_for=inf, jitter=0) == pytest.approx(9)
+    assert next_check(GOOD, interval=10, in_state_for=0, noticed_for=inf, jitter=1) == pytest.approx(11)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 import errno
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 import trio
 from msgspec import UNSET
+from structlog.testing import capture_logs
 
 from orch.health.verdict import State
 from orch.problems import ProblemError
@@ -55,6 +57,27 @@ async def test_a_better_engine_is_announced_while_all_is_healthy() -> None:
         assert bench.instance().engine == "better"
         assert changed == ["audio-service"]
         assert bench.texts()[-1] == "Uses better now instead of fake."
+
+
+async def test_progress_in_a_notice_is_shown_within_seconds_and_logged_less_often() -> None:
+    """A download's progress does not wait for the usual checks; afterwards they have their interval again."""
+
+    async def progress(_request: httpx2.Request) -> httpx2.Response:
+        done = min(40, round(trio.current_time()))
+        document = {"status": "healthy", "engine": "fake", "notice": f"{done} of 148 MB"}
+        return httpx2.Response(200, json=document)
+
+    network = Network(one=progress)
+    bench = Bench(network=network, services=ONE)
+    with capture_logs() as lines:
+        async with bench.running():
+            await trio.sleep(110)
+    times = network.times("one")
+    assert 16 <= len([at for at in times if at < 40]) <= 24
+    assert 4 <= len([at for at in times if at > 60]) <= 7
+    notices = [line["notice"] for line in lines if line["event"] == "notice"]
+    assert 4 <= len(notices) <= 6
+    assert notices[-1] == "40 of 148 MB"
 
 
 async def test_checks_come_at_the_interval() -> None:
