@@ -28,6 +28,8 @@ _DELETE: Final = 0x7F
 # Endings of URLs in each API's documentation, which our request paths begin with.
 _ENDINGS: Final = {
     "openai": ("/v1/audio/transcriptions", "/v1/chat/completions", "/v1"),
+    "deepgram": ("/v1/listen", "/v1"),
+    "deepl": ("/v2/translate", "/v2"),
     "libretranslate": ("/translate",),
     "livetranslate": (),
 }

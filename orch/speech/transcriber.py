@@ -12,7 +12,8 @@ allows another attempt where a text repeats itself. ``prompt`` is not sent: an e
 earlier output tends to repeat it.
 
 A response must have the text; all other fields are optional, and invalid ones are ignored. A segment that the
-engine itself doubts (:func:`is_doubted`) is left out.
+engine itself doubts (:func:`is_doubted`) is left out. The "words" of whisper.cpp's server are tokens: they are
+joined to words (:func:`joined_tokens`).
 
 Confidence is the back end's own, else the mean of its words' probabilities, else null: OpenAI's
 ``avg_logprob`` is a mean log-likelihood of tokens, which is no statement about words being right.
@@ -20,6 +21,7 @@ Confidence is the back end's own, else the mean of its words' probabilities, els
 
 import secrets
 import time
+import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -47,8 +49,10 @@ LANGUAGE: Final = "language"
 FORMAT: Final = "response_format"
 GRANULARITIES: Final = "timestamp_granularities"
 
+# Whisper's own thresholds (``no_speech_threshold``, ``logprob_threshold``, ``compression_ratio_threshold``).
 NO_SPEECH: Final = 0.6
 LOGPROB: Final = -1.0
+COMPRESSION: Final = 2.4
 
 LONGEST_TEXT: Final = 20_000  # characters; a minute of the fastest speech has 2,000
 LONGEST_WORD: Final = 200
@@ -110,17 +114,31 @@ def read_transcription(path: str, response: Response) -> Transcription:
         model=text(document.get("model_used")),
         seconds=number(document.get("processing_time")),
         doubted=len(doubted),
-        language_probability=confidence_of(document.get("language_probability")),
+        language_probability=_language_probability(document),
     )
 
 
-def is_doubted(segment: Mapping[str, Any]) -> bool:
-    """Return whether an engine doubts a segment itself, by Whisper's own rule for silence.
+def _language_probability(document: Mapping[str, Any]) -> float | None:
+    """Return the probability of the detected language; whisper.cpp's server has a name of its own for it."""
+    found = confidence_of(document.get("language_probability"))
+    return found if found is not None else confidence_of(document.get("detected_language_probability"))
 
-    Such texts are what Whisper has learned to produce for music and noise ("Thank you for watching!").
+
+def is_doubted(segment: Mapping[str, Any]) -> bool:
+    """Return whether an engine doubts a segment itself, by Whisper's own rules for silence and for loops.
+
+    Such texts are what Whisper has learned to produce for music and noise ("Thank you for watching!"), or the
+    same words again and again.
     """
     no_speech, logprob = number(segment.get("no_speech_prob")), number(segment.get("avg_logprob"))
-    return no_speech is not None and logprob is not None and no_speech > NO_SPEECH and logprob < LOGPROB
+    if no_speech is not None and logprob is not None and no_speech > NO_SPEECH and logprob < LOGPROB:
+        return True
+    ratio = number(segment.get("compression_ratio"))
+    if ratio is None or ratio <= COMPRESSION:
+        return False
+    # faster-whisper has one ratio for all segments of a window: only those that repeat themselves are loops.
+    own = (text(segment.get("text")) or "").encode("utf-8", "replace")[:LONGEST_TEXT]
+    return len(own) > COMPRESSION * len(zlib.compress(own))
 
 
 def _text(
@@ -164,8 +182,44 @@ def _words(
         spans = Spans((number(segment.get("start")), number(segment.get("end"))) for segment in doubted)
     else:
         listed = [word for segment in kept for word in objects(segment.get("words"))]
-    found = [known for word in listed[:MOST_WORDS] if (known := _word(word)) is not None]
+    listed = joined_tokens(listed[:MOST_WORDS])
+    found = [known for word in listed if (known := _word(word)) is not None]
     return tuple(word for word in found if (word.start + word.end) / 2 not in spans)
+
+
+def joined_tokens(listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return words, where a server lists tokens as words: " Inter", "pre", "ter", ",".
+
+    Of a list in which some begin with a blank, one without a blank continues the one before it, unless
+    both are in a script without blanks. A joined word's probability is the mean of its tokens'.
+    """
+    texts = [text(word.get("word")) or "" for word in listed]
+    if not any(each[:1].isspace() for each in texts):
+        return list(listed)
+    groups: list[list[int]] = []
+    for index, each in enumerate(texts):
+        before = texts[index - 1] if index else ""
+        is_own = not before.strip() or not each.strip() or each[0].isspace() or before[-1].isspace()
+        is_unspaced = bool(each and before) and each[0].isalnum() and max(each[0], before[-1]) >= FIRST_CJK
+        if is_own or is_unspaced:
+            groups.append([index])
+        else:
+            groups[-1].append(index)
+    return [_joined_word([listed[index] for index in group]) for group in groups]
+
+
+def _joined_word(tokens: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if len(tokens) == 1:
+        return tokens[0]
+    known = [confidence_of(token.get("probability")) for token in tokens]
+    probabilities = [each for each in known if each is not None]
+    word = dict(tokens[0], word="".join(text(token.get("word")) or "" for token in tokens))
+    ends = [end for token in tokens if (end := number(token.get("end"))) is not None]
+    if ends:
+        word["end"] = max(ends)
+    if probabilities:
+        word["probability"] = sum(probabilities) / len(probabilities)
+    return word
 
 
 class Spans:

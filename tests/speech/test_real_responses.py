@@ -162,6 +162,80 @@ def test_half_a_doubt_is_none(segment: Any) -> None:
     assert (heard.text, heard.doubted) == ("Hello", 0)
 
 
+def test_a_segment_that_repeats_itself_is_left_out() -> None:
+    """faster-whisper has one compression ratio for a whole window: only the segment that loops is doubted."""
+    loop = " unless to be rather" * 30
+    segments = [
+        {"text": " He was not an ill-disposed young man.", "compression_ratio": 9.1, "avg_logprob": -0.2},
+        {"text": loop, "compression_ratio": 9.1, "avg_logprob": -0.1},
+    ]
+    document = {"text": segments[0]["text"] + loop, "segments": segments}
+    heard = read_transcription("/", ok(document))
+    assert (heard.text, heard.doubted) == ("He was not an ill-disposed young man.", 1)
+    segments[1]["compression_ratio"] = 2.4
+    assert read_transcription("/", ok(document)).doubted == 0
+
+
+# As examples/server/server.cpp of whisper.cpp 1.7.6 and later writes it for response_format=verbose_json:
+# "words" are the tokens of a segment, and a detected language comes with a probability.
+WHISPER_CPP = {
+    "task": "transcribe",
+    "language": "english",
+    "duration": 2.75,
+    "text": " Transcribing, isn't it?\n",
+    "segments": [
+        {
+            "id": 0,
+            "text": " Transcribing, isn't it?",
+            "start": 0.0,
+            "end": 2.75,
+            "tokens": [1325, 8056, 11, 1943, 380, 309, 30],
+            "words": [
+                {"word": " Trans", "start": 0.1, "end": 0.4, "t_dtw": -1, "probability": 0.9},
+                {"word": "cribing", "start": 0.4, "end": 0.8, "t_dtw": -1, "probability": 0.7},
+                {"word": ",", "start": 0.8, "end": 0.85, "t_dtw": -1, "probability": 0.5},
+                {"word": " isn", "start": 0.9, "end": 1.1, "t_dtw": -1, "probability": 0.8},
+                {"word": "'t", "start": 1.1, "end": 1.2, "t_dtw": -1, "probability": 0.6},
+                {"word": " it", "start": 1.3, "end": 1.5, "t_dtw": -1, "probability": 0.9},
+                {"word": "?", "start": 1.5, "end": 1.6, "t_dtw": -1, "probability": 0.9},
+            ],
+            "temperature": 0.0,
+            "avg_logprob": -0.21,
+            "no_speech_prob": 0.01,
+        }
+    ],
+    "detected_language": "english",
+    "detected_language_probability": 0.97,
+    "language_probabilities": {"en": 0.97, "de": 0.01},
+}
+
+
+def test_tokens_of_whisper_cpp_are_joined_to_words() -> None:
+    heard = read_transcription("/inference", ok(WHISPER_CPP))
+    assert [(word.text, word.start, word.end, word.confidence) for word in heard.words] == [
+        ("Transcribing,", 0.1, 0.85, pytest.approx(0.7)),
+        ("isn't", 0.9, 1.2, pytest.approx(0.7)),
+        ("it?", 1.3, 1.6, pytest.approx(0.9)),
+    ]
+    assert (heard.text, heard.language, heard.language_probability) == ("Transcribing, isn't it?", "en", 0.97)
+    assert heard.confidence == pytest.approx(0.767)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        (["Hello", "there"], ["Hello", "there"]),  # OpenAI: no blanks at all
+        ([" Hello", " there."], ["Hello", "there."]),  # faster-whisper's servers
+        ([" OK", "你", "好", "。", "吗"], ["OK", "你", "好。", "吗"]),
+        (["", " a", "", "b"], ["a", "b"]),
+        (["Trans", "cribing", " it"], ["Transcribing", "it"]),
+    ],
+)
+def test_only_tokens_are_joined(pieces: list[str], words: list[str]) -> None:
+    listed = [{"word": piece, "start": 0, "end": 1} for piece in pieces]
+    assert [word.text for word in read_transcription("/", ok({"text": "x", "words": listed})).words] == words
+
+
 def test_an_utterance_is_as_sure_as_its_words() -> None:
     """If the server reports no confidence of its own, but probabilities of words."""
     words = [
