@@ -38,6 +38,8 @@ WELL_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     # vLLM, speaches, whisper.cpp and llama.cpp have the first; OpenAI, Groq, LocalAI and Ollama the second.
     "openai": ("/health", "/v1/models"),
     "libretranslate": ("/health", "/languages"),  # the first since 1.6
+    "deepgram": ("/v1/status", "/v1/projects"),  # of a server of one's own; of Deepgram itself
+    "deepl": ("/v2/usage",),
 }
 """The health endpoints of servers of each dialect, tried if the settings name none."""
 

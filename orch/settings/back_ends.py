@@ -45,6 +45,7 @@ def normalized(service: Service) -> Service:
         api_key=trimmed(service.api_key),
         ca_file=trimmed(service.ca_file),
         path=trimmed(service.path),
+        glossary=trimmed(service.glossary),
         headers={trimmed(name).lower(): trimmed(value) for name, value in service.headers.items()},
         query={trimmed(name): trimmed(value) for name, value in service.query.items()},
     )

@@ -1,6 +1,7 @@
 """The credentials of the service's own requests to a back end: key, added headers, added query. Pure."""
 
 from collections.abc import Iterable
+from typing import Final
 from urllib.parse import quote
 
 from orch.settings.addresses import BackEndAddress
@@ -9,8 +10,13 @@ from orch.settings.structs import Service
 Header = tuple[bytes, bytes]
 
 
+_SCHEMES: Final = {"deepgram": "Token", "deepl": "DeepL-Auth-Key"}
+
+
 def own_headers(service: Service, *, sends_key: bool = True) -> tuple[Header, ...]:
-    """Return the added headers, and the API key as a bearer token unless one of them replaces it.
+    """Return the added headers, and the API key in ``Authorization`` unless one of them replaces it.
+
+    The key is a bearer token, except where the dialect has a scheme of its own.
 
     ``sends_key``: False for an API that does not send the key in a header. Values that are invalid in a
     header are left out: the settings report them, and requests must not fail because of them.
@@ -18,7 +24,7 @@ def own_headers(service: Service, *, sends_key: bool = True) -> tuple[Header, ..
     added = [(name.lower(), value) for name, value in service.headers.items()]
     found = []
     if sends_key and service.api_key and not any(name == "authorization" for name, _ in added):
-        found.append(("authorization", f"Bearer {service.api_key}"))
+        found.append(("authorization", f"{_SCHEMES.get(service.dialect, 'Bearer')} {service.api_key}"))
     return tuple(_encoded([*found, *added]))
 
 

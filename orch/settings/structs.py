@@ -211,11 +211,11 @@ class Instance(Section, frozen=True):
     weight: Count = 1
 
 
-Dialect = Literal["livetranslate", "openai", "libretranslate"]
+Dialect = Literal["livetranslate", "openai", "libretranslate", "deepgram", "deepl"]
 
 DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
     "audio-service": ("livetranslate", "openai"),
-    "translation-service": ("livetranslate", "libretranslate", "openai"),
+    "translation-service": ("livetranslate", "libretranslate", "openai", "deepl"),
 }
 """The dialects of each service; services with other names are only routed to, whatever their API."""
 
@@ -227,7 +227,8 @@ class Service(Section, frozen=True):
 
     User and password in a URL are sent as Basic credentials. ``path``: the path for transcription or
     translation, "" for the dialect's own. ``headers`` and ``query`` are added to the service's own requests.
-    ``ca_file``: a PEM file, trusted in addition to the system's certificates.
+    ``ca_file``: a PEM file, trusted in addition to the system's certificates. ``glossary``: the id of a
+    glossary that DeepL stores.
     """
 
     url: Url
@@ -241,6 +242,7 @@ class Service(Section, frozen=True):
     path: PathOrNone = ""
     headers: dict[str, Secret] = field(default_factory=dict)
     query: dict[str, Secret] = field(default_factory=dict)
+    glossary: str = ""
     restart_command: Command = ()
 
     def all_instances(self) -> tuple[Instance, ...]:

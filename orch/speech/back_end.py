@@ -23,6 +23,9 @@ T = TypeVar("T")
 _NOT_KNOWN: Final = frozenset({400, 415, 422, 501})
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
+# The account has no money or quota left (Deepgram, DeepL): no request succeeds until people have acted.
+_EXHAUSTED: Final = frozenset({402, 456})
+EXHAUSTED_PAUSE: Final = 60.0  # s
 _NEWS: Final = 10.0  # s; a back end with so long a cool-down is behind, however healthy it is
 # Codes with which fetch fails if the back end was sent a request and did not respond. Others are our own
 # faults.
@@ -39,8 +42,8 @@ class BackEnd:
 
     Optional fields that a server refuses are left out of later requests, until its settings change.
 
-    The mutable state is the fields to leave out, the :class:`Cooldown` and the :class:`RequestOutcomes`;
-    all of it is reset when the back end's settings change.
+    The mutable state is the fields to leave out, the :class:`Cooldown`, whether that is for an account
+    without quota, and the :class:`RequestOutcomes`; all of it is reset when the back end's settings change.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class BackEnd:
         self._wall = wall
         self._left_out: frozenset[str] = frozenset()
         self._cooldown = Cooldown()
+        self._is_exhausted = False
         self._outcomes = RequestOutcomes(name)
         self._of: Service | None = None
         self.last_status: int | None = None
@@ -68,6 +72,7 @@ class BackEnd:
             self._of = service
             self._left_out = frozenset()
             self._cooldown = Cooldown()
+            self._is_exhausted = False
             if self._outcomes.forget():
                 self._report(None)
         return service
@@ -167,7 +172,10 @@ class BackEnd:
                 return
         else:
             seconds = retry_after(response.headers, at=self._wall())
-            if response.status == _TOO_MANY or (response.status == _UNAVAILABLE and seconds is not None):
+            self._is_exhausted = is_current and response.status in _EXHAUSTED
+            if self._is_exhausted:
+                pause = cooldown.requested(EXHAUSTED_PAUSE, now)
+            elif response.status == _TOO_MANY or (response.status == _UNAVAILABLE and seconds is not None):
                 pause = cooldown.requested(seconds, now)
                 error.headers["Retry-After"] = f"{pause:.0f}"
             else:
@@ -177,6 +185,13 @@ class BackEnd:
             self._report(self._outcomes.refusal)
 
     def _not_yet(self, wait: float) -> ProblemError:
+        if self._is_exhausted:
+            return ProblemError(
+                "refused",
+                f"The account at {self.name} has no quota or credit left. The next attempt is in "
+                f"{wait:.0f} s.",
+                service=self.name,
+            )
         return ProblemError(
             "rate_limited",
             f"{self.name} asked for a pause. Requests continue in {max(1, round(wait))} s.",

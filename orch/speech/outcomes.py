@@ -17,7 +17,7 @@ ENOUGH: Final = 3
 _OF_THE_CONTENT: Final = frozenset({400, 406, 409, 413, 415, 422})
 _KEY: Final = frozenset({401, 403})
 _PATH: Final = frozenset({404, 405})
-_ACCOUNT: Final = frozenset({402, 429})
+_ACCOUNT: Final = frozenset({402, 429, 456})  # 456: DeepL's "quota exceeded"
 
 
 class BackEndStatistics(Struct, frozen=True, kw_only=True):

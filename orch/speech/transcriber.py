@@ -12,8 +12,8 @@ allows another attempt where a text repeats itself. ``prompt`` is not sent: an e
 earlier output tends to repeat it.
 
 A response must have the text; all other fields are optional, and invalid ones are ignored. A segment that the
-engine itself doubts (:func:`is_doubted`) is left out. The "words" of whisper.cpp's server are tokens: they are
-joined to words (:func:`joined_tokens`).
+engine itself doubts (:func:`is_doubted`) is left out. The "words" of whisper.cpp's server are tokens: they
+are joined to words (:func:`joined_tokens`).
 
 Confidence is the back end's own, else the mean of its words' probabilities, else null: OpenAI's
 ``avg_logprob`` is a mean log-likelihood of tokens, which is no statement about words being right.

@@ -2,20 +2,21 @@
 
 ``livetranslate``: ``POST /api/translate``, JSON: text, source_language, target_language.
 ``libretranslate``: ``POST /translate``, JSON: q, source, target, format, api_key.
-``openai``: ``POST /v1/chat/completions``, with the model from the settings. The settings' ``path`` replaces
-these paths.
+``openai``: ``POST /v1/chat/completions``, with the model from the settings. ``deepl``: ``POST
+/v2/translate``, in :mod:`orch.speech.dialects.deepl`. The settings' ``path`` replaces these paths.
 
 A response must have the text; all other fields are optional, and invalid ones are ignored. An empty
 translation is valid: an emoji, a note or a pause has none, and readers see the original. The reasoning of a
 chat model is cut off.
 
-Confidence is the back end's own; the last two have none, so it is null there. (LibreTranslate's
+Confidence is the back end's own; only the first has one, elsewhere it is null. (LibreTranslate's
 ``detectedLanguage.confidence`` is about the language, not the translation.)
 """
 
 import re
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
@@ -25,6 +26,7 @@ from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
 from orch.settings.source import SettingsSource
 from orch.speech.back_end import BackEnd
+from orch.speech.dialects import deepl
 from orch.speech.languages import AUTO, closest, english_name, is_same, reported
 from orch.speech.requests import TRANSLATION, Fetch, Request, Response, json_request
 from orch.speech.responses import cleaned, confidence_of, objects, read_json, read_object, text, unusable
@@ -232,6 +234,39 @@ def read_libretranslate_languages(response: Response) -> Pairs:
     return Pairs(pairs)
 
 
+def make_request(
+    text: str, service: Service, source: str, target: str, session_id: str, left_out: Collection[str] = ()
+) -> Request:
+    """Return a request in the dialect of the service, without the optional fields that it refuses."""
+    if service.dialect == "openai":
+        return openai_request(text, source=source, target=target, service=service, left_out=left_out)
+    if service.dialect == "libretranslate":
+        return libretranslate_request(text, source=source, target=target, service=service)
+    if service.dialect == "deepl":
+        return deepl.translate_request(text, source=source, target=target, service=service, left_out=left_out)
+    return livetranslate_request(text, source=source, target=target, session_id=session_id, service=service)
+
+
+def read_response(text: str, service: Service, response: Response) -> TranslatedText:
+    """Return the translation of ``text`` in a response of the service. Raises the error that it describes."""
+    if service.dialect == "openai":
+        return read_openai(response, service.path or OPENAI_PATH, original=text)
+    if service.dialect == "libretranslate":
+        return read_libretranslate(response, service.path or LIBRETRANSLATE_PATH)
+    if service.dialect == "deepl":
+        return deepl.read_translation(response, service.path or deepl.TRANSLATE_PATH)
+    return read_livetranslate(response, service.path or LIVETRANSLATE_PATH)
+
+
+def optional_fields(service: Service, source: str, target: str) -> tuple[str, ...]:
+    """Return the names of the fields that a server may refuse."""
+    if service.dialect == "openai":
+        return (TEMPERATURE,)
+    if service.dialect == "deepl" and service.glossary and source != AUTO:
+        return (deepl.glossary_field(source, target),)
+    return ()
+
+
 class Translator:
     """Sends requests to the translation-service through ``fetch``. The settings are read at each request."""
 
@@ -246,6 +281,8 @@ class Translator:
         service = self.back_end.service
         if service.dialect == "openai":
             self.offered = None
+        elif service.dialect == "deepl":
+            self.offered = await self._deepl_languages(service)
         else:
             is_libre = service.dialect == "libretranslate"
             path = LIBRETRANSLATE_LANGUAGES if is_libre else LIVETRANSLATE_LANGUAGES
@@ -255,6 +292,13 @@ class Translator:
             self.offered = await self.back_end.send(lambda _: request, read)
         return self.offered
 
+    async def _deepl_languages(self, service: Service) -> Pairs:
+        listed: list[tuple[str, ...]] = []
+        for is_target in (False, True):
+            make = partial(deepl.languages_request, service, is_target=is_target)
+            listed.append(await self.back_end.send(make, deepl.read_languages))
+        return Pairs(deepl.targets_of(*listed))
+
     async def translate(self, text: str, *, source: str, target: str, session_id: str) -> TranslatedText:
         """Return ``text`` in ``target``. ``source``: a code, or ``auto`` if it is unknown.
 
@@ -262,25 +306,11 @@ class Translator:
         """
         service = self.back_end.service
         source, target = self._spelled(source, target)
-
-        def make(left_out: frozenset[str]) -> Request:
-            if service.dialect == "openai":
-                return openai_request(text, source=source, target=target, service=service, left_out=left_out)
-            if service.dialect == "libretranslate":
-                return libretranslate_request(text, source=source, target=target, service=service)
-            return livetranslate_request(
-                text, source=source, target=target, session_id=session_id, service=service
-            )
-
-        def read(response: Response) -> TranslatedText:
-            if service.dialect == "openai":
-                return read_openai(response, service.path or OPENAI_PATH, original=text)
-            if service.dialect == "libretranslate":
-                return read_libretranslate(response, service.path or LIBRETRANSLATE_PATH)
-            return read_livetranslate(response, service.path or LIVETRANSLATE_PATH)
-
-        optional = (TEMPERATURE,) if service.dialect == "openai" else ()
-        translated = await self.back_end.send(make, read, optional=optional)
+        translated = await self.back_end.send(
+            partial(make_request, text, service, source, target, session_id),
+            partial(read_response, text, service),
+            optional=optional_fields(service, source, target),
+        )
         # A text without a translation is shown as it is.
         return translated if translated.text else TranslatedText(text.strip(), translated.source)
 

@@ -123,8 +123,8 @@ def test_a_key_that_a_server_quotes_is_shown_as_dots() -> None:
     ("name", "dialect", "offered"),
     [
         ("audio-service", "libretranslate", "livetranslate, openai"),
-        ("audio-service", "deepl", "livetranslate, openai"),
-        ("translation-service", "deepl", "livetranslate, libretranslate, openai"),
+        ("audio-service", "google", "livetranslate, openai"),
+        ("translation-service", "google", "livetranslate, libretranslate, openai, deepl"),
     ],
 )
 def test_a_dialect_is_offered_only_for_the_service_it_exists_for(

@@ -10,7 +10,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
-from orch.speech.back_end import BackEnd
+from orch.speech.back_end import EXHAUSTED_PAUSE, BackEnd
 from orch.speech.cooldown import LONGEST, LONGEST_UNSTATED, Cooldown, retry_after
 from orch.speech.outcomes import ENOUGH, RequestOutcomes
 from orch.speech.requests import AUDIO, Headers, Request, Response
@@ -175,7 +175,6 @@ async def test_a_fault_of_our_own_is_no_response_of_the_back_end() -> None:
         (403, "check services.audio-service.api_key"),
         (404, "check services.audio-service.url, .dialect, .path"),
         (429, "the account's quota"),
-        (402, "the account's quota"),
         (500, "sends unusable responses (500)"),
     ],
 )
@@ -205,6 +204,26 @@ async def test_refusals_in_a_row_are_reported_once_and_ended_by_a_success(status
     figures = line.back_end.statistics()
     assert (figures.answered, figures.refusal) == (1, None)
     assert figures.refused >= ENOUGH
+
+
+@pytest.mark.parametrize("status", [402, 456])
+async def test_an_account_without_quota_rests_and_says_so(status: int) -> None:
+    """Deepgram and DeepL: it is reported at once, and one request a minute shows whether it has ended."""
+    is_good = False
+    line = Line(lambda _now: GOOD if is_good else refused(status, "Quota exceeded"))
+
+    assert await line.ask() == "refused"
+    assert line.told == [
+        f"refuses requests with {status}: Quota exceeded; check its limits and the account's quota"
+    ]
+    for _ in range(50):
+        await trio.sleep(1)
+        assert await line.ask() == "refused"
+    assert len(line.asked) == 1
+    is_good = True
+    await trio.sleep(EXHAUSTED_PAUSE)
+    assert await line.ask() == "ok"
+    assert line.told[1:] == [None]
 
 
 async def test_a_success_in_between_restarts_the_count() -> None:
