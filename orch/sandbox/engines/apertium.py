@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from orch.processes import signal_group
-from orch.sandbox.engines.apertium_text import END, join, pieces, protect, restore
+from orch.sandbox.engines.protected_text import END, join, pieces, protect, restore
 from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
 from orch.settings.environment import for_child
 

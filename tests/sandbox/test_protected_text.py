@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.sandbox.engines.apertium_text import join, pieces, protect, restore
+from orch.sandbox.engines.protected_text import join, pieces, protect, restore
 
 TEXT = st.text(alphabet=st.sampled_from("ab é.,'!?[]{}^$/\\@<>~*#|&%=_+`\x00\t\n0519 "), max_size=60)
 
