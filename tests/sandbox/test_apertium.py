@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from orch.sandbox.engines import apertium
 from orch.sandbox.engines.apertium import WAITING_LIMIT, Apertium, find, null_flushing, read_modes
-from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
+from orch.sandbox.engines.language_pairs import Pair
+from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
 from tests.fakes.children import children
 from tests.fakes.running import run
 from tests.fakes.tools import require
@@ -168,9 +168,7 @@ async def test_a_pipeline_that_was_killed_costs_no_text() -> None:
 class ScriptedApertium:
     """An ``apertium`` of a few lines of shell, with one direction. Its pipeline is ``pipeline``."""
 
-    def __init__(
-        self, folder: Path, *, command: str, pipeline: str, exchange: float = apertium.EXCHANGE
-    ) -> None:
+    def __init__(self, folder: Path, *, command: str, pipeline: str) -> None:
         modes = folder / "modes"
         modes.mkdir()
         (modes / "eng-spa.mode").write_text(pipeline)
@@ -178,7 +176,7 @@ class ScriptedApertium:
         self.program.write_text(f"#!/bin/sh\n{command}\n")
         self.program.chmod(stat.S_IRWXU)
         directions = {ENGLISH_TO_SPANISH: "eng-spa"}
-        self.engine = Apertium(str(self.program), folder, directions, exchange=exchange)
+        self.engine = Apertium(str(self.program), folder, directions)
 
 
 @pytest.mark.process
@@ -240,16 +238,20 @@ def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: 
 
 @pytest.mark.process
 async def test_a_pipeline_that_swallows_a_text_is_not_waited_for(tmp_path: Path) -> None:
-    """The text fails within the time limit; the next one gets a working pipeline."""
+    """The caller's time limit ends it; the next text gets a new pipeline."""
     swallowing = tmp_path / "pipeline.py"
     swallowing.write_text(f"#!{sys.executable}\n{SWALLOWING}")
     swallowing.chmod(stat.S_IRWXU)
-    scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(swallowing), exchange=0.5)
+    scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(swallowing))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(scripted.engine.run)
-        with pytest.raises(TranslationFailed, match="within"):
+        await scripted.engine.prepare(ENGLISH_TO_SPANISH)
+        [first] = children(os.getpid())
+        with trio.move_on_after(0.5) as limit:
             await scripted.engine.translate("a trap", ENGLISH_TO_SPANISH)
+        assert limit.cancelled_caught
+        assert first not in children(os.getpid())
         assert await scripted.engine.translate("the dog", ENGLISH_TO_SPANISH) == "the dog"
         nursery.cancel_scope.cancel()
     assert children(os.getpid()) == []

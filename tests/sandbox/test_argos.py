@@ -8,7 +8,8 @@ import trio
 
 from orch.sandbox.engines import argos
 from orch.sandbox.engines.argos import WAITING_LIMIT
-from orch.sandbox.engines.translation import Pair, TooManyWaiting
+from orch.sandbox.engines.language_pairs import Pair
+from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
 from tests.fakes.running import run
 
 pytestmark = pytest.mark.real_time
@@ -24,6 +25,8 @@ class ScriptedArgos(ModuleType):
         self.go = threading.Event()
         self.go.set()
         self.has_packages = True
+        self.translated: list[str] = []
+        self.failure: Exception | None = None
 
     def get_installed_languages(self) -> list[Any]:
         if not self.has_packages:
@@ -38,6 +41,9 @@ class ScriptedArgos(ModuleType):
 
     def translate(self, text: str) -> str:
         self.go.wait()
+        self.translated.append(text)
+        if self.failure is not None:
+            raise self.failure
         return text.upper()
 
 
@@ -85,3 +91,19 @@ async def test_more_texts_than_may_wait_are_refused_and_cancelled_ones_hold_up_o
         survey.cancel_scope.cancel()
     package.go.set()
     assert await engine.translate("next", PAIR) == "NEXT"
+
+
+async def test_a_model_is_loaded_before_its_first_text(package: ScriptedArgos) -> None:
+    engine = await argos.find()
+    assert engine is not None
+    await engine.prepare(PAIR)
+    await engine.prepare(PAIR)
+    assert package.translated == ["a"]
+
+
+async def test_a_failure_of_the_library_is_an_error_with_its_reason(package: ScriptedArgos) -> None:
+    package.failure = ValueError("no sentencepiece model")
+    engine = await argos.find()
+    assert engine is not None
+    with pytest.raises(TranslationFailed, match="no sentencepiece model"):
+        await engine.translate("x", PAIR)

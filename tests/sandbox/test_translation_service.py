@@ -7,10 +7,17 @@ import trio
 from quart_trio.testing import TrioClient
 
 from orch.problems import ProblemError
-from orch.sandbox import translation_service
-from orch.sandbox.engines import apertium, argos
-from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
-from orch.sandbox.translation_service import LONGEST_TEXT, TranslationService, choose, create
+from orch.sandbox.engines.language_pairs import Pair
+from orch.sandbox.engines.routes import Hop, Route
+from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
+from orch.sandbox.translation_service import (
+    LONGEST_TEXT,
+    ROUTE_SECONDS,
+    Find,
+    TranslationService,
+    choose,
+    create,
+)
 from tests.fakes.engines import ScriptedTranslationEngine
 from tests.fakes.running import run
 from tests.fakes.sandbox import running
@@ -21,30 +28,34 @@ MODULE = "orch.sandbox.translation_service"
 Test = Callable[[TrioClient, ScriptedTranslationEngine], Awaitable[None]]
 
 
+def found(engine: ScriptedTranslationEngine | None) -> Find:
+    """Return how a service finds this engine."""
+
+    async def find() -> ScriptedTranslationEngine | None:
+        await trio.lowlevel.checkpoint()
+        return engine
+
+    return find
+
+
+def serve(test: Test, *engines: ScriptedTranslationEngine) -> None:
+    """Run a test against the application over scripted engines; it gets the first one."""
+
+    async def main() -> None:
+        service = TranslationService([found(engine) for engine in engines])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(service.run)
+            await service.languages()
+            await test(create(service).test_client(), engines[0])  # type: ignore[arg-type]  # quart-trio leaves Quart's type on test_client
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
 @pytest.fixture
-def with_service(monkeypatch: pytest.MonkeyPatch) -> Callable[[Test], None]:
-    """Run a test against the application over a scripted engine."""
-
-    def start(test: Test) -> None:
-        engine = ScriptedTranslationEngine()
-
-        async def find() -> ScriptedTranslationEngine:
-            await trio.lowlevel.checkpoint()
-            return engine
-
-        monkeypatch.setattr(argos, "find", find)
-
-        async def main() -> None:
-            service = TranslationService()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(service.run)
-                await service.languages()
-                await test(create(service).test_client(), engine)  # type: ignore[arg-type]  # quart-trio leaves Quart's type on test_client
-                nursery.cancel_scope.cancel()
-
-        run(main)
-
-    return start
+def with_service() -> Callable[[Test], None]:
+    """Run a test against the application over one scripted engine."""
+    return lambda test: serve(test, ScriptedTranslationEngine())
 
 
 async def post(client: TrioClient, **fields: Any) -> tuple[int, dict[str, Any]]:
@@ -62,7 +73,7 @@ def test_an_answer_says_the_pair_the_engine_and_no_confidence(with_service: Call
             "source_language": "en",
             "target_language": "es",
             "confidence_score": None,
-            "backend_used": "scripted",
+            "backend_used": "scripted en-es",
         }
 
     with_service(ask)
@@ -73,15 +84,14 @@ def test_the_languages_are_those_of_the_pairs(with_service: Callable[[Test], Non
         document = msgspec.json.decode(await (await client.get("/api/languages")).get_data(as_text=False))
         assert document["languages"] == [
             {"code": "en", "name": "English"},
-            {"code": "en-US", "name": "English (US)"},
             {"code": "es", "name": "Spanish"},
         ]
-        assert {"source": "en", "target": "es"} in document["pairs"]
+        assert document["pairs"] == [{"source": "en", "target": "es"}, {"source": "es", "target": "en"}]
         health = msgspec.json.decode(await (await client.get("/api/health")).get_data(as_text=False))
         assert (health["status"], health["engine"], health["languages"]) == (
             "healthy",
             "scripted",
-            ["en", "en-US", "es"],
+            ["en", "es"],
         )
 
     with_service(ask)
@@ -112,7 +122,7 @@ def test_bad_requests_get_their_problem(
         status, document = await post(client, **{"text": "good day"} | fields)
         assert (status, document["code"]) == expected
         if status == 422:
-            assert "en to es" in document["detail"]
+            assert "English (en)" in document["detail"] or "Spanish (es)" in document["detail"]
             assert {"source": "en", "target": "es"} in document["pairs"]
 
     with_service(ask)
@@ -137,29 +147,62 @@ def test_an_engine_that_fails_is_no_answer(
 
 
 def test_the_closest_language_is_meant() -> None:
-    pairs = ScriptedTranslationEngine.pairs
-    assert choose("en-GB", "es-MX", pairs) == Pair("en", "es")
-    assert choose("es", "en-US", pairs) == Pair("es", "en-US")
-    assert choose("es", "en", pairs) == Pair("es", "en")
+    pairs = {
+        pair: Route((Hop("one", pair, 1),))
+        for pair in (Pair("en", "es"), Pair("es", "en"), Pair("es", "en-US"))
+    }
+    assert choose("en-GB", "es-MX", pairs).pair == Pair("en", "es")
+    assert choose("es", "en-US", pairs).pair == Pair("es", "en-US")
+    assert choose("es", "en", pairs).pair == Pair("es", "en")
     with pytest.raises(ProblemError, match="cannot detect"):
         choose("", "es", pairs)
 
 
-async def test_argos_comes_before_apertium(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_several_engines_translate_one_after_the_other() -> None:
+    """The response names the route, the list of pairs the languages on the way; each engine loads first."""
+    neural = ScriptedTranslationEngine("neural", (Pair("en", "pt"),), method="neural")
+    rules = ScriptedTranslationEngine("rules", (Pair("en", "es"), Pair("pt", "es"), Pair("es", "fr")))
 
-    def finder(name: str, found: object) -> Callable[[], Awaitable[object]]:
-        async def find() -> object:
-            asked.append(name)
-            await trio.lowlevel.checkpoint()
-            return found
+    async def ask(client: TrioClient, _first: ScriptedTranslationEngine) -> None:
+        status, document = await post(client, text="hi", source_language="en", target_language="fr")
+        assert (status, document["backend_used"]) == (200, "neural en-pt, rules pt-es, rules es-fr")
+        assert document["translated_text"] == "HI (EN TO PT) (PT TO ES) (es to fr)"
+        listed = msgspec.json.decode(await (await client.get("/api/languages")).get_data(as_text=False))
+        assert {"source": "en", "target": "fr", "via": ["pt", "es"]} in listed["pairs"]
+        assert {"source": "en", "target": "pt"} in listed["pairs"]
+        health = msgspec.json.decode(await (await client.get("/api/health")).get_data(as_text=False))
+        assert health["engine"] == "neural, rules"
 
-        return find
+    serve(ask, neural, rules)
+    assert neural.prepared == [Pair("en", "pt")]
+    assert rules.prepared == [Pair("pt", "es"), Pair("es", "fr")]
 
-    monkeypatch.setattr(argos, "find", finder("argos", None))
-    monkeypatch.setattr(apertium, "find", finder("apertium", None))
-    await translation_service.TranslationService().run()
-    assert asked == ["argos", "apertium"]
+
+def test_a_text_that_an_engine_never_returns_fails_in_words_and_the_next_one_is_translated() -> None:
+    """The time is that of the whole route."""
+
+    async def ask(client: TrioClient, engine: ScriptedTranslationEngine) -> None:
+        engine.is_stuck = True
+        began = trio.current_time()
+        status, document = await post(client, text="x", source_language="en", target_language="es")
+        assert (status, document["code"]) == (504, "gateway_timeout")
+        assert document["detail"].startswith(
+            "This text was not translated from English to Spanish within 5 s (scripted en-es)."
+        )
+        assert trio.current_time() - began == pytest.approx(ROUTE_SECONDS)
+        engine.is_stuck = False
+        status, _ = await post(client, text="x", source_language="en", target_language="es")
+        assert status == 200
+
+    serve(ask, ScriptedTranslationEngine())
+
+
+def test_an_engine_whose_directions_all_fail_is_not_named() -> None:
+    async def ask(client: TrioClient, _engine: ScriptedTranslationEngine) -> None:
+        health = msgspec.json.decode(await (await client.get("/api/health")).get_data(as_text=False))
+        assert (health["status"], health["engine"]) == ("degraded", None)
+
+    serve(ask, ScriptedTranslationEngine(pairs=()))
 
 
 @pytest.mark.real_time
@@ -169,7 +212,7 @@ async def test_the_process_translates_both_ways() -> None:
 
     async with running(MODULE) as service:
         health = await service.health(until="healthy")
-        assert health["engine"] == "apertium"
+        assert "apertium" in health["engine"]
 
         async def ask(text: str, source: str, target: str) -> str:
             answer = await service.client.post(

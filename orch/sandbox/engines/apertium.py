@@ -19,8 +19,10 @@ import structlog
 import trio
 
 from orch.processes import signal_group
+from orch.sandbox.engines.language_pairs import Pair
 from orch.sandbox.engines.protected_text import END, join, pieces, protect, restore
-from orch.sandbox.engines.translation import Pair, TooManyWaiting, TranslationFailed
+from orch.sandbox.engines.routes import Method
+from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
 from orch.settings.environment import for_child
 
 log = structlog.get_logger("apertium")
@@ -32,9 +34,6 @@ WAITING_LIMIT: Final = 64
 
 PROBE: Final = 10.0
 """Seconds for a pipeline's first translation: it loads the dictionaries, perhaps on a busy machine."""
-
-EXCHANGE: Final = 5.0
-"""Seconds for one text, which takes milliseconds. Some pipelines never return some texts."""
 
 TRIED_AT_ONCE: Final = 2
 """Directions that are tested at the same time, before any is offered."""
@@ -122,14 +121,12 @@ class Apertium:
     """The engine: one pipeline for each direction in use."""
 
     name = "apertium"
+    method: Method = "rules"
 
-    def __init__(
-        self, program: str, data: Path, modes: dict[Pair, str], *, exchange: float = EXCHANGE
-    ) -> None:
-        self.pairs = tuple(sorted(modes, key=lambda pair: (pair.source, pair.target)))
+    def __init__(self, program: str, data: Path, modes: dict[Pair, str]) -> None:
+        self.pairs = tuple(sorted(modes))
         self._directions = {
-            pair: Direction(program, mode, data / "modes" / f"{mode}.mode", exchange)
-            for pair, mode in modes.items()
+            pair: Direction(program, mode, data / "modes" / f"{mode}.mode") for pair, mode in modes.items()
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -161,8 +158,16 @@ class Apertium:
                 nursery.start_soon(attempt, pair)
         self.pairs = tuple(pair for pair in self.pairs if pair in working)
 
+    async def prepare(self, pair: Pair) -> None:
+        """Open the direction's pipeline, which loads its dictionaries, if it is not open."""
+        await self._directions[pair].prepare()
+
     async def translate(self, text: str, pair: Pair) -> str:
-        """Translate ``text`` line by line; URLs, mark-up and symbols are returned unchanged."""
+        """Translate ``text`` line by line; URLs, mark-up and symbols are returned unchanged.
+
+        Some pipelines never return some texts. If the caller cancels, the pipeline ends, and the next text
+        gets a new one.
+        """
         parts = _LINE_BREAKS.split(text)
         parts[::2] = [await self._translate_line(line, pair) for line in parts[::2]]
         return "".join(parts)
@@ -183,31 +188,35 @@ class Direction:
     At most :data:`WAITING_LIMIT` texts wait for the lock; further ones are refused.
     """
 
-    def __init__(self, program: str, mode: str, script: Path, exchange: float) -> None:
+    def __init__(self, program: str, mode: str, script: Path) -> None:
         self._program = program
         self._mode = mode
         self._script = script
-        self._exchange_seconds = exchange
         self._lock = trio.Lock()
         self._pipeline: trio.Process | None = None
         self._can_flush = True
+
+    async def prepare(self) -> None:
+        """Open the pipeline if it is not open. A direction whose pipeline cannot stay open needs nothing."""
+        if self._pipeline is None and self._can_flush:
+            async with self._place():
+                await self._open_pipeline()
 
     async def translate(self, text: str) -> str:
         """Translate text in Apertium's stream format; surrounding space is unchanged."""
         words = text.strip()
         if not words:
             return text
-        if self._lock.statistics().tasks_waiting >= WAITING_LIMIT:
-            raise TooManyWaiting(self._mode)
-        async with self._lock:
-            first = self._exchange_seconds if self._pipeline else PROBE
-            with trio.move_on_after(first + self._exchange_seconds) as waiting:
-                translated = await self._translated(words)
-        if waiting.cancelled_caught:
-            raise TranslationFailed(f"apertium {self._mode} did not respond in time")
+        async with self._place():
+            translated = await self._translated(words)
         before = text[: len(text) - len(text.lstrip())]
         after = text[len(text.rstrip()) :]
         return before + translated.removesuffix("[]").removesuffix(".").strip() + after
+
+    def _place(self) -> trio.Lock:
+        if self._lock.statistics().tasks_waiting >= WAITING_LIMIT:
+            raise TooManyWaiting(self._mode)
+        return self._lock
 
     async def is_working(self) -> bool:
         """Return whether the command translates a word in this direction. Leaves no pipeline open."""
@@ -223,29 +232,31 @@ class Direction:
 
     async def _translated(self, words: str) -> str:
         """Translate with the pipeline; if it cannot stay open, or breaks, with the command."""
-        if self._can_flush:
+        pipeline = await self._open_pipeline()
+        if pipeline is not None:
             try:
-                return await self._ask_pipeline(words)
-            except (OSError, trio.BrokenResourceError) as error:
+                return await _exchange(pipeline, words + END)
+            except trio.BrokenResourceError as error:
                 log.warning("pipeline failed", mode=self._mode, reason=repr(error))
+                await self._close_in_time()
+            except BaseException:  # cancelled: the pipeline's next output would belong to this text
+                await self._close_in_time()
+                raise
         return await self._ask_command(words)
 
-    async def _ask_pipeline(self, words: str) -> str:
-        try:
-            if self._pipeline is None:
+    async def _open_pipeline(self) -> trio.Process | None:
+        """Return the pipeline, opened and tested if it is new; None if it cannot stay open."""
+        if self._pipeline is None and self._can_flush:
+            try:
                 self._pipeline = await self._open()
                 await self._probe(self._pipeline)
-            with trio.fail_after(self._exchange_seconds):
-                return await _exchange(self._pipeline, words + END)
-        except trio.TooSlowError as error:
-            # Caused by this text only, so the next one gets a pipeline again.
-            await self._close_in_time()
-            raise TranslationFailed(
-                f"apertium {self._mode} did not respond within {self._exchange_seconds:g} s"
-            ) from error
-        except BaseException:  # cancelled too: the pipeline's next output would belong to this text
-            await self._close_in_time()
-            raise
+            except (OSError, trio.BrokenResourceError) as error:
+                log.warning("pipeline failed", mode=self._mode, reason=repr(error))
+                await self._close_in_time()
+            except BaseException:
+                await self._close_in_time()
+                raise
+        return self._pipeline
 
     async def _close_in_time(self) -> None:
         with trio.move_on_after(1, shield=True):

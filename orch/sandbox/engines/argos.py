@@ -6,7 +6,9 @@ from typing import Any
 import structlog
 import trio
 
-from orch.sandbox.engines.translation import Pair, TooManyWaiting
+from orch.sandbox.engines.language_pairs import Pair
+from orch.sandbox.engines.routes import Method
+from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
 
 log = structlog.get_logger("argos")
 
@@ -40,16 +42,27 @@ class Argos:
     """The engine. It translates one text at a time, because each uses every core; others are queued."""
 
     name = "argos"
+    method: Method = "neural"
 
     def __init__(self, translations: dict[Pair, Any]) -> None:
         self._translations = translations
-        self.pairs = tuple(sorted(translations, key=lambda pair: (pair.source, pair.target)))
+        self.pairs = tuple(sorted(translations))
+        self._loaded: set[Pair] = set()
         self._places = trio.CapacityLimiter(1)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Wait until cancelled: models load when first used."""
+        """Wait until cancelled.
+
+        No direction is tried first: that would load every model, which takes seconds and stays in memory.
+        """
         task_status.started()
         await trio.sleep_forever()
+
+    async def prepare(self, pair: Pair) -> None:
+        """Load the model of a direction, by translating a word."""
+        if pair not in self._loaded:
+            await self.translate("a", pair)
+            self._loaded.add(pair)
 
     async def translate(self, text: str, pair: Pair) -> str:
         """Translate ``text`` in a thread.
@@ -58,7 +71,14 @@ class Argos:
         """
         if self._places.statistics().tasks_waiting >= WAITING_LIMIT:
             raise TooManyWaiting(self.name)
-        translated: str = await trio.to_thread.run_sync(
-            self._translations[pair].translate, text, abandon_on_cancel=True, limiter=self._places
+        return await trio.to_thread.run_sync(
+            _translated, self._translations[pair], text, abandon_on_cancel=True, limiter=self._places
         )
-        return translated
+
+
+def _translated(translation: Any, text: str) -> str:
+    """Return a translation. The library and those below it document no exceptions."""
+    try:
+        return str(translation.translate(text))
+    except Exception as error:
+        raise TranslationFailed(f"argos: {error!r}") from error
