@@ -32,7 +32,8 @@ LANGUAGES_RETRY: Final = 5.0  # s after a failure
 class LanguagesOffered(Struct, frozen=True, kw_only=True):
     """The languages that the back ends offer.
 
-    ``source``: can be transcribed; ``targets``: can be translated into; ``pairs``: from which into which.
+    ``source``: can be transcribed; ``targets``: can be translated into; ``pairs``: from which into which;
+    ``via``: by source and target, the languages that a text is translated into on the way, if any.
     ``any_source``, ``any_target``: the back end's dialect cannot list languages, any may be tried.
     ``errors``: back ends that did not respond, and why; their languages here are those last listed, or none.
     """
@@ -40,6 +41,7 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
     source: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     pairs: dict[str, tuple[str, ...]] = {}
+    via: dict[str, dict[str, tuple[str, ...]]] = {}
     any_source: bool = False
     any_target: bool = False
     errors: tuple[CaptionError, ...] = ()
@@ -198,7 +200,7 @@ class SpeechService:
         """Request the languages of both back ends at once."""
         errors: list[CaptionError] = []
         source: tuple[str, ...] | None = self._offered.source
-        pairs: Pairs | None = Pairs(self._offered.pairs)
+        pairs: Pairs | None = Pairs(self._offered.pairs, self._offered.via)
 
         async def list_source() -> None:
             nonlocal source
@@ -221,6 +223,7 @@ class SpeechService:
             source=source or (),
             targets=() if pairs is None else pairs.all_targets(),
             pairs={} if pairs is None else pairs.targets,
+            via={} if pairs is None else pairs.via,
             any_source=source is None,
             any_target=pairs is None,
             errors=tuple(sorted(errors, key=lambda error: error.service)),

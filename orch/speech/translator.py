@@ -43,6 +43,8 @@ TEMPERATURE: Final = "temperature"
 LONGEST_TEXT: Final = 40_000  # characters: twice a transcript's
 LONGEST_LANGUAGE: Final = 35  # RFC 5646 §4.4.1
 MOST_LANGUAGES: Final = 500
+MOST_BETWEEN: Final = 5
+"""Languages on the way from one to another; the demo's own service has two at most."""
 
 _TAGS: Final = "think|thinking|thought|reasoning|reason"
 _THOUGHT_BEGIN: Final = re.compile(rf"<(?:{_TAGS})>|\[THINK\]", re.IGNORECASE)
@@ -50,9 +52,14 @@ _THOUGHT_END: Final = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]", re.IGNORECASE)
 
 
 class Pairs(Struct, frozen=True):
-    """Which languages are translated into which: the codes as the back end spells them."""
+    """Which languages are translated into which: the codes as the back end spells them.
+
+    ``via``: by source and target, the languages that a text is translated into on the way; only where there
+    are some.
+    """
 
     targets: dict[str, tuple[str, ...]]
+    via: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def all_targets(self) -> tuple[str, ...]:
         """Return every target language."""
@@ -212,11 +219,16 @@ def read_livetranslate_languages(response: Response) -> Pairs:
         codes = _codes([language.get("code") for language in objects(document.get("languages"))])
         return Pairs({code: tuple(sorted(other for other in codes if other != code)) for code in codes})
     targets: dict[str, set[str]] = {}
+    via: dict[str, dict[str, tuple[str, ...]]] = {}
     for pair in objects(document["pairs"])[: MOST_LANGUAGES**2]:
         codes = _codes([pair.get("source"), pair.get("target")])
-        if len(codes) == 2:  # noqa: PLR2004 - a source and a target
-            targets.setdefault(codes[0], set()).add(codes[1])
-    return Pairs({source: tuple(sorted(found)) for source, found in sorted(targets.items())})
+        if len(codes) != 2:  # noqa: PLR2004 - a source and a target
+            continue
+        source, target = codes
+        targets.setdefault(source, set()).add(target)
+        if between := _codes(pair.get("via"))[:MOST_BETWEEN]:
+            via.setdefault(source, {})[target] = tuple(between)
+    return Pairs({source: tuple(sorted(found)) for source, found in sorted(targets.items())}, via)
 
 
 def read_libretranslate_languages(response: Response) -> Pairs:

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
-import { canTranslate, choices, closest, firstTargets, impossible, isSameLanguage, languageName, list, readable, sources, targetsOf, unknown, ownName } from "../../static/js/models/languages.js";
+import { between, canTranslate, choices, closest, firstTargets, impossible, isSameLanguage, languageName, list, ownName, readable, sources, targetsOf, unknown, wayText } from "../../static/js/models/languages.js";
 import { FLOOR_DB, LevelMeter, SilenceWatch, decibels, levelText, measure, share } from "../../static/js/models/levels.js";
 import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
 
@@ -64,6 +64,19 @@ test("impossible targets are named, with the possible ones", () => {
     impossible(OFFER, "fr", ["en"]),
     "English cannot be read when French is spoken. From French the translation service offers no language.",
   );
+});
+
+test("the languages on the way of a translation are named", () => {
+  const offer = { ...OFFER, pairs: { en: ["es", "fr", "pt"], fr: ["en"] }, via: { en: { es: ["pt"], fr: ["pt", "es"] } } };
+  assert.deepEqual(between(offer, "en-US", "fr-CA"), ["pt", "es"]);
+  assert.equal(wayText(offer, "en-US", "es"), "by way of Portuguese");
+  assert.equal(wayText(offer, "en", "fr"), "by way of Portuguese and Spanish");
+  for (const [source, target] of [["en", "pt"], ["fr", "en"], ["en", "en-GB"], ["auto", "es"], [null, "es"], ["de", "es"], ["en", "de"]]) {
+    assert.equal(wayText(offer, source, target), "", `${source} to ${target}`);
+  }
+  assert.equal(wayText(OFFER, "en", "es"), "");
+  assert.equal(wayText(null, "en", "es"), "");
+  assert.equal(wayText(DOWN, "en", "es"), "");
 });
 
 test("the first targets are the stored choice, else the reader's language and the spoken ones", () => {

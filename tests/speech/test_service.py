@@ -13,7 +13,7 @@ from orch.speech.translator import Translator
 from tests.fakes.speech_back_ends import FakeAnswer, Holder, Session
 
 MODELS = {"models": [{"name": "sphinx", "languages": ["en-US"]}], "languages": ["en-US"]}
-PAIRS = {"languages": [{"code": "en"}], "pairs": [{"source": "en", "target": "es"}]}
+PAIRS = {"languages": [{"code": "en"}], "pairs": [{"source": "en", "target": "es", "via": ["pt"]}]}
 
 
 class Offer:
@@ -61,7 +61,10 @@ async def test_languages_are_what_both_back_ends_say() -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(5):
             nursery.start_soon(want)
-    assert answers == [LanguagesOffered(source=("en-US",), targets=("es",), pairs={"en": ("es",)})] * 5
+    offered = LanguagesOffered(
+        source=("en-US",), targets=("es",), pairs={"en": ("es",)}, via={"en": {"es": ("pt",)}}
+    )
+    assert answers == [offered] * 5
     assert sorted(offer.asked) == ["/api/languages", "/api/models"]
     await trio.sleep(61)
     await want()

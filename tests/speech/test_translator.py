@@ -145,6 +145,22 @@ def test_pairs_of_the_systems_own_dialect() -> None:
     assert read_livetranslate_languages(ok({"languages": [{"code": "en"}], "pairs": []})) == Pairs({})
 
 
+def test_pairs_name_the_languages_on_the_way() -> None:
+    """Invalid ones are ignored; a pair without any is direct."""
+    document = {
+        "pairs": [
+            {"source": "en", "target": "es", "via": ["pt"]},
+            {"source": "en", "target": "fr", "via": ["pt", 5, "", "es"]},
+            {"source": "en", "target": "pt", "via": []},
+            {"source": "en", "target": "de", "via": "pt"},
+            {"source": "en", "target": "it", "via": ["x"] * 100},
+        ]
+    }
+    pairs = read_livetranslate_languages(ok(document))
+    assert pairs.targets == {"en": ("de", "es", "fr", "it", "pt")}
+    assert pairs.via == {"en": {"es": ("pt",), "fr": ("pt", "es"), "it": ("x",) * 5}}
+
+
 def test_pairs_of_libretranslate() -> None:
     document = [{"code": "en", "name": "English", "targets": ["en", "es"]}, {"code": "es", "name": "Spanish"}]
     assert read_libretranslate_languages(ok(document)) == Pairs({"en": ("es",), "es": ("en",)})

@@ -1,9 +1,10 @@
 /**
  * What can be spoken and what can be read, as the back ends say it. Pure.
  *
- * An offer is the answer of GET /api/languages: {source: [codes], targets: [codes], pairs: {source: [targets]},
- * any_source, any_target, errors: [{service, detail}]}. `any_…`: the back end has no way to say, any may be tried.
- * `errors`: what could not be asked; what stands for it is old or empty, which is not the same as none.
+ * An offer is the response of GET /api/languages: {source: [codes], targets: [codes], pairs: {source: [targets]},
+ * via: {source: {target: [codes]}}, any_source, any_target, errors: [{service, detail}]}. `via`: the languages that a
+ * text is translated into on the way. `any_…`: the back end cannot list its languages, any may be tried. `errors`: back
+ * ends that did not respond; their part of the offer is old or empty, which is not the same as none.
  */
 
 import { isolated } from "./bidi.js";
@@ -155,6 +156,20 @@ export function canTranslate(offer, source, target) {
   if (targets === null) return null;
   // Of another language, one script is better than none; of its own, only the other script is a translation.
   return targets.some((code) => (isNear(source, target) ? isSameLanguage(code, target) : isNear(code, target)));
+}
+
+/** The languages between `source` and `target`, if it is translated by way of others; [] where it is not or not known. */
+export function between(offer, source, target) {
+  if (!offer?.via || !source || source === "auto" || isSameLanguage(source, target)) return [];
+  const targets = offer.via[closest(source, Object.keys(offer.pairs ?? {}))] ?? {};
+  const spelled = closest(target, targetsOf(offer, source) ?? []);
+  return targets[spelled] ?? [];
+}
+
+/** "by way of Portuguese and Spanish", or "" where `source` is translated to `target` directly. */
+export function wayText(offer, source, target, locale = "en") {
+  const names = between(offer, source, target).map((code) => languageName(code, locale));
+  return names.length === 0 ? "" : `by way of ${list(names)}`;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The fields "I speak" and "Read in": the languages that the back ends offer, and those that are chosen. */
 
 import { foreignResponseText, parseObject, parseProblem } from "../../models/responses.js";
-import { choices, firstTargets, impossible, languageName, list, ownName, readable, sources, unknown } from "../../models/languages.js";
+import { choices, firstTargets, impossible, languageName, list, ownName, readable, sources, unknown, wayText } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 
@@ -47,6 +47,13 @@ export class LanguageChoice extends EventTarget {
   /** The languages that the back ends offer, or null until they are known. */
   get offer() {
     return this.#offer;
+  }
+
+  /** The code of the language that is spoken: the chosen one, or the only one that is recognised; else null. */
+  get #spoken() {
+    if (this.source !== "auto") return this.source;
+    const known = sources(this.#offer);
+    return known.length === 1 ? known[0] : null;
   }
 
   /** The part of the choice that the back ends do not offer, as a sentence, or "". */
@@ -122,10 +129,13 @@ export class LanguageChoice extends EventTarget {
     const offered = choices([...readable(this.#offer), ...this.#targets]);
     keyed(this.#choices, offered, {
       key: ({ code }) => code,
-      create: ({ code }) => h("label", { class: "check" }, h("input", { type: "checkbox", value: code }), h("span", {})),
+      create: ({ code }) => h("label", { class: "check" }, h("input", { type: "checkbox", value: code }), h("span", {}, h("span", {}), h("small", { class: "menu-way" }))),
       update: (element, { code }) => {
         element.firstElementChild.checked = this.#targets.includes(code);
-        setText(element.lastElementChild, ownName(code));
+        const [label, way] = element.lastElementChild.children;
+        setText(label, ownName(code));
+        const text = wayText(this.#offer, this.#spoken, code);
+        setText(way, text && ` ${text}`);
       },
     });
     const names = this.#targets.map((code) => languageName(code));
