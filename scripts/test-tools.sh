@@ -6,10 +6,14 @@ cd "$(dirname "$0")/.."
 
 oldest_node=18
 
+has_mode() { [ -f "${APERTIUM_DATADIR:-/usr/share/apertium}/modes/$1.mode" ]; }
+
 is_there() {
     case $1 in
         chromium-headless-shell) command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null ;;
-        apertium-eng-spa) [ -f "${APERTIUM_DATADIR:-/usr/share/apertium}/modes/eng-spa.mode" ] ;;
+        apertium-eng-spa) has_mode eng-spa ;;
+        apertium-es-pt) has_mode es-pt ;;
+        apertium-fr-es) has_mode fr-es ;;
         nodejs) command -v node >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" ;;
         iproute2) command -v ip >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
@@ -17,7 +21,7 @@ is_there() {
 }
 
 missing() {
-    for package in chromium-headless-shell apertium apertium-eng-spa espeak-ng ffmpeg redis-server nginx caddy iproute2 nodejs npm; do
+    for package in chromium-headless-shell apertium apertium-eng-spa apertium-es-pt apertium-fr-es espeak-ng ffmpeg redis-server nginx caddy iproute2 nodejs npm; do
         is_there "$package" || echo "$package"
     done
 }

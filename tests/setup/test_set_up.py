@@ -156,10 +156,76 @@ def test_nothing_is_installed_where_it_would_take_a_password(tmp_path: Path) -> 
 
 
 def test_without_apertium_there_is_one_line_and_the_start_goes_on(tmp_path: Path) -> None:
-    ended = script("apertium.sh", env=bare_path(tmp_path / "bin"))
+    env = {**bare_path(tmp_path / "bin"), "APERTIUM_DATADIR": str(tmp_path)}
+    ended = script("apertium.sh", env=env)
     assert ended.returncode == 0
     [line] = ended.stdout.splitlines()
-    assert "apt install apertium apertium-eng-spa" in line
+    assert line.startswith("Translation needs Apertium")
+    assert "apt install apertium apertium-eng-spa apertium-es-pt" in line
+
+
+PAIRS = tuple(re.findall(r"(apertium-[\w-]+):([\w-]+)", (ROOT / "scripts" / "apertium.sh").read_text()))
+
+
+def apertium_set_up(folder: Path, *, installed: tuple[str, ...], apt_get: str) -> tuple[Path, dict[str, str]]:
+    """Return a checkout and an environment in which these pairs are installed, and root's ``apt-get``."""
+    checkout, modes = folder / "checkout", folder / "modes"
+    (checkout / "scripts").mkdir(parents=True)
+    (checkout / ".venv").mkdir()
+    modes.mkdir()
+    for path in SCRIPTS:
+        shutil.copy(path, checkout / "scripts")
+    for package, mode in PAIRS:
+        if package in installed:
+            (modes / f"{mode}.mode").touch()
+    known = "case $2 in apertium-por-cat) exit 100;; esac"
+    env = bare_path(folder / "bin", apertium="", id="echo 0", apt_cache=known, apt_get=apt_get)
+    return checkout, {**env, "APERTIUM_DATADIR": str(folder)}
+
+
+def test_missing_pairs_are_installed(tmp_path: Path) -> None:
+    """Once a start had only English and Spanish; those who have it get the others at the next start."""
+    log = tmp_path / "log"
+    checkout, env = apertium_set_up(tmp_path, installed=("apertium-eng-spa",), apt_get=f"echo $* >>{log}")
+    ended = script("apertium.sh", env=env, cwd=checkout)
+    assert ended.returncode == 0
+    installed = log.read_text().split()
+    assert set(installed) >= {package for package, _ in PAIRS} - {"apertium-eng-spa"}
+    assert "apertium-eng-spa" not in installed
+    assert "--no-install-recommends" in installed
+
+
+def test_pairs_that_a_release_does_not_have_do_not_keep_the_others_away(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    refuse = f'echo $* >>{log}; case "$*" in *por-cat*) exit 100;; esac'
+    checkout, env = apertium_set_up(tmp_path, installed=("apertium-eng-spa",), apt_get=refuse)
+    assert script("apertium.sh", env=env, cwd=checkout).returncode == 0
+    last = log.read_text().splitlines()[-1]
+    assert "apertium-es-pt" in last
+    assert "apertium-por-cat" not in last
+
+
+def test_pairs_that_cannot_be_installed_are_tried_once(tmp_path: Path) -> None:
+    """Without a network each attempt takes a while; the first line says what to do."""
+    log = tmp_path / "log"
+    checkout, env = apertium_set_up(
+        tmp_path, installed=("apertium-eng-spa",), apt_get=f"echo $* >>{log}; exit 100"
+    )
+    ended = script("apertium.sh", env=env, cwd=checkout)
+    assert ended.returncode == 0
+    [line] = ended.stdout.splitlines()
+    assert line.startswith(
+        "More languages can be read with more pairs of Apertium: apt install apertium-es-pt "
+    )
+    tries = log.read_text()
+    ended = script("apertium.sh", env=env, cwd=checkout)
+    assert (ended.returncode, ended.stdout, log.read_text()) == (0, "", tries)
+
+
+def test_with_all_pairs_nothing_is_done(tmp_path: Path) -> None:
+    checkout, env = apertium_set_up(tmp_path, installed=tuple(name for name, _ in PAIRS), apt_get="exit 99")
+    ended = script("apertium.sh", env=env, cwd=checkout)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_a_missing_test_tool_is_an_error(tmp_path: Path) -> None:
@@ -177,7 +243,8 @@ def test_tools_that_are_there_are_taken_and_packages_installed_once(tmp_path: Pa
         shutil.copy(path, checkout / "scripts")
     (checkout / "package-lock.json").write_text("{}")
     (tmp_path / "modes").mkdir()
-    (tmp_path / "modes" / "eng-spa.mode").touch()
+    for mode in ("eng-spa", "es-pt", "fr-es"):
+        (tmp_path / "modes" / f"{mode}.mode").touch()
     log = tmp_path / "log"
     env = bare_path(
         tmp_path / "bin",
