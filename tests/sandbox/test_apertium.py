@@ -56,9 +56,11 @@ async def _with_engine(engine: Apertium, *texts: str) -> list[str]:
 
 
 async def _found() -> Apertium:
+    """Return the engine with one direction: all of them take seconds to try."""
     require("apertium")
     engine = await find()
     assert engine is not None
+    engine.pairs = (ENGLISH_TO_SPANISH,)
     return engine
 
 
