@@ -93,10 +93,14 @@ class Neural:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Try both directions, offer those that work, and wait until cancelled.
 
-        The models that were loaded for the trial are dropped: 90 MB each, and most sessions need one or none.
+        Each model is dropped after its trial: it takes 90 MB, which the next one uses again.
         """
-        self.pairs = tuple([pair for pair in self.pairs if await self._is_working(pair)])
-        self._models.clear()
+        working = []
+        for pair in self.pairs:
+            if await self._is_working(pair):
+                working.append(pair)
+            self._models.pop(pair, None)
+        self.pairs = tuple(working)
         task_status.started()
         await trio.sleep_forever()
 
