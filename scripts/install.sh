@@ -42,7 +42,7 @@ echo "Installing the service${extra:+ and its extra \"$extra\"} into .venv; this
 if [ "$extra" != demo ]; then
     pip --require-hashes --requirement "$lock"
 elif ! pip --require-hashes --requirement "$lock"; then
-    echo "Whisper cannot be installed here (see above). The demo recognises English, with PocketSphinx."
+    echo "The engines of the demo cannot be installed here (see above): it recognises English, with PocketSphinx."
     echo "To try again: rm $stamp"
     pip --require-hashes --requirement requirements/service.lock
 fi

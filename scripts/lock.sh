@@ -20,6 +20,6 @@ locked() {
 locked bench --extra test --extra bench "$@"
 locked test --extra test --constraints requirements/bench.lock
 locked conformance --extra conformance --constraints requirements/bench.lock
-locked demo --extra whisper --constraints requirements/bench.lock
+locked demo --extra whisper --extra demo --constraints requirements/bench.lock
 locked service --constraints requirements/bench.lock
 locked lock --extra lock --constraints requirements/bench.lock

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Literal
 
 import structlog
@@ -25,6 +26,7 @@ from orch.sandbox.engines import apertium, argos, neural
 from orch.sandbox.engines.language_pairs import Language, Pair, language_name, languages
 from orch.sandbox.engines.routes import Route, hop, routes
 from orch.sandbox.engines.translation import TooManyWaiting, TranslationEngine, TranslationFailed
+from orch.sandbox.engines.trials import own_trials
 from orch.sandbox.serving import Usage, add_arguments, create_app, main, usage
 from orch.speech.languages import AUTO, closest
 from orch.web.json_api import json_response, read_json
@@ -41,12 +43,10 @@ ROUTE_SECONDS: Final = 5.0
 LOADING_SECONDS: Final = 20.0
 """Seconds for the engines of a route to load what they need, which takes one, perhaps on a busy machine."""
 
-FIND: Final = (argos.find, neural.find, apertium.find)
-"""How to find the engines that are installed."""
-
 _FIRST_WORD: Final = re.compile(r"[^\w]*(\w)")
 
 Find = Callable[[], Awaitable[TranslationEngine | None]]
+"""Finds an engine; None if it is not installed."""
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class Translation(Struct, frozen=True, kw_only=True):
 class TranslationService:
     """The service. The mutable state is the engines and the routes; None until every direction was tried."""
 
-    def __init__(self, find: Sequence[Find] = FIND, *, route_seconds: float = ROUTE_SECONDS) -> None:
+    def __init__(self, find: Sequence[Find], *, route_seconds: float = ROUTE_SECONDS) -> None:
         self._born = time.monotonic()
         self._find = find
         self._route_seconds = route_seconds
@@ -292,7 +292,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     )
     add_arguments(parser, port=PORT)
     how: Usage = usage(parser.parse_args(arguments))
-    service = TranslationService()
+    trials = own_trials()
+    service = TranslationService([argos.find, partial(neural.find, trials), partial(apertium.find, trials)])
     return main(create(service), service.run, how)
 
 

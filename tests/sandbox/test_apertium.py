@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from orch.sandbox.engines.apertium import WAITING_LIMIT, Apertium, find, null_flushing, read_modes
+from orch.sandbox.engines.apertium import WAITING_LIMIT, Apertium, find, null_flushing, read_modes, used_by
 from orch.sandbox.engines.language_pairs import Pair
 from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
+from orch.sandbox.engines.trials import Trials
 from tests.fakes.children import children
 from tests.fakes.running import run
 from tests.fakes.tools import require
@@ -45,6 +46,12 @@ def test_every_program_of_a_pipeline_flushes() -> None:
     assert (
         null_flushing(mode) == "lt-proc -z '/a b/x.bin' | apertium-tagger -z -g '/y|z' | lt-proc -z -n /w.bin"
     )
+
+
+def test_what_a_pipeline_runs_on_is_found() -> None:
+    mode = "lt-proc '/a b/x.bin' | apertium-tagger -g $2 '/y|z' | lt-proc $1 '/w.bin'|/bin/cat\n"
+    used = ["lt-proc", "/a b/x.bin", "apertium-tagger", "/y|z", "lt-proc", "/w.bin", "/bin/cat"]
+    assert used_by(mode) == used
 
 
 async def _with_engine(engine: Apertium, *texts: str) -> list[str]:
@@ -178,7 +185,7 @@ class ScriptedApertium:
         self.program.write_text(f"#!/bin/sh\n{command}\n")
         self.program.chmod(stat.S_IRWXU)
         directions = {ENGLISH_TO_SPANISH: "eng-spa"}
-        self.engine = Apertium(str(self.program), folder, directions)
+        self.engine = Apertium(str(self.program), folder, directions, Trials())
 
 
 @pytest.mark.process
@@ -236,6 +243,32 @@ def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: 
         return scripted.engine.pairs
 
     assert run(offered, virtual=False) == ()
+
+
+@pytest.mark.process
+async def test_a_direction_is_tried_once_until_a_file_that_it_uses_changes(tmp_path: Path) -> None:
+    """A start with the same files does not run the command; a new dictionary or program is tried."""
+    log, dictionary = tmp_path / "log", tmp_path / "eng-spa.bin"
+    dictionary.touch()
+    scripted = ScriptedApertium(
+        tmp_path, command=f"echo tried >>{log}; cat", pipeline=f"lt-proc {dictionary}"
+    )
+
+    async def start() -> int:
+        """Start as a new process does. Return how often the command has run."""
+        trials = Trials(tmp_path / "trials.json")
+        engine = Apertium(str(scripted.program), tmp_path, {ENGLISH_TO_SPANISH: "eng-spa"}, trials)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            nursery.cancel_scope.cancel()
+        assert engine.pairs == (ENGLISH_TO_SPANISH,)
+        return len(log.read_text().split())
+
+    assert [await start(), await start()] == [1, 1]
+    dictionary.write_text("new")
+    assert [await start(), await start()] == [2, 2]
+    scripted.program.write_text(scripted.program.read_text() + "\n")
+    assert [await start(), await start()] == [3, 3]
 
 
 @pytest.mark.process

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from orch.sandbox.engines.language_pairs import Pair
 from orch.sandbox.engines.protected_text import END, join, pieces, protect, restore
 from orch.sandbox.engines.routes import Method
 from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
+from orch.sandbox.engines.trials import Trials
 from orch.settings.environment import for_child
 
 log = structlog.get_logger("apertium")
@@ -102,7 +104,15 @@ def null_flushing(mode: str) -> str:
     return " | ".join(shlex.join([program, "-z", *rest]) for program, *rest in stages)
 
 
-async def find() -> "Apertium | None":
+def used_by(mode: str) -> list[str]:
+    """Return the programs and the files (absolute paths) of a mode's pipeline."""
+    lexer = shlex.shlex(mode, posix=True, punctuation_chars="|")
+    lexer.whitespace_split = True
+    words = ["|", *lexer]
+    return [word for before, word in pairwise(words) if before == "|" or word.startswith("/")]
+
+
+async def find(trials: Trials | None = None) -> "Apertium | None":
     """Return the engine with the installed directions, or None if there are none."""
     program = shutil.which("apertium")
     if program is None:
@@ -114,7 +124,7 @@ async def find() -> "Apertium | None":
         return None
     modes = read_modes(listed.stdout.decode(errors="replace"))
     data = Path(os.environ.get("APERTIUM_DATADIR", DEFAULT_DATA))
-    return Apertium(program, data, modes) if modes else None
+    return Apertium(program, data, modes, trials or Trials()) if modes else None
 
 
 class Apertium:
@@ -123,7 +133,8 @@ class Apertium:
     name = "apertium"
     method: Method = "rules"
 
-    def __init__(self, program: str, data: Path, modes: dict[Pair, str]) -> None:
+    def __init__(self, program: str, data: Path, modes: dict[Pair, str], trials: Trials) -> None:
+        self._trials = trials
         self.pairs = tuple(sorted(modes))
         self._directions = {
             pair: Direction(program, mode, data / "modes" / f"{mode}.mode") for pair, mode in modes.items()
@@ -144,19 +155,22 @@ class Apertium:
                     await direction.close()
 
     async def _try_all(self) -> None:
-        """Remove the directions that fail a test translation: a listed mode may not work."""
+        """Remove the directions that fail a trial: a listed mode may not work."""
         places = trio.CapacityLimiter(TRIED_AT_ONCE)
         working: set[Pair] = set()
 
         async def attempt(pair: Pair) -> None:
+            direction = self._directions[pair]
             async with places:
-                if await self._directions[pair].is_working():
+                files = await trio.to_thread.run_sync(direction.files)
+                if await self._trials.passes(f"apertium {direction.mode}", files, direction.is_working):
                     working.add(pair)
 
         async with trio.open_nursery() as nursery:
             for pair in self.pairs:
                 nursery.start_soon(attempt, pair)
         self.pairs = tuple(pair for pair in self.pairs if pair in working)
+        await self._trials.store()
 
     async def prepare(self, pair: Pair) -> None:
         """Open the direction's pipeline, which loads its dictionaries, if it is not open."""
@@ -190,11 +204,21 @@ class Direction:
 
     def __init__(self, program: str, mode: str, script: Path) -> None:
         self._program = program
-        self._mode = mode
+        self.mode = mode
         self._script = script
         self._lock = trio.Lock()
         self._pipeline: trio.Process | None = None
         self._can_flush = True
+
+    def files(self) -> list[Path]:
+        """Return the files that the direction runs on. Blocks."""
+        try:
+            mode = self._script.read_text(encoding="utf-8")
+            used = used_by(mode)
+        except (OSError, ValueError):
+            used = []  # the trial has the reason
+        programs = [self._program, *used]
+        return [self._script, *(Path(shutil.which(each) or each) for each in programs)]
 
     async def prepare(self) -> None:
         """Open the pipeline if it is not open. A direction whose pipeline cannot stay open needs nothing."""
@@ -215,7 +239,7 @@ class Direction:
 
     def _place(self) -> trio.Lock:
         if self._lock.statistics().tasks_waiting >= WAITING_LIMIT:
-            raise TooManyWaiting(self._mode)
+            raise TooManyWaiting(self.mode)
         return self._lock
 
     async def is_working(self) -> bool:
@@ -224,10 +248,10 @@ class Direction:
             try:
                 await self._ask_command("a")
             except TranslationFailed as error:
-                log.warning("direction not offered", mode=self._mode, reason=str(error))
+                log.warning("direction not offered", mode=self.mode, reason=str(error))
                 return False
             return True
-        log.warning("direction not offered", mode=self._mode, reason=f"no response within {PROBE:g} s")
+        log.warning("direction not offered", mode=self.mode, reason=f"no response within {PROBE:g} s")
         return False
 
     async def _translated(self, words: str) -> str:
@@ -237,7 +261,7 @@ class Direction:
             try:
                 return await _exchange(pipeline, words + END)
             except trio.BrokenResourceError as error:
-                log.warning("pipeline failed", mode=self._mode, reason=repr(error))
+                log.warning("pipeline failed", mode=self.mode, reason=repr(error))
                 await self._close_in_time()
             except BaseException:  # cancelled: the pipeline's next output would belong to this text
                 await self._close_in_time()
@@ -251,7 +275,7 @@ class Direction:
                 self._pipeline = await self._open()
                 await self._probe(self._pipeline)
             except (OSError, trio.BrokenResourceError) as error:
-                log.warning("pipeline failed", mode=self._mode, reason=repr(error))
+                log.warning("pipeline failed", mode=self.mode, reason=repr(error))
                 await self._close_in_time()
             except BaseException:
                 await self._close_in_time()
@@ -284,7 +308,7 @@ class Direction:
         """Run ``apertium`` for one text. A cancel kills it with its child processes."""
         try:
             process = await trio.lowlevel.open_process(
-                [self._program, "-u", "-f", "none", self._mode],
+                [self._program, "-u", "-f", "none", self.mode],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -300,7 +324,7 @@ class Direction:
             with trio.move_on_after(1, shield=True):
                 await _kill(process)
         if status != 0:
-            raise TranslationFailed(f"apertium {self._mode} ended with {status}")
+            raise TranslationFailed(f"apertium {self.mode} ended with {status}")
         return translated.decode()
 
     async def close(self) -> None:

