@@ -161,12 +161,14 @@ def pages() -> Iterator[Running]:
 def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
     """Open the page in the session ``meeting``, reading English."""
 
-    def join(history: list[dict[str, Any]], init: str = "", **more: Any) -> tuple[Page, Hub]:
+    def join(
+        history: list[dict[str, Any]], init: str = "", offer: dict[str, Any] = OFFER, **more: Any
+    ) -> tuple[Page, Hub]:
         hub = Hub(history)
         page = page_at("about:blank", locale="en-GB", **more)
         page.clock.set_fixed_time(STARTED / 1000 + 20)
         page.route_web_socket(re.compile("/ws$"), hub)
-        page.route("**/api/languages", lambda route: route.fulfill(json=OFFER))
+        page.route("**/api/languages", lambda route: route.fulfill(json=offer))
         page.route("**/api/sessions/*/recordings", lambda route: route.fulfill(json={"recordings": []}))
         page.add_init_script(f"localStorage['translation:targets'] ??= 'en';{init}")
         page.goto(f"{pages.url}/translation#session=meeting")
@@ -412,6 +414,30 @@ def test_large_type_stays_after_a_reload(meeting: Callable[..., tuple[Page, Hub]
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-large", "")
     expect(page.locator("#large")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_languages_on_the_way_are_named_beside_a_language(
+    meeting: Callable[..., tuple[Page, Hub]], width: int
+) -> None:
+    """For the spoken language. A long list wraps: nothing is wider than the menu, at a phone's width too."""
+    via = {"en": {"es": ["pt", "gl", "ca", "oc"]}, "de": {"en": ["pt"]}}
+    page, _ = meeting(MEETING, width=width, offer={**OFFER, "via": via})
+    if width < 721:
+        page.get_by_role("button", name="Options").click()
+    page.get_by_label("I speak").select_option("en")
+    page.locator("#targets summary").click()
+    choices = page.locator("#targets .check")
+    spanish = choices.filter(has_text="Spanish")
+    expect(spanish).to_contain_text("by way of Portuguese, Galician, Catalan and Occitan")
+    expect(choices.filter(has_text="English")).not_to_contain_text("by way of")
+    menu, text = page.locator("#targets .menu-body").bounding_box(), spanish.bounding_box()
+    assert menu is not None
+    assert text is not None
+    assert 0 <= menu["x"] <= text["x"]
+    assert text["x"] + text["width"] <= menu["x"] + menu["width"] <= width
+    page.get_by_label("I speak").select_option("de")
+    expect(spanish).not_to_contain_text("by way of")
 
 
 def test_a_language_that_cannot_be_had_is_said(meeting: Callable[..., tuple[Page, Hub]]) -> None:
