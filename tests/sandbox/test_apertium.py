@@ -246,6 +246,32 @@ def test_a_direction_that_does_not_work_is_not_offered(tmp_path: Path, command: 
 
 
 @pytest.mark.process
+async def test_the_least_recently_used_pipeline_is_closed_and_opens_again(tmp_path: Path) -> None:
+    """More directions than pipelines are open at once; each still translates, also while others open."""
+    scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(echoing(tmp_path)))
+    modes = {Pair("en", target): "eng-spa" for target in ("es", "pt", "fr", "it")}
+    engine = Apertium(str(scripted.program), tmp_path, modes, Trials(), most_open=2)
+
+    async def ask(pair: Pair) -> None:
+        await engine.prepare(pair)
+        assert await engine.translate("the dog", pair) == "the dog"
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        for pair in (*modes, *modes):
+            await ask(pair)
+            assert len(children(os.getpid())) <= 2
+        latest = set(children(os.getpid()))
+        await ask(Pair("en", "it"))
+        assert set(children(os.getpid())) == latest
+        async with trio.open_nursery() as survey:
+            for pair in (*modes, *modes):
+                survey.start_soon(ask, pair)
+        nursery.cancel_scope.cancel()
+    assert children(os.getpid()) == []
+
+
+@pytest.mark.process
 async def test_a_direction_is_tried_once_until_a_file_that_it_uses_changes(tmp_path: Path) -> None:
     """A start with the same files does not run the command; a new dictionary or program is tried."""
     log, dictionary = tmp_path / "log", tmp_path / "eng-spa.bin"
@@ -274,10 +300,7 @@ async def test_a_direction_is_tried_once_until_a_file_that_it_uses_changes(tmp_p
 @pytest.mark.process
 async def test_a_pipeline_that_swallows_a_text_is_not_waited_for(tmp_path: Path) -> None:
     """The caller's time limit ends it; the next text gets a new pipeline."""
-    swallowing = tmp_path / "pipeline.py"
-    swallowing.write_text(f"#!{sys.executable}\n{SWALLOWING}")
-    swallowing.chmod(stat.S_IRWXU)
-    scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(swallowing))
+    scripted = ScriptedApertium(tmp_path, command="cat", pipeline=str(echoing(tmp_path)))
 
     async with trio.open_nursery() as nursery:
         await nursery.start(scripted.engine.run)
@@ -290,6 +313,14 @@ async def test_a_pipeline_that_swallows_a_text_is_not_waited_for(tmp_path: Path)
         assert await scripted.engine.translate("the dog", ENGLISH_TO_SPANISH) == "the dog"
         nursery.cancel_scope.cancel()
     assert children(os.getpid()) == []
+
+
+def echoing(folder: Path) -> Path:
+    """Return a program of a pipeline that writes each text as it is, but swallows those with a trap."""
+    program = folder / "pipeline.py"
+    program.write_text(f"#!{sys.executable}\n{SWALLOWING}")
+    program.chmod(stat.S_IRWXU)
+    return program
 
 
 SWALLOWING = """import os

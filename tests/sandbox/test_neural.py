@@ -62,6 +62,15 @@ async def test_what_the_model_cannot_read_is_not_sent_to_it() -> None:
     assert all(set(asked) <= ALPHABET for asked in model.asked)
 
 
+async def test_a_sentence_in_capitals_is_sent_in_small_letters_and_comes_back_in_capitals() -> None:
+    """Each sentence by itself; addresses stay as they are."""
+    model = ScriptedModel()
+    engine = Neural(model.load)
+    text = "GO TO https://a.b NOW, ÀS DEZ! The USA won."
+    assert await engine.translate(text, TO_PORTUGUESE) == "GO TO https://a.b NOW, ÀS DEZ! THE USA WON."
+    assert model.asked == ["Go to [0] now, às dez!", "The USA won."]
+
+
 async def test_a_capital_that_the_model_does_not_know_comes_back() -> None:
     assert await Neural(lambda _: Lowering()).translate("Última vez", TO_ENGLISH) == "Última vez"
 

@@ -33,6 +33,14 @@ def test_words_in_marks_are_translated_and_addresses_are_not() -> None:
     assert protected.kept == ("[", "]", "$", "https://a.b/c?d=e", "foo@bar.com")
 
 
+def test_words_in_mark_up_are_translated_with_or_without_spaces() -> None:
+    """A name in angle brackets that is no mark-up, such as a sound, is translated too."""
+    protected = protect("A <b>red</b> un<i>like</I>ly <font color='red'>house<br/></font> <laughter> a<b")
+    assert protected.text == "A [0]red[1] un[2]like[3]ly [4]house[5][6] [7]laughter[8] [9]"
+    tags = ("<b>", "</b>", "<i>", "</I>", "<font color='red'>", "<br/>", "</font>")
+    assert protected.kept == (*tags, "<", ">", "a<b")
+
+
 def test_what_comes_back_without_a_number_is_refused() -> None:
     """The engine may move protected parts, but neither lose, duplicate nor invent them."""
     kept = ("<b>", "</b>")

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.sandbox.engines.neural import ALPHABET
-from orch.sandbox.engines.sentences import MOST_WORDS, divided, simplified
+from orch.sandbox.engines.sentences import MOST_WORDS, divided, is_in_capitals, simplified, without_capitals
 
 
 @given(st.text(alphabet="aB .,!?\n\t\"'", max_size=80))
@@ -42,3 +42,23 @@ def test_a_text_is_written_with_the_characters_of_the_model() -> None:
 def test_names_keep_their_accents() -> None:
     """Without its accents a name is another name; it is protected as it is."""
     assert simplified("Łukasz, “Müller” 日本語 😀", ALPHABET) == 'Łukasz, "Müller" 日本語 😀'
+
+
+def test_a_sentence_in_capitals_is_recognised() -> None:
+    """An abbreviation, alone or among other words, and scripts without capitals are none."""
+    for text in ("HELLO WORLD", "I AM 5, ÀS VEZES!", "THE [0] END"):
+        assert is_in_capitals(text)
+    for text in ("USA", "OK", "I A B", "NASA launched", "Hello World", "日本 東京", "3 50", ""):
+        assert not is_in_capitals(text)
+
+
+def test_a_sentence_in_capitals_is_written_as_usual() -> None:
+    """The word "I" stays, as in English; so do the numbers of protected words."""
+    assert without_capitals("HELLO [0] WORLD") == "Hello [0] world"
+    assert without_capitals("«WHAT I DO, I'M») 3D") == "«What I do, I'm») 3d"
+    assert without_capitals("") == ""
+
+
+@given(st.text(alphabet="aB Ié.,!?[0]\n\t\"'", max_size=80))
+def test_only_the_case_of_letters_changes(text: str) -> None:
+    assert without_capitals(text).lower() == text.lower()

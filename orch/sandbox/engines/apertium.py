@@ -2,7 +2,8 @@
 
 The ``apertium`` command loads its dictionaries for each text: 0.16 to 0.21 s, nearly all of it CPU. Its
 programs can also stay open: with ``-z`` each writes its output at a zero byte and continues (*null flush*),
-and a text then takes 1 to 4 ms. So each language direction has one pipeline, started when it is first used.
+and a text then takes 1 to 4 ms. So each language direction has one pipeline, started when it is first used,
+and closed when it is not used any more.
 The pipeline of ``apertium -z`` itself cannot be used: it has gawk at both ends, which buffers the text.
 """
 
@@ -21,6 +22,7 @@ import trio
 
 from orch.processes import signal_group
 from orch.sandbox.engines.language_pairs import Pair
+from orch.sandbox.engines.pipeline_limits import MOST_OPEN, to_close
 from orch.sandbox.engines.protected_text import END, join, pieces, protect, restore
 from orch.sandbox.engines.routes import Method
 from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
@@ -36,6 +38,9 @@ WAITING_LIMIT: Final = 64
 
 PROBE: Final = 10.0
 """Seconds for a pipeline's first translation: it loads the dictionaries, perhaps on a busy machine."""
+
+REVIEW: Final = 30.0
+"""Seconds between two looks for idle pipelines."""
 
 TRIED_AT_ONCE: Final = 2
 """Directions that are tested at the same time, before any is offered."""
@@ -133,8 +138,17 @@ class Apertium:
     name = "apertium"
     method: Method = "rules"
 
-    def __init__(self, program: str, data: Path, modes: dict[Pair, str], trials: Trials) -> None:
+    def __init__(
+        self,
+        program: str,
+        data: Path,
+        modes: dict[Pair, str],
+        trials: Trials,
+        *,
+        most_open: int = MOST_OPEN,
+    ) -> None:
         self._trials = trials
+        self._most_open = most_open
         self.pairs = tuple(sorted(modes))
         self._directions = {
             pair: Direction(program, mode, data / "modes" / f"{mode}.mode") for pair, mode in modes.items()
@@ -148,7 +162,9 @@ class Apertium:
         await self._try_all()
         task_status.started()
         try:
-            await trio.sleep_forever()
+            while True:
+                await trio.sleep(REVIEW)
+                await self._close_surplus()
         finally:
             with trio.move_on_after(2, shield=True):
                 for direction in self._directions.values():
@@ -175,6 +191,14 @@ class Apertium:
     async def prepare(self, pair: Pair) -> None:
         """Open the direction's pipeline, which loads its dictionaries, if it is not open."""
         await self._directions[pair].prepare()
+        await self._close_surplus(but=pair)
+
+    async def _close_surplus(self, *, but: Pair | None = None) -> None:
+        """Close pipelines that are over the limit, or idle; ``but`` not the one that is used next."""
+        opened = {pair: one.used_at for pair, one in self._directions.items() if one.is_open}
+        busy = [pair for pair in opened if pair == but or self._directions[pair].is_busy]
+        for pair in to_close(opened, busy, now=trio.current_time(), most=self._most_open):
+            await self._directions[pair].close_unused()
 
     async def translate(self, text: str, pair: Pair) -> str:
         """Translate ``text`` line by line; URLs, mark-up and symbols are returned unchanged.
@@ -209,6 +233,17 @@ class Direction:
         self._lock = trio.Lock()
         self._pipeline: trio.Process | None = None
         self._can_flush = True
+        self.used_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a pipeline."""
+        return self._pipeline is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a text is being translated, or the pipeline is being opened."""
+        return self._lock.locked()
 
     def files(self) -> list[Path]:
         """Return the files that the direction runs on. Blocks."""
@@ -270,6 +305,7 @@ class Direction:
 
     async def _open_pipeline(self) -> trio.Process | None:
         """Return the pipeline, opened and tested if it is new; None if it cannot stay open."""
+        self.used_at = trio.current_time()
         if self._pipeline is None and self._can_flush:
             try:
                 self._pipeline = await self._open()
@@ -326,6 +362,12 @@ class Direction:
         if status != 0:
             raise TranslationFailed(f"apertium {self.mode} ended with {status}")
         return translated.decode()
+
+    async def close_unused(self) -> None:
+        """End the pipeline, unless it has become busy. The next text waits until it has ended."""
+        if not self._lock.locked():
+            async with self._lock:
+                await self._close_in_time()
 
     async def close(self) -> None:
         """End the pipeline with all its programs."""

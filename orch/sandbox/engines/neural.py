@@ -15,11 +15,12 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from orch.sandbox.engines.language_pairs import Pair
 from orch.sandbox.engines.protected_text import join, pieces, protect, restore
 from orch.sandbox.engines.routes import Method
-from orch.sandbox.engines.sentences import divided, simplified
+from orch.sandbox.engines.sentences import divided, is_in_capitals, simplified, without_capitals
 from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
 from orch.sandbox.engines.trials import Trials
 
@@ -139,10 +140,14 @@ class Neural:
         if not words:
             return text
         protected = protect(simplified(words, ALPHABET), ALPHABET.issuperset)
-        translated = restore(await self._ask(protected.text, model), protected.kept)
+        ask = self._ask
+        if is_in_capitals(protect(words).text):
+            protected = replace(protected, text=without_capitals(protected.text))
+            ask = self._ask_for_capitals
+        translated = restore(await ask(protected.text, model), protected.kept)
         if translated is None:
             log.info("translated in pieces")
-            each = [await self._ask(piece, model) for piece in pieces(protected)]
+            each = [await ask(piece, model) for piece in pieces(protected)]
             translated = join(each, protected)
         # A capital that the models do not have was sent as a small letter.
         capital = translated[:1].upper() if words[0].isupper() else translated[:1]
@@ -154,6 +159,9 @@ class Neural:
             return text
         translated = await self._in_thread(partial(model.translate, words))
         return text[: len(text) - len(text.lstrip())] + translated.strip() + text[len(text.rstrip()) :]
+
+    async def _ask_for_capitals(self, text: str, model: Model) -> str:
+        return (await self._ask(text, model)).upper()
 
     async def _is_working(self, pair: Pair) -> bool:
         with trio.move_on_after(TRIAL):

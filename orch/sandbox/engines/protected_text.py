@@ -26,7 +26,12 @@ _SPECIAL: Final = r"\[\]{}^$/\\@<>~*#|&%=_+`\x00-\x1f\x7f-\x9f\ue000-\uf8ff"
 # These characters surround words that are translated: [laughter], *really*, 50%, $5.
 _AROUND: Final = r"\[\]{}<>*~|%$`"
 
-_PIECE: Final = re.compile(r" (?! )(?<!  )|\s+|\S+")
+# Mark-up of captions and of web pages, which may stand in the middle of a word; <laughter> is none.
+_TAG: Final = (
+    r"</?(?:a|b|br|c|em|font|i|lang|mark|p|rt|ruby|s|small|span|strong|sub|sup|u|v)(?![\w-])[^<>\n]{0,200}>"
+)
+_PIECE: Final = re.compile(rf"{_TAG}| (?! )(?<!  )|\s+|(?:(?!{_TAG})\S)+", re.IGNORECASE)
+_IS_TAG: Final = re.compile(_TAG, re.IGNORECASE)
 _WRAPPED: Final = re.compile(rf"([{_AROUND}]*)(.*?)([{_AROUND}]*)([.,;:!?…)\"'\u2019”»]*)\Z", re.DOTALL)
 _IS_SPECIAL: Final = re.compile(rf"[{_SPECIAL}]|\w\w\.\w\w")
 _NUMBER: Final = re.compile(r"\[(\d+)\]")
@@ -64,7 +69,8 @@ def protect(text: str, is_readable: Callable[[str], bool] = _any_word) -> Protec
         if piece == " " or not (piece.isspace() or is_special(piece)):
             out.append(piece)
             continue
-        wrapped = None if piece.isspace() else _WRAPPED.match(piece)
+        is_whole = piece.isspace() or _IS_TAG.fullmatch(piece)
+        wrapped = None if is_whole else _WRAPPED.match(piece)
         if wrapped is None:
             keep(piece)
             continue

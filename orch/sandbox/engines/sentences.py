@@ -3,6 +3,8 @@
 Such a model is trained on single sentences. Of a longer text it drops most: 5,700 characters become 430. So a
 text is divided into sentences, and a long sentence, as speech without punctuation is, into parts.
 
+It has hardly seen text in capitals: "HELLO WORLD" stays as it is. Such a sentence is sent in small letters.
+
 Unknown characters are dropped too, or change their neighbours ("Łukasz" becomes '"ukasz'). So a word that
 cannot be written with the known ones is protected, as names and addresses are.
 """
@@ -16,6 +18,7 @@ MOST_WORDS: Final = 50
 
 _SPACE_AND_WORD: Final = re.compile(r"(\s*)(\S+)")
 _WORD: Final = re.compile(r"\S+")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _SENTENCE_END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019\u00bb)\]]*\Z")
 _ABBREVIATION: Final = re.compile(
     r"\W*(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Sra|Jr|Gen|No|vs|etc|p\.ex|(?:[A-Za-z]\.)+[A-Za-z])\.\Z"
@@ -80,6 +83,21 @@ def simplified(text: str, alphabet: frozenset[str]) -> str:
     stays, so they can be protected.
     """
     return _WORD.sub(lambda word: _simplified_word(word[0], alphabet), text.translate(_REPLACEMENTS))
+
+
+def is_in_capitals(text: str) -> bool:
+    """Return whether a sentence is written in capitals: two words at least, each letter of them.
+
+    A word alone may be an abbreviation ("USA").
+    """
+    words = [letters for letters in _LETTERS.findall(text) if len(letters) > 1]
+    return len(words) > 1 and text == text.upper() and text != text.lower()
+
+
+def without_capitals(text: str) -> str:
+    """Return a sentence in capitals as it is usually written; "I" stays, names do not."""
+    lowered = _LETTERS.sub(lambda word: word[0] if word[0] == "I" else word[0].lower(), text)
+    return _LETTERS.sub(lambda word: word[0][0].upper() + word[0][1:], lowered, count=1)
 
 
 def _simplified_word(word: str, alphabet: frozenset[str]) -> str:
