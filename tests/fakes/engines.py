@@ -89,7 +89,8 @@ class ScriptedWhisper(ModuleType):
 
     Numbers are NumPy's, as the package gives them. ``doubts``: other figures of the segment of that number.
     ``on_disk``: whether the model is there; ``can_fetch``: whether it could be fetched; ``is_slow``: a fetch
-    lasts until ``go``.
+    lasts until ``go``. ``encoded``: the encoded frames of each decoding; ``loops_below``: with fewer frames
+    the text repeats itself.
     """
 
     def __init__(self, *, on_disk: bool = True, can_fetch: bool = False, is_slow: bool = False) -> None:
@@ -111,14 +112,23 @@ class ScriptedWhisper(ModuleType):
                 if not on_disk and (local_files_only or not can_fetch):
                     raise OSError(f"no model {model}")
 
+            def encode(self, features: Any) -> Any:
+                package.encoded.append(features.shape[-1])
+                return features
+
             def transcribe(self, audio: Any, **options: Any) -> tuple[Iterator[Any], Any]:
                 package.options = options | {"samples": len(audio), "peak": float(abs(audio).max())}
+                package.asked.append(package.options)
+                self.encode(np.zeros((80, 3000), dtype=np.float32))
                 info = SimpleNamespace(
                     language=options["language"] or "fr", language_probability=np.float64(0.9)
                 )
                 return package.segments(), info
 
         self.options: dict[str, Any] = {}
+        self.asked: list[dict[str, Any]] = []
+        self.encoded: list[int] = []
+        self.loops_below = 0
         self.compute_type = ""
         self.doubts: dict[int, dict[str, float]] = {}
         self.WhisperModel = WhisperModel
@@ -135,7 +145,12 @@ class ScriptedWhisper(ModuleType):
                 end=np.float64(number + 0.9),
                 probability=np.float64(0.5),
             )
-            figures = {"avg_logprob": -0.5, "no_speech_prob": 0.01, "compression_ratio": 0.8}
+            loops = self.encoded[-1] < self.loops_below
+            figures = {
+                "avg_logprob": -0.5,
+                "no_speech_prob": 0.01,
+                "compression_ratio": 9.0 if loops else 0.8,
+            }
             yield SimpleNamespace(
                 start=np.float64(number),
                 end=np.float64(number + 1.0),

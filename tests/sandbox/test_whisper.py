@@ -89,30 +89,72 @@ def test_a_text_that_the_engine_doubts_is_not_shown(monkeypatch: pytest.MonkeyPa
         1: {"no_speech_prob": 0.1, "avg_logprob": -1.4},
         2: {"compression_ratio": 9.0},
     }
+    assert [segment.text for segment in heard(package, decodings=2).segments] == ["word1"]
+
+
+def heard(
+    package: ScriptedWhisper, sound: bytes = SOUND, *, language: str | None = "en", decodings: int = 1
+) -> Transcription:
+    """Transcribe a recording with the package, which may decode it so many times."""
 
     async def transcribe() -> Transcription:
-        package.go.release(3)
-        return await (await _loaded()).transcribe(SOUND, language="en", skip_silence=False)
+        package.go.release(3 * decodings)
+        return await (await _loaded()).transcribe(sound, language=language, skip_silence=False)
 
-    assert [segment.text for segment in run(transcribe, virtual=False).segments] == ["word1"]
+    return run(transcribe, virtual=False)
 
 
 def test_the_engine_is_asked_for_a_bounded_amount_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding cannot be interrupted: a second of noise must not delay everyone."""
     package = install(monkeypatch, ScriptedWhisper())
-
-    async def transcribe() -> Transcription:
-        package.go.release(3)
-        return await (await _loaded()).transcribe(SOUND, language="en", skip_silence=False)
-
-    run(transcribe, virtual=False)
+    heard(package)
     assert package.compute_type == "int8"
-    assert len(package.options["temperature"]) <= 2
+    assert package.options["temperature"] == (0.0,)
     assert package.options["best_of"] == 1
     assert package.options["condition_on_previous_text"] is False
-    assert package.options["max_new_tokens"] == whisper.token_limit(1) < 30
-    # Whisper's decoder has 448 places, of which the prompt takes some.
-    assert whisper.token_limit(3600) < 400
+    assert package.options["max_new_tokens"] < 30
+
+
+def test_a_short_recording_is_encoded_in_a_short_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One second needs 5 s of spectrogram, not the 30 that the library pads it to."""
+    package = install(monkeypatch, ScriptedWhisper())
+    heard(package)
+    heard(package, SOUND * 40)
+    assert package.encoded == [500, 3000]
+
+
+def test_a_text_that_repeats_itself_is_decoded_again_in_the_whole_window(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A short window makes the model repeat itself now and then; no word is lost by it."""
+    package = install(monkeypatch, ScriptedWhisper())
+    package.loops_below = 3000
+    assert [segment.text for segment in heard(package, decodings=2).segments] == ["word0", "word1", "word2"]
+    assert package.encoded == [500, 3000]
+
+
+def test_a_second_decoding_does_not_detect_the_language_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs as much as the decoding, and could give another language."""
+    package = install(monkeypatch, ScriptedWhisper())
+    package.loops_below = 3000
+    transcription = heard(package, language=None, decodings=2)
+    assert [options["language"] for options in package.asked] == [None, "fr"]
+    assert (transcription.language, transcription.language_probability) == ("fr", 0.9)
+
+
+def test_the_next_recording_begins_with_a_short_window_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = install(monkeypatch, ScriptedWhisper())
+
+    async def transcribe() -> None:
+        package.go.release(9)
+        engine = await _loaded()
+        package.loops_below = 3000
+        await engine.transcribe(SOUND, language="en", skip_silence=False)
+        package.loops_below = 0
+        await engine.transcribe(SOUND, language="en", skip_silence=False)
+
+    run(transcribe, virtual=False)
+    assert package.encoded == [500, 3000, 500]
 
 
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,33 +13,23 @@ import structlog
 import trio
 
 from orch.sandbox.engines.speech import SAMPLE_RATE, Segment, Transcription, Word, mean_confidence
+from orch.sandbox.engines.whisper_decoding import (
+    LOOPING,
+    WHOLE_WINDOW,
+    attempts,
+    is_looping,
+    is_unreliable,
+    token_limit,
+)
 
 log = structlog.get_logger("whisper")
 
 DEFAULT_MODEL: Final = "base"
 BEAM: Final = 5
 
-#: A second attempt, with some randomness, for a text that repeats itself. Whisper's default of six attempts
-#: costs up to 32 s of processor time on four seconds of noise.
-TEMPERATURES: Final = (0.0, 0.4)
-
-#: Maximum tokens for a window of 30 s: people speak 4 to 5 a second. This stops a decoder in a loop.
-TOKENS_PER_SECOND: Final = 8
-TOKENS_BESIDE: Final = 12
-WINDOW_SECONDS: Final = 30
-
-#: Above the first and below the second, Whisper's text was probably not spoken. Measured with the base model:
-#: every false text for noise, music and coughs is in that range, and 1 of 168 segments of real speech.
-DOUBTED_NO_SPEECH: Final = 0.45
-DOUBTED_LOGPROB: Final = -0.7
-
-#: Whisper's own threshold: a text that compresses this well repeats itself.
-LOOPING: Final = 2.4
-
 #: The files of a Whisper model for CTranslate2: patterns, of which each must match a file. Without the
 #: tokenizer the library would request one from the model hub.
 _MODEL_FILES: Final = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
-
 
 #: Files of other kinds of models, and what to do with them.
 _OTHER_KINDS: Final = (
@@ -154,6 +144,10 @@ class Whisper:
         self.model = model
         self.languages = tuple(sorted(loaded.supported_languages, key=lambda code: (code != "en", code)))
         self._places = trio.CapacityLimiter(self.capacity)
+        # faster-whisper pads each window to 30 s just before it encodes it, and has no parameter for less.
+        self._encode_whole = loaded.encode
+        self._frames = WHOLE_WINDOW
+        loaded.encode = self._encode
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wait until cancelled; the model is loaded already."""
@@ -161,7 +155,7 @@ class Whisper:
         await trio.sleep_forever()
 
     async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
-        """Transcribe a recording in a thread."""
+        """Transcribe a recording in a thread. Detecting the language costs as much again."""
         stopped = threading.Event()
         work = partial(
             self._transcribe, pcm, language=language, skip_silence=skip_silence, is_stopped=stopped.is_set
@@ -175,39 +169,50 @@ class Whisper:
         self, pcm: bytes, *, language: str | None, skip_silence: bool, is_stopped: Callable[[], bool]
     ) -> Transcription:
         audio = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32_768
-        segments, info = self._loaded.transcribe(
-            audio,
-            language=language,
-            beam_size=BEAM,
-            best_of=1,
-            temperature=TEMPERATURES,
-            compression_ratio_threshold=LOOPING,
-            condition_on_previous_text=False,
-            max_new_tokens=token_limit(len(audio) / SAMPLE_RATE),
-            word_timestamps=True,
-            vad_filter=skip_silence,
-        )
-        heard = []
-        for segment in segments:  # decoded one by one during the iteration
-            if is_stopped():
+        seconds = len(audio) / SAMPLE_RATE
+        spoken, probability = language or "", None
+        segments: list[Any] = []
+        for attempt in attempts(seconds):
+            self._frames = attempt.frames
+            decoding, info = self._loaded.transcribe(
+                audio,
+                language=spoken or None,
+                beam_size=BEAM,
+                best_of=1,
+                temperature=attempt.temperatures,
+                compression_ratio_threshold=LOOPING,
+                condition_on_previous_text=False,
+                max_new_tokens=token_limit(seconds),
+                word_timestamps=True,
+                vad_filter=skip_silence,
+            )
+            if not spoken:
+                spoken, probability = info.language, round(float(info.language_probability), 6)
+            segments = _decoded(decoding, is_stopped)
+            if is_stopped() or not any(is_looping(segment) for segment in segments):
                 break
-            if is_unreliable(segment):
-                log.info("text of low confidence dropped", seconds=round(segment.end - segment.start, 2))
-                continue
-            heard.append(_segment(segment))
-        probability = None if language else round(float(info.language_probability), 6)
-        return Transcription(segments=tuple(heard), language=info.language, language_probability=probability)
+            log.info("text repeats itself", seconds=round(seconds, 2), window=attempt.frames)
+        reliable = [segment for segment in segments if not is_unreliable(segment)]
+        if len(reliable) < len(segments):
+            log.info("text of low confidence dropped", segments=len(segments) - len(reliable))
+        return Transcription(
+            segments=tuple(_segment(segment) for segment in reliable),
+            language=spoken,
+            language_probability=probability,
+        )
+
+    def _encode(self, features: Any) -> Any:
+        return self._encode_whole(features[..., : self._frames])
 
 
-def token_limit(seconds: float) -> int:
-    """Return the token limit of one window of a recording."""
-    return TOKENS_BESIDE + int(TOKENS_PER_SECOND * min(seconds, WINDOW_SECONDS))
-
-
-def is_unreliable(segment: Any) -> bool:
-    """Return whether Whisper's own figures mark a segment as no speech or as a repetition."""
-    not_said = segment.no_speech_prob > DOUBTED_NO_SPEECH and segment.avg_logprob < DOUBTED_LOGPROB
-    return bool(not_said or segment.compression_ratio > LOOPING)
+def _decoded(segments: Iterable[Any], is_stopped: Callable[[], bool]) -> list[Any]:
+    """Return the segments, which are decoded one by one during the iteration, up to a stop."""
+    decoded = []
+    for segment in segments:
+        if is_stopped():
+            break
+        decoded.append(segment)
+    return decoded
 
 
 def _segment(segment: Any) -> Segment:
