@@ -2,7 +2,7 @@
 
 The configurable parameters (``vad`` in the settings) are in :class:`orch.settings.Vad`, with their limits and
 defaults: settings are decoded and shown without the audio area. Here are the fixed parameters of human speech
-and of the algorithm in ``segmenter.py``.
+and of the algorithms in ``segmenter.py`` and ``voice_activity.py``.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,22 @@ AGGRESSIVENESS: Final = (
     Eagerness(onset=7.5, release=4.5, voiced=20),
     Eagerness(onset=7.5, release=4.7, voiced=40),
     Eagerness(onset=9.0, release=5.3, voiced=80),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Probabilities:
+    """A row of the table for models: probabilities of speech at which it begins and goes on."""
+
+    onset: float
+    release: float
+
+
+MODEL_THRESHOLDS: Final = (
+    Probabilities(onset=0.3, release=0.2),
+    Probabilities(onset=0.4, release=0.25),
+    Probabilities(onset=0.5, release=0.35),  # Silero's own
+    Probabilities(onset=0.7, release=0.5),
 )
 
 PRE_ROLL: Final = 0.3  # s; a plosive with its closure, or a breathed h, fits

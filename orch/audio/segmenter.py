@@ -6,33 +6,26 @@ reader wait; noise mistaken for speech makes an engine invent words.
 
 The naive answer is an energy threshold. It fails three ways: a fan is above it for ever, a quiet speaker
 below it, and every stop consonant ("t" is 60 ms of nothing) ends a word. So, frame by frame
-(``frame_duration`` ms):
+(``frame_duration`` ms, or what a model takes):
 
-1. *Level*: RMS of the frame, its mean removed (a DC offset is not sound).
-2. *Noise*: how far the frame stands above the noise, over eight bands (:mod:`orch.audio.noise_floor`). It
-   is trusted after 2 s; until then the level alone counts, so that speech at the very beginning is found.
-3. *Two thresholds*: a frame is **loud** at ``energy_threshold`` where it stands ``onset`` dB above the noise;
-   it is **active** at 40 % of ``energy_threshold`` and ``release`` dB. Speech begins with loud frames and
-   lasts while frames are active, so trailing syllables stay in and a hiss does not begin anything.
-   ``aggressiveness`` picks the row of :data:`~orch.audio.parameters.AGGRESSIVENESS`. In a still room a quiet
-   microphone counts, too: where six times the lowest level of the last 2.5 s is less than
-   ``energy_threshold``, it replaces the threshold, down to 30 % of it.
-4. *Onset*: speech is believed once the last second holds ``min_speech_duration`` of active frames, without
-   a hole of more than 200 ms, of which at least ``voiced`` ms repeat with a period between
-   ``voice_freq_min`` and ``voice_freq_max`` (normalised autocorrelation, a peak after a dip: rumble has no
-   dip, a click no period, a hiss neither), and whose level is not steady (mains hum repeats like a voice,
-   but no voice holds its level to 0.75 dB). Everything else is silence. At aggressiveness 0
-   neither is required.
-5. *Pre-roll*: the utterance begins up to 300 ms before its first active frame, as far as that was silence.
-6. *End*: ``tail`` (100 ms) after the last active frame the utterance may be over: :class:`Pause`, with
+1. *Activity* (:mod:`orch.audio.voice_activity`): a frame is **loud** where speech may begin, and **active**
+   where it goes on, by its distance from the noise or by a model. ``aggressiveness`` picks the thresholds.
+2. *Onset*: speech is believed once the last second holds ``min_speech_duration`` of active frames, one of
+   them loud, without a hole of more than 200 ms. By distance from the noise alone, hums and clicks would
+   pass. So there at least ``voiced`` ms of them must repeat with a period between ``voice_freq_min`` and
+   ``voice_freq_max`` (normalised autocorrelation, a peak after a dip: rumble has no dip, a click no period, a
+   hiss neither), and their level must not be steady (mains hum repeats like a voice, but no voice holds its
+   level to 0.75 dB). Everything else is silence. At aggressiveness 0, and where a model decides, neither is
+   required.
+3. *Pre-roll*: the utterance begins up to 300 ms before its first active frame, as far as that was silence.
+4. *End*: ``tail`` (100 ms) after the last active frame the utterance may be over: :class:`Pause`, with
    exactly the extent it will have if so. If nothing is active until ``max_silence_duration`` has passed, it
    is over: :class:`Utterance`. Otherwise :class:`Resumed`. In a pause two active frames in a row resume;
    one alone is a tick.
-7. *Cut*: an utterance that would exceed ``max_utterance`` ends at its quietest 100 ms in its second half,
+5. *Cut*: an utterance that would exceed ``max_utterance`` ends at its quietest 100 ms in its second half,
    and what remains is the next one.
 
-Left out: spectral models. They would find whispering (which 4 misses, except at aggressiveness 0)
-and reject music (which passes as speech); the engines do that better.
+Without a model, whispering is missed (except at aggressiveness 0) and music passes as speech.
 
 The result is a *partition*: every sample is in exactly one :class:`Silence` or :class:`Utterance`, in
 order; and all of it is decided by frames counted from the first sample, so the sizes of the blocks change
@@ -45,23 +38,17 @@ from math import ceil
 
 import numpy as np
 
-from orch.audio.noise_floor import NoiseFloor
 from orch.audio.parameters import (
-    AGGRESSIVENESS,
-    FLOOR_SECONDS,
-    FLOOR_TRUSTED,
     FULL_SCALE,
     ONSET_HOLE,
     ONSET_WINDOW,
     PRE_ROLL,
-    RELEASE_SHARE,
     SMOOTH_FRAMES,
     STEADY_DB,
-    STILL_ROOM,
-    STILL_SHARE,
     TAIL,
 )
 from orch.audio.periodicity import is_periodic
+from orch.audio.voice_activity import Activity, NoiseActivity, VoiceActivity
 from orch.settings import Vad
 
 
@@ -127,34 +114,34 @@ class _Frame:
 class Segmenter:
     """PCM in (16-bit little-endian mono, ``sample_rate`` Hz), events out; ``max_utterance`` in seconds.
 
+    ``activity``: decides which frames are speech; by their distance from the noise if not given.
+
     Memory: the current utterance (``max_utterance`` and one hangover at most), or in silence the onset's
     window and the pre-roll.
     """
 
-    def __init__(self, *, sample_rate: int, vad: Vad, max_utterance: float) -> None:
+    def __init__(
+        self, *, sample_rate: int, vad: Vad, max_utterance: float, activity: VoiceActivity | None = None
+    ) -> None:
         self.sample_rate = sample_rate
         self._vad = vad
-        self._eagerness = AGGRESSIVENESS[vad.aggressiveness]
-        self._frame = round(sample_rate * vad.frame_duration / 1000)
+        self._activity = activity or NoiseActivity(sample_rate=sample_rate, vad=vad)
+        self._frame = self._activity.frame
         seconds = self._frame / sample_rate
         self._tail = ceil(TAIL / seconds)
         self._hangover = max(self._tail, ceil(vad.max_silence_duration / 1000 / seconds))
         self._min_speech = ceil(vad.min_speech_duration / 1000 / seconds)
-        self._voiced_needed = ceil(self._eagerness.voiced / 1000 / seconds)
+        self._voiced_needed = ceil(self._activity.voiced / 1000 / seconds)
         self._hole = ceil(ONSET_HOLE / seconds)
         self._pre_roll = round(PRE_ROLL * sample_rate)
         self._longest = round(max_utterance * sample_rate)
         self._quiet_span = max(1, ceil(0.1 / seconds))
         # The mutable state. `_pcm` holds the input from sample `_base` on; `_decided` is the first sample
         # that is in no Silence or Utterance yet; frames up to `_at` have been looked at.
-        self._noise = NoiseFloor(sample_rate=sample_rate, frame=self._frame)
         self._pcm = bytearray()
         self._base = 0
         self._decided = 0
         self._at = 0
-        self._recent: deque[float] = deque(maxlen=SMOOTH_FRAMES)
-        self._levels: deque[float] = deque(maxlen=ceil(FLOOR_SECONDS / seconds))
-        self._floor_trusted_at = round(FLOOR_TRUSTED / seconds)
         window = max(ceil(ONSET_WINDOW / seconds), 2 * self._min_speech)
         self._onset: deque[_Frame] = deque(maxlen=window)
         self._utterance: int | None = None
@@ -209,9 +196,8 @@ class Segmenter:
                 bytes(self._pcm[first * 2 : (first + count * self._frame) * 2]), dtype="<i2"
             )
             frames = whole.astype(np.float64).reshape(count, self._frame) / FULL_SCALE
-            levels = np.sqrt(np.maximum(np.mean(frames**2, axis=1) - np.mean(frames, axis=1) ** 2, 0.0))
-            for level, powers in zip(levels.tolist(), self._noise.powers(frames), strict=True):
-                self._look_at(level, powers, events)
+            for activity in self._activity.decide(frames):
+                self._apply(activity, events)
                 self._forget()
         return events
 
@@ -242,35 +228,21 @@ class Segmenter:
         self._base = self._decided = self._at = settled
         return settled
 
-    def _look_at(self, level: float, powers: list[float], events: list[Event]) -> None:
-        """Classify the next frame and act on it."""
+    def _apply(self, activity: Activity, events: list[Event]) -> None:
+        """Act on the next frame."""
         start = self._at
         self._at += self._frame
-        self._recent.append(level)
-        self._levels.append(float(np.sqrt(sum(value * value for value in self._recent) / len(self._recent))))
-        above = self._noise.above(powers)
-        threshold = self._vad.energy_threshold
-        is_trusted = len(self._levels) >= self._floor_trusted_at
-        if is_trusted:
-            floor = min(self._levels)
-            threshold = min(threshold, max(floor * STILL_ROOM, threshold * STILL_SHARE))
-        # Never at 0: what is perfectly still is not active, whatever the settings.
-        loud, active = max(threshold, 1 / FULL_SCALE), max(threshold * RELEASE_SHARE, 1 / FULL_SCALE)
-        is_loud = level >= loud and (not is_trusted or above >= self._eagerness.onset)
-        is_active = level >= active and (not is_trusted or above >= self._eagerness.release)
         if self._utterance is None:
-            self._listen(start, level, events, is_loud=is_loud, is_active=is_active)
+            self._listen(start, activity, events)
         else:
-            self._utterance_levels.append(level)
-            self._follow(events, is_active=is_active)
+            self._utterance_levels.append(activity.level)
+            self._follow(events, is_active=activity.is_active)
 
-    def _listen(
-        self, start: int, level: float, events: list[Event], *, is_loud: bool, is_active: bool
-    ) -> None:
+    def _listen(self, start: int, activity: Activity, events: list[Event]) -> None:
         """In silence: decide whether speech begins with this frame."""
-        is_voiced = is_active and self._voiced_needed > 0 and self._is_voiced(start + self._frame)
-        self._onset.append(_Frame(start, level, is_active, is_loud, is_voiced))
-        if not is_active:
+        is_voiced = activity.is_active and self._voiced_needed > 0 and self._is_voiced(start + self._frame)
+        self._onset.append(_Frame(start, activity.level, activity.is_active, activity.is_loud, is_voiced))
+        if not activity.is_active:
             return
         run = self._run()
         active = [frame for frame in run if frame.active]
