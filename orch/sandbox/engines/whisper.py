@@ -16,6 +16,7 @@ from orch.sandbox.engines.speech import SAMPLE_RATE, Segment, Transcription, Wor
 from orch.sandbox.engines.whisper_decoding import (
     LOOPING,
     WHOLE_WINDOW,
+    Attempt,
     attempts,
     is_looping,
     is_unreliable,
@@ -132,6 +133,9 @@ async def _load(model: str, *, local_files_only: bool) -> Any:
 class Whisper:
     """The engine, around a loaded ``faster_whisper.WhisperModel``.
 
+    ``beam``: hypotheses that are followed at a time. ``plan``: returns the attempts for a recording's length
+    in seconds.
+
     It transcribes one recording at a time, because each uses every core. A cancelled one stops after the
     current segment, whose decoding in C++ cannot be interrupted; until then the next recording waits.
     """
@@ -139,8 +143,17 @@ class Whisper:
     name = "faster-whisper"
     capacity = 1
 
-    def __init__(self, loaded: Any, model: str) -> None:
+    def __init__(
+        self,
+        loaded: Any,
+        model: str,
+        *,
+        beam: int = BEAM,
+        plan: Callable[[float], tuple[Attempt, ...]] = attempts,
+    ) -> None:
         self._loaded = loaded
+        self._beam = beam
+        self._plan = plan
         self.model = model
         self.languages = tuple(sorted(loaded.supported_languages, key=lambda code: (code != "en", code)))
         self._places = trio.CapacityLimiter(self.capacity)
@@ -172,12 +185,12 @@ class Whisper:
         seconds = len(audio) / SAMPLE_RATE
         spoken, probability = language or "", None
         segments: list[Any] = []
-        for attempt in attempts(seconds):
+        for attempt in self._plan(seconds):
             self._frames = attempt.frames
             decoding, info = self._loaded.transcribe(
                 audio,
                 language=spoken or None,
-                beam_size=BEAM,
+                beam_size=self._beam,
                 best_of=1,
                 temperature=attempt.temperatures,
                 compression_ratio_threshold=LOOPING,
