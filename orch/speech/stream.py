@@ -18,6 +18,7 @@ import trio
 
 from orch.audio.resampling import BACK_END_RATE
 from orch.audio.segmenter import Utterance
+from orch.audio.voice_activity import VoiceActivity
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus
 from orch.settings import Speech as SpeechSettings
@@ -51,7 +52,8 @@ class _UnderWay:
 class SpeechStream:
     """Accepts one speaker's sound until ``end``; ``run`` publishes its captions.
 
-    Resource handling: ``run`` is called once; when it ends, for whatever reason, nothing is left open.
+    Resource handling: ``run`` is called once; when it ends, for whatever reason, nothing is left open, and
+    ``on_end`` is called: ``activity`` is not used any more.
 
     Error handling: what back ends do wrong becomes marked gaps. What ``publish`` raises leaves ``run`` (in
     an exception group, as nurseries raise it).
@@ -74,6 +76,8 @@ class SpeechStream:
         counters: SpeechCounters,
         queue: RequestQueue,
         requester: Requester,
+        activity: VoiceActivity | None = None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._sample_rate = sample_rate
         self._settings = settings
@@ -81,8 +85,12 @@ class SpeechStream:
         self._counters = counters
         self._request_queue = queue
         self._requester = requester
+        self._on_end = on_end
         self._sound = SoundQueue(
-            sample_rate=sample_rate, vad=settings.vad, max_utterance=settings.max_utterance
+            sample_rate=sample_rate,
+            vad=settings.vad,
+            max_utterance=settings.max_utterance,
+            activity=activity,
         )
         self._utterances = Utterances(
             self._sound,
@@ -327,6 +335,7 @@ class SpeechStream:
                 self._has_ended = self._is_over = True
                 self._sound.clear()
                 self._room.set()
+                self._on_end()
 
     async def _transcribe_all(self, nursery: trio.Nursery) -> None:
         while True:

@@ -7,6 +7,7 @@ from functools import partial
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
 from orch.analytics.dashboard import Dashboard
+from orch.audio import silero
 from orch.bots.service import BotsService
 from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases
@@ -22,6 +23,7 @@ from orch.settings.shown import shown_instances
 from orch.speech.service import SpeechService
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
+from orch.speech.voice_models import VoiceModels
 from orch.stores.opening import open_stores
 from orch.supervision.branches import Tree
 from orch.telemetry.events import EventLog
@@ -75,6 +77,7 @@ def build(
         translator=Translator(settings=configuration, fetch=gateway.fetch),
         settings=configuration,
         wall=wall,
+        voices=VoiceModels(silero.load, frame=silero.FRAME) if silero.is_installed() else None,
     )
     capacity = CurrentCapacity(configuration, limit())
     hub = HubService(

@@ -21,6 +21,7 @@ from orch.speech.requests import AUDIO, TRANSLATION, Headers
 from orch.speech.service import SpeechService, SpeechStream
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
+from orch.speech.voice_models import VoiceModels
 
 
 @dataclass(frozen=True)
@@ -258,11 +259,17 @@ class Room:
         )
     )
 
+    voices: VoiceModels | None = None
+
     def __post_init__(self) -> None:
         self.transcriber = Transcriber(fetch=self.back_ends.fetch, settings=self.settings)
         self.translator = Translator(fetch=self.back_ends.fetch, settings=self.settings)
         self.speech = ObservedSpeech(
-            transcriber=self.transcriber, translator=self.translator, settings=self.settings, wall=self.wall
+            transcriber=self.transcriber,
+            translator=self.translator,
+            settings=self.settings,
+            wall=self.wall,
+            voices=self.voices,
         )
 
     @staticmethod

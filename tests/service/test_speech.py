@@ -10,6 +10,8 @@ import pytest
 import trio
 
 from orch.audio.segmenter import Segmenter, Utterance
+from orch.audio.silero import FRAME, Silero
+from orch.audio.voice_activity import ModelActivity
 from orch.audio.wav import wav
 from orch.settings import Vad
 from tests.fakes.client import CLIPS, Client, clip, connected
@@ -58,7 +60,8 @@ async def talk(client: Client, pcm: bytes, *, pace: float = 0, targets: tuple[st
 def engine_alone(s: RunningService, pcm: bytes) -> list[str]:
     """Return the words that the engine hears when it is asked about the same utterances directly."""
     audio = next(x for x in s.get("/api/services/status").json()["services"] if x["name"] == "audio-service")
-    segmenter = Segmenter(sample_rate=16_000, vad=Vad(), max_utterance=15)
+    activity = ModelActivity(frame=FRAME, probability=Silero().probability, vad=Vad())
+    segmenter = Segmenter(sample_rate=16_000, vad=Vad(), max_utterance=15, activity=activity)
     words: list[str] = []
     for event in [*segmenter.feed(pcm), *segmenter.flush()]:
         if isinstance(event, Utterance):
