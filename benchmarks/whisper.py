@@ -104,7 +104,7 @@ async def row(way: Way, loaded: Any, seeds: int) -> list[str]:
     for sound in sounds:
         await engine.transcribe(sound, language=way.language, skip_silence=False)
     spent = (time.process_time() - began) / len(sounds)
-    twice = len(encoded) - len(sounds) * (1 if way.language else 2)
+    more = len(encoded) - len(sounds)
     expected = words(TEXT)
     clean = wrong(expected, await text([clip(name) for name in CLIPS]))
     each = [
@@ -114,7 +114,7 @@ async def row(way: Way, loaded: Any, seeds: int) -> list[str]:
     return [
         way.name,
         f"{spent:.2f} s",
-        f"{twice} of {len(sounds)}",
+        f"{more} of {len(sounds)}",
         str(clean),
         *(f"{mean:.1f}" for mean in each),
     ]

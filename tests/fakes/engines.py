@@ -119,7 +119,10 @@ class ScriptedWhisper(ModuleType):
             def transcribe(self, audio: Any, **options: Any) -> tuple[Iterator[Any], Any]:
                 package.options = options | {"samples": len(audio), "peak": float(abs(audio).max())}
                 package.asked.append(package.options)
-                self.encode(np.zeros((80, 3000), dtype=np.float32))
+                features = np.zeros((80, 3000), dtype=np.float32)
+                if options["language"] is None:
+                    self.encode(features)
+                self.encode(features)
                 info = SimpleNamespace(
                     language=options["language"] or "fr", language_probability=np.float64(0.9)
                 )

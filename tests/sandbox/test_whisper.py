@@ -133,8 +133,15 @@ def test_a_text_that_repeats_itself_is_decoded_again_in_the_whole_window(
     assert package.encoded == [500, 3000]
 
 
+def test_a_detected_language_does_not_encode_the_window_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is most of the cost of a request."""
+    package = install(monkeypatch, ScriptedWhisper())
+    heard(package, language=None)
+    assert package.encoded == [500]
+
+
 def test_a_second_decoding_does_not_detect_the_language_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It costs as much as the decoding, and could give another language."""
+    """It could give another language."""
     package = install(monkeypatch, ScriptedWhisper())
     package.loops_below = 3000
     transcription = heard(package, language=None, decodings=2)

@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from orch.sandbox.engines.whisper_decoding import (
@@ -7,6 +8,7 @@ from orch.sandbox.engines.whisper_decoding import (
     WHOLE_WINDOW,
     attempts,
     is_looping,
+    is_same_window,
     is_unreliable,
     token_limit,
     window_frames,
@@ -41,6 +43,17 @@ def test_the_tokens_are_limited_by_the_recording_and_by_the_decoder() -> None:
     """Whisper's decoder has 448 places, of which the prompt takes some."""
     assert token_limit(1) == 20
     assert token_limit(3600) == token_limit(30) < 400
+
+
+def test_windows_that_differ_by_their_last_frame_are_the_same() -> None:
+    """The one in which a language was detected has one frame of padding more."""
+    window = np.random.default_rng(1).normal(size=(80, 500))
+    other = window.copy()
+    other[:, 320] = 0
+    assert is_same_window(window, other)
+    other[3, 321] = 0
+    assert not is_same_window(window, other)
+    assert not is_same_window(window, window[:, :400])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from orch.sandbox.engines.whisper_decoding import (
     Attempt,
     attempts,
     is_looping,
+    is_same_window,
     is_unreliable,
     token_limit,
 )
@@ -158,9 +159,7 @@ class Whisper:
         self.languages = tuple(sorted(loaded.supported_languages, key=lambda code: (code != "en", code)))
         self._places = trio.CapacityLimiter(self.capacity)
         # faster-whisper pads each window to 30 s just before it encodes it, and has no parameter for less.
-        self._encode_whole = loaded.encode
-        self._frames = WHOLE_WINDOW
-        loaded.encode = self._encode
+        self._encoder = loaded.encode = _Encoder(loaded.encode)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wait until cancelled; the model is loaded already."""
@@ -168,7 +167,7 @@ class Whisper:
         await trio.sleep_forever()
 
     async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
-        """Transcribe a recording in a thread. Detecting the language costs as much again."""
+        """Transcribe a recording in a thread."""
         stopped = threading.Event()
         work = partial(
             self._transcribe, pcm, language=language, skip_silence=skip_silence, is_stopped=stopped.is_set
@@ -186,7 +185,7 @@ class Whisper:
         spoken, probability = language or "", None
         segments: list[Any] = []
         for attempt in self._plan(seconds):
-            self._frames = attempt.frames
+            self._encoder.begin(attempt.frames)
             decoding, info = self._loaded.transcribe(
                 audio,
                 language=spoken or None,
@@ -214,8 +213,33 @@ class Whisper:
             language_probability=probability,
         )
 
-    def _encode(self, features: Any) -> Any:
-        return self._encode_whole(features[..., : self._frames])
+
+class _Encoder:
+    """Encodes as many frames as a recording needs, and its first window once.
+
+    To detect a language, faster-whisper encodes the first window, and encodes it again to decode it. The two
+    differ by the last 10 ms, which are padding.
+
+    The mutable state is the number of frames, and the last window with its encoding.
+    """
+
+    def __init__(self, encode: Callable[[Any], Any]) -> None:
+        self._encode = encode
+        self._frames = WHOLE_WINDOW
+        self._window: Any = None
+        self._encoded: Any = None
+
+    def begin(self, frames: int) -> None:
+        """Begin a decoding with windows of so many frames."""
+        self._frames = frames
+        self._window = self._encoded = None
+
+    def __call__(self, features: Any) -> Any:
+        """Return the encoding of a window: bands by frames."""
+        window = features[..., : self._frames]
+        if self._window is None or not is_same_window(window, self._window):
+            self._window, self._encoded = window, self._encode(window)
+        return self._encoded
 
 
 def _decoded(segments: Iterable[Any], is_stopped: Callable[[], bool]) -> list[Any]:

@@ -12,7 +12,12 @@ costs up to 32 s of processor time on four seconds of noise.
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Features = npt.NDArray[Any]
 
 WINDOW_SECONDS: Final = 30
 FRAMES_PER_SECOND: Final = 100
@@ -67,6 +72,11 @@ def window_frames(seconds: float) -> int:
     """Return how many frames are encoded of each window of a recording."""
     window = ceil((seconds + ROOM) / STEP) * STEP
     return min(window, WINDOW_SECONDS) * FRAMES_PER_SECOND
+
+
+def is_same_window(window: Features, other: Features) -> bool:
+    """Return whether two spectrograms (bands by frames) differ in one frame at most."""
+    return window.shape == other.shape and bool(np.count_nonzero((window != other).any(axis=0)) <= 1)
 
 
 def token_limit(seconds: float) -> int:
