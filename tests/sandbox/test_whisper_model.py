@@ -73,6 +73,28 @@ def test_a_detected_language_comes_with_its_probability(model: Path) -> None:
 
 
 @pytest.mark.sandbox
+@pytest.mark.parametrize("language", ["en", None])
+def test_a_sentence_is_encoded_once_in_a_short_window(model: Path, language: str | None) -> None:
+    """The library pads each window to 30 s just before it encodes it; a release of it may do otherwise."""
+    encoded: list[tuple[int, ...]] = []
+
+    async def main() -> Transcription:
+        engine = await load(str(model), fetch_seconds=0)
+        encode = engine._encoder._encode
+
+        def counted(features: np.ndarray) -> object:
+            encoded.append(features.shape)
+            return encode(features)
+
+        engine._encoder._encode = counted
+        return await engine.transcribe(pcm("austen-0920"), language=language, skip_silence=False)
+
+    heard = run(main, virtual=False)
+    assert words(" ".join(segment.text for segment in heard.segments)) == words(SAID["austen-0920"])
+    assert encoded == [(80, 1000)]
+
+
+@pytest.mark.sandbox
 def test_noise_is_given_no_words(model: Path) -> None:
     """Whisper produces text for any input; text of low confidence is dropped."""
 
