@@ -25,7 +25,7 @@ def is_installed() -> bool:
 
 async def load() -> "Silero":
     """Return a loaded model. ImportError, OSError, RuntimeError: it cannot be loaded on this machine."""
-    return await trio.to_thread.run_sync(Silero)
+    return await trio.to_thread.run_sync(Silero, abandon_on_cancel=True)
 
 
 class Silero:

@@ -1,8 +1,9 @@
 """Speech streams, and the languages that the back ends offer."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, Never
+from typing import Final
 
 import msgspec
 import trio
@@ -54,7 +55,7 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
 class SpeechService:
     """Creates a :class:`SpeechStream` for each speaker, and lists the languages on offer.
 
-    ``voices``: models that decide what is speech, where there are any; :meth:`run` keeps them loaded.
+    ``voices``: models that decide what is speech, where there are any.
 
     The mutable state is the counters, the request queue, and the languages that the back ends last listed.
     """
@@ -82,13 +83,6 @@ class SpeechService:
         self._listed_by: object = None
         self._good_until = float("-inf")
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Keep models of voice activity loaded until cancelled. Without it streams do without a model."""
-        if self._voices is not None:
-            await self._voices.run(task_status=task_status)
-        task_status.started()
-        await trio.sleep_forever()
-
     def stream(
         self,
         origin: Origin,
@@ -107,7 +101,6 @@ class SpeechService:
         check_rate(sample_rate)
         self._check_language(origin.source_language)
         settings = self._settings.current.orchestration.speech
-        activity, on_end = self._voice_activity(settings.vad)
         return SpeechStream(
             origin=origin,
             sample_rate=sample_rate,
@@ -119,18 +112,21 @@ class SpeechService:
             counters=self._counters,
             queue=self._queue,
             requester=Requester(address=address, session_id=origin.session_id, stream_id=origin.stream_id),
-            activity=activity,
-            on_end=on_end,
+            voice_activity=partial(self._voice_activity, settings.vad),
         )
 
-    def _voice_activity(self, vad: Vad) -> tuple[VoiceActivity | None, Callable[[], None]]:
-        """Return what decides which of a stream's sound is speech, and what to call when the stream ends."""
+    @asynccontextmanager
+    async def _voice_activity(self, vad: Vad) -> AsyncIterator[VoiceActivity | None]:
+        """Yield what decides which of a stream's sound is speech; None: its distance from the noise."""
         voices = self._voices
-        model = voices.borrow() if voices is not None and vad.model != "none" else None
-        if voices is None or model is None:
-            return None, lambda: None
-        activity = ModelActivity(frame=voices.frame, probability=model.probability, vad=vad)
-        return activity, partial(voices.give_back, model)
+        if voices is None or vad.model == "none":
+            yield None
+            return
+        async with voices.lend() as model:
+            if model is None:
+                yield None
+            else:
+                yield ModelActivity(frame=voices.frame, probability=model.probability, vad=vad)
 
     def _places(self) -> int:
         """Return how many requests the audio-service is sent at once."""

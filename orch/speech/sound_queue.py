@@ -58,8 +58,6 @@ class _End:
 class SoundQueue:
     """Queues 16-bit mono PCM of ``sample_rate`` Hz, and turns it into events.
 
-    ``activity``: as the :class:`~orch.audio.segmenter.Segmenter`'s, at the back ends' rate.
-
     Overflow rule: nothing is dropped. Beyond :data:`QUEUED` seconds or :data:`QUEUED_BLOCKS` items the
     queue :attr:`is_full`, and its owner processes the oldest before it lets the sender go on.
 
@@ -69,14 +67,12 @@ class SoundQueue:
     The mutable state is the queue, the resampler, the segmenter, and when the last seconds of sound arrived.
     """
 
-    def __init__(
-        self, *, sample_rate: int, vad: Vad, max_utterance: float, activity: VoiceActivity | None = None
-    ) -> None:
+    def __init__(self, *, sample_rate: int, vad: Vad, max_utterance: float) -> None:
         self._sample_rate = sample_rate
+        self._vad = vad
+        self._max_utterance = max_utterance
         self._resampler = Resampler(source=sample_rate)
-        self._segmenter = Segmenter(
-            sample_rate=BACK_END_RATE, vad=vad, max_utterance=max_utterance, activity=activity
-        )
+        self._segmenter = Segmenter(sample_rate=BACK_END_RATE, vad=vad, max_utterance=max_utterance)
         self._queue: deque[_Block | _Missing | _End] = deque()
         self._queued = 0  # samples
         self._received = 0  # samples, with those of gaps
@@ -147,6 +143,19 @@ class SoundQueue:
         """Drop what is queued."""
         self._queue.clear()
         self._queued = 0
+
+    def segment_with(self, activity: VoiceActivity) -> None:
+        """Let ``activity``, at the back ends' rate, decide what is speech.
+
+        Without effect once sound was processed: the segmenter has its state of it.
+        """
+        if self._segmenter.position == 0:
+            self._segmenter = Segmenter(
+                sample_rate=BACK_END_RATE,
+                vad=self._vad,
+                max_utterance=self._max_utterance,
+                activity=activity,
+            )
 
     def process_next(self) -> list[Event | Gap | SoundEnded]:
         """Process the oldest block, gap or end; return its events."""

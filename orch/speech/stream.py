@@ -11,6 +11,7 @@ further request is needed: the response, there already or still to come, is the 
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, Never
 
@@ -52,8 +53,9 @@ class _UnderWay:
 class SpeechStream:
     """Accepts one speaker's sound until ``end``; ``run`` publishes its captions.
 
-    Resource handling: ``run`` is called once; when it ends, for whatever reason, nothing is left open, and
-    ``on_end`` is called: ``activity`` is not used any more.
+    Resource handling: ``run`` is called once; when it ends, for whatever reason, nothing is left open. From
+    its beginning to its end it holds what ``voice_activity`` yields, which decides what is speech (None: the
+    distance from the noise does). Sound is queued while ``run`` waits for it.
 
     Error handling: what back ends do wrong becomes marked gaps. What ``publish`` raises leaves ``run`` (in
     an exception group, as nurseries raise it).
@@ -76,8 +78,7 @@ class SpeechStream:
         counters: SpeechCounters,
         queue: RequestQueue,
         requester: Requester,
-        activity: VoiceActivity | None = None,
-        on_end: Callable[[], None] = lambda: None,
+        voice_activity: Callable[[], AbstractAsyncContextManager[VoiceActivity | None]] = nullcontext,
     ) -> None:
         self._sample_rate = sample_rate
         self._settings = settings
@@ -85,12 +86,11 @@ class SpeechStream:
         self._counters = counters
         self._request_queue = queue
         self._requester = requester
-        self._on_end = on_end
+        self._voice_activity = voice_activity
         self._sound = SoundQueue(
             sample_rate=sample_rate,
             vad=settings.vad,
             max_utterance=settings.max_utterance,
-            activity=activity,
         )
         self._utterances = Utterances(
             self._sound,
@@ -324,7 +324,9 @@ class SpeechStream:
         with self._counters.open(self):
             try:
                 task_status.started()
-                async with trio.open_nursery() as background:
+                async with self._voice_activity() as activity, trio.open_nursery() as background:
+                    if activity is not None:
+                        self._sound.segment_with(activity)
                     background.start_soon(self._status.run)
                     background.start_soon(self._process_sound)
                     async with trio.open_nursery() as nursery:
@@ -335,7 +337,6 @@ class SpeechStream:
                 self._has_ended = self._is_over = True
                 self._sound.clear()
                 self._room.set()
-                self._on_end()
 
     async def _transcribe_all(self, nursery: trio.Nursery) -> None:
         while True:

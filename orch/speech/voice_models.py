@@ -1,11 +1,12 @@
 """Loaded models of voice activity, each lent to one stream at a time.
 
-A model remembers the sound that it was given, and takes a while to load. So some are loaded ahead, and are
-lent again after their stream has ended.
+A model remembers the sound that it was given, so no two streams share one. It is loaded when a stream first
+needs it, and lent again after that stream has ended.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Final, Never, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
 
 import structlog
 import trio
@@ -16,8 +17,8 @@ log = structlog.get_logger("speech")
 
 LIMIT: Final = 16
 """Models in memory; Silero occupies 9 MB."""
-AHEAD: Final = 2
-"""Models that are loaded before a stream needs them."""
+LOAD_SECONDS: Final = 2.0
+"""How long a stream waits for a model; as long its sound is queued."""
 
 
 class VoiceModel(Protocol):
@@ -33,12 +34,13 @@ class VoiceModel(Protocol):
 class VoiceModels:
     """Lends models that ``load`` returns, which accept ``frame`` samples at a time.
 
-    Bounded by ``limit``. Overflow rule: :meth:`borrow` returns None, and the stream does without a model.
+    Bounded by ``limit``. Overflow rule: a stream for which no model is free has none until it ends.
 
     Error handling: a model that cannot be loaded (ImportError, OSError, RuntimeError) is logged, and no
-    others are loaded from then on.
+    others are loaded from then on. One that is not loaded within :data:`LOAD_SECONDS` is logged, and only
+    its stream has none.
 
-    The mutable state is the free models, and how many are loaded.
+    The mutable state is the free models, and how many are loaded and being loaded.
     """
 
     def __init__(self, load: Callable[[], Awaitable[VoiceModel]], *, frame: int, limit: int = LIMIT) -> None:
@@ -47,35 +49,35 @@ class VoiceModels:
         self._limit = limit
         self._free: list[VoiceModel] = []
         self._loaded = 0
-        self._taken = trio.Event()
+        self._loading = 0
 
-    def borrow(self) -> VoiceModel | None:
-        """Return a model that remembers nothing, or None where none is free."""
-        if not self._free:
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[VoiceModel | None]:
+        """Lend a model that remembers nothing, or None where there is none, for the time of a stream."""
+        model = self._free.pop() if self._free else await self._load_another()
+        try:
+            if model is not None:
+                model.reset()
+            yield model
+        finally:
+            if model is not None:
+                self._free.append(model)
+
+    async def _load_another(self) -> VoiceModel | None:
+        if self._loaded + self._loading >= self._limit:
             return None
-        model = self._free.pop()
-        model.reset()
-        self._taken.set()
+        self._loading += 1
+        try:
+            with trio.fail_after(LOAD_SECONDS):
+                model = await self._load()
+        except trio.TooSlowError:
+            log.warning("voice model not loaded in time", seconds=LOAD_SECONDS)
+            return None
+        except (ImportError, OSError, RuntimeError) as error:
+            log.warning("no voice model", reason=f"{type(error).__name__}: {error}")
+            self._limit = self._loaded
+            return None
+        finally:
+            self._loading -= 1
+        self._loaded += 1
         return model
-
-    def give_back(self, model: VoiceModel) -> None:
-        """Accept a model whose stream has ended."""
-        self._free.append(model)
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Keep :data:`AHEAD` models loaded, up to the limit. Started once the first ones are loaded."""
-        is_started = False
-        while True:
-            self._taken = trio.Event()
-            try:
-                while len(self._free) < AHEAD and self._loaded < self._limit:
-                    model = await self._load()
-                    self._loaded += 1
-                    self._free.append(model)
-            except (ImportError, OSError, RuntimeError) as error:
-                log.warning("no voice model", reason=f"{type(error).__name__}: {error}")
-                self._limit = self._loaded
-            if not is_started:
-                is_started = True
-                task_status.started()
-            await self._taken.wait()

