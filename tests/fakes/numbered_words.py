@@ -150,6 +150,7 @@ def settings(url: str) -> str:
     return f"""
 orchestration:
   monitoring: {{health_check_interval: 1}}
+  speech: {{vad: {{model: none}}}}  # a model knows that tones are no speech
 services:
   audio-service: {{url: "{url}"}}
   translation-service: {{url: "http://127.0.0.1:9"}}
