@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.peers import report
 from orch.audio.segmenter import Segmenter, Utterance
+from orch.audio.silero import FRAME, Silero
+from orch.audio.voice_activity import ModelActivity
 from orch.audio.wav import wav
 from orch.settings import Vad
 from tests.fakes.client import Client, clip, connected
@@ -38,8 +40,9 @@ LIMIT_MS = 150
 
 
 def utterances(pcm: bytes) -> list[Utterance]:
-    """Return what the segmenter makes of a clip."""
-    segmenter = Segmenter(sample_rate=RATE, vad=Vad(), max_utterance=15)
+    """Return the utterances of a clip, as the service finds them."""
+    activity = ModelActivity(frame=FRAME, probability=Silero().probability, vad=Vad())
+    segmenter = Segmenter(sample_rate=RATE, vad=Vad(), max_utterance=15, activity=activity)
     return [event for event in [*segmenter.feed(pcm), *segmenter.flush()] if isinstance(event, Utterance)]
 
 
