@@ -346,3 +346,19 @@ def _unavailable(backend: Backend, flow: Flow, now: float) -> ProblemError:
         headers={"Retry-After": str(seconds)},
         service=backend.name,
     )
+
+
+async def collect(response: DispatchedResponse, limit: int) -> bytes:
+    """Return the whole body of a response. ProblemError ``bad_gateway`` if it is longer than ``limit``."""
+    pieces: list[bytes] = []
+    size = 0
+    while data := await response.receive():
+        size += len(data)
+        if size > limit:
+            raise ProblemError(
+                "bad_gateway",
+                f"The {response.service} sent a response of more than {limit} bytes.",
+                service=response.service,
+            )
+        pieces.append(data)
+    return b"".join(pieces)

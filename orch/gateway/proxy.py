@@ -10,7 +10,8 @@ Hypercorn and uvicorn then close the connection (HTTP/1.1), which shows the clie
 incomplete.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ import trio
 
 from orch.gateway import headers as heads
 from orch.gateway import response_headers
+from orch.gateway.api_adapter import AdaptedRequest, AdapterResponse, ApiAdapter, NoAdapter
 from orch.gateway.client_request import (
     CLIENT_GONE,
     ClientGoneError,
@@ -30,7 +32,7 @@ from orch.gateway.client_request import (
     too_large,
 )
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import DispatchedResponse, Dispatcher, short, too_slow
+from orch.gateway.dispatch import DispatchedResponse, Dispatcher, collect, short, too_slow
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
@@ -46,6 +48,10 @@ from orch.settings import Gateway
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage, own_shortage
 from orch.telemetry.boundaries import Boundary
+
+ADAPTED_AT_ONCE: Final = 4
+"""Bodies from the disk that are in memory for the adapter at the same time."""
+MAX_ADAPTED_RESPONSE: Final = 8 * 2**20
 
 DISCARD_SECONDS: Final = 5.0
 """Seconds for which the rest of a refused body is read; browsers and curl send on until then."""
@@ -79,6 +85,8 @@ class Proxy:
         self._places = places
         self._on_shortage = on_shortage
         self._make_id = make_id
+        self.adapter: ApiAdapter = NoAdapter()
+        self._adapting = trio.CapacityLimiter(ADAPTED_AT_ONCE)
         self.boundary = Boundary("gateway requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,7 +129,10 @@ class Proxy:
         ):
             async with self._spool.body() as incoming:
                 body = await self._collect(call, receive, policy, nursery, incoming)
-                await self._exchange(call, match, self._request(call, body), policy, nursery)
+                if self.adapter.adapts(match.service, call.method, match.path):
+                    await self._respond(call, match, body, policy)
+                else:
+                    await self._exchange(call, match, self._request(call, body), policy, nursery)
 
     async def _collect(
         self,
@@ -219,6 +230,53 @@ class Proxy:
                 raise _too_slow(call, policy.timeout)
             raise _client_too_slow(seconds or policy.timeout)
 
+    async def _respond(self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway) -> None:
+        """Have the adapter serve the request, and send its response. It gets the whole body at once."""
+        data: bytes | None = None
+        with trio.move_on_after(policy.timeout) as limit:
+            if body.whole is not None:
+                data = await self._ask_adapter(call, match, body.whole, policy)
+            else:
+                async with self._adapting:
+                    data = await self._ask_adapter(call, match, await _whole(body), policy)
+            call.answered_at = trio.current_time()
+            limit.deadline = call.answered_at + max(policy.timeout, len(data) / policy.client_rate)
+            own = [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(data)),
+                *call.gateway_headers(),
+                *response_headers.SECURITY,
+            ]
+            await call.out.start(HTTPStatus.OK, own)
+            await call.out.end(data)
+        if limit.cancelled_caught:
+            if data is None:
+                raise _too_slow(call, policy.timeout)
+            raise _client_too_slow(policy.timeout)
+
+    async def _ask_adapter(self, call: ClientRequest, match: Match, body: bytes, policy: Gateway) -> bytes:
+        async def fetch(
+            service: str, method: str, path: str, *, headers: Iterable[Header] = (), body: bytes = b""
+        ) -> AdapterResponse:
+            own = Request(
+                method=method,
+                target=path,
+                headers=tuple(heads.of_our_own(headers, call.request_id)),
+                body=RequestBody(body),
+            )
+            async with self._dispatcher.send(
+                service, own, call.trace, retries=policy.retries, flow=Flow.REQUESTS, caller=call.caller
+            ) as response:
+                data = await collect(response, MAX_ADAPTED_RESPONSE)
+            return AdapterResponse(response.status, response.headers, data)
+
+        call.sent_at = trio.current_time()
+        query: bytes = call.scope.get("query_string", b"")
+        request = AdaptedRequest(
+            match.service, call.method, match.path, query.decode("latin-1"), tuple(call.headers), body
+        )
+        return await self.adapter.respond(request, fetch)
+
     def _is_own_credential(self, authorization: bytes) -> bool:
         return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
 
@@ -291,6 +349,15 @@ def _client_too_slow(seconds: float) -> ProblemError:
     return ProblemError(
         "request_timeout", f"The client did not read the response completely within {seconds:g} s."
     )
+
+
+async def _whole(body: RequestBody) -> bytes:
+    """Return all of a body that is on the disk."""
+    body.rewind()
+    pieces = []
+    while piece := await body.next():
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def _all(response: DispatchedResponse) -> bytes:

@@ -13,11 +13,12 @@ import structlog
 import trio
 
 from orch.gateway import headers as heads
+from orch.gateway.api_adapter import AdaptedRequest, ApiAdapter, NoAdapter
 from orch.gateway.backends import Backends, Instance, Lane
 from orch.gateway.breaker import State
 from orch.gateway.client_request import CLIENT_GONE, Receive, Scope, Send, encoded_path
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import DispatchedResponse, Dispatcher, Trace, too_slow
+from orch.gateway.dispatch import Dispatcher, Trace, collect, too_slow
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
@@ -129,8 +130,17 @@ class GatewayService:
             on_shortage=self._short,
             make_id=make_id,
         )
+        self._adapter: ApiAdapter = NoAdapter()
         self._applied: Settings | None = None
         self.boundary = Boundary("gateway sweep")
+
+    def use_adapter(self, adapter: ApiAdapter) -> None:
+        """Let a part serve the clients' requests whose API the back end does not speak.
+
+        It is not an argument of the constructor: it sends its own requests through this gateway.
+        """
+        self._adapter = adapter
+        self._proxy.adapter = adapter
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep idle connections for reuse, until cancelled.
@@ -210,7 +220,55 @@ class GatewayService:
             body=RequestBody(body),
         )
         with self._place(flow, caller, policy), self._recorder.one_in_flight():
+            if flow is Flow.REQUESTS and self._adapter.adapts(service, method, path.partition("?")[0]):
+                return await self._adapted(service, method, path, tuple(headers), body, max_response, caller)
             return await self._fetch(service, request, max_response, flow, caller, policy)
+
+    async def _adapted(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        headers: tuple[Header, ...],
+        body: bytes,
+        max_response: int,
+        caller: str,
+    ) -> FetchedResponse:
+        """Have the adapter serve a client's request; its requests to the back end are counted each."""
+        policy = self._settings.current.orchestration.gateway
+        began = trio.current_time()
+        last: list[FetchedResponse] = []
+
+        async def fetch(
+            service: str, method: str, path: str, *, headers: Iterable[Header] = (), body: bytes = b""
+        ) -> FetchedResponse:
+            request_id = self._make_id().encode("ascii")
+            own = Request(
+                method=method,
+                target=path,
+                headers=tuple(heads.of_our_own(headers, request_id)),
+                body=RequestBody(body),
+            )
+            last[:] = [await self._fetch(service, own, MAX_RESPONSE, Flow.REQUESTS, caller, policy)]
+            return last[0]
+
+        own_path, _, query = path.partition("?")
+        data = await self._adapter.respond(
+            AdaptedRequest(service, method, own_path, query, headers, body), fetch
+        )
+        if len(data) > max_response:
+            raise ProblemError(
+                "bad_gateway", f"The response would have more than {max_response} bytes.", service=service
+            )
+        return FetchedResponse(
+            status=200,
+            headers=((b"content-type", b"application/json"),),
+            body=data,
+            service=service,
+            instance=last[0].instance if last else "",
+            attempts=last[0].attempts if last else 0,
+            elapsed=trio.current_time() - began,
+        )
 
     def _place(self, flow: Flow, caller: str, policy: Gateway) -> AbstractContextManager[None]:
         """Count the request among those of clients; the service's own do not count."""
@@ -231,7 +289,7 @@ class GatewayService:
                 async with self._dispatcher.send(
                     service, request, trace, retries=policy.retries, flow=flow, caller=caller
                 ) as response:
-                    data = await _collect(response, max_response)
+                    data = await collect(response, max_response)
             status = response.status
             return FetchedResponse(
                 status=response.status,
@@ -375,18 +433,3 @@ class GatewayService:
 
     def _short(self, shortage: Shortage, service: str) -> None:
         self._shortages.note(shortage, f"A request to the {service} failed.")
-
-
-async def _collect(response: DispatchedResponse, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while data := await response.receive():
-        size += len(data)
-        if size > limit:
-            raise ProblemError(
-                "bad_gateway",
-                f"The {response.service} sent a response of more than {limit} bytes.",
-                service=response.service,
-            )
-        pieces.append(data)
-    return b"".join(pieces)

@@ -219,7 +219,7 @@ class Instance(Section, frozen=True):
 Dialect = Literal["livetranslate", "openai", "libretranslate", "deepgram", "deepl"]
 
 DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
-    "audio-service": ("livetranslate", "openai"),
+    "audio-service": ("livetranslate", "openai", "deepgram"),
     "translation-service": ("livetranslate", "libretranslate", "openai", "deepl"),
 }
 """The dialects of each service; services with other names are only routed to, whatever their API."""

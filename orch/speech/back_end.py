@@ -87,12 +87,15 @@ class BackEnd:
         read: Callable[[Response], T],
         *,
         optional: Collection[str] = (),
+        fetch: Fetch | None = None,
     ) -> T:
         """Send a request and return what ``read`` makes of the response.
 
-        ``make`` gets the optional fields to leave out. ProblemError: the gateway's; what ``read`` raises,
-        with secrets that the server quotes masked; ``rate_limited`` during a cool-down, without a request. A
-        cancelled request leaves nothing behind.
+        ``make`` gets the optional fields to leave out. ``fetch``: sends it on behalf of a client, who chose
+        what is sent; the outcome is not recorded then, since it shows nothing about the back end.
+
+        ProblemError: the gateway's; what ``read`` raises, with secrets that the server quotes masked;
+        ``rate_limited`` during a cool-down, without a request. A cancelled request leaves nothing behind.
         """
         service = self.service
         wait = self._cooldown.wait(trio.current_time())
@@ -103,14 +106,15 @@ class BackEnd:
         self.last_status = None
         response: Response | None = None
         try:
-            response, left_out = await self._fetch_response(make, optional)
+            response, left_out = await self._fetch_response(make, optional, fetch or self._fetch)
             if len(response.body) > READ_AT_ONCE:
                 result = await trio.to_thread.run_sync(self._read, read, response)
             else:
                 result = self._read(read, response)
         except ProblemError as error:
             shown = _without_secrets(error, service)
-            self._note_failure(shown, response, cooldown, is_current=service == self._of)
+            is_recorded = fetch is None and service == self._of
+            self._note_failure(shown, response, cooldown, is_recorded=is_recorded)
             raise shown from error
         finally:
             if is_trial:
@@ -118,19 +122,19 @@ class BackEnd:
         if service == self._of:
             self._left_out = left_out
             cooldown.responded(trio.current_time())
-            if self._outcomes.succeeded(self._wall()):
+            if fetch is None and self._outcomes.succeeded(self._wall()):
                 self._report(None)
         return result
 
     async def _fetch_response(
-        self, make: Callable[[frozenset[str]], Request], optional: Collection[str]
+        self, make: Callable[[frozenset[str]], Request], optional: Collection[str], fetch: Fetch
     ) -> tuple[Response, frozenset[str]]:
         """Send the request, again without refused fields; return the response and the fields left out."""
         left_out = self._left_out
         while True:
             request = make(left_out)
             try:
-                response = await self._fetch(
+                response = await fetch(
                     self.name, request.method, request.path, headers=request.headers, body=request.body
                 )
             except ProblemError:
@@ -163,7 +167,7 @@ class BackEnd:
             ) from error
 
     def _note_failure(
-        self, error: ProblemError, response: Response | None, cooldown: Cooldown, *, is_current: bool
+        self, error: ProblemError, response: Response | None, cooldown: Cooldown, *, is_recorded: bool
     ) -> None:
         now = trio.current_time()
         pause = 0.0
@@ -172,7 +176,7 @@ class BackEnd:
                 return
         else:
             seconds = retry_after(response.headers, at=self._wall())
-            self._is_exhausted = is_current and response.status in _EXHAUSTED
+            self._is_exhausted = response.status in _EXHAUSTED
             if self._is_exhausted:
                 pause = cooldown.requested(EXHAUSTED_PAUSE, now)
             elif response.status == _TOO_MANY or (response.status == _UNAVAILABLE and seconds is not None):
@@ -181,7 +185,7 @@ class BackEnd:
             else:
                 cooldown.responded(now)
         status = None if response is None else response.status
-        if is_current and self._outcomes.failed(error, status, is_certain=pause >= _NEWS):
+        if is_recorded and self._outcomes.failed(error, status, is_certain=pause >= _NEWS):
             self._report(self._outcomes.refusal)
 
     def _not_yet(self, wait: float) -> ProblemError:

@@ -58,9 +58,15 @@ def json_request(path: str, document: dict[str, Any], *, headers: Headers = ()) 
 
 
 def multipart(
-    fields: Iterable[tuple[str, str]], *, file_field: str, file_name: str, file: bytes, boundary: str
+    fields: Iterable[tuple[str, str]],
+    *,
+    file_field: str,
+    file_name: str,
+    file: bytes,
+    boundary: str,
+    content_type: str = "audio/wav",
 ) -> tuple[Headers, bytes]:
-    """Return headers and body of ``multipart/form-data`` (RFC 7578) with one WAV file, which comes last.
+    """Return headers and body of ``multipart/form-data`` (RFC 7578) with one file, which comes last.
 
     A name may occur among ``fields`` several times.
 
@@ -74,7 +80,7 @@ def multipart(
     parts.append(
         mark
         + f'\r\nContent-Disposition: form-data; name="{file_field}"; filename="{file_name}"\r\n'.encode()
-        + b"Content-Type: audio/wav\r\n\r\n"
+        + f"Content-Type: {content_type}\r\n\r\n".encode()
         + file
         + b"\r\n"
     )

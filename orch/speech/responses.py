@@ -17,11 +17,11 @@ LONGEST_WORDS: Final = 500
 _NOT_THERE: Final = frozenset({404, 405})
 
 
-def _read(body: bytes) -> Any:
+def _read(body: bytes, *, largest: int = LARGEST) -> Any:
     """Return the JSON in a body, compressed or not. Raises UnreadableError, also where it is too long."""
-    if len(body) > LARGEST:
-        raise UnreadableError(f"it has more than {LARGEST} bytes")
-    return read_document(unpacked(body, limit=LARGEST))
+    if len(body) > largest:
+        raise UnreadableError(f"it has more than {largest} bytes")
+    return read_document(unpacked(body, limit=largest))
 
 
 def read_error(body: bytes) -> tuple[str | None, str]:
@@ -36,8 +36,8 @@ def read_error(body: bytes) -> tuple[str | None, str]:
 def error_fields(said: Any) -> tuple[str | None, str]:
     """Return the code and the sentence of an error's document.
 
-    The shapes are those of RFC 9457, FastAPI, OpenAI, LibreTranslate, Ollama and whisper.cpp; values of other
-    types are ignored.
+    The shapes are those of RFC 9457, FastAPI, OpenAI, LibreTranslate, Ollama, whisper.cpp, DeepL and
+    Deepgram; values of other types are ignored.
     """
     if not isinstance(said, dict):
         return None, said[:LONGEST_WORDS] if isinstance(said, str) else ""
@@ -47,7 +47,8 @@ def error_fields(said: Any) -> tuple[str | None, str]:
     detail = said.get("detail")
     if isinstance(detail, dict | list):
         detail = msgspec.json.encode(detail).decode()
-    candidates = (detail, nested.get("message"), error, said.get("message"), said.get("title"))
+    deepgram = (said.get("err_msg"), said.get("description"))
+    candidates = (detail, nested.get("message"), error, said.get("message"), *deepgram, said.get("title"))
     sentence = next((each for each in candidates if isinstance(each, str) and each.strip()), "")
     return code, cleaned(sentence)
 
@@ -103,11 +104,11 @@ def check(service: str, path: str, response: Response) -> None:
     raise ProblemError(code, sentence, service=service)
 
 
-def read_json(service: str, path: str, response: Response) -> Any:
+def read_json(service: str, path: str, response: Response, *, largest: int = LARGEST) -> Any:
     """Return the response's JSON. Raises the error that its status means, or ``bad_gateway``."""
     check(service, path, response)
     try:
-        return _read(response.body)
+        return _read(response.body, largest=largest)
     except UnreadableError as error:
         coding = _header(response, b"content-encoding")
         why = f"{cleaned(str(error))}{f' (it is packed with {coding})' if coding else ''}"
@@ -133,9 +134,9 @@ def _without_query(url: str) -> str:
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
-def read_object(service: str, path: str, response: Response) -> dict[str, Any]:
+def read_object(service: str, path: str, response: Response, *, largest: int = LARGEST) -> dict[str, Any]:
     """Return the response's JSON object. Raises as :func:`read_json` does."""
-    said = read_json(service, path, response)
+    said = read_json(service, path, response, largest=largest)
     if isinstance(said, dict):
         return said
     raise unusable(service, path, {}, "an object")

@@ -14,11 +14,20 @@ class TranscribedWord:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscribedSegment:
+    """A stretch of speech, as the back end divides it; seconds from the beginning of the audio."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Transcription:
     """What the back end recognised. ``language``: its own report, or None. ``seconds``: the time it took.
 
     ``language_probability``: its probability of the language that it detected, or None. ``doubted``: segments
-    left out because of the engine's low confidence.
+    left out because of the engine's low confidence. ``segments``: those that have times.
     """
 
     text: str
@@ -29,6 +38,7 @@ class Transcription:
     seconds: float | None = None
     doubted: int = 0
     language_probability: float | None = None
+    segments: tuple[TranscribedSegment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

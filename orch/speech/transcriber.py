@@ -3,7 +3,8 @@
 ``livetranslate``: ``POST /api/transcribe``, multipart: ``audio`` (WAV), ``language``, ``session_id``,
 ``enable_vad``. ``openai``: ``POST /v1/audio/transcriptions`` (or the settings' ``path``), multipart:
 ``file``, ``model``, ``language``, ``response_format``, ``timestamp_granularities[]``; the API of
-faster-whisper's servers, whisper.cpp's, LocalAI and vLLM.
+faster-whisper's servers, whisper.cpp's, LocalAI and vLLM. ``deepgram``: ``POST /v1/listen``, in
+:mod:`orch.speech.dialects.deepgram`.
 
 "Detect" is sent to an ``openai`` server as ``language=auto``: without a language whisper.cpp's server assumes
 English. Servers that refuse it (OpenAI, vLLM, faster-whisper's) are sent no language from then on.
@@ -24,6 +25,7 @@ import time
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, islice
 from typing import Any, Final
@@ -33,16 +35,21 @@ from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
 from orch.settings.source import SettingsSource
 from orch.speech.back_end import BackEnd
+from orch.speech.dialects import deepgram
 from orch.speech.languages import AUTO, closest, reported, whisper_code
 from orch.speech.requests import AUDIO, Fetch, Request, Response, multipart
-from orch.speech.responses import confidence_of, number, objects, read_object, text, unusable
-from orch.speech.results import TranscribedWord, Transcription
+from orch.speech.responses import LARGEST, confidence_of, number, objects, read_object, text, unusable
+from orch.speech.results import TranscribedSegment, TranscribedWord, Transcription
 
 DEFAULT_MODEL: Final = "whisper-1"  # OpenAI's dialect requires one; servers with a single model ignore it
 LIVETRANSLATE_PATH: Final = "/api/transcribe"
 MODELS_PATH: Final = "/api/models"
 OPENAI_PATH: Final = "/v1/audio/transcriptions"
-_PATHS: Final = {"livetranslate": LIVETRANSLATE_PATH, "openai": OPENAI_PATH}
+_PATHS: Final = {
+    "livetranslate": LIVETRANSLATE_PATH,
+    "openai": OPENAI_PATH,
+    "deepgram": deepgram.LISTEN_PATH,
+}
 
 # Fields that a server may refuse, as it names them.
 LANGUAGE: Final = "language"
@@ -58,8 +65,33 @@ LONGEST_TEXT: Final = 20_000  # characters; a minute of the fastest speech has 2
 LONGEST_WORD: Final = 200
 LONGEST_LANGUAGE: Final = 35  # RFC 5646 §4.4.1
 MOST_WORDS: Final = 2_000
+LARGEST_RECORDING: Final = 8 * 2**20  # bytes of the response for a long recording, and its limits
+LONGEST_RECORDING_TEXT: Final = 2_000_000
+MOST_RECORDING_WORDS: Final = 200_000
 MOST_LANGUAGES: Final = 500  # every request searches all of them
 FIRST_CJK: Final = "\u2e80"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFile:
+    """A recording. ``content_type`` and ``name`` (with its suffix) state its format."""
+
+    data: bytes
+    content_type: str = "audio/wav"
+    name: str = "speech.wav"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What of a response is read: bytes, characters of the text, words."""
+
+    largest: int = LARGEST
+    longest_text: int = LONGEST_TEXT
+    most_words: int = MOST_WORDS
+
+
+OF_UTTERANCES: Final = Limits()
+OF_RECORDINGS: Final = Limits(LARGEST_RECORDING, LONGEST_RECORDING_TEXT, MOST_RECORDING_WORDS)
 
 
 def livetranslate_request(
@@ -77,7 +109,7 @@ def livetranslate_request(
 
 
 def openai_request(
-    file: bytes, *, language: str, service: Service, boundary: str, left_out: Collection[str] = ()
+    file: AudioFile, *, language: str, service: Service, boundary: str, left_out: Collection[str] = ()
 ) -> Request:
     """Return a request in OpenAI's dialect, without the optional fields that the server refuses."""
     fields = [("model", service.model or DEFAULT_MODEL)]
@@ -92,22 +124,65 @@ def openai_request(
         if GRANULARITIES not in left_out:
             # Both: if only words are requested, OpenAI leaves out the segments, with their probabilities.
             fields += [("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "segment")]
-    headers, body = multipart(fields, file_field="file", file_name="speech.wav", file=file, boundary=boundary)
+    headers, body = multipart(
+        fields,
+        file_field="file",
+        file_name=file.name,
+        file=file.data,
+        boundary=boundary,
+        content_type=file.content_type,
+    )
     path = with_query(service, service.path or OPENAI_PATH)
     return Request("POST", path, (*headers, *own_headers(service)), body)
 
 
-def read_transcription(path: str, response: Response) -> Transcription:
+def make_request(
+    file: AudioFile,
+    service: Service,
+    language: str,
+    session_id: str,
+    left_out: Collection[str] = (),
+) -> Request:
+    """Return a request in the dialect of the service, without the optional fields that it refuses."""
+    if service.dialect == "deepgram":
+        return deepgram.recording_request(
+            file.data, content_type=file.content_type, language=language, service=service
+        )
+    # 128 random bits: the chance to find them in the file is nil.
+    boundary = secrets.token_hex(16)
+    if service.dialect == "openai":
+        return openai_request(file, language=language, service=service, boundary=boundary, left_out=left_out)
+    return livetranslate_request(
+        file.data, language=language, session_id=session_id, service=service, boundary=boundary
+    )
+
+
+def read_response(service: Service, limits: Limits, response: Response) -> Transcription:
+    """Return the transcription in a response of the service. Raises the error that it describes."""
+    path = service.path or _PATHS[service.dialect]
+    if service.dialect == "deepgram":
+        return deepgram.read_recording(response, path, largest=limits.largest, most_words=limits.most_words)
+    return read_transcription(path, response, limits=limits)
+
+
+def optional_fields(service: Service, language: str) -> tuple[str, ...]:
+    """Return the names of the fields that a server may refuse."""
+    if service.dialect != "openai":
+        return ()
+    return (GRANULARITIES, FORMAT, *((LANGUAGE,) if language == AUTO else ()))
+
+
+def read_transcription(path: str, response: Response, *, limits: Limits = OF_UTTERANCES) -> Transcription:
     """Return the transcription in a response. Raises the error that it describes."""
-    document = read_object(AUDIO, path, response)
+    document = read_object(AUDIO, path, response, largest=limits.largest)
     segments = objects(document.get("segments"))
     kept = [segment for segment in segments if not is_doubted(segment)]
     doubted = [segment for segment in segments if is_doubted(segment)]
-    words = _words(document, kept, doubted)
+    words = _words(document, kept, doubted, limits.most_words)
     confidence = confidence_of(document.get("confidence"))
     language = text(document.get("detected_language")) or text(document.get("language"))
     return Transcription(
-        text=" ".join(_text(path, document, segments, kept).split()),
+        text=" ".join(_text(path, document, segments, kept, limits.longest_text).split()),
         language=reported(None if language is None else language[:LONGEST_LANGUAGE]),
         confidence=confidence if confidence is not None else _mean(words),
         words=words,
@@ -115,6 +190,7 @@ def read_transcription(path: str, response: Response) -> Transcription:
         seconds=number(document.get("processing_time")),
         doubted=len(doubted),
         language_probability=_language_probability(document),
+        segments=tuple(known for each in kept if (known := _segment(each)) is not None),
     )
 
 
@@ -146,6 +222,7 @@ def _text(
     document: dict[str, Any],
     segments: Sequence[Mapping[str, Any]],
     kept: Sequence[Mapping[str, Any]],
+    longest: int,
 ) -> str:
     """Return the text without doubted segments; from the segments alone if there is no other."""
     whole = text(document.get("text"))
@@ -157,8 +234,8 @@ def _text(
         if not parts and whole is None:
             raise unusable(AUDIO, path, document, "text")
         whole = _joined(parts)
-    if len(whole) > LONGEST_TEXT:
-        raise unusable(AUDIO, path, {}, f"a text of at most {LONGEST_TEXT} characters")
+    if len(whole) > longest:
+        raise unusable(AUDIO, path, {}, f"a text of at most {longest} characters")
     return whole
 
 
@@ -172,8 +249,18 @@ def _joined(parts: Sequence[str]) -> str:
     return whole
 
 
+def _segment(segment: Mapping[str, Any]) -> TranscribedSegment | None:
+    start, end, shown = number(segment.get("start")), number(segment.get("end")), text(segment.get("text"))
+    if shown is None or start is None or end is None or not 0 <= start <= end:
+        return None
+    return TranscribedSegment(" ".join(shown.split()), start, end)
+
+
 def _words(
-    document: dict[str, Any], kept: Sequence[Mapping[str, Any]], doubted: Sequence[Mapping[str, Any]]
+    document: dict[str, Any],
+    kept: Sequence[Mapping[str, Any]],
+    doubted: Sequence[Mapping[str, Any]],
+    most: int,
 ) -> tuple[TranscribedWord, ...]:
     """Return the words that have times, without those of doubted segments."""
     listed = objects(document.get("words"))
@@ -182,7 +269,7 @@ def _words(
         spans = Spans((number(segment.get("start")), number(segment.get("end"))) for segment in doubted)
     else:
         listed = [word for segment in kept for word in objects(segment.get("words"))]
-    listed = joined_tokens(listed[:MOST_WORDS])
+    listed = joined_tokens(listed[:most])
     found = [known for word in listed if (known := _word(word)) is not None]
     return tuple(word for word in found if (word.start + word.end) / 2 not in spans)
 
@@ -291,25 +378,30 @@ class Transcriber:
 
         ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
         """
+        return await self.transcribe_file(
+            AudioFile(wav(pcm, sample_rate)), language=language, session_id=session_id
+        )
+
+    async def transcribe_file(
+        self,
+        file: AudioFile,
+        *,
+        language: str,
+        session_id: str,
+        limits: Limits = OF_UTTERANCES,
+        fetch: Fetch | None = None,
+    ) -> Transcription:
+        """Return the transcription of a recording. ``language``: a code, or ``auto``.
+
+        ``fetch``: sends the request on behalf of a client, whose inputs are no news about the back end.
+        ProblemError as in :meth:`transcribe`.
+        """
         service = self.back_end.service
-        file = wav(pcm, sample_rate)
         if self.offered is not None and language != AUTO:
             language = closest(language, self.offered) or language
-        # 128 random bits: the chance to find them in the file is nil.
-        boundary = secrets.token_hex(16)
-
-        def make(left_out: frozenset[str]) -> Request:
-            if service.dialect != "openai":
-                return livetranslate_request(
-                    file, language=language, session_id=session_id, service=service, boundary=boundary
-                )
-            return openai_request(
-                file, language=language, service=service, boundary=boundary, left_out=left_out
-            )
-
-        optional = (GRANULARITIES, FORMAT, *((LANGUAGE,) if language == AUTO else ()))
         return await self.back_end.send(
-            make,
-            partial(read_transcription, service.path or _PATHS[service.dialect]),
-            optional=optional if service.dialect == "openai" else (),
+            partial(make_request, file, service, language, session_id),
+            partial(read_response, service, limits),
+            optional=optional_fields(service, language),
+            fetch=fetch,
         )

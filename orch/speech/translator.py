@@ -311,9 +311,12 @@ class Translator:
             listed.append(await self.back_end.send(make, deepl.read_languages))
         return Pairs(deepl.targets_of(*listed))
 
-    async def translate(self, text: str, *, source: str, target: str, session_id: str) -> TranslatedText:
+    async def translate(
+        self, text: str, *, source: str, target: str, session_id: str, fetch: Fetch | None = None
+    ) -> TranslatedText:
         """Return ``text`` in ``target``. ``source``: a code, or ``auto`` if it is unknown.
 
+        ``fetch``: sends the request on behalf of a client, whose inputs are no news about the back end.
         ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
         """
         service = self.back_end.service
@@ -322,6 +325,7 @@ class Translator:
             partial(make_request, text, service, source, target, session_id),
             partial(read_response, text, service),
             optional=optional_fields(service, source, target),
+            fetch=fetch,
         )
         # A text without a translation is shown as it is.
         return translated if translated.text else TranslatedText(text.strip(), translated.source)

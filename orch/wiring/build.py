@@ -20,6 +20,7 @@ from orch.open_files import limit
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.settings.shown import shown_instances
+from orch.speech.promised_api import PromisedApi
 from orch.speech.service import SpeechService
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
@@ -72,9 +73,12 @@ def build(
         shortages=shortages,
         pulse=pulse,
     )
+    transcriber = Transcriber(settings=configuration, fetch=gateway.fetch)
+    translator = Translator(settings=configuration, fetch=gateway.fetch)
+    gateway.use_adapter(PromisedApi(transcriber=transcriber, translator=translator, settings=configuration))
     speech = SpeechService(
-        transcriber=Transcriber(settings=configuration, fetch=gateway.fetch),
-        translator=Translator(settings=configuration, fetch=gateway.fetch),
+        transcriber=transcriber,
+        translator=translator,
         settings=configuration,
         wall=wall,
         voices=VoiceModels(silero.load, frame=silero.FRAME) if silero.is_installed() else None,

@@ -122,8 +122,8 @@ def test_a_key_that_a_server_quotes_is_shown_as_dots() -> None:
 @pytest.mark.parametrize(
     ("name", "dialect", "offered"),
     [
-        ("audio-service", "libretranslate", "livetranslate, openai"),
-        ("audio-service", "google", "livetranslate, openai"),
+        ("audio-service", "libretranslate", "livetranslate, openai, deepgram"),
+        ("audio-service", "google", "livetranslate, openai, deepgram"),
         ("translation-service", "google", "livetranslate, libretranslate, openai, deepl"),
     ],
 )

@@ -10,7 +10,7 @@ from orch.settings import Service, Settings
 from orch.speech.request_errors import is_transient, is_unanswered
 from orch.speech.requests import AUDIO, Headers
 from orch.speech.responses import read_error
-from orch.speech.results import TranscribedWord, Transcription
+from orch.speech.results import TranscribedSegment, TranscribedWord, Transcription
 from orch.speech.transcriber import Transcriber, read_models, read_transcription
 from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer, Holder, form, pcm_of
@@ -87,6 +87,7 @@ def test_the_systems_own_dialect() -> None:
         words=(TranscribedWord("and", 0.1, 0.3, None),),
         model="pocketsphinx",
         seconds=0.5,
+        segments=(TranscribedSegment("and", 0.0, 1.0),),
     )
 
 

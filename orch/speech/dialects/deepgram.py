@@ -1,0 +1,73 @@
+"""Deepgram's API for recordings: ``POST /v1/listen``, the file as the body. Pure.
+
+Live speech goes over its WebSocket: :mod:`orch.speech.dialects.deepgram_live`. Options of Deepgram
+(``diarize``, ``keyterm``) are added by the settings' ``query``.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from orch.settings import Service
+from orch.settings.credentials import own_headers, with_query
+from orch.speech.languages import AUTO, reported
+from orch.speech.requests import AUDIO, Request, Response
+from orch.speech.responses import confidence_of, number, objects, read_object, text, unusable
+from orch.speech.results import TranscribedWord, Transcription
+
+LISTEN_PATH: Final = "/v1/listen"
+DEFAULT_MODEL: Final = "nova-3"
+LONGEST_WORD: Final = 200
+LONGEST_LANGUAGE: Final = 35
+
+
+def recording_request(file: bytes, *, content_type: str, language: str, service: Service) -> Request:
+    """Return a request to transcribe a file of any usual format."""
+    fields = [("model", service.model or DEFAULT_MODEL), ("smart_format", "true")]
+    fields.append(("detect_language", "true") if language == AUTO else ("language", language))
+    path = with_query(service, f"{service.path or LISTEN_PATH}?{urlencode(fields)}")
+    headers = ((b"content-type", content_type.encode("ascii", "replace")), *own_headers(service))
+    return Request("POST", path, headers, file)
+
+
+def read_recording(
+    response: Response, path: str = LISTEN_PATH, *, largest: int, most_words: int
+) -> Transcription:
+    """Return the transcription in a response. Raises the error that it describes."""
+    document = read_object(AUDIO, path, response, largest=largest)
+    results = document.get("results")
+    channel = next(iter(objects(results.get("channels"))), None) if isinstance(results, dict) else None
+    alternative = None if channel is None else next(iter(objects(channel.get("alternatives"))), None)
+    found = None if alternative is None else text(alternative.get("transcript"))
+    if channel is None or alternative is None or found is None:
+        raise unusable(AUDIO, path, document, "a transcript")
+    language = text(channel.get("detected_language"))
+    return Transcription(
+        text=" ".join(found.split()),
+        language=reported(None if language is None else language[:LONGEST_LANGUAGE]),
+        confidence=confidence_of(alternative.get("confidence")) if found.strip() else None,
+        words=read_words(alternative, most_words),
+        model=_model(document.get("metadata")),
+        language_probability=confidence_of(channel.get("language_confidence")),
+    )
+
+
+def read_words(alternative: dict[str, Any], most_words: int) -> tuple[TranscribedWord, ...]:
+    """Return the words of a transcript with their times."""
+    listed: Sequence[dict[str, Any]] = objects(alternative.get("words"))[:most_words]
+    return tuple(known for word in listed if (known := _word(word)) is not None)
+
+
+def _word(word: dict[str, Any]) -> TranscribedWord | None:
+    shown = text(word.get("punctuated_word")) or text(word.get("word")) or ""
+    start, end = number(word.get("start")), number(word.get("end"))
+    if not shown.strip() or start is None or end is None or not 0 <= start <= end:
+        return None
+    return TranscribedWord(shown.strip()[:LONGEST_WORD], start, end, confidence_of(word.get("confidence")))
+
+
+def _model(metadata: Any) -> str | None:
+    """Return the name of the model that was used; its own key is an id."""
+    info = metadata.get("model_info") if isinstance(metadata, dict) else None
+    first = next(iter(objects(list(info.values()))), {}) if isinstance(info, dict) else {}
+    return text(first.get("name"))
