@@ -92,6 +92,10 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("POST", "/api/sessions/<session_id>/recordings"): Action.SPEAK_IN_SESSION,
     ("GET", "/api/sessions/<session_id>/recordings"): Action.READ_SESSION,
     ("DELETE", "/api/sessions/<session_id>/recordings/<stream_id>"): Action.SPEAK_IN_SESSION,
+    ("POST", "/api/sessions/<session_id>/uploads"): Action.SPEAK_IN_SESSION,
+    ("GET", "/api/sessions/<session_id>/uploads/<upload_id>"): Action.SPEAK_IN_SESSION,
+    ("PATCH", "/api/sessions/<session_id>/uploads/<upload_id>"): Action.SPEAK_IN_SESSION,
+    ("DELETE", "/api/sessions/<session_id>/uploads/<upload_id>"): Action.SPEAK_IN_SESSION,
 }
 
 #: By the type of a client's message; ``binary`` is a frame of audio. What SPEAK_IN_SESSION does needs a

@@ -187,6 +187,8 @@ class Speech(Section, frozen=True):
     max_recordings_per_address: Count = 3
     max_recording_seconds: Positive = 21_600
     min_upload_rate: Annotated[int, Meta(ge=1)] = 4_096
+    max_upload_bytes: Annotated[int, Meta(ge=1)] = 2**30
+    uploads_bytes: Annotated[int, Meta(ge=1)] = 4 * 2**30
     concurrent_requests: Count = 4
     max_waiting_seconds: Positive = 1800
     resume_seconds: Annotated[float, Meta(ge=0, le=600)] = 60

@@ -32,6 +32,7 @@ from orch.web.errors import answer_errors
 from orch.web.http_door import SessionKeys, enter_route
 from orch.web.openapi import Provider
 from orch.web.security import HEADERS
+from orch.web.tus import PIECE
 from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
 from orch.websocket.connections.handshake import Refused
 
@@ -46,6 +47,8 @@ class LimitedRequest(TrioRequest):
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **named: Any) -> None:
         if path.startswith("/api/sessions/") and path.endswith("/recordings"):
             named["max_content_length"] = RECORDING_LIMIT + RECORDING_OVERHEAD
+        elif method == "PATCH" and path.startswith("/api/sessions/") and "/uploads/" in path:
+            named["max_content_length"] = PIECE
         super().__init__(method, scheme, path, *args, **named)
         self.max_content_length = named.get("max_content_length")
         self.max_form_memory_size = BODY_LIMIT

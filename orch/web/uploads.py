@@ -94,14 +94,27 @@ class Uploads:
                         "request_timeout",
                         f"The recording did not arrive completely within {ARRIVAL_LIMIT:g} s.",
                     ) from None
-            release = self._places.transcription(place)
-            try:
-                longest = self._speech().max_recording_seconds
-                recording = await stack.enter_async_context(open_recording(file, longest=longest))
-            except BaseException:
-                release()
-                raise
-            return Upload(recording, stack.pop_all(), release)
+            return await self._opened(file, stack, place)
+
+    async def open_stored(self, file: IO[bytes], *, session_id: str, address: str) -> Upload:
+        """Open a recording that arrived in pieces; the file is closed with it, or if this fails.
+
+        Problems: ``too_many_recordings``, and those of :func:`open_recording`.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(file)
+            return await self._opened(file, stack, Place(session_id, address))
+
+    async def _opened(self, file: IO[bytes], stack: AsyncExitStack, place: Place) -> Upload:
+        """Take a place and open the recording; the stack becomes the upload's."""
+        release = self._places.transcription(place)
+        try:
+            longest = self._speech().max_recording_seconds
+            recording = await stack.enter_async_context(open_recording(file, longest=longest))
+        except BaseException:
+            release()
+            raise
+        return Upload(recording, stack.pop_all(), release)
 
 
 async def _receive(request: Request, file: IO[bytes], *, rate: int) -> None:

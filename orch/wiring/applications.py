@@ -1,5 +1,8 @@
 """Gives each blueprint, the pages and the ASGI application the parts that they need."""
 
+import time
+from pathlib import Path
+
 from orch.application import Application
 from orch.web import app, join
 from orch.web.api import (
@@ -14,15 +17,20 @@ from orch.web.api import (
     services,
     sessions,
     tree,
+    uploads,
     workers,
 )
 from orch.web.assets import Assets
+from orch.web.upload_files import UploadFiles
 from orch.wiring.parts import Parts
 
 
 def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
     """Return the pages and the control API. ``assets``: read from the static folder if not given."""
     settings, hub = parts.settings, parts.hub
+    folder = Path(settings.current.session_management.sqlite_path).parent / "uploads"
+    files = UploadFiles(folder, wall=time.time)
+    files.remove_old()
     return app.create_pages(
         settings=settings,
         access=parts.access,
@@ -35,7 +43,8 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             sessions.blueprint(hub),
             join_codes.blueprint(hub.join_codes),
             join.blueprint(hub.join_codes),
-            recordings.blueprint(settings, hub, parts.speech),
+            recordings.blueprint(settings, hub, parts.speech, files),
+            uploads.blueprint(settings, hub, files),
             connections.blueprint(hub),
             languages.blueprint(parts.speech),
             gateway.blueprint(parts.gateway),
