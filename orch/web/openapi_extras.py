@@ -9,6 +9,9 @@ from orch.speech.exports import FORMATS
 _FILE: Final = {"type": "string", "format": "binary"}
 _CODES: Final = "Language codes separated by commas: up to 32, each of at most 35 characters."
 
+_UPLOAD: Final = "/api/sessions/{session_id}/uploads/{upload_id}"
+_OFFSET: Final = {"Upload-Offset": {"schema": {"type": "integer"}}}
+
 #: Additions to operations, by method and path.
 OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
     ("get", "/metrics"): {
@@ -71,6 +74,17 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
         },
         "parameters": {"target_languages": {"description": _CODES}},
     },
+    ("post", "/api/sessions/{session_id}/uploads"): {
+        "responses": {"201": {"description": "The upload's address is in Location.", "headers": _OFFSET}}
+    },
+    ("get", _UPLOAD): {
+        "responses": {"204": {"description": "How many bytes have arrived.", "headers": _OFFSET}}
+    },
+    ("patch", _UPLOAD): {
+        "requestBody": {"required": True, "content": {"application/offset+octet-stream": {"schema": _FILE}}},
+        "responses": {"204": {"description": "The piece is stored.", "headers": _OFFSET}},
+    },
+    ("delete", _UPLOAD): {"responses": {"204": {"description": "The upload is removed."}}},
 }
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")

@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import trio
 from quart import Blueprint, Response, request
+from quart_schema import hide
 
 from orch.access.actors import actor_of
 from orch.access.addresses import group
@@ -23,6 +24,7 @@ def blueprint(settings: SettingsSource, hub: HubService, files: UploadFiles) -> 
     creating = trio.Lock()
 
     @api.route("/<session_id>/uploads", methods=["OPTIONS"])
+    @hide
     async def describe(session_id: str) -> Response:  # noqa: ARG001 - part of the path
         """Return which version and extensions of tus the service supports, and the largest upload."""
         await trio.lowlevel.checkpoint()
