@@ -178,7 +178,11 @@ class SpeechService:
         """Return the figures of all streams."""
         each = (self._transcriber.back_end.statistics(), self._translator.back_end.statistics())
         asked = tuple(one for one in each if one.answered or one.refused)
-        return msgspec.structs.replace(self._counters.statistics(self._clock()), back_ends=asked)
+        return msgspec.structs.replace(
+            self._counters.statistics(self._clock()),
+            back_ends=asked,
+            voice_models=None if self._voices is None else self._voices.statistics(),
+        )
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
@@ -191,6 +195,9 @@ class SpeechService:
         yield Reading(names.DOUBTED, speech.doubted)
         yield Reading(names.SPEECH_QUEUED, speech.queued_seconds)
         yield Reading(names.SPEECH_WAITING, speech.waiting_seconds)
+        if speech.voice_models is not None:
+            yield Reading(names.VOICE_MODELS_LENT, speech.voice_models.lent)
+            yield Reading(names.VOICE_MODELS_MISSED, speech.voice_models.missed)
         for asked in speech.back_ends:
             yield Reading(names.SPEECH_REFUSED, asked.refused, (asked.service,))
             yield Reading(names.SPEECH_REFUSING, float(asked.refusal is not None), (asked.service,))

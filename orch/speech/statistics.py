@@ -23,6 +23,20 @@ MINUTE: Final = 60.0
 SPOKEN_KEPT: Final = 20_000  # utterances a minute, as of 5,000 people who never pause
 
 
+class VoiceModelStatistics(Struct, frozen=True, kw_only=True):
+    """The models of voice activity.
+
+    ``lent``: how many streams have one. ``loaded``: how many are in memory, ``limit`` at most. ``missed``:
+    streams that were segmented without one. ``error``: why no more are loaded; null where they can be.
+    """
+
+    lent: int
+    loaded: int
+    limit: int
+    missed: int = 0
+    error: str | None = None
+
+
 class SpeechStatistics(Struct, frozen=True, kw_only=True):
     """How the speech flow is doing: totals since the process began, and captions of the last minutes.
 
@@ -34,6 +48,7 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     speech that has ended and is not transcribed yet; ``waiting_longest``: how long the oldest such utterance
     of a live stream has waited, 0 without any. ``lost``: utterances given up. ``doubted``: segments left out
     of finals because the engine itself doubts them. ``back_ends``: the outcomes of the requests to each.
+    ``voice_models``: null where none is installed.
     """
 
     streams: int
@@ -56,6 +71,7 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     lost_in_window: int = 0
     doubted: int = 0
     back_ends: tuple[BackEndStatistics, ...] = ()
+    voice_models: VoiceModelStatistics | None = None
 
 
 class CountedStream(Protocol):

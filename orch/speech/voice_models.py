@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from orch.audio.voice_activity import Frames
+from orch.speech.statistics import VoiceModelStatistics
 
 log = structlog.get_logger("speech")
 
@@ -40,7 +41,8 @@ class VoiceModels:
     others are loaded from then on. One that is not loaded within :data:`LOAD_SECONDS` is logged, and only
     its stream has none.
 
-    The mutable state is the free models, and how many are loaded and being loaded.
+    The mutable state is the free models, how many are loaded and being loaded, how many streams have missed
+    one, and the error that ended the loading.
     """
 
     def __init__(self, load: Callable[[], Awaitable[VoiceModel]], *, frame: int, limit: int = LIMIT) -> None:
@@ -50,21 +52,35 @@ class VoiceModels:
         self._free: list[VoiceModel] = []
         self._loaded = 0
         self._loading = 0
+        self._missed = 0
+        self._error: str | None = None
+
+    def statistics(self) -> VoiceModelStatistics:
+        """Return the figures."""
+        return VoiceModelStatistics(
+            lent=self._loaded - len(self._free),
+            loaded=self._loaded,
+            limit=self._limit,
+            missed=self._missed,
+            error=self._error,
+        )
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[VoiceModel | None]:
         """Lend a model that remembers nothing, or None where there is none, for the time of a stream."""
         model = self._free.pop() if self._free else await self._load_another()
+        if model is None:
+            self._missed += 1
+            yield None
+            return
         try:
-            if model is not None:
-                model.reset()
+            model.reset()
             yield model
         finally:
-            if model is not None:
-                self._free.append(model)
+            self._free.append(model)
 
     async def _load_another(self) -> VoiceModel | None:
-        if self._loaded + self._loading >= self._limit:
+        if self._error is not None or self._loaded + self._loading >= self._limit:
             return None
         self._loading += 1
         try:
@@ -74,8 +90,8 @@ class VoiceModels:
             log.warning("voice model not loaded in time", seconds=LOAD_SECONDS)
             return None
         except (ImportError, OSError, RuntimeError) as error:
-            log.warning("no voice model", reason=f"{type(error).__name__}: {error}")
-            self._limit = self._loaded
+            self._error = f"{type(error).__name__}: {error}"
+            log.warning("no voice model", reason=self._error)
             return None
         finally:
             self._loading -= 1

