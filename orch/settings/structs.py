@@ -235,7 +235,8 @@ class Service(Section, frozen=True):
     User and password in a URL are sent as Basic credentials. ``path``: the path for transcription or
     translation, "" for the dialect's own. ``headers`` and ``query`` are added to the service's own requests.
     ``ca_file``: a PEM file, trusted in addition to the system's certificates. ``glossary``: the id of a
-    glossary that DeepL stores.
+    glossary that DeepL stores. ``billing``: whether requests cost money; ``auto``: if they carry a key, or
+    other added headers or query.
     """
 
     url: Url
@@ -250,7 +251,15 @@ class Service(Section, frozen=True):
     headers: dict[str, Secret] = field(default_factory=dict)
     query: dict[str, Secret] = field(default_factory=dict)
     glossary: str = ""
+    billing: Literal["auto", "paid", "free"] = "auto"
     restart_command: Command = ()
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether each request may cost money."""
+        if self.billing == "auto":
+            return bool(self.api_key or self.headers or self.query)
+        return self.billing == "paid"
 
     def all_instances(self) -> tuple[Instance, ...]:
         """Return every instance, the one at ``url`` first."""

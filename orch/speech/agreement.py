@@ -307,7 +307,7 @@ def _merged(
 
 
 def _is_surer(old: Sequence[HypothesisWord], new: Sequence[HypothesisWord], overall: float | None) -> bool:
-    """Return whether new words are more probable than old ones; if there are none, whether the old are unlikely."""
+    """Return whether new words are more probable than old ones; without any, if the old are unlikely."""
     before = _mean(old)
     if not new:
         return before is not None and before < KEPT

@@ -8,8 +8,11 @@ a speaker never has two requests at an engine that is slower than speech. The or
 3. while someone speaks, the utterance so far (a *revision*).
 
 A revision under way is cancelled for either of the others. A revision that is due but cannot be sent is
-dropped, and counted. Revisions take at most half of the engine's time: the next one waits at least as long
-as the last one took.
+dropped, and counted.
+
+The interval between revisions follows what they cost: 1.5 times what the last request took, within the limits
+of the settings (0.5 s to 1 s). Revisions of an engine that is too slow for the upper limit take at most half
+of its time: the next one waits at least as long as the last one took.
 
 Some engines continue a cancelled request (engine_speed.py learns which). Such an engine may process one
 cancelled request at a time: no other is cancelled until the expected time of that one has passed.
@@ -37,6 +40,7 @@ FIRST_RETRY: Final = 0.5  # s
 LONGEST_RETRY: Final = 2.0  # s; the maximum delay after a back end has recovered
 POISONED: Final = 3
 LATE: Final = 0.1  # of the interval between revisions
+SHARE: Final = 1.5  # seconds between two revisions for each second that the engine takes for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,22 @@ class _Final:
 class Backlog:
     """The utterances of one stream that are not transcribed yet. Times in seconds, of any one clock.
 
-    Utterances have rising numbers. Bounded by ``buffer_seconds`` of speech. ``revises``: False for a
-    recording, which comes faster than it was spoken and needs neither revisions nor speculations.
+    Utterances have rising numbers. Bounded by ``buffer_seconds`` of speech. Two revisions are
+    ``revision_interval`` seconds apart, or down to ``shortest_interval`` for a fast engine. ``revises``:
+    False for a recording, which comes faster than it was spoken and needs neither revisions nor speculations.
     """
 
-    def __init__(self, *, revision_interval: float, buffer_seconds: float, revises: bool = True) -> None:
-        self._interval = revision_interval
+    def __init__(
+        self,
+        *,
+        revision_interval: float,
+        shortest_interval: float,
+        buffer_seconds: float,
+        revises: bool = True,
+    ) -> None:
+        self._longest = revision_interval
+        self._shortest = min(shortest_interval, revision_interval)
+        self._interval = self._shortest
         self._buffer = buffer_seconds
         self.revises = revises
         self.revisions = 0
@@ -257,6 +271,7 @@ class Backlog:
         request = self._done(now)
         self._backoff.succeeded()
         self._engine.succeeded(now)
+        self._interval = max(self._shortest, min(self._longest, SHARE * self._engine.took(now)))
         if request.kind == "final":
             self._finals[request.number].transcribed = True
             for number, final in self._finals.items():
@@ -367,7 +382,8 @@ class Backlog:
         assert request is not None, self  # noqa: S101 - what is responded to was requested
         self._under_way = None
         if request.kind != "final":
-            self._rested = now + self._engine.took(now)
+            took = self._engine.took(now)
+            self._rested = now + (took if SHARE * took > self._longest else (SHARE - 1) * took)
         return request
 
     def _useless_from(self, now: float) -> float | None:

@@ -32,6 +32,7 @@ __all__ = ["LanguagesOffered", "SpeechService", "SpeechStatistics", "SpeechStrea
 
 LANGUAGES_FRESH: Final = 60.0  # s; a model or a pair is installed less often than that
 LANGUAGES_RETRY: Final = 5.0  # s after a failure
+SHORTEST_INTERVAL: Final = 0.5  # s between two revisions, from a back end that is not paid
 
 
 class LanguagesOffered(Struct, frozen=True, kw_only=True):
@@ -113,6 +114,7 @@ class SpeechService:
             queue=self._queue,
             requester=Requester(address=address, session_id=origin.session_id, stream_id=origin.stream_id),
             voice_activity=partial(self._voice_activity, settings.vad),
+            shortest_interval=self._shortest_interval(),
         )
 
     @asynccontextmanager
@@ -127,6 +129,13 @@ class SpeechService:
                 yield None
             else:
                 yield ModelActivity(frame=voices.frame, probability=model.probability, vad=vad)
+
+    def _shortest_interval(self) -> float:
+        """Return how often a fast engine may be sent a revision, in seconds."""
+        settings = self._settings.current
+        service = settings.services.get(AUDIO)
+        is_paid = service is not None and service.is_paid
+        return settings.orchestration.speech.revision_interval if is_paid else SHORTEST_INTERVAL
 
     def _places(self) -> int:
         """Return how many requests the audio-service is sent at once."""

@@ -78,6 +78,7 @@ class SpeechStream:
         counters: SpeechCounters,
         queue: RequestQueue,
         requester: Requester,
+        shortest_interval: float,
         voice_activity: Callable[[], AbstractAsyncContextManager[VoiceActivity | None]] = nullcontext,
     ) -> None:
         self._sample_rate = sample_rate
@@ -95,6 +96,7 @@ class SpeechStream:
         self._utterances = Utterances(
             self._sound,
             revision_interval=settings.revision_interval,
+            shortest_interval=shortest_interval,
             buffer_seconds=settings.buffer_seconds,
         )
         self._captions = CaptionPublisher(

@@ -63,9 +63,20 @@ class Utterances:
     and how much sound had been processed at the last revision.
     """
 
-    def __init__(self, sound: SoundQueue, *, revision_interval: float, buffer_seconds: float) -> None:
+    def __init__(
+        self,
+        sound: SoundQueue,
+        *,
+        revision_interval: float,
+        shortest_interval: float,
+        buffer_seconds: float,
+    ) -> None:
         self._sound = sound
-        self._backlog = Backlog(revision_interval=revision_interval, buffer_seconds=buffer_seconds)
+        self._backlog = Backlog(
+            revision_interval=revision_interval,
+            shortest_interval=shortest_interval,
+            buffer_seconds=buffer_seconds,
+        )
         self._segments: dict[int, Segment] = {}
         self._spoken: Segment | None = None
         self._count = 0

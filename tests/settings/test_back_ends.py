@@ -240,3 +240,20 @@ def test_every_kind_of_odd_secret_keeps_out_of_every_fault() -> None:
         except UnicodeEncodeError:
             continue  # no file can hold it
         assert SECRET not in repr(decode(text, {}).faults)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, False),
+        ({"api_key": "k"}, True),
+        ({"headers": {"api-key": "k"}}, True),
+        ({"query": {"subscription": "k"}}, True),
+        ({"api_key": "k", "billing": "free"}, False),
+        ({"billing": "paid"}, True),
+    ],
+)
+def test_a_back_end_with_a_key_is_paid_unless_the_settings_deny_it(
+    settings: dict[str, Any], expected: Any
+) -> None:
+    assert audio(settings).is_paid is expected

@@ -17,8 +17,12 @@ from orch.speech.backlog import (
 )
 
 
-def backlog(*, interval: float = 1.0, buffer: float = 60.0, revises: bool = True) -> Backlog:
-    return Backlog(revision_interval=interval, buffer_seconds=buffer, revises=revises)
+def backlog(
+    *, interval: float = 1.0, shortest: float = 1.0, buffer: float = 60.0, revises: bool = True
+) -> Backlog:
+    return Backlog(
+        revision_interval=interval, shortest_interval=shortest, buffer_seconds=buffer, revises=revises
+    )
 
 
 def say(waiting: Backlog, number: int, *, now: float, seconds: float = 2.0) -> None:
@@ -47,6 +51,30 @@ def test_a_revision_is_due_an_interval_after_speech_began_and_after_the_last() -
     waiting.succeeded(11.25)
     assert waiting.next(11.25) == Wait(12.0)
     assert (waiting.revisions, waiting.revisions_dropped) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("took", "period"), [(0.05, 0.5), (0.3, 0.5), (0.5, 0.75), (0.66, 0.99), (0.8, 1.6), (3.0, 6.0)]
+)
+def test_the_interval_follows_what_a_revision_costs(took: float, period: float) -> None:
+    """From 0.5 s to 1 s; an engine that is too slow for that has half of its time for others."""
+    waiting = backlog(shortest=0.5)
+    waiting.started(1, 0.0)
+    assert waiting.next(0.0) == Wait(0.5)
+    ask(waiting, Transcribe("revision", 1), now=0.5)
+    waiting.succeeded(0.5 + took)
+    decision = waiting.next(0.5 + took)
+    assert isinstance(decision, Wait)
+    # What was due while the request was under way is counted from when it was due.
+    assert decision.until == pytest.approx(0.5 + period)
+
+
+def test_a_paid_back_end_has_no_more_than_one_revision_in_an_interval() -> None:
+    waiting = backlog(shortest=1.0)
+    waiting.started(1, 0.0)
+    ask(waiting, Transcribe("revision", 1), now=1.0)
+    waiting.succeeded(1.1)
+    assert waiting.next(1.1) == Wait(2.0)
 
 
 def test_revisions_leave_the_engine_half_of_its_time() -> None:
@@ -362,7 +390,7 @@ class Life:
     """A speaker, a back end and a stream around a backlog."""
 
     def __init__(self, buffer: float) -> None:
-        self.waiting = Backlog(revision_interval=1.0, buffer_seconds=buffer)
+        self.waiting = Backlog(revision_interval=1.0, shortest_interval=0.5, buffer_seconds=buffer)
         self.buffer = buffer
         self.now = 0.0
         self.count = 0

@@ -10,9 +10,10 @@ import trio
 
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, Transcript
-from orch.settings import Orchestration
+from orch.settings import Orchestration, Service
 from orch.settings import Speech as SpeechSettings
 from orch.speech.captions import Origin
+from orch.speech.requests import AUDIO
 from tests.fakes.running import run
 from tests.fakes.sounds import Samples, noise, pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, FakeAnswer, Room, Session, play, speak, words_of
@@ -68,8 +69,12 @@ async def test_speech_becomes_finals_with_exact_extents() -> None:
 
 
 async def test_revisions_grow_about_once_a_second_and_are_not_stored() -> None:
-    """While someone speaks, the text so far is sent; then the final replaces it under the same name."""
+    """From a paid back end; the final replaces them under the same name."""
     room = Room()
+    room.settings.current = msgspec.structs.replace(
+        room.settings.current,
+        services={**room.settings.current.services, AUDIO: Service(url="http://a", api_key="k")},
+    )
     await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
     revisions = room.session.revisions()
     assert 4 <= len(revisions) <= 6
@@ -79,6 +84,16 @@ async def test_revisions_grow_about_once_a_second_and_are_not_stored() -> None:
     assert ends == sorted(ends)
     (final,) = room.session.finals()
     assert final.revision == revisions[-1].revision + 1
+
+
+async def test_a_fast_engine_that_is_not_paid_has_revisions_twice_as_often() -> None:
+    """Words are shown sooner for it."""
+    room = Room()
+    await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
+    revisions = room.session.revisions()
+    assert 8 <= len(revisions) <= 11
+    *growing, _pause = revisions
+    assert all(later.end - earlier.end > 0.4 for earlier, later in pairwise(growing))
 
 
 @pytest.mark.parametrize(("engine", "added"), [(0.6, 0.13), (1.5, 0.13), (0.05, 0.55)])
@@ -99,7 +114,8 @@ async def test_a_correct_speculation_is_requested_once() -> None:
     """The response about the pause is the final: the same audio is not sent twice."""
     room = Room()
     await speak(room.stream(), pcm(silence(0.5), voice(0.8), silence(2)))
-    assert len(room.back_ends.audio()) == 1
+    lengths = [asked.seconds for asked in room.back_ends.audio()]
+    assert len(lengths) == len(set(lengths)) == 2, "a revision, and the pause"
     assert len(room.session.finals()) == 1
 
 

@@ -46,7 +46,8 @@ class Sound(SoundQueue):
 
 def utterances(buffer_seconds: float = 60.0) -> tuple[Utterances, Sound]:
     sound = Sound()
-    return Utterances(sound, revision_interval=1.0, buffer_seconds=buffer_seconds), sound
+    held = Utterances(sound, revision_interval=1.0, shortest_interval=1.0, buffer_seconds=buffer_seconds)
+    return held, sound
 
 
 def ended(start: int, end: int) -> Utterance:
