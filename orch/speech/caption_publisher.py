@@ -1,7 +1,6 @@
 """Publishes the captions of one stream: revisions, finals, and gaps where there is no text."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import trio
 
@@ -12,14 +11,15 @@ from orch.speech.captions import Origin, Segment, gap, transcript
 from orch.speech.output import CaptionOutput
 from orch.speech.requests import AUDIO
 from orch.speech.results import Transcription
-from orch.speech.revisions import is_language_guess, stable_part
+from orch.speech.revisions import stable_part
 from orch.speech.statistics import SpeechCounters
+from orch.speech.stream_language import StreamLanguage
 
 
 class CaptionPublisher:
     """Makes messages of transcriptions and publishes them. ``origin`` may change: the speaker's name.
 
-    The mutable state is the language last recognised, and how much speech had words and how much was lost.
+    The mutable state is the stream's language, and how much speech had words and how much was lost.
     """
 
     def __init__(
@@ -36,30 +36,31 @@ class CaptionPublisher:
         self._wall = wall
         self._counters = counters
         self._buffer_seconds = buffer_seconds
-        self._language: str | None = None
+        self._language = StreamLanguage(origin.source_language)
         self.lost_seconds = 0.0
         self.speech_seconds = 0.0
 
-    def with_known_language(self, transcription: Transcription, *, seconds: float) -> Transcription:
-        """Replace a language that is a guess by the one recognised before; None if there was none.
+    def language_to_request(self, *, is_revision: bool) -> str:
+        """Return the language for the next request: a code, or ``auto``."""
+        return self._language.to_request(is_revision=is_revision)
 
-        ``seconds``: how much sound was transcribed.
+    def with_known_language(
+        self, transcription: Transcription, *, requested: str, seconds: float
+    ) -> tuple[Transcription, bool]:
+        """Replace a language that is a guess by the stream's; return also whether it was none.
+
+        ``requested``: the language that was requested; ``seconds``: how much sound was transcribed.
         """
-        if not self._is_guess(transcription, seconds):
-            self._language = transcription.language or self._language
-            return transcription
-        doubtful = None if transcription.language_probability is not None else transcription.language
-        return replace(transcription, language=self._language or doubtful)
+        language = self._language
+        is_sure = language.is_sure(transcription, requested=requested, seconds=seconds)
+        self._language = language.recognised(
+            transcription, requested=requested, seconds=seconds, is_final=False
+        )
+        return language.corrected(transcription, requested=requested, seconds=seconds), is_sure
 
     def send_revision(self, segment: Segment, transcription: Transcription, *, end: int) -> None:
-        """Send the text so far, up to sample ``end``, if it differs from what readers see.
-
-        Nothing is sent while the language is a guess: the words would be another language's.
-        """
-        seconds = (end - segment.start) / BACK_END_RATE
-        if self._is_guess(transcription, seconds):
-            return
-        shown = stable_part(transcription, seconds=seconds)
+        """Send the text so far, up to sample ``end``, if it differs from what readers see."""
+        shown = stable_part(transcription, seconds=(end - segment.start) / BACK_END_RATE)
         if shown.text and shown.text != segment.shown:
             self._output.send(
                 transcript(self.origin, segment, shown, end=end, is_final=False, timestamp=self._timestamp())
@@ -74,6 +75,12 @@ class CaptionPublisher:
         transcription = segment.transcription
         assert transcription is not None, segment  # noqa: S101 - only what is transcribed is published
         self._counters.doubted(transcription.doubted)
+        self._language = self._language.recognised(
+            transcription,
+            requested=self.language_to_request(is_revision=False),
+            seconds=segment.seconds,
+            is_final=True,
+        )
         if not (transcription.text or segment.is_shown):
             return None
         final = transcript(
@@ -114,9 +121,6 @@ class CaptionPublisher:
         )
         self.lost_seconds += segment.seconds
         self._counters.lost(trio.current_time(), segment.seconds)
-
-    def _is_guess(self, transcription: Transcription, seconds: float) -> bool:
-        return is_language_guess(transcription, asked=self.origin.source_language, seconds=seconds)
 
     def _timestamp(self) -> int:
         return int(self._wall() * 1000)

@@ -1,37 +1,19 @@
-"""Which part of an interim transcript is stable, and whether its language is known. Pure.
+"""Which part of an interim transcript is stable. Pure.
 
 A revision ends at an arbitrary time, perhaps within a word: engines complete the beginning of a word to
-another one, or mark the cut by "..." or a hyphen. And the detected language is uncertain in the first
-seconds: Whisper's is wrong for a quarter of all one-second beginnings, and for almost none of three seconds.
+another one, or mark the cut by "..." or a hyphen.
 """
 
 from dataclasses import replace
 from typing import Final
 
-from orch.speech.languages import AUTO
 from orch.speech.results import TranscribedWord, Transcription
 
 #: A word that ends this close to the end of the audio may be cut, in seconds.
 CUT: Final = 0.3
 
-#: A detected language is known from this probability on, or from this many seconds where none is stated.
-SURE: Final = 0.6
-LONG_ENOUGH: Final = 2.0
-
 _ELLIPSES: Final = ("...", "…")
 _HYPHENS: Final = ("-", "\u2010", "\u2013", "\u2014")  # hyphens, en and em dash
-
-
-def is_language_guess(transcription: Transcription, *, asked: str, seconds: float) -> bool:
-    """Return whether the language recognised in ``seconds`` of sound is a guess.
-
-    ``asked``: a code, or ``auto``.
-    """
-    if asked != AUTO:
-        return False
-    if transcription.language_probability is not None:
-        return transcription.language_probability < SURE
-    return seconds < LONG_ENOUGH
 
 
 def stable_part(transcription: Transcription, *, seconds: float) -> Transcription:

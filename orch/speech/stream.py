@@ -371,6 +371,7 @@ class SpeechStream:
         transcription: Transcription | None = None
         error: ProblemError | None = None
         queued = QueuedRequest(self._requester, is_final=request.is_final)
+        language = self._captions.language_to_request(is_revision=request.is_revision)
         with trio.CancelScope() as scope:
             self._under_way = _UnderWay(scope, queued)
             try:
@@ -379,7 +380,7 @@ class SpeechStream:
                     transcription = await self._transcriber.transcribe(
                         request.pcm,
                         sample_rate=BACK_END_RATE,
-                        language=self._captions.origin.source_language,
+                        language=language,
                         session_id=self._captions.origin.session_id,
                     )
             except ProblemError as caught:
@@ -388,9 +389,11 @@ class SpeechStream:
                 self._under_way = None
         now = trio.current_time()
         if transcription is not None:
-            transcription = self._captions.with_known_language(transcription, seconds=request.seconds)
+            transcription, is_language_sure = self._captions.with_known_language(
+                transcription, requested=language, seconds=request.seconds
+            )
             shown = self._utterances.succeeded(transcription, now, is_cancelled=scope.cancel_called)
-            if shown is not None:
+            if shown is not None and is_language_sure:
                 self._captions.send_revision(shown, transcription, end=request.end)
         elif error is None or scope.cancel_called:
             self._utterances.cancelled(now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from orch.audio.resampling import BACK_END_RATE
 from orch.audio.segmenter import Event, Pause, Resumed, SpeechStarted, Utterance
 from orch.problems import ProblemError
-from orch.speech.backlog import Backlog, Decision, Speculation, Transcribe
+from orch.speech.backlog import Backlog, Decision, Kind, Speculation, Transcribe
 from orch.speech.captions import Segment
 from orch.speech.request_errors import is_transient, is_unanswered
 from orch.speech.requests import AUDIO
@@ -25,7 +25,17 @@ class TranscriptionRequest:
     number: int
     end: int
     pcm: bytes
-    is_final: bool
+    kind: Kind
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is the whole of an utterance that has ended."""
+        return self.kind == "final"
+
+    @property
+    def is_revision(self) -> bool:
+        """Whether it is the beginning of an utterance that is still spoken."""
+        return self.kind == "revision"
 
     @property
     def seconds(self) -> float:
@@ -257,7 +267,7 @@ class Utterances:
     def request_queued(self, decision: Transcribe, now: float) -> TranscriptionRequest:
         """Note that a request waits for its turn at the back end; return it."""
         end, pcm = self._extent(decision)
-        self._request = TranscriptionRequest(decision.number, end, pcm, is_final=decision.kind == "final")
+        self._request = TranscriptionRequest(decision.number, end, pcm, decision.kind)
         self._backlog.request_queued(decision, now, seconds=self._request.seconds)
         if decision.kind == "revision":
             self._revised_at = self._sound.position

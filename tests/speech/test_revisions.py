@@ -1,9 +1,7 @@
-from typing import Any
-
 import pytest
 
 from orch.speech.results import TranscribedWord, Transcription
-from orch.speech.revisions import is_language_guess, stable_part
+from orch.speech.revisions import stable_part
 
 
 def heard(text: str, *, last_ends: float) -> Transcription:
@@ -59,20 +57,3 @@ def test_a_text_that_does_not_end_in_its_last_word_stays_whole() -> None:
     """Some engines write the words in another script or case than the text."""
     words = heard("ichi ni", last_ends=1.95).words
     assert stable_part(Transcription(text="一二", words=words), seconds=2.0).text == "一二"
-
-
-@pytest.mark.parametrize(
-    ("asked", "probability", "seconds", "expected"),
-    [
-        ("en", 0.1, 0.5, False),  # nobody has guessed
-        ("auto", 0.43, 5.0, True),
-        ("auto", 0.97, 0.7, False),
-        ("auto", None, 1.0, True),
-        ("auto", None, 2.5, False),
-    ],
-)
-def test_a_language_is_a_guess_until_it_is_probable_or_the_sound_is_long(
-    asked: str, probability: float | None, seconds: float, expected: Any
-) -> None:
-    answer = Transcription(text="hello", language="en", language_probability=probability)
-    assert is_language_guess(answer, asked=asked, seconds=seconds) is expected

@@ -336,6 +336,27 @@ async def test_nothing_is_shown_in_a_language_that_is_a_guess() -> None:
     assert (final.text, final.language) == ("something", None)
 
 
+async def test_revisions_are_requested_in_the_language_that_is_known() -> None:
+    """Detection costs time and may flip. A pause is detected again, and a final's language is the new one."""
+    back_ends = BackEnds(hear=lambda _: "some thing", language="fr", language_probability=0.9)
+    room = Room(back_ends=back_ends)
+
+    def hear(_audio: bytes) -> str:
+        back_ends.language = "de" if room.session.finals() else "fr"
+        return "some thing"
+
+    back_ends.hear = hear
+    await speak(room.stream(), pcm(silence(0.5), voice(3), silence(1), *turns(2, 3, 1)))
+    requested = [(asked.fields["language"], asked.seconds) for asked in room.back_ends.audio()]
+    languages = [language for language, _ in requested]
+    assert languages[0] == "auto"
+    assert languages[1] == "fr"
+    assert set(languages) == {"auto", "fr", "de"}
+    assert [final.language for final in room.session.finals()] == ["fr", "de", "de"]
+    ends = [at for at, language in enumerate(languages) if language == "auto"]
+    assert len(ends) <= 1 + 3, "the first revision, and three pauses"
+
+
 async def test_a_doubtful_language_becomes_the_last_certain_one() -> None:
     back_ends = BackEnds(hear=lambda _: "something", language="en")
     room = Room(back_ends=back_ends, session=Session(targets=("es",)))
