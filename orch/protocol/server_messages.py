@@ -301,6 +301,10 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
     ``revision`` of the same ``segment_id`` replaces the earlier one. ``confidence`` is the engine's, or null.
     With ``error``, ``text`` is empty: a marked gap. ``recording``: the speech is in a recording, and the
     times are those of the file.
+
+    ``settled``, of a revision: that many words at the beginning of ``text`` (:mod:`orch.protocol.words`) stay
+    while the utterance grows, except their punctuation and capitals; the rest may still change. ``corrects``,
+    of a final: it changes words that were settled.
     """
 
     session_id: str
@@ -318,6 +322,8 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
     words: tuple[Word, ...] = ()
     error: CaptionError | None = None
     recording: bool | UnsetType = UNSET
+    settled: int | UnsetType = UNSET
+    corrects: bool | UnsetType = UNSET
     offset: int | UnsetType = UNSET
 
 

@@ -1,17 +1,18 @@
 """Publishes the captions of one stream: revisions, finals, and gaps where there is no text."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import trio
 
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript
+from orch.speech.agreement import final_of, split_at_cut
 from orch.speech.captions import Origin, Segment, gap, transcript
 from orch.speech.output import CaptionOutput
 from orch.speech.requests import AUDIO
 from orch.speech.results import Transcription
-from orch.speech.revisions import stable_part
 from orch.speech.statistics import SpeechCounters
 from orch.speech.stream_language import StreamLanguage
 
@@ -60,20 +61,39 @@ class CaptionPublisher:
 
     def send_revision(self, segment: Segment, transcription: Transcription, *, end: int) -> None:
         """Send the text so far, up to sample ``end``, if it differs from what readers see."""
-        shown = stable_part(transcription, seconds=(end - segment.start) / BACK_END_RATE)
-        if shown.text and shown.text != segment.shown:
-            self._output.send(
-                transcript(self.origin, segment, shown, end=end, is_final=False, timestamp=self._timestamp())
-            )
+        seconds = (end - segment.start) / BACK_END_RATE
+        segment.agreement = segment.agreement.revised(transcription, seconds=seconds)
+        self._send_agreed(segment, transcription, end=end)
 
-    async def publish_final(self, segment: Segment, *, is_live: bool) -> Transcript | None:
+    def _send_agreed(self, segment: Segment, transcription: Transcription, *, end: int) -> None:
+        agreement = segment.agreement
+        text, settled = agreement.text, len(agreement.settled)
+        if not text or (text, settled) == (segment.shown, segment.shown_settled):
+            return
+        self._output.send(
+            transcript(
+                self.origin,
+                segment,
+                replace(transcription, text=text, words=agreement.words),
+                end=end,
+                is_final=False,
+                settled=settled,
+                timestamp=self._timestamp(),
+            )
+        )
+
+    async def publish_final(
+        self, segment: Segment, following: Segment | None, *, is_live: bool
+    ) -> Transcript | None:
         """Publish the whole utterance; return it where it has words.
 
-        An utterance without words (noise) is published only to remove what readers see of it. ``is_live``:
+        An utterance without words (noise) is published only to remove what readers see of it. ``following``:
+        the utterance that continues one that was cut, which then gets the words after the cut. ``is_live``:
         its delay counts in the statistics.
         """
-        transcription = segment.transcription
-        assert transcription is not None, segment  # noqa: S101 - only what is transcribed is published
+        assert segment.transcription is not None, segment  # noqa: S101 - only what is transcribed is published
+        self._divide(segment, following)
+        transcription, corrects = self._final_of(segment, segment.transcription)
         self._counters.doubted(transcription.doubted)
         self._language = self._language.recognised(
             transcription,
@@ -82,6 +102,7 @@ class CaptionPublisher:
             is_final=True,
         )
         if not (transcription.text or segment.is_shown):
+            self._send_carried(following)
             return None
         final = transcript(
             self.origin,
@@ -90,8 +111,10 @@ class CaptionPublisher:
             end=segment.end,
             is_final=True,
             timestamp=self._timestamp(),
+            corrects=corrects,
         )
         await self._output.publish(final)
+        self._send_carried(following)
         if not transcription.text:
             return None
         self.speech_seconds += segment.seconds
@@ -99,13 +122,15 @@ class CaptionPublisher:
         self._counters.final(now, now - segment.arrived_at if is_live else None)
         return final
 
-    async def publish_gap(self, segment: Segment, error: ProblemError) -> None:
+    async def publish_gap(self, segment: Segment, following: Segment | None, error: ProblemError) -> None:
         """Publish that an utterance is not transcribed yet, and why."""
+        self._divide(segment, following)
         await self._output.publish(
             gap(self.origin, segment, error, is_final=False, timestamp=self._timestamp())
         )
+        self._send_carried(following)
 
-    async def publish_loss(self, segment: Segment, *, is_late: bool) -> None:
+    async def publish_loss(self, segment: Segment, following: Segment | None, *, is_late: bool) -> None:
         """Publish that an utterance will not be transcribed. ``is_late``: the buffer ran out."""
         error = segment.error
         if is_late or error is None:
@@ -116,11 +141,35 @@ class CaptionPublisher:
                 f"{self._buffer_seconds:g} s.{reason}",
                 service=AUDIO,
             )
+        self._divide(segment, following)
         await self._output.publish(
             gap(self.origin, segment, error, is_final=True, timestamp=self._timestamp())
         )
+        self._send_carried(following)
         self.lost_seconds += segment.seconds
         self._counters.lost(trio.current_time(), segment.seconds)
+
+    def _final_of(self, segment: Segment, transcription: Transcription) -> tuple[Transcription, bool]:
+        """Return the final's transcription with settled words kept, and whether it changes any."""
+        final = final_of(segment.agreement, transcription, seconds=segment.seconds)
+        return final.transcription, final.corrects
+
+    def _divide(self, segment: Segment, following: Segment | None) -> None:
+        """Give the words that readers see after a cut to the utterance that continues; once."""
+        if following is None or segment.is_carried:
+            return
+        segment.is_carried = True
+        segment.agreement, following.agreement = split_at_cut(
+            segment.agreement, segment.transcription, at=segment.seconds
+        )
+
+    def _send_carried(self, following: Segment | None) -> None:
+        """Send the words that an utterance has from the one before the cut, unless its own are due now."""
+        if following is None or following.revision or following.transcription is not None:
+            return
+        agreement = following.agreement
+        end = following.start + round(agreement.seconds * BACK_END_RATE)
+        self._send_agreed(following, Transcription(text="", language=agreement.language), end=end)
 
     def _timestamp(self) -> int:
         return int(self._wall() * 1000)

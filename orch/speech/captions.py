@@ -3,13 +3,14 @@
 Seconds count from the stream's first sample, to the millisecond. Confidence is the back end's, or null.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import CaptionError, Transcript, Translation, Word
+from orch.speech.agreement import Agreement
 from orch.speech.caption_errors import error_text
 from orch.speech.languages import AUTO
 from orch.speech.requests import AUDIO, TRANSLATION
@@ -39,6 +40,8 @@ class Segment:
 
     ``pause``: the extent and audio it will have if it is over. ``speculated``: an extent and its
     transcription. ``transcription``: that of the whole. ``arrived_at``: when its last speech had arrived.
+    ``agreement``: what its revisions agree on. ``is_carried``: it was cut, and its words after the cut
+    are the next one's.
     """
 
     number: int
@@ -53,7 +56,10 @@ class Segment:
     error: ProblemError | None = None
     revision: int = 0
     shown: str = ""
+    shown_settled: int = 0
     has_gap: bool = False
+    agreement: Agreement = field(default_factory=Agreement)
+    is_carried: bool = False
 
     @property
     def seconds(self) -> float:
@@ -79,10 +85,16 @@ def transcript(
     end: int,
     is_final: bool,
     timestamp: int,
+    settled: int | UnsetType = UNSET,
+    corrects: bool = False,
 ) -> Transcript:
-    """Return the next revision of an utterance up to sample ``end``."""
+    """Return the next revision of an utterance up to sample ``end``.
+
+    ``settled``: how many of its words are; ``corrects``: it changes some that were.
+    """
     segment.revision += 1
     segment.shown = transcription.text
+    segment.shown_settled = 0 if settled is UNSET else settled
     segment.has_gap = False
     begin = segment.start / BACK_END_RATE
     return Transcript(
@@ -100,6 +112,8 @@ def transcript(
         speaker=origin.speaker,
         participant_id=origin.participant_id,
         recording=origin.is_recording or UNSET,
+        settled=settled,
+        corrects=corrects or UNSET,
         words=tuple(
             Word(
                 text=word.text,

@@ -356,11 +356,14 @@ class SpeechStream:
                     await self._publish_final(decision.number, nursery)
                 case MarkGap():
                     segment = self._utterances[decision.number]
-                    await self._captions.publish_gap(segment, segment.error or self._utterances.latest_error)
+                    following = self._utterances.following(decision.number)
+                    error = segment.error or self._utterances.latest_error
+                    await self._captions.publish_gap(segment, following, error)
                     self._utterances.marked(decision.number)
                 case GiveUp():
                     segment = self._utterances[decision.number]
-                    await self._captions.publish_loss(segment, is_late=decision.reason == "late")
+                    following = self._utterances.following(decision.number)
+                    await self._captions.publish_loss(segment, following, is_late=decision.reason == "late")
                     self._utterances.given_up(decision.number)
                     self._wake()
             self._status.touch()
@@ -403,7 +406,8 @@ class SpeechStream:
     async def _publish_final(self, number: int, nursery: trio.Nursery) -> None:
         segment = self._utterances[number]
         is_live = self._utterances.revises and not segment.is_cut
-        final = await self._captions.publish_final(segment, is_live=is_live)
+        following = self._utterances.following(number)
+        final = await self._captions.publish_final(segment, following, is_live=is_live)
         if final is not None:
             self._translations.start(nursery, final)
         self._utterances.published(number)

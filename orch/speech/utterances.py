@@ -104,6 +104,10 @@ class Utterances:
         """Return one of them."""
         return self._segments[number]
 
+    def following(self, number: int) -> Segment | None:
+        """Return the utterance that continues this one, if it was cut."""
+        return self._segments.get(number + 1) if self._segments[number].is_cut else None
+
     @property
     def revises(self) -> bool:
         """Whether revisions are requested while someone speaks: not for a recording."""

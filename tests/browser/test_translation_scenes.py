@@ -187,7 +187,8 @@ def test_it_is_accessible_and_fits_whatever_stands_on_it(
 ) -> None:
     """WCAG 2.1 AA with lines, gaps, errors, an open menu and the dialog; nothing to scroll sideways for."""
     page, hub = meeting(MEETING, width=width, theme=theme)
-    hub.say(**transcript("b-2", "and then we", start=30, final=False, revision=1, language="en"))
+    hub.say(**transcript("b-2", "and then we", start=30, final=False, revision=1, language="en", settled=2))
+    hub.say(**transcript("b-3", "It is corrected.", start=33, language="en", corrects=True), offset=9)
     expect(page.locator(".line[data-final='false']")).to_be_visible()
     if width < 721:
         page.get_by_role("button", name="Options").click()
@@ -223,12 +224,15 @@ def test_captions_grow_in_place_and_only_finals_are_read_out(
     """One line from its first word to its last; screen readers get it once, in the reader's language."""
     page, hub = meeting([])
     for revision, text in enumerate(("Tenemos", "Tenemos que", "Tenemos que decidir"), start=1):
-        hub.say(**transcript("a-0", text, revision=revision, final=False))
+        hub.say(**transcript("a-0", text, revision=revision, final=False, settled=revision - 1))
         expect(page.locator(".line-said")).to_have_text(text)
+        # What may still change is paler.
+        expect(page.locator(".growing")).to_have_text(text.split()[-1])
     page.evaluate("window.first = document.querySelector('.line')")
     expect(page.locator("#announce")).to_be_empty()
     hub.say(**transcript("a-0", "Tenemos que decidir.", revision=4), offset=1)
     expect(page.locator(".line")).to_have_attribute("data-final", "true")
+    expect(page.locator(".growing")).to_have_count(0)
     expect(page.locator("#announce")).to_be_empty()
     hub.say(**translation("a-0", "We have to decide.", revision=4), offset=2)
     expect(page.locator("#announce")).to_have_text("Ann: We have to decide.")

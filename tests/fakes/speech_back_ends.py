@@ -81,11 +81,15 @@ def words_of(pcm: bytes) -> str:
 class BackEnds:
     """Sends scripted responses; delays are on Trio's clock.
 
-    ``hear`` gets PCM and returns the text; ``audio_delay`` gets seconds of audio and returns how long the
-    engine takes. ``audio_error``/``translation_error``: raised or answered instead while they are set.
+    ``hear`` gets PCM and returns the text, ``timed`` the words with their times; ``audio_delay`` gets seconds
+    of audio and returns how long the engine takes. ``audio_error``/``translation_error``: raised or answered
+    instead while they are set.
     """
 
     hear: Callable[[bytes], str] = words_of
+    timed: Callable[[bytes], list[dict[str, Any]]] = lambda pcm: [
+        {"word": "one", "start": 0.25, "end": 0.5, "confidence": 0.5}
+    ]
     audio_delay: Callable[[float], float] = lambda seconds: 0.1
     translation_delay: Callable[[str, str], float] = lambda text, target: 0.05
     audio_error: ProblemError | FakeAnswer | None = None
@@ -136,7 +140,7 @@ class BackEnds:
                 "language": self.language,
                 "language_probability": self.language_probability,
                 "confidence": self.confidence,
-                "segments": [{"words": [{"word": "one", "start": 0.25, "end": 0.5, "confidence": 0.5}]}],
+                "segments": [{"words": self.timed(pcm)}],
                 "processing_time": 0.1,
                 "model_used": "fake",
                 "something_new": {},

@@ -27,6 +27,20 @@ test("a growing segment is one line, and a late older revision changes nothing",
   assert.deepEqual(texts(captions), ["had he married a"]);
 });
 
+test("a line knows its settled words, and whether its final has changed some", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "had he married", { settled: 2 }));
+  assert.equal(captions.lines[0].settled, 2);
+  captions.apply(transcript("a-0", 2, "hat he married", { final: true, corrects: true, offset: 1 }));
+  assert.deepEqual([captions.lines[0].settled, captions.lines[0].corrects], [0, true]);
+});
+
+test("a message of a service without settled words has none", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 1, "had he"));
+  assert.deepEqual([captions.lines[0].settled, captions.lines[0].corrects], [0, false]);
+});
+
 test("a final wins over any revision, before and after it", () => {
   const captions = new Captions();
   captions.apply(transcript("a-0", 4, "had he merry"));

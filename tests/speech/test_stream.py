@@ -1,12 +1,14 @@
 """One stream from sound to captions, on a virtual clock, with fake back ends at the gateway's seam."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
 import trio
+from msgspec import UNSET
 
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, Transcript
@@ -317,13 +319,139 @@ async def test_noise_that_has_no_words_shows_nothing() -> None:
 
 async def test_an_empty_final_removes_what_was_shown() -> None:
     """If a revision had text and the final has none, readers are sent the empty final."""
-    back_ends = BackEnds(hear=lambda audio: "hm" if len(audio) < 2.2 * 32_000 else "")
+    back_ends = BackEnds(hear=lambda audio: "hm well" if len(audio) < 2.2 * 32_000 else "")
     room = Room(back_ends=back_ends, session=Session(targets=("es",)))
     await speak(room.stream(), pcm(silence(0.5), voice(3), silence(1)))
     assert room.session.revisions()
     (final,) = room.session.finals()
-    assert (final.text, final.error) == ("", None)
+    assert (final.text, final.error, final.corrects) == ("", None, True)
     assert room.session.translations() == []
+
+
+COUNTED = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+@dataclass
+class Counting(BackEnds):
+    """Recognises a word in each half second of speech, the last one perhaps before it is over.
+
+    ``said``: the seconds of speech before the utterance; ``is_timed``: whether words have times.
+    """
+
+    said: float = 0.0
+    is_timed: bool = True
+
+    def __post_init__(self) -> None:
+        self.hear = lambda pcm: " ".join(word["word"] for word in self.recognised(pcm))
+        self.timed = lambda pcm: self.recognised(pcm) if self.is_timed else []
+
+    def recognised(self, pcm: bytes) -> list[dict[str, Any]]:
+        end = self.said + len(pcm) / 32_000
+        return [
+            {
+                "word": word,
+                "start": max(0.0, at / 2 - self.said),
+                "end": at / 2 + 0.5 - self.said,
+                "confidence": 0.8,
+            }
+            for at, word in enumerate(COUNTED)
+            if self.said <= at / 2 + 0.25 < end
+        ]
+
+
+async def test_words_on_which_two_revisions_agree_are_settled_and_stay() -> None:
+    """Their number is in the message, rises, and they are in the final."""
+    room = Room(back_ends=Counting())
+    await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
+    revisions = room.session.revisions()
+    assert revisions[0].settled == 0
+    before = 0
+    (final,) = room.session.finals()
+    for revision in revisions:
+        assert isinstance(revision.settled, int)
+        assert before <= revision.settled <= len(revision.text.split())
+        assert final.text.split()[: revision.settled] == revision.text.split()[: revision.settled]
+        before = revision.settled
+    assert before >= 8
+    assert (final.settled, final.corrects) == (UNSET, UNSET)
+
+
+async def test_a_final_that_is_less_sure_keeps_settled_words_and_a_surer_one_corrects() -> None:
+    """What readers have read for seconds is not replaced by another guess."""
+    for sure, expected in ((0.7, "one two three"), (0.9, "one too three")):
+
+        class Doubting(Counting):
+            # A word is another one in the whole utterance.
+            def recognised(self, pcm: bytes, sure: float = sure) -> list[dict[str, Any]]:
+                words = super().recognised(pcm)
+                if len(pcm) > 5 * 32_000:
+                    words[1] |= {"word": "too", "confidence": sure}
+                return words
+
+        room = Room(back_ends=Doubting())
+        await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
+        (final,) = room.session.finals()
+        assert final.text.startswith(expected)
+        assert final.corrects is (True if sure > 0.8 else UNSET)
+
+
+@dataclass
+class Cut(Counting):
+    """Goes on counting in the second part of a cut utterance."""
+
+    room: Room = field(init=False)
+
+    def recognised(self, pcm: bytes) -> list[dict[str, Any]]:
+        ended = [message for message in self.room.session.kept() if not message.segment_id.endswith("-2")]
+        self.said = ended[-1].end - ended[-1].start if ended else 0.0
+        return super().recognised(pcm)
+
+
+def cut_room() -> tuple[Room, Cut]:
+    """Return a room where utterances are cut after 4 s, with an engine that takes 0.3 s."""
+    engine = Cut(audio_delay=lambda seconds: 0.3)
+    room = engine.room = Room(back_ends=engine)
+    room.settings.current = msgspec.structs.replace(
+        room.settings.current, orchestration=Orchestration(speech=SpeechSettings(max_utterance=4))
+    )
+    return room, engine
+
+
+@pytest.mark.parametrize("is_timed", [True, False])
+async def test_nothing_vanishes_where_a_long_utterance_is_cut(is_timed: Any) -> None:
+    """Words after the cut are shown in the next line right after the final that ends before them."""
+    room, engine = cut_room()
+    engine.is_timed = is_timed
+    await speak(room.stream(), pcm(silence(0.5), voice(5), silence(1)))
+    told = [each.message for each in room.session.told if isinstance(each.message, Transcript)]
+    first = next(at for at, message in enumerate(told) if message.final)
+    shown, final, carried = told[first - 1 : first + 2]
+    assert (shown.segment_id, final.segment_id, carried.segment_id) == ("s1-1", "s1-1", "s1-2")
+    assert not carried.final
+    assert f"{final.text} {carried.text}" == shown.text
+    assert isinstance(shown.settled, int)
+    assert carried.settled == shown.settled - len(final.text.split())
+    assert room.session.at(carried) == room.session.at(final), "readers never miss them"
+    assert (carried.start, carried.end) == (final.end, shown.end)
+    assert " ".join(final.text for final in room.session.finals()) == " ".join(COUNTED[:11])
+
+
+async def test_nothing_after_a_cut_vanishes_where_the_back_end_fails() -> None:
+    """The gap replaces the first part only."""
+    room, engine = cut_room()
+    stream = room.stream()
+    engine.refuse_audio = lambda pcm: FakeAnswer(500, b"") if len(stream._utterances) > 1 else None
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stream.run)
+        await play(stream, pcm(silence(0.5), voice(4.5)))
+        nursery.cancel_scope.cancel()
+    told = [each.message for each in room.session.told if isinstance(each.message, Transcript)]
+    first = next(at for at, message in enumerate(told) if message.error)
+    shown, gap, carried = told[first - 1 : first + 2]
+    assert (gap.segment_id, carried.segment_id) == ("s1-1", "s1-2")
+    assert carried.text
+    assert shown.text.endswith(f" {carried.text}")
+    assert carried.start == gap.end
 
 
 async def test_nothing_is_shown_in_a_language_that_is_a_guess() -> None:

@@ -18,7 +18,7 @@ const ORPHAN_LIMIT = 500;
 function blank(id) {
   return {
     id, revision: -1, final: false, text: "", language: null, confidence: null, start: 0, end: 0, streamStarted: 0,
-    at: 0, endAt: 0, speaker: null, participantId: null, words: [], error: null, offset: null, timestamp: 0, recording: false,
+    at: 0, endAt: 0, speaker: null, participantId: null, words: [], settled: 0, corrects: false, error: null, offset: null, timestamp: 0, recording: false,
     translations: new Map(),
   };
 }
@@ -171,6 +171,8 @@ export class Captions {
       speaker: message.speaker ?? null,
       participantId: message.participant_id ?? null,
       words: message.words ?? [],
+      settled: message.settled ?? 0,
+      corrects: message.corrects === true,
       error: message.error ?? null,
       offset: message.offset ?? line.offset,
       timestamp: message.timestamp,

@@ -11,6 +11,7 @@ import { pieces } from "../../models/confidence.js";
 import { languageName } from "../../models/languages.js";
 import { clockTime } from "../../models/time-format.js";
 import { gap, translated } from "../../models/translation-text.js";
+import { settledPart } from "../../models/words.js";
 import { h, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 import { SlicedTask } from "../sliced-task.js";
@@ -205,7 +206,7 @@ export class Transcript {
   #create(line) {
     const parts = {
       speaker: h("span", { class: "line-speaker", dir: "auto" }),
-      meta: h("span", { class: "line-meta" }, h("time", {}), h("span", { "data-part": "language" })),
+      meta: h("span", { class: "line-meta" }, h("time", {}), h("span", { "data-part": "language" }), h("span", { "data-part": "corrects" })),
       said: h("div", { class: "line-said", dir: "auto" }),
       // Not read out beside each line: unsure words have theirs when they have the focus.
       confidence: h("span", { class: "line-confidence", "aria-hidden": "true" }),
@@ -252,9 +253,13 @@ export class Transcript {
     const language = meta.querySelector('[data-part="language"]');
     setText(language, line.language ? ` · ${line.language}` : "");
     setAttribute(language, "title", line.language ? languageName(line.language) : null);
+    setText(meta.querySelector('[data-part="corrects"]'), line.corrects ? " · corrected" : "");
   }
 
-  /** A revision's text does not change: a drawn one stays, with its focus and selection. */
+  /**
+   * A revision's text does not change: a drawn one stays, with its focus and selection. What may still change of a
+   * growing line is paler.
+   */
   #fillOriginal(line) {
     const row = this.#rows.get(line.id);
     const { said, confidence } = row;
@@ -265,8 +270,11 @@ export class Transcript {
     const had = row.unsure.length;
     row.unsure = [];
     if (line.error) said.replaceChildren(h("p", { class: "gap", lang: "en" }, gap(line)));
-    else {
-      const parts = line.final ? pieces(line) : [{ text: line.text, confidence: null }];
+    else if (!line.final) {
+      const [settled, growing] = settledPart(line.text, line.settled);
+      said.replaceChildren(h("p", { class: "revision" }, settled, h("span", { class: "growing" }, growing)));
+    } else {
+      const parts = pieces(line);
       const isPlain = had === 0 && said.firstElementChild?.className === "" && parts.every((piece) => piece.confidence === null);
       if (isPlain) setText(said.firstElementChild, line.text);
       else said.replaceChildren(h("p", {}, ...parts.map((piece) => (piece.confidence === null ? piece.text : this.#unsureWord(row, piece)))));
