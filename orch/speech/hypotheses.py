@@ -102,16 +102,14 @@ def hypothesis_words(transcription: Transcription, *, seconds: float) -> tuple[H
 def without_cut_marks(text: str) -> str:
     """Return the text without the marks of a cut at its end.
 
-    An ellipsis is only a mark; a word that ends in a hyphen was cut and is left out.
+    An ellipsis is only a mark; a word that ends in a hyphen ("how-") was cut, and is left out.
     """
     text = text.rstrip()
     while True:
         if text.endswith(_ELLIPSES):
             text = text.rstrip(".…").rstrip()
         elif text.endswith(_HYPHENS):
-            # "how-": the beginning of a word. A separate dash is only a mark.
-            text = text.rstrip("".join(_HYPHENS))
-            text = text.rstrip() if text != text.rstrip() or not text else text.rpartition(" ")[0].rstrip()
+            text = text[: word_spans(text)[-1][0]].rstrip()
         else:
             return text
 

@@ -26,6 +26,8 @@ def timed(*words: tuple[str, float, float]) -> tuple[TranscribedWord, ...]:
         ("Wh-", ""),
         ("well-known", "well-known"),
         ("She left.", "She left."),
+        ("東京へ-", "東京"),
+        ("今日は…", "今日は"),
     ],
 )
 def test_the_marks_of_a_cut_are_removed(text: str, shown: str) -> None:
