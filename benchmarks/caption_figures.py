@@ -2,24 +2,33 @@
 
 The words of the finals are the measure. A word is *shown* when a caption first has it in its place, and
 *stays* from the last caption on after which it is always there. *Erased* are words that were shown and are
-not in the next state of the text, over the words of the finals. Words are compared by their letters.
+not in the next state of the text, over the words of the finals. Words are compared by their letters. Captions
+within :data:`AT_ONCE` are one state: a page draws them in one frame, so words that move from one line to the
+next are never away.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from typing import Final
 
 from orch.protocol.messages import Transcript
 from orch.protocol.words import word_spans
 from orch.speech.hypotheses import letters_of
 
+AT_ONCE: Final = 0.015  # s; a frame of a display
+
 
 @dataclass(frozen=True)
 class Figures:
-    """Seconds after the end of each word until it was shown, and until it stayed; the share erased."""
+    """Seconds after the end of each word until it was shown, and until it stayed; the share erased.
+
+    ``finals``: seconds from the end of each utterance to its final, except those cut for their length.
+    """
 
     shown: list[float] = field(default_factory=list)
     stays: list[float] = field(default_factory=list)
+    finals: list[float] = field(default_factory=list)
     erased: float = 0.0
     words: int = 0
 
@@ -45,8 +54,10 @@ def figures(captions: Iterable[tuple[float, Transcript]]) -> Figures:
     erased = 0
     texts: dict[str, list[str]] = {}
     before: list[str] = []
-    for at, message in captions:
+    for (at, message), following in zip(captions, [*captions[1:], None], strict=True):
         texts[message.segment_id] = letters(message.text)
+        if following is not None and following[0] - at < AT_ONCE:
+            continue
         state = _state(texts, order)
         erased += _missing(before, state)
         there = _places(wanted, state)
@@ -56,10 +67,12 @@ def figures(captions: Iterable[tuple[float, Transcript]]) -> Figures:
         for place in stays.keys() - there:
             del stays[place]
         before = state
+    starts = {final.start for final in finals.values()}
     timed = {place: end for place, end in enumerate(ends) if end is not None}
     return Figures(
         shown=[shown[place] - end for place, end in timed.items() if place in shown],
         stays=[stays[place] - end for place, end in timed.items() if place in stays],
+        finals=[at - final.end for at, final in captions if final.final and final.end not in starts],
         erased=erased / max(1, len(wanted)),
         words=len(wanted),
     )

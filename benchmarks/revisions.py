@@ -4,7 +4,10 @@
 
 The clock is virtual: sound is fed as fast as it was spoken, and each request takes the processor seconds that
 the engine really needed for it. So the figures hardly depend on what else the machine does. Needs the model
-that the tests use. Files are 16 kHz, mono, 16-bit; without any, the sentences in tests/data/speech.
+that the tests use. Files are 16 kHz, mono, 16-bit; without any, the sentences in tests/data/speech, with a
+pause after each and without pauses, as utterances that are cut for their length.
+
+OMP_NUM_THREADS=1: otherwise threads that wait for one another are counted.
 """
 
 import argparse
@@ -34,6 +37,7 @@ from tests.fakes.speech_back_ends import BackEnds, FakeAnswer, Room, form, pcm_o
 from tests.fakes.whisper_model import unpack
 
 RATE = 16_000
+PAUSE = 2_400  # samples of silence at the beginning and the end of a clip
 
 
 @dataclass
@@ -80,6 +84,12 @@ def sentences() -> bytes:
     return pcm(np.concatenate([part for name in CLIPS for part in (clip(name), silence(1.0))]))
 
 
+def continuous() -> bytes:
+    """Return the sentences of the tests twice, without the pauses between them."""
+    parts = [clip(name)[PAUSE:-PAUSE] for name in (*CLIPS, *CLIPS)]
+    return pcm(np.concatenate([*parts, silence(1.0)]))
+
+
 async def spoken(engine: Engine, sound: bytes, language: str) -> list[tuple[float, Transcript]]:
     """Speak into a stream; return its captions with the second at which each arrived."""
     room = Room(back_ends=engine)
@@ -95,7 +105,8 @@ def row(name: str, found: Figures, *, seconds: float, cost: float) -> tuple[str,
     times = (
         f"{percentile(values, share):.2f}" for values in (found.shown, found.stays) for share in (0.5, 0.95)
     )
-    return name, str(found.words), *times, f"{found.erased:.2f}", f"{60 * cost / seconds:.1f}"
+    finals = (f"{percentile(found.finals, share):.2f}" for share in (0.5, 0.95))
+    return name, str(found.words), *times, *finals, f"{found.erased:.2f}", f"{60 * cost / seconds:.1f}"
 
 
 def main() -> None:
@@ -105,7 +116,10 @@ def main() -> None:
     parser.add_argument("--language", default="en", help="a code, or auto")
     parser.add_argument("--texts", action="store_true", help="print the captions too")
     options = parser.parse_args()
-    sounds = {Path(file).stem: sound_of(file) for file in options.files} or {"sentences": sentences()}
+    sounds = {Path(file).stem: sound_of(file) for file in options.files} or {
+        "sentences": sentences(),
+        "continuous": continuous(),
+    }
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         loaded = trio.run(lambda: whisper.load(str(unpack(Path(folder))), fetch_seconds=0))
@@ -119,7 +133,18 @@ def main() -> None:
                     kind = "final" if message.final else f"settled {message.settled}"
                     print(f"{at:6.2f} {message.segment_id} {kind}: {message.text}")
             rows.append(row(name, figures(captions), seconds=len(sound) / 2 / RATE, cost=engine.cost))
-    head = ("sound", "words", "shown p50", "p95", "stays p50", "p95", "erased", "processor s/min")
+    head = (
+        "sound",
+        "words",
+        "shown p50",
+        "p95",
+        "stays p50",
+        "p95",
+        "final p50",
+        "p95",
+        "erased",
+        "processor s/min",
+    )
     print(report.table(head, rows))
 
 

@@ -38,7 +38,7 @@ from orch.speech.languages import is_near
 from orch.speech.results import TranscribedWord, Transcription
 
 #: A word that ends this close to the end of the sound may be cut, in seconds.
-CUT: Final = 0.3
+CUT: Final = 0.2
 #: A word is settled if it ended this long before the end of the sound, in seconds.
 SETTLING: Final = 0.25
 

@@ -44,12 +44,21 @@ def test_a_word_that_was_taken_back_stays_from_its_return_on() -> None:
     assert found.erased == 1.0  # "one", then "won", of two words
 
 
-def test_words_that_move_to_the_next_line_are_not_erased() -> None:
-
+def test_words_that_move_to_the_next_line_at_once_are_not_erased() -> None:
+    """A page draws both lines in one frame; a second later a reader has missed the word."""
     cut = caption("one two", final=True)
     rest = caption("three", number=2, final=True)
     carried = [(4.0, caption("one two three")), (5.0, cut), (5.0, caption("three", number=2)), (6.0, rest)]
-    assert figures(carried).erased == pytest.approx(1 / 3)
+    assert figures(carried).erased == 0.0
+    late = [*carried[:2], (5.5, carried[2][1]), carried[3]]
+    assert figures(late).erased == pytest.approx(1 / 3)
+
+
+def test_finals_are_timed_from_the_end_of_the_utterance_unless_it_was_cut() -> None:
+    """The one that is cut ends where the next one begins: its words are not over."""
+    first = caption("a b c d e f g h i j", final=True)
+    second = caption("one", number=2, final=True)
+    assert figures([(12.0, first), (11.5, second)]).finals == [0.5]
 
 
 def test_percentiles() -> None:

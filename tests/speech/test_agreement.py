@@ -64,8 +64,9 @@ def test_a_word_that_ends_with_the_sound_is_not_shown() -> None:
 
 
 def test_agreed_words_are_not_settled_while_they_may_be_cut() -> None:
-    agreement = after((said("one two", last_ends=1.0), 1.1), (said("one two", last_ends=1.0), 1.2))
+    agreement = after((said("one two", last_ends=1.0), 1.1), (said("one two", last_ends=1.0), 1.19))
     assert parts(agreement) == ("one", "")
+    assert parts(agreement.revised(said("one two", last_ends=1.0), seconds=1.24)) == ("one", "two")
 
 
 def test_punctuation_and_capitals_of_settled_words_may_change() -> None:
