@@ -116,7 +116,7 @@ class FakeText extends FakeNode {
 }
 
 export class FakeElement extends FakeNode {
-  style = {};
+  style = { setProperty(name, value) { this[name] = value; } };
   value = "";
   hidden = false;
   disabled = false;

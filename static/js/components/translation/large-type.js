@@ -67,7 +67,8 @@ export class LargeType {
 
   #pressed(event) {
     if (event.key !== "Escape" || !this.isOn || event.defaultPrevented) return;
-    if (event.target.closest("dialog, details[open]")) return;
+    // Escape closes what is open above the transcript first.
+    if (event.target.closest("dialog, details[open]") || document.querySelector(":popover-open") !== null) return;
     event.preventDefault();
     this.toggle();
   }

@@ -44,7 +44,7 @@ export class Transcript {
   /** Lines that changed since they were drawn; and those that wait to be drawn, the next one last. */
   #changed = new Set();
   #pending = [];
-  #drawing = new SlicedTask(() => this.#drawOne(), { after: () => this.#scheduleFollow(), first: VISIBLE });
+  #drawing = new SlicedTask(() => this.#drawOne(), { after: () => this.#drawn(), first: VISIBLE });
   #unsure;
   /** Rows that show an awaited translation. */
   #awaited = new Set();
@@ -54,6 +54,7 @@ export class Transcript {
   #now;
   #isOwn;
   #mayDraw;
+  #onDrawn;
   #isFollowing = true;
   #top = 0;
   #height = 0;
@@ -65,10 +66,11 @@ export class Transcript {
 
   /**
    * Elements; `nameOf(line)`: the speaker's name; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time,
-   * epoch ms.
+   * epoch ms; `onDrawn()`: lines were drawn.
    */
-  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true }) {
+  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true, onDrawn = () => {} }) {
     this.#mayDraw = mayDraw;
+    this.#onDrawn = onDrawn;
     this.#captions = captions;
     this.#list = list;
     this.#blocks = new RowBlocks(list);
@@ -161,7 +163,33 @@ export class Transcript {
     this.#follow();
   }
 
+  /** Bring a line into view, and stop following new ones: the reader looks at it. */
+  reveal(id) {
+    const row = this.#rows.get(id);
+    if (row === undefined) return;
+    this.#isFollowing = false;
+    row.element.scrollIntoView({ block: "center" });
+  }
+
+  /** The element with a line's text: `part` is "original" or a target language. Null where it is not drawn. */
+  elementOf(id, part) {
+    const row = this.#rows.get(id);
+    if (row === undefined) return null;
+    if (part === "original") return row.said;
+    const cell = [...row.read.children].find(({ dataset }) => dataset.language === part && dataset.kind === "text");
+    return cell?.lastElementChild ?? null;
+  }
+
+  focus() {
+    this.#scroll.focus({ preventScroll: true });
+  }
+
   // --- the order of drawing ---------------------------------------------------------------------------------
+
+  #drawn() {
+    this.#scheduleFollow();
+    this.#onDrawn();
+  }
 
   /** Draw the next line. False when there is none. */
   #drawOne() {
@@ -301,6 +329,7 @@ export class Transcript {
       .filter((cell, index, all) => cell.kind !== "same" || (index === 0 && all.every(({ kind }) => kind === "same")));
     if (line.final && cells.some(({ kind }) => kind === "waiting")) this.#awaited.add(row);
     else this.#awaited.delete(row);
+    setAttribute(row.element, "data-translated", cells.some(({ kind }) => kind === "text" || kind === "waiting"));
     const shown = new Map([...read.children].map((child) => [child.dataset.language, child]));
     for (const { target, kind, text } of cells) {
       const old = shown.get(target);
@@ -337,7 +366,7 @@ export class Transcript {
 
   #jumped() {
     this.jump();
-    this.#scroll.focus({ preventScroll: true });
+    this.focus();
   }
 
   #scheduleFollow() {

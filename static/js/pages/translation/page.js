@@ -26,6 +26,7 @@ import { ExportCard } from "./export-card.js";
 import { JoinCard } from "./join-card.js";
 import { LeaveGuard } from "./leave-guard.js";
 import { MessageQueue } from "./message-queue.js";
+import { ReadingTools } from "./reading-tools.js";
 import { ServiceNotices } from "./service-notices.js";
 import { SessionAddress } from "./session-address.js";
 import { StatusText } from "./status-text.js";
@@ -50,6 +51,7 @@ export class TranslationPage {
   #transcript;
   #languages;
   #large;
+  #reading;
   #join;
   #exports;
   #guard;
@@ -87,6 +89,7 @@ export class TranslationPage {
     this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
     this.#recordings = this.#createRecordings(target, prepare);
     this.#transcript = this.#createTranscript();
+    this.#reading = new ReadingTools({ captions, transcript: this.#transcript, languages: this.#languages, preferences });
     this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
     this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id });
     this.#guard = new LeaveGuard({ microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
@@ -123,13 +126,14 @@ export class TranslationPage {
       now: () => this.#socket.serverNow,
       // A history is drawn when all of it is applied: lines that were drawn before would be pushed away by the next.
       mayDraw: () => this.#queue.isEmpty,
+      onDrawn: () => this.#reading.drawn(),
     });
   }
 
   start() {
     const scope = this.#scope;
     if (!scope.open()) return;
-    const parts = [this.#address, this.#status, this.#large, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#exports, this.#createShortcuts(), this.#shell];
+    const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#exports, this.#createShortcuts(), this.#shell];
     for (const part of parts) scope.start(part);
     this.#listen();
     for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
@@ -156,6 +160,7 @@ export class TranslationPage {
         p: () => this.#microphone.togglePause(),
         o: () => byId("open-file").disabled || this.#recordings.choose(),
         l: this.#large.toggle,
+        ...this.#reading.keys,
         j: () => this.#transcript.jump(),
         c: () => this.#exports.copy(),
       },

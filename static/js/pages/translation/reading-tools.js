@@ -1,0 +1,58 @@
+/** The reader's tools: how the transcript is shown, the search in it, and the translation read aloud. */
+
+import { byId } from "../../components/dom.js";
+import { Scope } from "../../components/scope.js";
+import { ReadingOptions } from "../../components/translation/reading-options.js";
+import { TranscriptSearch } from "../../components/translation/transcript-search.js";
+
+export class ReadingTools {
+  #scope = new Scope();
+  #options;
+  #search;
+
+  /** `languages`: the LanguageChoice. */
+  constructor({ captions, transcript, languages, preferences }) {
+    this.#options = new ReadingOptions({
+      smaller: byId("text-smaller"),
+      larger: byId("text-larger"),
+      value: byId("text-size"),
+      show: byId("reading-show"),
+      colours: byId("reading-colours"),
+      confidence: byId("reading-confidence"),
+      preferences,
+    });
+    this.#search = new TranscriptSearch({
+      openers: document.querySelectorAll("[data-search]"),
+      bar: byId("search-bar"),
+      field: byId("search-text"),
+      count: byId("search-count"),
+      previous: byId("search-previous"),
+      next: byId("search-next"),
+      close: byId("search-close"),
+      captions,
+      transcript,
+      shown: () => ({ targets: languages.targets, show: this.#options.reading.show }),
+    });
+  }
+
+  start() {
+    if (!this.#scope.open()) return;
+    this.#scope.start(this.#options);
+    this.#scope.start(this.#search);
+    this.#scope.listen(this.#options, "change", () => this.#search.refresh());
+  }
+
+  stop() {
+    this.#scope.close();
+  }
+
+  /** Single keys of the page. */
+  get keys() {
+    return { "+": () => this.#options.resize(1), "-": () => this.#options.resize(-1), f: this.#search.open };
+  }
+
+  /** Lines were drawn. */
+  drawn() {
+    this.#search.refresh();
+  }
+}
