@@ -89,7 +89,7 @@ export class TranslationPage {
     this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
     this.#recordings = this.#createRecordings(target, prepare);
     this.#transcript = this.#createTranscript();
-    this.#reading = new ReadingTools({ captions, transcript: this.#transcript, languages: this.#languages, preferences });
+    this.#reading = new ReadingTools({ captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
     this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id });
     this.#guard = new LeaveGuard({ microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
@@ -122,12 +122,16 @@ export class TranslationPage {
       jump: byId("jump"),
       announce: byId("announce"),
       nameOf: (line) => line.speaker || this.#session.nameOf(line.participantId) || "Unknown",
-      isOwn: ({ participantId }) => participantId !== null && participantId === this.#session.participant_id,
+      isOwn: (line) => this.#isOwn(line),
       now: () => this.#socket.serverNow,
       // A history is drawn when all of it is applied: lines that were drawn before would be pushed away by the next.
       mayDraw: () => this.#queue.isEmpty,
       onDrawn: () => this.#reading.drawn(),
     });
+  }
+
+  #isOwn({ participantId }) {
+    return participantId !== null && participantId === this.#session.participant_id;
   }
 
   start() {
@@ -200,6 +204,7 @@ export class TranslationPage {
     if (this.#captions.renamed !== renamed) this.#transcript.rename();
     if (line !== null) {
       this.#transcript.update(line);
+      this.#reading.update(line);
       if (this.#microphone.uplink.owns(message.segment_id)) this.#ownDelays.add(message);
     }
     if (message.type === "audio_status") this.#applyStatus(message);

@@ -2,6 +2,7 @@
 
 import { byId } from "../../components/dom.js";
 import { Scope } from "../../components/scope.js";
+import { ReadAloud } from "../../components/translation/read-aloud.js";
 import { ReadingOptions } from "../../components/translation/reading-options.js";
 import { TranscriptSearch } from "../../components/translation/transcript-search.js";
 
@@ -9,9 +10,23 @@ export class ReadingTools {
   #scope = new Scope();
   #options;
   #search;
+  #aloud;
+  #languages;
 
-  /** `languages`: the LanguageChoice. */
-  constructor({ captions, transcript, languages, preferences }) {
+  /** `languages`: the LanguageChoice; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time, epoch ms. */
+  constructor({ captions, transcript, languages, preferences, isOwn, now }) {
+    this.#languages = languages;
+    this.#aloud = new ReadAloud({
+      box: byId("read-aloud"),
+      voice: byId("read-voice"),
+      speed: byId("read-speed"),
+      details: byId("read-aloud-options"),
+      note: byId("read-aloud-note"),
+      targets: () => languages.targets,
+      isOwn,
+      now,
+      preferences,
+    });
     this.#options = new ReadingOptions({
       smaller: byId("text-smaller"),
       larger: byId("text-larger"),
@@ -39,6 +54,8 @@ export class ReadingTools {
     if (!this.#scope.open()) return;
     this.#scope.start(this.#options);
     this.#scope.start(this.#search);
+    this.#scope.start(this.#aloud);
+    this.#scope.listen(this.#languages, "change", () => this.#aloud.update());
     this.#scope.listen(this.#options, "change", () => this.#search.refresh());
   }
 
@@ -49,6 +66,11 @@ export class ReadingTools {
   /** Single keys of the page. */
   get keys() {
     return { "+": () => this.#options.resize(1), "-": () => this.#options.resize(-1), f: this.#search.open };
+  }
+
+  /** A line has changed. */
+  update(line) {
+    this.#aloud.offer(line);
   }
 
   /** Lines were drawn. */
