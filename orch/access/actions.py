@@ -50,6 +50,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/translation"): Action.USE_PUBLIC,
     ("GET", "/join"): Action.USE_PUBLIC,
     ("POST", "/join"): Action.USE_PUBLIC,  # the code decides
+    ("GET", "/captions/<name>"): Action.USE_PUBLIC,  # the page; its session's key decides in join_session
     ("GET", "/sign-in"): Action.USE_PUBLIC,
     ("POST", "/sign-in"): Action.USE_PUBLIC,
     ("POST", "/sign-out"): Action.USE_PUBLIC,

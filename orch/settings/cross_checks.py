@@ -14,6 +14,10 @@ from orch.settings.structs import Fault, Gateway, Settings
 _LAST_PORT: Final = 65535
 # No encoded characters and no dot segments: every reader understands the same path.
 _PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+/?")
+# No path, no quotes, no semicolon or space: it becomes a part of the Content-Security-Policy.
+_ORIGIN: Final = re.compile(
+    r"https?://(?:(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+)
 _PUBLIC_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -46,6 +50,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         + _proxies(settings)
         + _tls(settings)
         + _public_url(settings)
+        + _frame_ancestors(settings)
         + _deployment(settings)
     )
 
@@ -115,6 +120,20 @@ def _public_url(settings: Settings) -> list[Fault]:
         return []
     where = "orchestration.frontend.public_url"
     return [Fault(where, f"expected https://HOST or https://HOST:PORT and no path, got {given(where, url)}")]
+
+
+def _frame_ancestors(settings: Settings) -> list[Fault]:
+    """Find origins that are not https://HOST[:PORT]; a path or ``*`` alone would embed more than is meant."""
+    where = "orchestration.frontend.frame_ancestors"
+    return [
+        Fault(
+            f"{where}[{number}]",
+            "expected an origin, https://HOST or https://HOST:PORT (https://*.example.org: all names "
+            f"below), and no path, got {given(where, origin)}",
+        )
+        for number, origin in enumerate(settings.orchestration.frontend.frame_ancestors)
+        if not _ORIGIN.fullmatch(origin)
+    ]
 
 
 def _public_routes(gateway: Gateway) -> list[Fault]:

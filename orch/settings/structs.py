@@ -33,7 +33,8 @@ class Frontend(Section, frozen=True):
     below. ``trusted_proxies``: addresses and networks whose ``X-Forwarded-For`` and ``-Proto`` are trusted.
     ``tls_certificate``, ``tls_key``: PEM files, which enable https. ``http2``, ``http3``: enable them, with
     Hypercorn. ``public_url``: the address for other machines, ``https://HOST[:PORT]``, used in links that are
-    copied on the machine itself.
+    copied on the machine itself. ``frame_ancestors``: origins, ``https://HOST[:PORT]`` or
+    ``https://*.example.org``, whose sites may embed ``/captions/SESSION``.
     """
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -47,6 +48,7 @@ class Frontend(Section, frozen=True):
     tls_certificate: FilePath = ""
     tls_key: FilePath = ""
     public_url: Url = ""
+    frame_ancestors: tuple[Url, ...] = ()
     http2: bool = False
     http3: bool = False
 

@@ -108,7 +108,12 @@ def create_pages(
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
     _guard(app, session_keys)
-    app.register_blueprint(pages_module.blueprint(lambda: settings.current.orchestration.frontend.public_url))
+    app.register_blueprint(
+        pages_module.blueprint(
+            public_url=lambda: settings.current.orchestration.frontend.public_url,
+            frame_ancestors=lambda: settings.current.orchestration.frontend.frame_ancestors,
+        )
+    )
     app.register_blueprint(sign_in.blueprint(access))
     _explain_plain_socket_requests(app, socket_refusal)
     for blueprint in blueprints:

@@ -1,11 +1,13 @@
 """The table of pages; the side bar is generated from it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from msgspec import Struct
-from quart import Blueprint, render_template
+from quart import Blueprint, Response, make_response, render_template
 from quart_schema import hide
+
+from orch.web.security import embeddable_policy
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -101,16 +103,40 @@ NAVIGATION: Final = (
 PAGES: Final = tuple(page for group in NAVIGATION for page in group.pages)
 
 
-def blueprint(public_url: Callable[[], str]) -> Blueprint:
-    """Return the routes of all pages. ``public_url``: the service's address for others, if known."""
+#: Shows the captions of one session alone, for projectors, OBS and other sites. It is in no navigation.
+CAPTIONS: Final = Page(
+    name="captions",
+    path="/captions/<name>",
+    title="Captions",
+    description="The captions of one session, for a projector or a stream.",
+)
+
+
+def blueprint(public_url: Callable[[], str], frame_ancestors: Callable[[], Iterable[str]]) -> Blueprint:
+    """Return the routes of all pages.
+
+    ``public_url``: the service's address for others, if known. ``frame_ancestors``: the origins whose sites
+    may embed the captions.
+    """
     pages = Blueprint("pages", __name__)
     for page in PAGES:
         pages.add_url_rule(page.path, page.name, hide(_view(page, public_url)), methods=["GET"])
+    pages.add_url_rule(CAPTIONS.path, CAPTIONS.name, hide(_captions(frame_ancestors)), methods=["GET"])
     return pages
 
 
 def _view(page: Page, public_url: Callable[[], str]) -> Callable[[], Awaitable[str]]:
     async def view() -> str:
         return await render_template(page.template, page=page, public_url=public_url())
+
+    return view
+
+
+def _captions(frame_ancestors: Callable[[], Iterable[str]]) -> Callable[[str], Awaitable[Response]]:
+    async def view(name: str) -> Response:
+        html = await render_template(CAPTIONS.template, page=CAPTIONS, session_name=name)
+        response: Response = await make_response(html)
+        response.headers["Content-Security-Policy"] = embeddable_policy(frame_ancestors())
+        return response
 
     return view

@@ -115,6 +115,6 @@ async def test_behind_the_documented_caddy_guests_join_and_the_token_is_required
             (connection,) = service.parts.hub._connections.by_name.values()
             assert not connection.actor.is_local
         assert (await client.get("/ws")).status_code == 426
-        for below in ("/captions/", "/captions/translation"):
+        for below in ("/subtitles/", "/subtitles/translation"):
             answer = await client.get(below)
             assert answer.status_code == 404

@@ -10,6 +10,7 @@ import { FakeStorage, fakeWebSockets } from "../fakes/js/websocket.js";
 const importing = fakeBrowser();
 const { LiveSocket } = await import("../../static/js/live-socket.js");
 const PAGES = {
+  captions: (await import("../../static/js/pages/captions/page.js")).CaptionsPage,
   connections: (await import("../../static/js/pages/connections/page.js")).ConnectionsPage,
   gateway: (await import("../../static/js/pages/gateway/page.js")).GatewayPage,
   overview: (await import("../../static/js/pages/overview/page.js")).OverviewPage,
@@ -44,7 +45,8 @@ for (const name of Object.keys(PAGES)) {
     const running = left();
     assert.equal(made.length, 1);
     assert.ok(running.listeners > idle.listeners && running.timers > 0);
-    assert.ok(socket.statistics().topics.length > 0);
+    // The caption view shows messages of its session alone.
+    assert.equal(socket.statistics().topics.length > 0, name !== "captions");
     page.stop();
     page.stop();
     await clock.advance(0);
@@ -187,3 +189,56 @@ test("tree: another worker's tree is polled while it is chosen, and not after th
 });
 
 after(importing.restore);
+
+/** Open the caption view at `address`, connected. */
+async function openCaptions(t, address) {
+  const opened = open(t, "captions", { href: `http://localhost${address}` });
+  opened.page = new PAGES.captions(opened.socket);
+  opened.page.start();
+  opened.newest().greet();
+  await opened.clock.advance(1);
+  return opened;
+}
+
+/** The service's response to the newest join request, with the right to read. */
+function admit(newest) {
+  const { id, session_id } = newest().last("join_session");
+  newest().say({ type: "session_joined", id, session_id, participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, config: {}, keys: { read: "R" }, role: "observer", participants: [] });
+}
+
+test("captions: the view joins with its key to read, and shows the last lines in the chosen languages", async (t) => {
+  const { document, newest, clock, paint } = await openCaptions(t, "/captions/room?lines=1&languages=original,es#key=R");
+  const { session_id, key, role, languages } = newest().last("join_session");
+  assert.deepEqual({ session_id, key, role, languages }, { session_id: "room", key: "R", role: "observer", languages: ["es"] });
+  admit(newest);
+  await clock.advance(1);
+  assert.match(byId(document, "page-status").textContent, /^Ready\. Captions appear here when someone speaks in room/);
+  const line = { type: "transcript", session_id, revision: 1, final: true, language: "en", confidence: 0.9, start: 0, end: 1, stream_started: 1000, speaker: "Ann", participant_id: "q" };
+  newest().say({ ...line, offset: 1, segment_id: "s-0", text: "Good morning." });
+  newest().say({ ...line, offset: 2, segment_id: "s-1", start: 2, end: 3, text: "Thank you." });
+  newest().say({ type: "translation", session_id, offset: 3, segment_id: "s-1", revision: 1, target_language: "es", text: "Gracias.", confidence: 0.8 });
+  await clock.advance(1);
+  paint();
+  const shown = byId(document, "captions").children;
+  assert.deepEqual(shown.map(({ textContent }) => textContent), ["Ann: Thank you.Gracias."]);
+  assert.equal(byId(document, "message").hidden, true);
+});
+
+test("captions: what is wrong with the address is said for a while", async (t) => {
+  const { document, clock } = await openCaptions(t, "/captions/room?lines=99#key=R");
+  assert.match(byId(document, "fault-list").textContent, /“lines” is a whole number from 1 to 20, not “99”/);
+  await clock.advance(30_001);
+  assert.equal(byId(document, "faults").hidden, true);
+});
+
+test("captions: a lost connection is said once it lasts, and nothing is said where messages are off", async (t) => {
+  for (const [query, words] of [["", /Not connected to the service/], ["?messages=0", /^$/]]) {
+    const { page, document, newest, clock } = await openCaptions(t, `/captions/room${query}#key=R`);
+    admit(newest);
+    await clock.advance(1);
+    newest().drop();
+    await clock.advance(3_500);
+    assert.match(byId(document, "page-status").textContent, words);
+    page.stop();
+  }
+});

@@ -1,11 +1,12 @@
 """The settings file at run time."""
 
+import json
 from pathlib import Path
 
 import pytest
 import trio
 
-from orch.settings import SettingsError
+from orch.settings import SettingsError, decode
 from orch.settings.live import LiveSettings, find_file
 from orch.telemetry.events import EventLog
 
@@ -155,3 +156,19 @@ def test_the_file_is_the_named_one_or_the_one_here_or_the_one_we_carry(
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "orchestration.yaml").write_text("")
     assert find_file(None, {}) == Path("config/orchestration.yaml")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https://*", "slides.example", "https://a/", "https://a/b", "https://a; script-src *", "'self'"],
+)
+def test_an_origin_that_may_embed_captions_is_a_whole_one(origin: str) -> None:
+    """It becomes a part of the policy that browsers enforce: anything else would allow more than is meant."""
+    text = f"orchestration: {{frontend: {{frame_ancestors: ['https://ok.example', {json.dumps(origin)}]}}}}"
+    faults = decode(text, {}).faults
+    assert [fault.path for fault in faults] == ["orchestration.frontend.frame_ancestors[1]"]
+    assert "expected an origin" in faults[0].expected
+    valid = (
+        "orchestration: {frontend: {frame_ancestors: ['https://*.team.example:8443', 'http://localhost']}}"
+    )
+    assert not decode(valid, {}).faults

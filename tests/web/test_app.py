@@ -7,7 +7,7 @@ import pytest
 
 from orch.problems import ProblemError
 from orch.protocol import closes
-from orch.settings import Monitoring, Orchestration, Settings
+from orch.settings import Frontend, Monitoring, Orchestration, Settings
 from orch.web.pages import PAGES
 from orch.websocket.connections.handshake import Refused
 from orch.wiring.applications import create_pages
@@ -295,3 +295,26 @@ def test_a_plain_request_for_the_socket_says_what_is_missing() -> None:
     assert answer.status_code == 426
     assert answer.headers["upgrade"] == "websocket"
     assert "Upgrade: websocket" in msgspec.json.decode(answer.whole)["detail"]
+
+
+def test_the_caption_view_can_be_embedded_by_listed_origins_and_no_other_page_can() -> None:
+    """Slides embed captions; a page with controls inside another site's could be clicked unseen."""
+    frontend = Frontend(frame_ancestors=("https://slides.example",))
+    settings = Settings(orchestration=Orchestration(frontend=frontend))
+    for path, wanted in (("/captions/room", "https://slides.example"), ("/translation", "'none'")):
+        reply = ask("GET", path, ScriptedService("full", settings=settings))
+        assert reply.status_code == 200
+        assert reply.headers["Content-Security-Policy"].endswith(f"frame-ancestors {wanted}"), path
+    unlisted = ask("GET", "/captions/room").headers["Content-Security-Policy"]
+    assert unlisted.endswith("frame-ancestors 'none'")
+
+
+@pytest.mark.parametrize("name", ["room", "%3Cscript%3Ealert(1)", "%D8%B3", "a" * 3_000])
+def test_the_caption_view_is_the_same_page_whatever_the_session(name: str) -> None:
+    """It says nothing about which sessions exist, and a name is text, never markup."""
+    reply = ask("GET", f"/captions/{name}")
+    html = reply.whole.decode()
+    assert reply.status_code == 200
+    assert "<script>" not in html
+    assert " style=" not in html
+    assert 'id="captions"' in html

@@ -1,4 +1,4 @@
-from orch.web.security import CONTENT_SECURITY_POLICY
+from orch.web.security import CONTENT_SECURITY_POLICY, embeddable_policy
 
 
 def test_the_policy_allows_nothing_inline_and_no_other_origin() -> None:
@@ -7,3 +7,11 @@ def test_the_policy_allows_nothing_inline_and_no_other_origin() -> None:
     assert "*" not in CONTENT_SECURITY_POLICY
     assert "default-src 'self'" in CONTENT_SECURITY_POLICY
     assert "frame-ancestors 'none'" in CONTENT_SECURITY_POLICY
+
+
+def test_a_page_can_be_embedded_by_listed_origins_alone() -> None:
+    """Without any it has the policy of every other page."""
+    assert embeddable_policy(()) == CONTENT_SECURITY_POLICY
+    listed = embeddable_policy(["https://slides.example", "https://*.team.example"])
+    assert listed.endswith("; frame-ancestors https://slides.example https://*.team.example")
+    assert listed.partition("frame-ancestors")[0] == CONTENT_SECURITY_POLICY.partition("frame-ancestors")[0]

@@ -356,6 +356,13 @@ export function fakeBrowser({ href = "http://localhost/", fetch = async () => ne
     document,
     window,
     copied,
+    /** Run what waits for the next paint. */
+    paint() {
+      for (const run of [...frames]) {
+        frames.delete(run);
+        run();
+      }
+    },
     left: () => ({
       listeners: targets().reduce((sum, target) => sum + target.listeners, 0),
       timers: clock.pending.length + frames.size,

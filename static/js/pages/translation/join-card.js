@@ -67,6 +67,11 @@ export class JoinCard {
     return this.#isShared;
   }
 
+  /** A link to this session was made elsewhere on the page. */
+  shared() {
+    this.#isShared = true;
+  }
+
   /** A new session begins, which nobody has a link to. */
   clear() {
     this.#isShared = false;

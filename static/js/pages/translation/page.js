@@ -22,6 +22,7 @@ import { TabSession } from "../../models/tab-session.js";
 import { closedText, missed, nothingYet } from "../../models/translation-text.js";
 import { SessionClient } from "../../session-client.js";
 import { Shell } from "../../shell.js";
+import { CaptionViewCard } from "./caption-view-card.js";
 import { ExportCard } from "./export-card.js";
 import { JoinCard } from "./join-card.js";
 import { LeaveGuard } from "./leave-guard.js";
@@ -53,6 +54,7 @@ export class TranslationPage {
   #large;
   #reading;
   #join;
+  #captionView;
   #exports;
   #guard;
   #preferences = new Preferences();
@@ -91,6 +93,7 @@ export class TranslationPage {
     this.#transcript = this.#createTranscript();
     this.#reading = new ReadingTools({ captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
+    this.#captionView = new CaptionViewCard({ session, languages: this.#languages, preferences, prepare, onShare: () => this.#join.shared() });
     this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id });
     this.#guard = new LeaveGuard({ microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
   }
@@ -137,7 +140,7 @@ export class TranslationPage {
   start() {
     const scope = this.#scope;
     if (!scope.open()) return;
-    const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#exports, this.#createShortcuts(), this.#shell];
+    const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#captionView, this.#exports, this.#createShortcuts(), this.#shell];
     for (const part of parts) scope.start(part);
     this.#listen();
     for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
