@@ -32,6 +32,7 @@ from orch.web.errors import answer_errors
 from orch.web.http_door import SessionKeys, enter_route
 from orch.web.openapi import Provider
 from orch.web.security import HEADERS
+from orch.web.texts import LANGUAGES, Catalogue, catalogue_path, parse_catalogue
 from orch.web.tus import PIECE
 from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
 from orch.websocket.connections.handshake import Refused
@@ -112,6 +113,7 @@ def create_pages(
         pages_module.blueprint(
             public_url=lambda: settings.current.orchestration.frontend.public_url,
             frame_ancestors=lambda: settings.current.orchestration.frontend.frame_ancestors,
+            catalogues=_catalogues(files),
         )
     )
     app.register_blueprint(sign_in.blueprint(access))
@@ -121,6 +123,12 @@ def create_pages(
     _serve_static(app, files)
     answer_errors(app, app.boundary)
     return app
+
+
+def _catalogues(files: Assets) -> dict[str, Catalogue]:
+    """Return the interface's texts of each language that has a catalogue among the static files."""
+    found = ((language, files.get(catalogue_path(language))) for language in LANGUAGES)
+    return {language: parse_catalogue(asset.body) for language, asset in found if asset is not None}
 
 
 def _reader() -> dict[str, Any]:

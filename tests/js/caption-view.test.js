@@ -2,10 +2,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import { Texts } from "../../static/js/models/texts.js";
+import english from "../../static/js/texts/en.js";
 import { DEFAULTS, PARAMETERS, readCaptionLink, shownLines, targetsOfView, viewMessage, writeCaptionLink } from "../../static/js/models/caption-view.js";
 
+const texts = new Texts("en", english);
+const say = (text) => (text === null ? null : texts.text(text.key, text.values));
 const BASE = "https://captions.example/translation#session=x";
-const read = (query) => readCaptionLink(`https://captions.example/captions/swift-river-7f3k${query}`);
+const read = (query) => {
+  const { faults, ...link } = readCaptionLink(`https://captions.example/captions/swift-river-7f3k${query}`);
+  return { ...link, faults: faults.map(say) };
+};
 
 test("a link that is written is read back, and defaults are left out", () => {
   const view = { ...DEFAULTS, lines: 2, languages: ["original", "es"], size: 64, colour: "#ffff00", background: "transparent", align: "center", position: "top", names: false, growing: false, hold: 8, messages: false };
@@ -18,20 +25,20 @@ test("a link that is written is read back, and defaults are left out", () => {
 
 test("each wrong value has its default and is said in words", () => {
   for (const [query, words] of [
-    ["?lines=0", "“lines” is a whole number from 1 to 20, not “0”."],
-    ["?lines=3.5", "“lines” is a whole number"],
-    ["?lines=", "“lines” is a whole number"],
-    ["?size=9999999", "“size” is a whole number from 10 to 300"],
-    ["?colour=yellow", "“colour” is a colour of three or six hexadecimal digits, such as ffffff, not “yellow”."],
-    ["?colour=ff;}body{", "“colour” is a colour"],
-    ["?background=url(x)", "“background” is transparent, or a colour"],
-    ["?languages=es,fr,de", "“languages” is one or two of"],
-    ["?languages=es,es", "“languages” is one or two of"],
-    ["?languages=", "“languages” is one or two of"],
-    ["?languages=<b>", "“languages” is one or two of"],
-    ["?names=yes", "“names” is 1 or 0, not “yes”."],
-    ["?names=toString", "“names” is 1 or 0"],
-    ["?align=left", "“align” is start or center, not “left”."],
+    ["?lines=0", "“lines” is “0”. Expected is a whole number from 1 to 20."],
+    ["?lines=3.5", "“lines” is “3.5”. Expected is a whole number"],
+    ["?lines=", "“lines” is “”."],
+    ["?size=9999999", "“size” is “9999999”. Expected is a whole number from 10 to 300"],
+    ["?colour=yellow", "“colour” is “yellow”. Expected is a colour of three or six hexadecimal digits, such as ffffff."],
+    ["?colour=ff;}body{", "“colour” is “ff;}body{”."],
+    ["?background=url(x)", "“background” is “url(x)”. Expected is transparent, or a colour"],
+    ["?languages=es,fr,de", "“languages” is “es,fr,de”. Expected is one or two of"],
+    ["?languages=es,es", "“languages” is “es,es”."],
+    ["?languages=", "“languages” is “”."],
+    ["?languages=<b>", "“languages” is “<b>”."],
+    ["?names=yes", "“names” is “yes”. Expected is 1 or 0."],
+    ["?names=toString", "“names” is “toString”."],
+    ["?align=left", "“align” is “left”. Expected is start or center."],
     ["?line=3", "“line” is not known. Known are lines, languages,"],
     ["?toString=3", "“toString” is not known."],
     ["?key=secret", "The key belongs after a #"],
@@ -54,13 +61,13 @@ test("an address without a session or with a key that is none says so", () => {
   assert.equal(readCaptionLink("https://x.example/captions/%ff").session_id, null);
   assert.equal(read("#key=a b").key, null);
   assert.equal(read("#key=abc").key, "abc");
-  const say = (more) => viewMessage({ phase: "open", reason: "", connection: "live", session_id: "room", lines: 1, ...more })?.text ?? null;
-  assert.match(say({ session_id: null }), /names no session/);
-  assert.match(say({ phase: "uninvited" }), /complete link/);
-  assert.match(say({ phase: "gone", reason: "The session was ended." }), /^The session was ended\. Copy a new link/);
-  assert.match(say({ connection: "waiting" }), /by itself/);
-  assert.match(say({ lines: 0 }), /^Ready\. Captions appear here when someone speaks in room\.$/);
-  assert.equal(say({}), null);
+  const message = (more) => say(viewMessage({ phase: "open", reason: "", connection: "live", session_id: "room", lines: 1, ...more }));
+  assert.match(message({ session_id: null }), /names no session/);
+  assert.match(message({ phase: "uninvited" }), /complete link/);
+  assert.match(message({ phase: "gone", reason: "The session was ended." }), /^This session has ended/);
+  assert.match(message({ connection: "waiting" }), /by itself/);
+  assert.match(message({ lines: 0 }), /^Ready\. Captions appear here when someone speaks in room\.$/);
+  assert.equal(message({}), null);
 });
 
 const line = (id, text, more = {}) => ({ id, text, final: true, error: null, language: "en", speaker: "Ann", participantId: "p", translations: new Map(), ...more });

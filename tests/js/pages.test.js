@@ -18,6 +18,8 @@ const PAGES = {
   translation: (await import("../../static/js/pages/translation/page.js")).TranslationPage,
   tree: (await import("../../static/js/pages/tree/page.js")).TreePage,
 };
+const { Texts } = await import("../../static/js/models/texts.js");
+const texts = new Texts("en", (await import("../../static/js/texts/en.js")).default);
 importing.restore();
 
 const NOTHING = { observers: 0, timers: 0 };
@@ -29,7 +31,7 @@ function open(t, name, options = {}) {
   const { WebSocketClass, made, newest } = fakeWebSockets();
   const signals = browser.window;
   const socket = new LiveSocket({ url: "ws://x", WebSocketClass, timers: browser.clock.timers, now: browser.clock.now, storage: new FakeStorage(), signals });
-  const page = new PAGES[name](socket);
+  const page = new PAGES[name](socket, { texts });
   const idle = browser.left();
   return { ...browser, socket, page, made, newest, idle };
 }
@@ -193,7 +195,7 @@ after(importing.restore);
 /** Open the caption view at `address`, connected. */
 async function openCaptions(t, address) {
   const opened = open(t, "captions", { href: `http://localhost${address}` });
-  opened.page = new PAGES.captions(opened.socket);
+  opened.page = new PAGES.captions(opened.socket, { texts });
   opened.page.start();
   opened.newest().greet();
   await opened.clock.advance(1);
@@ -226,7 +228,7 @@ test("captions: the view joins with its key to read, and shows the last lines in
 
 test("captions: what is wrong with the address is said for a while", async (t) => {
   const { document, clock } = await openCaptions(t, "/captions/room?lines=99#key=R");
-  assert.match(byId(document, "fault-list").textContent, /“lines” is a whole number from 1 to 20, not “99”/);
+  assert.match(byId(document, "fault-list").textContent, /“lines” is “99”\. Expected is a whole number from 1 to 20/);
   await clock.advance(30_001);
   assert.equal(byId(document, "faults").hidden, true);
 });

@@ -14,23 +14,23 @@ const LANGUAGE = /^[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,3}$/;
 export const ORIGINAL = "original";
 
 const whole = (least, most) => ({
-  expected: `a whole number from ${least} to ${most}`,
+  expected: { key: "captions.expect_number", values: { least: String(least), most: String(most) } },
   parse: (text) => (/^\d{1,6}$/.test(text) && Number(text) >= least && Number(text) <= most ? Number(text) : null),
   write: String,
 });
-const oneOf = (...names) => ({ expected: names.join(" or "), parse: (text) => (names.includes(text) ? text : null), write: String });
-const isOn = { expected: "1 or 0", parse: (text) => (text === "1" ? true : text === "0" ? false : null), write: (value) => (value ? "1" : "0") };
+const oneOf = (...names) => ({ expected: { key: "captions.expect_one_of", values: { one: names[0], other: names[1] } }, parse: (text) => (names.includes(text) ? text : null), write: String });
+const isOn = { ...oneOf("1", "0"), parse: (text) => (text === "1" ? true : text === "0" ? false : null), write: (value) => (value ? "1" : "0") };
 const colour = {
-  expected: "a colour of three or six hexadecimal digits, such as ffffff",
+  expected: { key: "captions.expect_colour", values: {} },
   parse: (text) => (COLOUR.test(text) ? `#${text.replace("#", "").toLowerCase()}` : null),
   write: (value) => value.replace("#", ""),
 };
 
-/** Each parameter: what is expected, how it is read and written, and its default. */
+/** Each parameter: the text of what is expected (models/texts.js), how it is read and written, and its default. */
 export const PARAMETERS = {
   lines: { ...whole(1, 20), initial: 3 },
   languages: {
-    expected: `one or two of ${ORIGINAL} and language codes, with a comma between them: ${ORIGINAL},es`,
+    expected: { key: "captions.expect_languages", values: {} },
     parse: (text) => {
       const all = text.split(",").map((each) => each.trim());
       const isValid = all.length <= 2 && new Set(all).size === all.length && all.every((each) => each === ORIGINAL || LANGUAGE.test(each));
@@ -42,7 +42,7 @@ export const PARAMETERS = {
   size: { ...whole(10, 300), initial: 40 },
   colour: { ...colour, initial: "#ffffff" },
   background: {
-    expected: `transparent, or ${colour.expected}`,
+    expected: { key: "captions.expect_background", values: {} },
     parse: (text) => (text === "transparent" ? text : colour.parse(text)),
     write: (value) => value.replace("#", ""),
     initial: "#000000",
@@ -64,8 +64,8 @@ const FAULTS = 5;
 const SHOWN = 40;
 
 /**
- * Read an address: {session_id, key, view, faults}. A wrong parameter has its default and is in `faults`, a sentence
- * each. `session_id` is null where the address names none, `key` where it has none.
+ * Read an address: {session_id, key, view, faults}. A wrong parameter has its default and is in `faults`, a text
+ * {key, values} each. `session_id` is null where the address names none, `key` where it has none.
  */
 export function readCaptionLink(href) {
   const url = new URL(href);
@@ -74,13 +74,13 @@ export function readCaptionLink(href) {
   const seen = new Set();
   for (const [name, text] of url.searchParams) {
     const parameter = Object.hasOwn(PARAMETERS, name) ? PARAMETERS[name] : null;
-    if (name === "key") faults.push("The key belongs after a #, where no log and no proxy reads it: #key=…");
-    else if (parameter === null) faults.push(`“${cut(name)}” is not known. Known are ${Object.keys(PARAMETERS).join(", ")}.`);
-    else if (seen.has(name)) faults.push(`“${name}” is there twice; the first one is used.`);
+    if (name === "key") faults.push({ key: "captions.fault_key", values: {} });
+    else if (parameter === null) faults.push({ key: "captions.fault_unknown", values: { name: cut(name), known: Object.keys(PARAMETERS).join(", ") } });
+    else if (seen.has(name)) faults.push({ key: "captions.fault_twice", values: { name } });
     else {
       seen.add(name);
       const value = parameter.parse(text);
-      if (value === null) faults.push(`“${name}” is ${parameter.expected}, not “${cut(text)}”.`);
+      if (value === null) faults.push({ key: "captions.fault_wrong", values: { name, value: cut(text), expected: parameter.expected } });
       else view[name] = value;
     }
   }
@@ -114,7 +114,7 @@ function sessionIn(path) {
 
 function limited(faults) {
   if (faults.length <= FAULTS) return faults;
-  return [...faults.slice(0, FAULTS), `${faults.length - FAULTS} further parameters are wrong.`];
+  return [...faults.slice(0, FAULTS), { key: "captions.faults_more", values: { count: faults.length - FAULTS } }];
 }
 
 const cut = (text) => (text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text);
@@ -152,17 +152,18 @@ function textsOf(line, { languages }, isSame) {
   return texts;
 }
 
-/**
- * What the view says while it shows no captions or cannot go on, {text, isAlways}, or null: {phase, reason, connection,
- * session_id, count}. `isAlways`: it is shown over captions too.
- */
+/** What the view says while it shows no captions or cannot go on, as a text {key, values}, or null. */
 export function viewMessage({ phase, reason, connection, session_id, lines }) {
-  if (session_id === null) return { text: "This address names no session. Copy the link under “Caption view” on the Translation page.", isAlways: true };
-  if (phase === "uninvited") return { text: "This link has no key. Copy the complete link, with everything after its #, under “Caption view” on the Translation page.", isAlways: true };
-  if (phase === "gone") return { text: `${reason} Copy a new link under “Caption view” on the Translation page.`, isAlways: true };
-  if (phase === "failed") return { text: `The session could not be opened. ${reason} The page tries again by itself.`, isAlways: true };
-  if (connection !== "live") return { text: "Not connected to the service. The page connects again by itself.", isAlways: true };
-  if (phase !== "open") return lines === 0 ? { text: "Opening the session.", isAlways: false } : null;
-  if (lines === 0) return { text: `Ready. Captions appear here when someone speaks in ${session_id}.`, isAlways: false };
-  return null;
+  const key = messageKey({ phase, connection, session_id, lines });
+  return key === null ? null : { key: `captions.${key}`, values: { reason, session: session_id ?? "" } };
+}
+
+function messageKey({ phase, connection, session_id, lines }) {
+  if (session_id === null) return "no_session";
+  if (phase === "uninvited") return "no_key";
+  if (phase === "gone") return "gone";
+  if (phase === "failed") return "failed";
+  if (connection !== "live") return "not_connected";
+  if (lines > 0) return null;
+  return phase === "open" ? "ready" : "opening";
 }

@@ -26,6 +26,7 @@ export class CaptionsPage {
   #scope = new Scope();
   #session;
   #link;
+  #texts;
   #captions = new Captions();
   #wakeLock;
   /** When each line last changed, in seconds on the page's clock; the newest last. */
@@ -35,7 +36,9 @@ export class CaptionsPage {
   /** Whether the connection has been lost for a while. */
   #isLost = false;
 
-  constructor(socket, { href = location.href, wakeLock = new WakeLock() } = {}) {
+  /** `texts`: those of the page's language (models/texts.js). */
+  constructor(socket, { texts, href = location.href, wakeLock = new WakeLock() }) {
+    this.#texts = texts;
     this.#socket = socket;
     this.#session = new SessionClient(socket);
     this.#link = readCaptionLink(href);
@@ -152,7 +155,7 @@ export class CaptionsPage {
     // Lines that were shown and have disappeared, or are not translated yet, show that captions arrive.
     const isEmpty = this.#captions.lines.length === 0;
     const message = viewMessage({ phase, reason, connection: this.#isLost ? "lost" : "live", session_id: this.#link.session_id, lines: isEmpty ? 0 : 1 });
-    const text = this.#view.messages && message !== null ? message.text : "";
+    const text = this.#view.messages && message !== null ? this.#texts.text(message.key, message.values) : "";
     byId("message").hidden = text === "";
     setText(byId("page-status"), text);
   }
@@ -161,7 +164,7 @@ export class CaptionsPage {
     const { faults } = this.#link;
     if (faults.length === 0 || !this.#view.messages) return;
     byId("faults").hidden = false;
-    byId("fault-list").replaceChildren(...faults.map((fault) => h("li", { dir: "auto" }, fault)));
+    byId("fault-list").replaceChildren(...faults.map((fault) => h("li", {}, this.#texts.text(fault.key, fault.values))));
     this.#later("faults", FAULTS_FOR, () => (byId("faults").hidden = true));
   }
 
@@ -192,7 +195,7 @@ export class CaptionsPage {
     setAttribute(root, "data-align", align);
     setAttribute(root, "data-position", position);
     const { session_id } = this.#link;
-    if (session_id !== null) document.title = `${session_id} · captions`;
+    if (session_id !== null) document.title = this.#texts.text("captions.window", { session: session_id });
   }
 
   #pointed() {
@@ -215,6 +218,6 @@ export class CaptionsPage {
 
   #showFullScreen() {
     byId("full-screen").hidden = !document.fullscreenEnabled;
-    setText(byId("full-screen"), document.fullscreenElement ? "Leave full screen" : "Full screen");
+    setText(byId("full-screen"), this.#texts.text(document.fullscreenElement ? "captions.leave_full_screen" : "captions.full_screen"));
   }
 }

@@ -1,0 +1,31 @@
+export default {
+  "captions.title": "Untertitel",
+  "captions.description": "Die Untertitel einer Sitzung, für einen Projektor oder eine Übertragung.",
+  "captions.window": "{session} · Untertitel",
+  "captions.full_screen": "Vollbild",
+  "captions.leave_full_screen": "Vollbild beenden",
+  "captions.no_session": "Diese Adresse nennt keine Sitzung. Kopieren Sie den Link unter „Caption view“ auf der Seite „Translation“.",
+  "captions.no_key": "Diesem Link fehlt der Schlüssel. Kopieren Sie den ganzen Link, mit allem nach dem #, unter „Caption view“ auf der Seite „Translation“.",
+  "captions.gone": "Diese Sitzung ist beendet, oder der Link ist ungültig. Kopieren Sie einen neuen Link unter „Caption view“ auf der Seite „Translation“.",
+  "captions.failed": "Die Sitzung konnte nicht geöffnet werden: {reason} Die Seite versucht es von selbst noch einmal.",
+  "captions.not_connected": "Keine Verbindung zum Dienst. Die Seite verbindet sich von selbst wieder.",
+  "captions.opening": "Die Sitzung wird geöffnet.",
+  "captions.ready": "Bereit. Untertitel erscheinen hier, sobald jemand in {session} spricht.",
+  "captions.faults": "Diese Adresse enthält ungültige Parameter:",
+  "captions.fault_key": "Der Schlüssel gehört hinter ein #, wo ihn kein Protokoll und kein Proxy liest: #key=…",
+  "captions.fault_unknown": "„{name}“ ist nicht bekannt. Bekannt sind {known}.",
+  "captions.fault_twice": "„{name}“ steht zweimal da; das erste gilt.",
+  "captions.fault_wrong": "„{name}“ ist „{value}“. Erwartet wird {expected}.",
+  "captions.faults_more": {
+    "one": "{count} weiterer Parameter ist falsch.",
+    "other": "{count} weitere Parameter sind falsch."
+  },
+  "captions.expect_number": "eine ganze Zahl von {least} bis {most}",
+  "captions.expect_one_of": "{one} oder {other}",
+  "captions.expect_colour": "eine Farbe aus drei oder sechs hexadezimalen Ziffern, etwa ffffff",
+  "captions.expect_background": "transparent oder eine Farbe aus drei oder sechs hexadezimalen Ziffern, etwa 000000",
+  "captions.expect_languages": "eines oder zwei aus original und Sprachkürzeln, durch ein Komma getrennt: original,es",
+  "page.not_loaded": "Ein Teil dieser Seite wurde nicht geladen. Das Netz hat gewechselt, oder der Dienst hielt während des Ladens an.",
+  "page.load_again": "Noch einmal laden",
+  "page.needs_javascript": "Diese Seite ist live und braucht JavaScript."
+};

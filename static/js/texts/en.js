@@ -1,0 +1,31 @@
+export default {
+  "captions.title": "Captions",
+  "captions.description": "The captions of one session, for a projector or a stream.",
+  "captions.window": "{session} · captions",
+  "captions.full_screen": "Full screen",
+  "captions.leave_full_screen": "Leave full screen",
+  "captions.no_session": "This address names no session. Copy the link under “Caption view” on the Translation page.",
+  "captions.no_key": "This link has no key. Copy the complete link, with everything after its #, under “Caption view” on the Translation page.",
+  "captions.gone": "This session has ended, or the link is not valid. Copy a new link under “Caption view” on the Translation page.",
+  "captions.failed": "The session could not be opened: {reason} The page tries again by itself.",
+  "captions.not_connected": "Not connected to the service. The page connects again by itself.",
+  "captions.opening": "Opening the session.",
+  "captions.ready": "Ready. Captions appear here when someone speaks in {session}.",
+  "captions.faults": "This address has parameters that are not valid:",
+  "captions.fault_key": "The key belongs after a #, where no log and no proxy reads it: #key=…",
+  "captions.fault_unknown": "“{name}” is not known. Known are {known}.",
+  "captions.fault_twice": "“{name}” is there twice; the first one is used.",
+  "captions.fault_wrong": "“{name}” is “{value}”. Expected is {expected}.",
+  "captions.faults_more": {
+    "one": "{count} further parameter is wrong.",
+    "other": "{count} further parameters are wrong."
+  },
+  "captions.expect_number": "a whole number from {least} to {most}",
+  "captions.expect_one_of": "{one} or {other}",
+  "captions.expect_colour": "a colour of three or six hexadecimal digits, such as ffffff",
+  "captions.expect_background": "transparent, or a colour of three or six hexadecimal digits, such as 000000",
+  "captions.expect_languages": "one or two of original and language codes, with a comma between them: original,es",
+  "page.not_loaded": "A part of this page was not loaded. The network changed or the service stopped while the page was loading.",
+  "page.load_again": "Load it again",
+  "page.needs_javascript": "This page is live and needs JavaScript."
+};

@@ -1,0 +1,32 @@
+export default {
+  "captions.title": "Subtítulos",
+  "captions.description": "Los subtítulos de una sesión, para un proyector o una emisión.",
+  "captions.window": "{session} · subtítulos",
+  "captions.full_screen": "Pantalla completa",
+  "captions.leave_full_screen": "Salir de pantalla completa",
+  "captions.no_session": "Esta dirección no indica ninguna sesión. Copie el enlace en «Caption view», en la página «Translation».",
+  "captions.no_key": "A este enlace le falta la clave. Copie el enlace completo, con todo lo que sigue a #, en «Caption view», en la página «Translation».",
+  "captions.gone": "Esta sesión ha terminado o el enlace no es válido. Copie un enlace nuevo en «Caption view», en la página «Translation».",
+  "captions.failed": "No se pudo abrir la sesión: {reason} La página lo intenta de nuevo por sí sola.",
+  "captions.not_connected": "Sin conexión con el servicio. La página se conecta de nuevo por sí sola.",
+  "captions.opening": "Abriendo la sesión.",
+  "captions.ready": "Todo listo. Los subtítulos aparecen aquí cuando alguien habla en {session}.",
+  "captions.faults": "Esta dirección tiene parámetros no válidos:",
+  "captions.fault_key": "La clave va después de #, donde ningún registro ni proxy la lee: #key=…",
+  "captions.fault_unknown": "«{name}» no se conoce. Se conocen {known}.",
+  "captions.fault_twice": "«{name}» aparece dos veces; se usa el primero.",
+  "captions.fault_wrong": "«{name}» es «{value}». Se espera {expected}.",
+  "captions.faults_more": {
+    "one": "Hay {count} parámetro erróneo más.",
+    "many": "Hay {count} de parámetros erróneos más.",
+    "other": "Hay {count} parámetros erróneos más."
+  },
+  "captions.expect_number": "un número entero de {least} a {most}",
+  "captions.expect_one_of": "{one} o {other}",
+  "captions.expect_colour": "un color de tres o seis cifras hexadecimales, como ffffff",
+  "captions.expect_background": "transparent o un color de tres o seis cifras hexadecimales, como 000000",
+  "captions.expect_languages": "uno o dos de entre original y códigos de idioma, separados por una coma: original,es",
+  "page.not_loaded": "Una parte de esta página no se cargó. La red cambió o el servicio se detuvo durante la carga.",
+  "page.load_again": "Cargar de nuevo",
+  "page.needs_javascript": "Esta página se actualiza en directo y necesita JavaScript."
+};

@@ -1,0 +1,32 @@
+export default {
+  "captions.title": "Sous-titres",
+  "captions.description": "Les sous-titres d’une session, pour un projecteur ou une diffusion.",
+  "captions.window": "{session} · sous-titres",
+  "captions.full_screen": "Plein écran",
+  "captions.leave_full_screen": "Quitter le plein écran",
+  "captions.no_session": "Cette adresse n’indique aucune session. Copiez le lien sous « Caption view » sur la page « Translation ».",
+  "captions.no_key": "Il manque la clé à ce lien. Copiez le lien complet, avec tout ce qui suit le #, sous « Caption view » sur la page « Translation ».",
+  "captions.gone": "Cette session est terminée ou le lien n’est pas valable. Copiez un nouveau lien sous « Caption view » sur la page « Translation ».",
+  "captions.failed": "La session n’a pas pu être ouverte : {reason} La page réessaie d’elle-même.",
+  "captions.not_connected": "Pas de connexion au service. La page se reconnecte d’elle-même.",
+  "captions.opening": "Ouverture de la session.",
+  "captions.ready": "Tout est prêt. Les sous-titres s’affichent ici quand quelqu’un parle dans {session}.",
+  "captions.faults": "Cette adresse contient des paramètres non valables :",
+  "captions.fault_key": "La clé se place après un #, où aucun journal ni proxy ne la lit : #key=…",
+  "captions.fault_unknown": "« {name} » est inconnu. Sont connus : {known}.",
+  "captions.fault_twice": "« {name} » figure deux fois ; le premier est utilisé.",
+  "captions.fault_wrong": "« {name} » vaut « {value} ». Valeur attendue : {expected}.",
+  "captions.faults_more": {
+    "one": "{count} autre paramètre est erroné.",
+    "many": "{count} d’autres paramètres sont erronés.",
+    "other": "{count} autres paramètres sont erronés."
+  },
+  "captions.expect_number": "un nombre entier de {least} à {most}",
+  "captions.expect_one_of": "{one} ou {other}",
+  "captions.expect_colour": "une couleur de trois ou six chiffres hexadécimaux, comme ffffff",
+  "captions.expect_background": "transparent ou une couleur de trois ou six chiffres hexadécimaux, comme 000000",
+  "captions.expect_languages": "un ou deux parmi original et des codes de langue, séparés par une virgule : original,es",
+  "page.not_loaded": "Une partie de cette page n’a pas été chargée. Le réseau a changé ou le service s’est arrêté pendant le chargement.",
+  "page.load_again": "Recharger",
+  "page.needs_javascript": "Cette page est en direct et nécessite JavaScript."
+};

@@ -1,0 +1,32 @@
+export default {
+  "captions.title": "Legendas",
+  "captions.description": "As legendas de uma sessão, para um projetor ou uma transmissão.",
+  "captions.window": "{session} · legendas",
+  "captions.full_screen": "Tela cheia",
+  "captions.leave_full_screen": "Sair da tela cheia",
+  "captions.no_session": "Este endereço não indica nenhuma sessão. Copie o link em “Caption view”, na página “Translation”.",
+  "captions.no_key": "Falta a chave neste link. Copie o link completo, com tudo o que vem depois do #, em “Caption view”, na página “Translation”.",
+  "captions.gone": "Esta sessão terminou ou o link não é válido. Copie um novo link em “Caption view”, na página “Translation”.",
+  "captions.failed": "Não foi possível abrir a sessão: {reason} A página tenta novamente sozinha.",
+  "captions.not_connected": "Sem conexão com o serviço. A página se conecta novamente sozinha.",
+  "captions.opening": "Abrindo a sessão.",
+  "captions.ready": "Tudo pronto. As legendas aparecem aqui quando alguém fala em {session}.",
+  "captions.faults": "Este endereço tem parâmetros inválidos:",
+  "captions.fault_key": "A chave vem depois de um #, onde nenhum registro ou proxy a lê: #key=…",
+  "captions.fault_unknown": "“{name}” não é conhecido. São conhecidos {known}.",
+  "captions.fault_twice": "“{name}” aparece duas vezes; vale o primeiro.",
+  "captions.fault_wrong": "“{name}” é “{value}”. Espera-se {expected}.",
+  "captions.faults_more": {
+    "one": "Há mais {count} parâmetro errado.",
+    "many": "Há mais {count} de parâmetros errados.",
+    "other": "Há mais {count} parâmetros errados."
+  },
+  "captions.expect_number": "um número inteiro de {least} a {most}",
+  "captions.expect_one_of": "{one} ou {other}",
+  "captions.expect_colour": "uma cor de três ou seis dígitos hexadecimais, como ffffff",
+  "captions.expect_background": "transparent ou uma cor de três ou seis dígitos hexadecimais, como 000000",
+  "captions.expect_languages": "um ou dois entre original e códigos de idioma, separados por vírgula: original,es",
+  "page.not_loaded": "Uma parte desta página não foi carregada. A rede mudou ou o serviço parou durante o carregamento.",
+  "page.load_again": "Carregar novamente",
+  "page.needs_javascript": "Esta página é ao vivo e precisa de JavaScript."
+};
