@@ -1,5 +1,6 @@
 """The pages and the control API over scripted parts."""
 
+import gzip
 from typing import Any
 
 import msgspec
@@ -219,6 +220,21 @@ def test_a_static_file_is_immutable_under_its_version_and_revalidated_elsewhere(
     assert again.status_code == 304
     assert again.whole == b""
     assert ask("GET", "/static/../pyproject.toml", service).status_code == 404
+
+
+def test_a_page_is_compressed_for_clients_that_accept_it() -> None:
+    """The same page in a third of its bytes; caches keep the two apart; other responses stay plain."""
+    service = ScriptedService("full")
+    plain = ask("GET", "/translation", service)
+    packed = ask("GET", "/translation", service, headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    assert gzip.decompress(packed.whole) == plain.whole
+    assert len(packed.whole) < len(plain.whole) / 3
+    assert (
+        "Content-Encoding" not in ask("GET", "/metrics", service, headers={"Accept-Encoding": "gzip"}).headers
+    )
 
 
 def test_the_gateway_gets_all_api_paths_but_control_paths() -> None:
