@@ -20,6 +20,8 @@ from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
 from orch.speech.back_end import BackEnd
+from orch.speech.dialects.live import Sound
+from orch.speech.live_transcriber import NOTHING_NEW, LiveRequest
 from orch.speech.outcomes import describe_refusal
 from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.transcriber import Transcriber
@@ -101,7 +103,8 @@ async def _test(name: str, service: Service, settings: Settings, report: Report)
     try:
         with trio.fail_after(PATIENCE):
             if name == AUDIO:
-                return await _transcribe(transcriber, report)
+                is_good = await _transcribe(transcriber, report)
+                return is_good and (not service.is_streaming or await try_socket(transcriber, report))
             return await _translate(translator, report)
     except trio.TooSlowError:
         report(f"did not respond within {in_words(PATIENCE)}")
@@ -118,8 +121,7 @@ def _refusal(back_end: BackEnd, error: ProblemError) -> str:
 
 async def _transcribe(transcriber: Transcriber, report: Report) -> bool:
     """Send five seconds of English speech."""
-    with files("orch.speech").joinpath("sample.wav").open("rb") as file, wave.open(file) as reader:
-        rate, pcm = reader.getframerate(), reader.readframes(reader.getnframes())
+    pcm, rate = _sample()
     seconds, began = len(pcm) / 2 / rate, trio.current_time()
     transcript = await transcriber.transcribe(pcm, sample_rate=rate, language="en", session_id="check")
     took = in_words(trio.current_time() - began)
@@ -128,6 +130,38 @@ async def _transcribe(transcriber: Transcriber, report: Report) -> bool:
         return False
     report(f"transcribed {seconds:.1f} s of speech in {took}: {_shown(transcript.text)}")
     return True
+
+
+async def try_socket(transcriber: Transcriber, report: Report) -> bool:
+    """Send the same speech over the WebSocket. Return whether it was recognised."""
+    pcm, rate = _sample()
+    began = trio.current_time()
+    live = transcriber.live("en")
+    error: ProblemError | None = None
+    transcript = NOTHING_NEW
+    async with trio.open_nursery() as nursery:
+        await nursery.start(live.run)
+        sound = Sound(0, len(pcm) // 2, pcm)
+        try:
+            transcript = await live.transcribe(LiveRequest(1, sound, is_final=True))
+        except ProblemError as caught:  # raised here, it would leave in a group
+            error = caught
+        nursery.cancel_scope.cancel()
+    if error is not None:
+        report(f"fails over its WebSocket: {error.detail.rstrip('.')}")
+        return False
+    took = in_words(trio.current_time() - began)
+    if not transcript.text:
+        report(f"recognised nothing in {len(pcm) / 2 / rate:.1f} s of English speech over its WebSocket")
+        return False
+    report(f"transcribed it over its WebSocket in {took}: {_shown(transcript.text)}")
+    return True
+
+
+def _sample() -> tuple[bytes, int]:
+    """Return five seconds of English speech, and its sample rate."""
+    with files("orch.speech").joinpath("sample.wav").open("rb") as file, wave.open(file) as reader:
+        return reader.readframes(reader.getnframes()), reader.getframerate()
 
 
 async def _translate(translator: Translator, report: Report) -> bool:

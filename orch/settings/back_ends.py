@@ -7,7 +7,7 @@ import msgspec
 
 from orch.settings.addresses import read_address, trimmed, unusable_in_header
 from orch.settings.restrictions import given
-from orch.settings.structs import Fault, Service
+from orch.settings.structs import STREAMING_DIALECTS, Fault, Service
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
@@ -46,6 +46,7 @@ def normalized(service: Service) -> Service:
         ca_file=trimmed(service.ca_file),
         path=trimmed(service.path),
         glossary=trimmed(service.glossary),
+        streaming_model=trimmed(service.streaming_model),
         headers={trimmed(name).lower(): trimmed(value) for name, value in service.headers.items()},
         query={trimmed(name): trimmed(value) for name, value in service.query.items()},
     )
@@ -63,6 +64,9 @@ def find_faults(name: str, service: Service) -> list[Fault]:
             faults.append(Fault(f"{at}.url", f"{error}, got {given('services.x.url', instance.url)}"))
     if unusable_in_header(service.api_key):
         faults.append(Fault(f"{where}.api_key", _expected_in_header(service.api_key)))
+    if service.streaming == "always" and service.dialect not in STREAMING_DIALECTS:
+        known = " or ".join(STREAMING_DIALECTS)
+        faults.append(Fault(f"{where}.streaming", f"expected auto or never, or the dialect {known}"))
     return faults + _added(where, service) + _paths(where, service)
 
 

@@ -228,6 +228,9 @@ DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
 }
 """The dialects of each service; services with other names are only routed to, whatever their API."""
 
+STREAMING_DIALECTS: Final[tuple[Dialect, ...]] = ("openai", "deepgram")
+"""The dialects that have a WebSocket for live speech."""
+
 HEALTH_ENDPOINT: Final = "/api/health"
 
 
@@ -237,8 +240,9 @@ class Service(Section, frozen=True):
     User and password in a URL are sent as Basic credentials. ``path``: the path for transcription or
     translation, "" for the dialect's own. ``headers`` and ``query`` are added to the service's own requests.
     ``ca_file``: a PEM file, trusted in addition to the system's certificates. ``glossary``: the id of a
-    glossary that DeepL stores. ``billing``: whether requests cost money; ``auto``: if they carry a key, or
-    other added headers or query.
+    glossary that DeepL stores. ``streaming``: whether live speech goes over the dialect's WebSocket;
+    ``auto``: if the dialect is ``deepgram``. ``streaming_model``: its model, "" for the default.
+    ``billing``: whether requests cost money; ``auto``: if they carry a key, or other added headers or query.
     """
 
     url: Url
@@ -253,6 +257,8 @@ class Service(Section, frozen=True):
     headers: dict[str, Secret] = field(default_factory=dict)
     query: dict[str, Secret] = field(default_factory=dict)
     glossary: str = ""
+    streaming: Literal["auto", "always", "never"] = "auto"
+    streaming_model: str = ""
     billing: Literal["auto", "paid", "free"] = "auto"
     restart_command: Command = ()
 
@@ -262,6 +268,13 @@ class Service(Section, frozen=True):
         if self.billing == "auto":
             return bool(self.api_key or self.headers or self.query)
         return self.billing == "paid"
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether live speech goes over a WebSocket."""
+        if self.streaming == "auto":
+            return self.dialect == "deepgram"
+        return self.streaming == "always" and self.dialect in STREAMING_DIALECTS
 
     def all_instances(self) -> tuple[Instance, ...]:
         """Return every instance, the one at ``url`` first."""

@@ -1,6 +1,6 @@
 """Sends requests to one back end, and keeps track of how it responds."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, TypeVar
 
 import structlog
@@ -13,8 +13,8 @@ from orch.settings.restrictions import secrets_of
 from orch.settings.source import SettingsSource
 from orch.speech.cooldown import Cooldown, retry_after
 from orch.speech.outcomes import BackEndStatistics, RequestOutcomes
-from orch.speech.requests import Fetch, Request, Response
-from orch.speech.responses import SUCCESS, parameter_of
+from orch.speech.requests import Fetch, RefusedError, Request, Response
+from orch.speech.responses import SUCCESS, check, parameter_of
 
 T = TypeVar("T")
 
@@ -126,6 +126,38 @@ class BackEnd:
                 self._report(None)
         return result
 
+    async def call(self, run: Callable[[], Awaitable[T]], *, counts_success: bool = True) -> T:
+        """Run a call over a socket, and return its result.
+
+        Cool-downs and outcomes as those of requests. ``counts_success``: False if a result does not show that
+        the back end works. ``run`` raises ProblemError, or RefusedError with the back end's words; raised is
+        a ProblemError, with secrets masked.
+        """
+        service = self.service
+        wait = self._cooldown.wait(trio.current_time())
+        if wait > 0:
+            raise self._not_yet(wait)
+        cooldown = self._cooldown
+        is_trial = cooldown.times > 0
+        response: Response | None = None
+        try:
+            result = await run()
+        except (ProblemError, RefusedError) as error:
+            response = error.response if isinstance(error, RefusedError) else None
+            self.last_status = None if response is None else response.status
+            problem = _without_secrets(_problem(self.name, error), service)
+            if response is not None or problem.code != "own_shortage":
+                self._note_failure(problem, response, cooldown, is_recorded=service == self._of, is_sent=True)
+            raise problem from error
+        finally:
+            if is_trial:
+                cooldown.trial_failed()
+        if service == self._of and counts_success:
+            cooldown.responded(trio.current_time())
+            if self._outcomes.succeeded(self._wall()):
+                self._report(None)
+        return result
+
     async def _fetch_response(
         self, make: Callable[[frozenset[str]], Request], optional: Collection[str], fetch: Fetch
     ) -> tuple[Response, frozenset[str]]:
@@ -167,12 +199,19 @@ class BackEnd:
             ) from error
 
     def _note_failure(
-        self, error: ProblemError, response: Response | None, cooldown: Cooldown, *, is_recorded: bool
+        self,
+        error: ProblemError,
+        response: Response | None,
+        cooldown: Cooldown,
+        *,
+        is_recorded: bool,
+        is_sent: bool = False,
     ) -> None:
+        """Note a failure. ``is_sent``: without a response it is the back end's all the same."""
         now = trio.current_time()
         pause = 0.0
         if response is None:
-            if error.code not in _UNANSWERED:
+            if error.code not in _UNANSWERED and not is_sent:
                 return
         else:
             seconds = retry_after(response.headers, at=self._wall())
@@ -209,6 +248,17 @@ class BackEnd:
         else:
             log.warning("back end refuses requests", service=self.name, refusal=refusal)
         self.on_refusal(self.name, refusal)
+
+
+def _problem(service: str, error: ProblemError | RefusedError) -> ProblemError:
+    """Return the problem that a refusal describes."""
+    if isinstance(error, ProblemError):
+        return error
+    try:
+        check(service, error.path, error.response)
+    except ProblemError as problem:
+        return problem
+    return ProblemError("bad_gateway", f"{service} refused without a reason.", service=service)
 
 
 def _without_secrets(error: ProblemError, service: Service) -> ProblemError:

@@ -28,6 +28,24 @@ class Response(Protocol):
         """The whole body."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as a value."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class RefusedError(Exception):
+    """A back end has refused something over a socket; ``response`` has its status and its words."""
+
+    def __init__(self, path: str, response: Response) -> None:
+        super().__init__(f"{response.status}")
+        self.path = path
+        self.response = response
+
+
 class Fetch(Protocol):
     """Sends a request through the gateway: ``GatewayService.fetch``.
 

@@ -134,13 +134,16 @@ class SpeechService:
         """Return how often a fast engine may be sent a revision, in seconds."""
         settings = self._settings.current
         service = settings.services.get(AUDIO)
-        is_paid = service is not None and service.is_paid
+        # A socket's vendor is paid for sound, not for requests.
+        is_paid = service is not None and service.is_paid and not service.is_streaming
         return settings.orchestration.speech.revision_interval if is_paid else SHORTEST_INTERVAL
 
     def _places(self) -> int:
         """Return how many requests the audio-service is sent at once."""
         settings = self._settings.current
         service = settings.services.get(AUDIO)
+        if service is not None and service.is_streaming:
+            return settings.orchestration.speech.max_streams  # each has a socket of its own
         instances = 1 if service is None else 1 + len(service.instances)
         return settings.orchestration.speech.concurrent_requests * instances
 

@@ -26,6 +26,8 @@ from orch.settings import Speech as SpeechSettings
 from orch.speech.backlog import Finished, GiveUp, MarkGap, Publish, Transcribe, Wait
 from orch.speech.caption_publisher import CaptionPublisher
 from orch.speech.captions import Origin
+from orch.speech.dialects.live import Sound
+from orch.speech.live_transcriber import LiveRequest
 from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
 from orch.speech.requests import AUDIO, TRANSLATION
@@ -36,7 +38,13 @@ from orch.speech.status import StatusPublisher
 from orch.speech.transcriber import Transcriber
 from orch.speech.translations import Translations
 from orch.speech.translator import Translator
-from orch.speech.utterances import CancelRequest, KeepRequest, PromoteRequest, Utterances
+from orch.speech.utterances import (
+    CancelRequest,
+    KeepRequest,
+    PromoteRequest,
+    TranscriptionRequest,
+    Utterances,
+)
 
 PACED_STEP: Final = 0.2  # s of a recording queued at a time
 PACED_WAITING: Final = 2  # utterances: one being transcribed, and the next, so that the engine never idles
@@ -84,6 +92,7 @@ class SpeechStream:
         self._sample_rate = sample_rate
         self._settings = settings
         self._transcriber = transcriber
+        self._live = transcriber.live(origin.source_language)
         self._counters = counters
         self._request_queue = queue
         self._requester = requester
@@ -331,6 +340,7 @@ class SpeechStream:
                         self._sound.segment_with(activity)
                     background.start_soon(self._status.run)
                     background.start_soon(self._process_sound)
+                    await background.start(self._live.run)
                     async with trio.open_nursery() as nursery:
                         await self._transcribe_all(nursery)
                     background.cancel_scope.cancel()
@@ -370,7 +380,8 @@ class SpeechStream:
 
     async def _transcribe(self, decision: Transcribe) -> None:
         """Send one request to the back end and note its outcome."""
-        request = self._utterances.request_queued(decision, trio.current_time())
+        is_live = self._is_live()
+        request = self._utterances.request_queued(decision, trio.current_time(), is_live=is_live)
         transcription: Transcription | None = None
         error: ProblemError | None = None
         queued = QueuedRequest(self._requester, is_final=request.is_final)
@@ -380,12 +391,7 @@ class SpeechStream:
             try:
                 async with self._request_queue.slot(queued):
                     self._utterances.request_sent(trio.current_time())
-                    transcription = await self._transcriber.transcribe(
-                        request.pcm,
-                        sample_rate=BACK_END_RATE,
-                        language=language,
-                        session_id=self._captions.origin.session_id,
-                    )
+                    transcription = await self._request(request, language)
             except ProblemError as caught:
                 error = caught
             finally:
@@ -396,12 +402,30 @@ class SpeechStream:
                 transcription, requested=language, seconds=request.seconds
             )
             shown = self._utterances.succeeded(transcription, now, is_cancelled=scope.cancel_called)
-            if shown is not None and is_language_sure:
+            # A socket's model for several languages does not take one for another, as Whisper does.
+            if shown is not None and (is_language_sure or is_live):
                 self._captions.send_revision(shown, transcription, end=request.end)
         elif error is None or scope.cancel_called:
             self._utterances.cancelled(now)
         else:
             self._utterances.failed(error, now)
+
+    def _is_live(self) -> bool:
+        """Whether the next request goes over the socket: not for a recording, which is no live speech."""
+        is_recording = not self._utterances.revises or self._captions.origin.is_recording
+        return not is_recording and self._transcriber.is_streaming
+
+    async def _request(self, request: TranscriptionRequest, language: str) -> Transcription:
+        if request.is_live:
+            start = request.end - len(request.pcm) // 2
+            sound = Sound(start, request.end, request.pcm)
+            return await self._live.transcribe(LiveRequest(request.number, sound, request.is_final))
+        return await self._transcriber.transcribe(
+            request.pcm,
+            sample_rate=BACK_END_RATE,
+            language=language,
+            session_id=self._captions.origin.session_id,
+        )
 
     async def _publish_final(self, number: int, nursery: trio.Nursery) -> None:
         segment = self._utterances[number]

@@ -31,12 +31,16 @@ from itertools import accumulate, islice
 from typing import Any, Final
 
 from orch.audio.wav import wav
+from orch.problems import ProblemError
 from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
 from orch.settings.source import SettingsSource
 from orch.speech.back_end import BackEnd
 from orch.speech.dialects import deepgram
+from orch.speech.joined_text import FIRST_CJK, joined_text
 from orch.speech.languages import AUTO, closest, reported, whisper_code
+from orch.speech.live_socket import Dial, Dialer
+from orch.speech.live_transcriber import LiveTranscriber
 from orch.speech.requests import AUDIO, Fetch, Request, Response, multipart
 from orch.speech.responses import LARGEST, confidence_of, number, objects, read_object, text, unusable
 from orch.speech.results import TranscribedSegment, TranscribedWord, Transcription
@@ -69,7 +73,6 @@ LARGEST_RECORDING: Final = 8 * 2**20  # bytes of the response for a long recordi
 LONGEST_RECORDING_TEXT: Final = 2_000_000
 MOST_RECORDING_WORDS: Final = 200_000
 MOST_LANGUAGES: Final = 500  # every request searches all of them
-FIRST_CJK: Final = "\u2e80"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,19 +236,9 @@ def _text(
     if whole is None or (len(kept) < len(segments) and len(parts) == len(kept)):
         if not parts and whole is None:
             raise unusable(AUDIO, path, document, "text")
-        whole = _joined(parts)
+        whole = joined_text(parts)
     if len(whole) > longest:
         raise unusable(AUDIO, path, {}, f"a text of at most {longest} characters")
-    return whole
-
-
-def _joined(parts: Sequence[str]) -> str:
-    """Return segments as one text. Most engines begin each with the space that belongs before it."""
-    whole = ""
-    for part in parts:
-        is_apart = not whole or not part or whole[-1].isspace() or part[0].isspace()
-        is_without_blanks = is_apart or (whole[-1] >= FIRST_CJK and part[0] >= FIRST_CJK)
-        whole += part if is_without_blanks else f" {part}"
     return whole
 
 
@@ -356,10 +349,28 @@ class Transcriber:
     """Sends requests to the audio-service through ``fetch``. The settings are read at each request."""
 
     def __init__(
-        self, *, fetch: Fetch, settings: SettingsSource, wall: Callable[[], float] = time.time
+        self,
+        *,
+        fetch: Fetch,
+        settings: SettingsSource,
+        wall: Callable[[], float] = time.time,
+        dial: Dial | None = None,
     ) -> None:
         self.back_end: Final = BackEnd(AUDIO, fetch=fetch, settings=settings, wall=wall)
         self.offered: tuple[str, ...] | None = None
+        self._dial = dial or Dialer()
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether live speech goes over a WebSocket, by the settings as they are now."""
+        try:
+            return self.back_end.service.is_streaming
+        except ProblemError:
+            return False
+
+    def live(self, language: str) -> LiveTranscriber:
+        """Return what transcribes one stream over a WebSocket. ``language``: a code, or ``auto``."""
+        return LiveTranscriber(back_end=self.back_end, dial=self._dial, language=language)
 
     async def languages(self) -> tuple[str, ...] | None:
         """Return the languages it can transcribe; None if its dialect cannot list them."""

@@ -20,17 +20,26 @@ from orch.speech.sound_queue import Gap, SoundEnded, SoundQueue
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
-    """What to transcribe: of an utterance, its audio up to sample ``end``."""
+    """What to transcribe: of an utterance, its audio up to sample ``end``.
+
+    ``is_live``: it is transcribed over a socket, whose text so far may lack the newest sound.
+    """
 
     number: int
     end: int
     pcm: bytes
     kind: Kind
+    is_live: bool = False
 
     @property
     def is_final(self) -> bool:
         """Whether it is the whole of an utterance that has ended."""
         return self.kind == "final"
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether its text may lack some of its sound, so that it can never become a final."""
+        return self.is_live and not self.is_final
 
     @property
     def is_revision(self) -> bool:
@@ -219,7 +228,7 @@ class Utterances:
             speculation = "done"
         elif (
             request is not None
-            and not is_cancelled
+            and not (is_cancelled or request.is_partial)
             and (request.number, request.end) == (segment.number, segment.end)
         ):
             speculation = "under way"
@@ -268,10 +277,12 @@ class Utterances:
             return self._backlog.next(now)
         return decision
 
-    def request_queued(self, decision: Transcribe, now: float) -> TranscriptionRequest:
-        """Note that a request waits for its turn at the back end; return it."""
+    def request_queued(
+        self, decision: Transcribe, now: float, *, is_live: bool = False
+    ) -> TranscriptionRequest:
+        """Note that a request waits for its turn at the back end; return it. ``is_live``: over a socket."""
         end, pcm = self._extent(decision)
-        self._request = TranscriptionRequest(decision.number, end, pcm, decision.kind)
+        self._request = TranscriptionRequest(decision.number, end, pcm, decision.kind, is_live)
         self._backlog.request_queued(decision, now, seconds=self._request.seconds)
         if decision.kind == "revision":
             self._revised_at = self._sound.position
@@ -294,7 +305,8 @@ class Utterances:
             return None
         if is_cancelled:
             return None
-        segment.speculated = (request.end, transcription)
+        if not request.is_partial:
+            segment.speculated = (request.end, transcription)
         return segment
 
     def failed(self, error: ProblemError, now: float) -> None:

@@ -257,3 +257,23 @@ def test_a_back_end_with_a_key_is_paid_unless_the_settings_deny_it(
     settings: dict[str, Any], expected: Any
 ) -> None:
     assert audio(settings).is_paid is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "is_streaming"),
+    [
+        ({"dialect": "deepgram"}, True),
+        ({"dialect": "deepgram", "streaming": "never"}, False),
+        ({"dialect": "openai"}, False),
+        ({"dialect": "openai", "streaming": "always"}, True),
+        ({}, False),
+    ],
+)
+def test_which_back_ends_get_speech_over_a_socket(given: Mapping[str, Any], *, is_streaming: bool) -> None:
+    assert audio(given).is_streaming is is_streaming
+
+
+def test_a_dialect_without_a_socket_cannot_stream() -> None:
+    assert faults({"streaming": "always"}) == {
+        "services.audio-service.streaming": "expected auto or never, or the dialect openai or deepgram"
+    }
