@@ -9,7 +9,7 @@ FIRST_CJK: Final = "\u2e80"
 def joined_text(parts: Iterable[str]) -> str:
     """Return words or segments as one text.
 
-    Most engines begin each with the blank that belongs before it; one is added elsewhere, but for scripts
+    Most engines begin each with the blank that belongs before it; one is added elsewhere, except in scripts
     without blanks.
 
     >>> joined_text(["Good", "morning."]), joined_text(["你好", "世界"])
