@@ -100,13 +100,11 @@ def test_a_finalize_without_an_answer_is_nearly_everything() -> None:
     conversation = DeepgramConversation(DEEPGRAM, "en")
     conversation.begin(0)
     assert conversation.finish(sound(0, 2))[-1] == '{"type":"Finalize"}'
-    assert conversation.is_finishing
-    assert not conversation.is_nearly_finished
+    found = [(conversation.is_finishing, conversation.is_nearly_finished)]
     conversation.receive(results([("a", 0.1, 0.5)], 0, 1.8, is_final=True))
-    assert conversation.is_finishing
-    assert conversation.is_nearly_finished
+    found.append((conversation.is_finishing, conversation.is_nearly_finished))
     conversation.receive(results([], 1.8, 1.9, is_final=True, from_finalize=True))
-    assert not conversation.is_finishing
+    assert [*found, conversation.is_finishing] == [(True, False), (True, True), False]
 
 
 def test_a_transcript_without_words_is_shown_all_the_same() -> None:
