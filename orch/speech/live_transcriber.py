@@ -235,7 +235,10 @@ class _Connection:
                 self._scope.cancel()
             elif now >= self._sent_at + KEEP_ALIVE_SECONDS:
                 if self._conversation.keep_alive is not None:
-                    await self._send([self._conversation.keep_alive])
+                    try:
+                        await self._send([self._conversation.keep_alive])
+                    except (ProblemError, RefusedError):
+                        return  # reading ends too, with the reason
                 self._sent_at = now
 
     async def _take_leave(self) -> None:

@@ -164,7 +164,13 @@ def read_response(service: Service, limits: Limits, response: Response) -> Trans
     """Return the transcription in a response of the service. Raises the error that it describes."""
     path = service.path or _PATHS[service.dialect]
     if service.dialect == "deepgram":
-        return deepgram.read_recording(response, path, largest=limits.largest, most_words=limits.most_words)
+        return deepgram.read_recording(
+            response,
+            path,
+            largest=limits.largest,
+            longest_text=limits.longest_text,
+            most_words=limits.most_words,
+        )
     return read_transcription(path, response, limits=limits)
 
 

@@ -1,7 +1,8 @@
 """Live speech over the sockets of Deepgram and OpenAI: one stream, on a virtual clock, with stand-ins."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +17,13 @@ from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.settings.structs import Vad
 from orch.speech.dialects.live import Sound
+from orch.speech.live_socket import LiveSocket
 from orch.speech.live_transcriber import LiveRequest
 from orch.speech.requests import AUDIO, TRANSLATION, Answer, Fetch, Headers
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from tests.fakes import numbered_words
-from tests.fakes.live_vendors import Closing, Vendor, deepgram, openai
+from tests.fakes.live_vendors import Closing, End, Vendor, deepgram, openai
 from tests.fakes.sounds import pcm, silence
 from tests.fakes.speech_back_ends import FakeAnswer, Holder, ObservedSpeech, Room, play, speak
 
@@ -444,3 +446,53 @@ async def test_a_check_tries_the_socket_too(answers: list[Any], *, is_good: bool
     assert await try_socket(subject.transcriber, told.append) is is_good
     assert words in told[0]
     assert subject.vendor.open == 0
+
+
+async def test_a_vendor_that_never_answers_loses_the_speech_in_words_after_the_buffer_alone() -> None:
+    """Each attempt has half a minute; what is given up is a gap, and the next utterance is tried as well."""
+
+    async def silent(_vendor: Vendor, end: LiveSocket) -> None:
+        while True:
+            await end.receive()
+
+    subject = LiveRoom(vendor=Vendor(silent))
+    stream = subject.stream(source_language="en")
+    await speak(stream, numbered_words.sound(6))
+    (gap,) = subject.session.finals()
+    assert gap.error is not None
+    assert gap.error.code == "speech_lost"
+    assert len(subject.vendor.dialled) >= 2
+    assert subject.vendor.open == 0
+
+
+async def test_a_handshake_that_hangs_is_given_up_after_ten_seconds() -> None:
+    class Hanging(Vendor):
+        @asynccontextmanager
+        async def dial(self, service: Service, url: str, path: str) -> AsyncIterator[End]:
+            if not self.dialled:
+                self.dialled.append((url, path, {}))
+                await trio.sleep_forever()
+            async with super().dial(service, url, path) as end:
+                yield end
+
+    subject = LiveRoom(vendor=Hanging(deepgram))
+    await speak(subject.stream(source_language="en"), numbered_words.sound(6))
+    assert said(subject.session.finals()) == expected(6)
+    assert len(subject.vendor.dialled) == 2
+
+
+async def test_a_key_in_the_reason_of_a_close_is_masked() -> None:
+    service = msgspec.structs.replace(DEEPGRAM, api_key="secret-key")
+    closing = Closing(1008, "the key secret-key has expired")
+    subject = LiveRoom(vendor=Vendor(deepgram, close_after=[(1.0, closing)]), service=service)
+    live = subject.transcriber.live("en")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(live.run)
+        sound = numbered_words.sound(6)
+        with pytest.raises(ProblemError) as caught:
+            await live.transcribe(LiveRequest(1, Sound(0, len(sound) // 2, sound), is_final=True))
+        nursery.cancel_scope.cancel()
+    assert caught.value.detail == (
+        "The audio-service closed the connection with code 1008: the key •••• has expired."
+    )
+    assert caught.value.code == "service_unavailable"

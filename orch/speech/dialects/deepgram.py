@@ -49,7 +49,7 @@ def recording_request(file: bytes, *, content_type: str, language: str, service:
 
 
 def read_recording(
-    response: Response, path: str = LISTEN_PATH, *, largest: int, most_words: int
+    response: Response, path: str = LISTEN_PATH, *, largest: int, longest_text: int, most_words: int
 ) -> Transcription:
     """Return the transcription in a response. Raises the error that it describes."""
     document = read_object(AUDIO, path, response, largest=largest)
@@ -59,6 +59,8 @@ def read_recording(
     found = None if alternative is None else text(alternative.get("transcript"))
     if channel is None or alternative is None or found is None:
         raise unusable(AUDIO, path, document, "a transcript")
+    if len(found) > longest_text:
+        raise unusable(AUDIO, path, {}, f"a text of at most {longest_text} characters")
     language = text(channel.get("detected_language"))
     return Transcription(
         text=" ".join(found.split()),
