@@ -331,13 +331,16 @@ def test_what_cannot_be_read_is_refused_in_words(
     """Not audio, empty, too large: each has its own message, and the next recording is accepted."""
     page = ready(context, demo)
     notice = page.locator("#notices .banner")
-    for name, content, words in (
-        ("note.txt", b"This is no recording." * 100, "note.txt is not a recording that can be read."),
-        ("empty.wav", b"", "empty.wav was rejected: The file is empty."),
-        ("large.wav", bytes(25 * 2**20 + 1), "large.wav is too large."),
+    for name, content, length, words in (
+        ("note.txt", b"This is no recording." * 100, 0, "note.txt is not a recording that can be read."),
+        ("long.txt", b"This is no recording.", 5 * 2**20, "long.txt is not a recording that can be read."),
+        ("empty.wav", b"", 0, "empty.wav was rejected: The file is empty."),
+        ("large.wav", b"", 2**30 + 1, "large.wav is too large. A recording can have 1024 MB at most."),
     ):
         path = tmp_path / name
         path.write_bytes(content)
+        if length:
+            os.truncate(path, length)
         page.locator("#file").set_input_files(path)
         expect(notice).to_contain_text(words)
         notice.get_by_role("button", name="Dismiss").click()

@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 BUILD = (ROOT / "requirements" / "build.in").read_text(encoding="utf-8")
 EXTRAS = {
     "service": (),
-    "demo": ("whisper",),
+    "demo": ("whisper", "demo"),
     "test": ("test",),
     "bench": ("test", "bench"),
     "lock": ("lock",),

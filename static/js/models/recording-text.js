@@ -17,7 +17,12 @@ export function tracksRead({ tracks, track }) {
 
 /** The entry of a recording that was just chosen. */
 export function entryOf(name) {
-  return { name, phase: "waiting", share: 0, written: 0, length: null, heard: null, spoken: null, tracks: null, track: null, stream_id: null, lost: 0, waitingFor: null, problem: null, isBroken: false, isFound: false };
+  return { name, phase: "waiting", share: 0, interrupted: "", written: 0, length: null, heard: null, spoken: null, tracks: null, track: null, stream_id: null, lost: 0, waitingFor: null, problem: null, isBroken: false, isFound: false };
+}
+
+/** The entry of a file that was uploaded in part before the page was left. */
+export function unfinished({ name, size, url, offset }) {
+  return { ...entryOf(name), phase: "unfinished", share: offset / size, url };
 }
 
 /** The entry of a recording that the service already transcribes (`GET /api/sessions/ID/recordings`). */
@@ -43,7 +48,10 @@ export function recordingState(entry) {
   switch (entry.phase) {
     case "waiting":
       return { text: "Waiting for the previous one", tone: "", progress: 0, canCancel: true };
+    case "unfinished":
+      return { text: `${Math.floor(entry.share * 100)} % uploaded. Choose the file again to go on.`, tone: "warn", progress: entry.share, canCancel: true };
     case "uploading":
+      if (entry.interrupted !== "") return { text: `${entry.share < 1 ? `Uploading, ${Math.floor(entry.share * 10) * 10} %` : "Uploaded"}. ${entry.interrupted} It goes on by itself.`, tone: "warn", progress: entry.share, canCancel: true };
       // Whole tenths: a screen reader reads every change.
       if (entry.share < 1) return { text: `Uploading, ${Math.floor(entry.share * 10) * 10} %`, tone: "", progress: entry.share, canCancel: true };
       return { text: "Uploaded; the service is checking it", tone: "", progress: null, canCancel: true };

@@ -1,12 +1,9 @@
 /**
- * Uploads one file, with progress. fetch does not report how much of a body was sent; XMLHttpRequest does, and is
+ * Uploads one file in one request, with progress; long ones go in pieces (resumable-upload.js). fetch does not report how much of a body was sent; XMLHttpRequest does, and is
  * passed in.
  */
 
 import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
-
-/** The largest recording that the service accepts. */
-export const LARGEST = 25 * 2 ** 20;
 
 /** Why a recording was rejected: `status` (0: the service was not reached), `message`, `code` ("": not the service's). */
 export class UploadError extends Error {
@@ -23,7 +20,6 @@ export class UploadError extends Error {
  * with an AbortError once `signal` fires.
  */
 export function upload(file, url, { headers = {}, onProgress = () => {}, signal = null, Request = globalThis.XMLHttpRequest } = {}) {
-  if (file.size > LARGEST) return Promise.reject(new UploadError(413, "A recording can have 25 MB at most.", "recording_too_large"));
   if (file.size === 0) return Promise.reject(new UploadError(422, "The file is empty.", "empty_audio"));
   return new Promise((resolve, reject) => {
     const request = new Request();

@@ -6,9 +6,11 @@
 import { foreignResponseText, parseProblem } from "../../models/responses.js";
 import { streamOf } from "../../models/exports.js";
 import { RecordingKeys } from "../../models/recording-keys.js";
-import { ended, entryOf, found, recordingState } from "../../models/recording-text.js";
+import { ended, entryOf, found, recordingState, unfinished } from "../../models/recording-text.js";
+import { LONG, removeUpload, ResumableUpload } from "../../models/resumable-upload.js";
 import { refusedUpload } from "../../models/translation-text.js";
 import { keyHeaders, recordingUrl, upload } from "../../models/upload.js";
+import { UploadMemory } from "../../models/upload-memory.js";
 import { h, keyed, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 
@@ -20,7 +22,7 @@ const SILENCE = 3;
 const AT_A_TIME = 2;
 /** A history may have lines of many recordings: those still being transcribed are requested once, after this long (ms). */
 const CHECK_AFTER = 500;
-const OVER = new Set(["done", "cancelled"]);
+const OVER = new Set(["done", "cancelled", "unfinished"]);
 
 /** Whether an id is the stream's, or that of one of its segments. */
 const isOf = (id, stream_id) => id === stream_id || id.startsWith(`${stream_id}-`);
@@ -41,6 +43,7 @@ export class Recordings {
   #mayCancel;
   #cancelAsOwner;
   #keys;
+  #uploads;
   #all = [];
   #made = 0;
   /** stream -> seconds transcribed, of the recordings that were not uploaded here. */
@@ -51,9 +54,10 @@ export class Recordings {
   /**
    * `target()` is {session_id, source, targets} or null; `prepare()` resolves to whether there is a session;
    * `key()` is its key; `onRejected(text)`; `onChange()`. `mayCancel()`: why any recording may be cancelled, "owner" or "operator", or null;
-   * `cancelAsOwner(session_id, stream_id)` does so over the socket. `storage` has the keys of the recordings that this tab uploaded.
+   * `cancelAsOwner(session_id, stream_id)` does so over the socket. `storage` has the keys of the recordings that this tab uploaded,
+   * `uploadStorage` the uploads that this browser has not completed.
    */
-  constructor({ input, button, drop, card, list, target, prepare, key, onRejected, onChange, mayCancel, cancelAsOwner, storage }) {
+  constructor({ input, button, drop, card, list, target, prepare, key, onRejected, onChange, mayCancel, cancelAsOwner, storage, uploadStorage }) {
     this.#input = input;
     this.#button = button;
     this.#drop = drop;
@@ -67,6 +71,7 @@ export class Recordings {
     this.#mayCancel = mayCancel;
     this.#cancelAsOwner = cancelAsOwner;
     this.#keys = new RecordingKeys(storage);
+    this.#uploads = new UploadMemory(uploadStorage);
   }
 
   /** The number of recordings that are being uploaded or transcribed. */
@@ -139,6 +144,7 @@ export class Recordings {
 
   /** Load the recordings that the service transcribes in the session, and end those that it no longer does. */
   async check(session_id) {
+    this.#showUnfinished(session_id);
     const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}/recordings`, { headers: keyHeaders(this.#key()) });
     // 404: the session begins with its first word.
     if (response.status === 404) return;
@@ -163,6 +169,17 @@ export class Recordings {
     this.#show();
   }
 
+  /** Show the uploads that were cut off when the page was left. */
+  #showUnfinished(session_id) {
+    const isGoingOn = ({ name, size }) => this.#all.some(({ file }) => file?.name === name && file.size === size);
+    this.#all = this.#all.filter(({ phase }) => phase !== "unfinished");
+    for (const stored of this.#uploads.unfinished(session_id).filter((each) => !isGoingOn(each))) {
+      this.#made += 1;
+      this.#all.push({ ...unfinished(stored), key: this.#made, session_id, file: null, target: null, abort: null });
+    }
+    this.#show();
+  }
+
   /** Upload files one after the other: the first may have to begin the session for the next ones. */
   async #sendAll(files) {
     for (const file of files) await this.#send(file);
@@ -176,6 +193,8 @@ export class Recordings {
     }
     this.#made += 1;
     const entry = { ...entryOf(file.name), key: this.#made, file, target, abort: new AbortController() };
+    const begun = this.#uploads.read(target.session_id, file);
+    this.#all = this.#all.filter(({ phase, url }) => phase !== "unfinished" || url !== begun?.url);
     this.#all.push(entry);
     this.#sendNext();
     this.#show();
@@ -193,15 +212,10 @@ export class Recordings {
   }
 
   async #upload(entry) {
-    const { file, target, abort } = entry;
+    const { file, target } = entry;
     entry.phase = "uploading";
     try {
-      const url = recordingUrl(target.session_id, { ...target, name: file.name });
-      const onProgress = (share) => {
-        entry.share = share;
-        this.#show();
-      };
-      const { stream_id, recording_key, seconds: length, tracks, track } = await upload(file, url, { headers: keyHeaders(this.#key()), onProgress, signal: abort.signal });
+      const { stream_id, recording_key, seconds: length, tracks, track } = await this.#sendFile(entry);
       this.#keys.write(stream_id, recording_key ?? "");
       // It may have been listed before the response arrived.
       this.#all = this.#all.filter((one) => one === entry || one.stream_id !== stream_id);
@@ -214,9 +228,32 @@ export class Recordings {
     this.#show();
   }
 
+  /** Send a file, a long one in pieces; resolves to the service's response. */
+  #sendFile(entry) {
+    const { file, target, abort } = entry;
+    const headers = () => keyHeaders(this.#key());
+    const change = (values) => {
+      Object.assign(entry, values);
+      this.#show();
+    };
+    const onProgress = (share) => change({ share });
+    if (file.size <= LONG) return upload(file, recordingUrl(target.session_id, { ...target, name: file.name }), { headers: headers(), onProgress, signal: abort.signal });
+    const onInterrupted = (interrupted) => interrupted === entry.interrupted || change({ interrupted });
+    return new ResumableUpload({ file, target, headers, memory: this.#uploads, onProgress, onInterrupted, signal: abort.signal }).run();
+  }
+
+  /** Remove an upload that is not complete, here and from the service. */
+  async #removeUnfinished(entry) {
+    this.#discard(entry);
+    this.#uploads.forgetUrl(entry.url);
+    // Where that fails, the service removes it after a day.
+    await removeUpload(entry.url, { headers: keyHeaders(this.#key()) });
+  }
+
   /** Cancel a recording: before the upload, during it, or while the service transcribes it. */
   async #cancel(entry) {
     if (entry.phase === "waiting") this.#discard(entry);
+    else if (entry.phase === "unfinished") this.#removeUnfinished(entry);
     else if (entry.phase === "uploading") entry.abort.abort();
     else if (entry.phase === "reading") {
       entry.phase = "cancelling";

@@ -20,6 +20,7 @@ import { languagesDependOn } from "../../models/service-notices.js";
 import { tabStorage } from "../../models/session-memory.js";
 import { TabSession } from "../../models/tab-session.js";
 import { closedText, missed, nothingYet } from "../../models/translation-text.js";
+import { browserStorage } from "../../models/upload-memory.js";
 import { SessionClient } from "../../session-client.js";
 import { Shell } from "../../shell.js";
 import { CaptionViewCard } from "./caption-view-card.js";
@@ -114,6 +115,7 @@ export class TranslationPage {
       mayCancel: () => (this.#isOperator ? "operator" : session.isOwner ? "owner" : null),
       cancelAsOwner: (session_id, stream_id) => this.#socket.request({ type: "cancel_recording", session_id, stream_id }),
       storage: tabStorage(),
+      uploadStorage: browserStorage(),
     });
   }
 
