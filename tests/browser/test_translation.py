@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
 
 from tests.fakes.chromium import launch
+from tests.fakes.lossy_uploads import PIECE, LossyUploads, long_silence
 from tests.fakes.service import RunningService, service
 from tests.fakes.tools import require
 
@@ -348,6 +349,50 @@ def test_what_cannot_be_read_is_refused_in_words(
     page.locator("#file").set_input_files(CLIP)
     expect(page.locator(".recording")).to_be_visible()
     expect(notice).to_have_count(0)
+
+
+def test_an_upload_goes_on_after_a_lost_connection_and_after_a_reload(
+    context: BrowserContext, demo: RunningService, tmp_path: Path
+) -> None:
+    """What arrived is not sent again; the page names what it waits for, and which file to choose."""
+    path = long_silence(tmp_path)
+    page = ready(context, demo)
+    network = LossyUploads(page)
+    state = page.locator(".recording-state")
+    page.locator("#file").set_input_files(path)
+    expect(state).to_have_text(
+        "Uploading, 30 %. The service cannot be reached. It goes on by itself.", timeout=LONG
+    )
+    page.reload()
+    expect(state).to_have_text("36 % uploaded. Choose the file again to go on.", timeout=LONG)
+    page.locator("#file").set_input_files(path)
+    expect(state).to_contain_text("The service cannot be reached. It goes on by itself.", timeout=LONG)
+    network.is_cut = False
+    expect(state).to_have_text("Done: no speech in 60 s", timeout=LONG)
+    assert network.offsets == [0, PIECE, 2 * PIECE]
+    expect(page.locator("#notices .notice")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator(".recording")).to_have_count(0)
+
+
+def test_an_unfinished_upload_can_be_cancelled(
+    context: BrowserContext, demo: RunningService, tmp_path: Path
+) -> None:
+    """While it waits for the network, and after a reload."""
+    path = long_silence(tmp_path)
+    page = ready(context, demo)
+    network = LossyUploads(page)
+    for reloads in (False, True):
+        page.locator("#file").set_input_files(path)
+        expect(page.locator(".recording-state")).to_contain_text("cannot be reached", timeout=LONG)
+        if reloads:
+            page.reload()
+            expect(page.locator(".recording-state")).to_contain_text("Choose the file again", timeout=LONG)
+        with page.expect_request(lambda request: request.method == "DELETE"):
+            page.get_by_role("button", name=re.compile(r"^Cancel ")).click()
+        expect(page.locator(".recording")).to_have_count(0)
+    assert network.offsets == [0, 0]
 
 
 def test_a_proxy_that_answers_in_the_service_s_place_is_said_to_be_one(
