@@ -5,34 +5,30 @@ instance is used, never whether a path has a route.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
 import trio
 
-from orch.gateway import headers as heads
-from orch.gateway.api_adapter import AdaptedRequest, ApiAdapter, NoAdapter
+from orch.gateway.api_adapter import ApiAdapter
 from orch.gateway.backends import Backends, Instance, Lane
 from orch.gateway.breaker import State
-from orch.gateway.client_request import CLIENT_GONE, Receive, Scope, Send, encoded_path
+from orch.gateway.client_request import Receive, Scope, Send, encoded_path
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import Dispatcher, Trace, collect, too_slow
+from orch.gateway.dispatch import Dispatcher
+from orch.gateway.fetcher import MAX_RESPONSE, FetchedResponse, Fetcher
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
 from orch.gateway.proxy import Proxy
 from orch.gateway.recorder import Metrics, Recorder
-from orch.gateway.request_body import RequestBody
-from orch.gateway.routes import Match, is_canonical
+from orch.gateway.routes import Match
 from orch.gateway.spool import Spool
 from orch.gateway.statistics import GatewayStatistics
 from orch.gateway.transport import Connect, Connector
-from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_request_id
-from orch.settings import Gateway, Settings
+from orch.settings import Settings
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
 from orch.telemetry import metric_names as names
@@ -45,7 +41,6 @@ from orch.telemetry.topics import Topics
 
 TOPIC: Final = "gateway"
 SWEEP_SECONDS: Final = 1.0
-MAX_RESPONSE: Final = 8 * 2**20
 _OF: Final = {Flow.CAPTIONS: "captions", Flow.REQUESTS: "requests of clients"}
 
 log = structlog.get_logger(__name__)
@@ -61,19 +56,6 @@ class Health(Protocol):
     def note_failure(self, service: str, url: str, reason: str) -> None:
         """Note that a request to the instance failed."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedResponse:
-    """A back end's complete response. ``instance`` is its URL, ``elapsed`` seconds."""
-
-    status: int
-    headers: tuple[Header, ...]
-    body: bytes
-    service: str
-    instance: str
-    attempts: int
-    elapsed: float
 
 
 class GatewayService:
@@ -130,7 +112,13 @@ class GatewayService:
             on_shortage=self._short,
             make_id=make_id,
         )
-        self._adapter: ApiAdapter = NoAdapter()
+        self._fetcher = Fetcher(
+            self._dispatcher,
+            settings=settings,
+            recorder=self._recorder,
+            places=self._places,
+            make_id=make_id,
+        )
         self._applied: Settings | None = None
         self.boundary = Boundary("gateway sweep")
 
@@ -139,7 +127,7 @@ class GatewayService:
 
         It is not an argument of the constructor: it sends its own requests through this gateway.
         """
-        self._adapter = adapter
+        self._fetcher.adapter = adapter
         self._proxy.adapter = adapter
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -209,108 +197,17 @@ class GatewayService:
         own_shortage, bad_gateway (also for a body over ``max_response`` bytes), gateway_timeout (after
         ``gateway.timeout`` seconds). A response of any status is returned.
         """
-        if not is_canonical(path):
-            raise ProblemError("invalid_request", "The path must be well-formed, without dot segments.")
         self._instances(service)  # an unknown name must not become a metric's label
-        policy = self._settings.current.orchestration.gateway
-        request = Request(
-            method=method,
-            target=path,
-            headers=tuple(heads.of_our_own(headers, self._make_id().encode("ascii"))),
-            body=RequestBody(body),
+        return await self._fetcher.fetch(
+            service,
+            method,
+            path,
+            headers=headers,
+            body=body,
+            max_response=max_response,
+            flow=flow,
+            caller=caller,
         )
-        with self._place(flow, caller, policy), self._recorder.one_in_flight():
-            if flow is Flow.REQUESTS and self._adapter.adapts(service, method, path.partition("?")[0]):
-                return await self._adapted(service, method, path, tuple(headers), body, max_response, caller)
-            return await self._fetch(service, request, max_response, flow, caller, policy)
-
-    async def _adapted(
-        self,
-        service: str,
-        method: str,
-        path: str,
-        headers: tuple[Header, ...],
-        body: bytes,
-        max_response: int,
-        caller: str,
-    ) -> FetchedResponse:
-        """Have the adapter serve a client's request; its requests to the back end are counted each."""
-        policy = self._settings.current.orchestration.gateway
-        began = trio.current_time()
-        last: list[FetchedResponse] = []
-
-        async def fetch(
-            service: str, method: str, path: str, *, headers: Iterable[Header] = (), body: bytes = b""
-        ) -> FetchedResponse:
-            request_id = self._make_id().encode("ascii")
-            own = Request(
-                method=method,
-                target=path,
-                headers=tuple(heads.of_our_own(headers, request_id)),
-                body=RequestBody(body),
-            )
-            last[:] = [await self._fetch(service, own, MAX_RESPONSE, Flow.REQUESTS, caller, policy)]
-            return last[0]
-
-        own_path, _, query = path.partition("?")
-        data = await self._adapter.respond(
-            AdaptedRequest(service, method, own_path, query, headers, body), fetch
-        )
-        if len(data) > max_response:
-            raise ProblemError(
-                "bad_gateway", f"The response would have more than {max_response} bytes.", service=service
-            )
-        return FetchedResponse(
-            status=200,
-            headers=((b"content-type", b"application/json"),),
-            body=data,
-            service=service,
-            instance=last[0].instance if last else "",
-            attempts=last[0].attempts if last else 0,
-            elapsed=trio.current_time() - began,
-        )
-
-    def _place(self, flow: Flow, caller: str, policy: Gateway) -> AbstractContextManager[None]:
-        """Count the request among those of clients; the service's own do not count."""
-        if flow is not Flow.REQUESTS:
-            return nullcontext()
-        return self._places.taking(
-            caller, limit=policy.max_requests, of_caller=policy.max_requests_per_address
-        )
-
-    async def _fetch(
-        self, service: str, request: Request, max_response: int, flow: Flow, caller: str, policy: Gateway
-    ) -> FetchedResponse:
-        began = trio.current_time()
-        trace = Trace()
-        status = CLIENT_GONE
-        try:
-            with trio.fail_after(policy.timeout):
-                async with self._dispatcher.send(
-                    service, request, trace, retries=policy.retries, flow=flow, caller=caller
-                ) as response:
-                    data = await collect(response, max_response)
-            status = response.status
-            return FetchedResponse(
-                status=response.status,
-                headers=response.headers,
-                body=data,
-                service=service,
-                instance=response.instance,
-                attempts=trace.attempts,
-                elapsed=trio.current_time() - began,
-            )
-        except trio.TooSlowError as error:
-            problem = too_slow(service, policy.timeout, is_queued=trace.is_queued)
-            status = problem.status
-            raise problem from error
-        except ProblemError as error:
-            status = error.status
-            raise
-        finally:
-            is_asked = trace.attempts > 0 and not trace.is_queued
-            now = trio.current_time()
-            self._recorder.fetched(flow, service, status, now - began if is_asked else None, now)
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from orch.gateway.service import FetchedResponse
+from orch.gateway.fetcher import FetchedResponse
 from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
