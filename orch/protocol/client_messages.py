@@ -14,6 +14,9 @@ Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-
 Languages = Annotated[tuple[Language, ...], Meta(max_length=32)]
 Name = Annotated[str, Meta(max_length=80)]
 Key = Annotated[str, Meta(max_length=KEY_LENGTH)]
+SpeakerLabel = Annotated[str, Meta(min_length=1, max_length=64)]
+UNSURE: Final = "?"
+"""The label of a line whose speaker is unsure."""
 MessageId = Annotated[str, Meta(max_length=128)] | int
 
 #: Seconds: the greatest age of speech when it is sent, and the greatest length of a stream.
@@ -113,7 +116,8 @@ class AudioStart(ClientMessage, frozen=True, tag="audio_start"):
     that sends it stores its speech until it is acknowledged (``audio_status``), so its stream outlives a lost
     connection. ``stream_id``: the stream to continue after a lost connection; the client has stored its
     speech from ``position`` (seconds of that stream) on. ``lost_seconds``: unacknowledged speech before that
-    position which the client no longer has.
+    position which the client no longer has. ``diarization``: several people speak into this microphone, and
+    the lines should say which.
     """
 
     session_id: SessionId
@@ -124,6 +128,7 @@ class AudioStart(ClientMessage, frozen=True, tag="audio_start"):
     stream_id: Annotated[str, Meta(max_length=64)] | None = None
     position: Annotated[float, Meta(ge=0, le=LONGEST_STREAM)] = 0.0
     lost_seconds: Annotated[float, Meta(ge=0, le=LONGEST_AGE)] = 0.0
+    diarization: bool = False
 
 
 class AudioEnd(ClientMessage, frozen=True, tag="audio_end"):
@@ -139,6 +144,14 @@ class CancelRecording(ClientMessage, frozen=True, tag="cancel_recording"):
     session_id: SessionId
     stream_id: Annotated[str, Meta(max_length=64)]
     key: Key | None = None
+
+
+class NameSpeaker(ClientMessage, frozen=True, tag="name_speaker"):
+    """Give a speaker at a shared microphone a name, for everyone; an empty one takes it back."""
+
+    session_id: SessionId
+    speaker_label: SpeakerLabel
+    name: Name
 
 
 class TestMessage(ClientMessage, frozen=True, tag="test_message"):
@@ -158,5 +171,6 @@ AnyClientMessage = (
     | AudioStart
     | AudioEnd
     | CancelRecording
+    | NameSpeaker
     | TestMessage
 )

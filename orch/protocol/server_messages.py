@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from orch.protocol.client_messages import MessageId
+from orch.protocol.client_messages import MessageId, SpeakerLabel
 from orch.protocol.session_keys import GivenKeys
 
 Role = Literal["owner", "participant", "observer"]
@@ -305,6 +305,8 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
     ``settled``, of a revision: that many words at the beginning of ``text`` (:mod:`orch.protocol.words`) stay
     while the utterance grows, except their punctuation and capitals; the rest may still change. ``corrects``,
     of a final: it changes words that were settled.
+    ``speaker``: the name of the participant or the recording. ``speaker_label``, of a final: which of several
+    people at the same microphone it was, by the back end's label, which holds in the session; ``?``: unsure.
     """
 
     session_id: str
@@ -324,6 +326,29 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
     recording: bool | UnsetType = UNSET
     settled: int | UnsetType = UNSET
     corrects: bool | UnsetType = UNSET
+    speaker_label: SpeakerLabel | UnsetType = UNSET
+    offset: int | UnsetType = UNSET
+
+
+class SpeakerIdentified(ServerMessage, frozen=True, tag="speaker_identified"):
+    """The speaker of an earlier segment is known by now, or is another. Stored in the history."""
+
+    session_id: str
+    segment_id: str
+    speaker_label: SpeakerLabel
+    offset: int | UnsetType = UNSET
+
+
+class SpeakerNamed(ServerMessage, frozen=True, tag="speaker_named"):
+    """The name of a speaker at a shared microphone, for all lines with this label, earlier and later.
+
+    ``participant_id``: who gave it. An empty ``name`` takes it back. Stored in the history.
+    """
+
+    session_id: str
+    speaker_label: SpeakerLabel
+    name: str
+    participant_id: str
     offset: int | UnsetType = UNSET
 
 

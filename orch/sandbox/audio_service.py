@@ -4,6 +4,7 @@
 """
 
 import argparse
+import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +19,7 @@ from quart_trio import QuartTrio
 
 from orch.problems import ProblemError
 from orch.sandbox.engines import whisper
+from orch.sandbox.engines.speakers import Identified, SpeakerCorrection, SpeakerLabels
 from orch.sandbox.engines.speech import EngineFailed, Segment, SpeechEngine
 from orch.sandbox.engines.speech_engines import EngineChoice, EngineOptions, load_engine
 from orch.sandbox.engines.switching import EngineSwitch, Load, RunningEngine
@@ -77,18 +79,21 @@ class Model(Struct, frozen=True):
 
 
 class Models(Struct, frozen=True):
-    """``GET /api/models``."""
+    """``GET /api/models``. ``diarization``: whether speakers can be distinguished."""
 
     models: tuple[Model, ...]
     languages: tuple[str, ...]
+    diarization: bool = False
 
 
-class Transcript(Struct, frozen=True, kw_only=True):
+class Transcript(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``POST /api/transcribe``. Times in seconds.
 
     ``confidence``: the mean of the segments' confidences, weighted by their words; null if the engine has
     none. ``language_probability``: the engine's probability of the language that it detected; null if it was
-    given.
+    given. ``speaker``, if ``diarization`` was requested: a label that holds in the session, ``?`` if unsure,
+    null where there are no words or, by ``speaker_detail``, no model. ``speaker_corrections``: earlier
+    utterances with another speaker than was returned for them; repeated in each response.
     """
 
     text: str
@@ -99,6 +104,9 @@ class Transcript(Struct, frozen=True, kw_only=True):
     processing_time: float
     model_used: str
     session_id: str | None
+    speaker: str | None = None
+    speaker_corrections: tuple[SpeakerCorrection, ...] = ()
+    speaker_detail: str | None = None
 
 
 class AudioService:
@@ -108,9 +116,12 @@ class AudioService:
     the :class:`EngineSwitch`'s.
     """
 
-    def __init__(self, options: EngineOptions, *, load: Load = load_engine) -> None:
+    def __init__(
+        self, options: EngineOptions, *, load: Load = load_engine, speakers: SpeakerLabels | None = None
+    ) -> None:
         self._born = time.monotonic()
         self._engines = EngineSwitch(options, load=load)
+        self._speakers = speakers or SpeakerLabels()
 
     async def run(self) -> None:
         """Load an engine and run it. Raises :class:`EngineFailed` when it fails; then the process ends."""
@@ -144,7 +155,11 @@ class AudioService:
         engine = self._engines.current
         if engine is None:
             return Models(models=(), languages=())
-        return Models((Model(engine.model, engine.name, engine.languages),), engine.languages)
+        return Models(
+            (Model(engine.model, engine.name, engine.languages),),
+            engine.languages,
+            diarization=await self._speakers.is_available(),
+        )
 
     async def loaded(self) -> SpeechEngine:
         """Return the current engine, waiting if it is being loaded.
@@ -162,11 +177,19 @@ class AudioService:
         raise ProblemError("service_unavailable", why, headers={"Retry-After": "5"})
 
     async def transcribe(
-        self, pcm: bytes, *, language: str, enable_vad: bool, session_id: str | None
+        self,
+        pcm: bytes,
+        *,
+        language: str,
+        enable_vad: bool,
+        session_id: str | None,
+        diarization: bool = False,
+        segment_id: str | None = None,
     ) -> Transcript:
         """Transcribe a recording (16 kHz, mono, 16-bit). ``language``: a code, or ``auto``.
 
-        ``processing_time`` excludes waiting. Problems: ``unsupported_language``, ``too_many_recordings``,
+        ``diarization``: also identify its speaker. ``processing_time`` excludes waiting.
+        Problems: ``unsupported_language``, ``too_many_recordings``,
         ``service_unavailable``, and those of :meth:`loaded`.
         """
         await self.loaded()
@@ -184,8 +207,14 @@ class AudioService:
                 raise ProblemError(
                     "service_unavailable", "The engine failed. The log has the reason."
                 ) from error
+            text = " ".join(segment.text for segment in result.segments if segment.text)
+            spoken_by = Identified(None)
+            if diarization and text:
+                spoken_by = await self._speakers.identify(
+                    pcm, session_id=session_id or "", segment_id=segment_id or secrets.token_hex(8)
+                )
             return Transcript(
-                text=" ".join(segment.text for segment in result.segments if segment.text),
+                text=text,
                 segments=result.segments,
                 language=result.language,
                 language_probability=result.language_probability,
@@ -193,6 +222,9 @@ class AudioService:
                 processing_time=round(time.perf_counter() - began, 4),
                 model_used=f"{engine.name}/{engine.model}",
                 session_id=session_id,
+                speaker=spoken_by.speaker,
+                speaker_corrections=spoken_by.corrections,
+                speaker_detail=spoken_by.detail,
             )
 
 
@@ -268,7 +300,12 @@ def create(service: AudioService, limits: UploadLimits = DEFAULT_LIMITS) -> Quar
         upload = await read_upload(limits)
         pcm = await decode(upload.recording, decoding, limits)
         transcript = await service.transcribe(
-            pcm, language=upload.language, enable_vad=upload.enable_vad, session_id=upload.session_id
+            pcm,
+            language=upload.language,
+            enable_vad=upload.enable_vad,
+            session_id=upload.session_id,
+            diarization=upload.diarization,
+            segment_id=upload.segment_id,
         )
         return json_response(transcript)
 

@@ -27,12 +27,18 @@ DEFAULT_LIMITS: Final = UploadLimits()
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """The recording and the options of a request."""
+    """The recording and the options of a request.
+
+    ``diarization``: also return who speaks, among the speakers of ``session_id``. ``segment_id``: the name of
+    the utterance, so that a longer recording of the same one replaces the shorter.
+    """
 
     recording: bytes
     language: str = AUTO
     session_id: str | None = None
     enable_vad: bool = True
+    diarization: bool = False
+    segment_id: str | None = None
 
 
 async def read_upload(limits: UploadLimits) -> Upload:
@@ -65,14 +71,18 @@ async def _read_body() -> Upload:
             recording=recording,
             language=form.get("language", AUTO),
             session_id=form.get("session_id"),
-            enable_vad=_read_flag(form.get("enable_vad", "true")),
+            enable_vad=_read_flag("enable_vad", form.get("enable_vad", "true")),
+            diarization=_read_flag("diarization", form.get("diarization", "false")),
+            segment_id=form.get("segment_id"),
         )
     if request.mimetype.startswith(("audio/", "video/")) or request.mimetype == "application/octet-stream":
         return Upload(
             recording=bytes(await request.body),
             language=request.args.get("language", AUTO),
             session_id=request.args.get("session_id"),
-            enable_vad=_read_flag(request.args.get("enable_vad", "true")),
+            enable_vad=_read_flag("enable_vad", request.args.get("enable_vad", "true")),
+            diarization=_read_flag("diarization", request.args.get("diarization", "false")),
+            segment_id=request.args.get("segment_id"),
         )
     raise ProblemError(
         "unsupported_media_type",
@@ -106,12 +116,10 @@ def _check_length(size: int, limits: UploadLimits) -> None:
         )
 
 
-def _read_flag(text: str) -> bool:
+def _read_flag(name: str, text: str) -> bool:
     flags = {"true": True, "1": True, "false": False, "0": False}
     if text.lower() not in flags:
-        raise ProblemError(
-            "invalid_request", "enable_vad must be true or false.", path="enable_vad", expected="bool"
-        )
+        raise ProblemError("invalid_request", f"{name} must be true or false.", path=name, expected="bool")
     return flags[text.lower()]
 
 

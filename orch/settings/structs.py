@@ -179,7 +179,10 @@ class Vad(Section, frozen=True):
 
 
 class Speech(Section, frozen=True):
-    """How speech becomes captions. Durations in seconds."""
+    """How speech becomes captions. Durations in seconds.
+
+    ``diarization``: speakers who share a microphone may be distinguished by their voices.
+    """
 
     revision_interval: Positive = 1.0
     buffer_seconds: Positive = 60
@@ -197,6 +200,7 @@ class Speech(Section, frozen=True):
     max_streams: Count = 256
     max_streams_per_session: Count = 64
     max_streams_per_address: Count = 32
+    diarization: bool = True
     vad: Vad = Vad()
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import trio
 
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
-from orch.protocol.messages import Transcript
+from orch.protocol.messages import SpeakerIdentified, Transcript
 from orch.speech.agreement import final_of, split_at_cut
 from orch.speech.captions import Origin, Segment, gap, transcript
 from orch.speech.output import CaptionOutput
@@ -16,11 +17,15 @@ from orch.speech.results import Transcription
 from orch.speech.statistics import SpeechCounters
 from orch.speech.stream_language import StreamLanguage
 
+SPEAKERS_REMEMBERED: Final = 128
+"""Utterances of a stream whose speaker can still be corrected."""
+
 
 class CaptionPublisher:
     """Makes messages of transcriptions and publishes them. ``origin`` may change: the speaker's name.
 
-    The mutable state is the stream's language, and how much speech had words and how much was lost.
+    The mutable state is the stream's language, how much speech had words and how much was lost, and the
+    published labels of speakers.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class CaptionPublisher:
         self._counters = counters
         self._buffer_seconds = buffer_seconds
         self._language = StreamLanguage(origin.source_language)
+        self._speakers: dict[str, str] = {}
         self.lost_seconds = 0.0
         self.speech_seconds = 0.0
 
@@ -115,12 +121,32 @@ class CaptionPublisher:
         )
         await self._output.publish(final)
         self._send_carried(following)
+        await self._publish_speakers(final, transcription)
         if not transcription.text:
             return None
         self.speech_seconds += segment.seconds
         now = trio.current_time()
         self._counters.final(now, now - segment.arrived_at if is_live else None)
         return final
+
+    async def _publish_speakers(self, final: Transcript, transcription: Transcription) -> None:
+        """Publish which earlier utterances of this stream have another speaker than their lines say."""
+        if transcription.speaker is not None:
+            self._speakers[final.segment_id] = transcription.speaker
+            if len(self._speakers) > SPEAKERS_REMEMBERED:
+                del self._speakers[next(iter(self._speakers))]
+        for segment, label in transcription.speaker_corrections:
+            if self._speakers.get(segment, label) == label:
+                continue
+            self._speakers[segment] = label
+            await self._output.publish(
+                SpeakerIdentified(
+                    timestamp=self._timestamp(),
+                    session_id=self.origin.session_id,
+                    segment_id=segment,
+                    speaker_label=label,
+                )
+            )
 
     async def publish_gap(self, segment: Segment, following: Segment | None, error: ProblemError) -> None:
         """Publish that an utterance is not transcribed yet, and why."""

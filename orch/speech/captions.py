@@ -19,7 +19,10 @@ from orch.speech.results import Transcription, TranslatedText
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The stream's session and speaker. ``started``: milliseconds since the epoch, of the first sample."""
+    """The stream's session and speaker. ``started``: milliseconds since the epoch, of the first sample.
+
+    ``diarization``: several people speak in it, and the back end is asked which of them.
+    """
 
     session_id: str
     stream_id: str
@@ -27,6 +30,7 @@ class Origin:
     source_language: str
     speaker: str | None = None
     participant_id: str | None = None
+    diarization: bool = False
 
     @property
     def is_recording(self) -> bool:
@@ -114,6 +118,7 @@ def transcript(
         recording=origin.is_recording or UNSET,
         settled=settled,
         corrects=corrects or UNSET,
+        speaker_label=UNSET if not is_final or transcription.speaker is None else transcription.speaker,
         words=tuple(
             Word(
                 text=word.text,

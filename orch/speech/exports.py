@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from orch.problems import ProblemError
 from orch.speech.cues import Cue, Pace, apart, cues
@@ -220,6 +221,7 @@ def _members(line: Line, choice: Choice) -> dict[str, Any]:
         "end": line.end / 1000,
         "speaker": transcript.speaker,
         "participant_id": transcript.participant_id,
+        **({} if transcript.speaker_label is UNSET else {"speaker_label": transcript.speaker_label}),
         "language": transcript.language,
         "text": transcript.text if choice.original or not choice.languages else None,
         "confidence": transcript.confidence,

@@ -5,16 +5,25 @@ its ``start``, minus the earliest ``stream_started``.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
-from orch.protocol.messages import CaptionError, ParticipantRenamed, Transcript, Translation, Word
+from orch.protocol.messages import (
+    CaptionError,
+    ParticipantRenamed,
+    SpeakerIdentified,
+    SpeakerNamed,
+    Transcript,
+    Translation,
+    Word,
+)
 from orch.speech.languages import closest, is_near, is_same
+from orch.speech.speaker_names import speaker_name
 
 # Control characters that are no white space.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
@@ -78,20 +87,24 @@ class _Kind(Struct):
     type: str
 
 
-HistoryMessage = Transcript | Translation | ParticipantRenamed
+HistoryMessage = Transcript | Translation | ParticipantRenamed | SpeakerIdentified | SpeakerNamed
+
+_TYPES: Final[dict[str, type[HistoryMessage]]] = {
+    "transcript": Transcript,
+    "translation": Translation,
+    "participant_renamed": ParticipantRenamed,
+    "speaker_identified": SpeakerIdentified,
+    "speaker_named": SpeakerNamed,
+}
 
 
 def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[HistoryMessage]:
-    """Return the captions and renames among encoded messages, in order."""
+    """Return the captions, and what names their speakers, among encoded messages, in order."""
     found: list[HistoryMessage] = []
     for message in messages:
-        kind = msgspec.json.decode(message, type=_Kind).type
-        if kind == "transcript":
-            found.append(msgspec.json.decode(message, type=Transcript))
-        elif kind == "translation":
-            found.append(msgspec.json.decode(message, type=Translation))
-        elif kind == "participant_renamed":
-            found.append(msgspec.json.decode(message, type=ParticipantRenamed))
+        kind = _TYPES.get(msgspec.json.decode(message, type=_Kind).type)
+        if kind is not None:
+            found.append(msgspec.json.decode(message, type=kind))
     return found
 
 
@@ -102,13 +115,14 @@ def session_transcript(
 
     Of one utterance the last final text counts, else the last gap; revisions do not. An empty final text is
     not a line. A translation counts if nothing later replaced it: text is not replaced by an error of the
-    same revision. A participant's lines all carry the newest name.
+    same revision. A participant's lines all carry the newest name. Those of several people at one microphone
+    carry the name that was given to their label, or its number (:mod:`orch.speech.speaker_names`).
 
     The lines of a recording stay together, and recordings follow one another: one that was started while
     another was read begins where that one ends. ``stream``: only this stream, with its own times.
     """
     messages = list(messages)
-    names = _names(messages)
+    speakers = _Speakers.of(messages)
     transcripts: dict[str, Transcript] = {}
     translations: dict[str, dict[str, Translation]] = {}
     for message in messages:
@@ -133,8 +147,7 @@ def session_transcript(
         begin = begins[stream_of(name)]
         start = begin + round(transcript.start * 1000)
         end = max(start + 1, begin + round(transcript.end * 1000))
-        speaker = names.get(transcript.participant_id or "", transcript.speaker)
-        named = msgspec.structs.replace(transcript, speaker=speaker)
+        named = speakers.applied(transcript)
         lines.append(Line(named, start, end, translations.get(name, {})))
     # Python's sort is stable: equal lines keep the order of offsets.
     lines.sort(key=lambda line: (_block(line, begins), line.start))
@@ -168,6 +181,33 @@ def _block(line: Line, begins: Mapping[str, int]) -> int:
     """Return the sort key of a line: for a recording, its start."""
     is_recording = line.transcript.recording is True
     return begins[stream_of(line.transcript.segment_id)] if is_recording else line.start
+
+
+@dataclass(frozen=True, slots=True)
+class _Speakers:
+    """Who speaks: participants' newest names, utterances' labels, and the names given to labels."""
+
+    participants: Mapping[str, str]
+    labels: Mapping[str, str]
+    given: Mapping[str, str]
+
+    @classmethod
+    def of(cls, messages: Sequence[HistoryMessage]) -> "_Speakers":
+        """Return what messages, in order, say of speakers."""
+        return cls(
+            _names(messages),
+            {each.segment_id: each.speaker_label for each in messages if isinstance(each, SpeakerIdentified)},
+            {each.speaker_label: each.name for each in messages if isinstance(each, SpeakerNamed)},
+        )
+
+    def applied(self, transcript: Transcript) -> Transcript:
+        """Return an utterance with the name that its line shows."""
+        label = self.labels.get(transcript.segment_id, transcript.speaker_label)
+        if label is not UNSET:
+            speaker: str | None = speaker_name(label, self.given)
+        else:
+            speaker = self.participants.get(transcript.participant_id or "", transcript.speaker)
+        return msgspec.structs.replace(transcript, speaker=speaker, speaker_label=label)
 
 
 def _names(messages: Iterable[HistoryMessage]) -> dict[str, str]:

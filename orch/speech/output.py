@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from orch.protocol.messages import AudioStatus, Transcript, Translation
+from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation
 
 
 class CaptionOutput(Protocol):
@@ -12,7 +12,7 @@ class CaptionOutput(Protocol):
     def languages(self) -> Collection[str]:
         """Return the languages to translate into now; called for every final."""
 
-    async def publish(self, message: Transcript | Translation) -> object:
+    async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> object:
         """Store a message of the session and send it to everyone in it."""
 
     def send(self, message: Transcript | AudioStatus) -> object:

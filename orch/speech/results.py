@@ -27,7 +27,9 @@ class Transcription:
     """What the back end recognised. ``language``: its own report, or None. ``seconds``: the time it took.
 
     ``language_probability``: its probability of the language that it detected, or None. ``doubted``: segments
-    left out because of the engine's low confidence. ``segments``: those that have times.
+    left out because of the engine's low confidence. ``segments``: those that have times. ``speaker``: the
+    back end's label of who spoke, which holds in the session; ``?`` if it is unsure. ``speaker_corrections``:
+    labels of earlier utterances, by their ``segment_id``.
     """
 
     text: str
@@ -39,6 +41,8 @@ class Transcription:
     doubted: int = 0
     language_probability: float | None = None
     segments: tuple[TranscribedSegment, ...] = ()
+    speaker: str | None = None
+    speaker_corrections: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
     ``via``: by source and target, the languages that a text is translated into on the way, if any.
     ``any_source``, ``any_target``: the back end's dialect cannot list languages, any may be tried.
     ``errors``: back ends that did not respond, and why; their languages here are those last listed, or none.
+    ``diarization``: the speakers at one microphone can be distinguished.
     """
 
     source: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
     any_source: bool = False
     any_target: bool = False
     errors: tuple[CaptionError, ...] = ()
+    diarization: bool = False
 
 
 class SpeechService:
@@ -262,6 +264,7 @@ class SpeechService:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(list_source)
             nursery.start_soon(list_pairs)
+        may_diarize = self._settings.current.orchestration.speech.diarization
         return LanguagesOffered(
             source=source or (),
             targets=() if pairs is None else pairs.all_targets(),
@@ -270,4 +273,5 @@ class SpeechService:
             any_source=source is None,
             any_target=pairs is None,
             errors=tuple(sorted(errors, key=lambda error: error.service)),
+            diarization=may_diarize and self._transcriber.diarizes,
         )

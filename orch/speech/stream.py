@@ -25,7 +25,7 @@ from orch.protocol.messages import AudioStatus
 from orch.settings import Speech as SpeechSettings
 from orch.speech.backlog import Finished, GiveUp, MarkGap, Publish, Transcribe, Wait
 from orch.speech.caption_publisher import CaptionPublisher
-from orch.speech.captions import Origin
+from orch.speech.captions import Origin, segment_id
 from orch.speech.dialects.live import Sound
 from orch.speech.live_transcriber import LiveRequest
 from orch.speech.output import CaptionOutput
@@ -91,6 +91,7 @@ class SpeechStream:
     ) -> None:
         self._sample_rate = sample_rate
         self._settings = settings
+        self._identifies_speakers = settings.diarization and origin.diarization
         self._transcriber = transcriber
         self._live = transcriber.live(origin.source_language)
         self._counters = counters
@@ -425,7 +426,14 @@ class SpeechStream:
             sample_rate=BACK_END_RATE,
             language=language,
             session_id=self._captions.origin.session_id,
+            segment_id=self._segment_to_identify(request),
         )
+
+    def _segment_to_identify(self, request: TranscriptionRequest) -> str | None:
+        """Return the name of an utterance that may be over, if several people speak; else None."""
+        if not self._identifies_speakers or request.is_revision:
+            return None
+        return segment_id(self._captions.origin, request.number)
 
     async def _publish_final(self, number: int, nursery: trio.Nursery) -> None:
         segment = self._utterances[number]

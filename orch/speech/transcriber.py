@@ -20,6 +20,7 @@ Confidence is the back end's own, else the mean of its words' probabilities, els
 ``avg_logprob`` is a mean log-likelihood of tokens, which is no statement about words being right.
 """
 
+import re
 import secrets
 import time
 import zlib
@@ -72,7 +73,10 @@ MOST_WORDS: Final = 2_000
 LARGEST_RECORDING: Final = 8 * 2**20  # bytes of the response for a long recording, and its limits
 LONGEST_RECORDING_TEXT: Final = 2_000_000
 MOST_RECORDING_WORDS: Final = 200_000
+LONGEST_LABEL: Final = 64  # of a speaker
+MOST_CORRECTIONS: Final = 64
 MOST_LANGUAGES: Final = 500  # every request searches all of them
+_OF_ONE_REQUEST: Final = re.compile(r"(?:(?:speaker|spk)[ _-]?)?(?:\d+|[A-Z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,21 @@ OF_RECORDINGS: Final = Limits(LARGEST_RECORDING, LONGEST_RECORDING_TEXT, MOST_RE
 
 
 def livetranslate_request(
-    file: bytes, *, language: str, session_id: str, service: Service, boundary: str
+    file: bytes,
+    *,
+    language: str,
+    session_id: str,
+    service: Service,
+    boundary: str,
+    segment_id: str | None = None,
 ) -> Request:
-    """Return a request in the system's own dialect. The segmenter has found the speech: no second VAD."""
+    """Return a request in the system's own dialect. The segmenter has found the speech: no second VAD.
+
+    ``segment_id``: the name of an utterance whose speaker is requested too.
+    """
     fields = [("language", language), ("session_id", session_id), ("enable_vad", "false")]
+    if segment_id is not None:
+        fields += [("diarization", "true"), ("segment_id", segment_id)]
     if service.model:
         fields.append(("model", service.model))
     headers, body = multipart(
@@ -144,9 +159,14 @@ def make_request(
     service: Service,
     language: str,
     session_id: str,
+    segment_id: str | None,
     left_out: Collection[str] = (),
 ) -> Request:
-    """Return a request in the dialect of the service, without the optional fields that it refuses."""
+    """Return a request in the dialect of the service, without the optional fields that it refuses.
+
+    Speakers are requested in the system's own dialect alone: other servers' labels hold within one request,
+    so those of two utterances cannot be compared.
+    """
     if service.dialect == "deepgram":
         return deepgram.recording_request(
             file.data, content_type=file.content_type, language=language, service=service
@@ -156,7 +176,12 @@ def make_request(
     if service.dialect == "openai":
         return openai_request(file, language=language, service=service, boundary=boundary, left_out=left_out)
     return livetranslate_request(
-        file.data, language=language, session_id=session_id, service=service, boundary=boundary
+        file.data,
+        language=language,
+        session_id=session_id,
+        service=service,
+        boundary=boundary,
+        segment_id=segment_id,
     )
 
 
@@ -200,7 +225,37 @@ def read_transcription(path: str, response: Response, *, limits: Limits = OF_UTT
         doubted=len(doubted),
         language_probability=_language_probability(document),
         segments=tuple(known for each in kept if (known := _segment(each)) is not None),
+        speaker=speaker_of(document, kept),
+        speaker_corrections=_speaker_corrections(document),
     )
+
+
+def speaker_of(document: Mapping[str, Any], segments: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the label of who spoke: of the whole, else the one that all segments have.
+
+    A numbered or lettered label of a segment ("SPEAKER_00", "A") holds within its request only, and would
+    make one person of all who speak; a name is passed on, such as OpenAI's ``known_speaker_names[]``.
+    """
+    whole = _label(document.get("speaker"))
+    if whole is not None:
+        return whole
+    labels = {_label(segment.get("speaker")) for segment in segments}
+    if len(labels) != 1:
+        return None
+    label = labels.pop()
+    return None if label is None or _OF_ONE_REQUEST.fullmatch(label) else label
+
+
+def _speaker_corrections(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    found = objects(document.get("speaker_corrections"))[:MOST_CORRECTIONS]
+    pairs = [(text(each.get("segment_id")), _label(each.get("speaker"))) for each in found]
+    return tuple((segment, label) for segment, label in pairs if segment and label)
+
+
+def _label(value: Any) -> str | None:
+    """Return a speaker's label that can be sent on; None for anything else."""
+    label = (text(value) or "").strip()
+    return label if 0 < len(label) <= LONGEST_LABEL and label.isprintable() else None
 
 
 def _language_probability(document: Mapping[str, Any]) -> float | None:
@@ -351,6 +406,11 @@ def read_models(response: Response) -> tuple[str, ...]:
     return tuple(sorted(islice(dict.fromkeys(code for code in found if code is not None), MOST_LANGUAGES)))
 
 
+def read_diarization(response: Response) -> bool:
+    """Return whether an audio-service says that it can distinguish speakers."""
+    return read_object(AUDIO, MODELS_PATH, response).get("diarization") is True
+
+
 class Transcriber:
     """Sends requests to the audio-service through ``fetch``. The settings are read at each request."""
 
@@ -365,6 +425,8 @@ class Transcriber:
         self.back_end: Final = BackEnd(AUDIO, fetch=fetch, settings=settings, wall=wall)
         self.offered: tuple[str, ...] | None = None
         self._dial = dial or Dialer()
+        self.diarizes = False
+        """Whether the audio-service said that it can distinguish speakers, when its languages were listed."""
 
     @property
     def is_streaming(self) -> bool:
@@ -382,21 +444,31 @@ class Transcriber:
         """Return the languages it can transcribe; None if its dialect cannot list them."""
         service = self.back_end.service
         if service.dialect != "livetranslate":
-            self.offered = None
+            self.offered, self.diarizes = None, False
             return None
         request = Request("GET", with_query(service, MODELS_PATH), own_headers(service))
-        self.offered = await self.back_end.send(lambda _: request, read_models) or None
+        offered, self.diarizes = await self.back_end.send(
+            lambda _: request, lambda response: (read_models(response), read_diarization(response))
+        )
+        self.offered = offered or None
         return self.offered
 
     async def transcribe(
-        self, pcm: bytes, *, sample_rate: int, language: str, session_id: str
+        self,
+        pcm: bytes,
+        *,
+        sample_rate: int,
+        language: str,
+        session_id: str,
+        segment_id: str | None = None,
     ) -> Transcription:
         """Return the transcription of 16-bit mono PCM. ``language``: a code, or ``auto``.
 
-        ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
+        ``segment_id``: of an utterance whose speaker is requested too. ProblemError: the gateway's or the
+        back end's. A cancelled request leaves nothing behind.
         """
         return await self.transcribe_file(
-            AudioFile(wav(pcm, sample_rate)), language=language, session_id=session_id
+            AudioFile(wav(pcm, sample_rate)), language=language, session_id=session_id, segment_id=segment_id
         )
 
     async def transcribe_file(
@@ -405,6 +477,7 @@ class Transcriber:
         *,
         language: str,
         session_id: str,
+        segment_id: str | None = None,
         limits: Limits = OF_UTTERANCES,
         fetch: Fetch | None = None,
     ) -> Transcription:
@@ -417,7 +490,7 @@ class Transcriber:
         if self.offered is not None and language != AUTO:
             language = closest(language, self.offered) or language
         return await self.back_end.send(
-            partial(make_request, file, service, language, session_id),
+            partial(make_request, file, service, language, session_id, segment_id),
             partial(read_response, service, limits),
             optional=optional_fields(service, language),
             fetch=fetch,

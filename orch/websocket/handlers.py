@@ -19,6 +19,7 @@ from orch.access.actions import Action, action_of_message
 from orch.access.rate_limits import RateVerdict
 from orch.problems import ProblemError
 from orch.protocol import closes
+from orch.protocol.client_messages import UNSURE
 from orch.protocol.messages import (
     AudioEnd,
     AudioStart,
@@ -29,11 +30,13 @@ from orch.protocol.messages import (
     JoinSession,
     LeaveSession,
     MessageId,
+    NameSpeaker,
     Ping,
     Pong,
     RecoverSession,
     ServiceMessage,
     SessionMessage,
+    SpeakerNamed,
     Subscribe,
     Unsubscribe,
 )
@@ -46,6 +49,7 @@ from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.decoding import Echo, decode, identity, type_name
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.message_door import MessageDoor
+from orch.websocket.participants.names import clean
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
@@ -117,6 +121,7 @@ class Handlers:
             AudioStart: _waiting(speakers.start),
             AudioEnd: speakers.end,
             CancelRecording: _waiting(recordings.handle_cancel),
+            NameSpeaker: _waiting(self._name_speaker),
         }
         self._table: dict[type, Handler] = {
             Ping: Handler(self._ping),
@@ -273,6 +278,29 @@ class Handlers:
             ticket = await self._sessions.begin_publish(session, sent, origin)
         # Its place in the order is certain, so the next message need not wait until this one is stored.
         connection.start(partial(self._confirm, connection, session, ticket, message.id))
+
+    async def _name_speaker(self, connection: Connection, message: NameSpeaker) -> None:
+        """Publish a speaker's name; its sender receives it with the ``id``, as everyone else does without."""
+        member = connection.members.get(message.session_id)
+        if member is None:
+            raise ProblemError("not_in_session", f"Join session {message.session_id} to name its speakers.")
+        if message.speaker_label == UNSURE:
+            raise ProblemError(
+                "invalid_message",
+                "$.speaker_label: '?' marks lines whose speaker is unsure: these may be several people.",
+                path="$.speaker_label",
+            )
+        named = SpeakerNamed(
+            timestamp=0,
+            session_id=message.session_id,
+            speaker_label=message.speaker_label,
+            name=clean(message.name) or "",
+            participant_id=member.participant_id,
+        )
+        origin = None if message.id is None else Origin(connection.connection_id, message.id)
+        async with self._sessions.open(message.session_id) as session:
+            ticket = await self._sessions.begin_publish(session, named, origin)
+        await ticket.wait()
 
     async def _confirm(
         self, connection: Connection, session: Session, ticket: Ticket, identity: MessageId | None

@@ -16,6 +16,7 @@ from orch.protocol.messages import (
     Broadcast,
     CancelRecording,
     ClientMessage,
+    NameSpeaker,
     ServiceMessage,
     Subscribe,
 )
@@ -67,7 +68,7 @@ class MessageDoor:
         """Return the problem if a message of this action is refused."""
         resource = SERVICE
         if action is Action.SPEAK_IN_SESSION and isinstance(
-            message, (Broadcast, AudioStart, CancelRecording)
+            message, (Broadcast, AudioStart, CancelRecording, NameSpeaker)
         ):
             member = sender.members.get(message.session_id)
             if member is None:

@@ -316,6 +316,7 @@ class HubService:
         chunks: AsyncIterator[bytes],
         facts: RecordingFacts | None = None,
         held: Callable[[], None] | None = None,
+        diarization: bool = False,
     ) -> RecordingOpened:
         """Transcribe a recording in a session; see :meth:`Recordings.open`."""
         self._sessions.storage.require("A recording's transcript")
@@ -327,6 +328,7 @@ class HubService:
             chunks=chunks,
             facts=facts,
             held=held,
+            diarization=diarization,
         )
 
     async def recordings_of(self, session_id: str) -> tuple[RecordingListed, ...]:

@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, Transcript, Translation
+from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.speech.captions import Origin
@@ -82,7 +82,8 @@ class BackEnds:
     """Sends scripted responses; delays are on Trio's clock.
 
     ``hear`` gets PCM and returns the text, ``timed`` the words with their times; ``audio_delay`` gets seconds
-    of audio and returns how long the engine takes. ``audio_error``/``translation_error``: raised or answered
+    of audio and returns how long the engine takes. ``speakers`` gets the request's fields and
+    returns what the response says of speakers. ``audio_error``/``translation_error``: raised or answered
     instead while they are set.
     """
 
@@ -101,6 +102,7 @@ class BackEnds:
     in_flight: int = 0
     most_in_flight: int = 0
     cancelled: int = 0
+    speakers: Callable[[dict[str, str]], dict[str, Any]] = lambda fields: {}
     refuse_audio: Callable[[bytes], FakeAnswer | None] = lambda pcm: None
 
     async def fetch(
@@ -144,6 +146,7 @@ class BackEnds:
                 "processing_time": 0.1,
                 "model_used": "fake",
                 "something_new": {},
+                **self.speakers(text_fields),
             }
         else:
             assert service == TRANSLATION
@@ -173,7 +176,7 @@ class Told:
     """A message, when it was sent, and whether it is stored."""
 
     at: float
-    message: Transcript | Translation | AudioStatus
+    message: Transcript | Translation | SpeakerIdentified | AudioStatus
     is_kept: bool
 
 
@@ -185,7 +188,7 @@ class Session:
     targets: tuple[str, ...] = ()
     publishing: float = 0.0
 
-    async def publish(self, message: Transcript | Translation) -> int:
+    async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
         await trio.sleep(self.publishing)
         self.told.append(Told(trio.current_time(), message, is_kept=True))
         return len(self.told)
@@ -212,6 +215,9 @@ class Session:
 
     def translations(self) -> list[Translation]:
         return [told.message for told in self.told if isinstance(told.message, Translation)]
+
+    def identified(self) -> list[SpeakerIdentified]:
+        return [told.message for told in self.told if isinstance(told.message, SpeakerIdentified)]
 
     def statuses(self) -> list[Told]:
         return [told for told in self.told if isinstance(told.message, AudioStatus)]

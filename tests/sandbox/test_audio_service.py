@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 import pytest
 import trio
 from quart.datastructures import FileStorage
@@ -16,6 +17,8 @@ from orch.audio.wav import wav
 from orch.problems import ProblemError
 from orch.sandbox.audio_service import WAITING_PER_PLACE, AudioService, create
 from orch.sandbox.engines import speech_engines, whisper
+from orch.sandbox.engines.speaker_embedding import Voice
+from orch.sandbox.engines.speakers import SpeakerLabels
 from orch.sandbox.engines.speech import EngineFailed
 from orch.sandbox.engines.speech_engines import EngineOptions, LoadedEngine
 from orch.sandbox.uploads import DEFAULT_LIMITS, UploadLimits
@@ -41,6 +44,7 @@ def with_engine(
     test: Callable[[AudioService, ScriptedSpeechEngine], Awaitable[None]],
     *,
     virtual: bool = True,
+    speakers: SpeakerLabels | None = None,
 ) -> None:
     """Run a test against the service with a scripted engine."""
     engine = ScriptedSpeechEngine()
@@ -50,7 +54,7 @@ def with_engine(
         return LoadedEngine(engine)
 
     async def main() -> None:
-        service = AudioService(EngineOptions(), load=load)
+        service = AudioService(EngineOptions(), load=load, speakers=speakers)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(service.run)
             await service.loaded()
@@ -74,6 +78,17 @@ def with_service() -> WithService:
     return start
 
 
+class OneVoice:
+    """Hears the same voice in everything, or fails."""
+
+    failure: Exception | None = None
+
+    def embed(self, pcm: bytes) -> Voice | None:
+        if self.failure is not None:
+            raise self.failure
+        return Voice(np.eye(4)[0], len(pcm) / 16_000)
+
+
 async def transcribe(service: AudioService) -> None:
     await service.transcribe(b"\1\2" * 8_000, language="en", enable_vad=True, session_id=None)
 
@@ -90,6 +105,36 @@ async def problem(response: Any) -> tuple[int, str]:
     assert document["status"] == response.status_code
     assert document["detail"]
     return response.status_code, document["code"]
+
+
+def test_the_speaker_is_returned_where_it_is_requested() -> None:
+    """A longer recording of the same utterance is the same speaker's; a model that fails costs no words."""
+    embedder = OneVoice()
+
+    async def ask(service: AudioService, _engine: ScriptedSpeechEngine) -> None:
+        client = create(service).test_client()
+
+        async def said(**fields: str) -> Any:
+            response = await post(client, SOUND, session_id="s", **fields)  # type: ignore[arg-type]
+            assert response.status_code == 200
+            return msgspec.json.decode(await response.get_data())
+
+        assert "speaker" not in await said()
+        models = msgspec.json.decode(await (await client.get("/api/models")).get_data())
+        assert models["diarization"] is True
+        first = await said(diarization="true", segment_id="a-1")
+        assert first["speaker"] == "?"  # a second is too little to begin with
+        for number in (2, 3):
+            later = await said(diarization="true", segment_id=f"a-{number}")
+        assert later["speaker"].startswith("1-")
+        assert later["speaker_corrections"] == [{"segment_id": "a-1", "speaker": later["speaker"]}]
+        embedder.failure = MemoryError()
+        failed = await said(diarization="true", segment_id="a-4")
+        assert failed["text"] == "hello there"
+        assert "speaker" not in failed
+        assert failed["speaker_detail"] == "The speaker model failed: MemoryError."
+
+    with_engine(ask, virtual=False, speakers=SpeakerLabels(load=lambda: embedder))
 
 
 def test_a_response_has_the_engines_result(with_service: WithService) -> None:
@@ -136,6 +181,7 @@ def test_a_form_needs_only_the_recording_and_a_body_may_be_the_recording(
         (wav(b"", 16_000), {}, (422, "empty_audio")),
         (SOUND, {"language": "tlh"}, (422, "unsupported_language")),
         (SOUND, {"enable_vad": "perhaps"}, (400, "invalid_request")),
+        (SOUND, {"diarization": "perhaps"}, (400, "invalid_request")),
         (None, {"language": "en"}, (400, "invalid_request")),
     ],
 )
@@ -263,7 +309,7 @@ async def test_a_service_without_an_engine_says_what_to_install(monkeypatch: pyt
         await transcribe(service)
     assert missing.value.code == "engine_missing"
     models = msgspec.json.decode(await (await client.get("/api/models")).get_data())
-    assert models == {"models": [], "languages": []}
+    assert models == {"models": [], "languages": [], "diarization": False}
 
 
 @pytest.mark.real_time

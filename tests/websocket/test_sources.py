@@ -37,6 +37,8 @@ class Robot:
         if "end" not in self.events:
             self.events.append("end")
 
+    diarization = False
+
     def acknowledge(self, status: AudioStatus) -> None:
         self.received = status.received_seconds
 

@@ -42,12 +42,14 @@ class RecordingQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How a recording is transcribed. ``target_languages``: codes separated by commas.
 
     ``upload``: the id of a complete resumable upload, which is transcribed instead of the body.
+    ``diarization``: several people speak, and the lines should say which.
     """
 
     source_language: Language = "auto"
     target_languages: Annotated[str, Meta(max_length=1200)] = ""
     name: Name | None = None
     upload: Annotated[str, Meta(max_length=64)] = ""
+    diarization: bool = False
 
 
 class RecordingStarted(Struct, frozen=True, kw_only=True):
@@ -87,6 +89,7 @@ async def _begin(
             name=query.name,
             source_language=query.source_language,
             target_languages=targets,
+            diarization=query.diarization,
             chunks=upload.chunks(),
             facts=upload.facts,
             held=upload.release,

@@ -1,9 +1,16 @@
 """Which budget of a session's history a message counts against. Pure."""
 
-from orch.protocol.messages import ParticipantRenamed, SessionMessage, Transcript, Translation
+from orch.protocol.messages import (
+    ParticipantRenamed,
+    SessionMessage,
+    SpeakerIdentified,
+    SpeakerNamed,
+    Transcript,
+    Translation,
+)
 from orch.stores.history import Kind, Share
 
-Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed
+Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed | SpeakerIdentified | SpeakerNamed
 """The messages that are stored in the history, and so have an offset."""
 
 
@@ -16,6 +23,9 @@ def share_of_message(message: Numbered, speaker: str) -> Share:
         return Share(Kind.BROADCAST, message.sender)
     if isinstance(message, ParticipantRenamed):
         return Share(Kind.NAME, message.participant_id)
+    if isinstance(message, SpeakerNamed):
+        # The newest of each label is stored; a participant's id has no space.
+        return Share(Kind.NAME, f"speaker {message.speaker_label}")
     if isinstance(message, Transcript) and message.participant_id is not None:
         return Share(Kind.CAPTION, message.participant_id)
     return Share(Kind.CAPTION, speaker)

@@ -6,7 +6,7 @@ from typing import Final
 import trio
 
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, Transcript, Translation
+from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.speech.stream import Stream
 
@@ -26,7 +26,7 @@ class SessionOutput:
         """Return what the speaker asked for and what the participants read now."""
         return self._stream.languages()
 
-    async def publish(self, message: Transcript | Translation) -> int:
+    async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
         """Publish a caption; it takes its speaker's share of the history.
 
         What was recognised is not given up because the store is unavailable for a while.

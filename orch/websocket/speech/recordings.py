@@ -107,6 +107,7 @@ class Recordings:
         chunks: AsyncIterator[bytes],
         facts: RecordingFacts | None = None,
         held: Callable[[], None] | None = None,
+        diarization: bool = False,
     ) -> RecordingOpened:
         """Transcribe a recording in a session, as fast as the back ends can.
 
@@ -131,6 +132,7 @@ class Recordings:
                     sample_rate=RECORDING_RATE,
                     source_language=source_language,
                     target_languages=frozenset(target_languages),
+                    diarization=diarization,
                 )
                 stream = self._speech_streams.open(source)
                 await self._speech_streams.launch(stream, partial(self._read, stream, chunks, place))

@@ -41,6 +41,10 @@ class SpeechSource(Protocol):
         """What it asks to be translated into, besides what the session's participants read."""
 
     @property
+    def diarization(self) -> bool:
+        """Whether several people speak in it, and its lines should say which."""
+
+    @property
     def speaker(self) -> str | None:
         """The name that its lines carry."""
 
@@ -91,6 +95,7 @@ class SocketSource:
         target_languages: frozenset[str],
         is_stored: bool,
         age: float = 0.0,
+        diarization: bool = False,
     ) -> None:
         self.session = session
         self.sample_rate = sample_rate
@@ -101,6 +106,7 @@ class SocketSource:
         self.address: str | None = group(connection.host)
         self.is_stored = is_stored
         self.age = age
+        self.diarization = diarization
         self._connection = connection
         self._member = member
         self._presence = presence
@@ -172,12 +178,14 @@ class RecordingSource:
         sample_rate: int,
         source_language: str,
         target_languages: frozenset[str],
+        diarization: bool = False,
     ) -> None:
         self.session = session
         self.facts = facts
         self.sample_rate = sample_rate
         self.source_language = source_language
         self.target_languages = target_languages
+        self.diarization = diarization
         self.speaker = facts.name
 
     def begin(self, stream_id: str) -> None:

@@ -186,6 +186,7 @@ class Speakers:
             target_languages=frozenset(message.target_languages),
             is_stored=message.age is not None,
             age=age,
+            diarization=message.diarization,
         )
 
     # Streams that continue after a lost connection.
@@ -249,9 +250,10 @@ class Speakers:
 
 
 def _is_same_sound(stream: Stream, message: AudioStart) -> bool:
-    """Return whether what follows can continue the stream: the same rate and language."""
+    """Return whether what follows can continue the stream: the same rate, language and number of people."""
     source = stream.source
-    return (source.sample_rate, source.source_language) == (message.sample_rate, message.source_language)
+    before = (source.sample_rate, source.source_language, source.diarization)
+    return before == (message.sample_rate, message.source_language, message.diarization)
 
 
 def _gap() -> ProblemError:

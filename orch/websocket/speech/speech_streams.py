@@ -134,6 +134,7 @@ class SpeechStreams:
                 source_language=source.source_language,
                 speaker=source.speaker,
                 participant_id=source.participant_id,
+                diarization=source.diarization,
             ),
             sample_rate=source.sample_rate,
             output=SessionOutput(stream, self._sessions),
