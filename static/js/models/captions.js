@@ -6,19 +6,24 @@
  *   later final text;
  * - a marked gap (`error`) never replaces text that is final, and any final text replaces a gap;
  * - a translation belongs to its segment, whether it arrives before or after the transcript;
- * - all lines of a participant carry the newest name;
+ * - all lines of a participant carry the newest name; those of several people at one microphone the name that was given
+ *   to their label;
  * - the lines of several streams share one time axis: `stream_started` (epoch ms) + `start` (s); those of a
  *   recording stay together.
  */
 
+import { speakerName } from "./speaker-names.js";
+
 /** Translations stored for segments without a transcript; past the limit the oldest is dropped. */
 const ORPHAN_LIMIT = 500;
+/** Labels for segments without a transcript; past the limit the oldest is dropped. */
+const LABEL_LIMIT = 500;
 
 /** A line of which only the id is known. */
 function blank(id) {
   return {
     id, revision: -1, final: false, text: "", language: null, confidence: null, start: 0, end: 0, streamStarted: 0,
-    at: 0, endAt: 0, speaker: null, participantId: null, words: [], settled: 0, corrects: false, error: null, offset: null, timestamp: 0, recording: false,
+    at: 0, endAt: 0, speaker: null, speakerLabel: null, participantId: null, words: [], settled: 0, corrects: false, error: null, offset: null, timestamp: 0, recording: false,
     translations: new Map(),
   };
 }
@@ -70,6 +75,10 @@ export class Captions {
   #speakers = new Map();
   /** participant -> {name, timestamp}: the newest name. */
   #names = new Map();
+  /** label -> {name, timestamp}: the newest name of a speaker at a shared microphone. */
+  #given = new Map();
+  /** segment -> label: corrections that came before their segment. */
+  #labels = new Map();
 
   /** The lines, earliest first. Do not change them. */
   get lines() {
@@ -120,6 +129,8 @@ export class Captions {
     if (message.type === "transcript") return this.#transcript(message);
     if (message.type === "translation") return this.#translation(message);
     if (message.type === "participant_renamed") this.name(message.participant_id, message.name, message.timestamp);
+    if (message.type === "speaker_named") this.#nameLabel(message);
+    if (message.type === "speaker_identified") return this.#identify(message);
     return null;
   }
 
@@ -133,17 +144,56 @@ export class Captions {
     this.#names.set(participantId, { name, timestamp });
     if (known?.name === name) return;
     for (const line of this.#lines) {
-      if (line.participantId !== participantId || line.speaker === name) continue;
+      if (line.participantId !== participantId || line.speakerLabel !== null || line.speaker === name) continue;
       line.speaker = name;
       this.renamed += 1;
     }
+  }
+
+  /** The name given to a label, or "". */
+  nameOfLabel(label) {
+    return this.#given.get(label)?.name ?? "";
+  }
+
+  #nameLabel({ speaker_label: label, name, timestamp }) {
+    const known = this.#given.get(label);
+    if (known && known.timestamp > timestamp) return;
+    this.#given.set(label, { name, timestamp });
+    for (const line of this.#lines) {
+      if (line.speakerLabel !== label) continue;
+      const before = line.speaker;
+      this.#label(line, label);
+      if (line.speaker !== before) this.renamed += 1;
+    }
+  }
+
+  /** Apply the label of an earlier line. Returns the line that it changed, or null. */
+  #identify({ segment_id, speaker_label: label }) {
+    const line = this.#byId.get(segment_id);
+    this.#labels.delete(segment_id);
+    this.#labels.set(segment_id, label);
+    if (this.#labels.size > LABEL_LIMIT) this.#labels.delete(this.#labels.keys().next().value);
+    if (!line || line.speakerLabel === label) return null;
+    this.#label(line, label);
+    this.#numberSpeaker(line);
+    return line;
+  }
+
+  #label(line, label) {
+    line.speakerLabel = label;
+    line.speaker = speakerName(label, this.nameOfLabel(label));
+  }
+
+  #numberSpeaker(line) {
+    const key = speakerKey(line);
+    if (!this.#speakers.has(key)) this.#speakers.set(key, this.#speakers.size);
   }
 
   /** Remove everything, before a history is loaded again. */
   clear() {
     this.#lines = [];
     this.#exportable = 0;
-    for (const collection of [this.recordings, this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names]) collection.clear();
+    for (const collection of [this.recordings, this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names, this.#given, this.#labels]) collection.clear();
   }
 
   #transcript(message) {
@@ -169,6 +219,7 @@ export class Captions {
       at: message.stream_started + message.start * 1000,
       endAt: message.stream_started + message.end * 1000,
       speaker: message.speaker ?? null,
+      speakerLabel: null,
       participantId: message.participant_id ?? null,
       words: message.words ?? [],
       settled: message.settled ?? 0,
@@ -182,11 +233,12 @@ export class Captions {
       this.name(line.participantId, line.speaker, message.timestamp);
       line.speaker = this.#names.get(line.participantId).name;
     }
-    if (line.language) this.#spoken.add(line.language);
-    const key = speakerKey(line);
-    if (!this.#speakers.has(key)) this.#speakers.set(key, this.#speakers.size);
-    if (isExportable(line)) this.#exportable += 1;
     if (line.recording) this.recordings.set(streamOf(line.id), line.speaker || "A recording");
+    const label = line.final ? this.#labels.get(line.id) ?? message.speaker_label : message.speaker_label;
+    if (label !== undefined) this.#label(line, label);
+    if (line.language) this.#spoken.add(line.language);
+    this.#numberSpeaker(line);
+    if (isExportable(line)) this.#exportable += 1;
     this.#lines.splice(this.#after(line), 0, line);
     return line;
   }
@@ -237,6 +289,7 @@ export class Captions {
   }
 }
 
-function speakerKey({ participantId, speaker }) {
+function speakerKey({ participantId, speaker, speakerLabel }) {
+  if (speakerLabel !== null) return `\t${speakerLabel}`;
   return participantId ?? `\n${speaker ?? ""}`;
 }

@@ -152,6 +152,7 @@ export function toJson(lines, options = {}) {
       end: end / 1000,
       speaker: line.speaker,
       participant_id: line.participantId,
+      ...(line.speakerLabel === null || line.speakerLabel === undefined ? {} : { speaker_label: line.speakerLabel }),
       language: line.language,
       text: line.text,
       confidence: line.confidence,

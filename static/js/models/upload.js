@@ -50,8 +50,9 @@ export function keyHeaders(key) {
   return key ? { "X-Session-Key": key } : {};
 }
 
-/** The address that a recording is uploaded to, with its spoken and its target languages. */
-export function recordingUrl(session_id, { source, targets, name }) {
+/** The address that a recording is uploaded to, with its languages, and whether several people speak in it. */
+export function recordingUrl(session_id, { source, targets, name, diarization = false }) {
   const query = new URLSearchParams({ source_language: source, target_languages: targets.join(","), name: name.slice(0, 80) });
+  if (diarization) query.set("diarization", "true");
   return `/api/sessions/${encodeURIComponent(session_id)}/recordings?${query}`;
 }

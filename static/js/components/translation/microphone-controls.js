@@ -10,6 +10,7 @@ import { Scope } from "../scope.js";
 import { MeterView } from "./meter-view.js";
 
 const DEVICE_KEY = "translation:device";
+const SEVERAL_KEY = "translation:several";
 /** While the microphone is open its facts are brought up to date this often (ms). */
 const UPDATE_EVERY = 1_000;
 /** Unacknowledged speech of less than this many seconds is normal, and not shown as waiting for the connection. */
@@ -24,6 +25,7 @@ export class MicrophoneControls extends EventTarget {
   #button = byId("speak-button");
   #pause = byId("pause-button");
   #device = byId("device");
+  #several = byId("several");
   #preferences;
   #target;
   #prepare;
@@ -59,6 +61,19 @@ export class MicrophoneControls extends EventTarget {
     return this.#isSilent ? "silent" : "fine";
   }
 
+  /** Whether several people speak, whose lines should say which of them. */
+  get diarization() {
+    return !byId("several-field").hidden && this.#several.checked;
+  }
+
+  /** Whether the back end can distinguish speakers. */
+  set canDiarize(value) {
+    if (byId("several-field").hidden !== value) return;
+    const before = this.diarization;
+    byId("several-field").hidden = !value;
+    if (this.diarization !== before) this.#uplink.change({ diarization: this.diarization });
+  }
+
   get uplink() {
     return this.#uplink;
   }
@@ -69,6 +84,11 @@ export class MicrophoneControls extends EventTarget {
     scope.listen(this.#button, "click", () => this.toggle());
     scope.listen(this.#pause, "click", () => this.togglePause());
     scope.listen(this.#device, "change", () => this.#deviceChosen());
+    this.#several.checked = this.#preferences.get(SEVERAL_KEY) === "on";
+    scope.listen(this.#several, "change", () => {
+      this.#preferences.set(SEVERAL_KEY, this.#several.checked ? "on" : "off");
+      this.#uplink.change({ diarization: this.diarization });
+    });
     scope.listen(this.#input, "block", ({ detail }) => this.#captured(detail));
     scope.listen(this.#input, "stalled", ({ detail }) => this.#stalled(detail));
     scope.listen(this.#input, "resumed", () => this.#resumed());
@@ -240,7 +260,7 @@ export class MicrophoneControls extends EventTarget {
   }
 
   #begin({ session_id, source, targets }) {
-    this.#uplink.start({ session_id, sample_rate: RATE, source_language: source, target_languages: targets });
+    this.#uplink.start({ session_id, sample_rate: RATE, source_language: source, target_languages: targets, diarization: this.diarization });
   }
 
   async #close() {

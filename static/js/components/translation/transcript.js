@@ -16,6 +16,7 @@ import { h, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 import { SlicedTask } from "../sliced-task.js";
 import { RowBlocks } from "./row-blocks.js";
+import { SpeakerNames } from "./speaker-names.js";
 import { UnsureWords, unsureWord } from "./unsure-words.js";
 
 /** Within this distance of the end (px) the reader is at the end. */
@@ -46,6 +47,7 @@ export class Transcript {
   #pending = [];
   #drawing = new SlicedTask(() => this.#drawOne(), { after: () => this.#drawn(), first: VISIBLE });
   #unsure;
+  #speakerNames;
   /** Rows that show an awaited translation. */
   #awaited = new Set();
   #targets = [];
@@ -66,9 +68,10 @@ export class Transcript {
 
   /**
    * Elements; `nameOf(line)`: the speaker's name; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time,
-   * epoch ms; `onDrawn()`: lines were drawn.
+   * epoch ms; `onDrawn()`: lines were drawn; `mayName()`: whether the reader may name the speakers at a shared
+   * microphone, as `nameSpeaker(label, name)` does.
    */
-  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true, onDrawn = () => {} }) {
+  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true, onDrawn = () => {}, mayName = () => false, nameSpeaker = () => {} }) {
     this.#mayDraw = mayDraw;
     this.#onDrawn = onDrawn;
     this.#captions = captions;
@@ -81,6 +84,7 @@ export class Transcript {
     this.#isOwn = isOwn;
     this.#now = now;
     this.#unsure = new UnsureWords({ scroll, captions, rowOf: ({ id }) => this.#rows.get(id) });
+    this.#speakerNames = new SpeakerNames({ scroll, givenTo: (label) => captions.nameOfLabel(label), mayName, send: nameSpeaker });
     this.#resize = new ResizeObserver(() => this.#follow());
   }
 
@@ -89,6 +93,7 @@ export class Transcript {
     this.#scope.listen(this.#scroll, "scroll", () => this.#scrolled(), { passive: true });
     this.#scope.listen(this.#jump, "click", () => this.#jumped());
     this.#scope.start(this.#unsure);
+    this.#scope.start(this.#speakerNames);
     this.#resize.observe(this.#scroll);
     this.#resize.observe(this.#list);
     this.#scope.defer(() => {
@@ -150,7 +155,7 @@ export class Transcript {
   }
 
   clear() {
-    for (const all of [this.#rows, this.#shown, this.#changed, this.#awaited, this.#missed, this.#announced, this.#unsure]) all.clear();
+    for (const all of [this.#rows, this.#shown, this.#changed, this.#awaited, this.#missed, this.#announced, this.#unsure, this.#speakerNames]) all.clear();
     this.#pending = [];
     this.#blocks.clear();
     this.#isFollowing = true;
@@ -273,7 +278,7 @@ export class Transcript {
 
   #fillSpeaker(line) {
     const { speaker, meta } = this.#rows.get(line.id);
-    setText(speaker, this.#nameOf(line));
+    this.#speakerNames.fill(speaker, line, this.#nameOf(line));
     setAttribute(speaker, "data-speaker", (this.#captions.speakerNumber(line) % COLOURS) + 1);
     const time = meta.querySelector("time");
     setText(time, clockTime(line.at / 1000));

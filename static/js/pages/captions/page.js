@@ -93,7 +93,7 @@ export class CaptionsPage {
     if (message.session_id !== this.#session.session_id) return;
     const line = this.#captions.apply(message);
     if (line !== null) this.#changed(line.id);
-    if (line !== null || message.type === "participant_renamed") this.#draw();
+    if (line !== null || ["participant_renamed", "speaker_named"].includes(message.type)) this.#draw();
   }
 
   #changed(id) {

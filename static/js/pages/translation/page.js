@@ -128,11 +128,22 @@ export class TranslationPage {
       announce: byId("announce"),
       nameOf: (line) => line.speaker || this.#session.nameOf(line.participantId) || "Unknown",
       isOwn: (line) => this.#isOwn(line),
+      mayName: () => !this.#session.isReadOnly,
+      nameSpeaker: (label, name) => this.#nameSpeaker(label, name),
       now: () => this.#socket.serverNow,
       // A history is drawn when all of it is applied: lines that were drawn before would be pushed away by the next.
       mayDraw: () => this.#queue.isEmpty,
       onDrawn: () => this.#reading.drawn(),
     });
+  }
+
+  async #nameSpeaker(speaker_label, name) {
+    try {
+      await this.#socket.request({ type: "name_speaker", session_id: this.#session.session_id, speaker_label, name });
+      this.#notices.remove("speaker");
+    } catch (error) {
+      this.#notices.show("speaker", { word: "name", tone: "bad", text: `The speaker's name was not changed: ${error.message}` });
+    }
   }
 
   #isOwn({ participantId }) {
@@ -335,7 +346,7 @@ export class TranslationPage {
 
   /** Where speech goes, or null where nobody can speak. */
   #target() {
-    return this.#canSpeak ? { session_id: this.#session.session_id, source: this.#languages.source, targets: this.#languages.targets } : null;
+    return this.#canSpeak ? { session_id: this.#session.session_id, source: this.#languages.source, targets: this.#languages.targets, diarization: this.#microphone.diarization } : null;
   }
 
   #showSession() {
@@ -397,6 +408,7 @@ export class TranslationPage {
 
   #languagesChanged(detail) {
     setText(byId("read-head"), this.#languages.heading);
+    this.#microphone.canDiarize = detail.offer?.diarization === true;
     this.#transcript.show(detail);
     this.#session.update({ languages: detail.targets });
     // The service learns from the session what is read; another spoken language begins a new stream.
