@@ -152,9 +152,9 @@ export class ResumableUpload {
 
   /** Have the complete upload transcribed. */
   async #begin() {
-    const { session_id, source, targets } = this.#target;
+    const { session_id } = this.#target;
     const upload = this.#url.slice(this.#url.lastIndexOf("/") + 1);
-    const url = `${recordingUrl(session_id, { source, targets, name: this.#file.name })}&upload=${encodeURIComponent(upload)}`;
+    const url = `${recordingUrl(session_id, { ...this.#target, name: this.#file.name })}&upload=${encodeURIComponent(upload)}`;
     const answer = await this.#send("POST", url);
     const started = parseObject(answer.text);
     if (answer.status === 202 && typeof started?.stream_id === "string") return started;
