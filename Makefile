@@ -1,7 +1,7 @@
 # make help lists the targets. Recipes longer than a line are in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench conformance soak outages fuzz wheel lock clean
+.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench bench-captions conformance soak outages fuzz wheel lock clean
 
 BIN := .venv/bin
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -65,6 +65,12 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside oth
 	$(BIN)/python benchmarks/sessions.py $(ARGS)
 	$(BIN)/python benchmarks/floods.py $(ARGS)
 	$(BIN)/python benchmarks/sums.py $(ARGS)
+
+bench-captions: checkers ## measure live captions with Whisper beside LocalAgreement, and what noise costs; ARGS=--write saves the figures
+	@scripts/install.sh bench
+	$(BIN)/python benchmarks/live_captions.py $(ARGS)
+	$(BIN)/python benchmarks/whisper.py $(ARGS)
+	$(BIN)/python benchmarks/noise.py $(ARGS)
 
 fuzz: checkers ## fuzz the HTTP/1.1 and WebSocket parsers for ten minutes each, comparing with h11 and wsproto
 	$(BIN)/python benchmarks/fuzz_http1.py $(ARGS)
