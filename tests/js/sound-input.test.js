@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { refusal, unavailable } from "../../static/js/audio/sound-errors.js";
 import { SoundInput, granted } from "../../static/js/audio/sound-input.js";
-import { FakeMediaDevices, fakeAudio } from "../fakes/js/audio.js";
+import { FakeMediaDevices, FakeStream, FakeTrack, fakeAudio } from "../fakes/js/audio.js";
 import { FakeClock, settle } from "../fakes/js/clock.js";
 
 function setUp({ fixedRate = null } = {}) {
@@ -241,5 +241,74 @@ test("a page that becomes visible resumes a suspended context", async () => {
     await settle();
     assert.equal(contexts[0].state, "running");
   }
+  await microphone.stop();
+});
+
+// --- shared sound ----------------------------------------------------------------------------------------------
+
+const shares = () => new FakeStream([new FakeTrack("Tab audio", {})]);
+const sources = (node) => [...(node.from ?? [])].map((meter) => [...meter.from][0]).map((fader) => ({ gain: fader.gain.value, changes: fader.gain.changes, stream: [...fader.from][0].stream }));
+
+test("the microphone and shared sound go into one node, each with its own gain", async () => {
+  const { microphone, nodes } = setUp();
+  const shared = shares();
+  await microphone.start({ shared, gains: { microphone: 0.5, shared: 1.5 } });
+  assert.deepEqual(sources(nodes[0]).map(({ gain }) => gain), [0.5, 1.5]);
+  assert.equal(sources(nodes[0])[1].stream, shared);
+  microphone.setGain("shared", 0);
+  assert.deepEqual(sources(nodes[0]).map(({ changes }) => changes), [[], [0]]);
+  assert.equal(microphone.samples("microphone").length, 2048);
+  await microphone.stop();
+  assert.equal(shared.getAudioTracks()[0].isStopped, false, "its owner stops it");
+  assert.equal(microphone.samples("shared"), null);
+});
+
+test("shared sound alone opens no microphone, nor needs one", async () => {
+  const { microphone, mediaDevices, nodes } = setUp();
+  mediaDevices.refuse = "NotFoundError";
+  const granted = await microphone.start({ usesMicrophone: false, shared: shares() });
+  assert.equal(mediaDevices.asked.length, 0);
+  assert.deepEqual(sources(nodes[0]).map(({ gain }) => gain), [1]);
+  assert.deepEqual([granted.label, granted.echoCancellation], ["", "not said"]);
+  await microphone.stop();
+});
+
+test("without the shared sound the microphone goes on, and it is not mixed in again when the device is reopened", async () => {
+  const { microphone, nodes, speak, clock, ended } = setUp();
+  await microphone.start({ shared: shares() });
+  await speak(1);
+  microphone.removeShared();
+  assert.equal(sources(nodes[0]).length, 1);
+  await speak(1);
+  await clock.advance(8_000);
+  assert.equal(sources(nodes.at(-1)).length, 1);
+  assert.equal(nodes.length, 2);
+  assert.deepEqual(ended, []);
+  await microphone.stop();
+});
+
+test("a reopened device is mixed with the shared sound at the gains of now", async () => {
+  const { microphone, nodes, speak, clock } = setUp();
+  await microphone.start({ shared: shares(), gains: { microphone: 1, shared: 1 } });
+  await speak(1);
+  microphone.setGain("microphone", 0.25);
+  await clock.advance(8_000);
+  assert.deepEqual(sources(nodes[1]).map(({ gain }) => gain), [0.25, 1]);
+  await microphone.stop();
+});
+
+test("a disconnected device beside shared sound leaves that open", async () => {
+  const { microphone, mediaDevices, nodes, ended, blocks } = setUp();
+  const words = [];
+  microphone.addEventListener("microphone-ended", ({ detail }) => words.push(detail.message));
+  await microphone.start({ shared: shares() });
+  mediaDevices.tracks[0].dispatchEvent(new Event("ended"));
+  await settle();
+  assert.match(words[0], /disconnected/);
+  assert.deepEqual(ended, []);
+  assert.equal(microphone.isOpen, true);
+  assert.equal(sources(nodes[0]).length, 1);
+  nodes[0].give(new ArrayBuffer(1280));
+  assert.equal(blocks.length, 1);
   await microphone.stop();
 });

@@ -39,3 +39,30 @@ export function unavailable({ isSecureContext, mediaDevices, host }) {
   }
   return new SoundError("unsupported", "This browser has no access to microphones.", "Use a current Firefox, Chrome, Edge or Safari. A recording can be opened without a microphone.");
 }
+
+/** The SoundError where the browser cannot share what it plays: on phones, and on pages that are not secure. */
+export function noSharing() {
+  return new SoundError("sharing_unsupported", "This browser cannot share the sound of a tab or the system.", "Use Chrome or Edge on a computer, at https:// or at localhost. Until then, use the microphone.");
+}
+
+/** The SoundError for what was shared without sound. */
+export function sharedNothing({ isKnownToShareSound }) {
+  if (isKnownToShareSound) {
+    return new SoundError("shared_silence", "What you shared has no sound.", "Start again, choose a tab and turn on “Also share tab audio”. Windows have no sound to share; whole screens have it only on some systems.");
+  }
+  return new SoundError("shared_silence", "This browser shares pictures only, without their sound, as Firefox and Safari do.", "Use Chrome or Edge on a computer; or have the system play into a virtual microphone, and choose that one here.");
+}
+
+const SHARING_REFUSALS = {
+  NotAllowedError: ["sharing_denied", "Nothing was shared: it was cancelled, or the browser or the system forbids it.", "Start again and choose a tab. On a Mac, allow the browser under Screen Recording in the system's settings."],
+  NotFoundError: ["sharing_denied", "There is nothing that could be shared.", "Open the tab whose sound is wanted, then start again."],
+  NotReadableError: ["sharing_denied", "The system does not let the browser share what it plays.", "Allow the browser in the system's privacy settings, or share a single tab."],
+  InvalidStateError: ["sharing_denied", "Browsers share only right after a click.", "Start again with the button."],
+};
+
+/** The SoundError for a rejected getDisplayMedia. */
+export function sharingRefusal(error) {
+  const known = SHARING_REFUSALS[error.name];
+  if (known) return new SoundError(...known);
+  return new SoundError("failed", `The sound could not be shared: ${error.message || error.name}.`, "Start again, or use the microphone.");
+}

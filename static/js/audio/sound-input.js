@@ -1,18 +1,20 @@
 /**
- * A microphone as 16-bit mono PCM at 16 kHz.
+ * A microphone, shared sound (audio/shared-sound.js) or both, mixed, as 16-bit mono PCM at 16 kHz.
  *
- * It is opened with echo cancellation, noise suppression and gain control off: browsers turn them on by
+ * The microphone is opened with echo cancellation, noise suppression and gain control off: browsers turn them on by
  * default, and they make speech harder to transcribe. What the browser granted is returned by `start` (`granted`).
  *
  * Events:
  * - `block`   detail: ArrayBuffer, 40 ms of PCM (the last one may be shorter)
  * - `ended`   detail: SoundError; the device was disconnected while it was open, and could not be reopened
+ * - `microphone-ended` detail: SoundError; the device was disconnected; the shared sound goes on
  * - `stalled` detail: SoundError; it is open and delivers nothing: a call, another program, a failed device
  * - `resumed` it delivers sound again after `stalled`; speech in between was not captured
  * - `devices` the list of devices may have changed, after `watchDevices()`
  */
 
 import { RATE } from "./kernels/capture.js";
+import { Mixer } from "./mixer.js";
 import { SoundError, refusal, unavailable } from "./sound-errors.js";
 
 const BLOCK_MS = 40;
@@ -45,11 +47,11 @@ export class SoundInput extends EventTarget {
 
   #stream = null;
   #context = null;
-  #source = null;
+  #mixer = null;
   #node = null;
   #starting = null;
   #stopping = null;
-  #deviceId = "";
+  #wanted = { deviceId: "", usesMicrophone: true, shared: null, gains: {} };
   #now;
   #blockAt = 0;
   #checkTimer = null;
@@ -104,12 +106,13 @@ export class SoundInput extends EventTarget {
   }
 
   /**
-   * Open the microphone. Resolves to {label, deviceId, contextRate, echoCancellation, …} as granted; rejects with
-   * SoundError. A second call while it is open or opening returns the first one's promise.
+   * Open the microphone, and mix `shared` in, a MediaStream that its owner closes; without `usesMicrophone`, that
+   * alone. `gains`: {microphone, shared} as factors. Resolves to {label, deviceId, contextRate, echoCancellation, …}
+   * as granted; rejects with SoundError. A second call while it is open or opening returns the first one's promise.
    */
-  start({ deviceId = "" } = {}) {
-    this.#deviceId = deviceId;
-    this.#starting ??= this.#open(deviceId).catch(async (error) => {
+  start({ deviceId = "", usesMicrophone = true, shared = null, gains = {} } = {}) {
+    this.#wanted = { deviceId, usesMicrophone, shared, gains: { ...gains } };
+    this.#starting ??= this.#open().catch(async (error) => {
       this.#starting = null;
       await this.#close();
       throw error instanceof SoundError ? error : refusal(error);
@@ -135,26 +138,50 @@ export class SoundInput extends EventTarget {
     return undefined;
   }
 
-  async #open(deviceId) {
+  /** Set the gain of "microphone" or "shared", as a factor. */
+  setGain(name, gain) {
+    this.#wanted.gains[name] = gain;
+    this.#mixer?.setGain(name, gain);
+  }
+
+  /** The last samples of "microphone" or "shared" behind its gain, or null where it is not open. */
+  samples(name) {
+    return this.#mixer?.samples(name) ?? null;
+  }
+
+  /** Go on without the shared sound. */
+  removeShared() {
+    this.#wanted.shared = null;
+    this.#mixer?.remove("shared");
+  }
+
+  async #open() {
     await this.#stopping;
-    if (this.unavailable) throw this.unavailable;
-    const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: { ideal: 1 } };
-    if (deviceId) audio.deviceId = { exact: deviceId };
+    const { usesMicrophone } = this.#wanted;
+    if (usesMicrophone && this.unavailable) throw this.unavailable;
     // Slow steps come first: once the device is open, no speech may be missed.
     this.#context = await this.#prepared({ sampleRate: RATE }).catch((error) => {
       if (error.name === "NotSupportedError") return this.#prepared();
       throw error;
     });
-    this.#stream = await this.#mediaDevices.getUserMedia({ audio, video: false });
-    const [track] = this.#stream.getAudioTracks();
+    const track = usesMicrophone ? await this.#openDevice() : null;
     await this.#connect();
     await this.#context.resume();
-    track.addEventListener("ended", () => this.#ended(track));
-    track.addEventListener("mute", () => this.#stream?.getTracks().includes(track) && this.#stall("muted"));
-    track.addEventListener("unmute", this.#resume);
+    track?.addEventListener("ended", () => this.#ended(track));
+    track?.addEventListener("mute", () => this.#stream?.getTracks().includes(track) && this.#stall("muted"));
+    track?.addEventListener("unmute", this.#resume);
     this.#watch();
-    const settings = track.getSettings();
-    return { label: track.label, deviceId: settings.deviceId ?? "", contextRate: this.#context.sampleRate, ...granted(settings) };
+    const settings = track?.getSettings() ?? {};
+    return { label: track?.label ?? "", deviceId: settings.deviceId ?? "", contextRate: this.#context.sampleRate, ...granted(settings) };
+  }
+
+  /** Open the device. Resolves to its track. */
+  async #openDevice() {
+    const { deviceId } = this.#wanted;
+    const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: { ideal: 1 } };
+    if (deviceId) audio.deviceId = { exact: deviceId };
+    this.#stream = await this.#mediaDevices.getUserMedia({ audio, video: false });
+    return this.#stream.getAudioTracks()[0];
   }
 
   /** Connect at 16 kHz where the browser resamples the microphone itself, else at the microphone's own rate. */
@@ -178,7 +205,6 @@ export class SoundInput extends EventTarget {
   }
 
   #build() {
-    this.#source = this.#context.createMediaStreamSource(this.#stream);
     this.#node = new this.#AudioWorkletNodeClass(this.#context, "capture", {
       numberOfInputs: 1,
       numberOfOutputs: 0,
@@ -192,7 +218,10 @@ export class SoundInput extends EventTarget {
     };
     this.#node.addEventListener?.("processorerror", () => this.#reopen());
     this.#context.addEventListener?.("statechange", this.#contextChanged);
-    this.#source.connect(this.#node);
+    const { shared, gains } = this.#wanted;
+    this.#mixer = new Mixer(this.#context, this.#node);
+    if (this.#stream !== null) this.#mixer.add("microphone", this.#stream, gains.microphone);
+    if (shared !== null) this.#mixer.add("shared", shared, gains.shared);
   }
 
   // --- detecting a stall ----------------------------------------------------------------------------------
@@ -247,10 +276,11 @@ export class SoundInput extends EventTarget {
     if (this.#isStalled || this.#starting === null) return;
     this.#isStalled = true;
     const words = {
+      shared: ["The shared sound does not arrive: the browser has paused it.", "What is said there now is not received. It is being opened again; if that does not help, stop and start it."],
       stalled: ["The microphone delivers no sound: the browser has paused it, for a call, another program or a failed device.", "What you say now is not received. It is being opened again; if that does not help, stop and start it."],
       muted: ["The microphone was muted by the browser, the system or a key on the device.", "What you say now is not received. Unmute it there."],
     };
-    this.dispatchEvent(new CustomEvent("stalled", { detail: new SoundError(code, ...words[code]) }));
+    this.dispatchEvent(new CustomEvent("stalled", { detail: new SoundError(code, ...words[this.#wanted.usesMicrophone ? code : "shared"]) }));
   }
 
   #resumed() {
@@ -268,7 +298,7 @@ export class SoundInput extends EventTarget {
     try {
       await this.#close();
       if (this.#starting !== starting) return;
-      await this.#open(this.#deviceId);
+      await this.#open();
       // Stopped meanwhile: `stop` has closed the stream that was open then.
       if (this.#starting !== starting) await this.#close();
     } catch (error) {
@@ -285,10 +315,15 @@ export class SoundInput extends EventTarget {
   #ended(track) {
     if (!this.#stream?.getTracks().includes(track) || this.#starting === null) return;
     const label = track.label ? `The microphone “${track.label}”` : "The microphone";
-    this.stop().then(() => {
-      const error = new SoundError("lost", `${label} was disconnected.`, "Plug it in again or choose another one, then start again.");
-      this.dispatchEvent(new CustomEvent("ended", { detail: error }));
-    });
+    const error = new SoundError("lost", `${label} was disconnected.`, "Plug it in again or choose another one, then start again.");
+    if (this.#wanted.shared !== null) {
+      this.#wanted.usesMicrophone = false;
+      this.#mixer?.remove("microphone");
+      this.#stream = null;
+      this.dispatchEvent(new CustomEvent("microphone-ended", { detail: error }));
+      return;
+    }
+    this.stop().then(() => this.dispatchEvent(new CustomEvent("ended", { detail: error })));
   }
 
   /** Request the samples that the audio thread still holds. */
@@ -310,11 +345,11 @@ export class SoundInput extends EventTarget {
   async #close() {
     const context = this.#context;
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
-    this.#source?.disconnect();
+    this.#mixer?.close();
     if (this.#node) this.#node.port.onmessage = null;
     context?.removeEventListener?.("statechange", this.#contextChanged);
     this.#stream = null;
-    this.#source = null;
+    this.#mixer = null;
     this.#node = null;
     this.#context = null;
     if (context && context.state !== "closed") await context.close();

@@ -3,6 +3,7 @@
 import { isolated } from "./bidi.js";
 import { UNKNOWN, count as figure } from "./number-format.js";
 import { isSameLanguage, canTranslate, isNear, languageName } from "./languages.js";
+import { captureSentence, nothingCaptured, openingSentence } from "./sound-text.js";
 
 const NUMBERS = ["no one", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
 
@@ -51,10 +52,10 @@ function delay({ waiting, lag, isSpoken }) {
  * The sentence under the title.
  *
  * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `capture`
- * "fine"|"paused"|"stalled"|"silent"; `uplink` {state, waiting, isUnresponsive}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
+ * "fine"|"paused"|"stalled"|"silent"; `sound` "microphone"|"shared"|"both"; `uplink` {state, waiting, isUnresponsive}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
  * `waiting` {seconds, service}: what is late, or null; `recordings`: how many are being read; `isSpoken`: it is read out.
  */
-export function sentence({ phase, reason, connection, microphone, capture = "fine", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly, isSpoken = false }) {
+export function sentence({ phase, reason, connection, microphone, capture = "fine", sound = "microphone", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly, isSpoken = false }) {
   if (phase === "gone") return "This session no longer exists.";
   if (phase === "uninvited") return "This page is opened with a link to a session.";
   if (phase === "failed") return `The session could not be opened. ${reason}`;
@@ -67,14 +68,11 @@ export function sentence({ phase, reason, connection, microphone, capture = "fin
   if (phase === "new") return connection === "live" ? "Ready. The session begins when you speak, open a recording or copy a link." : "Connecting to the service.";
   if (phase === "rejoining") return "Connected again. Loading the session's history.";
   if (phase !== "open") return "Opening the session.";
-  if (microphone === "opening") return "Opening the microphone.";
+  if (microphone === "opening") return openingSentence(sound);
   const clauses = [here(participants, count), delay({ waiting, lag, isSpoken })].filter((clause) => clause !== "");
   const rest = clauses.length > 0 ? ` ${capital(clauses.join("; "))}.` : "";
-  if (isOn && capture === "paused") return `Paused: the microphone is open, and nothing that is said is sent.${rest}`;
-  if (isOn && capture === "stalled") return `The microphone is open, but delivers no sound.${rest}`;
-  if (isOn && capture === "silent") return `The microphone delivers silence. Is it muted?${rest}`;
-  if (isOn && uplink.state !== "streaming") return `The microphone is open; the service is not receiving yet.${rest}`;
-  if (isOn) return `Listening.${rest}`;
+  const state = capture === "fine" && uplink.state !== "streaming" ? "not received" : capture;
+  if (isOn) return `${captureSentence(sound, state)}${rest}`;
   if (recordings > 0) return `Transcribing ${recordings === 1 ? "a recording" : `${recordings} recordings`}.${rest}`;
   if (speaking.length > 0) return `${speaking.map(isolated).join(" and ")} ${speaking.length === 1 ? "is" : "are"} speaking.${rest}`;
   if (isReadOnly) return `Reading along.${rest}`;
@@ -104,11 +102,8 @@ export function whoYouAre(name) {
 }
 
 /** The text in place of an empty transcript: what it means, and what to do. */
-export function nothingYet({ microphone, capture = "fine", recordings, isReadOnly }) {
-  if (microphone === "open" && capture === "paused") return { title: "Paused", text: "Nothing that is said is sent. Resume to go on speaking." };
-  if (microphone === "open" && capture === "stalled") return { title: "No sound", text: "The microphone is open, but delivers no sound. It is being opened again." };
-  if (microphone === "open" && capture === "silent") return { title: "No sound from the microphone", text: "The microphone delivers silence. Is it muted? There is a key for it on many headsets, and a switch in the system's sound settings." };
-  if (microphone === "open") return { title: "Listening", text: "Speak. What you say appears here, with its translation beside it." };
+export function nothingYet({ microphone, capture = "fine", sound = "microphone", recordings, isReadOnly }) {
+  if (microphone === "open") return nothingCaptured(sound, capture);
   if (recordings > 0) return { title: "Transcribing the recording", text: "Its speech appears here, with its translation beside it." };
   if (isReadOnly) return { title: "Nothing has been said yet", text: "What is said in this session appears here, with its translation beside it." };
   return {

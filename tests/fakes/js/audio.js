@@ -1,14 +1,14 @@
 /** The browser's audio parts without a device. */
 
 export class FakeTrack extends EventTarget {
-  kind = "audio";
   isStopped = false;
   muted = false;
 
-  constructor(label, settings) {
+  constructor(label, settings, kind = "audio") {
     super();
     this.label = label;
     this.settings = settings;
+    this.kind = kind;
   }
 
   getSettings() {
@@ -17,6 +17,28 @@ export class FakeTrack extends EventTarget {
 
   stop() {
     this.isStopped = true;
+  }
+}
+
+export class FakeStream {
+  constructor(tracks) {
+    this.tracks = tracks;
+  }
+
+  getTracks() {
+    return [...this.tracks];
+  }
+
+  getAudioTracks() {
+    return this.tracks.filter(({ kind }) => kind === "audio");
+  }
+
+  getVideoTracks() {
+    return this.tracks.filter(({ kind }) => kind === "video");
+  }
+
+  removeTrack(track) {
+    this.tracks = this.tracks.filter((each) => each !== track);
   }
 }
 
@@ -36,11 +58,30 @@ export class FakeMediaDevices extends EventTarget {
     if (this.refuse) throw Object.assign(new Error("refused"), { name: this.refuse });
     const track = new FakeTrack("Built-in", this.settings);
     this.tracks.push(track);
-    return { getTracks: () => [track], getAudioTracks: () => [track] };
+    return new FakeStream([track]);
   }
 
   async enumerateDevices() {
     return this.list;
+  }
+}
+
+/** A node of the graph; `to`: what it is connected to. */
+class FakeNode {
+  to = null;
+
+  constructor(kind, properties) {
+    Object.assign(this, { kind, ...properties });
+  }
+
+  connect(node) {
+    this.to = node;
+    (node.from ??= new Set()).add(this);
+  }
+
+  disconnect() {
+    this.to?.from.delete(this);
+    this.to = null;
   }
 }
 
@@ -61,9 +102,18 @@ export function fakeAudio({ fixedRate = null } = {}) {
       contexts.push(this);
     }
 
-    createMediaStreamSource() {
+    createMediaStreamSource(stream) {
       if (fixedRate !== null && this.sampleRate !== fixedRate) throw Object.assign(new Error("rate"), { name: "NotSupportedError" });
-      return { connect() {}, disconnect() {} };
+      return new FakeNode("source", { stream });
+    }
+
+    createGain() {
+      const changes = [];
+      return new FakeNode("gain", { gain: { value: 1, changes, setTargetAtTime: (value) => changes.push(value) } });
+    }
+
+    createAnalyser() {
+      return new FakeNode("meter", { fftSize: 0, getFloatTimeDomainData: (samples) => samples.fill(0.5) });
     }
 
     async resume() {

@@ -1,4 +1,4 @@
-/** The controls of the microphone: button, device, meter and facts. The captured speech goes to the uplink. */
+/** The controls of the captured sound: button, device, meter and facts. What is captured goes to the uplink. */
 
 import { SoundInput } from "../../audio/sound-input.js";
 import { Uplink } from "../../audio/uplink.js";
@@ -8,6 +8,7 @@ import { WAITS_FOR, seconds } from "../../models/translation-text.js";
 import { byId, h, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 import { MeterView } from "./meter-view.js";
+import { SoundSources } from "./sound-sources.js";
 
 const DEVICE_KEY = "translation:device";
 const SEVERAL_KEY = "translation:several";
@@ -16,10 +17,11 @@ const UPDATE_EVERY = 1_000;
 /** Unacknowledged speech of less than this many seconds is normal, and not shown as waiting for the connection. */
 const IN_FLIGHT = 2;
 
-/** Events: `change` (state changed), `problem` {key, text, more} and `resolved` {key}. */
+/** Events: `change` (state changed), `problem` {key, text, more, word} and `resolved` {key}. */
 export class MicrophoneControls extends EventTarget {
   #scope = new Scope();
   #input = new SoundInput();
+  #sources;
   #uplink;
   #meter = new MeterView({ element: byId("meter"), figures: byId("fact-level"), canvas: byId("waveform") });
   #button = byId("speak-button");
@@ -30,6 +32,8 @@ export class MicrophoneControls extends EventTarget {
   #target;
   #prepare;
   #state = "off";
+  /** What is captured while it is open; another choice may be shown until the browser's question is answered. */
+  #sound = null;
   #isStalled = false;
   #isPaused = false;
   #silence = new SilenceWatch();
@@ -44,6 +48,7 @@ export class MicrophoneControls extends EventTarget {
   constructor(socket, { preferences, target, prepare }) {
     super();
     this.#uplink = new Uplink(socket);
+    this.#sources = new SoundSources({ preferences });
     this.#preferences = preferences;
     this.#target = target;
     this.#prepare = prepare;
@@ -74,6 +79,11 @@ export class MicrophoneControls extends EventTarget {
     if (this.diarization !== before) this.#uplink.change({ diarization: this.diarization });
   }
 
+  /** What is captured: "microphone", "shared" or "both". */
+  get sound() {
+    return this.#sound ?? this.#sources.kind;
+  }
+
   get uplink() {
     return this.#uplink;
   }
@@ -95,6 +105,11 @@ export class MicrophoneControls extends EventTarget {
     scope.listen(this.#input, "ended", ({ detail }) => this.#ended(detail));
     scope.listen(this.#input, "devices", () => this.#list());
     scope.defer(this.#input.watchDevices());
+    scope.listen(this.#input, "microphone-ended", ({ detail }) => this.#microphoneEnded(detail));
+    scope.listen(this.#sources, "change", () => this.#soundChosen());
+    scope.listen(this.#sources, "gain", ({ detail: { name, gain } }) => this.#input.setGain(name, gain));
+    scope.listen(this.#sources, "ended", ({ detail }) => this.#sharedEnded(detail));
+    scope.start(this.#sources);
     scope.listen(this.#uplink, "state", ({ detail }) => this.#uplinkChanged(detail));
     scope.listen(this.#uplink, "failed", ({ detail }) => this.#rejected(detail));
     scope.listen(this.#uplink, "overflow", ({ detail }) => this.#overflowed(detail));
@@ -216,8 +231,11 @@ export class MicrophoneControls extends EventTarget {
 
   async #deviceChosen() {
     this.#preferences.set(DEVICE_KEY, this.#device.value);
-    if (this.#state !== "open") return;
-    // Another device while speaking: the stream goes on with its sound.
+    if (this.#state === "open") await this.#reopen();
+  }
+
+  /** Another device or another kind of sound while it is open: the stream goes on with its sound. */
+  async #reopen() {
     this.#state = "opening";
     this.#changed();
     await this.#input.stop();
@@ -225,10 +243,52 @@ export class MicrophoneControls extends EventTarget {
     await this.#listen();
   }
 
+  /** While the browser asks what to share, what was captured before goes on; where nothing is shared, it stays. */
+  async #soundChosen() {
+    this.#resolve("shared");
+    if (this.#state !== "open") {
+      this.#changed();
+      return;
+    }
+    const before = this.#sound;
+    try {
+      if (!(await this.#sources.open()) || this.#state !== "open") return;
+    } catch (error) {
+      this.#sources.kind = before;
+      this.#reportShared(error);
+      return;
+    }
+    await this.#reopen();
+  }
+
+  /** What was shared has ended. A microphone goes on. */
+  async #sharedEnded({ message, action }) {
+    if (this.#state === "off") return;
+    if (this.sound === "shared") {
+      await this.#close();
+      this.#reportShared({ message, action });
+      return;
+    }
+    this.#input.removeShared();
+    this.#sources.kind = "microphone";
+    this.#sound = "microphone";
+    this.#reportShared({ message: `${message} The microphone goes on.`, action });
+    this.#changed();
+  }
+
+  /** The device was disconnected; the shared sound goes on. */
+  #microphoneEnded({ message }) {
+    this.#sources.kind = "shared";
+    this.#sound = "shared";
+    this.#report("microphone", `${message} The shared sound goes on.`, "Plug it in again, then choose it at “Sound”.");
+    this.#changed();
+  }
+
   async #open() {
     if (this.#target() === null) return;
     this.#resolve("microphone");
     this.#resolve("overflow");
+    this.#resolve("shared");
     this.#state = "opening";
     this.#changed();
     if (!(await this.#listen())) return;
@@ -239,12 +299,16 @@ export class MicrophoneControls extends EventTarget {
     else if (this.#state !== "off") this.#close();
   }
 
-  /** Open the chosen device. Resolves to whether it is open. */
+  /** Open what is chosen. Resolves to whether it is open. */
   async #listen() {
     try {
-      const granted = await this.#input.start({ deviceId: this.#device.value });
+      // First: browsers ask what to share only right after a click.
+      if (!(await this.#sources.open()) || this.#state !== "opening") return false;
+      const granted = await this.#input.start({ deviceId: this.#device.value, ...this.#sources.options });
       if (this.#state !== "opening") return false;
       this.#state = "open";
+      this.#sound = this.#sources.kind;
+      this.#sources.follow(this.#input);
       this.#isStalled = this.#isSilent = false;
       this.#silence = new SilenceWatch();
       this.#meter.open();
@@ -272,6 +336,8 @@ export class MicrophoneControls extends EventTarget {
 
   #closed() {
     this.#state = "off";
+    this.#sound = null;
+    this.#sources.close();
     this.#isPaused = false;
     this.#isStalled = this.#isSilent = false;
     this.#resolve("capture");
@@ -289,8 +355,12 @@ export class MicrophoneControls extends EventTarget {
     this.#report("microphone", message, action);
   }
 
-  #report(key, text, more) {
-    this.dispatchEvent(new CustomEvent("problem", { detail: { key, text, more } }));
+  #reportShared({ message, action }) {
+    this.#report("shared", message, action, "sound");
+  }
+
+  #report(key, text, more, word = "microphone") {
+    this.dispatchEvent(new CustomEvent("problem", { detail: { key, text, more, word } }));
   }
 
   #resolve(key) {
@@ -299,13 +369,14 @@ export class MicrophoneControls extends EventTarget {
 
   #changed() {
     const isOff = this.#state === "off";
-    setText(byId("speak-label"), isOff ? "Start microphone" : "Stop microphone");
+    const { start, stop } = this.#sources.words;
+    setText(byId("speak-label"), isOff ? start : stop);
     setAttribute(this.#button, "data-on", !isOff);
     // It keeps its place, so that nothing moves under the pointer.
     setAttribute(this.#pause, "data-off", this.#state !== "open");
     setText(this.#pause, this.#isPaused ? "Resume" : "Pause");
     setAttribute(this.#pause, "data-on", this.#isPaused);
-    this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#input.unavailable !== null);
+    this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#unavailable !== null);
     byId("microphone-facts").hidden = isOff;
     byId("microphone-off").hidden = !isOff;
     this.#showFacts();
@@ -316,6 +387,11 @@ export class MicrophoneControls extends EventTarget {
       this.#updateTimer = null;
     }
     this.dispatchEvent(new Event("change"));
+  }
+
+  /** The SoundError where what is chosen cannot be captured, or null. */
+  get #unavailable() {
+    return this.#sources.usesMicrophone && this.#input.unavailable !== null ? this.#input.unavailable : this.#sources.unavailable;
   }
 
   /** Speech waits first for the service's acknowledgement, then for its back ends. */
@@ -336,7 +412,7 @@ export class MicrophoneControls extends EventTarget {
 
   #showGranted({ echoCancellation, noiseSuppression, autoGainControl, label, contextRate }) {
     for (const [id, value] of [["fact-echo", echoCancellation], ["fact-noise", noiseSuppression], ["fact-gain", autoGainControl]]) {
-      setText(byId(id), value === "on" ? "on: this browser did not turn it off" : value);
+      setText(byId(id), !this.#sources.usesMicrophone ? "–" : value === "on" ? "on: this browser did not turn it off" : value);
       setAttribute(byId(id), "class", value === "on" ? "is-warn" : null);
     }
     setText(byId("microphone-note"), contextRate === RATE ? "" : `${(contextRate / 1000).toLocaleString("en")} kHz, sent as 16 kHz`);

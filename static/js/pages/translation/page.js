@@ -190,7 +190,7 @@ export class TranslationPage {
   #listen() {
     const scope = this.#scope;
     scope.listen(this.#languages, "change", ({ detail }) => this.#languagesChanged(detail));
-    scope.listen(this.#microphone, "problem", ({ detail: { key, text, more } }) => this.#notices.show(key, { word: "microphone", tone: "bad", text, more }));
+    scope.listen(this.#microphone, "problem", ({ detail: { key, word = "microphone", text, more } }) => this.#notices.show(key, { word, tone: "bad", text, more }));
     scope.listen(this.#microphone, "resolved", ({ detail }) => this.#notices.remove(detail.key));
     scope.listen(this.#microphone, "change", () => this.#microphoneChanged());
     scope.listen(this.#session, "phase", () => this.#showSession());
@@ -249,7 +249,7 @@ export class TranslationPage {
     const { phase, isReadOnly } = this.#session;
     byId("empty").hidden = this.#transcript.length > 0 || !["open", "new"].includes(phase);
     byId("empty-join").hidden = isReadOnly;
-    const { title, text } = nothingYet({ microphone: this.#microphone.state, capture: this.#microphone.capture, recordings: this.#recordings.active, isReadOnly });
+    const { title, text } = nothingYet({ microphone: this.#microphone.state, capture: this.#microphone.capture, sound: this.#microphone.sound, recordings: this.#recordings.active, isReadOnly });
     setText(byId("empty-title"), title);
     setText(byId("empty-text"), text);
   }
@@ -270,13 +270,14 @@ export class TranslationPage {
   /** What the sentence under the title is made from. */
   #state() {
     const { phase, reason, participants, count, participant_id, isReadOnly } = this.#session;
-    const { state: microphone, capture, uplink } = this.#microphone;
+    const { state: microphone, capture, sound, uplink } = this.#microphone;
     return {
       phase,
       reason,
       connection: this.#socket.state.state,
       microphone,
       capture,
+      sound,
       uplink: { state: uplink.state, waiting: uplink.waiting, isUnresponsive: uplink.isUnresponsive },
       participants,
       count,
