@@ -131,6 +131,14 @@ ENDED_EARLY: Final = Name(
     "orch_sessions_ended_early_total", "counter", "Empty sessions ended early to make room."
 )
 WRONG_TOKENS: Final = Name("orch_wrong_tokens_total", "counter", "Requests with a wrong control token.")
+JOIN_CODES_ENTERED: Final = Name(
+    "orch_join_codes_entered_total",
+    "counter",
+    "Join codes that were entered: right, wrong, refused as their address had to wait, or not checked as too "
+    "many wrong ones were entered by all.",
+    ("result",),
+    ("right", "wrong", "address_waits", "not_checked"),
+)
 STORE_HEALTHY: Final = Name("orch_store_healthy", "gauge", "1 while the store accepts messages, else 0.")
 STORE_CAUTIONS: Final = Name(
     "orch_store_cautions", "gauge", "Warnings about the store, such as settings that risk losing messages."

@@ -442,6 +442,7 @@ class HubService:
         yield Reading(names.QUEUED_BYTES, hub.queued_bytes)
         yield Reading(names.SESSIONS, hub.sessions)
         yield Reading(names.ENDED_EARLY, self.creation_limits.ended_early)
+        yield from self.join_codes.readings()
         for each in hub.sums:
             yield Reading(names.SUM_TAKEN, each.taken, (each.name,))
             yield Reading(names.SUM_LIMIT, each.limit, (each.name,))

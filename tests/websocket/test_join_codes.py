@@ -1,5 +1,6 @@
 """Join codes over HTTP: who creates them, what they open, and what is done against guessing."""
 
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,12 @@ def using(folder: Path, use: Use, **overlay: Any) -> None:
 
 async def join(client: httpx2.AsyncClient, code: str, address: str = "192.0.2.7") -> httpx2.Response:
     return await client.post("/api/join", json={"code": code}, headers={"X-Forwarded-For": address})
+
+
+def entered(metrics: str) -> dict[str, int]:
+    """Return how many codes were entered by result, from the metrics."""
+    found = re.findall(r'^orch_join_codes_entered_total\{result="(\w+)"\} ([\d.]+)$', metrics, re.MULTILINE)
+    return {result: int(float(count)) for result, count in found}
 
 
 def test_a_code_opens_the_session_with_its_read_key(tmp_path: Path) -> None:
@@ -121,6 +128,7 @@ def test_wrong_codes_make_their_address_wait_and_others_join(tmp_path: Path) -> 
             assert (await join(client, new_join_code(len(right)))).json()["code"] == "unknown_code"
         refused = await join(client, right)
         assert refused.json()["code"] == "rate_limited"
+        assert entered((await client.get("/metrics")).text)["address_waits"] == 1
         assert int(refused.headers["Retry-After"]) >= 1
         assert (await join(client, right, address="192.0.2.8")).status_code == 200
 
@@ -141,6 +149,8 @@ def test_wrong_codes_of_all_addresses_together_are_limited(tmp_path: Path) -> No
         assert refused.status_code == 429
         assert "QR code" in refused.text
         assert refused.headers["Retry-After"]
+        metrics = (await client.get("/metrics")).text
+        assert entered(metrics) == {"right": 0, "wrong": 100, "address_waits": 0, "not_checked": 11}
         # This machine is not limited.
         assert (await client.post("/api/join", json={"code": right})).status_code == 200
 

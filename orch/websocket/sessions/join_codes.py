@@ -1,7 +1,8 @@
 """Creates, replaces, deletes and resolves the short codes that sessions are joined with."""
 
 import hashlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -17,6 +18,7 @@ from orch.protocol.join_codes import GUESS_WINDOW, GUESSES, CodeError, code_leng
 from orch.protocol.session_keys import Right
 from orch.stores.protocols import JoinCodeStore
 from orch.stores.records import JoinCode, SessionRecord
+from orch.telemetry.metric_names import JOIN_CODES_ENTERED, Reading
 from orch.websocket.sessions.address_rates import AddressRates
 from orch.websocket.sessions.sessions import Sessions
 
@@ -54,7 +56,8 @@ class JoinCodes:
     addresses and workers together by the store; :mod:`orch.protocol.join_codes` has the arithmetic. This
     machine and operators need no code, so their wrong ones are not counted.
 
-    The mutable state is the wrong codes, and the rates of two kinds of requests, by address, each bounded.
+    The mutable state is the wrong codes and the rates of two kinds of requests, by address, each bounded; and
+    how many codes were entered, by result.
     """
 
     def __init__(
@@ -66,6 +69,12 @@ class JoinCodes:
         self._guesses = WrongKeys(FREE_TRIES)
         self._resolved = AddressRates()
         self._created = AddressRates()
+        self._entered: Counter[str] = Counter()
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield the metrics."""
+        for result, count in self._entered.items():
+            yield Reading(JOIN_CODES_ENTERED, count, (result,))
 
     async def create(self, actor: Actor, session_id: str, right: Right) -> JoinCode:
         """Create a code for a session, in place of its earlier one for this right.
@@ -114,6 +123,7 @@ class JoinCodes:
             opened = await self._find(code)
         else:
             opened = await self._find_limited(actor, code)
+        self._entered["wrong" if opened is None else "right"] += 1
         if opened is None:
             raise ProblemError(
                 "unknown_code",
@@ -127,6 +137,7 @@ class JoinCodes:
         address = group(actor.address)
         wait = self._guesses.wait(address, self._now())
         if wait:
+            self._entered["address_waits"] += 1
             raise ProblemError(
                 "rate_limited",
                 f"Too many wrong codes were entered from your address. Try again in {wait + 0.5:.0f} s.",
@@ -139,6 +150,7 @@ class JoinCodes:
         if not await self._store.begin_guess(
             digest, most=GUESSES, seconds=GUESS_WINDOW, now=self._sessions.wall()
         ):
+            self._entered["not_checked"] += 1
             _log.warning("codes not checked: too many wrong ones", limit=GUESSES, seconds=GUESS_WINDOW)
             raise ProblemError(
                 "rate_limited",
