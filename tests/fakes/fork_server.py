@@ -169,6 +169,8 @@ def _serve(connection: socket.socket) -> None:
                 os.close(pidfd)
             os.dup2(descriptors[0], 2)
             os.close(descriptors[0])
+            # The tests may run under nohup; the service would go on after its terminal as well.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             request = json.loads(data)
             os.chdir(request["folder"])
             os.environ.clear()
