@@ -24,7 +24,7 @@ from orch.settings import Service
 from orch.settings.addresses import read_address
 from orch.settings.credentials import all_headers
 from orch.speech.dialects.live import Frame
-from orch.speech.live_socket import SocketClosedError
+from orch.speech.live_socket import LiveSocket, SocketClosedError
 from orch.speech.requests import Answer, RefusedError
 from tests.fakes.numbered_words import heard
 
@@ -70,7 +70,7 @@ class Vendor:
     seconds before each of its messages.
     """
 
-    serve: Callable[["Vendor", End], Awaitable[None]]
+    serve: Callable[["Vendor", LiveSocket], Awaitable[None]]
     handshakes: list[Answer | ProblemError] = field(default_factory=list)
     close_after: list[tuple[float, Closing]] = field(default_factory=list)
     odd: list[Frame] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Vendor:
             end.incoming.close()
             end.outgoing.close()
 
-    async def tell(self, end: End, document: dict[str, Any]) -> None:
+    async def tell(self, end: LiveSocket, document: dict[str, Any]) -> None:
         await trio.sleep(self.delay)
         while self.odd:
             await end.send(self.odd.pop(0))
@@ -141,7 +141,7 @@ def _quiet_point(pcm: bytes) -> int:
     return 0 if not len(still) else int(still[-1]) * frame * 2
 
 
-async def deepgram(vendor: Vendor, end: End) -> None:
+async def deepgram(vendor: Vendor, end: LiveSocket) -> None:
     """Hold one conversation: interim results every second, finals after three, the rest on request.
 
     Without a message for 10 s it closes, as documented.
@@ -216,7 +216,7 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 class _Realtime:
     """One conversation: the buffer's sound, the number of its item, and how many words were told early."""
 
-    def __init__(self, vendor: Vendor, end: End, *, speaks_early: bool) -> None:
+    def __init__(self, vendor: Vendor, end: LiveSocket, *, speaks_early: bool) -> None:
         self.vendor = vendor
         self.end = end
         self.speaks_early = speaks_early
@@ -272,10 +272,10 @@ class _Realtime:
         self.clear()
 
 
-def openai(*, speaks_early: bool = True) -> Callable[[Vendor, End], Awaitable[None]]:
+def openai(*, speaks_early: bool = True) -> Callable[[Vendor, LiveSocket], Awaitable[None]]:
     """Return a conversation; ``speaks_early``: with deltas while sound arrives, as models for live speech."""
 
-    async def serve(vendor: Vendor, end: End) -> None:
+    async def serve(vendor: Vendor, end: LiveSocket) -> None:
         conversation = _Realtime(vendor, end, speaks_early=speaks_early)
         await vendor.tell(end, {"type": "session.created", "session": {"type": "transcription"}})
         while True:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
-from orch.speech.languages import AUTO, reported
+from orch.speech.languages import AUTO, reported, whisper_code
 from orch.speech.requests import AUDIO, Request, Response
 from orch.speech.responses import confidence_of, number, objects, read_object, text, unusable
 from orch.speech.results import TranscribedWord, Transcription
@@ -21,10 +21,28 @@ LONGEST_WORD: Final = 200
 LONGEST_LANGUAGE: Final = 35
 
 
+# The languages that have variants there; of others Deepgram refuses a region.
+_VARIANTS: Final = (
+    *("da-DK", "de-CH", "en-AU", "en-GB", "en-IN", "en-NZ", "en-US", "es-419", "fr-CA", "ko-KR", "nl-BE"),
+    *("pt-BR", "pt-PT", "sv-SE", "th-TH", "zh-CN", "zh-HK", "zh-Hans", "zh-Hant", "zh-TW"),
+)
+
+
+def language_code(language: str) -> str:
+    """Return Deepgram's code of a language: with its region if Deepgram has that, else without.
+
+    >>> language_code("pt-br"), language_code("de-AT"), language_code("nb")
+    ('pt-BR', 'de', 'no')
+    """
+    plain = language.replace("_", "-").lower()
+    known = next((variant for variant in _VARIANTS if variant.lower() == plain), None)
+    return known or whisper_code(language)
+
+
 def recording_request(file: bytes, *, content_type: str, language: str, service: Service) -> Request:
     """Return a request to transcribe a file of any usual format."""
     fields = [("model", service.model or DEFAULT_MODEL), ("smart_format", "true")]
-    fields.append(("detect_language", "true") if language == AUTO else ("language", language))
+    fields.append(("detect_language", "true") if language == AUTO else ("language", language_code(language)))
     path = with_query(service, f"{service.path or LISTEN_PATH}?{urlencode(fields)}")
     headers = ((b"content-type", content_type.encode("ascii", "replace")), *own_headers(service))
     return Request("POST", path, headers, file)

@@ -20,7 +20,13 @@ import msgspec
 from orch.audio.resampling import BACK_END_RATE
 from orch.settings import Service
 from orch.settings.credentials import with_query
-from orch.speech.dialects.deepgram import DEFAULT_MODEL, LISTEN_PATH, LONGEST_LANGUAGE, read_words
+from orch.speech.dialects.deepgram import (
+    DEFAULT_MODEL,
+    LISTEN_PATH,
+    LONGEST_LANGUAGE,
+    language_code,
+    read_words,
+)
 from orch.speech.dialects.live import CUT, Frame, Sound
 from orch.speech.joined_text import joined_text
 from orch.speech.languages import AUTO, reported
@@ -178,7 +184,7 @@ class DeepgramConversation:
 def _path(service: Service, language: str) -> str:
     fields = [
         ("model", service.streaming_model or service.model or DEFAULT_MODEL),
-        ("language", DETECTING if language == AUTO else language),
+        ("language", DETECTING if language == AUTO else language_code(language)),
         ("encoding", "linear16"),
         ("sample_rate", f"{BACK_END_RATE}"),
         ("channels", "1"),

@@ -167,8 +167,11 @@ class RealtimeConversation:
         raise RefusedError(REALTIME_PATH, Answer(status, (), msgspec.json.encode({"error": known})))
 
     def transcription(self, sound: Sound) -> Transcription:  # noqa: ARG002 - items have no times
-        """Return the text of the utterance's items."""
-        return Transcription(text=" ".join(joined_text(self._texts.values()).split()))
+        """Return the text of the utterance's items; once it is complete, of those that were committed."""
+        items = list(self._texts)
+        if not self.is_finishing and self._committed:
+            items = [item for item in self._committed if item in self._texts]
+        return Transcription(text=" ".join(joined_text(self._texts[item] for item in items).split()))
 
 
 def _event(kind: str, **fields: Any) -> str:
