@@ -35,6 +35,7 @@ QUIET_SECONDS: Final = 1.0  # without a message after which nearly everything is
 KEEP_ALIVE_SECONDS: Final = 4.0  # Deepgram closes a connection after 10 s without a message
 IDLE_SECONDS: Final = 60.0  # without speech after which a connection is closed; the next speech opens one
 CLOSE_SECONDS: Final = 2.0
+SEND_SECONDS: Final = 5.0
 
 log = structlog.get_logger("speech")
 
@@ -57,11 +58,22 @@ class LiveRequest:
     is_final: bool
 
 
+class _Opening:
+    """A connection that is being opened to a service, and the outcome."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.connection: _Connection | None = None
+        self.error: ProblemError | RefusedError | None = None
+        self.done = trio.Event()
+
+
 class LiveTranscriber:
     """The connection of one stream, opened for its first utterance, and again after a loss.
 
     Resource handling: :meth:`run` owns the connection; when it is cancelled, the connection is closed within
-    :data:`CLOSE_SECONDS`. The mutable state is the connection, and which instance the next one is opened to.
+    :data:`CLOSE_SECONDS`. The mutable state is the connection, the one that is being opened, and to which
+    instance the next one is.
     """
 
     def __init__(
@@ -77,6 +89,7 @@ class LiveTranscriber:
         self._language = language
         self._converse = converse
         self._connection: _Connection | None = None
+        self._opening: _Opening | None = None
         self._nursery: trio.Nursery | None = None
         self._failures = 0
 
@@ -107,30 +120,47 @@ class LiveTranscriber:
         )
 
     async def _connected(self, request: LiveRequest) -> "_Connection":
-        """Return a connection that can be used for an utterance."""
+        """Return a connection that can be used for an utterance.
+
+        It is opened by a task of its own: a revision that is cancelled meanwhile does not end that.
+        """
         service = self._back_end.service
-        connection = self._connection
-        if connection is not None:
-            if connection.can_be_used(service, request):
-                return connection
-            self._failures += connection.has_failed
-            connection.close()
-        assert self._nursery is not None, "run() is running"  # noqa: S101 - the owner's promise
+        while True:
+            connection = self._connection
+            if connection is not None:
+                if connection.can_be_used(service, request):
+                    return connection
+                self._failures += connection.has_failed
+                connection.close()
+                self._connection = None
+            if self._opening is None or self._opening.service != service:
+                assert self._nursery is not None, "run() is running"  # noqa: S101 - the owner's promise
+                self._opening = _Opening(service)
+                self._nursery.start_soon(self._open, self._opening, self._nursery)
+            opening = self._opening
+            await opening.done.wait()
+            self._opening = None
+            if opening.error is not None:
+                raise opening.error
+            self._connection = opening.connection
+
+    async def _open(self, opening: "_Opening", nursery: trio.Nursery) -> None:
+        """Open a connection, and note the outcome."""
         try:
             with trio.fail_after(CONNECT_SECONDS):
-                self._connection = await self._nursery.start(self._serve, service)
-        except trio.TooSlowError as error:
-            self._failures += 1
-            raise ProblemError(
+                opening.connection = await nursery.start(self._serve, opening.service)
+        except trio.TooSlowError:
+            opening.error = ProblemError(
                 "service_unavailable",
                 f"The {AUDIO} did not accept a connection within {CONNECT_SECONDS:g} s.",
                 service=AUDIO,
-            ) from error
-        except (ProblemError, RefusedError):
-            self._failures += 1
-            raise
-        assert self._connection is not None  # noqa: S101 - as it was started
-        return self._connection
+            )
+        except (ProblemError, RefusedError) as error:
+            opening.error = error
+        self._failures += opening.error is not None
+        opening.done.set()
+        if opening.connection is not None and self._opening is not opening:
+            opening.connection.close()  # it is to the back end of former settings
 
     async def _serve(
         self, service: Service, *, task_status: trio.TaskStatus["_Connection"] = trio.TASK_STATUS_IGNORED
@@ -294,18 +324,27 @@ class _Connection:
         self._arrived = trio.Event()
 
     async def _send(self, frames: list[Frame]) -> None:
-        """Send messages; a connection on which that was cut short is not used again."""
+        """Send messages; a connection on which that was cut short is not used again.
+
+        A request that is cancelled meanwhile waits for it, :data:`SEND_SECONDS` at most: another connection
+        would be sent the whole utterance again.
+        """
         if not frames:
             return
         async with self._sending:
             self._is_torn = True
-            try:
-                for frame in frames:
-                    await self._socket.send(frame)
-            except SocketClosedError as error:
-                raise self._failure or _lost(error) from error
-            self._is_torn = False
-            self._sent_at = trio.current_time()
+            with trio.move_on_after(SEND_SECONDS, shield=True):
+                try:
+                    for frame in frames:
+                        await self._socket.send(frame)
+                except SocketClosedError as error:
+                    raise self._failure or _lost(error) from error
+                self._is_torn = False
+                self._sent_at = trio.current_time()
+        if self._is_torn:
+            raise ProblemError(
+                "service_unavailable", f"The {AUDIO} accepts no more sound: it is too slow.", service=AUDIO
+            )
 
 
 def _lost(error: SocketClosedError) -> ProblemError:
