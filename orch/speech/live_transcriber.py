@@ -9,7 +9,7 @@ middle of an utterance fails one request; the next one opens another and sends t
 Bounded: one connection per stream, and of an utterance what the backlog holds.
 """
 
-from collections.abc import Callable
+import secrets
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Never
@@ -42,10 +42,10 @@ log = structlog.get_logger("speech")
 NOTHING_NEW: Final = Transcription(text="")
 
 
-def converse(service: Service, language: str) -> LiveConversation:
-    """Return a new conversation in the dialect of the service."""
+def converse(service: Service, language: str, *, diarizes: bool) -> LiveConversation:
+    """Return a new conversation in the dialect of the service. ``diarizes``: it distinguishes speakers."""
     if service.dialect == "deepgram":
-        return DeepgramConversation(service, language)
+        return DeepgramConversation(service, language, label=secrets.token_hex(3) if diarizes else "")
     return RealtimeConversation(service, language)
 
 
@@ -82,12 +82,12 @@ class LiveTranscriber:
         back_end: BackEnd,
         dial: Dial,
         language: str,
-        converse: Callable[[Service, str], LiveConversation] = converse,
+        diarizes: bool = False,
     ) -> None:
         self._back_end = back_end
         self._dial = dial
         self._language = language
-        self._converse = converse
+        self._diarizes = diarizes
         self._connection: _Connection | None = None
         self._opening: _Opening | None = None
         self._nursery: trio.Nursery | None = None
@@ -142,6 +142,8 @@ class LiveTranscriber:
             self._opening = None
             if opening.error is not None:
                 raise opening.error
+            assert opening.connection is not None  # noqa: S101 - opened, as there is no error
+            opening.connection.raise_failure()  # a refusal of the configuration comes right after it
             self._connection = opening.connection
 
     async def _open(self, opening: "_Opening", nursery: trio.Nursery) -> None:
@@ -167,7 +169,7 @@ class LiveTranscriber:
     ) -> None:
         """Open a connection and read from it until it ends."""
         instances = service.all_instances()
-        conversation = self._converse(service, self._language)
+        conversation = converse(service, self._language, diarizes=self._diarizes)
         is_open = False
         try:
             url = instances[self._failures % len(instances)].url
@@ -216,6 +218,11 @@ class _Connection:
         if self._failure is not None or self._is_torn or service != self._service:
             return False
         return request.number == self._number or not self._conversation.is_finishing
+
+    def raise_failure(self) -> None:
+        """Raise the failure with which it ended by itself, if it has."""
+        if self._failure is not None and self.has_failed:
+            raise self._failure
 
     @property
     def has_failed(self) -> bool:

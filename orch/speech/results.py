@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TranscribedWord:
-    """A word; seconds from the beginning of the audio."""
+    """A word; seconds from the beginning of the audio. ``speaker``: the back end's number of who said it."""
 
     text: str
     start: float
     end: float
     confidence: float | None
+    speaker: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class SpeechStream:
         self._settings = settings
         self._identifies_speakers = settings.diarization and origin.diarization
         self._transcriber = transcriber
-        self._live = transcriber.live(origin.source_language)
+        self._live = transcriber.live(origin.source_language, diarizes=self._identifies_speakers)
         self._counters = counters
         self._request_queue = queue
         self._requester = requester

@@ -436,15 +436,20 @@ class Transcriber:
         except ProblemError:
             return False
 
-    def live(self, language: str) -> LiveTranscriber:
-        """Return what transcribes one stream over a WebSocket. ``language``: a code, or ``auto``."""
-        return LiveTranscriber(back_end=self.back_end, dial=self._dial, language=language)
+    def live(self, language: str, *, diarizes: bool = False) -> LiveTranscriber:
+        """Return what transcribes one stream over a WebSocket. ``language``: a code, or ``auto``.
+
+        ``diarizes``: its speakers are distinguished, if the vendor can.
+        """
+        return LiveTranscriber(back_end=self.back_end, dial=self._dial, language=language, diarizes=diarizes)
 
     async def languages(self) -> tuple[str, ...] | None:
         """Return the languages it can transcribe; None if its dialect cannot list them."""
         service = self.back_end.service
         if service.dialect != "livetranslate":
-            self.offered, self.diarizes = None, False
+            # Deepgram can, over its socket.
+            self.offered = None
+            self.diarizes = service.dialect == "deepgram" and service.is_streaming
             return None
         request = Request("GET", with_query(service, MODELS_PATH), own_headers(service))
         offered, self.diarizes = await self.back_end.send(

@@ -158,3 +158,31 @@ def test_an_empty_commit_of_openai_ends_the_wait() -> None:
     conversation.receive('{"type": "error", "error": {"code": "input_audio_buffer_commit_empty"}}')
     assert (was_finishing, conversation.is_finishing) == (True, False)
     assert conversation.transcription(sound(0, 0.05)).text == ""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "label"),
+    [([0, 0, 0], "1-ab12cd"), ([1, 1, 1, 0], "2-ab12cd"), ([0, 1], "?"), ([None], None), ([-1, "x"], None)],
+)
+def test_who_said_most_of_an_utterance_is_its_speaker(numbers: list[Any], label: str | None) -> None:
+    conversation = DeepgramConversation(DEEPGRAM, "en", label="ab12cd")
+    conversation.begin(0)
+    conversation.sound(sound(0, 1))
+    words = [{"word": "a", "start": 0.1, "end": 0.2, "speaker": number} for number in numbers]
+    channel = {"alternatives": [{"transcript": "a", "words": words}]}
+    conversation.receive(json.dumps({"type": "Results", "start": 0, "duration": 1, "channel": channel}))
+    assert conversation.transcription(sound(0, 1)).speaker == label
+    assert conversation.path.endswith("&diarize=true")
+
+
+def test_speakers_are_distinguished_on_request_alone() -> None:
+    conversation = DeepgramConversation(DEEPGRAM, "en")
+    conversation.begin(0)
+    conversation.sound(sound(0, 1))
+    words = [{"word": "a", "start": 0.1, "end": 0.2, "speaker": 1}]
+    channel = {"alternatives": [{"transcript": "a", "words": words}]}
+    conversation.receive(json.dumps({"type": "Results", "start": 0, "duration": 1, "channel": channel}))
+    assert conversation.transcription(sound(0, 1)).speaker is None
+    assert "diarize" not in conversation.path
+    chosen = Service(url="https://d", dialect="deepgram", query={"diarize": "false"})
+    assert DeepgramConversation(chosen, "en", label="x").path.endswith("&diarize=false")

@@ -18,6 +18,7 @@ from orch.speech.results import TranscribedWord, Transcription
 LISTEN_PATH: Final = "/v1/listen"
 DEFAULT_MODEL: Final = "nova-3"
 LONGEST_WORD: Final = 200
+MOST_SPEAKERS: Final = 1_000
 LONGEST_LANGUAGE: Final = 35
 
 
@@ -83,7 +84,14 @@ def _word(word: dict[str, Any]) -> TranscribedWord | None:
     start, end = number(word.get("start")), number(word.get("end"))
     if not shown.strip() or start is None or end is None or not 0 <= start <= end:
         return None
-    return TranscribedWord(shown.strip()[:LONGEST_WORD], start, end, confidence_of(word.get("confidence")))
+    speaker = word.get("speaker")
+    return TranscribedWord(
+        shown.strip()[:LONGEST_WORD],
+        start,
+        end,
+        confidence_of(word.get("confidence")),
+        speaker if isinstance(speaker, int) and 0 <= speaker < MOST_SPEAKERS else None,
+    )
 
 
 def _model(metadata: Any) -> str | None:

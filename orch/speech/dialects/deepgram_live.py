@@ -8,8 +8,12 @@ nearly none. ``KeepAlive`` keeps a silent connection open beyond 10 s.
 Its times count the seconds of sound sent over the connection, so silence that was not sent is missing in
 them; the conversation remembers which sample of the stream each stretch began with. Words are assigned to
 utterances by their times, so that a cut in the middle of speech neither loses nor doubles one.
+
+With ``diarize`` each word has the number of its speaker. It holds within the connection: the label of an
+utterance is the number and the connection's own characters, so that another connection's numbers are others.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -18,6 +22,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from orch.audio.resampling import BACK_END_RATE
+from orch.protocol.client_messages import UNSURE
 from orch.settings import Service
 from orch.settings.credentials import with_query
 from orch.speech.dialects.deepgram import (
@@ -40,6 +45,7 @@ DETECTING: Final = "multi"  # the language of models that recognise several at o
 BLOCK: Final = BACK_END_RATE * 2 * 5  # bytes of sound in one message
 SLACK: Final = 0.05  # s within which all of the sound counts as final
 NEARLY: Final = 0.5  # s without a final for which Deepgram may send none
+MAJORITY: Final = 0.75  # of an utterance's words, from which it is one speaker's
 EARLY: Final = 0.3  # s before an utterance that its first word may seem to have
 
 
@@ -53,10 +59,12 @@ class DeepgramConversation:
     keep_alive: str | None = '{"type":"KeepAlive"}'
     closing: str | None = '{"type":"CloseStream"}'
 
-    def __init__(self, service: Service, language: str) -> None:
+    def __init__(self, service: Service, language: str, *, label: str = "") -> None:
+        """``label``: what labels of speakers end in; "": speakers are not distinguished."""
         self.news = 0
         self._language = language
-        self.path = _path(service, language)
+        self._label = label
+        self.path = _path(service, language, diarizes=bool(label))
         self._sent = 0  # samples over this connection
         self._until = 0  # the stream's sample after the last one sent
         self._stretches: list[tuple[int, int]] = []  # first sample: on the connection, of the stream
@@ -178,10 +186,19 @@ class DeepgramConversation:
             language=reported(self._detected if self._language == AUTO else None),
             confidence=round(sum(known) / len(known), 3) if known else None,
             words=tuple(heard),
+            speaker=self._speaker_of(heard),
         )
 
+    def _speaker_of(self, words: Sequence[TranscribedWord]) -> str | None:
+        """Return the label of who said most of the words; unsure if that is no clear majority."""
+        counts = Counter(word.speaker for word in words if word.speaker is not None)
+        if not self._label or not counts:
+            return None
+        ((speaker, count), *_) = counts.most_common(1)
+        return f"{speaker + 1}-{self._label}" if count >= MAJORITY * counts.total() else UNSURE
 
-def _path(service: Service, language: str) -> str:
+
+def _path(service: Service, language: str, *, diarizes: bool) -> str:
     fields = [
         ("model", service.streaming_model or service.model or DEFAULT_MODEL),
         ("language", DETECTING if language == AUTO else language_code(language)),
@@ -192,6 +209,8 @@ def _path(service: Service, language: str) -> str:
         ("smart_format", "true"),
         ("endpointing", "false"),
     ]
+    if diarizes and "diarize" not in service.query:
+        fields.append(("diarize", "true"))
     return with_query(service, f"{service.path or LISTEN_PATH}?{urlencode(fields)}")
 
 
