@@ -27,6 +27,7 @@ from orch.protocol.messages import (
     CreateSession,
     JoinSession,
     LeaveSession,
+    NameSpeaker,
     Ping,
     ServiceMessage,
     ServiceResponse,
@@ -34,6 +35,7 @@ from orch.protocol.messages import (
     SessionJoined,
     SessionLeft,
     SessionMessage,
+    SpeakerNamed,
     Subscribe,
 )
 
@@ -134,6 +136,11 @@ class Client:
         """Send ``data`` (JSON) to all in the session, including this client; return the stored message."""
         message = Broadcast(session_id=session_id, data=Raw(msgspec.json.encode(data)))
         return await self._ask(SessionMessage, message)
+
+    async def name_speaker(self, session_id: str, speaker_label: str, name: str) -> SpeakerNamed:
+        """Give a speaker at a shared microphone a name, for everyone; an empty one takes it back."""
+        message = NameSpeaker(session_id=session_id, speaker_label=speaker_label, name=name)
+        return await self._ask(SpeakerNamed, message)
 
     async def ask_service(
         self, service: str, action: str, payload: dict[str, Any] | None = None

@@ -158,7 +158,7 @@ class AudioService:
         return Models(
             (Model(engine.model, engine.name, engine.languages),),
             engine.languages,
-            diarization=await self._speakers.is_available(),
+            diarization=self._speakers.is_available,
         )
 
     async def loaded(self) -> SpeechEngine:

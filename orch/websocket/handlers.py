@@ -62,8 +62,8 @@ from orch.websocket.topic_publisher import TopicPublisher
 ANSWER_WITHIN: Final = 30.0
 
 #: Types that count as several messages against the client's rate: a topic's whole state is read and encoded,
-#: other workers are asked about a stream.
-WEIGHTS: Final[dict[type, int]] = {Subscribe: 10, Unsubscribe: 10, AudioStart: 50}
+#: other workers are asked about a stream, a name is stored for as long as the session.
+WEIGHTS: Final[dict[type, int]] = {Subscribe: 10, Unsubscribe: 10, NameSpeaker: 10, AudioStart: 50}
 
 Work = Callable[[], Awaitable[None]]
 Start = Callable[[Connection, Any], Work | None]

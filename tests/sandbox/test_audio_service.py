@@ -134,7 +134,7 @@ def test_the_speaker_is_returned_where_it_is_requested() -> None:
         assert "speaker" not in failed
         assert failed["speaker_detail"] == "The speaker model failed: MemoryError."
 
-    with_engine(ask, virtual=False, speakers=SpeakerLabels(load=lambda: embedder))
+    with_engine(ask, virtual=False, speakers=SpeakerLabels(load=lambda: embedder, is_installed=lambda: True))
 
 
 def test_a_response_has_the_engines_result(with_service: WithService) -> None:

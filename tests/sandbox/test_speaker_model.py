@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orch.audio.wav import wav
 from orch.sandbox.engines.speaker_embedding import EmbedderUnavailable, SpeakerEmbedder, Voice
 from tests.fakes.conversations import conversation
+from tests.fakes.sandbox import running
 from tests.fakes.voices import voices
 
 CONVERSATIONS = 40
@@ -70,3 +72,31 @@ def test_another_model_is_refused_with_what_to_install(tmp_path: Path) -> None:
         SpeakerEmbedder.load(other)
     with pytest.raises(EmbedderUnavailable, match="cannot be read"):
         SpeakerEmbedder.load(tmp_path / "missing.onnx")
+
+
+@pytest.mark.sandbox
+@pytest.mark.real_time
+async def test_two_people_are_distinguished_over_http() -> None:
+    """With a real engine, as the service asks: labels of one session, repeated corrections, words as ever."""
+    people = voices()
+    async with running("orch.sandbox.audio_service", "--engine", "pocketsphinx") as service:
+        await service.health(until="healthy")
+        assert (await service.client.get("/api/models")).json()["diarization"] is True
+        labels = []
+        for number, person in enumerate(("slt", "rms", "slt", "rms")):
+            response = await service.client.post(
+                "/api/transcribe",
+                files={"audio": ("speech.wav", wav(people[person][number], 16_000))},
+                data={
+                    "language": "en",
+                    "session_id": "s",
+                    "diarization": "true",
+                    "segment_id": f"a-{number}",
+                },
+            )
+            assert response.status_code == 200, response.text
+            answer = response.json()
+            assert answer["text"]
+            labels.append(answer["speaker"])
+        assert labels[0] == labels[2] != labels[1] == labels[3]
+        assert [label.partition("-")[0] for label in labels] == ["1", "2", "1", "2"]

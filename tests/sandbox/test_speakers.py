@@ -35,7 +35,7 @@ class Clock:
 def labels(
     load: Callable[[], ScriptedEmbedder] = ScriptedEmbedder, clock: Clock | None = None
 ) -> SpeakerLabels:
-    return SpeakerLabels(load=load, clock=clock or Clock())
+    return SpeakerLabels(load=load, is_installed=lambda: True, clock=clock or Clock())
 
 
 async def said(of: SpeakerLabels, person: int, segment: str, session: str = "s") -> Identified:
@@ -65,13 +65,14 @@ async def test_a_missing_model_is_tried_once_and_said() -> None:
         raise EmbedderUnavailable("Speakers cannot be distinguished: install it.")
 
     of = labels(load)
-    assert not await of.is_available()
+    assert of.is_available
     async with trio.open_nursery() as nursery:
         for _ in range(3):
             nursery.start_soon(said, of, 1, "a")
     found = await said(of, 1, "a")
     assert found == Identified(None, detail="Speakers cannot be distinguished: install it.")
     assert tried == [1]
+    assert not of.is_available
 
 
 async def test_a_failing_model_is_said_and_the_next_utterance_tried() -> None:

@@ -146,6 +146,8 @@ async def test_errors_and_topics_of_the_real_service(tmp_path: Path) -> None:
             assert made.participants[0].name == "Ann"
             kept = await client.broadcast("s", [1, 2])
             assert kept.offset == made.offset + 1
+            named = await client.name_speaker("s", "1-a", "Mia")
+            assert (named.name, named.offset) == ("Mia", kept.offset + 1)
             token, epoch = client.credentials("s") or ("", "")
         async with orch.client.connect(s.url) as client:
             client.resume("s", token=token, epoch=epoch, offset=made.offset)

@@ -71,6 +71,14 @@ def model_path() -> Path:
     return Path(spec.origin).parent / MODEL
 
 
+def is_installed() -> bool:
+    """Return whether ONNX Runtime and the model seem to be there, without loading them."""
+    try:
+        return find_spec("onnxruntime") is not None and model_path().is_file()
+    except EmbedderUnavailable:
+        return False
+
+
 class SpeakerEmbedder:
     """The loaded model. :meth:`embed` blocks; calls from several threads are safe."""
 

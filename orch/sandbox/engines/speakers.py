@@ -14,7 +14,12 @@ import trio
 from msgspec import Struct
 
 from orch.sandbox.engines.speaker_clusters import SpeakerClusters
-from orch.sandbox.engines.speaker_embedding import EmbedderUnavailable, SpeakerEmbedder, Voice
+from orch.sandbox.engines.speaker_embedding import (
+    EmbedderUnavailable,
+    SpeakerEmbedder,
+    Voice,
+    is_installed,
+)
 
 log = structlog.get_logger("speakers")
 
@@ -69,9 +74,11 @@ class SpeakerLabels:
         self,
         *,
         load: Callable[[], Embedder] = SpeakerEmbedder.load,
+        is_installed: Callable[[], bool] = is_installed,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
+        self._is_installed = is_installed
         self._clock = clock
         self._loading = trio.Lock()
         self._embedder: Embedder | None = None
@@ -84,8 +91,15 @@ class SpeakerLabels:
         """How many sessions' voices are remembered."""
         return len(self._conversations)
 
-    async def is_available(self) -> bool:
-        """Load the model if it was not tried yet; return whether there is one."""
+    @property
+    def is_available(self) -> bool:
+        """Whether there is a model, as far as is known before the first utterance loads it."""
+        if self._embedder is None and self._detail is None:
+            return self._is_installed()
+        return self._embedder is not None
+
+    async def _loaded(self) -> Embedder | None:
+        """Return the model, loading it at the first call; None if there is none."""
         async with self._loading:
             if self._embedder is None and self._detail is None:
                 try:
@@ -93,7 +107,7 @@ class SpeakerLabels:
                 except EmbedderUnavailable as error:
                     self._detail = str(error)
                     log.info("no speaker model", detail=self._detail)
-        return self._embedder is not None
+        return self._embedder
 
     async def identify(self, pcm: bytes, *, session_id: str, segment_id: str) -> Identified:
         """Return who spoke an utterance (16 kHz, mono, 16-bit), among the speakers of its session.
@@ -101,10 +115,11 @@ class SpeakerLabels:
         ``segment_id``: a longer recording of the same utterance replaces it. A failure is logged and returned
         as ``detail``: the words of the utterance do not depend on it.
         """
-        if not await self.is_available() or self._embedder is None:
+        embedder = await self._loaded()
+        if embedder is None:
             return Identified(None, detail=self._detail)
         try:
-            voice = await trio.to_thread.run_sync(self._embedder.embed, pcm, limiter=self._threads)
+            voice = await trio.to_thread.run_sync(embedder.embed, pcm, limiter=self._threads)
         except Exception as error:
             log.exception("speaker model failed")
             return Identified(None, detail=f"The speaker model failed: {type(error).__name__}.")
