@@ -28,7 +28,8 @@ from orch.speech.languages import AUTO
 from orch.speech.requests import AUDIO, TRANSLATION, Fetch, Headers
 from orch.speech.results import TranscribedSegment, TranscribedWord, Transcription
 from orch.speech.transcriber import LIVETRANSLATE_PATH as TRANSCRIBE_PATH
-from orch.speech.transcriber import OF_RECORDINGS, AudioFile, Transcriber
+from orch.speech.transcriber import AudioFile, Transcriber
+from orch.speech.transcription_responses import OF_RECORDINGS
 from orch.speech.translator import LIVETRANSLATE_PATH as TRANSLATE_PATH
 from orch.speech.translator import Translator
 

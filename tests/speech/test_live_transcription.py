@@ -16,6 +16,7 @@ from orch.protocol.messages import Transcript
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.settings.structs import Vad
+from orch.speech.captions import Origin
 from orch.speech.dialects.live import Sound
 from orch.speech.live_socket import LiveSocket
 from orch.speech.live_transcriber import LiveRequest
@@ -497,3 +498,29 @@ async def test_a_key_in_the_reason_of_a_close_is_masked() -> None:
         "The audio-service closed the connection with code 1008: the key •••• has expired."
     )
     assert caught.value.code == "service_unavailable"
+
+
+@pytest.mark.parametrize("diarization", [True, False])
+async def test_deepgrams_speakers_label_the_lines_of_a_stream_that_asks_for_it(*, diarization: bool) -> None:
+    subject = room("deepgram")
+    await subject.transcriber.languages()
+    assert subject.transcriber.diarizes
+    origin = Origin(
+        session_id="session",
+        stream_id="s1",
+        started=0,
+        source_language="en",
+        participant_id="p1",
+        diarization=diarization,
+    )
+    await speak(
+        subject.speech.stream(origin, sample_rate=16_000, output=subject.session), numbered_words.sound(WORDS)
+    )
+    labels = [each.speaker_label for each in subject.session.finals()]
+    if diarization:
+        first, second = labels
+        assert first == second
+        assert str(first).startswith("1-")
+    else:
+        assert labels == [msgspec.UNSET, msgspec.UNSET]
+    assert ("diarize=true" in subject.vendor.dialled[0][1]) is diarization

@@ -13,7 +13,7 @@ from orch.problems import ProblemError
 from orch.speech.request_errors import is_transient
 from orch.speech.requests import AUDIO, TRANSLATION, Headers, Request, Response
 from orch.speech.results import TranscribedWord, TranslatedText
-from orch.speech.transcriber import MOST_LANGUAGES, Spans, read_models, read_transcription
+from orch.speech.transcription_responses import MOST_LANGUAGES, Spans, read_models, read_transcription
 from orch.speech.translator import (
     read_libretranslate,
     read_libretranslate_languages,

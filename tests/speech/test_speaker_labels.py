@@ -13,7 +13,8 @@ from orch.speech.captions import Origin
 from orch.speech.exports import export, of_history
 from orch.speech.requests import Response
 from orch.speech.speaker_names import speaker_name
-from orch.speech.transcriber import AudioFile, make_request, read_diarization, read_transcription
+from orch.speech.transcriber import AudioFile, make_request
+from orch.speech.transcription_responses import read_diarization, read_transcription
 from tests.fakes.sounds import pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, FakeAnswer, Room, speak
 

@@ -11,7 +11,8 @@ from orch.speech.request_errors import is_transient, is_unanswered
 from orch.speech.requests import AUDIO, Headers
 from orch.speech.responses import read_error
 from orch.speech.results import TranscribedSegment, TranscribedWord, Transcription
-from orch.speech.transcriber import Transcriber, read_models, read_transcription
+from orch.speech.transcriber import Transcriber
+from orch.speech.transcription_responses import read_models, read_transcription
 from tests.fakes.running import run
 from tests.fakes.speech_back_ends import FakeAnswer, Holder, form, pcm_of
 
