@@ -49,6 +49,7 @@ elif pip --require-hashes --requirement "$lock"; then
 else
     echo "The engines of the demo cannot be installed here (see above): it recognises English, with PocketSphinx."
     echo "To try again: rm $stamp"
+    extra=
     pip --require-hashes --requirement requirements/service.lock
 fi
 pip --no-deps --no-build-isolation --editable .
