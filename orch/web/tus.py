@@ -120,6 +120,13 @@ def check_limits(held: Sequence[Held], new: Held, *, free: int, speech: Speech) 
             "too_many_uploads",
             f"{mine} uploads from your address are not complete, which is the limit. {later}",
         )
+    share = speech.uploads_bytes // 2
+    if sum(each.length for each in held if each.address == new.address) + new.length > share:
+        raise ProblemError(
+            "too_many_uploads",
+            f"Uploads from your address can have {share // MEGABYTE} MB together, which is the limit. "
+            f"{later}",
+        )
     if sum(each.length for each in held) + new.length > speech.uploads_bytes:
         raise ProblemError(
             "too_many_uploads",

@@ -87,6 +87,7 @@ def test_a_piece_continues_what_is_stored() -> None:
             "too_many_uploads",
             "address",
         ),
+        ([Held(session_id="a", address=ONE.address, length=2**31)], PLENTY, "too_many_uploads", "2048 MB"),
         ([Held(session_id="a", address="b", length=2**32)], PLENTY, "too_many_uploads", "4096 MB"),
         ([], tus.RESERVE, "own_shortage", "disk"),
     ],
