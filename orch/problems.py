@@ -42,6 +42,8 @@ _TABLE: Final = (
         403,
         "Only its sender, the session's owner or an operator can cancel a recording.",
     ),
+    Problem("not_owner", 403, "Only the session's owner or an operator can do this."),
+    Problem("unknown_line", 404, "No line of this session has this id and offset. It may be gone."),
     Problem("read_only", 403, "Observers can read, but not speak or send."),
     # Speech.
     Problem("audio_not_started", 409, "Send audio_start before audio."),

@@ -27,16 +27,18 @@ class Action(Enum):
     """Create, list and delete the codes that others join it with."""
     CANCEL_ANY_RECORDING = "cancel any recording of a session"
     """Without the recording's own key."""
+    EDIT_TRANSCRIPT = "correct and delete the lines of a session"
     CALL_BACK_END = "call a back end"
 
 
 #: Actions in a session. Its key decides, or the role of the participant who has joined. A tuple: to hash a
-#: member of an Enum takes longer than to compare four.
+#: member of an Enum takes longer than to compare five.
 IN_SESSION: Final = (
     Action.READ_SESSION,
     Action.SPEAK_IN_SESSION,
     Action.INVITE_TO_SESSION,
     Action.CANCEL_ANY_RECORDING,
+    Action.EDIT_TRANSCRIPT,
 )
 
 #: By method and rule, as the application's routes spell it.
@@ -114,6 +116,8 @@ MESSAGES: Final[Mapping[str, Action]] = {
     "audio_end": Action.USE_PUBLIC,
     "cancel_recording": Action.SPEAK_IN_SESSION,
     "name_speaker": Action.SPEAK_IN_SESSION,
+    "correct_line": Action.EDIT_TRANSCRIPT,
+    "delete_line": Action.EDIT_TRANSCRIPT,
     "service_message": Action.CALL_BACK_END,
     "subscribe": Action.USE_PUBLIC,  # its topic decides
     "unsubscribe": Action.USE_PUBLIC,

@@ -88,8 +88,9 @@ def _in_session(actor: Actor, action: Action, resource: Resource) -> Decision:
 
     A key that was sent decides alone: a link for reading only reads, even an operator.
     """
-    if action is Action.CANCEL_ANY_RECORDING:
-        return ALLOWED if actor.is_operator or resource.role == "owner" else Decision(_not_own_recording())
+    if action in (Action.CANCEL_ANY_RECORDING, Action.EDIT_TRANSCRIPT):
+        is_owner = actor.is_operator or resource.role == "owner"
+        return ALLOWED if is_owner else Decision(_not_owner(action))
     if resource.role is not None:
         is_reader = action in _FOR_SPEAKERS and resource.role not in SPEAKERS
         return Decision(_observer()) if is_reader else ALLOWED
@@ -160,7 +161,11 @@ def _observer() -> ProblemError:
     return ProblemError("read_only", "You joined as an observer: you can read, but not speak or send.")
 
 
-def _not_own_recording() -> ProblemError:
+def _not_owner(action: Action) -> ProblemError:
+    if action is Action.EDIT_TRANSCRIPT:
+        return ProblemError(
+            "not_owner", "Only the session's owner or an operator can correct or delete its lines."
+        )
     return ProblemError(
         "not_your_recording", "Only its sender, the session's owner or an operator can cancel a recording."
     )

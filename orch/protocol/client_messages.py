@@ -14,6 +14,7 @@ Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-
 Languages = Annotated[tuple[Language, ...], Meta(max_length=32)]
 Name = Annotated[str, Meta(max_length=80)]
 Key = Annotated[str, Meta(max_length=KEY_LENGTH)]
+SegmentId = Annotated[str, Meta(min_length=1, max_length=128)]
 SpeakerLabel = Annotated[str, Meta(min_length=1, max_length=64)]
 UNSURE: Final = "?"
 """The label of a line whose speaker is unsure."""
@@ -22,6 +23,9 @@ MessageId = Annotated[str, Meta(max_length=128)] | int
 #: Seconds: the greatest age of speech when it is sent, and the greatest length of a stream.
 LONGEST_AGE: Final = 3_600.0
 LONGEST_STREAM: Final = 7 * 86_400.0
+
+#: Characters of a corrected line.
+LONGEST_LINE: Final = 4_000
 
 
 class ClientMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -154,6 +158,27 @@ class NameSpeaker(ClientMessage, frozen=True, tag="name_speaker"):
     name: Name
 
 
+class CorrectLine(ClientMessage, frozen=True, tag="correct_line"):
+    """Replace the text of a final line for everyone; for the session's owner and operators.
+
+    ``offset``: that of the ``transcript`` to correct. The reply is the corrected ``transcript``, with this
+    message's ``id``.
+    """
+
+    session_id: SessionId
+    segment_id: SegmentId
+    offset: Annotated[int, Meta(ge=1)]
+    text: Annotated[str, Meta(max_length=LONGEST_LINE)]
+
+
+class DeleteLine(ClientMessage, frozen=True, tag="delete_line"):
+    """Delete a final line for everyone; for the session's owner and operators. The fields of CorrectLine."""
+
+    session_id: SessionId
+    segment_id: SegmentId
+    offset: Annotated[int, Meta(ge=1)]
+
+
 class TestMessage(ClientMessage, frozen=True, tag="test_message"):
     """Receive the same message back, with all its fields."""
 
@@ -172,5 +197,7 @@ AnyClientMessage = (
     | AudioEnd
     | CancelRecording
     | NameSpeaker
+    | CorrectLine
+    | DeleteLine
     | TestMessage
 )

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from orch.protocol.client_messages import (
     LONGEST_AGE,
+    LONGEST_LINE,
     LONGEST_STREAM,
     AnyClientMessage,
     AudioEnd,
@@ -18,7 +19,9 @@ from orch.protocol.client_messages import (
     Broadcast,
     CancelRecording,
     ClientMessage,
+    CorrectLine,
     CreateSession,
+    DeleteLine,
     JoinSession,
     Key,
     Language,
@@ -73,6 +76,7 @@ from orch.protocol.server_messages import (
 
 __all__ = [
     "LONGEST_AGE",
+    "LONGEST_LINE",
     "LONGEST_STREAM",
     "AnyClientMessage",
     "AudioEnd",
@@ -87,7 +91,9 @@ __all__ = [
     "ClientMessage",
     "Closing",
     "Connected",
+    "CorrectLine",
     "CreateSession",
+    "DeleteLine",
     "Error",
     "JoinSession",
     "Key",

@@ -304,7 +304,8 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
 
     ``settled``, of a revision: that many words at the beginning of ``text`` (:mod:`orch.protocol.words`) stay
     while the utterance grows, except their punctuation and capitals; the rest may still change. ``corrects``,
-    of a final: it changes words that were settled.
+    of a final: it changes words that were settled. ``edited``: the session's owner has corrected the text, or
+    deleted the line (then ``text`` is empty).
     ``speaker``: the name of the participant or the recording. ``speaker_label``, of a final: which of several
     people at the same microphone it was, by the back end's label, which holds in the session; ``?``: unsure.
     """
@@ -326,6 +327,7 @@ class Transcript(ServerMessage, frozen=True, tag="transcript"):
     recording: bool | UnsetType = UNSET
     settled: int | UnsetType = UNSET
     corrects: bool | UnsetType = UNSET
+    edited: Literal["corrected", "deleted"] | UnsetType = UNSET
     speaker_label: SpeakerLabel | UnsetType = UNSET
     offset: int | UnsetType = UNSET
 

@@ -148,10 +148,17 @@ def session_transcript(
         start = begin + round(transcript.start * 1000)
         end = max(start + 1, begin + round(transcript.end * 1000))
         named = speakers.applied(transcript)
-        lines.append(Line(named, start, end, translations.get(name, {})))
+        lines.append(Line(named, start, end, _current(transcript, translations.get(name, {}))))
     # Python's sort is stable: equal lines keep the order of offsets.
     lines.sort(key=lambda line: (_block(line, begins), line.start))
     return SessionTranscript(session_id, tuple(lines), zero)
+
+
+def _current(transcript: Transcript, translations: Mapping[str, Translation]) -> Mapping[str, Translation]:
+    """Return a line's translations; those of a corrected line without the ones of its former text."""
+    if transcript.edited is UNSET:
+        return translations
+    return {code: one for code, one in translations.items() if one.revision >= transcript.revision}
 
 
 def stream_of(segment_id: str) -> str:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from orch.audio.resampling import check_rate
 from orch.audio.voice_activity import ModelActivity, VoiceActivity
 from orch.problems import ProblemError
-from orch.protocol.messages import CaptionError
+from orch.protocol.messages import CaptionError, Transcript
 from orch.settings import Vad
 from orch.settings.source import SettingsSource
 from orch.speech.captions import Origin, caption_error
@@ -23,6 +23,7 @@ from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
 from orch.speech.transcriber import Transcriber
+from orch.speech.translations import Translations
 from orch.speech.translator import Pairs, Translator
 from orch.speech.voice_models import VoiceModels
 from orch.telemetry import metric_names as names
@@ -118,6 +119,18 @@ class SpeechService:
             voice_activity=partial(self._voice_activity, settings.vad),
             shortest_interval=self._shortest_interval(),
         )
+
+    async def translate_line(self, final: Transcript, output: CaptionOutput) -> None:
+        """Translate a final that was edited into every language that ``output`` reads; return when done."""
+        translations = Translations(
+            translator=self._translator,
+            output=output,
+            wall=self._wall,
+            buffer_seconds=self._settings.current.orchestration.speech.buffer_seconds,
+            changed=lambda: None,
+        )
+        async with trio.open_nursery() as nursery:
+            translations.start(nursery, final)
 
     @asynccontextmanager
     async def _voice_activity(self, vad: Vad) -> AsyncIterator[VoiceActivity | None]:

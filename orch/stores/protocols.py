@@ -182,6 +182,9 @@ class SessionStore(Protocol):
         ``size``: only the oldest, as many whole messages as fit into this many bytes, at least one.
         """
 
+    async def erase(self, session_id: str, offsets: Sequence[int]) -> int:
+        """Drop these messages of a session's history on purpose, which is no loss; return how many it had."""
+
     async def losses(self, session_id: str) -> Losses | None:
         """Return the losses of a session's history so far; None if it does not exist.
 

@@ -26,7 +26,9 @@ from orch.protocol.messages import (
     Broadcast,
     CancelRecording,
     ClientMessage,
+    CorrectLine,
     CreateSession,
+    DeleteLine,
     JoinSession,
     LeaveSession,
     MessageId,
@@ -53,6 +55,7 @@ from orch.websocket.participants.names import clean
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
+from orch.websocket.speech.line_editor import LineEditor
 from orch.websocket.speech.recordings import Recordings
 from orch.websocket.speech.speakers import Speakers
 from orch.websocket.topic_publisher import TopicPublisher
@@ -62,8 +65,16 @@ from orch.websocket.topic_publisher import TopicPublisher
 ANSWER_WITHIN: Final = 30.0
 
 #: Types that count as several messages against the client's rate: a topic's whole state is read and encoded,
-#: other workers are asked about a stream, a name is stored for as long as the session.
-WEIGHTS: Final[dict[type, int]] = {Subscribe: 10, Unsubscribe: 10, NameSpeaker: 10, AudioStart: 50}
+#: other workers are asked about a stream, a name is stored for as long as the session, a line is read from the
+#: store and translated again.
+WEIGHTS: Final[dict[type, int]] = {
+    Subscribe: 10,
+    Unsubscribe: 10,
+    NameSpeaker: 10,
+    AudioStart: 50,
+    CorrectLine: 20,
+    DeleteLine: 10,
+}
 
 Work = Callable[[], Awaitable[None]]
 Start = Callable[[Connection, Any], Work | None]
@@ -100,6 +111,7 @@ class Handlers:
         publisher: TopicPublisher,
         speakers: Speakers,
         recordings: Recordings,
+        line_editor: LineEditor,
         gateway: Gateway,
     ) -> None:
         self._sessions = sessions
@@ -122,6 +134,8 @@ class Handlers:
             AudioEnd: speakers.end,
             CancelRecording: _waiting(recordings.handle_cancel),
             NameSpeaker: _waiting(self._name_speaker),
+            CorrectLine: _waiting(line_editor.correct),
+            DeleteLine: _waiting(line_editor.delete),
         }
         self._table: dict[type, Handler] = {
             Ping: Handler(self._ping),

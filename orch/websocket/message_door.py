@@ -16,6 +16,8 @@ from orch.protocol.messages import (
     Broadcast,
     CancelRecording,
     ClientMessage,
+    CorrectLine,
+    DeleteLine,
     NameSpeaker,
     ServiceMessage,
     Subscribe,
@@ -27,6 +29,9 @@ _JOINED: Final[Mapping[Role, Resource]] = {
     "participant": Resource(role="participant"),
     "observer": Resource(role="observer"),
 }
+
+#: Messages whose sender's role in the session decides.
+_AS_MEMBER: Final = (Broadcast, AudioStart, CancelRecording, CorrectLine, DeleteLine, NameSpeaker)
 
 
 class Participant(Protocol):
@@ -67,9 +72,7 @@ class MessageDoor:
     def enter(self, sender: Sender, action: Action, message: ClientMessage) -> ProblemError | None:
         """Return the problem if a message of this action is refused."""
         resource = SERVICE
-        if action is Action.SPEAK_IN_SESSION and isinstance(
-            message, (Broadcast, AudioStart, CancelRecording, NameSpeaker)
-        ):
+        if isinstance(message, _AS_MEMBER):
             member = sender.members.get(message.session_id)
             if member is None:
                 return None  # the handler responds not_in_session

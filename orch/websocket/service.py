@@ -45,6 +45,7 @@ from orch.websocket.sessions.session import SessionListed, SessionMade, SessionS
 from orch.websocket.sessions.session_access import SessionAccess
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import StorageQuota
+from orch.websocket.speech.line_editor import LineEditor
 from orch.websocket.speech.recordings import RecordingListed, RecordingOpened, Recordings
 from orch.websocket.speech.sources import RecordingFacts
 from orch.websocket.speech.speakers import Speakers
@@ -138,6 +139,7 @@ class HubService:
         self._recordings = Recordings(
             sessions=self._sessions, speech_streams=self._speech_streams, survey=survey
         )
+        self._line_editor = LineEditor(sessions=self._sessions, streams=self._speech_streams, speech=speech)
         self._sweeper = Sweeper(self._sessions)
         self._quota_enforcer = QuotaEnforcer(
             self._sessions, self.creation_limits, events, changed=lambda: topics.touch("connections")
@@ -149,6 +151,7 @@ class HubService:
             publisher=self._publisher,
             speakers=self._speakers,
             recordings=self._recordings,
+            line_editor=self._line_editor,
             gateway=gateway,
         )
         self.boundaries = (
@@ -158,6 +161,7 @@ class HubService:
             self._membership.boundary,
             self._speech_streams.boundary,
             self._recordings.boundary,
+            self._line_editor.boundary,
             self._publisher.boundary,
             self._sweeper.boundary,
             self._quota_enforcer.boundary,

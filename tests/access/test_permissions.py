@@ -84,6 +84,15 @@ SESSIONS: Final = {
         "participant": EVERYONE,
         "observer": NOBODY,
     },
+    Action.EDIT_TRANSCRIPT: {
+        "no key": OPERATORS,
+        "wrong key": OPERATORS,
+        "read key": OPERATORS,
+        "speak key": OPERATORS,
+        "owner": EVERYONE,
+        "participant": OPERATORS,
+        "observer": OPERATORS,
+    },
     Action.CANCEL_ANY_RECORDING: {
         "no key": OPERATORS,
         "wrong key": OPERATORS,
@@ -131,6 +140,7 @@ def test_each_actor_may_do_what_the_tables_say(action: Action, resource: str) ->
         (Action.INVITE_TO_SESSION, "read key", "read_only"),
         (Action.INVITE_TO_SESSION, "observer", "read_only"),
         (Action.CANCEL_ANY_RECORDING, "participant", "not_your_recording"),
+        (Action.EDIT_TRANSCRIPT, "participant", "not_owner"),
     ],
 )
 def test_a_refusal_says_why(action: Action, resource: str, code: str) -> None:

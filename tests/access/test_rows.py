@@ -19,7 +19,7 @@ TOKEN: Final = "control-token-of-the-test"  # noqa: S105 - made up
 
 #: What who may not use an entry is answered.
 REFUSALS: Final = frozenset(
-    {"token_required", "key_required", "read_only", "unknown_session", "not_in_session"}
+    {"token_required", "key_required", "read_only", "not_owner", "unknown_session", "not_in_session"}
 )
 
 PUBLIC: Final = frozenset({Action.USE_PUBLIC})
@@ -142,6 +142,8 @@ def test_each_message_is_open_to_those_who_may_do_its_action(tmp_path: Path, som
         "audio_start": {"session_id": "s", "sample_rate": 16_000},
         "cancel_recording": {"session_id": "s", "stream_id": "none"},
         "name_speaker": {"session_id": "s", "speaker_label": "1-a", "name": "Ann"},
+        "correct_line": {"session_id": "s", "segment_id": "none-1", "offset": 1, "text": "x"},
+        "delete_line": {"session_id": "s", "segment_id": "none-1", "offset": 1},
         "service_message": {"target_service": "none", "action": "x"},
         "subscribe": {"topic": "counts"},
         "unsubscribe": {"topic": "counts"},

@@ -112,7 +112,9 @@ def test_the_types_are_those_of_the_wire() -> None:
     assert set(TYPES) == {
         "ping",
         "cancel_recording",
+        "correct_line",
         "create_session",
+        "delete_line",
         "join_session",
         "leave_session",
         "recover_session",

@@ -47,6 +47,7 @@ NAMED: Final = 4
 _SHARED: Final = {
     "append": ("clock", "book"),
     "prune": ("clock", "book"),
+    "erase": ("book",),
     "losses": ("book",),
     "touch": ("clock",),
 }

@@ -87,6 +87,7 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             self.losses(PROBE),
             self.read(PROBE, 0, 1, 1),
             self.prune([PROBE], 0.0, limits),
+            self.erase(PROBE, [1]),
             self.put_participant(PROBE, someone),
             self.see(PROBE, [someone], 0.0),
             self.participants(PROBE),
@@ -267,6 +268,14 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             ),
             lambda replies: [(0, 0) if isinstance(each, Exception) else tuple(each) for each in replies],
             is_partial=True,
+        )
+
+    def erase(self, session_id: str, offsets: Sequence[int]) -> Call[int]:
+        """Drop messages of a session on purpose; return how many there were."""
+        return Call(
+            (self._script("erase", keys(session_id), *offsets),),
+            lambda replies: int(replies[0]),
+            session_id,
         )
 
     def raise_offset(self, session_id: str, epoch: str, offset: int) -> Call[int]:

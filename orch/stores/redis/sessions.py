@@ -149,6 +149,14 @@ class RedisSessions:
         """Return the stored messages after ``after`` up to ``until``: the oldest ``size`` bytes."""
         return await self._pipeline.execute(self._commands.read(session_id, after, until, size))
 
+    async def erase(self, session_id: str, offsets: Sequence[int]) -> int:
+        """Drop these messages of a session's history on purpose, which is no loss; return how many it had."""
+        erased = 0
+        for start in range(0, len(offsets), STEP):
+            part = offsets[start : start + STEP]
+            erased += await self._pipeline.execute(self._commands.erase(session_id, part))
+        return erased
+
     async def losses(self, session_id: str) -> Losses | None:
         """Return the losses of a session's history so far; None if it does not exist."""
         return await self._pipeline.execute(self._commands.losses(session_id))

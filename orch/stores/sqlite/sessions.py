@@ -103,6 +103,12 @@ class SqliteSessions:
             lambda database: statements.read(database, session_id, after, until, size)
         )
 
+    async def erase(self, session_id: str, offsets: Sequence[int]) -> int:
+        """Drop these messages of a session's history on purpose, which is no loss; return how many it had."""
+        return await self.file.execute(
+            lambda database: statements.erase(database, session_id, offsets), frees=True
+        )
+
     async def losses(self, session_id: str) -> Losses | None:
         """Return the losses of a session's history so far; None if it does not exist."""
         return await self.file.execute(lambda database: shares.losses(database, session_id))

@@ -5,6 +5,7 @@ separate rows, and messages to drop are found by indexes. The rules are in :mod:
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 from orch.stores.history import Budget, Kept, Kind, Limits, Losses, Share, pressed, spilled, too_old
@@ -52,6 +53,24 @@ def supersede(database: sqlite3.Connection, session: int, share: int, offset: in
     went = [Kept(number, 0.0, size) for number, size in rows]
     _delete(database, session, Kind.NAME, share, went, is_loss=False)
     return len(rows)
+
+
+def erase(database: sqlite3.Connection, session: int, offsets: Sequence[int]) -> int:
+    """Drop messages on purpose, which is no loss; return how many there were."""
+    erased = 0
+    for offset in offsets:
+        row = database.execute(
+            "DELETE FROM history WHERE session = ? AND number = ? RETURNING share, length(frame)",
+            (session, offset),
+        ).fetchone()
+        if row is None:
+            continue
+        share, size = row
+        erased += 1
+        (kind,) = database.execute("SELECT kind FROM shares WHERE number = ?", (share,)).fetchone()
+        _subtract(database, session, Kind(kind), share, count=1, size=size)
+        database.execute("UPDATE sessions SET kept_bytes = kept_bytes - ? WHERE number = ?", (size, session))
+    return erased
 
 
 def spill(database: sqlite3.Connection, session: int, limits: Limits, *, most: int | None = None) -> int:
@@ -160,6 +179,20 @@ def _delete(
     database.execute(
         "DELETE FROM history WHERE session = ? AND share = ? AND number <= ?", (session, share, last)
     )
+    _subtract(database, session, kind, share, count=count, size=size)
+    captions, others = (last, 0) if kind is Kind.CAPTION else (0, last)
+    database.execute(
+        "UPDATE sessions SET kept_bytes = kept_bytes - ?,"
+        " dropped_captions = max(dropped_captions, ?), dropped_others = max(dropped_others, ?)"
+        " WHERE number = ?",
+        (size, captions if is_loss else 0, others if is_loss else 0, session),
+    )
+
+
+def _subtract(
+    database: sqlite3.Connection, session: int, kind: Kind, share: int, *, count: int, size: int
+) -> None:
+    """Update the totals of a share and of its kind after messages were deleted."""
     database.execute(
         "UPDATE shares SET messages = messages - ?, bytes = bytes - ? WHERE number = ?", (count, size, share)
     )
@@ -167,11 +200,4 @@ def _delete(
     database.execute(
         "UPDATE budgets SET messages = messages - ?, bytes = bytes - ? WHERE session = ? AND kind = ?",
         (count, size, session, kind),
-    )
-    captions, others = (last, 0) if kind is Kind.CAPTION else (0, last)
-    database.execute(
-        "UPDATE sessions SET kept_bytes = kept_bytes - ?,"
-        " dropped_captions = max(dropped_captions, ?), dropped_others = max(dropped_others, ?)"
-        " WHERE number = ?",
-        (size, captions if is_loss else 0, others if is_loss else 0, session),
     )

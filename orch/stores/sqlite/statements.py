@@ -191,6 +191,15 @@ def read(
     return tuple(found)
 
 
+def erase(database: sqlite3.Connection, session_id: str, offsets: Sequence[int]) -> int:
+    """Drop these messages of a session on purpose; return how many it had."""
+    row = database.execute("SELECT number FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
+    erased = 0 if row is None else shares.erase(database, row[0], offsets)
+    if erased:
+        _note_oldest(database, row[0])
+    return erased
+
+
 def prune(database: sqlite3.Connection, now: float, limits: Limits) -> int:
     """Drop messages that are too old in every session, and those over the budgets of affected sessions."""
     cutoff = now - limits.seconds
