@@ -5,7 +5,8 @@
  * - a later revision replaces an earlier one, never the other way round; a final text is replaced only by a
  *   later final text;
  * - a marked gap (`error`) never replaces text that is final, and any final text replaces a gap;
- * - a translation belongs to its segment, whether it arrives before or after the transcript;
+ * - a translation belongs to its segment, whether it arrives before or after the transcript; those of a text that was
+ *   corrected or deleted are dropped;
  * - all lines of a participant carry the newest name; those of several people at one microphone the name that was given
  *   to their label;
  * - the lines of several streams share one time axis: `stream_started` (epoch ms) + `start` (s); those of a
@@ -23,7 +24,7 @@ const LABEL_LIMIT = 500;
 function blank(id) {
   return {
     id, revision: -1, final: false, text: "", language: null, confidence: null, start: 0, end: 0, streamStarted: 0,
-    at: 0, endAt: 0, speaker: null, speakerLabel: null, participantId: null, words: [], settled: 0, corrects: false, error: null, offset: null, timestamp: 0, recording: false,
+    at: 0, endAt: 0, speaker: null, speakerLabel: null, participantId: null, words: [], settled: 0, corrects: false, edited: null, error: null, offset: null, timestamp: 0, recording: false,
     translations: new Map(),
   };
 }
@@ -42,6 +43,8 @@ function order(a, b) {
 function replacesTranscript(next, line) {
   if (line.revision < 0) return true;
   const sealed = line.final && !line.error;
+  // Of two edits of one version the later one counts.
+  if (sealed && next.edited && next.revision === line.revision) return next.offset > line.offset;
   if (sealed) return next.final && !next.error && next.revision > line.revision;
   if (next.final && !next.error) return true;
   if (next.revision !== line.revision) return next.revision > line.revision;
@@ -224,6 +227,7 @@ export class Captions {
       words: message.words ?? [],
       settled: message.settled ?? 0,
       corrects: message.corrects === true,
+      edited: message.edited ?? null,
       error: message.error ?? null,
       offset: message.offset ?? line.offset,
       timestamp: message.timestamp,
@@ -233,6 +237,7 @@ export class Captions {
       this.name(line.participantId, line.speaker, message.timestamp);
       line.speaker = this.#names.get(line.participantId).name;
     }
+    if (line.edited) this.#dropTranslations(line);
     if (line.recording) this.recordings.set(streamOf(line.id), line.speaker || "A recording");
     const label = line.final ? this.#labels.get(line.id) ?? message.speaker_label : message.speaker_label;
     if (label !== undefined) this.#label(line, label);
@@ -241,6 +246,11 @@ export class Captions {
     if (isExportable(line)) this.#exportable += 1;
     this.#lines.splice(this.#after(line), 0, line);
     return line;
+  }
+
+  /** The translations of a text that was corrected or deleted. */
+  #dropTranslations(line) {
+    for (const [language, { revision }] of line.translations) if (revision < line.revision) line.translations.delete(language);
   }
 
   #adopt(line) {
@@ -267,7 +277,7 @@ export class Captions {
     const line = this.#byId.get(message.segment_id);
     const translations = line?.translations ?? this.#orphansOf(message.segment_id);
     const current = translations.get(message.target_language);
-    if (!replacesTranslation(message, current)) return null;
+    if (!replacesTranslation(message, current) || (line?.edited && message.revision < line.revision)) return null;
     translations.set(message.target_language, {
       revision: message.revision,
       text: message.text,

@@ -130,7 +130,7 @@ export function translated(line, target, { offer = null, now, locale = "en" }) {
   const translation = line.translations.get(target);
   if (translation?.error) return { kind: "error", text: translation.error.detail };
   if (translation && translation.text !== "") return { kind: "text", text: translation.text };
-  if (line.error) return { kind: "none", text: "" };
+  if (line.error || line.edited === "deleted") return { kind: "none", text: "" };
   if (line.language && isSameLanguage(line.language, target)) return { kind: "same", text: "as spoken" };
   if (line.language && canTranslate(offer, line.language, target) === false) {
     // The same language in another script: there is no other translation.

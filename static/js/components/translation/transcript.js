@@ -57,6 +57,7 @@ export class Transcript {
   #isOwn;
   #mayDraw;
   #onDrawn;
+  #onPut;
   #isFollowing = true;
   #top = 0;
   #height = 0;
@@ -68,12 +69,13 @@ export class Transcript {
 
   /**
    * Elements; `nameOf(line)`: the speaker's name; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time,
-   * epoch ms; `onDrawn()`: lines were drawn; `mayName()`: whether the reader may name the speakers at a shared
-   * microphone, as `nameSpeaker(label, name)` does.
+   * epoch ms; `onDrawn()`: lines were drawn; `onPut(line, row)`: a line was drawn in `row.element`; `mayName()`: whether
+   * the reader may name the speakers at a shared microphone, as `nameSpeaker(label, name)` does.
    */
-  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true, onDrawn = () => {}, mayName = () => false, nameSpeaker = () => {} }) {
+  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true, onDrawn = () => {}, onPut = () => {}, mayName = () => false, nameSpeaker = () => {} }) {
     this.#mayDraw = mayDraw;
     this.#onDrawn = onDrawn;
+    this.#onPut = onPut;
     this.#captions = captions;
     this.#list = list;
     this.#blocks = new RowBlocks(list);
@@ -128,7 +130,7 @@ export class Transcript {
   /** A line has changed; `draw()` shows it. */
   update(line) {
     // The engine recognised no word after all: there is nothing to show.
-    if (line.final && !line.error && line.text.trim() === "") this.#shown.delete(line.id);
+    if (line.final && !line.error && !line.edited && line.text.trim() === "") this.#shown.delete(line.id);
     else {
       if (!this.#isFollowing && !this.#shown.has(line.id)) this.#missed.add(line.id);
       this.#shown.add(line.id);
@@ -230,10 +232,12 @@ export class Transcript {
     setAttribute(row.element, "data-offset", line.offset);
     setAttribute(row.element, "data-revision", line.revision);
     setAttribute(row.element, "data-final", String(line.final));
+    setAttribute(row.element, "data-edited", line.edited);
     setAttribute(row.element, "data-gap", line.error ? (line.error.final ? "final" : "kept") : null);
     this.#fillSpeaker(line);
     this.#fillOriginal(line);
     this.#fillTranslations(line);
+    this.#onPut(line, row);
   }
 
   #create(line) {
@@ -286,7 +290,7 @@ export class Transcript {
     const language = meta.querySelector('[data-part="language"]');
     setText(language, line.language ? ` · ${line.language}` : "");
     setAttribute(language, "title", line.language ? languageName(line.language) : null);
-    setText(meta.querySelector('[data-part="corrects"]'), line.corrects ? " · corrected" : "");
+    setText(meta.querySelector('[data-part="corrects"]'), line.edited === "corrected" ? " · corrected by the host" : line.corrects ? " · corrected" : "");
   }
 
   /**
@@ -296,13 +300,14 @@ export class Transcript {
   #fillOriginal(line) {
     const row = this.#rows.get(line.id);
     const { said, confidence } = row;
-    const drawn = JSON.stringify([line.revision, line.final, line.language, line.error]);
+    const drawn = JSON.stringify([line.revision, line.final, line.language, line.error, line.edited && line.offset]);
     if (row.drawn === drawn) return;
     row.drawn = drawn;
     setAttribute(said, "lang", line.language);
     const had = row.unsure.length;
     row.unsure = [];
     if (line.error) said.replaceChildren(h("p", { class: "gap", lang: "en" }, gap(line)));
+    else if (line.edited === "deleted") said.replaceChildren(h("p", { class: "deleted", lang: "en" }, "Deleted by the host"));
     else if (!line.final) {
       const [settled, growing] = settledPart(line.text, line.settled);
       said.replaceChildren(h("p", { class: "revision" }, settled, h("span", { class: "growing" }, growing)));
@@ -402,7 +407,7 @@ export class Transcript {
 
   /** Announce a final line once, in the language that is read: the original, or the translation once it is there. */
   #announceLine(line) {
-    if (this.#announced.has(line.id) || !line.final) return;
+    if (this.#announced.has(line.id) || !line.final || line.edited === "deleted") return;
     const text = this.#announcement(line);
     if (text === null) return;
     this.#announced.add(line.id);

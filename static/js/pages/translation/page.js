@@ -1,6 +1,7 @@
 /** The Translation page: speech in, captions and translations out, for everyone in the session. */
 
 import { showBanners } from "../../components/banners.js";
+import { confirm } from "../../components/confirm-dialog.js";
 import { Disclosure } from "../../components/disclosure.js";
 import { byId, setText } from "../../components/dom.js";
 import { Notices } from "../../components/notices.js";
@@ -9,6 +10,7 @@ import { Scope } from "../../components/scope.js";
 import { toast } from "../../components/toasts.js";
 import { LanguageChoice } from "../../components/translation/language-choice.js";
 import { LargeType } from "../../components/translation/large-type.js";
+import { LineEditor } from "../../components/translation/line-editor.js";
 import { MicrophoneControls } from "../../components/translation/microphone-controls.js";
 import { Recordings } from "../../components/translation/recordings.js";
 import { Shortcuts } from "../../components/translation/shortcuts.js";
@@ -51,6 +53,7 @@ export class TranslationPage {
   #microphone;
   #recordings;
   #transcript;
+  #lineEditor;
   #languages;
   #large;
   #reading;
@@ -91,6 +94,7 @@ export class TranslationPage {
     this.#large = new LargeType({ opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
     this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
     this.#recordings = this.#createRecordings(target, prepare);
+    this.#lineEditor = new LineEditor({ list: byId("lines"), captions, request: (message) => socket.request({ ...message, session_id: session.session_id }), confirm, mayEdit: () => session.isOwner });
     this.#transcript = this.#createTranscript();
     this.#reading = new ReadingTools({ captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
@@ -134,6 +138,7 @@ export class TranslationPage {
       // A history is drawn when all of it is applied: lines that were drawn before would be pushed away by the next.
       mayDraw: () => this.#queue.isEmpty,
       onDrawn: () => this.#reading.drawn(),
+      onPut: (line, row) => this.#lineEditor.drawn(line, row),
     });
   }
 
@@ -156,7 +161,7 @@ export class TranslationPage {
     const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#captionView, this.#exports, this.#createShortcuts(), this.#shell];
     for (const part of parts) scope.start(part);
     this.#listen();
-    for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
+    for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript, this.#lineEditor]) scope.start(part);
     scope.every(REFRESH_EVERY, () => this.#transcript.refresh());
     scope.every(STATUS_EVERY, () => this.#status.showSoon());
     scope.after(SHOWN_WITHIN, () => this.#overdue());
