@@ -201,3 +201,43 @@ test("all lines of a participant have the newest name, in any order of arrival",
   assert.deepEqual(names(), ["Ann", "Bob", "Ann", "Bob"], "an older line that comes late does not take the name back");
   assert.equal(captions.speakerNumber(captions.get("x-1")), captions.speakerNumber(captions.get("x-3")));
 });
+
+const edit = (segment_id, revision, text, offset, more = {}) => transcript(segment_id, revision, text, { final: true, edited: "corrected", confidence: null, offset, ...more });
+
+test("a corrected line has the new text, and no translation of the old one, in whatever order they arrive", () => {
+  const captions = new Captions();
+  const messages = [
+    transcript("a-0", 3, "mister dash would", { final: true, offset: 1 }),
+    translation("a-0", 3, "es", "el señor dash", { offset: 2 }),
+    edit("a-0", 4, "Mister Dashwood", 3),
+    translation("a-0", 4, "es", "el señor Dashwood", { offset: 4 }),
+  ];
+  for (const order of [[0, 1, 2, 3], [0, 2, 1, 3], [3, 2, 1, 0], [1, 0, 2, 3]]) {
+    captions.clear();
+    for (const index of order) captions.apply(messages[index]);
+    assert.equal(captions.lines[0].text, "Mister Dashwood", order);
+    assert.equal(captions.lines[0].edited, "corrected");
+    assert.equal(captions.lines[0].translations.get("es").text, "el señor Dashwood", order);
+  }
+  captions.clear();
+  for (const index of [0, 1, 2]) captions.apply(messages[index]);
+  assert.equal(captions.lines[0].translations.size, 0);
+});
+
+test("of two edits of one version the later one counts", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 3, "one", { final: true, offset: 1 }));
+  captions.apply(edit("a-0", 4, "two", 2));
+  captions.apply(edit("a-0", 4, "three", 3));
+  assert.equal(captions.apply(edit("a-0", 4, "two", 2)), null);
+  assert.deepEqual(texts(captions), ["three"]);
+});
+
+test("a deleted line has no text, is not exported, and its translations do not come back", () => {
+  const captions = new Captions();
+  captions.apply(transcript("a-0", 3, "my number", { final: true, offset: 1 }));
+  captions.apply(translation("a-0", 3, "es", "mi número", { offset: 2 }));
+  captions.apply(edit("a-0", 4, "", 3, { edited: "deleted" }));
+  captions.apply(translation("a-0", 3, "de", "meine Nummer", { offset: 4 }));
+  assert.deepEqual([captions.lines[0].text, captions.lines[0].translations.size, captions.exportable], ["", 0, 0]);
+});

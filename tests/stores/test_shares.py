@@ -87,6 +87,32 @@ async def test_a_flooder_replaces_only_their_own_messages(engine: Engine) -> Non
             assert max(kept) == 120
 
 
+async def test_erased_messages_are_gone_and_count_for_nothing(engine: Engine) -> None:
+    """On purpose, so nothing is lost: the totals, the oldest offset and what is dropped later agree."""
+    store, limits = engine.store(), Limits(messages=6, seconds=1e9)
+    async with running(store):
+        await store.create(record())
+        for number in range(6):
+            await append(
+                store, body=body(50), limits=limits, share=Share(CAPTION, ("ann", "bob")[number % 2])
+            )
+        assert await store.erase("s", [1, 4, 99]) == 2
+        assert await store.erase("s", [1, 4]) == 0
+        assert await store.erase("other", [1]) == 0
+        assert await offsets(store) == [2, 3, 5, 6]
+        assert await store.losses("s") == Losses(0, 0)
+        loaded = await store.load("s")
+        assert loaded is not None
+        assert loaded.kept_first == 2
+        for _ in range(2):
+            await append(store, body=body(50), limits=limits, share=Share(CAPTION, "ann"))
+        assert await offsets(store) == [2, 3, 5, 6, 7, 8]
+        assert await store.losses("s") == Losses(0, 0)
+        await append(store, body=body(50), limits=limits, share=Share(CAPTION, "bob"))
+        assert await offsets(store) == [2, 5, 6, 7, 8, 9]
+        assert await store.losses("s") == Losses(3, 0)
+
+
 async def test_names_remove_no_caption_and_only_the_newest_of_each_is_stored(engine: Engine) -> None:
     """Someone who calls themselves ten thousand things has one name in the history."""
     store = engine.store()

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 
 from orch.access.actors import Actor
 from orch.protocol.messages import Transcript, Translation
+from orch.stores.redis.store import RedisStore
 from orch.websocket.speech.line_editor import LATE
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
+from tests.fakes.redis import redis_server
 
 GUEST = Actor(is_operator=False, is_local=True, via="none", address="127.0.0.1")
 
@@ -189,3 +192,35 @@ def translation_of(text: str) -> Translation:
         text=text,
         confidence=None,
     )
+
+
+@pytest.mark.process
+@pytest.mark.real_time
+async def test_the_owner_edits_what_was_said_through_another_worker(tmp_path: Path) -> None:
+    """Readers there see it at once, and a join through any worker has nothing of a deleted line."""
+    with redis_server(tmp_path / "redis") as server:
+        async with (
+            running_hub(tmp_path, None, RedisStore(server.url)) as a,
+            running_hub(tmp_path, None, RedisStore(server.url)) as b,
+            a.connected(actor=GUEST) as ann,
+            b.connected(actor=GUEST) as bob,
+        ):
+            await ann.ask({"type": "create_session", "session_id": "s"}, "session_created")
+            await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
+            first = await said(b, "Mister Dash would.")
+            second = await said(b, "My number is 1234.", number=2)
+            await ann.until("transcript")
+            await answer(ann, correction(first, "Mister Dashwood."))
+            await answer(ann, deletion(second, number=2))
+            seen = [await bob.until("transcript") for _ in range(4)]
+            assert [(each["text"], each.get("edited")) for each in seen[2:]] == [
+                ("Mister Dashwood.", "corrected"),
+                ("", "deleted"),
+            ]
+            async with b.connected(actor=GUEST) as eve:
+                joined = await eve.ask(
+                    {"type": "join_session", "session_id": "s", "history": True}, "session_joined"
+                )
+                texts = [each["text"] for each in joined["messages"]]
+                assert texts == ["Mister Dash would.", "Mister Dashwood.", ""]
+                assert joined["complete"] is True

@@ -203,7 +203,7 @@ export class Captions {
     const line = this.#byId.get(message.segment_id) ?? blank(message.segment_id);
     if (!replacesTranscript(message, line)) {
       // The same line again, in the history of a new epoch: only its offset changes.
-      if (message.offset === undefined || message.revision !== line.revision || message.offset === line.offset) return null;
+      if (message.offset === undefined || message.revision !== line.revision || message.offset === line.offset || message.text !== line.text) return null;
       line.offset = message.offset;
       return line;
     }

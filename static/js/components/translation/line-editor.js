@@ -26,6 +26,8 @@ export class LineEditor {
   #mayEdit;
   /** {id, element, form, input, error, busy}: the line that is edited, or null. */
   #open = null;
+  /** The button in the tab order, or null. */
+  #stop = null;
 
   /**
    * `mayEdit()`: whether this page's participant may; `request(message)`: resolves once the service has done it, rejects
@@ -63,16 +65,16 @@ export class LineEditor {
     if (old) return;
     const button = h("button", { type: "button", class: "line-edit", tabindex: "-1", "aria-label": "Edit this line" }, "Edit");
     row.element.querySelector(".line-original").append(button);
-    const stop = this.#list.querySelector('.line-edit[tabindex="0"]');
-    const isLast = !stop || (stop !== document.activeElement && stop.compareDocumentPosition(button) & Node.DOCUMENT_POSITION_FOLLOWING);
-    if (isLast) this.#stopAt(button);
+    const stop = this.#stop?.isConnected ? this.#stop : null;
+    const isLater = stop !== null && stop !== document.activeElement && (stop.compareDocumentPosition(button) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
+    if (stop === null || isLater) this.#stopAt(button);
   }
 
   #stopAt(button) {
-    const before = this.#list.querySelector('.line-edit[tabindex="0"]');
-    if (before === button) return;
-    if (before) setAttribute(before, "tabindex", "-1");
+    if (this.#stop === button) return;
+    if (this.#stop !== null) setAttribute(this.#stop, "tabindex", "-1");
     setAttribute(button, "tabindex", "0");
+    this.#stop = button;
   }
 
   #keys(event) {
@@ -171,6 +173,6 @@ export class LineEditor {
     const hadFocus = open.form.contains(document.activeElement) || document.activeElement === document.body;
     open.form.remove();
     setAttribute(open.element, "data-editing", null);
-    if (hadFocus) (open.element.querySelector(".line-edit") ?? this.#list.querySelector('.line-edit[tabindex="0"]'))?.focus();
+    if (hadFocus) (open.element.querySelector(".line-edit") ?? this.#stop)?.focus();
   }
 }
