@@ -9,7 +9,14 @@ import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, CorrectLine, DeleteLine, Transcript, Translation
+from orch.protocol.messages import (
+    AudioStatus,
+    CorrectLine,
+    DeleteLine,
+    SpeakerIdentified,
+    Transcript,
+    Translation,
+)
 from orch.speech.line_edits import corrected, deleted, is_editable
 from orch.speech.lines import of_history
 from orch.speech.service import SpeechService
@@ -177,7 +184,7 @@ class _Output:
         """Return what the participants read."""
         return self._languages
 
-    async def publish(self, message: Transcript | Translation) -> int:
+    async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
         """Publish a translation."""
         return await self._sessions.publish(self._session_id, message)
 
