@@ -117,6 +117,7 @@ def test_the_types_are_those_of_the_wire() -> None:
         "delete_line",
         "join_session",
         "leave_session",
+        "name_speaker",
         "recover_session",
         "service_message",
         "broadcast",

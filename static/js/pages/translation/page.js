@@ -10,7 +10,6 @@ import { Scope } from "../../components/scope.js";
 import { toast } from "../../components/toasts.js";
 import { LanguageChoice } from "../../components/translation/language-choice.js";
 import { LargeType } from "../../components/translation/large-type.js";
-import { LineEditor } from "../../components/translation/line-editor.js";
 import { MicrophoneControls } from "../../components/translation/microphone-controls.js";
 import { Recordings } from "../../components/translation/recordings.js";
 import { Shortcuts } from "../../components/translation/shortcuts.js";
@@ -53,7 +52,8 @@ export class TranslationPage {
   #microphone;
   #recordings;
   #transcript;
-  #lineEditor;
+  /** The tool that corrects lines, loaded where this page is the owner's; or null. */
+  #lineEditor = null;
   #languages;
   #large;
   #reading;
@@ -94,7 +94,6 @@ export class TranslationPage {
     this.#large = new LargeType({ opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
     this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
     this.#recordings = this.#createRecordings(target, prepare);
-    this.#lineEditor = new LineEditor({ list: byId("lines"), captions, request: (message) => socket.request({ ...message, session_id: session.session_id }), confirm, mayEdit: () => session.isOwner });
     this.#transcript = this.#createTranscript();
     this.#reading = new ReadingTools({ captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
@@ -138,7 +137,7 @@ export class TranslationPage {
       // A history is drawn when all of it is applied: lines that were drawn before would be pushed away by the next.
       mayDraw: () => this.#queue.isEmpty,
       onDrawn: () => this.#reading.drawn(),
-      onPut: (line, row) => this.#lineEditor.drawn(line, row),
+      onPut: (line, row) => this.#lineEditor?.drawn(line, row),
     });
   }
 
@@ -161,7 +160,7 @@ export class TranslationPage {
     const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#captionView, this.#exports, this.#createShortcuts(), this.#shell];
     for (const part of parts) scope.start(part);
     this.#listen();
-    for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript, this.#lineEditor]) scope.start(part);
+    for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
     scope.every(REFRESH_EVERY, () => this.#transcript.refresh());
     scope.every(STATUS_EVERY, () => this.#status.showSoon());
     scope.after(SHOWN_WITHIN, () => this.#overdue());
@@ -403,7 +402,26 @@ export class TranslationPage {
   /** The session can be spoken in, for the first time or again. */
   #ready() {
     this.#microphone.sessionReady();
+    this.#loadLineEditor();
     this.#recordings.check(this.#session.session_id).catch(() => toast("The list of recordings could not be loaded: the service cannot be reached.", { tone: "bad" }));
+  }
+
+  /** Most pages read: they load no tool that they may not use. */
+  async #loadLineEditor() {
+    if (this.#lineEditor !== null || !this.#session.isOwner) return;
+    try {
+      const { LineEditor } = await import("../../components/translation/line-editor.js");
+      if (this.#lineEditor !== null || !this.#scope.isOpen) return;
+      const session = this.#session;
+      const request = (message) => this.#socket.request({ ...message, session_id: session.session_id });
+      this.#lineEditor = new LineEditor({ list: byId("lines"), captions: this.#captions, request, confirm, mayEdit: () => session.isOwner });
+    } catch {
+      toast("The tool that corrects lines could not be loaded. Load the page again to have it.", { tone: "bad" });
+      return;
+    }
+    this.#scope.start(this.#lineEditor);
+    for (const line of this.#captions.lines) this.#transcript.update(line);
+    this.#transcript.draw();
   }
 
   #participantsChanged(detail) {
