@@ -65,8 +65,8 @@ from orch.websocket.topic_publisher import TopicPublisher
 ANSWER_WITHIN: Final = 30.0
 
 #: Types that count as several messages against the client's rate: a topic's whole state is read and encoded,
-#: other workers are asked about a stream, a name is stored for as long as the session, a line is read from the
-#: store and translated again.
+#: other workers are asked about a stream, a name is stored for as long as the session, a line is read from
+#: the store and translated again.
 WEIGHTS: Final[dict[type, int]] = {
     Subscribe: 10,
     Unsubscribe: 10,
