@@ -207,6 +207,7 @@ LOOPS: Final = (
     "client requests",
     "connections",
     "connections of other workers",
+    "corrected lines",
     "dashboard",
     "datagrams",
     "gateway requests",
