@@ -185,10 +185,12 @@ class AudioService:
         session_id: str | None,
         diarization: bool = False,
         segment_id: str | None = None,
+        prompt: str = "",
     ) -> Transcript:
         """Transcribe a recording (16 kHz, mono, 16-bit). ``language``: a code, or ``auto``.
 
-        ``diarization``: also identify its speaker. ``processing_time`` excludes waiting.
+        ``prompt``: names and terms that may be said. ``diarization``: also identify its speaker.
+        ``processing_time`` excludes waiting.
         Problems: ``unsupported_language``, ``too_many_recordings``,
         ``service_unavailable``, and those of :meth:`loaded`.
         """
@@ -201,7 +203,7 @@ class AudioService:
         async with _place(running):
             began = time.perf_counter()
             try:
-                result = await engine.transcribe(pcm, language=spoken, skip_silence=enable_vad)
+                result = await engine.transcribe(pcm, language=spoken, skip_silence=enable_vad, prompt=prompt)
             except EngineFailed as error:
                 log.error("engine failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's message has the cause, our stack does not
                 raise ProblemError(
@@ -306,6 +308,7 @@ def create(service: AudioService, limits: UploadLimits = DEFAULT_LIMITS) -> Quar
             session_id=upload.session_id,
             diarization=upload.diarization,
             segment_id=upload.segment_id,
+            prompt=upload.prompt,
         )
         return json_response(transcript)
 

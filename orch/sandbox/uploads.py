@@ -23,6 +23,9 @@ class UploadLimits(Struct, frozen=True):
     seconds: int = 1800
 
 
+LONGEST_PROMPT: Final = 1000
+"""Characters: more do not fit into Whisper's decoder."""
+
 DEFAULT_LIMITS: Final = UploadLimits()
 
 
@@ -30,7 +33,8 @@ class Upload(Struct, frozen=True, kw_only=True):
     """The recording and the options of a request.
 
     ``diarization``: also return who speaks, among the speakers of ``session_id``. ``segment_id``: the name of
-    the utterance, so that a longer recording of the same one replaces the shorter.
+    the utterance, so that a longer recording of the same one replaces the shorter. ``prompt``: names and
+    terms that may be said.
     """
 
     recording: bytes
@@ -39,6 +43,7 @@ class Upload(Struct, frozen=True, kw_only=True):
     enable_vad: bool = True
     diarization: bool = False
     segment_id: str | None = None
+    prompt: str = ""
 
 
 async def read_upload(limits: UploadLimits) -> Upload:
@@ -74,6 +79,7 @@ async def _read_body() -> Upload:
             enable_vad=_read_flag("enable_vad", form.get("enable_vad", "true")),
             diarization=_read_flag("diarization", form.get("diarization", "false")),
             segment_id=form.get("segment_id"),
+            prompt=_read_prompt(form.get("prompt", "")),
         )
     if request.mimetype.startswith(("audio/", "video/")) or request.mimetype == "application/octet-stream":
         return Upload(
@@ -83,11 +89,22 @@ async def _read_body() -> Upload:
             enable_vad=_read_flag("enable_vad", request.args.get("enable_vad", "true")),
             diarization=_read_flag("diarization", request.args.get("diarization", "false")),
             segment_id=request.args.get("segment_id"),
+            prompt=_read_prompt(request.args.get("prompt", "")),
         )
     raise ProblemError(
         "unsupported_media_type",
         f"Send multipart/form-data, or audio with its own content type, not {request.mimetype or 'no type'}.",
     )
+
+
+def _read_prompt(text: str) -> str:
+    if len(text) > LONGEST_PROMPT:
+        raise ProblemError(
+            "invalid_request",
+            f"The prompt may have {LONGEST_PROMPT:,} characters. It has {len(text):,}.",
+            path="prompt",
+        )
+    return text
 
 
 async def decode(recording: bytes, places: trio.CapacityLimiter, limits: UploadLimits) -> bytes:

@@ -7,7 +7,14 @@ import msgspec
 
 from orch.settings.addresses import read_address, trimmed, unusable_in_header
 from orch.settings.restrictions import given
-from orch.settings.structs import STREAMING_DIALECTS, Fault, Service
+from orch.settings.structs import (
+    MOST_TERM_CHARACTERS,
+    MOST_TERMS,
+    PROMPTED_DIALECTS,
+    STREAMING_DIALECTS,
+    Fault,
+    Service,
+)
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
@@ -46,6 +53,7 @@ def normalized(service: Service) -> Service:
         ca_file=trimmed(service.ca_file),
         path=trimmed(service.path),
         glossary=trimmed(service.glossary),
+        vocabulary=tuple(dict.fromkeys(trimmed(term) for term in service.vocabulary)),
         streaming_model=trimmed(service.streaming_model),
         headers={trimmed(name).lower(): trimmed(value) for name, value in service.headers.items()},
         query={trimmed(name): trimmed(value) for name, value in service.query.items()},
@@ -67,7 +75,27 @@ def find_faults(name: str, service: Service) -> list[Fault]:
     if service.streaming == "always" and service.dialect not in STREAMING_DIALECTS:
         known = " or ".join(STREAMING_DIALECTS)
         faults.append(Fault(f"{where}.streaming", f"expected auto or never, or the dialect {known}"))
-    return faults + _added(where, service) + _paths(where, service)
+    return faults + _added(where, service) + _paths(where, service) + _vocabulary(where, service)
+
+
+def _vocabulary(where: str, service: Service) -> list[Fault]:
+    """Return the faults of the names and terms, of which a prompt has room for few."""
+    at, terms = f"{where}.vocabulary", service.vocabulary
+    if not terms:
+        return []
+    faults: list[Fault] = []
+    if service.dialect not in PROMPTED_DIALECTS:
+        known = " or ".join(PROMPTED_DIALECTS)
+        faults.append(Fault(at, f"expected no terms, or the dialect {known}"))
+    if not all(term and term.isprintable() for term in terms):
+        faults.append(Fault(at, "expected terms that are not empty and have no line breaks"))
+    length = len(", ".join(terms))
+    if len(terms) > MOST_TERMS:
+        expected = f"expected {MOST_TERMS} terms at most, the important ones"
+        faults.append(Fault(at, f"{expected}; got {len(terms):,}"))
+    elif length > MOST_TERM_CHARACTERS:
+        faults.append(Fault(at, f"expected {MOST_TERM_CHARACTERS} characters at most, got {length:,}"))
+    return faults
 
 
 def _added(where: str, service: Service) -> list[Fault]:

@@ -235,6 +235,12 @@ DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
 STREAMING_DIALECTS: Final[tuple[Dialect, ...]] = ("openai", "deepgram")
 """The dialects that have a WebSocket for live speech."""
 
+PROMPTED_DIALECTS: Final = ("livetranslate", "openai")
+"""The dialects in which a transcription can have a prompt."""
+MOST_TERMS: Final = 100
+MOST_TERM_CHARACTERS: Final = 600
+"""With ", " between them: Whisper's decoder has room for 223 tokens of a prompt."""
+
 HEALTH_ENDPOINT: Final = "/api/health"
 
 
@@ -244,7 +250,9 @@ class Service(Section, frozen=True):
     User and password in a URL are sent as Basic credentials. ``path``: the path for transcription or
     translation, "" for the dialect's own. ``headers`` and ``query`` are added to the service's own requests.
     ``ca_file``: a PEM file, trusted in addition to the system's certificates. ``glossary``: the id of a
-    glossary that DeepL stores. ``streaming``: whether live speech goes over the dialect's WebSocket;
+    glossary that DeepL stores. ``vocabulary``: names and terms that may be said, for an engine that accepts a
+    prompt; at most :data:`MOST_TERMS`, together :data:`MOST_TERM_CHARACTERS` long.
+    ``streaming``: whether live speech goes over the dialect's WebSocket;
     ``auto``: if the dialect is ``deepgram``. ``streaming_model``: its model, "" for the default.
     ``billing``: whether requests cost money; ``auto``: if they carry a key, or other added headers or query.
     """
@@ -261,6 +269,7 @@ class Service(Section, frozen=True):
     headers: dict[str, Secret] = field(default_factory=dict)
     query: dict[str, Secret] = field(default_factory=dict)
     glossary: str = ""
+    vocabulary: tuple[str, ...] = ()
     streaming: Literal["auto", "always", "never"] = "auto"
     streaming_model: str = ""
     billing: Literal["auto", "paid", "free"] = "auto"

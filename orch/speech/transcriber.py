@@ -9,8 +9,8 @@ faster-whisper's servers, whisper.cpp's, LocalAI and vLLM. ``deepgram``: ``POST 
 "Detect" is sent to an ``openai`` server as ``language=auto``: without a language whisper.cpp's server assumes
 English. Servers that refuse it (OpenAI, vLLM, faster-whisper's) are sent no language from then on.
 ``temperature`` is not sent: 0 is every server's default, and at OpenAI, whisper.cpp and faster-whisper it
-allows another attempt where a text repeats itself. ``prompt`` is not sent: an engine that is given its
-earlier output tends to repeat it.
+allows another attempt where a text repeats itself. ``prompt`` is the ``vocabulary`` of the settings, in both
+dialects, and never the text so far: an engine that is given its earlier output tends to repeat it.
 
 What responses mean: :mod:`orch.speech.transcription_responses`.
 """
@@ -56,6 +56,7 @@ _PATHS: Final = {
 LANGUAGE: Final = "language"
 FORMAT: Final = "response_format"
 GRANULARITIES: Final = "timestamp_granularities"
+PROMPT: Final = "prompt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,18 @@ def livetranslate_request(
         fields += [("diarization", "true"), ("segment_id", segment_id)]
     if service.model:
         fields.append(("model", service.model))
+    if service.vocabulary:
+        fields.append((PROMPT, prompt_of(service)))
     headers, body = multipart(
         fields, file_field="audio", file_name="speech.wav", file=file, boundary=boundary
     )
     path = with_query(service, service.path or LIVETRANSLATE_PATH)
     return Request("POST", path, (*headers, *own_headers(service)), body)
+
+
+def prompt_of(service: Service) -> str:
+    """Return the vocabulary of a service as a prompt."""
+    return ", ".join(service.vocabulary)
 
 
 def openai_request(
@@ -101,6 +109,8 @@ def openai_request(
         fields.append(("language", whisper_code(language)))
     elif LANGUAGE not in left_out:
         fields.append(("language", AUTO))
+    if service.vocabulary and PROMPT not in left_out:
+        fields.append((PROMPT, prompt_of(service)))
     if FORMAT in left_out:
         fields.append(("response_format", "json"))
     else:
@@ -169,7 +179,8 @@ def optional_fields(service: Service, language: str) -> tuple[str, ...]:
     """Return the names of the fields that a server may refuse."""
     if service.dialect != "openai":
         return ()
-    return (GRANULARITIES, FORMAT, *((LANGUAGE,) if language == AUTO else ()))
+    prompt = (PROMPT,) if service.vocabulary else ()
+    return (GRANULARITIES, FORMAT, *prompt, *((LANGUAGE,) if language == AUTO else ()))
 
 
 class Transcriber:

@@ -27,6 +27,7 @@ class ScriptedSpeechEngine:
         self.is_stuck = False
         self.failure: Exception | None = None
         self.asked: list[tuple[int, str | None, bool]] = []
+        self.prompts: list[str] = []
         self.cancelled = 0
         self.unstick = trio.Event()
         self.is_ended = False
@@ -38,7 +39,10 @@ class ScriptedSpeechEngine:
         finally:
             self.is_ended = True
 
-    async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
+    async def transcribe(
+        self, pcm: bytes, *, language: str | None, skip_silence: bool, prompt: str = ""
+    ) -> Transcription:
+        self.prompts.append(prompt)
         self.asked.append((len(pcm), language, skip_silence))
         if self.failure:
             raise self.failure

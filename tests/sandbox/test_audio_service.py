@@ -181,6 +181,7 @@ def test_a_form_needs_only_the_recording_and_a_body_may_be_the_recording(
         (wav(b"", 16_000), {}, (422, "empty_audio")),
         (SOUND, {"language": "tlh"}, (422, "unsupported_language")),
         (SOUND, {"enable_vad": "perhaps"}, (400, "invalid_request")),
+        (SOUND, {"prompt": "term, " * 10_000}, (400, "invalid_request")),
         (SOUND, {"diarization": "perhaps"}, (400, "invalid_request")),
         (None, {"language": "en"}, (400, "invalid_request")),
     ],

@@ -11,7 +11,7 @@ from orch.sandbox.engines.speech import Transcription
 from orch.sandbox.engines.whisper import ModelUnavailable, Whisper, load
 from tests.fakes.running import run
 from tests.fakes.sandbox import pcm, recording, running
-from tests.fakes.sounds import noise
+from tests.fakes.sounds import noise, pink
 from tests.fakes.whisper_model import unpack
 
 pytestmark = pytest.mark.real_time
@@ -92,6 +92,26 @@ def test_a_sentence_is_encoded_once_in_a_short_window(model: Path, language: str
     heard = run(main, virtual=False)
     assert words(" ".join(segment.text for segment in heard.segments)) == words(SAID["austen-0920"])
     assert encoded == [(80, 1000)]
+
+
+@pytest.mark.sandbox
+def test_a_prompt_neither_changes_clear_speech_nor_becomes_the_text_of_noise(model: Path) -> None:
+    """With a prompt alone Whisper gives noise the prompt's words, and is sure of them."""
+    prompt = "Norland Park, Barton, Willoughby, Marianne, Elinor, Fanny, Colonel Brandon"
+
+    async def main() -> list[str]:
+        engine = await load(str(model), fetch_seconds=0)
+        data = [np.zeros(64_000), noise(4, -20), pink(4, -20)]
+        sounds = [pcm("austen-0920"), *(sound.astype("<i2").tobytes() for sound in data)]
+        found = [
+            await engine.transcribe(sound, language="en", skip_silence=False, prompt=prompt)
+            for sound in sounds
+        ]
+        return [" ".join(segment.text for segment in one.segments) for one in found]
+
+    spoken, *unspoken = run(main, virtual=False)
+    assert words(spoken) == words(SAID["austen-0920"])
+    assert unspoken == ["", "", ""]
 
 
 @pytest.mark.sandbox

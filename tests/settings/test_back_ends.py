@@ -85,6 +85,35 @@ def test_a_value_that_cannot_be_sent_is_a_fault_without_the_value(
     assert SECRET not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("service", "fault"),
+    [
+        (
+            {"vocabulary": [f"term {n}" for n in range(10_000)]},
+            "100 terms at most, the important ones; got 10,000",
+        ),
+        ({"vocabulary": ["x" * 400, "y" * 199]}, "600 characters at most, got 601"),
+        ({"vocabulary": ["Norland", " "]}, "expected terms that are not empty"),
+        ({"vocabulary": ["Norland\nPark"]}, "no line breaks"),
+        ({"vocabulary": ["Norland"], "dialect": "deepgram"}, "the dialect livetranslate or openai"),
+    ],
+)
+def test_a_vocabulary_that_does_not_fit_into_a_prompt_is_a_fault(
+    service: Mapping[str, Any], fault: str
+) -> None:
+    """Cut at some term, it would seem to work for the others."""
+    (found,) = faults(service).items()
+    assert found[0] == "services.audio-service.vocabulary"
+    assert fault in repr(found[1])
+
+
+def test_a_vocabulary_has_each_term_once() -> None:
+    text = "services: {audio-service: {vocabulary: [' Norland ', Norland, Elinor]}}"
+    decoded = decode(text, {})
+    assert decoded.faults == ()
+    assert decoded.settings.services["audio-service"].vocabulary == ("Norland", "Elinor")
+
+
 def test_added_headers_and_query_are_masked_where_values_are_shown() -> None:
     """For Azure the key is in an added header; a query may have one too."""
     query = f"{{code: {SECRET}, api-version: 2024-06-01}}"

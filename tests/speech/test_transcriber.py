@@ -133,6 +133,21 @@ def test_the_language_goes_as_its_primary_subtag() -> None:
     assert server.form()["model"] == "base"
 
 
+@pytest.mark.parametrize("dialect", ["livetranslate", "openai"])
+def test_a_vocabulary_is_sent_as_the_prompt(dialect: str) -> None:
+    server = Server(ok({"text": "Elinor"}))
+    ask(server, dialect=dialect, vocabulary=("Norland Park", "Elinor"))
+    assert server.form()["prompt"] == "Norland Park, Elinor"
+
+
+def test_a_server_that_refuses_a_prompt_gets_none_from_then_on() -> None:
+    refusal = FakeAnswer(400, b'{"error": {"message": "unknown field", "param": "prompt"}}')
+    server = Server(refusal, ok({"text": "one"}), ok({"text": "two"}))
+    assert ask(server, dialect="openai", vocabulary=("Elinor",), times=2).text == "two"
+    assert ["prompt" in server.form(number) for number in range(3)] == [True, False, False]
+    assert server.form(2)["response_format"] == "verbose_json"
+
+
 def test_a_server_without_verbose_json_gets_requests_for_plain_json_from_then_on() -> None:
     """VLLM and OpenAI's newer models refuse verbose_json: one refusal, then plain JSON at once."""
     refusal = FakeAnswer(400, b'{"error": {"message": "response_format not supported"}}')

@@ -79,7 +79,14 @@ class PocketSphinx:
                 await _end(process)
             process.kill()
 
-    async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
+    async def transcribe(
+        self,
+        pcm: bytes,
+        *,
+        language: str | None,
+        skip_silence: bool,
+        prompt: str = "",  # noqa: ARG002 - its words are those of its dictionary
+    ) -> Transcription:
         """Transcribe a recording, one utterance after the other."""
         segments = []
         for start, end in cut(pcm, longest=LONGEST_UTTERANCE):

@@ -57,9 +57,12 @@ class SpeechEngine(Protocol):
     async def run(self, *, task_status: trio.TaskStatus[None] = ...) -> None:
         """Keep the engine loaded until cancelled. Raises :class:`EngineFailed` when it dies."""
 
-    async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
+    async def transcribe(
+        self, pcm: bytes, *, language: str | None, skip_silence: bool, prompt: str = ""
+    ) -> Transcription:
         """Transcribe a recording. ``language``: one of :attr:`languages`, or None to detect it.
 
+        ``prompt``: names and terms that may be said; engines that cannot use it ignore it.
         ``skip_silence``: audio without speech is not decoded. A cancel stops the work itself, not only the
         waiting for it. Raises :class:`EngineFailed`.
         """

@@ -19,9 +19,11 @@ from orch.sandbox.engines.whisper_decoding import (
     Attempt,
     attempts,
     is_looping,
+    is_prompted,
     is_same_window,
     is_unreliable,
     token_limit,
+    with_prompt,
 )
 
 log = structlog.get_logger("whisper")
@@ -166,11 +168,21 @@ class Whisper:
         task_status.started()
         await trio.sleep_forever()
 
-    async def transcribe(self, pcm: bytes, *, language: str | None, skip_silence: bool) -> Transcription:
-        """Transcribe a recording in a thread."""
+    async def transcribe(
+        self, pcm: bytes, *, language: str | None, skip_silence: bool, prompt: str = ""
+    ) -> Transcription:
+        """Transcribe a recording in a thread.
+
+        A text that may come from the ``prompt`` alone is decoded again without it.
+        """
         stopped = threading.Event()
         work = partial(
-            self._transcribe, pcm, language=language, skip_silence=skip_silence, is_stopped=stopped.is_set
+            self._transcribe,
+            pcm,
+            language=language,
+            skip_silence=skip_silence,
+            is_stopped=stopped.is_set,
+            prompt=prompt,
         )
         try:
             return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._places)
@@ -178,13 +190,20 @@ class Whisper:
             stopped.set()
 
     def _transcribe(
-        self, pcm: bytes, *, language: str | None, skip_silence: bool, is_stopped: Callable[[], bool]
+        self,
+        pcm: bytes,
+        *,
+        language: str | None,
+        skip_silence: bool,
+        is_stopped: Callable[[], bool],
+        prompt: str = "",
     ) -> Transcription:
         audio = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32_768
         seconds = len(audio) / SAMPLE_RATE
         spoken, probability = language or "", None
         segments: list[Any] = []
-        for attempt in self._plan(seconds):
+        plan = self._plan(seconds)
+        for attempt in with_prompt(plan) if prompt else plan:
             self._encoder.begin(attempt.frames)
             decoding, info = self._loaded.transcribe(
                 audio,
@@ -197,13 +216,15 @@ class Whisper:
                 max_new_tokens=token_limit(seconds),
                 word_timestamps=True,
                 vad_filter=skip_silence,
+                hotwords=prompt if attempt.has_prompt else None,
             )
             if not spoken:
                 spoken, probability = info.language, round(float(info.language_probability), 6)
             segments = _decoded(decoding, is_stopped)
-            if is_stopped() or not any(is_looping(segment) for segment in segments):
+            is_doubtful = is_prompted if attempt.has_prompt else is_looping
+            if is_stopped() or not any(is_doubtful(segment) for segment in segments):
                 break
-            log.info("text repeats itself", seconds=round(seconds, 2), window=attempt.frames)
+            log.info("decoding again", seconds=round(seconds, 2), window=attempt.frames)
         reliable = [segment for segment in segments if not is_unreliable(segment)]
         if len(reliable) < len(segments):
             log.info("text of low confidence dropped", segments=len(segments) - len(reliable))

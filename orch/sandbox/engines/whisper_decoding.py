@@ -10,7 +10,7 @@ Everything is decoded at temperature 0 first. Whisper's default of six attempts,
 costs up to 32 s of processor time on four seconds of noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Final, Protocol
 
@@ -37,6 +37,10 @@ TOKENS_BESIDE: Final = 12
 DOUBTED_NO_SPEECH: Final = 0.45
 DOUBTED_LOGPROB: Final = -0.7
 
+#: For noise, Whisper repeats its prompt, and is surer of it: ``no_speech_prob`` was 0.25 to 0.42, for the
+#: beginnings of sentences 0.06 at most, except where the text was the prompt's.
+DOUBTED_WITH_PROMPT: Final = 0.15
+
 #: Whisper's own threshold: a text that compresses this well repeats itself.
 LOOPING: Final = 2.4
 
@@ -46,11 +50,13 @@ class Attempt:
     """One decoding of a recording.
 
     ``frames``: encoded frames of each window, 10 ms each. ``temperatures``: in their order, the next where
-    the text of the one before repeats itself or is unlikely.
+    the text of the one before repeats itself or is unlikely. ``has_prompt``: with the names and terms that
+    may be said.
     """
 
     frames: int
     temperatures: tuple[float, ...]
+    has_prompt: bool = False
 
 
 class Figures(Protocol):
@@ -66,6 +72,16 @@ def attempts(seconds: float) -> tuple[Attempt, ...]:
     whole = Attempt(WHOLE_WINDOW, (0.0, 0.4))
     frames = window_frames(seconds)
     return (whole,) if frames == WHOLE_WINDOW else (Attempt(frames, (0.0,)), whole)
+
+
+def with_prompt(plan: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+    """Return the decodings with a prompt: one, and where it :func:`is_prompted`, those without."""
+    return (replace(plan[0], has_prompt=True), *plan)
+
+
+def is_prompted(segment: Figures) -> bool:
+    """Return whether a segment's text, decoded with a prompt, may come from the prompt alone."""
+    return is_looping(segment) or segment.no_speech_prob > DOUBTED_WITH_PROMPT
 
 
 def window_frames(seconds: float) -> int:
