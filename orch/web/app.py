@@ -31,6 +31,7 @@ from orch.web import sign_in
 from orch.web.assets import COMPRESS_FROM, Assets
 from orch.web.errors import answer_errors
 from orch.web.http_door import SessionKeys, enter_route
+from orch.web.interface import interface, name_language
 from orch.web.openapi import Provider
 from orch.web.security import HEADERS
 from orch.web.texts import LANGUAGES, Catalogue, catalogue_path, parse_catalogue
@@ -96,7 +97,9 @@ def create_pages(
     app.config["GATEWAY_ROUTES"] = lambda: settings.current.orchestration.gateway.routes
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     files = assets or Assets.load(resource("static"))
+    catalogues = _catalogues(files)
     app.context_processor(_reader)
+    app.context_processor(lambda: interface(catalogues))
     app.jinja_env.globals.update(asset=files.url, modules=files.modules, nav=pages_module.NAVIGATION)
     QuartSchema(
         app,
@@ -114,7 +117,6 @@ def create_pages(
         pages_module.blueprint(
             public_url=lambda: settings.current.orchestration.frontend.public_url,
             frame_ancestors=lambda: settings.current.orchestration.frontend.frame_ancestors,
-            catalogues=_catalogues(files),
         )
     )
     app.register_blueprint(sign_in.blueprint(access))
@@ -166,6 +168,7 @@ def _guard(app: Pages, keys: SessionKeys) -> None:
             response.headers["Allow"] = _methods(app, request.path) or response.headers["Allow"]
         if _is_empty(response):
             response.headers.pop("Content-Type", None)  # no body has no type; Quart sets text/html
+        name_language(response)
         await _compress_page(response)
         return response
 
@@ -218,7 +221,7 @@ async def _compress_page(response: Response) -> None:
     """
     if response.mimetype != "text/html" or response.status_code == HTTPStatus.NOT_MODIFIED:
         return
-    response.headers.add("Vary", "Accept-Encoding")
+    response.vary.add("Accept-Encoding")
     body = await response.get_data(as_text=False)
     if len(body) < COMPRESS_FROM or "gzip" not in request.headers.get("Accept-Encoding", ""):
         return

@@ -24,8 +24,7 @@ def blueprint(codes: JoinCodes) -> Blueprint:
     pages = Blueprint("join", __name__)
 
     async def page(*, status: int = 200, entered: str = "", error: ProblemError | None = None) -> Response:
-        fault = "" if error is None else error.detail
-        html = await render_template(PAGE.template, page=PAGE, entered=entered, fault=fault)
+        html = await render_template(PAGE.template, page=PAGE, entered=entered, error=error)
         response = Response(html, status=status, content_type="text/html; charset=utf-8")
         response.headers["Cache-Control"] = "no-store"
         if error is not None and "Retry-After" in error.headers:

@@ -1,14 +1,13 @@
 """The table of pages; the side bar is generated from it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from msgspec import Struct
-from quart import Blueprint, Response, render_template, request
+from quart import Blueprint, Response, render_template
 from quart_schema import hide
 
 from orch.web.security import embeddable_policy
-from orch.web.texts import RIGHT_TO_LEFT, Catalogue, catalogue_path, language_of, say
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -116,17 +115,16 @@ CAPTIONS: Final = Page(
 def blueprint(
     public_url: Callable[[], str],
     frame_ancestors: Callable[[], Iterable[str]],
-    catalogues: Mapping[str, Catalogue],
 ) -> Blueprint:
     """Return the routes of all pages.
 
     ``public_url``: the service's address for others, if known. ``frame_ancestors``: the origins whose sites
-    may embed the captions. ``catalogues``: the interface's texts, by language.
+    may embed the captions.
     """
     pages = Blueprint("pages", __name__)
     for page in PAGES:
         pages.add_url_rule(page.path, page.name, hide(_view(page, public_url)), methods=["GET"])
-    captions = hide(_captions(frame_ancestors, catalogues))
+    captions = hide(_captions(frame_ancestors))
     pages.add_url_rule(CAPTIONS.path, CAPTIONS.name, captions, methods=["GET"])
     return pages
 
@@ -138,23 +136,9 @@ def _view(page: Page, public_url: Callable[[], str]) -> Callable[[], Awaitable[s
     return view
 
 
-def _captions(
-    frame_ancestors: Callable[[], Iterable[str]], catalogues: Mapping[str, Catalogue]
-) -> Callable[[str], Awaitable[Response]]:
+def _captions(frame_ancestors: Callable[[], Iterable[str]]) -> Callable[[str], Awaitable[Response]]:
     async def view(name: str) -> Response:
-        language = language_of(request.accept_languages)
-        html = await render_template(
-            CAPTIONS.template,
-            page=CAPTIONS,
-            session_name=name,
-            language=language,
-            direction="rtl" if language in RIGHT_TO_LEFT else "ltr",
-            catalogue=catalogue_path(language),
-            say=say(catalogues[language]),
-        )
-        response = Response(html)
-        response.headers["Content-Language"] = language
-        response.headers["Vary"] = "Accept-Language"
+        response = Response(await render_template(CAPTIONS.template, page=CAPTIONS, session_name=name))
         response.headers["Content-Security-Policy"] = embeddable_policy(frame_ancestors())
         return response
 

@@ -10,8 +10,18 @@ from typing import Any, Final
 
 import msgspec
 
-LANGUAGES: Final = ("en", "es", "fr", "de", "pt", "ar")
-"""The languages of the interface; the first one is used where the reader's is not among them."""
+NAMES: Final = {
+    "en": "English",
+    "es": "Español",
+    "fr": "Français",
+    "de": "Deutsch",
+    "pt": "Português",
+    "ar": "العربية",
+}
+"""The languages of the interface, by their own names."""
+
+LANGUAGES: Final = tuple(NAMES)
+"""The first one is used where the reader's is not among them."""
 
 RIGHT_TO_LEFT: Final = frozenset({"ar"})
 
@@ -33,6 +43,11 @@ def language_of(accepted: Iterable[tuple[str, float]]) -> str:
         if quality > 0 and language in LANGUAGES:
             return language
     return LANGUAGES[0]
+
+
+def chosen_language(choice: str | None, accepted: Iterable[tuple[str, float]]) -> str:
+    """Return the language that the reader chose on a page, else the first of the browser's that there is."""
+    return choice if choice in LANGUAGES else language_of(accepted)
 
 
 def catalogue_path(language: str) -> str:
@@ -65,3 +80,19 @@ def say(catalogue: Catalogue) -> Callable[..., str]:
         return _PLACEHOLDER.sub(lambda match: values[match[1]], entry)
 
     return text
+
+
+def explain(catalogue: Catalogue, language: str) -> Callable[[str, str], str]:
+    """Return the function that templates call for a problem's text, by its code and English detail.
+
+    In English the detail says more; in other languages a code without a text of its own is named.
+    """
+    text = say(catalogue)
+
+    def explained(code: str, detail: str) -> str:
+        if language == LANGUAGES[0]:
+            return detail
+        key = f"problem.{code}"
+        return text(key) if key in catalogue else text("problem.other", code=code)
+
+    return explained

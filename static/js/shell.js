@@ -9,8 +9,8 @@ import { Clock } from "./components/time-element.js";
 import { toast } from "./components/toasts.js";
 import { probeConnection } from "./connection-probe.js";
 import { signIn } from "./control-api.js";
-import { causeText } from "./models/connection-diagnosis.js";
-import { freshness, waiting } from "./models/connection-text.js";
+import { causeForReaders, causeText } from "./models/connection-diagnosis.js";
+import { freshness, waiting, waitingForReaders } from "./models/connection-text.js";
 import { count, counted } from "./models/number-format.js";
 
 const THEME = "theme";
@@ -27,6 +27,7 @@ export class Shell {
   #socket;
   #beat;
   #isReady;
+  #texts;
   #scope = new Scope();
   /** The last `state` event of the socket. */
   #state = { state: "connecting", reason: "" };
@@ -37,7 +38,7 @@ export class Shell {
   #receivedAt = null;
   /** The same moment in seconds since the epoch by the service's clock. */
   #asOf = null;
-  /** Why there is no connection, as text, or null. */
+  /** Why there is no connection, as text or (with `texts`) as {key, values}; or null. */
   #cause = null;
   #probedAt = -Infinity;
   /** Waits for the content to be ready, and the timer that then stops waiting; null once it is shown. */
@@ -47,12 +48,13 @@ export class Shell {
   /**
    * `beat`: {topic, interval}: a topic that is published every `interval` seconds, so that silence means that the
    * figures are old. Without one only the connection is judged. `isReady()`: whether the page's first content is
-   * there; until then it is hidden.
+   * there; until then it is hidden. `texts`: those of the page's language; operators' pages have none.
    */
-  constructor(socket, { beat = null, isReady = isFilled } = {}) {
+  constructor(socket, { beat = null, isReady = isFilled, texts = null } = {}) {
     this.#socket = socket;
     this.#beat = beat;
     this.#isReady = isReady;
+    this.#texts = texts;
   }
 
   start() {
@@ -62,7 +64,7 @@ export class Shell {
     checkTheme(document.documentElement.dataset.theme ?? "system");
     scope.listen(document, "change", ({ target }) => target.closest?.(".theme-choice") && chooseTheme(target.value));
     scope.listen(this.#socket, "state", ({ detail }) => this.#follow(detail));
-    scope.listen(this.#socket, "message", ({ detail }) => detail.type === "system_announcement" && showAnnouncement(detail));
+    scope.listen(this.#socket, "message", ({ detail }) => detail.type === "system_announcement" && showAnnouncement(detail, this.#texts));
     scope.listen(this.#socket, "complaint", ({ detail }) => this.#rejected(detail));
     scope.listen(byId("connection-now"), "click", () => this.#retry());
     scope.defer(this.#socket.onTopic("counts", showCounts));
@@ -127,7 +129,7 @@ export class Shell {
     this.#probedAt = now;
     const diagnosis = await probeConnection();
     if (this.#state.state === "live" || !this.#scope.isOpen) return;
-    this.#cause = causeText(diagnosis, { isOperator: document.body.dataset.operator !== undefined });
+    this.#cause = this.#texts === null ? causeText(diagnosis, { isOperator: document.body.dataset.operator !== undefined }) : causeForReaders(diagnosis);
     this.#update();
   }
 
@@ -146,7 +148,8 @@ export class Shell {
     const now = performance.now();
     const age = this.#receivedAt === null ? null : (now - this.#receivedAt) / 1000;
     const retryIn = this.#retryAt === null ? null : Math.max(0, this.#retryAt - now) / 1000;
-    this.#showBar(waiting({ ...this.#state, retryIn, wasLive: this.#wasLive, asOf: this.#asOf, cause: this.#cause }));
+    const connection = { ...this.#state, retryIn, wasLive: this.#wasLive, asOf: this.#asOf, cause: this.#cause };
+    this.#showBar(this.#texts === null ? waiting(connection) : waitingForReaders(connection, this.#texts));
     const limit = this.#beat ? 2 * this.#beat.interval : null;
     document.body.toggleAttribute("data-old", limit !== null && age !== null && age > limit);
     const live = byId("live");
@@ -170,9 +173,9 @@ export class Shell {
 const isFilled = () => document.querySelector("main [aria-busy=true], main .skeleton") === null;
 
 /** Show a message to all connections. What an operator wrote stays until it is dismissed. */
-function showAnnouncement({ message, state }) {
+function showAnnouncement({ message, state }, texts) {
   const isWritten = state === undefined;
-  toast(message, { title: isWritten ? "Announcement" : "", tone: state === "degraded" ? "bad" : "", stays: state !== "restored" });
+  toast(message, { title: isWritten ? (texts?.text("page.announcement") ?? "Announcement") : "", tone: state === "degraded" ? "bad" : "", stays: state !== "restored" });
 }
 
 /** Show the topic `counts` in the side bar. */

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -43,7 +44,7 @@ def test_a_phone_joins_with_the_code_that_is_shown(chromium: Browser, served: Ru
     speaker.locator("#invite-new").click()
     expect(speaker.locator("#invite-code")).not_to_have_text(code)
     phone.goto(f"{served.url}/join#{code}")
-    expect(phone.locator("#code-fault")).to_contain_text("No session has this code")
+    expect(phone.locator("#code-fault")).to_contain_text("Ninguna sesión tiene este código")
     expect(phone.locator("#code")).to_have_value(code)
     phone.goto(f"{served.url}/join#{speaker.locator('#invite-code').inner_text()}")
     phone.wait_for_url(re.compile("/translation#"))
@@ -99,6 +100,35 @@ def test_the_page_to_join_is_accessible(chromium: Browser, served: RunningServic
     found = page.evaluate("axe.run()")
     assert [(each["id"], each["help"]) for each in found["violations"]] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "colours"), [(360, "dark"), (1280, "light"), (640, "dark")])
+def test_the_page_to_join_is_in_the_readers_language(
+    chromium: Browser, served: RunningService, width: int, colours: Literal["dark", "light"]
+) -> None:
+    """From the right in Arabic, errors too; another can be chosen, and stays (640: 1280 at 200 %)."""
+    context = chromium.new_context(
+        viewport={"width": width, "height": 740}, locale="ar-EG", color_scheme=colours, bypass_csp=True
+    )
+    page = context.new_page()
+    english: list[str] = []
+    page.on("request", lambda request: english.append(request.url) if "/texts/en.js" in request.url else None)
+    page.goto(f"{served.url}/join#K7M4QX")
+    expect(page.locator("#code-fault")).to_have_text("لا توجد جلسة بهذا الرمز. تحقّق منه أو اطلب رمزًا جديدًا.")
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    code, label = page.locator("#code").bounding_box(), page.locator("label[for=code]").bounding_box()
+    assert code is not None
+    assert label is not None
+    assert label["x"] > code["x"], "the label is before its field, from the right"
+    page.add_script_tag(path=AXE)
+    assert [(each["id"], each["help"]) for each in page.evaluate("axe.run()")["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert english == [], "only the reader's catalogue is loaded"
+    page.locator("#interface-language").select_option("fr")
+    expect(page.locator("h1")).to_have_text("Rejoindre")
+    page.goto(f"{served.url}/captions/room")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
     context.close()
 
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { causeText, diagnose } from "../../static/js/models/connection-diagnosis.js";
+import { causeForReaders, causeText, diagnose } from "../../static/js/models/connection-diagnosis.js";
+import { waitingForReaders } from "../../static/js/models/connection-text.js";
+import { Texts } from "../../static/js/models/texts.js";
+import fr from "../../static/js/texts/fr.js";
 import { probeConnection } from "../../static/js/connection-probe.js";
 
 const ALIVE = { status: 200, text: '{"status":"alive"}' };
@@ -33,6 +36,18 @@ test("guests read what they can do, operators what to configure", () => {
   assert.match(causeText({ kind: "between" }, { isOperator: false }), /another network, or tell the person who sent you the link/);
   assert.doesNotMatch(causeText({ kind: "between" }, { isOperator: false }), /Upgrade|\/ws/);
   assert.match(causeText({ kind: "between" }, { isOperator: true }), /Upgrade, Connection and Host for \/ws/);
+});
+
+test("readers get the same causes in their language", () => {
+  const texts = new Texts("fr", fr);
+  const of = (diagnosis) => waitingForReaders({ state: "waiting", retryIn: 2.2, wasLive: true, cause: causeForReaders(diagnosis) }, texts);
+  assert.match(of({ kind: "between" }).text, /^La connexion au service est perdue\. Le service répond, .* lien\. L'affichage/);
+  assert.match(of({ kind: "proxy", status: 502 }).text, /\(502\)/);
+  assert.equal(of({ kind: "unreachable" }).next, "Nouvel essai dans 3 s");
+  assert.doesNotMatch(of({ kind: "service", detail: "As many as may be are open." }).text, /As many/);
+  assert.equal(waitingForReaders({ state: "waiting", retryIn: 0, wasLive: false }, texts).text, "Le service est injoignable.");
+  assert.equal(waitingForReaders({ state: "live", retryIn: null, wasLive: true }, texts), null);
+  assert.equal(waitingForReaders({ state: "stopped", retryIn: null, reason: "Too many.", wasLive: false }, texts).text, "Le service a fermé la connexion.");
 });
 
 test("the probe uses HTTP, and a failed request counts as no response", async () => {

@@ -3,7 +3,7 @@
 import pytest
 
 from orch.package_files import resource
-from orch.web.texts import LANGUAGES, catalogue_path, parse_catalogue, say
+from orch.web.texts import LANGUAGES, NAMES, catalogue_path, explain, parse_catalogue, say
 from tests.fakes.pages_client import ask
 
 CATALOGUES = {
@@ -35,7 +35,40 @@ def test_a_page_is_in_the_language_that_the_browser_asks_for(
     assert f'<html lang="{language}" dir="{direction}">' in html
     assert str(CATALOGUES[language]["captions.full_screen"]) in html
     assert reply.headers["Content-Language"] == language
-    assert "Accept-Language" in reply.headers["Vary"]
+
+
+def test_the_readers_choice_comes_before_the_browsers() -> None:
+    """A cookie with another value is no choice; pages that are not translated stay English."""
+
+    def language(path: str, cookie: str) -> str:
+        html = ask("GET", path, headers={"Accept-Language": "de", "Cookie": cookie}).whole.decode()
+        return html.partition('<html lang="')[2].partition('"')[0]
+
+    assert language("/captions/room", "language=ar") == "ar"
+    assert language("/captions/room", 'language="><script>') == "de"
+    assert language("/captions/room", "other=es") == "de"
+    assert language("/settings", "language=ar") == "en"
+
+
+def test_caches_keep_the_languages_apart() -> None:
+    """The page depends on the header and on the cookie."""
+    vary = ask("GET", "/captions/room").headers["Vary"]
+    assert {part.strip() for part in vary.split(",")} == {"Accept-Language", "Cookie", "Accept-Encoding"}
+
+
+def test_the_browser_and_the_service_name_the_same_languages() -> None:
+    """The choice on a page is rendered by the service, and its script knows the catalogues."""
+    module = (resource("static") / "js/models/texts.js").read_text()
+    names = module.partition("INTERFACE_LANGUAGES = {")[2].partition("}")[0].strip()
+    assert names == ", ".join(f'{code}: "{name}"' for code, name in NAMES.items())
+
+
+def test_a_problem_is_explained_in_the_readers_language() -> None:
+    """English shows the service's own words; a code without a text is named."""
+    assert explain(CATALOGUES["en"], "en")("unknown_code", "No such code.") == "No such code."
+    spanish = explain(CATALOGUES["es"], "es")
+    assert spanish("unknown_code", "No such code.") == CATALOGUES["es"]["problem.unknown_code"]
+    assert "(bad_gateway)" in spanish("bad_gateway", "The service sent nonsense.")
 
 
 def test_a_catalogue_is_json_behind_export_default() -> None:

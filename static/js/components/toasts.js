@@ -26,7 +26,7 @@ export function toast(text, { title = "", tone = "", action = null, stays = tone
         },
         action.label,
       ),
-    stays && h("button", { type: "button", class: "button button-small", onclick: end }, "Dismiss"),
+    stays && h("button", { type: "button", class: "button button-small", onclick: end }, box.dataset.dismiss ?? "Dismiss"),
   );
   while (box.children.length >= AT_ONCE) box.firstElementChild.remove();
   box.append(element);

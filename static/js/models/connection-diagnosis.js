@@ -3,7 +3,7 @@
  * `/livez` shows whether the service runs, `/ws` whether it accepts connections (426: it would accept a WebSocket).
  */
 
-import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
+import { foreignResponse, foreignResponseText, parseObject, parseProblem } from "./responses.js";
 
 const ACCEPTS_SOCKETS = "upgrade_required";
 
@@ -18,6 +18,13 @@ export function diagnose({ alive, socket }) {
   const problem = socket === null ? null : parseProblem(socket.text);
   if (problem === null || problem.code === ACCEPTS_SOCKETS) return { kind: "between" };
   return { kind: "service", detail: problem.detail ?? problem.title };
+}
+
+/** What the diagnosis means for a reader, as a text {key, values}; null where the connection bar says it already. */
+export function causeForReaders({ kind, status }) {
+  if (kind === "between") return { key: "connection.between", values: {} };
+  if (kind === "proxy") return foreignResponse(status);
+  return kind === "service" ? { key: "connection.not_accepting", values: {} } : null;
 }
 
 /** What the diagnosis means and what to do, as text; null where the connection bar says it already. */

@@ -19,6 +19,21 @@ export function waiting({ state, retryIn, reason = "", wasLive, asOf = null, cau
   return { text, next: seconds <= 0 ? "Trying now" : `Trying again in ${count(seconds)} s` };
 }
 
+/** The same for readers, in the language of `texts` (models/texts.js); `cause`: a text {key, values}, or null. */
+export function waitingForReaders({ state, retryIn, reason = "", wasLive, cause = null }, texts) {
+  if (state === "live" || (state === "stopped" && reason === "")) return null;
+  if (state === "connecting" && !wasLive && reason === "") return null;
+  const sentences = (...keys) => keys.filter((text) => text !== null).map((text) => texts.text(text.key, text.values)).join(" ");
+  const text = (key) => ({ key, values: {} });
+  const shown = wasLive ? text("connection.shown_last") : null;
+  if (state === "stopped") return { text: sentences(text("connection.stopped"), shown), next: "" };
+  const seconds = retryIn === null || state === "connecting" ? 0 : Math.ceil(retryIn);
+  return {
+    text: wasLive ? sentences(text("connection.lost"), cause, shown) : sentences(cause ?? text("connection.unreachable")),
+    next: seconds <= 0 ? texts.text("connection.trying") : texts.text("connection.trying_in", { seconds }),
+  };
+}
+
 /**
  * The live indicator: {state, text}. `age`: seconds since figures were received, null before the first; `limit`: the
  * age from which they are old, null where silence only means that nothing changed; `isUnresponsive`: a ping has no

@@ -21,7 +21,19 @@ export function parseProblem(text) {
   return [problem.detail, problem.title].some((words) => typeof words === "string" && words !== "") ? problem : null;
 }
 
-/** What a response means that is not the service's, and what to do, by its `status`. */
+/** The same for readers, as a text {key, values} of the catalogue. */
+export function foreignResponse(status) {
+  return { key: foreignResponseKey(status), values: { status: String(status) } };
+}
+
+function foreignResponseKey(status) {
+  if (status >= 200 && status < 400) return "response.sign_in";
+  if (status === 401 || status === 403 || status === 407) return "response.rejected";
+  if (status === 429) return "response.too_many";
+  return status === 502 || status === 503 || status === 504 ? "response.no_response" : "response.other";
+}
+
+/** For operators, in English: what a response means that is not the service's, and what to do, by its `status`. */
 export function foreignResponseText(status) {
   if (status >= 200 && status < 400) return `Something between this page and the service responded in its place (${status}), perhaps a network that requires a sign-in. Open another page, sign in there, and try again.`;
   if (status === 401 || status === 403 || status === 407) return `A proxy in front of the service rejected the request (${status}). Sign in there, or ask its administrator.`;
