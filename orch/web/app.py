@@ -33,7 +33,7 @@ from orch.web.errors import answer_errors
 from orch.web.http_door import SessionKeys, enter_route
 from orch.web.interface import interface, name_language
 from orch.web.openapi import Provider
-from orch.web.security import HEADERS
+from orch.web.security import headers_of
 from orch.web.texts import LANGUAGES, Catalogue, catalogue_path, parse_catalogue
 from orch.web.tus import PIECE
 from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
@@ -160,7 +160,7 @@ def _guard(app: Pages, keys: SessionKeys) -> None:
 
     @app.after_request
     async def finish(response: Response) -> Response:
-        for name, value in HEADERS.items():
+        for name, value in headers_of(response.mimetype or "").items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("X-Request-Id", g.get("request_id", ""))
         response.headers.setdefault("Cache-Control", "no-cache")

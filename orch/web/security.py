@@ -1,4 +1,4 @@
-"""The security headers of every response. Pure."""
+"""The security headers of every response, by its type. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -25,3 +25,15 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+# Scripts and styles are governed by the policies of the page that loads them; there are no workers, whose own
+# responses would count. The others are 400 bytes in each of a page's hundred files.
+_OF_SUBRESOURCES: Final = frozenset({"X-Content-Type-Options", "Cross-Origin-Resource-Policy"})
+_SUBRESOURCES: Final = frozenset({"text/javascript", "text/css"})
+
+
+def headers_of(mimetype: str) -> Mapping[str, str]:
+    """Return the security headers of a response of this type."""
+    if mimetype not in _SUBRESOURCES:
+        return HEADERS
+    return {name: value for name, value in HEADERS.items() if name in _OF_SUBRESOURCES}
