@@ -57,6 +57,8 @@ MUCH = numbered(
             "d-0", "يجب أن نقرر الميزانية اليوم", start=310, language="ar", speaker="عبد الرحمن بن محمد"
         ),
         translation("d-0", "We must decide the budget today."),
+        transcript("e-0", "One of us.", start=315, language="en", speaker_label="2-ab12cd"),
+        transcript("e-1", "Or another.", start=318, language="en", speaker_label="?"),
     ]
 )
 

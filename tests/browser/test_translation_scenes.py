@@ -185,10 +185,20 @@ def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
 def test_it_is_accessible_and_fits_whatever_stands_on_it(
     meeting: Callable[..., tuple[Page, Hub]], axe: str, width: int, theme: str
 ) -> None:
-    """WCAG 2.1 AA with lines, gaps, errors, an open menu and the dialog; nothing to scroll sideways for."""
-    page, hub = meeting(MEETING, width=width, theme=theme)
+    """WCAG 2.1 AA with lines, gaps, errors, an open menu and the dialog; nothing to scroll sideways for.
+
+    Also with the speakers at one microphone, one of them unsure, and a name that is being changed.
+    """
+    page, hub = meeting(MEETING, width=width, theme=theme, offer=OFFER | {"diarization": True})
     hub.say(**transcript("b-2", "and then we", start=30, final=False, revision=1, language="en", settled=2))
     hub.say(**transcript("b-3", "It is corrected.", start=33, language="en", corrects=True), offset=9)
+    for number, label in enumerate(("2-ab12cd", "3-ab12cd", "?")):
+        said = transcript(f"c-{number}", "One of us.", start=34 + number, language="en", speaker_label=label)
+        hub.say(**said, offset=10 + number)
+    page.get_by_role("button", name="Speaker 2").click()
+    expect(page.get_by_role("textbox", name="Name of Speaker 2, for everyone")).to_be_focused()
+    assert violations(page, axe) == []
+    page.keyboard.press("Escape")
     expect(page.locator(".line[data-final='false']")).to_be_visible()
     if width < 721:
         page.get_by_role("button", name="Options").click()
