@@ -1,4 +1,4 @@
-"""Exports a session's transcript as a file: TXT, SubRip, WebVTT, JSON. Pure.
+"""Exports a session's transcript as a file: TXT, SubRip, WebVTT, JSON, DOCX. Pure.
 
 Gaps are included in brackets. A :class:`Choice` selects the texts of a line.
 """
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from orch.problems import ProblemError
+from orch.speech import docx
 from orch.speech.cues import Cue, Pace, apart, cues
 from orch.speech.lines import HistoryMessage, Line, SessionTranscript, flat, of_history, session_transcript
 
@@ -69,7 +70,7 @@ class Format:
 
     extension: str
     media_type: str
-    write: Callable[[SessionTranscript, Choice, Pace], str]
+    write: Callable[[SessionTranscript, Choice, Pace], str | bytes]
 
 
 def to_txt(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> str:
@@ -128,11 +129,18 @@ def to_json(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) ->
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
+def to_docx(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> bytes:
+    """Return a Word document for readers, with what :func:`to_txt` has."""
+    rows = _head(transcript)[1:-1] if transcript.lines else []
+    return docx.to_docx(transcript, choice.of, rows, pace)
+
+
 FORMATS: Final = {
     "txt": Format("txt", "text/plain; charset=utf-8", to_txt),
     "srt": Format("srt", "application/x-subrip; charset=utf-8", to_srt),
     "vtt": Format("vtt", "text/vtt; charset=utf-8", to_vtt),
     "json": Format("json", "application/json", to_json),
+    "docx": Format("docx", docx.MEDIA_TYPE, to_docx),
 }
 
 
@@ -168,8 +176,9 @@ def export(
                 "not_found", f"This session has no transcript of a stream {choice.stream[:128]}."
             )
         name = f"{session_id}-{choice.stream}"
-    text = form.write(transcript, choice, pace)
-    return File(f"translation-{name}.{form.extension}", form.media_type, text.encode())
+    written = form.write(transcript, choice, pace)
+    content = written.encode() if isinstance(written, str) else written
+    return File(f"translation-{name}.{form.extension}", form.media_type, content)
 
 
 def stamp(milliseconds: int, mark: str) -> str:

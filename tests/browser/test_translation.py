@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import wave
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
@@ -305,6 +306,12 @@ def test_it_can_be_taken_along_with_right_times(context: BrowserContext, demo: R
         for word in f"{line['text']} {line['translations']['es']['text']}".split():
             assert word in files["srt"]
             assert word in files["vtt"]
+    with page.expect_download() as download:
+        page.locator("#save-docx").click()
+    assert download.value.suggested_filename.endswith(".docx")
+    with zipfile.ZipFile(download.value.path()) as packed:
+        written = packed.read("word/document.xml").decode()
+    assert all(line["translations"]["es"]["text"] in written for line in document["lines"])
     page.locator("#copy").click()
     expect(page.locator(".toast")).to_have_text("The transcript was copied.")
     # The lines, without the head that says in the file whose session it is.

@@ -80,9 +80,10 @@ def test_the_openapi_document_names_each_request_and_response() -> None:
         "text/plain",
         "application/x-subrip",
         "text/vtt",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     }
     parameters = {each["name"]: each for each in transcript["parameters"]}
-    assert set(parameters["format"]["schema"]["enum"]) == {"json", "txt", "srt", "vtt"}
+    assert set(parameters["format"]["schema"]["enum"]) == {"json", "txt", "srt", "vtt", "docx"}
     assert "at most 35" in parameters["languages"]["description"]
     ended = paths["/api/sessions/{session_id}"]["delete"]
     assert "content" not in ended["responses"]["204"]

@@ -206,6 +206,7 @@ def test_recordings_over_the_limit_are_refused(tmp_path: Path) -> None:
         ("txt", "text/plain"),
         ("srt", "application/x-subrip"),
         ("vtt", "text/vtt"),
+        ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     ],
 )
 def test_a_transcript_is_a_file_to_download(tmp_path: Path, kind: str, media_type: str) -> None:

@@ -87,7 +87,7 @@ def blueprint(hub: HubService) -> Blueprint:
     @api.get("/<session_id>/transcript")
     @document_querystring(TranscriptQuery)
     async def transcript(session_id: str) -> Response:
-        """Return the transcript as a file: json, txt, srt or vtt.
+        """Return the transcript as a file: json, txt, srt, vtt or docx.
 
         ``X-Transcript-Complete`` is ``false`` if the oldest captions are no longer stored.
         """

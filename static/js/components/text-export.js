@@ -25,7 +25,7 @@ function copySelected(text) {
   return copied;
 }
 
-/** Have the browser save `text`. */
+/** Have the browser save `text`, or a Blob. */
 export function saveText(text, { name, type }) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = h("a", { href: url, download: name });

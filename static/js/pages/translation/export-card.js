@@ -6,15 +6,19 @@ import { copyText, saveText } from "../../components/text-export.js";
 import { toast } from "../../components/toasts.js";
 import { FORMATS, fileName, streamOf, toTxt } from "../../models/exports.js";
 import { counted } from "../../models/number-format.js";
+import { foreignResponseText, parseProblem } from "../../models/responses.js";
+import { keyHeaders } from "../../models/upload.js";
 
 export class ExportCard {
   #scope = new Scope();
   #captions;
   #targets;
   #sessionId;
+  #key;
 
-  /** `targets()`: the languages that are read; `sessionId()`. */
-  constructor({ captions, targets, sessionId }) {
+  /** `targets()`: the languages that are read; `sessionId()`; `key()`: a key of the session, or null. */
+  constructor({ captions, targets, sessionId, key }) {
+    this.#key = key;
     this.#captions = captions;
     this.#targets = targets;
     this.#sessionId = sessionId;
@@ -23,6 +27,7 @@ export class ExportCard {
   start() {
     if (!this.#scope.open()) return;
     this.#scope.listen(byId("copy"), "click", () => this.copy());
+    this.#scope.listen(byId("save-docx"), "click", () => this.#saveDocx());
     for (const button of document.querySelectorAll("[data-format]")) this.#scope.listen(button, "click", () => this.#save(button.dataset.format));
   }
 
@@ -33,7 +38,7 @@ export class ExportCard {
   /** Bring the number of lines and the list of recordings up to date. */
   update() {
     const lines = this.#captions.exportable;
-    for (const button of document.querySelectorAll("[data-format], #copy")) button.disabled = lines === 0;
+    for (const button of document.querySelectorAll("[data-format], #save-docx, #copy")) button.disabled = lines === 0;
     const { translated } = this.#captions.languages;
     const what = translated.length > 0 ? "original and translations" : "original";
     setText(byId("take-note"), lines === 0 ? "nothing yet" : `${counted(lines, "line")} · ${what}`);
@@ -48,6 +53,24 @@ export class ExportCard {
     const session_id = this.#sessionId();
     const text = FORMATS[format].write(this.#lines, { languages: this.#languages, session_id });
     saveText(text, { name: fileName(session_id, format, byId("take-what").value), type: FORMATS[format].type });
+  }
+
+  /** Word documents are written by the service: from its history, as this page has it. */
+  async #saveDocx() {
+    const session_id = this.#sessionId();
+    const stream = byId("take-what").value;
+    const query = new URLSearchParams({ format: "docx", languages: this.#languages.join(",") });
+    if (stream !== "") query.set("stream", stream);
+    byId("save-docx").disabled = true;
+    try {
+      const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}/transcript?${query}`, { headers: keyHeaders(this.#key()) });
+      if (response.ok) saveText(await response.blob(), { name: fileName(session_id, "docx", stream), type: response.headers.get("Content-Type") });
+      else toast(`The document was not written: ${parseProblem(await response.text())?.detail ?? foreignResponseText(response)}`, { tone: "bad" });
+    } catch {
+      toast("The document was not written: the service cannot be reached. The other formats are written here.", { tone: "bad" });
+    } finally {
+      this.update();
+    }
   }
 
   /** The lines of the session, or those of the chosen recording; these count from the recording's own beginning. */

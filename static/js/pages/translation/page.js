@@ -98,7 +98,7 @@ export class TranslationPage {
     this.#reading = new ReadingTools({ captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
     this.#captionView = new CaptionViewCard({ session, languages: this.#languages, preferences, prepare, onShare: () => this.#join.shared() });
-    this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id });
+    this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id, key: () => session.keys?.speak ?? session.keys?.read ?? null });
     this.#guard = new LeaveGuard({ microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
   }
 
