@@ -171,5 +171,5 @@ export function toJson(lines, options = {}) {
 
 /** A file's name: "translation-budget-7f3k.srt". */
 export function fileName(session_id, format, stream = "") {
-  return `translation-${session_id}${stream === "" ? "" : `-${stream}`}.${FORMATS[format].extension}`;
+  return `translation-${session_id}${stream === "" ? "" : `-${stream}`}.${FORMATS[format]?.extension ?? format}`;
 }

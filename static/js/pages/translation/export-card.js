@@ -62,15 +62,12 @@ export class ExportCard {
     const query = new URLSearchParams({ format: "docx", languages: this.#languages.join(",") });
     if (stream !== "") query.set("stream", stream);
     byId("save-docx").disabled = true;
-    try {
-      const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}/transcript?${query}`, { headers: keyHeaders(this.#key()) });
-      if (response.ok) saveText(await response.blob(), { name: fileName(session_id, "docx", stream), type: response.headers.get("Content-Type") });
-      else toast(`The document was not written: ${parseProblem(await response.text())?.detail ?? foreignResponseText(response)}`, { tone: "bad" });
-    } catch {
-      toast("The document was not written: the service cannot be reached. The other formats are written here.", { tone: "bad" });
-    } finally {
-      this.update();
-    }
+    const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}/transcript?${query}`, { headers: keyHeaders(this.#key()) }).catch(() => null);
+    const body = response?.ok ? await response.blob().catch(() => null) : null;
+    this.update();
+    if (body !== null) saveText(body, { name: fileName(session_id, "docx", stream), type: body.type });
+    else if (response === null || response.ok) toast("The document was not written: the service cannot be reached. The other formats are written here.", { tone: "bad" });
+    else toast(`The document was not written: ${parseProblem(await response.text())?.detail ?? foreignResponseText(response.status)}`, { tone: "bad" });
   }
 
   /** The lines of the session, or those of the chosen recording; these count from the recording's own beginning. */
