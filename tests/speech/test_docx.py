@@ -25,8 +25,8 @@ def paragraphs(file: File) -> list[tuple[str, str | None, bool]]:
     for paragraph in body.iter(f"{W}p"):
         style = paragraph.find(f"{W}pPr/{W}pStyle")
         text = "".join(each.text or "" for each in paragraph.iter(f"{W}t"))
-        name = None if style is None else style.get(f"{W}val")
-        found.append((text, name, paragraph.find(f"{W}pPr/{W}bidi") is not None))
+        style_name = None if style is None else style.get(f"{W}val")
+        found.append((text, style_name, paragraph.find(f"{W}pPr/{W}bidi") is not None))
     return found
 
 
