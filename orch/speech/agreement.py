@@ -8,7 +8,8 @@ of them agree on (readers wait a second longer for each word). So both are publi
   :data:`SETTLING` before the end of the sound. Words are compared by their letters; punctuation, capitals
   and spaces may still change. Settled words stay for as long as the utterance grows.
 - *Growing* is what the newest hypothesis has after them, without words that end in the newest
-  :data:`CUT` (they may be cut by the end of the sound) and without an engine's marks of a cut.
+  :data:`CUT` (they may be cut by the end of the sound), without an engine's marks of a cut, and without words
+  in which it repeats itself: many engines loop when the sound ends in the middle of a phrase.
 
 The final has all of the sound, but is one more opinion only: it keeps the settled words, except where it is
 surer of its own (the mean probability of the words there), and then it says that it corrects. A final
@@ -44,6 +45,11 @@ SETTLING: Final = 0.25
 
 #: Settled words that the final lacks are kept from this mean probability on.
 KEPT: Final = 0.5
+
+#: So many words that were said just before, within :data:`REACH` words, are an engine's loop until it repeats
+#: itself in the next hypothesis too.
+REPEATED: Final = 3
+REACH: Final = 16
 
 TAIL: Final = 8  # settled words that are looked for in a hypothesis that begins differently
 AHEAD: Final = 40  # words beyond their number in which they are looked for
@@ -95,7 +101,7 @@ class Agreement:
         settled = _rendered(self.settled, words[:begin]) + rest[:agreed]
         rest = rest[agreed:]
         held = max(0, finished(words, seconds=seconds, margin=CUT) - begin - agreed)
-        growing = rest[:held]
+        growing = rest[: min(held, _before_loop(words, begin + agreed) - begin - agreed)]
         if not settled and not growing:
             growing = self.growing  # all of the words are too new
         return Agreement(
@@ -192,6 +198,17 @@ def _common(one: Sequence[HypothesisWord], other: Sequence[HypothesisWord]) -> t
     while j < len(other) and not other[j].letters:
         j += 1
     return i, j
+
+
+def _before_loop(words: Sequence[HypothesisWord], begin: int) -> int:
+    """Return where words from ``begin`` on start to repeat what is just before them; else their number."""
+    letters = [word.letters for word in words]
+    for at in range(max(begin, REPEATED), len(letters) - REPEATED + 1):
+        run = letters[at : at + REPEATED]
+        starts = range(max(0, at - REACH), at - REPEATED + 1)
+        if all(run) and any(letters[start : start + REPEATED] == run for start in starts):
+            return at
+    return len(letters)
 
 
 def _end_of(known: Sequence[HypothesisWord], words: Sequence[HypothesisWord]) -> int:

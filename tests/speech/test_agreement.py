@@ -109,6 +109,19 @@ def test_without_times_the_last_word_is_held_back() -> None:
     assert parts(agreement) == ("He was not an", "ill-disposed")
 
 
+def test_an_engine_that_repeats_itself_is_not_shown_until_it_does_so_twice() -> None:
+    """Engines loop when the sound ends in the middle of a phrase; people repeat phrases too."""
+    loop = "had he married him had he married him had"
+    once = after((said(loop, last_ends=4.5), 5.0))
+    assert parts(once) == ("", "had he married him")
+    assert parts(once.revised(said("had he married a more", last_ends=5.0), seconds=5.5)) == (
+        "had he married",
+        "a more",
+    )
+    assert parts(once.revised(said(loop, last_ends=4.5), seconds=5.5)) == (loop, "")
+    assert parts(after((said("no no no no", last_ends=2.0), 2.5))) == ("", "no no no no")
+
+
 def test_scripts_without_spaces_are_settled_by_character() -> None:
     agreement = after(
         (Transcription(text="今日は東京へ行"), 2.0), (Transcription(text="今日は東京に行きます"), 3.0)
