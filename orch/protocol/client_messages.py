@@ -39,16 +39,20 @@ class Ping(ClientMessage, frozen=True, tag="ping"):
 
 
 class CreateSession(ClientMessage, frozen=True, tag="create_session"):
-    """Create a session and join it as its owner. ``languages``: those this participant reads."""
+    """Create a session and join it as its owner.
+
+    ``languages``: those this participant reads. ``growing``: also translate lines that still grow into them.
+    """
 
     session_id: SessionId | None = None
     config: dict[str, Any] = {}
     name: Name | None = None
     languages: Languages = ()
+    growing: bool = False
 
 
 class JoinSession(ClientMessage, frozen=True, tag="join_session"):
-    """Join a session. A participant may send it again to change name and languages.
+    """Join a session. A participant may send it again to change name, languages and ``growing``.
 
     ``key``: the session's speak key or read key, which decides the role; local clients need none.
     ``history``: also send the stored messages.
@@ -58,6 +62,7 @@ class JoinSession(ClientMessage, frozen=True, tag="join_session"):
     key: Key | None = None
     name: Name | None = None
     languages: Languages = ()
+    growing: bool = False
     role: Literal["participant", "observer"] = "participant"
     history: bool = False
 
@@ -76,6 +81,7 @@ class RecoverSession(ClientMessage, frozen=True, tag="recover_session"):
     """Return to a session after a lost connection, and receive all messages after ``offset``.
 
     ``broadcasts_optional``: recover even if some of the missed broadcasts are no longer stored.
+    ``growing``: as in ``join_session``; it is not stored.
     """
 
     session_id: SessionId
@@ -83,6 +89,7 @@ class RecoverSession(ClientMessage, frozen=True, tag="recover_session"):
     epoch: Annotated[str, Meta(max_length=64)] | None = None
     offset: Annotated[int, Meta(ge=0)] | None = None
     broadcasts_optional: bool = False
+    growing: bool = False
 
 
 class ServiceMessage(ClientMessage, frozen=True, tag="service_message"):

@@ -26,7 +26,8 @@ class Participant(Struct, frozen=True, kw_only=True):
 
     A message lists a hundred at most (``PARTICIPANTS_LISTED`` in ``roster.py``): owners, participants,
     observers, within a role the earliest first; active speakers and the receiver of a reply are always
-    listed. ``participant_count`` beside the list is the number of all.
+    listed. ``participant_count`` beside the list is the number of all. ``growing``: growing lines are
+    translated into this participant's languages.
     """
 
     participant_id: str
@@ -34,6 +35,7 @@ class Participant(Struct, frozen=True, kw_only=True):
     role: Role
     languages: tuple[str, ...] = ()
     speaking: bool = False
+    growing: bool = False
 
     def described(self) -> "Participant":
         """Return what other participants see; for a participant of another worker, what that worker sent."""
@@ -364,7 +366,11 @@ class ParticipantRenamed(ServerMessage, frozen=True, tag="participant_renamed"):
 
 
 class Translation(ServerMessage, frozen=True, tag="translation"):
-    """The translation of a segment. ``revision`` is the transcript's."""
+    """The translation of a segment. ``revision`` is the transcript's.
+
+    ``growing``: it is that of the first ``words`` words of a revision, and is not stored; later ones continue
+    it. ``corrects``: the final's does not continue the one that was sent while the line grew.
+    """
 
     session_id: str
     segment_id: str
@@ -373,6 +379,9 @@ class Translation(ServerMessage, frozen=True, tag="translation"):
     text: str
     confidence: float | None
     error: CaptionError | None = None
+    growing: bool | UnsetType = UNSET
+    words: int | UnsetType = UNSET
+    corrects: bool | UnsetType = UNSET
     offset: int | UnsetType = UNSET
 
 

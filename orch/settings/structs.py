@@ -182,9 +182,13 @@ class Speech(Section, frozen=True):
     """How speech becomes captions. Durations in seconds.
 
     ``diarization``: speakers who share a microphone may be distinguished by their voices.
+    ``translate_growing``: whether settled clauses of growing lines are translated; ``auto``: if requests to
+    the translation-service cost nothing. ``growing_translations_per_minute``: the limit of each session.
     """
 
     revision_interval: Positive = 1.0
+    translate_growing: Literal["auto", "on", "off"] = "auto"
+    growing_translations_per_minute: Count = 120
     buffer_seconds: Positive = 60
     max_utterance: Annotated[float, Meta(ge=2, le=60)] = 15
     concurrent_recordings: Count = 4

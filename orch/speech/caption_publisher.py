@@ -10,7 +10,7 @@ from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import SpeakerIdentified, Transcript
 from orch.speech.agreement import final_of, split_at_cut
-from orch.speech.captions import Origin, Segment, gap, transcript
+from orch.speech.captions import Origin, Segment, gap, segment_id, transcript
 from orch.speech.output import CaptionOutput
 from orch.speech.requests import AUDIO
 from orch.speech.results import Transcription
@@ -65,28 +65,32 @@ class CaptionPublisher:
         )
         return language.corrected(transcription, requested=requested, seconds=seconds), is_sure
 
-    def send_revision(self, segment: Segment, transcription: Transcription, *, end: int) -> None:
-        """Send the text so far, up to sample ``end``, if it differs from what readers see."""
+    def segment_id(self, segment: Segment) -> str:
+        """Return the name of an utterance in messages."""
+        return segment_id(self.origin, segment.number)
+
+    def send_revision(self, segment: Segment, transcription: Transcription, *, end: int) -> Transcript | None:
+        """Send the text so far, up to sample ``end``, and return it, if it differs from what readers see."""
         seconds = (end - segment.start) / BACK_END_RATE
         segment.agreement = segment.agreement.revised(transcription, seconds=seconds)
-        self._send_agreed(segment, transcription, end=end)
+        return self._send_agreed(segment, transcription, end=end)
 
-    def _send_agreed(self, segment: Segment, transcription: Transcription, *, end: int) -> None:
+    def _send_agreed(self, segment: Segment, transcription: Transcription, *, end: int) -> Transcript | None:
         agreement = segment.agreement
         text, settled = agreement.text, len(agreement.settled)
         if not text or (text, settled) == (segment.shown, segment.shown_settled):
-            return
-        self._output.send(
-            transcript(
-                self.origin,
-                segment,
-                replace(transcription, text=text, words=agreement.words),
-                end=end,
-                is_final=False,
-                settled=settled,
-                timestamp=self._timestamp(),
-            )
+            return None
+        revision = transcript(
+            self.origin,
+            segment,
+            replace(transcription, text=text, words=agreement.words),
+            end=end,
+            is_final=False,
+            settled=settled,
+            timestamp=self._timestamp(),
         )
+        self._output.send(revision)
+        return revision
 
     async def publish_final(
         self, segment: Segment, following: Segment | None, *, is_live: bool

@@ -12,6 +12,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import CaptionError, Transcript, Translation, Word
 from orch.speech.agreement import Agreement
 from orch.speech.caption_errors import error_text
+from orch.speech.clauses import GrowingTranslation
 from orch.speech.languages import AUTO
 from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.results import Transcription, TranslatedText
@@ -158,8 +159,10 @@ def gap(
     )
 
 
-def translation(final: Transcript, target: str, translated: TranslatedText, *, timestamp: int) -> Translation:
-    """Return the translation of a final."""
+def translation(
+    final: Transcript, target: str, translated: TranslatedText, *, corrects: bool = False, timestamp: int
+) -> Translation:
+    """Return the translation of a final. ``corrects``: it differs from what was sent while the line grew."""
     return Translation(
         timestamp=timestamp,
         session_id=final.session_id,
@@ -168,6 +171,24 @@ def translation(final: Transcript, target: str, translated: TranslatedText, *, t
         target_language=target,
         text=translated.text,
         confidence=translated.confidence,
+        corrects=corrects or UNSET,
+    )
+
+
+def growing_translation(
+    revision: Transcript, target: str, growing: GrowingTranslation, *, timestamp: int
+) -> Translation:
+    """Return the translation of a growing line's beginning."""
+    return Translation(
+        timestamp=timestamp,
+        session_id=revision.session_id,
+        segment_id=revision.segment_id,
+        revision=revision.revision,
+        target_language=target,
+        text=growing.text,
+        confidence=growing.confidence,
+        growing=True,
+        words=growing.words,
     )
 
 

@@ -12,10 +12,13 @@ class CaptionOutput(Protocol):
     def languages(self) -> Collection[str]:
         """Return the languages to translate into now; called for every final."""
 
+    def growing_languages(self) -> Collection[str]:
+        """Return the languages into which growing lines are translated now; called for every revision."""
+
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> object:
         """Store a message of the session and send it to everyone in it."""
 
-    def send(self, message: Transcript | AudioStatus) -> object:
+    def send(self, message: Transcript | Translation | AudioStatus) -> object:
         """Send a message to everyone in the session, without storing it."""
 
     def acknowledge(self, status: AudioStatus) -> object:

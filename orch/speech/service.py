@@ -20,6 +20,7 @@ from orch.speech.languages import AUTO, closest, is_near
 from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import Requester, RequestQueue
 from orch.speech.requests import AUDIO, TRANSLATION
+from orch.speech.session_budgets import SessionBudgets
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
 from orch.speech.transcriber import Transcriber
@@ -41,6 +42,8 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
 
     ``source``: can be transcribed; ``targets``: can be translated into; ``pairs``: from which into which;
     ``via``: by source and target, the languages that a text is translated into on the way, if any.
+    ``growing_limit``: how many requests a minute a session may send to translate lines that still grow; 0:
+    they are not translated.
     ``any_source``, ``any_target``: the back end's dialect cannot list languages, any may be tried.
     ``errors``: back ends that did not respond, and why; their languages here are those last listed, or none.
     ``diarization``: the speakers at one microphone can be distinguished.
@@ -52,6 +55,7 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
     via: dict[str, dict[str, tuple[str, ...]]] = {}
     any_source: bool = False
     any_target: bool = False
+    growing_limit: int = 0
     errors: tuple[CaptionError, ...] = ()
     diarization: bool = False
 
@@ -61,7 +65,8 @@ class SpeechService:
 
     ``voices``: models that decide what is speech, where there are any.
 
-    The mutable state is the counters, the request queue, and the languages that the back ends last listed.
+    The mutable state is the counters, the request queue, the sessions' budgets for growing lines, and the
+    languages that the back ends last listed.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class SpeechService:
         self._wall = wall
         self._clock = clock
         self._counters = SpeechCounters()
+        self._growing = SessionBudgets()
         self._queue = RequestQueue(self._places)
         self._listing = trio.Lock()
         self._offered = LanguagesOffered()
@@ -118,6 +124,7 @@ class SpeechService:
             requester=Requester(address=address, session_id=origin.session_id, stream_id=origin.stream_id),
             voice_activity=partial(self._voice_activity, settings.vad),
             shortest_interval=self._shortest_interval(),
+            may_translate_growing=partial(self._may_translate_growing, origin.session_id),
         )
 
     async def translate_line(self, final: Transcript, output: CaptionOutput) -> None:
@@ -145,6 +152,21 @@ class SpeechService:
             else:
                 yield ModelActivity(frame=voices.frame, probability=model.probability, vad=vad)
 
+    @property
+    def growing_limit(self) -> int:
+        """How many requests a minute a session may send to translate growing lines; 0: it is off."""
+        settings = self._settings.current
+        speech, service = settings.orchestration.speech, settings.services.get(TRANSLATION)
+        is_on = speech.translate_growing == "on"
+        if speech.translate_growing == "auto":
+            is_on = service is not None and not service.is_paid
+        return speech.growing_translations_per_minute if is_on else 0
+
+    def _may_translate_growing(self, session_id: str) -> bool:
+        """Return whether a session may send another request for a growing line, and count it."""
+        limit = self.growing_limit
+        return limit > 0 and self._growing.take(session_id, self._clock(), limit=limit)
+
     def _shortest_interval(self) -> float:
         """Return how often a fast engine may be sent a revision, in seconds."""
         settings = self._settings.current
@@ -164,6 +186,10 @@ class SpeechService:
 
     async def languages(self) -> LanguagesOffered:
         """Return the offered languages; the back ends are queried at most once a minute."""
+        offered = await self._fresh()
+        return msgspec.structs.replace(offered, growing_limit=self.growing_limit)
+
+    async def _fresh(self) -> LanguagesOffered:
         async with self._listing:
             services = self._settings.current.services
             back_ends = (services.get(AUDIO), services.get(TRANSLATION))
@@ -207,6 +233,10 @@ class SpeechService:
         asked = tuple(one for one in each if one.answered or one.refused)
         return msgspec.structs.replace(
             self._counters.statistics(self._clock()),
+            growing_translations=self._growing.requests,
+            growing_translations_deferred=self._growing.refused,
+            growing_translations_per_minute=self._growing.most_used(self._clock()),
+            growing_limit=self.growing_limit,
             back_ends=asked,
             voice_models=None if self._voices is None else self._voices.statistics(),
         )
@@ -219,6 +249,8 @@ class SpeechService:
         yield Reading(names.FINALS, speech.finals)
         yield Reading(names.LOST, speech.lost)
         yield Reading(names.REVISIONS_DROPPED, speech.revisions_dropped)
+        yield Reading(names.GROWING_TRANSLATIONS, speech.growing_translations)
+        yield Reading(names.GROWING_TRANSLATIONS_DEFERRED, speech.growing_translations_deferred)
         yield Reading(names.DOUBTED, speech.doubted)
         yield Reading(names.SPEECH_QUEUED, speech.queued_seconds)
         yield Reading(names.SPEECH_WAITING, speech.waiting_seconds)

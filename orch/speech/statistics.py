@@ -47,7 +47,10 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     same time. ``queued_seconds``: sound that has arrived and is not processed yet. ``waiting_seconds``:
     speech that has ended and is not transcribed yet; ``waiting_longest``: how long the oldest such utterance
     of a live stream has waited, 0 without any. ``lost``: utterances given up. ``doubted``: segments left out
-    of finals because the engine itself doubts them. ``back_ends``: the outcomes of the requests to each.
+    of finals because the engine itself doubts them. ``growing_translations``: requests to translate growing
+    lines; ``growing_translations_deferred``: how often one waited because its session had reached the limit;
+    ``growing_translations_per_minute``: those of the session with the most, and ``growing_limit`` its limit.
+    ``back_ends``: the outcomes of the requests to each.
     ``voice_models``: null where none is installed.
     """
 
@@ -70,6 +73,10 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     utterances_in_window: int = 0
     lost_in_window: int = 0
     doubted: int = 0
+    growing_translations: int = 0
+    growing_translations_deferred: int = 0
+    growing_translations_per_minute: int = 0
+    growing_limit: int = 0
     back_ends: tuple[BackEndStatistics, ...] = ()
     voice_models: VoiceModelStatistics | None = None
 

@@ -27,6 +27,7 @@ from orch.speech.backlog import Finished, GiveUp, MarkGap, Publish, Transcribe, 
 from orch.speech.caption_publisher import CaptionPublisher
 from orch.speech.captions import Origin, segment_id
 from orch.speech.dialects.live import Sound
+from orch.speech.growing_translations import GrowingTranslations
 from orch.speech.live_transcriber import LiveRequest
 from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
@@ -87,6 +88,7 @@ class SpeechStream:
         queue: RequestQueue,
         requester: Requester,
         shortest_interval: float,
+        may_translate_growing: Callable[[], bool] = lambda: False,
         voice_activity: Callable[[], AbstractAsyncContextManager[VoiceActivity | None]] = nullcontext,
     ) -> None:
         self._sample_rate = sample_rate
@@ -122,6 +124,13 @@ class SpeechStream:
             wall=wall,
             buffer_seconds=settings.buffer_seconds,
             changed=self._wake,
+        )
+        self._growing = GrowingTranslations(
+            translator=translator,
+            output=output,
+            wall=wall,
+            is_wanted=self._translations.is_wanted,
+            may_send=lambda: not self._translations.is_failing and may_translate_growing(),
         )
         # The mutable state, besides that of the parts above: the request under way, and events that are set
         # when something has changed.
@@ -344,6 +353,7 @@ class SpeechStream:
                     await background.start(self._live.run)
                     async with trio.open_nursery() as nursery:
                         await self._transcribe_all(nursery)
+                        self._growing.close()
                     background.cancel_scope.cancel()
                 self._status.publish_change()
             finally:
@@ -362,7 +372,7 @@ class SpeechStream:
                     with trio.move_on_at(math.inf if decision.until is None else decision.until):
                         await self._woken.wait()
                 case Transcribe():
-                    await self._transcribe(decision)
+                    await self._transcribe(decision, nursery)
                 case Publish():
                     await self._publish_final(decision.number, nursery)
                 case MarkGap():
@@ -374,12 +384,13 @@ class SpeechStream:
                 case GiveUp():
                     segment = self._utterances[decision.number]
                     following = self._utterances.following(decision.number)
+                    self._growing.finish(self._captions.segment_id(segment))
                     await self._captions.publish_loss(segment, following, is_late=decision.reason == "late")
                     self._utterances.given_up(decision.number)
                     self._wake()
             self._status.touch()
 
-    async def _transcribe(self, decision: Transcribe) -> None:
+    async def _transcribe(self, decision: Transcribe, nursery: trio.Nursery) -> None:
         """Send one request to the back end and note its outcome."""
         is_live = self._is_live()
         request = self._utterances.request_queued(decision, trio.current_time(), is_live=is_live)
@@ -405,7 +416,9 @@ class SpeechStream:
             shown = self._utterances.succeeded(transcription, now, is_cancelled=scope.cancel_called)
             # A socket's model for several languages does not take one for another, as Whisper does.
             if shown is not None and (is_language_sure or is_live):
-                self._captions.send_revision(shown, transcription, end=request.end)
+                revision = self._captions.send_revision(shown, transcription, end=request.end)
+                if revision is not None:
+                    self._growing.revised(nursery, revision)
         elif error is None or scope.cancel_called:
             self._utterances.cancelled(now)
         else:
@@ -439,9 +452,10 @@ class SpeechStream:
         segment = self._utterances[number]
         is_live = self._utterances.revises and not segment.is_cut
         following = self._utterances.following(number)
+        growing = self._growing.finish(self._captions.segment_id(segment))
         final = await self._captions.publish_final(segment, following, is_live=is_live)
         if final is not None:
-            self._translations.start(nursery, final)
+            self._translations.start(nursery, final, growing)
         self._utterances.published(number)
         self._wake()
 

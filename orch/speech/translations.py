@@ -1,6 +1,6 @@
 """Translates the finals of one stream into every language that participants read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import trio
@@ -10,10 +10,12 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Transcript
 from orch.speech.backlog import FIRST_RETRY, LONGEST_RETRY
 from orch.speech.captions import translation, translation_gap
+from orch.speech.clauses import GrowingTranslation, Remainder
 from orch.speech.languages import AUTO, is_near, is_same
 from orch.speech.output import CaptionOutput
 from orch.speech.request_errors import is_transient, is_unanswered
 from orch.speech.requests import TRANSLATION
+from orch.speech.results import TranslatedText
 from orch.speech.translator import Translator
 
 AT_ONCE: Final = 8  # requests of one stream at a time: a final in eight languages
@@ -60,17 +62,25 @@ class Translations:
         """Whether a recording should wait before more of it is transcribed."""
         return self.under_way >= CROWDED
 
-    def start(self, nursery: trio.Nursery, final: Transcript) -> None:
-        """Translate a final into every language that is read now, but its own."""
+    def start(
+        self,
+        nursery: trio.Nursery,
+        final: Transcript,
+        growing: Mapping[str, GrowingTranslation] | None = None,
+    ) -> None:
+        """Translate a final into every language that is read now, but its own.
+
+        ``growing``: by language, what readers have of it already; only the rest is translated.
+        """
         for target in sorted(set(self._output.languages())):
-            if self._is_wanted(final.language, target):
+            if self.is_wanted(final.language, target):
                 if self.under_way < MOST:
                     self.under_way += 1
-                    nursery.start_soon(self._translate, final, target)
+                    nursery.start_soon(self._translate, final, target, (growing or {}).get(target))
                 else:
                     nursery.start_soon(self._turn_away, final, target)
 
-    def _is_wanted(self, spoken: str | None, target: str) -> bool:
+    def is_wanted(self, spoken: str | None, target: str) -> bool:
         """Return whether a reader needs a translation, if only into their own script."""
         if spoken is None or not is_near(spoken, target):
             return True
@@ -86,15 +96,21 @@ class Translations:
             translation_gap(final, target, error, is_final=True, timestamp=self._timestamp())
         )
 
-    async def _translate(self, final: Transcript, target: str) -> None:
+    async def _translate(self, final: Transcript, target: str, growing: GrowingTranslation | None) -> None:
         try:
-            await self._try(final, target)
+            await self._try(final, target, growing or GrowingTranslation())
         finally:
             self.under_way -= 1
             self._changed()
 
-    async def _try(self, final: Transcript, target: str) -> None:
+    async def _try(self, final: Transcript, target: str, growing: GrowingTranslation) -> None:
         """Send requests until one succeeds, is refused, or no time is left."""
+        remainder = growing.remainder(final.text, final.language)
+        if not remainder.text:
+            await self._publish(
+                final, target, growing, remainder, TranslatedText("", confidence=growing.confidence)
+            )
+            return
         deadline = trio.current_time() + self._buffer
         # Of unusable responses: other translations need not wait for those.
         own = Backoff(first=FIRST_RETRY, longest=LONGEST_RETRY)
@@ -104,7 +120,7 @@ class Translations:
             async with self._limit:
                 if self._backoff.until > trio.current_time():
                     continue  # another found the back end away while this one waited for its turn
-                error = await self._ask(final, target, own)
+                error = await self._ask(final, target, growing, remainder, own)
             if error is None:
                 return
             wakes = max(own.until, self._backoff.until)
@@ -118,11 +134,18 @@ class Translations:
                 return
             await trio.sleep_until(wakes)
 
-    async def _ask(self, final: Transcript, target: str, own: Backoff) -> ProblemError | None:
+    async def _ask(
+        self,
+        final: Transcript,
+        target: str,
+        growing: GrowingTranslation,
+        remainder: Remainder,
+        own: Backoff,
+    ) -> ProblemError | None:
         """Send one request; publish its translation, or return the error."""
         try:
             translated = await self._translator.translate(
-                final.text, source=final.language or AUTO, target=target, session_id=final.session_id
+                remainder.text, source=final.language or AUTO, target=target, session_id=final.session_id
             )
         except ProblemError as error:
             now = trio.current_time()
@@ -136,8 +159,24 @@ class Translations:
             self._changed()
             return error
         self._backoff.succeeded()
-        await self._output.publish(translation(final, target, translated, timestamp=self._timestamp()))
+        await self._publish(final, target, growing, remainder, translated)
         return None
+
+    async def _publish(
+        self,
+        final: Transcript,
+        target: str,
+        growing: GrowingTranslation,
+        remainder: Remainder,
+        translated: TranslatedText,
+    ) -> None:
+        """Publish the translation of a final: what readers have of it, and the rest, or all of it anew."""
+        if remainder.follows:
+            translated = growing.completed(translated)
+        corrects = not translated.text.startswith(growing.text)
+        await self._output.publish(
+            translation(final, target, translated, corrects=corrects, timestamp=self._timestamp())
+        )
 
     def _timestamp(self) -> int:
         return int(self._wall() * 1000)

@@ -154,6 +154,16 @@ REVISIONS_DROPPED: Final = Name(
     "counter",
     "Interim transcripts skipped because a back end was behind.",
 )
+GROWING_TRANSLATIONS: Final = Name(
+    "orch_speech_growing_translations_total",
+    "counter",
+    "Translation requests for lines that were still growing.",
+)
+GROWING_TRANSLATIONS_DEFERRED: Final = Name(
+    "orch_speech_growing_translations_deferred_total",
+    "counter",
+    "Translations of growing lines that waited because their session had reached its limit.",
+)
 DOUBTED: Final = Name(
     "orch_speech_doubted_total",
     "counter",

@@ -186,6 +186,7 @@ class Session:
 
     told: list[Told] = field(default_factory=list)
     targets: tuple[str, ...] = ()
+    growing_targets: tuple[str, ...] = ()
     publishing: float = 0.0
 
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
@@ -196,10 +197,13 @@ class Session:
     def languages(self) -> tuple[str, ...]:
         return self.targets
 
+    def growing_languages(self) -> tuple[str, ...]:
+        return self.growing_targets
+
     def acknowledge(self, status: AudioStatus) -> None:
         pass
 
-    def send(self, message: Transcript | AudioStatus) -> None:
+    def send(self, message: Transcript | Translation | AudioStatus) -> None:
         self.told.append(Told(trio.current_time(), message, is_kept=False))
 
     def kept(self) -> list[Transcript]:

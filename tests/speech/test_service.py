@@ -62,7 +62,11 @@ async def test_languages_are_what_both_back_ends_say() -> None:
         for _ in range(5):
             nursery.start_soon(want)
     offered = LanguagesOffered(
-        source=("en-US",), targets=("es",), pairs={"en": ("es",)}, via={"en": {"es": ("pt",)}}
+        source=("en-US",),
+        targets=("es",),
+        pairs={"en": ("es",)},
+        via={"en": {"es": ("pt",)}},
+        growing_limit=120,
     )
     assert answers == [offered] * 5
     assert sorted(offer.asked) == ["/api/languages", "/api/models"]
@@ -103,7 +107,9 @@ async def test_dialects_that_cannot_say_offer_any() -> None:
             TRANSLATION: Service(url="http://t", dialect="openai"),
         }
     )
-    assert await offer.speech.languages() == LanguagesOffered(any_source=True, any_target=True)
+    assert await offer.speech.languages() == LanguagesOffered(
+        any_source=True, any_target=True, growing_limit=120
+    )
     offer.open("tlh")
 
 
@@ -158,6 +164,7 @@ def test_statistics_before_any_speech() -> None:
         caption_p50_ms=None,
         caption_p95_ms=None,
         utterances_per_minute=0,
+        growing_limit=120,
     )
 
 

@@ -21,6 +21,7 @@ class One:
     participant_id: str
     role: Role = "participant"
     speaking: bool = False
+    growing: bool = False
     languages: tuple[str, ...] = ()
     name: str = ""
 

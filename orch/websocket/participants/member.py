@@ -51,6 +51,7 @@ class Member:
         "_held",
         "_held_bytes",
         "_limit",
+        "growing",
         "languages",
         "name",
         "participant_id",
@@ -70,6 +71,7 @@ class Member:
         role: Role,
         languages: tuple[str, ...],
         limit: int,
+        growing: bool = False,
         right: Right = Right.READ,
     ) -> None:
         self.receiver = receiver
@@ -79,6 +81,7 @@ class Member:
         self.role: Role = role
         self.right = right
         self.languages = languages
+        self.growing = growing
         self.streams = 0
         self._limit = limit
         self._held: list[Frame] | None = None
@@ -125,6 +128,7 @@ class Member:
             role=self.role,
             languages=self.languages,
             speaking=self.streams > 0,
+            growing=self.growing,
         )
 
     def record(self, seen: float) -> ParticipantRecord:

@@ -35,6 +35,10 @@ class RosterEntry(Protocol):
         """The languages that the participant reads."""
 
     @property
+    def growing(self) -> bool:
+        """Whether the participant wants growing lines translated."""
+
+    @property
     def speaking(self) -> bool:
         """Whether the participant is speaking."""
 

@@ -79,6 +79,7 @@ class Entrance:
         role: Role,
         right: Right,
         languages: tuple[str, ...],
+        growing: bool = False,
     ) -> Member:
         """Return a new member on a connection, who is not in a session yet."""
         return Member(
@@ -88,6 +89,7 @@ class Entrance:
             role=role,
             right=right,
             languages=languages,
+            growing=growing,
             limit=self._sessions.settings.orchestration.websocket.outbox_bytes,
         )
 

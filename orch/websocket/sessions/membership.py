@@ -52,6 +52,7 @@ class Membership:
                     role="owner",
                     right=Right.SPEAK,
                     languages=message.languages,
+                    growing=message.growing,
                 ),
                 created_from=created_from,
             )
@@ -75,7 +76,7 @@ class Membership:
         )
 
     async def join(self, connection: Connection, message: JoinSession) -> None:
-        """Join a session; the reply is ``session_joined``. A member changes name and languages this way.
+        """Join a session; the reply is ``session_joined``. A member changes what it reads this way.
 
         The key decides the role: a client with the read key is an observer, whatever it requests. A member
         needs no key, and a key does not change a member's role.
@@ -97,6 +98,7 @@ class Membership:
                 if message.name is not None and (name := clean(message.name)):
                     member.name = session.take_name(member.participant_id, name)
                 member.languages = message.languages
+                member.growing = message.growing
             elif right is Right.NONE:  # it left while the session was being loaded
                 raise ProblemError("not_in_session", f"You are no longer in session {message.session_id}.")
             else:
@@ -108,6 +110,7 @@ class Membership:
                     role=role_of_right(right, message.role),
                     right=right,
                     languages=message.languages,
+                    growing=message.growing,
                 )
             try:
                 await self._entrance.store(session, member)

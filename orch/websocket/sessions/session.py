@@ -236,6 +236,11 @@ class Session:
         roster: Iterable[RosterEntry] = self._roster or ()
         return frozenset(language for one in roster for language in one.languages)
 
+    def growing_languages(self) -> frozenset[str]:
+        """Return the languages of the members who want growing lines translated."""
+        roster: Iterable[RosterEntry] = self._roster or ()
+        return frozenset(language for one in roster if one.growing for language in one.languages)
+
     def deliver(self, frame: Frame) -> bool:
         """Deliver a frame to all members. False: it was shed for at least one."""
         arrived = True

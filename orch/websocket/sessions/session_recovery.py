@@ -75,9 +75,11 @@ class SessionRecovery:
                 role=known.role,
                 right=right_of_role(known.role),
                 languages=known.languages,
+                growing=message.growing,
             )
             self._entrance.enter(session, member, connection)
         else:
+            member.growing = message.growing
             self._entrance.move(session, member, connection)
         until = session.offset
         with self._entrance.holding(connection, session, member, is_new=is_new):

@@ -26,6 +26,10 @@ class SessionOutput:
         """Return what the speaker asked for and what the participants read now."""
         return self._stream.languages()
 
+    def growing_languages(self) -> Collection[str]:
+        """Return what the participants read who want growing lines translated."""
+        return self._stream.session.growing_languages()
+
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
         """Publish a caption; it takes its speaker's share of the history.
 
@@ -42,8 +46,8 @@ class SessionOutput:
                     raise
             await trio.sleep(PUBLISH_AGAIN)
 
-    def send(self, message: Transcript | AudioStatus) -> None:
-        """Send a revision or a status to everyone in the session; it is not stored."""
+    def send(self, message: Transcript | Translation | AudioStatus) -> None:
+        """Send a revision, its translation or a status to everyone in the session; it is not stored."""
         self._sessions.broadcast(self._stream.session_id, message)
 
     def acknowledge(self, status: AudioStatus) -> None:

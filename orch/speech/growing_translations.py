@@ -1,0 +1,124 @@
+"""Translates the settled clauses of growing lines into the languages in which readers want them at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from orch.problems import ProblemError
+from orch.protocol.messages import Transcript
+from orch.speech.captions import growing_translation
+from orch.speech.clauses import Clause, GrowingTranslation
+from orch.speech.languages import AUTO
+from orch.speech.output import CaptionOutput
+from orch.speech.translator import Translator
+
+AT_ONCE: Final = 8
+"""Requests of one stream at a time; further clauses wait for the next revision."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """A growing line in one language: the newest revision, what is translated of it, and its request."""
+
+    newest: Transcript
+    translation: GrowingTranslation = field(default_factory=GrowingTranslation)
+    scope: trio.CancelScope | None = None
+    is_given_up: bool = False
+
+
+class GrowingTranslations:
+    """The translations of one stream's growing lines, one request for each line and language at a time.
+
+    ``is_wanted``: whether a language is another one than the spoken. ``may_send``: whether the settings and
+    the session's budget allow a request, which is then counted. A request that fails is not sent again: the
+    final is translated anyway, and its error is published.
+
+    The mutable state is the lines that grow, by segment and language.
+    """
+
+    def __init__(
+        self,
+        *,
+        translator: Translator,
+        output: CaptionOutput,
+        wall: Callable[[], float],
+        is_wanted: Callable[[str | None, str], bool],
+        may_send: Callable[[], bool],
+    ) -> None:
+        self._translator = translator
+        self._output = output
+        self._wall = wall
+        self._is_wanted = is_wanted
+        self._may_send = may_send
+        self._lines: dict[tuple[str, str], _Line] = {}
+
+    def revised(self, nursery: trio.Nursery, revision: Transcript) -> None:
+        """Translate what is settled of a revision, without waiting."""
+        for target in sorted(set(self._output.growing_languages())):
+            if not self._is_wanted(revision.language, target):
+                continue
+            line = self._lines.setdefault((revision.segment_id, target), _Line(revision))
+            line.newest = revision
+            if line.scope is None and not line.is_given_up:
+                under_way = sum(each.scope is not None for each in self._lines.values())
+                clause = self._next(line)
+                if clause is not None and under_way < AT_ONCE and self._may_send():
+                    line.scope = trio.CancelScope()
+                    nursery.start_soon(self._translate, line, target, clause)
+
+    def finish(self, segment_id: str) -> dict[str, GrowingTranslation]:
+        """End a line, and return what readers have of it, by language."""
+        ended = {key: line for key, line in self._lines.items() if key[0] == segment_id}
+        for key, line in ended.items():
+            del self._lines[key]
+            if line.scope is not None:
+                line.scope.cancel()
+        return {key[1]: line.translation for key, line in ended.items() if line.translation.words}
+
+    def close(self) -> None:
+        """End all lines: the stream is over."""
+        for segment_id in {key[0] for key in self._lines}:
+            self.finish(segment_id)
+
+    def _next(self, line: _Line) -> Clause | None:
+        settled = line.newest.settled
+        return line.translation.next_clause(line.newest.text, settled) if isinstance(settled, int) else None
+
+    async def _translate(self, line: _Line, target: str, clause: Clause) -> None:
+        """Translate a clause, and those that were settled meanwhile."""
+        assert line.scope is not None  # noqa: S101 - set by the caller
+        with line.scope:
+            following: Clause | None = clause
+            while following is not None:
+                following = await self._translate_clause(line, target, following)
+        line.scope = None
+
+    async def _translate_clause(self, line: _Line, target: str, clause: Clause) -> Clause | None:
+        """Translate and send one clause; return the next one if there is one already."""
+        revision = line.newest
+        try:
+            translated = await self._translator.translate(
+                clause.text,
+                source=revision.language or AUTO,
+                target=target,
+                session_id=revision.session_id,
+            )
+        except ProblemError:
+            line.is_given_up = True  # the final's request has the error for readers and for the log
+            return None
+        if line.scope is None or line.scope.cancel_called:
+            return None  # the final has come; it is translated without this clause
+        line.translation = line.translation.with_clause(
+            clause,
+            revision.text,
+            translated.text,
+            language=revision.language,
+            confidence=translated.confidence,
+        )
+        self._output.send(
+            growing_translation(line.newest, target, line.translation, timestamp=int(self._wall() * 1000))
+        )
+        following = self._next(line)
+        return following if following is not None and self._may_send() else None

@@ -1,0 +1,153 @@
+"""Which part of a growing line is translated, and what of its final is left."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orch.protocol.words import word_spans
+from orch.speech.clauses import LONGEST, Clause, GrowingTranslation, joined
+from orch.speech.results import TranslatedText
+
+WORDS = st.lists(
+    st.sampled_from(
+        (
+            "one",
+            "Two",
+            "three,",
+            "four.",
+            "five?",
+            "—",
+            "six-seven",
+            "“eight!”",
+            "10,000",
+            "東京",
+            "へ、",
+            "行く。",
+        )
+    ),
+    max_size=40,
+).map(" ".join)
+
+
+def words(text: str) -> int:
+    return len(word_spans(text))
+
+
+def begun(line: str, settled: int | None = None, text: str = "translated") -> GrowingTranslation:
+    """Return a translation after the first clause of a line."""
+    clause = GrowingTranslation().next_clause(line, words(line) if settled is None else settled)
+    assert clause is not None
+    return GrowingTranslation().with_clause(clause, line, text, language="en", confidence=0.5)
+
+
+@pytest.mark.parametrize(
+    ("line", "settled", "expected"),
+    [
+        ("I think that it works, and", 6, Clause("I think that it works,", 5)),
+        ("I think that it works, and", 5, None),  # the comma is not confirmed
+        ("I think that it works, and", 4, None),
+        ("Well, yes, of course, and", 5, Clause("Well, yes, of course,", 4)),
+        ("Well, yes, and then he", 5, None),  # too short
+        (
+            "One two three four. Five six seven eight! Nine",
+            9,
+            Clause("One two three four. Five six seven eight!", 8),
+        ),
+        ("He said “it is over.” Then", 6, Clause("He said “it is over.”", 5)),
+        ("It costs 10,000 in the shop", 6, None),
+        ("明日は東京へ行きます。それ", 12, Clause("明日は東京へ行きます。", 10)),
+        ("", 0, None),
+        ("one two three four. five", 0, None),
+    ],
+)
+def test_a_clause_ends_at_confirmed_punctuation(line: str, settled: int, expected: Clause | None) -> None:
+    assert GrowingTranslation().next_clause(line, settled) == expected
+
+
+def test_without_punctuation_a_long_part_is_translated() -> None:
+    line = " ".join("word" for _ in range(LONGEST + 1))
+    clause = GrowingTranslation().next_clause(line, LONGEST + 1)
+    assert clause is not None
+    assert clause.words == LONGEST
+    assert GrowingTranslation().next_clause(line, LONGEST) is None
+
+
+@given(WORDS, st.data())
+def test_clauses_and_the_remainder_are_the_final(line: str, data: st.DataObject) -> None:
+    """Whatever is settled when: each word is translated once, in order, and none is left out."""
+    parts: list[str] = []
+    growing = GrowingTranslation()
+    settled = 0
+    while settled < words(line):
+        settled = data.draw(st.integers(settled + 1, words(line)))
+        clause = growing.next_clause(line, settled)
+        if clause is not None:
+            assert growing.words < clause.words < settled
+            parts.append(clause.text)
+            growing = growing.with_clause(clause, line, clause.text, language="en", confidence=None)
+    remainder = growing.remainder(line, "en")
+    assert remainder.follows
+    assert "".join([*parts, remainder.text]).replace(" ", "") in {
+        line.replace(" ", ""),
+        line.replace(" ", "").rstrip("—"),  # a rest without letters is not translated
+    }
+    assert growing.completed(TranslatedText(remainder.text)).text.startswith(growing.text)
+
+
+@given(WORDS, WORDS)
+def test_a_final_with_other_words_is_translated_as_a_whole(line: str, final: str) -> None:
+    clause = GrowingTranslation().next_clause(line, words(line))
+    if clause is None:
+        return
+    growing = GrowingTranslation().with_clause(clause, line, "x", language="en", confidence=None)
+    remainder = growing.remainder(final, "en")
+    letters = "".join(filter(str.isalnum, final.casefold()))
+    begins = letters.startswith("".join(filter(str.isalnum, clause.text.casefold())))
+    assert not (remainder.follows and not begins)
+    if not remainder.follows:
+        assert remainder.text == final
+
+
+def test_capitals_punctuation_and_hyphens_may_change_until_the_final() -> None:
+    growing = begun("i think it is ill-disposed, and")
+    assert growing.words == 5
+    remainder = growing.remainder("I think it is ill disposed. And so on.", "en")
+    assert (remainder.text, remainder.follows) == ("And so on.", True)
+    assert growing.next_clause("I think it is ill-disposed and what is left, is", 10) == Clause(
+        "and what is left,", 9
+    )
+
+
+def test_a_line_whose_settled_words_are_others_is_not_continued() -> None:
+    growing = begun("I think that it works, and")
+    assert growing.next_clause("We think that it works, and one two three, four", 11) is None
+
+
+def test_a_final_in_another_language_is_translated_anew() -> None:
+    growing = begun("I think that it works, and")
+    assert not growing.remainder("I think that it works, and so on", "de").follows
+    assert growing.remainder("I think that it works, and so on", "en-GB").text == "and so on"
+    assert growing.remainder("I think that it works, and so on", None).follows
+
+
+def test_what_was_not_begun_is_translated_as_it_is() -> None:
+    assert GrowingTranslation().remainder(" … ", "en").text == " … "
+    rest = TranslatedText(" text ", confidence=0.25)
+    assert GrowingTranslation().completed(rest) is rest
+
+
+def test_the_confidence_is_the_lowest() -> None:
+    growing = begun("I think that it works, and", text="Creo que funciona,")
+    assert growing.completed(TranslatedText("y.", confidence=0.25)) == TranslatedText(
+        "Creo que funciona, y.", confidence=0.25
+    )
+    assert growing.completed(TranslatedText("y.", confidence=0.75)).confidence == 0.5
+    assert growing.completed(TranslatedText("y.")).confidence is None
+
+
+def test_parts_are_joined_as_their_script_is_written() -> None:
+    assert joined("Creo que ", " funciona") == "Creo que funciona"
+    assert joined("私は、", "行く") == "私は、行く"
+    assert joined("私は", "John") == "私は John"
+    assert joined("", "x") == "x"
+    assert joined("x", "") == "x"

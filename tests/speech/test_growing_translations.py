@@ -1,0 +1,179 @@
+"""Growing lines in other languages, on a virtual clock."""
+
+from typing import Any
+
+import pytest
+import trio
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from orch.problems import ProblemError
+from orch.protocol.messages import Translation
+from orch.settings import Service
+from orch.speech.requests import TRANSLATION
+from tests.fakes.sounds import pcm, silence, voice
+from tests.fakes.speech_back_ends import BackEnds, Holder, Room, Session, play, speak
+
+RATE = 32_000  # bytes a second
+TEXT = "One two three four five, six seven eight nine ten, eleven twelve thirteen fourteen."
+SAID = TEXT.split()
+
+
+def so_far(said: list[str]) -> "BackEnds":
+    """Return back ends that recognise two words a second."""
+
+    def hear(sound: bytes) -> str:
+        return " ".join(said[: round(len(sound) / RATE * 2)])
+
+    return BackEnds(hear=hear, timed=lambda sound: [])
+
+
+def room(**session: tuple[str, ...]) -> Room:
+    return Room(back_ends=so_far(SAID), session=Session(**session))
+
+
+def growing(room: Room) -> list[Translation]:
+    return [message for message in room.session.translations() if message.growing is True]
+
+
+def finals(room: Room) -> list[Translation]:
+    return [message for message in room.session.translations() if message.growing is UNSET]
+
+
+def asked(room: Room) -> list[str]:
+    return [each.fields["text"] for each in room.back_ends.asked if each.service == TRANSLATION]
+
+
+UTTERANCE = pcm(silence(0.5), voice(7), silence(1))
+
+
+async def test_settled_clauses_are_translated_while_their_speaker_speaks() -> None:
+    """Each word is translated once; the final continues what readers have, so it corrects nothing."""
+    one = room(targets=("es",), growing_targets=("es",))
+    await speak(one.stream(), UTTERANCE)
+    first, second = growing(one)
+    (final,) = finals(one)
+    (line,) = one.session.finals()
+    assert first.text == "es: One two three four five,"
+    assert (first.words, second.words) == (5, 10)
+    assert second.text == f"{first.text} es: six seven eight nine ten,"
+    assert final.text.startswith(f"{second.text} es: eleven")
+    assert (final.corrects, final.revision, final.segment_id) == (UNSET, line.revision, line.segment_id)
+    assert " ".join(asked(one)) == line.text
+    assert first.revision < second.revision < final.revision
+    assert one.session.at(first) < one.session.at(line) - 2
+    assert [told.is_kept for told in one.session.told if told.message in (first, final)] == [False, True]
+
+
+async def test_only_the_languages_for_which_someone_wants_it_grow() -> None:
+    """The others, and the spoken one, are translated with the final alone."""
+    one = room(targets=("es", "fr", "en"), growing_targets=("fr", "en"))
+    await speak(one.stream(), UTTERANCE)
+    assert {message.target_language for message in growing(one)} == {"fr"}
+    assert {message.target_language for message in finals(one)} == {"es", "fr"}
+
+
+@pytest.mark.parametrize(
+    ("speech", "service", "is_on"),
+    [
+        ({}, {}, True),
+        ({}, {"billing": "paid"}, False),
+        ({}, {"api_key": "secret"}, False),
+        ({}, {"api_key": "secret", "billing": "free"}, True),
+        ({"translate_growing": "on"}, {"billing": "paid"}, True),
+        ({"translate_growing": "off"}, {}, False),
+    ],
+)
+async def test_paid_requests_are_sent_only_where_that_is_wanted(
+    speech: dict[str, Any],
+    service: dict[str, Any],
+    is_on: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    one = room(targets=("es",), growing_targets=("es",))
+    change(one.settings, speech, service)
+    await speak(one.stream(), UTTERANCE)
+    assert bool(growing(one)) == is_on
+    assert (one.speech.growing_limit > 0) == is_on
+    assert len(finals(one)) == 1
+
+
+def change(settings: Holder, speech: dict[str, Any], service: dict[str, Any]) -> None:
+    now = settings.current
+    orchestration = replace(now.orchestration, speech=replace(now.orchestration.speech, **speech))
+    services = {**now.services, TRANSLATION: Service(url="http://t", **service)}
+    settings.current = replace(now, orchestration=orchestration, services=services)
+
+
+async def test_a_session_has_a_limit_for_all_its_speakers_and_the_figures_show_it() -> None:
+    """What is over it is translated with the final; another session has its own."""
+    one = room(targets=("es",), growing_targets=("es",))
+    change(one.settings, {"growing_translations_per_minute": 3}, {})
+    async with trio.open_nursery() as nursery:
+        for name in ("ann", "bea"):
+            nursery.start_soon(speak, one.stream(name=name), UTTERANCE)
+    assert len(growing(one)) == 3
+    figures = one.speech.statistics()
+    assert figures.growing_translations == figures.growing_translations_per_minute == 3
+    assert figures.growing_limit == 3
+    assert figures.growing_translations_deferred > 0
+    assert len(finals(one)) == 2
+
+
+async def test_a_final_with_other_words_says_that_it_corrects() -> None:
+    one = room(targets=("es",), growing_targets=("es",))
+    other = ["Won", *SAID[1:]]
+    hear = one.back_ends.hear
+    one.back_ends.hear = lambda sound: " ".join(other) if len(sound) > 7.05 * RATE else hear(sound)
+    one.back_ends.confidence = 0.9
+    await speak(one.stream(), UTTERANCE)
+    (final,) = finals(one)
+    (line,) = one.session.finals()
+    assert growing(one)
+    assert line.text.startswith("Won")
+    assert final.corrects is True
+    assert final.text == f"es: {line.text}"
+
+
+async def test_a_slow_translator_has_one_request_for_a_line_and_loses_none() -> None:
+    """A clause that is not there when the final is comes with the final's rest, and never afterwards."""
+    one = room(targets=("es",), growing_targets=("es",))
+    one.back_ends.translation_delay = lambda text, target: 6.0
+    await speak(one.stream(), UTTERANCE)
+    (final,) = finals(one)
+    (line,) = one.session.finals()
+    shown = growing(one)
+    assert all(one.session.at(each) < one.session.at(line) for each in shown)
+    assert final.text.replace("es: ", "") == line.text
+    assert final.corrects is UNSET
+
+
+async def test_a_failed_request_is_not_repeated_and_the_final_shows_its_error() -> None:
+    one = room(targets=("es",), growing_targets=("es",))
+    error = ProblemError("service_unavailable", "away", service=TRANSLATION)
+    one.back_ends.translation_error = error
+    stream = one.stream()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(speak, stream, UTTERANCE)
+        await trio.sleep(7)
+        assert len(asked(one)) == 1
+        assert growing(one) == []
+        await trio.sleep(3)
+        one.back_ends.translation_error = None
+    first, *_, last = finals(one)
+    assert first.error is not None
+    assert last.error is None
+    assert last.text == f"es: {one.session.finals()[0].text}"
+
+
+async def test_a_released_stream_ends_its_growing_translations() -> None:
+    """The utterance is spoken again to another stream; nothing of it comes from this one."""
+    one = room(targets=("es",), growing_targets=("es",))
+    one.back_ends.translation_delay = lambda text, target: 60.0
+    stream = one.stream()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stream.run)
+        await play(stream, pcm(silence(0.5), voice(6)))
+        assert len(asked(one)) == 1
+        stream.release()
+    assert one.session.translations() == []
+    assert trio.current_time() < 20
