@@ -90,14 +90,20 @@ class Client:
         *,
         name: str | None = None,
         languages: Sequence[str] = (),
+        growing: bool = False,
         config: dict[str, Any] | None = None,
     ) -> SessionCreated:
         """Create a session and join it; ``keys`` in the reply let others join.
 
-        ``languages``: the languages that this participant reads.
+        ``languages``: the languages that this participant reads; ``growing``: lines are also translated into
+        them while they grow.
         """
         message = CreateSession(
-            session_id=session_id, name=name, languages=tuple(languages), config=config or {}
+            session_id=session_id,
+            name=name,
+            languages=tuple(languages),
+            growing=growing,
+            config=config or {},
         )
         return await self._ask(SessionCreated, message)
 
@@ -108,12 +114,15 @@ class Client:
         key: str | None = None,
         name: str | None = None,
         languages: Sequence[str] = (),
+        growing: bool = False,
         observe: bool = False,
         history: bool = False,
     ) -> SessionJoined:
         """Join a session; with ``history``, its stored messages are delivered as events.
 
         ``HistoryDelivered`` follows the last of them; the reply has only the first ones.
+
+        ``growing``: lines are also translated into ``languages`` while they grow.
 
         ``key``: the session's speak or read key, which is needed from another machine. The reply's ``keys``
         and ``role`` show what it gives access to.
@@ -123,6 +132,7 @@ class Client:
             key=key,
             name=name,
             languages=tuple(languages),
+            growing=growing,
             role="observer" if observe else "participant",
             history=history,
         )

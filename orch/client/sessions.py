@@ -41,7 +41,8 @@ class _Session:
     ``recovery_id``: of the recovery in progress; ``due``: when it is retried. ``is_behind``: the reader has
     to catch up first. ``more``: further parts of a reply follow, of a recovery's if ``missed`` counts
     messages. ``history``: whether the requested history is complete so far, until all of it is delivered;
-    ``has_broadcasts``: whether all broadcasts are among the delivered messages.
+    ``has_broadcasts``: whether all broadcasts are among the delivered messages. ``growing``: what the
+    join requested.
     """
 
     log: SessionLog[Sized]
@@ -54,6 +55,7 @@ class _Session:
     missed: int | None = None
     history: bool | None = None
     has_broadcasts: bool = True
+    growing: bool = False
 
 
 class SessionStatistics(Struct, frozen=True):
@@ -129,6 +131,8 @@ class Sessions:
         """Process the reply to a join."""
         session = self._all.setdefault(message.session_id, _Session(SessionLog()))
         session.token = message.recovery_token
+        own = message.participant_id
+        session.growing = any(one.growing for one in message.participants if one.participant_id == own)
         if isinstance(message, SessionCreated) or message.messages is UNSET:
             if session.more and session.log.epoch == message.epoch:
                 return []  # only the name changed: the parts still to come have the position
@@ -230,6 +234,7 @@ class Sessions:
                 offset=session.log.offset,
                 # A client that floods a session with broadcasts must not keep others from recovering it.
                 broadcasts_optional=True,
+                growing=session.growing,
             )
         ]
 

@@ -50,7 +50,7 @@ export class SessionClient extends EventTarget {
   #session_id = null;
   #participants = [];
   #count = 0;
-  #me = { name: "", languages: [], role: "participant", key: null };
+  #me = { name: "", languages: [], growing: false, role: "participant", key: null };
   #keys = null;
   #role = null;
   #beginning = null;
@@ -68,7 +68,7 @@ export class SessionClient extends EventTarget {
     this.#listeners = [
       ["message", ({ detail }) => this.#receive(detail)],
       ["history", ({ detail }) => this.#isOurs(detail) && this.#historyDelivered(detail)],
-      ["recovered", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#emit("ready")],
+      ["recovered", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#recovered()],
       ["lost", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#lost(detail.reason)],
     ];
   }
@@ -133,13 +133,13 @@ export class SessionClient extends EventTarget {
    * Join `session_id` with the key of its link, or draw the name of a new session where it is null. Resolves once the
    * phase is new, open, gone, failed or uninvited. `mayBegin`: whether the service lets this page begin sessions.
    */
-  async open({ session_id = null, key = null, name = "", languages = [], role = "participant", mayBegin = true } = {}) {
+  async open({ session_id = null, key = null, name = "", languages = [], growing = false, role = "participant", mayBegin = true } = {}) {
     if (session_id === null && !mayBegin) {
       this.#go("uninvited", NO_LINK);
       return;
     }
     if (TRANSITIONS[this.#phase][session_id === null ? "draw" : "open"] === undefined) return;
-    this.#me = { name, languages, role, key };
+    this.#me = { name, languages, growing, role, key };
     this.#session_id = session_id ?? this.#randomName();
     this.#participants = [];
     this.#count = 0;
@@ -184,9 +184,15 @@ export class SessionClient extends EventTarget {
     }
   }
 
-  /** Change this participant's name or languages. */
-  update({ name = this.#me.name, languages = this.#me.languages }) {
-    this.#me = { ...this.#me, name, languages };
+  /** The service does not store whether growing lines are translated for a participant. */
+  #recovered() {
+    if (this.#me.growing) this.#announce();
+    this.#emit("ready");
+  }
+
+  /** Change this participant's name or languages, or whether growing lines are translated into them. */
+  update({ name = this.#me.name, languages = this.#me.languages, growing = this.#me.growing }) {
+    this.#me = { ...this.#me, name, languages, growing };
     this.#announce();
   }
 
@@ -196,8 +202,8 @@ export class SessionClient extends EventTarget {
   }
 
   #identity() {
-    const { name, languages, role } = this.#me;
-    return { ...(name === "" ? {} : { name }), languages, role };
+    const { name, languages, growing, role } = this.#me;
+    return { ...(name === "" ? {} : { name }), languages, ...(growing ? { growing } : {}), role };
   }
 
   async #create(tries) {

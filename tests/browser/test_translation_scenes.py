@@ -430,6 +430,37 @@ def test_large_type_stays_after_a_reload(meeting: Callable[..., tuple[Page, Hub]
     expect(page.locator("#large")).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_translation_grows_with_its_line_and_says_where_it_was_corrected(
+    meeting: Callable[..., tuple[Page, Hub]],
+) -> None:
+    """What was read stays; screen readers get the final alone. The reader can switch it off."""
+    page, hub = meeting([], offer={**OFFER, "growing_limit": 120})
+    page.locator("#targets summary").click()
+    choice = page.get_by_label("Translate while people speak")
+    expect(choice).to_be_checked()
+    expect(page.locator("#growing-field")).to_contain_text("at most 120 requests a minute")
+    page.keyboard.press("Escape")
+    said = "Creo que funciona bien, pero mañana"
+    read = page.locator(".line[data-segment='a-0'] [data-language='en']")
+    hub.say(**transcript("a-0", said, revision=3, final=False, settled=6))
+    expect(read).to_have_attribute("data-kind", "waiting")
+    hub.say(**translation("a-0", "I think it works well,", revision=3, growing=True, words=5))
+    expect(read).to_contain_text("I think it works well, …")
+    hub.say(**transcript("a-0", f"{said} hablamos.", revision=4), offset=1)
+    expect(read).to_contain_text("I think it works well, …")
+    assert page.locator("#announce").inner_text() == ""
+    hub.say(**translation("a-0", "I think it works well, but tomorrow we talk.", revision=4), offset=2)
+    expect(read).to_contain_text("but tomorrow we talk.")
+    expect(read).not_to_contain_text("corrected")
+    expect(page.locator("#announce")).to_contain_text("but tomorrow we talk.")
+    hub.say(**transcript("a-1", "Otra cosa.", start=9), offset=3)
+    hub.say(**translation("a-1", "Another thing.", corrects=True), offset=4)
+    expect(page.locator(".line[data-segment='a-1'] .line-read")).to_contain_text("Another thing. · corrected")
+    page.locator("#targets summary").click()
+    choice.uncheck()
+    assert page.evaluate("localStorage['translation:growing']") == "off"
+
+
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_languages_on_the_way_are_named_beside_a_language(
     meeting: Callable[..., tuple[Page, Hub]], width: int

@@ -241,3 +241,22 @@ test("a deleted line has no text, is not exported, and its translations do not c
   captions.apply(translation("a-0", 3, "de", "meine Nummer", { offset: 4 }));
   assert.deepEqual([captions.lines[0].text, captions.lines[0].translations.size, captions.exportable], ["", 0, 0]);
 });
+
+test("the translation of a growing line stays until the final's comes, and is not exported", () => {
+  const captions = new Captions();
+  const said = (revision, final, text) => captions.apply({ type: "transcript", segment_id: "a-1", revision, final, text, language: "en", start: 0, end: 1, stream_started: 0, timestamp: 0, confidence: null, words: [], error: null });
+  const read = (more) => captions.apply({ type: "translation", segment_id: "a-1", target_language: "es", confidence: null, error: null, ...more });
+  assert.equal(read({ revision: 1, text: "uno", growing: true, words: 1 }), null);
+  said(2, false, "one two");
+  const line = read({ revision: 2, text: "uno", growing: true, words: 1 });
+  assert.equal(line.growing.get("es").text, "uno");
+  assert.equal(line.translations.size, 0);
+  assert.ok(read({ revision: 2, text: "uno dos", growing: true, words: 2 }));
+  assert.equal(read({ revision: 2, text: "uno", growing: true, words: 1 }), null);
+  said(3, true, "one two three");
+  assert.equal(line.growing.get("es").text, "uno dos");
+  read({ revision: 3, text: "uno dos tres", corrects: true });
+  assert.equal(line.growing.size, 0);
+  assert.equal(line.translations.get("es").corrects, true);
+  assert.equal(read({ revision: 2, text: "uno", growing: true, words: 9 }), null);
+});

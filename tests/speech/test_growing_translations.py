@@ -28,8 +28,8 @@ def so_far(said: list[str]) -> "BackEnds":
     return BackEnds(hear=hear, timed=lambda sound: [])
 
 
-def room(**session: tuple[str, ...]) -> Room:
-    return Room(back_ends=so_far(SAID), session=Session(**session))
+def room(*, targets: tuple[str, ...], growing_targets: tuple[str, ...]) -> Room:
+    return Room(back_ends=so_far(SAID), session=Session(targets=targets, growing_targets=growing_targets))
 
 
 def growing(room: Room) -> list[Translation]:

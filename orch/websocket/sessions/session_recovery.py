@@ -79,7 +79,6 @@ class SessionRecovery:
             )
             self._entrance.enter(session, member, connection)
         else:
-            member.growing = message.growing
             self._entrance.move(session, member, connection)
         until = session.offset
         with self._entrance.holding(connection, session, member, is_new=is_new):

@@ -5,6 +5,7 @@
  * - a later revision replaces an earlier one, never the other way round; a final text is replaced only by a
  *   later final text;
  * - a marked gap (`error`) never replaces text that is final, and any final text replaces a gap;
+ * - the translation of a growing line stays until that of the final comes, which continues it or says that it corrects;
  * - a translation belongs to its segment, whether it arrives before or after the transcript; those of a text that was
  *   corrected or deleted are dropped;
  * - all lines of a participant carry the newest name; those of several people at one microphone the name that was given
@@ -25,7 +26,7 @@ function blank(id) {
   return {
     id, revision: -1, final: false, text: "", language: null, confidence: null, start: 0, end: 0, streamStarted: 0,
     at: 0, endAt: 0, speaker: null, speakerLabel: null, participantId: null, words: [], settled: 0, corrects: false, edited: null, error: null, offset: null, timestamp: 0, recording: false,
-    translations: new Map(),
+    translations: new Map(), growing: new Map(),
   };
 }
 
@@ -275,6 +276,8 @@ export class Captions {
 
   #translation(message) {
     const line = this.#byId.get(message.segment_id);
+    if (message.growing === true) return this.#growingTranslation(line, message);
+    line?.growing.delete(message.target_language);
     const translations = line?.translations ?? this.#orphansOf(message.segment_id);
     const current = translations.get(message.target_language);
     if (!replacesTranslation(message, current) || (line?.edited && message.revision < line.revision)) return null;
@@ -283,10 +286,20 @@ export class Captions {
       text: message.text,
       confidence: message.confidence,
       error: message.error ?? null,
+      corrects: message.corrects === true,
       offset: message.offset ?? null,
     });
     this.#translated.add(message.target_language);
     return line ?? null;
+  }
+
+  /** The translation of a growing line's beginning: each one continues the one before. It is not part of an export. */
+  #growingTranslation(line, { target_language, revision, text, words }) {
+    if (!line || line.final || line.translations.has(target_language)) return null;
+    const known = line.growing.get(target_language);
+    if (known && (known.revision > revision || known.words >= words)) return null;
+    line.growing.set(target_language, { revision, text, words });
+    return line;
   }
 
   #orphansOf(id) {

@@ -123,14 +123,17 @@ export function gap(line) {
 }
 
 /**
- * A line's translation into `target`: {kind: "text"|"error"|"waiting"|"same"|"none", text}.
+ * A line's translation into `target`: {kind: "text"|"growing"|"error"|"waiting"|"same"|"none", text}. "growing": of the
+ * line's beginning. `corrects` is true where a "text" differs from what was shown while the line grew.
  * `now` in epoch milliseconds.
  */
 export function translated(line, target, { offer = null, now, locale = "en" }) {
   const translation = line.translations.get(target);
   if (translation?.error) return { kind: "error", text: translation.error.detail };
-  if (translation && translation.text !== "") return { kind: "text", text: translation.text };
+  if (translation && translation.text !== "") return { kind: "text", text: translation.text, ...(translation.corrects ? { corrects: true } : {}) };
   if (line.error || line.edited === "deleted") return { kind: "none", text: "" };
+  const growing = line.growing?.get(target);
+  if (growing && !line.edited && line.text !== "") return { kind: "growing", text: `${growing.text} …` };
   if (line.language && isSameLanguage(line.language, target)) return { kind: "same", text: "as spoken" };
   if (line.language && canTranslate(offer, line.language, target) === false) {
     // The same language in another script: there is no other translation.

@@ -10,8 +10,9 @@ const RETRY_AFTER = 10_000;
 
 const SOURCE_KEY = "translation:source";
 const TARGETS_KEY = "translation:targets";
+const GROWING_KEY = "translation:growing";
 
-/** Events: `change` {source, targets, offer}. */
+/** Events: `change` {source, targets, growing, offer}. */
 export class LanguageChoice extends EventTarget {
   #scope = new Scope();
   #source;
@@ -19,19 +20,22 @@ export class LanguageChoice extends EventTarget {
   #value;
   #choices;
   #note;
+  #growing;
   #preferences;
   #offer = null;
   #targets;
   #timer = null;
   #abort = null;
 
-  constructor({ source, menu, value, choices: box, note, preferences }) {
+  constructor({ source, menu, value, choices: box, note, growing, preferences }) {
     super();
     this.#source = source;
     this.#menu = menu;
     this.#value = value;
     this.#choices = box;
     this.#note = note;
+    this.#growing = growing;
+    growing.choice.checked = preferences.get(GROWING_KEY) !== "off";
     this.#preferences = preferences;
     this.#targets = this.#stored() ?? [];
   }
@@ -42,6 +46,11 @@ export class LanguageChoice extends EventTarget {
 
   get targets() {
     return this.#targets;
+  }
+
+  /** Whether lines are translated while they grow. */
+  get growing() {
+    return this.#growing.choice.checked;
   }
 
   /** The languages that the back ends offer, or null until they are known. */
@@ -65,6 +74,7 @@ export class LanguageChoice extends EventTarget {
     if (!this.#scope.open()) return;
     this.#scope.listen(this.#source, "change", () => this.#sourceChosen());
     this.#scope.listen(this.#choices, "change", () => this.#targetsChosen());
+    this.#scope.listen(this.#growing.choice, "change", () => this.#growingChosen());
     this.#scope.listen(this.#menu, "keydown", (event) => this.#pressed(event));
     this.#scope.listen(document, "click", ({ target }) => this.#clicked(target));
     this.#scope.defer(() => {
@@ -112,6 +122,9 @@ export class LanguageChoice extends EventTarget {
     }
     this.#showSources();
     this.#showTargets();
+    const limit = offer.growing_limit ?? 0;
+    this.#growing.field.hidden = limit === 0;
+    setText(this.#growing.limit, ` at most ${limit} requests a minute`);
     this.#changed();
     if (unknown(offer).length > 0) this.#timer = setTimeout(() => this.load(), RETRY_AFTER);
   }
@@ -164,8 +177,13 @@ export class LanguageChoice extends EventTarget {
     this.#changed();
   }
 
+  #growingChosen() {
+    this.#preferences.set(GROWING_KEY, this.growing ? "on" : "off");
+    this.#changed();
+  }
+
   #changed() {
-    this.dispatchEvent(new CustomEvent("change", { detail: { source: this.source, targets: this.#targets, offer: this.#offer } }));
+    this.dispatchEvent(new CustomEvent("change", { detail: { source: this.source, targets: this.#targets, growing: this.growing, offer: this.#offer } }));
   }
 
   #pressed(event) {

@@ -337,20 +337,21 @@ export class Transcript {
       .filter(({ kind, text }) => kind !== "none" || text !== "")
       // Beside a translation "as spoken" adds nothing.
       .filter((cell, index, all) => cell.kind !== "same" || (index === 0 && all.every(({ kind }) => kind === "same")));
-    if (line.final && cells.some(({ kind }) => kind === "waiting")) this.#awaited.add(row);
+    if (line.final && cells.some(({ kind }) => kind === "waiting" || kind === "growing")) this.#awaited.add(row);
     else this.#awaited.delete(row);
-    setAttribute(row.element, "data-translated", cells.some(({ kind }) => kind === "text" || kind === "waiting"));
+    setAttribute(row.element, "data-translated", cells.some(({ kind }) => kind === "text" || kind === "growing" || kind === "waiting"));
     const shown = new Map([...read.children].map((child) => [child.dataset.language, child]));
-    for (const { target, kind, text } of cells) {
+    for (const { target, kind, text, corrects = false } of cells) {
       const old = shown.get(target);
       shown.delete(target);
-      const element = old ?? h("p", { "data-language": target, dir: "auto" }, h("span", { class: "read-language", dir: "ltr" }), h("span", { "data-part": "text" }));
+      const element = old ?? h("p", { "data-language": target, dir: "auto" }, h("span", { class: "read-language", dir: "ltr" }), h("span", { "data-part": "text" }), h("small", { class: "menu-way", "data-part": "corrects" }));
       setAttribute(element, "data-kind", kind);
-      const [tag, body] = element.children;
+      const [tag, body, note] = element.children;
+      setText(note, corrects ? " · corrected" : "");
       setText(tag, `${languageName(target)}: `);
       setAttribute(tag, "class", this.#targets.length === 1 ? "read-language visually-hidden" : "read-language");
       setText(body, text);
-      setAttribute(body, "lang", kind === "text" ? target : null);
+      setAttribute(body, "lang", kind === "text" || kind === "growing" ? target : null);
       if (kind === "waiting") setAttribute(body, "aria-label", "translation to come");
       else setAttribute(body, "aria-label", null);
       setAttribute(body, "role", kind === "waiting" ? "img" : null);
@@ -423,6 +424,6 @@ export class Transcript {
     if (cells.length === 0 || cells.some(({ kind }) => kind === "same")) return { language: line.language, words: line.text };
     const there = cells.find(({ kind }) => kind === "text");
     if (there) return { language: there.target, words: there.text };
-    return cells.some(({ kind }) => kind === "waiting") ? null : { language: line.language, words: line.text };
+    return cells.some(({ kind }) => kind === "waiting" || kind === "growing") ? null : { language: line.language, words: line.text };
   }
 }

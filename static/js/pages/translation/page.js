@@ -90,7 +90,7 @@ export class TranslationPage {
     this.#wasCutOff = this.#tab.wasSpeaking(this.#address.wanted.session_id);
     this.#shell = new Shell(socket, { isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
     const [preferences, captions, target, prepare] = [this.#preferences, this.#captions, () => this.#target(), () => session.ensure()];
-    this.#languages = new LanguageChoice({ source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), preferences });
+    this.#languages = new LanguageChoice({ source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), growing: { field: byId("growing-field"), choice: byId("growing"), limit: byId("growing-limit") }, preferences });
     this.#large = new LargeType({ opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
     this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
     this.#recordings = this.#createRecordings(target, prepare);
@@ -341,7 +341,7 @@ export class TranslationPage {
 
   get #identity() {
     const { role, key } = this.#address.wanted;
-    return { name: this.#join.name, languages: this.#languages.targets, role, key };
+    return { name: this.#join.name, languages: this.#languages.targets, growing: this.#languages.growing, role, key };
   }
 
   get #canSpeak() {
@@ -434,7 +434,7 @@ export class TranslationPage {
     setText(byId("read-head"), this.#languages.heading);
     this.#microphone.canDiarize = detail.offer?.diarization === true;
     this.#transcript.show(detail);
-    this.#session.update({ languages: detail.targets });
+    this.#session.update({ languages: detail.targets, growing: detail.growing });
     // The service learns from the session what is read; another spoken language begins a new stream.
     if (this.#source !== null && this.#source !== detail.source) this.#microphone.changeLanguages(detail);
     this.#source = detail.source;
