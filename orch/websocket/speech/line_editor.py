@@ -184,11 +184,15 @@ class _Output:
         """Return what the participants read."""
         return self._languages
 
+    def growing_languages(self) -> Collection[str]:
+        """Return none: a corrected line does not grow."""
+        return ()
+
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
         """Publish a translation."""
         return await self._sessions.publish(self._session_id, message)
 
-    def send(self, message: Transcript | AudioStatus) -> None:
+    def send(self, message: Transcript | Translation | AudioStatus) -> None:
         """Do nothing: a corrected line has no revisions."""
 
     def acknowledge(self, status: AudioStatus) -> None:
