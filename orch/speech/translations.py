@@ -170,7 +170,7 @@ class Translations:
         remainder: Remainder,
         translated: TranslatedText,
     ) -> None:
-        """Publish the translation of a final: what readers have of it, and the rest, or all of it anew."""
+        """Publish the translation of a final: what readers have of it, and the rest, or all of it again."""
         if remainder.follows:
             translated = growing.completed(translated)
         corrects = not translated.text.startswith(growing.text)
