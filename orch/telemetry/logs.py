@@ -50,7 +50,7 @@ def configure(level: str, *, pretty: bool = False, worker: int | None = None) ->
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(numeric)
-    for noisy in ("httpx2", "httpcore2", "watchfiles", "hypercorn.access"):
+    for noisy in ("httpx2", "httpcore2", "watchfiles", "hypercorn.access", "faster_whisper"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # coredis logs each failed attempt to connect, with a traceback; the store logs an outage once.
     logging.getLogger("coredis").setLevel(logging.CRITICAL)
