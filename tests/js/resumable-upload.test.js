@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { LONG, PAUSES, PIECE, ResumableUpload, pause } from "../../static/js/models/resumable-upload.js";
+import { PAUSES, PIECE, ResumableUpload, pause } from "../../static/js/models/resumable-upload.js";
+import { LONG } from "../../static/js/models/upload.js";
 import { UploadMemory } from "../../static/js/models/upload-memory.js";
 
 /** A service with the tus protocol, whose faults a test plays: each `fault(request)` may respond in its place. */

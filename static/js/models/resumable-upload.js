@@ -6,8 +6,6 @@
 import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
 import { recordingUrl, UploadError } from "./upload.js";
 
-/** Larger files are uploaded in pieces (bytes). */
-export const LONG = 4 * 2 ** 20;
 /** Bytes of a piece; halved where a proxy accepts less, down to the least. */
 export const PIECE = 4 * 2 ** 20;
 const LEAST_PIECE = 2 ** 18;

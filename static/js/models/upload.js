@@ -5,6 +5,9 @@
 
 import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
 
+/** Larger files are uploaded in pieces (bytes). */
+export const LONG = 4 * 2 ** 20;
+
 /** Why a recording was rejected: `status` (0: the service was not reached), `message`, `code` ("": not the service's). */
 export class UploadError extends Error {
   constructor(status, detail, code = "") {

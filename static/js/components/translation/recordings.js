@@ -7,9 +7,8 @@ import { foreignResponseText, parseProblem } from "../../models/responses.js";
 import { streamOf } from "../../models/exports.js";
 import { RecordingKeys } from "../../models/recording-keys.js";
 import { ended, entryOf, found, recordingState, unfinished } from "../../models/recording-text.js";
-import { LONG, removeUpload, ResumableUpload } from "../../models/resumable-upload.js";
 import { refusedUpload } from "../../models/translation-text.js";
-import { keyHeaders, recordingUrl, upload } from "../../models/upload.js";
+import { keyHeaders, LONG, recordingUrl, upload } from "../../models/upload.js";
 import { UploadMemory } from "../../models/upload-memory.js";
 import { h, keyed, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
@@ -229,7 +228,7 @@ export class Recordings {
   }
 
   /** Send a file, a long one in pieces; resolves to the service's response. */
-  #sendFile(entry) {
+  async #sendFile(entry) {
     const { file, target, abort } = entry;
     const headers = () => keyHeaders(this.#key());
     const change = (values) => {
@@ -239,6 +238,7 @@ export class Recordings {
     const onProgress = (share) => change({ share });
     if (file.size <= LONG) return upload(file, recordingUrl(target.session_id, { ...target, name: file.name }), { headers: headers(), onProgress, signal: abort.signal });
     const onInterrupted = (interrupted) => interrupted === entry.interrupted || change({ interrupted });
+    const { ResumableUpload } = await import("../../models/resumable-upload.js");
     return new ResumableUpload({ file, target, headers, memory: this.#uploads, onProgress, onInterrupted, signal: abort.signal }).run();
   }
 
@@ -247,6 +247,7 @@ export class Recordings {
     this.#discard(entry);
     this.#uploads.forgetUrl(entry.url);
     // Where that fails, the service removes it after a day.
+    const { removeUpload } = await import("../../models/resumable-upload.js");
     await removeUpload(entry.url, { headers: keyHeaders(this.#key()) });
   }
 
