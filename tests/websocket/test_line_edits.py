@@ -209,9 +209,10 @@ async def test_the_owner_edits_what_was_said_through_another_worker(tmp_path: Pa
             await bob.ask({"type": "join_session", "session_id": "s"}, "session_joined")
             first = await said(b, "Mister Dash would.")
             second = await said(b, "My number is 1234.", number=2)
-            await ann.until("transcript")
-            await answer(ann, correction(first, "Mister Dashwood."))
-            await answer(ann, deletion(second, number=2))
+            for _ in (first, second):
+                await ann.until("transcript")
+            assert (await answer(ann, correction(first, "Mister Dashwood.")))["type"] == "transcript"
+            assert (await answer(ann, deletion(second, number=2)))["type"] == "transcript"
             seen = [await bob.until("transcript") for _ in range(4)]
             assert [(each["text"], each.get("edited")) for each in seen[2:]] == [
                 ("Mister Dashwood.", "corrected"),
