@@ -183,8 +183,8 @@ def test_a_session_without_captions(kind: str) -> None:
 def test_files_have_names_and_types() -> None:
     file = export([], kind="srt", session_id="abc")
     assert (file.name, file.media_type) == ("translation-abc.srt", "application/x-subrip; charset=utf-8")
-    with pytest.raises(ProblemError, match="txt, srt, vtt, json") as caught:
-        export([], kind="docx", session_id="abc")
+    with pytest.raises(ProblemError, match="txt, srt, vtt, json, docx") as caught:
+        export([], kind="odt", session_id="abc")
     assert caught.value.code == "invalid_request"
 
 
