@@ -165,7 +165,8 @@ def _demo(options: argparse.Namespace) -> int:
         service = settings.services.get(name)
         if service is None or service.url != f"http://{name}:{usual_port}":
             continue
-        port = _free_port(usual_port)
+        # With --port 0, several demos may start at the same moment: each would find the usual port free.
+        port = _free_port(0 if options.port == 0 else usual_port)
         overlay[f"services.{name}.url"] = f"http://127.0.0.1:{port}"
         argv = [sys.executable, "-m", module, "--port", str(port), "--exit-with-stdin"]
         if name == "audio-service" and options.model:
