@@ -3,11 +3,10 @@
 import argparse
 import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -153,6 +152,7 @@ def _demo(options: argparse.Namespace) -> int:
     """Start sandbox back ends for the services without a configured URL."""
     from orch.processes import ProcessSpec  # noqa: PLC0415 - the same
     from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
+    from orch.sockets import AddressError, reserve_port  # noqa: PLC0415 - the same
 
     path = find_file(options.config, os.environ)
     settings = decode(read_file(path), os.environ, name=str(path)).settings
@@ -161,18 +161,24 @@ def _demo(options: argparse.Namespace) -> int:
         raise SettingsError([Fault("orchestration.frontend.workers", one)])
     overlay: dict[str, Any] = {}
     processes: dict[str, ProcessSpec] = {}
-    for name, (module, usual_port) in SANDBOX.items():
-        service = settings.services.get(name)
-        if service is None or service.url != f"http://{name}:{usual_port}":
-            continue
-        # With --port 0, several demos may start at the same moment: each would find the usual port free.
-        port = _free_port(0 if options.port == 0 else usual_port)
-        overlay[f"services.{name}.url"] = f"http://127.0.0.1:{port}"
-        argv = [sys.executable, "-m", module, "--port", str(port), "--exit-with-stdin"]
-        if name == "audio-service" and options.model:
-            argv += _demo_engine(options.model)
-        processes[name] = ProcessSpec(name=name, argv=tuple(argv), env={})
-    return _run(options, overlay, processes, _shared(options, overlay) if options.share else None)
+    with ExitStack() as reserved:
+        for name, (module, usual_port) in SANDBOX.items():
+            service = settings.services.get(name)
+            if service is None or service.url != f"http://{name}:{usual_port}":
+                continue
+            # Of demos that start at the same moment, each keeps a port of its own, also while its back end
+            # is restarted: another demo's must not respond in its place.
+            try:
+                port = reserved.enter_context(reserve_port(usual_port)).getsockname()[1]
+            except AddressError as error:
+                print(error, file=sys.stderr)
+                return USAGE_ERROR
+            overlay[f"services.{name}.url"] = f"http://127.0.0.1:{port}"
+            argv = [sys.executable, "-m", module, "--port", str(port), "--shared-port", "--exit-with-stdin"]
+            if name == "audio-service" and options.model:
+                argv += _demo_engine(options.model)
+            processes[name] = ProcessSpec(name=name, argv=tuple(argv), env={})
+        return _run(options, overlay, processes, _shared(options, overlay) if options.share else None)
 
 
 def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharing":
@@ -221,19 +227,6 @@ def _demo_engine(model: str) -> list[str]:
     if reason is not None:
         raise SettingsError([Fault(f"--model {model}", reason)])
     return ["--model", model]
-
-
-def _free_port(usual: int) -> int:
-    """Return the default port, or another free one if it is in use."""
-    for port in (usual, 0):
-        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise SystemExit("No free port on 127.0.0.1.")
 
 
 def _run(

@@ -70,6 +70,27 @@ def open_groups(host: str, port: int, count: int) -> tuple[tuple[socket.socket, 
     return tuple(groups)
 
 
+def reserve_port(usual: int) -> socket.socket:
+    """Return a socket that reserves a port of 127.0.0.1 for a child process: ``usual``, or a free one.
+
+    It never listens. While it is open, only a program of the same user that asks to share the port
+    (SO_REUSEPORT) can listen there; connections are refused while none does. Raises AddressError.
+    """
+    for port in (usual, 0):
+        reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            # Without SO_REUSEADDR, which lets two sockets that do not listen have the same port.
+            reserved.bind(("127.0.0.1", port))
+            # After the bind, which so fails where another program has the port.
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        except OSError as error:
+            reserved.close()
+            failure = error
+        else:
+            return reserved
+    raise AddressError(_bind_words("127.0.0.1", 0, failure)) from failure
+
+
 def own_ports(first: int, count: int) -> tuple[int, ...]:
     """Return the own port of each worker, in their order; none if ``first`` is 0."""
     return tuple(range(first, first + count)) if first else ()

@@ -39,6 +39,7 @@ class Usage(Struct, frozen=True):
 
     host: str
     port: int
+    shares_port: bool
     ends_with_input: bool
 
 
@@ -46,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
     """Add the options of both programs."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=port, help="0 chooses a free one (default: %(default)s)")
+    parser.add_argument(
+        "--shared-port",
+        action="store_true",
+        help="listen although the program that started this one has reserved the port (SO_REUSEPORT)",
+    )
     parser.add_argument(
         "--exit-with-stdin",
         action="store_true",
@@ -55,7 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
 
 def usage(options: argparse.Namespace) -> Usage:
     """Return the values of the options of :func:`add_arguments`."""
-    return Usage(host=options.host, port=options.port, ends_with_input=options.exit_with_stdin)
+    return Usage(
+        host=options.host,
+        port=options.port,
+        shares_port=options.shared_port,
+        ends_with_input=options.exit_with_stdin,
+    )
 
 
 def create_app(name: str) -> QuartTrio:
@@ -116,6 +127,7 @@ async def serve(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> 
         app,
         host=how.host,
         port=how.port,
+        reuse_port=how.shares_port,
         stopping=stopping,
         drain=trio.lowlevel.checkpoint,
         grace=lambda: GRACE,

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from orch.front.listeners import OTHER_WORKER_WAIT, OtherWorkerListener, listeners
-from orch.sockets import AddressError, addresses, open_groups
+from orch.sockets import AddressError, addresses, listen, open_groups, reserve_port
 
 pytestmark = pytest.mark.real_time
 
@@ -115,3 +115,23 @@ def test_an_impossible_host_name_is_refused_in_words(host: str) -> None:
     """The encoding of names raises what is no error of an address."""
     with pytest.raises(AddressError, match="is not an address of this machine"):
         open_groups(host, 0, 1)
+
+
+def test_a_reserved_port_is_for_one_child_at_a_time_and_for_no_stranger() -> None:
+    """Also before the child listens and after it has ended; meanwhile connections are refused."""
+
+    def child(port: int, *, is_shared: bool) -> socket.socket:
+        return listen(socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port), is_shared=is_shared)
+
+    with closing(reserve_port(0)) as reserved:
+        port = port_of(reserved)
+        with closing(reserve_port(port)) as other:
+            assert port_of(other) != port
+        for _ in range(2):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
+            with pytest.raises(OSError, match="in use"):
+                child(port, is_shared=False)
+            with closing(child(port, is_shared=True)), closing(reserve_port(port)) as other:
+                assert port_of(other) != port
+                socket.create_connection(("127.0.0.1", port)).close()
