@@ -10,9 +10,9 @@ import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import msgspec
 import structlog
@@ -53,12 +53,18 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
 
 
 class PartialFile:
-    """The bytes of an upload, open for one request. ``offset``: how many there are."""
+    """The bytes of an upload, open for one request until it is closed. ``offset``: how many there are."""
 
     def __init__(self, file: IO[bytes], facts: Facts) -> None:
         self._file = file
         self.facts: Final = facts
         self.offset = os.fstat(file.fileno()).st_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def write(self, data: bytes) -> None:
         """Append data. ProblemError ``recording_too_large``, ``own_shortage``."""
@@ -114,9 +120,8 @@ class UploadFiles:
             raise _unknown()
         return StoredUpload(facts=facts, offset=part.st_size, written_at=part.st_mtime)
 
-    @contextmanager
-    def writing(self, session_id: str, upload_id: str) -> Iterator[PartialFile]:
-        """Open an upload for this request alone. Problems: ``unknown_upload``, ``upload_in_use``."""
+    def open_part(self, session_id: str, upload_id: str) -> PartialFile:
+        """Open an upload for one request alone. Problems: ``unknown_upload``, ``upload_in_use``."""
         found = self.find(session_id, upload_id)
         try:
             file = self._part(upload_id).open("ab", buffering=0)
@@ -124,7 +129,8 @@ class UploadFiles:
             raise _unknown() from None  # it was removed, or its transcription has begun
         except OSError as error:
             raise _shortage(error) from error
-        with file:
+        with ExitStack() as unless_returned:
+            unless_returned.enter_context(file)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -135,7 +141,8 @@ class UploadFiles:
                 ) from None
             if os.fstat(file.fileno()).st_nlink == 0:
                 raise _unknown()
-            yield PartialFile(file, found.facts)
+            unless_returned.pop_all()
+        return PartialFile(file, found.facts)
 
     def open_complete(self, upload_id: str) -> IO[bytes]:
         """Return a complete upload for reading. ProblemError ``unknown_upload``."""

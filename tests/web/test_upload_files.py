@@ -44,7 +44,7 @@ def test_pieces_are_put_together(files: UploadFiles) -> None:
     """Also by another process, which knows nothing but the folder."""
     made = files.create(NEW, SPEECH)
     for piece in (b"01234", b"567", b"89"):
-        with files.writing("s", made) as part:
+        with files.open_part("s", made) as part:
             part.write(piece)
     found = files.find("s", made)
     assert (found.offset, found.is_complete) == (10, True)
@@ -61,18 +61,18 @@ def test_only_its_owner_can_read_a_recording(files: UploadFiles, tmp_path: Path)
 
 def test_one_request_writes_at_a_time(files: UploadFiles) -> None:
     made = files.create(NEW, SPEECH)
-    with files.writing("s", made) as part:
+    with files.open_part("s", made) as part:
         part.write(b"0")
-        with pytest.raises(ProblemError) as raised, files.writing("s", made):
+        with pytest.raises(ProblemError) as raised, files.open_part("s", made):
             pass
         assert (raised.value.code, raised.value.status) == ("upload_in_use", 423)
-    with files.writing("s", made) as part:
+    with files.open_part("s", made) as part:
         assert part.offset == 1
 
 
 def test_more_than_announced_is_refused_and_not_stored(files: UploadFiles) -> None:
     made = files.create(NEW, SPEECH)
-    with files.writing("s", made) as part:
+    with files.open_part("s", made) as part:
         assert code(lambda: part.write(b"x" * 11)) == "recording_too_large"
     assert files.find("s", made).offset == 0
 
@@ -137,7 +137,7 @@ def test_a_full_disk_is_named_and_what_was_written_counts(
     files: UploadFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = files.create(Held(session_id="s", address="a", length=10**6), SPEECH)
-    with files.writing("s", made) as part:
+    with files.open_part("s", made) as part:
         part.write(b"x" * 5)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(part, "_file", _Full(part._file))

@@ -10,7 +10,7 @@ import trio
 from orch.access.actors import Actor
 from orch.protocol.messages import Transcript, Translation
 from orch.stores.redis.store import RedisStore
-from orch.websocket.speech.line_editor import LATE
+from orch.websocket.speech.line_editor import ERASED_LATER, LATE
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import Hub, running_hub
 from tests.fakes.redis import redis_server
@@ -180,6 +180,20 @@ async def test_nothing_of_a_deleted_line_is_left_in_the_history(tmp_path: Path) 
         assert [(each["offset"], each["text"]) for each in texts] == [(other, "Two."), (gone["offset"], "")]
         assert stored.complete
         assert b"1234" not in b"".join(stored.messages)
+
+
+async def test_so_many_lines_are_deleted_in_a_minute(tmp_path: Path) -> None:
+    """Each deletion is carried out a second time, so there is a limit; a minute later there is room again."""
+    async with running_hub(tmp_path) as hub, hub.connected(actor=GUEST) as ann:
+        await ann.ask({"type": "create_session", "session_id": "s"})
+        offsets = [await said(hub, "One.", number=number) for number in range(ERASED_LATER + 1)]
+        for number, offset in enumerate(offsets[:-1]):
+            assert (await answer(ann, deletion(offset, number=number)))["type"] == "transcript"
+            await trio.sleep(0.1)
+        last = deletion(offsets[-1], number=ERASED_LATER)
+        assert (await answer(ann, last))["code"] == "rate_limited"
+        await trio.sleep(LATE)
+        assert (await answer(ann, last))["type"] == "transcript"
 
 
 def translation_of(text: str) -> Translation:

@@ -123,7 +123,7 @@ async def _transcribe_stored(
     found = await trio.to_thread.run_sync(files.find, session_id, upload_id)
     if found.facts.started is not None:
         return msgspec.convert(found.facts.started, RecordingStarted)
-    with files.writing(session_id, upload_id) as part:
+    with await trio.to_thread.run_sync(files.open_part, session_id, upload_id) as part:
         if part.offset != part.facts.length:
             raise ProblemError(
                 "upload_incomplete", f"{part.offset} of {part.facts.length} bytes have arrived."

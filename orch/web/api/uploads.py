@@ -71,7 +71,7 @@ def blueprint(settings: SettingsSource, hub: HubService, files: UploadFiles) -> 
         offset = tus.read_offset(request.headers.get("Upload-Offset"), request.mimetype)
         await hub.get_session(session_id)
         rate = settings.current.orchestration.speech.min_upload_rate
-        with files.writing(session_id, upload_id) as part:
+        with await trio.to_thread.run_sync(files.open_part, session_id, upload_id) as part:
             tus.check_offset(offset, part.offset)
             tus.check_room(part.offset, request.content_length or 0, part.facts.length)
             async with aclosing(paced(request.body, rate)) as body:

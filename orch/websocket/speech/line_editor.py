@@ -30,6 +30,9 @@ from orch.websocket.speech.speech_streams import SpeechStreams
 #: Corrected lines that are translated at a time.
 TRANSLATED_AT_ONCE: Final = 32
 
+#: Deleted lines whose translations may still be on their way, and are erased again.
+ERASED_LATER: Final = 256
+
 #: Bytes of a history read at a time.
 READ_AT_ONCE: Final = 2**20
 
@@ -52,7 +55,8 @@ class LineEditor:
     """Handles ``correct_line`` and ``delete_line``. Who may send them is decided before.
 
     The mutable state is the number of corrected lines that are being translated, at most
-    :data:`TRANSLATED_AT_ONCE`; above it, corrections are refused.
+    :data:`TRANSLATED_AT_ONCE`, and of deleted ones that are erased again, at most :data:`ERASED_LATER`; above
+    these, corrections and deletions are refused.
     """
 
     def __init__(self, *, sessions: Sessions, streams: SpeechStreams, speech: SpeechService) -> None:
@@ -60,6 +64,7 @@ class LineEditor:
         self._streams = streams
         self._speech = speech
         self._translated = 0
+        self._erased_later = 0
         self.boundary = Boundary("corrected lines")
 
     async def correct(self, connection: Connection, message: CorrectLine) -> None:
@@ -92,15 +97,20 @@ class LineEditor:
         """Publish a line without its text, and erase it from the history; the reply is that ``transcript``.
 
         Erased again after :data:`LATE` seconds: a translation of it may have been on its way. Raises
-        ``unknown_line``.
+        ``unknown_line``, ``rate_limited``.
         """
         async with self._sessions.open(message.session_id) as session:
             line = await self._line(connection, session, message)
+            if self._erased_later >= ERASED_LATER:
+                raise ProblemError(
+                    "rate_limited",
+                    f"{ERASED_LATER} lines were deleted within a minute. Try again in a minute.",
+                )
             offset = await self._publish(connection, session, deleted(line), message)
             await self._erase(session.session_id, line.segment_id, but=offset)
-        self._streams.require_accepting().start_soon(
-            self._erase_late, session.session_id, line.segment_id, offset
-        )
+        nursery = self._streams.require_accepting()
+        self._erased_later += 1
+        nursery.start_soon(self._erase_late, session.session_id, line.segment_id, offset)
 
     async def _erase(self, session_id: str, segment_id: str, *, but: int) -> None:
         """Erase all captions of a segment, except the message at offset ``but``."""
@@ -120,8 +130,8 @@ class LineEditor:
             await self._sessions.store.erase(session_id, found)
 
     async def _erase_late(self, session_id: str, segment_id: str, but: int) -> None:
-        await trio.sleep(LATE)
         try:
+            await trio.sleep(LATE)
             await self._erase(session_id, segment_id, but=but)
         except ProblemError as error:
             if error.code != "unknown_session":
@@ -129,6 +139,8 @@ class LineEditor:
         except Exception:  # noqa: BLE001 - one line's boundary
             self.boundary.count()
             _log.exception("translations of a deleted line not erased", session_id=session_id)
+        finally:
+            self._erased_later -= 1
 
     async def _line(
         self, connection: Connection, session: Session, message: CorrectLine | DeleteLine
