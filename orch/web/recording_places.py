@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.settings.structs import Speech
+from orch.web.shares import Shares
 
 
 class Place(Struct, frozen=True):
@@ -66,24 +67,15 @@ class RecordingPlaces:
 
 def check(held: Sequence[Place], place: Place, speech: Speech) -> None:
     """Raise ``too_many_recordings`` with the limit that is reached, if any."""
-    later = "Wait until one has been transcribed, or cancel one."
-    total, here = speech.concurrent_recordings, speech.max_recordings_per_session
-    mine = speech.max_recordings_per_address
-    if len(held) >= total:
-        raise ProblemError(
-            "too_many_recordings",
-            f"{total} recordings are being transcribed, which is the limit. {later}",
-        )
-    if sum(each.session_id == place.session_id for each in held) >= here:
-        raise ProblemError(
-            "too_many_recordings",
-            f"{here} recordings of this session are being transcribed, which is the limit. {later}",
-        )
-    if sum(each.address == place.address for each in held) >= mine:
-        raise ProblemError(
-            "too_many_recordings",
-            f"{mine} recordings from your address are being transcribed, which is the limit. {later}",
-        )
+    Shares(
+        total=speech.concurrent_recordings,
+        of_session=speech.max_recordings_per_session,
+        of_address=speech.max_recordings_per_address,
+        problem="too_many_recordings",
+        things="recordings",
+        state="are being transcribed",
+        later="Wait until one has been transcribed, or cancel one.",
+    ).check(held, place)
 
 
 def _remove(places: list[Place], place: Place) -> None:

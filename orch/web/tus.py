@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.settings.structs import Speech
+from orch.web.shares import Shares
 
 VERSION: Final = "1.0.0"
 EXTENSIONS: Final = "creation,termination,expiration"
@@ -104,22 +105,15 @@ def check_limits(held: Sequence[Held], new: Held, *, free: int, speech: Speech) 
     Problems: ``too_many_uploads``, ``own_shortage``.
     """
     later = "Wait until one is complete, or cancel one."
-    total = 4 * speech.concurrent_recordings
-    here, mine = 2 * speech.max_recordings_per_session, 2 * speech.max_recordings_per_address
-    if len(held) >= total:
-        raise ProblemError(
-            "too_many_uploads", f"{total} uploads are not complete, which is the limit. {later}"
-        )
-    if sum(each.session_id == new.session_id for each in held) >= here:
-        raise ProblemError(
-            "too_many_uploads",
-            f"{here} uploads of this session are not complete, which is the limit. {later}",
-        )
-    if sum(each.address == new.address for each in held) >= mine:
-        raise ProblemError(
-            "too_many_uploads",
-            f"{mine} uploads from your address are not complete, which is the limit. {later}",
-        )
+    Shares(
+        total=4 * speech.concurrent_recordings,
+        of_session=2 * speech.max_recordings_per_session,
+        of_address=2 * speech.max_recordings_per_address,
+        problem="too_many_uploads",
+        things="uploads",
+        state="are not complete",
+        later=later,
+    ).check(held, new)
     share = speech.uploads_bytes // 2
     if sum(each.length for each in held if each.address == new.address) + new.length > share:
         raise ProblemError(
