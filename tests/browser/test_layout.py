@@ -36,6 +36,8 @@ SIZES = {
     "small phone": (320, 568),
 }
 AWAY = ("404",)
+#: Pixels for "default" or "detect" and the arrow beside it.
+ROOM_FOR_A_WORD = 72
 
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff the Second of Ashbury-upon-Thames"
 LONG_SESSION = "quarterly-planning-meeting-of-the-whole-company-and-all-its-friends"
@@ -101,6 +103,9 @@ def test_words_have_most_of_the_window_at_every_size(meeting: Callable[..., tupl
         expect(page.locator(".line[data-final='false']")).to_be_in_viewport()
         if page.locator("#options-button").is_visible():
             page.locator("#options-button").click()
+        for chosen in ("#device", "#source"):
+            width = page.locator(chosen).evaluate("(select) => select.clientWidth")
+            assert width >= ROOM_FOR_A_WORD, f"{size}, {chosen}"
         page.locator("#targets summary").click()
         assert layout_faults(page) == [], f"{size}, choices"
         assert share_of_height(page, "#scroll") >= 0.5, f"{size}, choices"
