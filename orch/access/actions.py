@@ -50,6 +50,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/tree"): Action.VIEW_OPERATIONS,
     ("GET", "/settings"): Action.VIEW_OPERATIONS,
     ("GET", "/translation"): Action.USE_PUBLIC,
+    ("GET", "/sessions"): Action.USE_PUBLIC,  # the page; each session's key decides about the session
     ("GET", "/join"): Action.USE_PUBLIC,
     ("POST", "/join"): Action.USE_PUBLIC,  # the code decides
     ("GET", "/captions/<name>"): Action.USE_PUBLIC,  # the page; its session's key decides in join_session
@@ -88,6 +89,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("POST", "/api/sessions/create"): Action.CREATE_SESSION,
     ("GET", "/api/sessions/<session_id>"): Action.READ_SESSION,
     ("GET", "/api/sessions/<session_id>/transcript"): Action.READ_SESSION,
+    ("POST", "/api/sessions/<session_id>/search"): Action.READ_SESSION,
     ("POST", "/api/sessions/<session_id>/codes"): Action.INVITE_TO_SESSION,
     ("GET", "/api/sessions/<session_id>/codes"): Action.INVITE_TO_SESSION,
     ("DELETE", "/api/sessions/<session_id>/codes/<right>"): Action.INVITE_TO_SESSION,

@@ -21,6 +21,9 @@ Command = Annotated[tuple[str, ...], Meta(extra={KIND: "command"})]
 HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]
 
 
+_DAY: Final = 86_400.0
+
+
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A mapping in the file; an unknown key is a fault."""
 
@@ -61,6 +64,8 @@ class Websocket(Section, frozen=True):
     ``max_sessions``: on all workers together; ``…_per_address``: created from one address.
     ``history_messages`` and ``history_bytes`` are for captions; broadcasts have their own budget, so that
     they never displace captions.
+    ``keep_days``: sessions that nobody is in are stored so long, with their messages; 0: no longer than
+    ``session_timeout`` and ``history_seconds``.
     """
 
     max_connections: Count = 10_000
@@ -75,6 +80,7 @@ class Websocket(Section, frozen=True):
     heartbeat_interval: Positive = 25
     heartbeat_timeout: Positive = 10
     session_timeout: Positive = 1800
+    keep_days: Annotated[float, Meta(ge=0, le=3_650)] = 0
     outbox_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
     outboxes_bytes: Annotated[int, Meta(ge=1_048_576)] = 268_435_456
     outbox_seconds: Positive = 120
@@ -84,6 +90,16 @@ class Websocket(Section, frozen=True):
     history_broadcasts: Count = 1_000
     history_broadcast_bytes: Annotated[int, Meta(ge=65_536)] = 1_048_576
     max_broadcast_bytes: Annotated[int, Meta(ge=1_024, le=1_048_576)] = 65_536
+
+    @property
+    def kept_seconds(self) -> float:
+        """Seconds after its last use until a session ends."""
+        return max(self.session_timeout, self.keep_days * _DAY)
+
+    @property
+    def message_seconds(self) -> float:
+        """Seconds that messages are stored: no fewer than their session."""
+        return max(self.history_seconds, self.keep_days * _DAY)
 
 
 class Route(Section, frozen=True):

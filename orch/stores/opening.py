@@ -90,7 +90,7 @@ def open_stores(source: SettingsSource) -> Stores:
         # The sweep ends idle sessions; this expiry is for sessions that no worker is left to sweep.
         current = source.current
         interval = current.session_management.cleanup_interval
-        return 2 * (current.orchestration.websocket.session_timeout + interval) + 60
+        return 2 * (current.orchestration.websocket.kept_seconds + interval) + 60
 
     server = RedisStore(settings.redis_url, lifetime=lifetime)
     return Stores(

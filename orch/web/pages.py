@@ -112,6 +112,15 @@ CAPTIONS: Final = Page(
 )
 
 
+#: Lists the sessions whose keys this browser has. It is in no navigation: guests have none.
+SESSIONS: Final = Page(
+    name="sessions",
+    path="/sessions",
+    title="Your sessions",
+    description="The sessions that this browser was in: search in them and save them.",
+)
+
+
 def blueprint(
     public_url: Callable[[], str],
     frame_ancestors: Callable[[], Iterable[str]],
@@ -124,6 +133,7 @@ def blueprint(
     pages = Blueprint("pages", __name__)
     for page in PAGES:
         pages.add_url_rule(page.path, page.name, hide(_view(page, public_url)), methods=["GET"])
+    pages.add_url_rule(SESSIONS.path, SESSIONS.name, hide(_view(SESSIONS, public_url)), methods=["GET"])
     captions = hide(_captions(frame_ancestors))
     pages.add_url_rule(CAPTIONS.path, CAPTIONS.name, captions, methods=["GET"])
     return pages

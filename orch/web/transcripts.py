@@ -13,7 +13,8 @@ from quart.wrappers.response import DataBody
 
 from orch.problems import ProblemError
 from orch.speech.cues import Pace
-from orch.speech.exports import Choice, File, export, format_of, of_history
+from orch.speech.exports import Choice, File, export, format_of, of_history, session_transcript
+from orch.speech.text_search import Found, search
 from orch.websocket.history.reader import StoredMessages
 
 _Item = TypeVar("_Item")
@@ -155,6 +156,15 @@ class Transcripts:
             self._cache(key._replace(epoch=stored.epoch, offset=stored.offset), made)
             return made
 
+    async def search(self, session_id: str, query: str) -> Found:
+        """Return the lines of a session that have ``query``. Raises ``unknown_session``, ``overloaded``.
+
+        It waits for its turn like a file, and runs in the same thread.
+        """
+        async with self._my_turn():
+            stored = await self._histories.messages(session_id)
+            return await trio.to_thread.run_sync(_search, stored, query, self._pace)
+
     def _count(self, file: File) -> None:
         """Count a file for as long as it is referenced."""
         size = len(file.content)
@@ -206,6 +216,11 @@ class Transcripts:
 def _write(stored: StoredMessages, kind: str, choice: Choice, pace: Pace) -> File:
     messages = of_history(pace(stored.messages))
     return export(messages, kind=kind, session_id=stored.session_id, choice=choice, pace=pace)
+
+
+def _search(stored: StoredMessages, query: str, pace: Pace) -> Found:
+    messages = of_history(pace(stored.messages))
+    return search(session_transcript(messages, session_id=stored.session_id), query, pace)
 
 
 def _busy() -> ProblemError:

@@ -41,7 +41,7 @@ from orch.websocket.sessions.expiry import Sweeper
 from orch.websocket.sessions.join_codes import JoinCodes
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.quota_enforcement import QuotaEnforcer
-from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary, summary
+from orch.websocket.sessions.session import SessionDetails, SessionListed, SessionMade, summary
 from orch.websocket.sessions.session_access import SessionAccess
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import StorageQuota
@@ -251,9 +251,11 @@ class HubService:
         keys = given(session.keys, Right.SPEAK)
         return SessionMade(keys=keys, **msgspec.structs.asdict(summary(session)))
 
-    async def get_session(self, session_id: str) -> SessionSummary:
+    async def get_session(self, session_id: str) -> SessionDetails:
         """Return a session. Raises ``unknown_session``."""
-        return await self._sessions.summary(session_id)
+        found = await self._sessions.summary(session_id)
+        kept = self._sessions.settings.orchestration.websocket.kept_seconds
+        return SessionDetails(expires=found.last_active + kept, **msgspec.structs.asdict(found))
 
     async def list_sessions(self, limit: int = 200) -> tuple[SessionListed, ...]:
         """Return the sessions last active, newest first."""

@@ -11,11 +11,12 @@ from orch.access.actors import actor_of
 from orch.problems import ProblemError
 from orch.protocol.messages import Languages, SessionId
 from orch.speech.exports import Choice
+from orch.speech.text_search import QUERY_LENGTH, Found
 from orch.web.audit import log_change
 from orch.web.json_api import json_response, read_json, read_query
 from orch.web.transcripts import FileBody, Transcripts
 from orch.websocket.service import HubService
-from orch.websocket.sessions.session import SessionListed, SessionMade, SessionSummary
+from orch.websocket.sessions.session import SessionDetails, SessionListed, SessionMade
 
 
 class NewSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +42,12 @@ class TranscriptQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     languages: Annotated[str, Meta(max_length=1200)] = ""
     original: bool = True
     stream: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+
+
+class SearchQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The words to search for."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=QUERY_LENGTH)]
 
 
 def codes(text: str, *, path: str) -> tuple[str, ...]:
@@ -72,9 +79,12 @@ def blueprint(hub: HubService) -> Blueprint:
         return json_response(Sessions(sessions=await hub.list_sessions()))
 
     @api.get("/<session_id>")
-    @document_response(SessionSummary)
+    @document_response(SessionDetails)
     async def session(session_id: str) -> Response:
-        """Return one session. From another machine it needs one of the session's keys (X-Session-Key)."""
+        """Return one session. From another machine it needs one of the session's keys (X-Session-Key).
+
+        ``expires``: when it ends and its messages are deleted if it is not used again.
+        """
         return json_response(await hub.get_session(session_id))
 
     @api.delete("/<session_id>")
@@ -107,5 +117,17 @@ def blueprint(hub: HubService) -> Blueprint:
         response.response = FileBody(file)
         response.content_length = len(file.content)
         return response
+
+    @api.post("/<session_id>/search")
+    @document_request(SearchQuery)
+    @document_response(Found)
+    async def search(session_id: str) -> Response:
+        """Return the stored lines that have the words, in the original or in a translation.
+
+        Case and accents make no difference. The words are in the body, so that no log has them.
+        """
+        wanted = await read_json(SearchQuery)
+        found = await transcripts.search(session_id, wanted.query)
+        return json_response(found, headers={"Cache-Control": "no-store"})
 
     return api

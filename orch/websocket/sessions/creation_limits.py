@@ -79,12 +79,12 @@ class CreationLimits:
         """Raise if an address has created too many sessions, including those being created now."""
         there = await self._sessions.store.created_from(address, most)
         if there + self._in_flight[address] > most:
-            minutes = self._sessions.settings.orchestration.websocket.session_timeout / 60
+            kept = _span(self._sessions.settings.orchestration.websocket.kept_seconds)
             raise ProblemError(
                 "too_many_sessions_from_address",
                 f"Your address has created {there} sessions that have not ended, which is the limit "
                 "(websocket.max_sessions_per_address). End some that are not needed, or wait: a session "
-                f"ends {minutes:.0f} minutes after its last participant has left.",
+                f"ends {kept} after its last participant has left.",
                 headers={"Retry-After": "60"},
             )
 
@@ -115,3 +115,8 @@ class CreationLimits:
             settings.session_management.cleanup_interval,
             settings.orchestration.websocket.session_timeout / 4,
         )
+
+
+def _span(seconds: float) -> str:
+    """Return a time in words: minutes, from two days days."""
+    return f"{seconds / 86_400:.0f} days" if seconds >= 2 * 86_400 else f"{seconds / 60:.0f} minutes"

@@ -20,7 +20,9 @@ _log = structlog.get_logger("websocket")
 
 
 class Sweeper:
-    """Periodically ends sessions that were silent for ``session_timeout``, and prunes histories.
+    """Periodically ends sessions that were silent for too long, and prunes histories.
+
+    Too long is ``keep_days``, or ``session_timeout`` if that is longer.
 
     Silent means: no message, no join, and no sign of life from a member's connection (a ``ping``, or a reply
     to the server's heartbeat if the server reports those, :attr:`Session.is_attended`). The first sweep is
@@ -80,7 +82,8 @@ class Sweeper:
         """Sweep once; return how many sessions ended."""
         sessions = self._sessions
         now = sessions.wall()
-        before = now - sessions.settings.orchestration.websocket.session_timeout
+        websocket = sessions.settings.orchestration.websocket
+        before, recent = now - websocket.kept_seconds, now - websocket.session_timeout
         occupied = [session for session in sessions.cache if not session.is_idle]
         # A session may be in use on another worker: the store has the last activity on all of them.
         silent = (
@@ -89,7 +92,7 @@ class Sweeper:
             else []
         )
         # Sessions in use are refreshed in the store too, for the first sweep after a restart.
-        in_use = [session.session_id for session in occupied if not self._is_silent(session, before)]
+        in_use = [session.session_id for session in occupied if not self._is_silent(session, recent)]
         await sessions.store.touch(in_use, now)
         ended = 0
         for start in range(0, len(silent), _STEP):

@@ -294,6 +294,12 @@ class SessionSummary(SessionListed, frozen=True, kw_only=True):
     config: msgspec.Raw
 
 
+class SessionDetails(SessionSummary, frozen=True, kw_only=True):
+    """A single session, and when it ends if it is not used again: seconds since the epoch."""
+
+    expires: float
+
+
 class SessionMade(SessionSummary, frozen=True, kw_only=True):
     """A created session with its keys, for links to speak and links to read."""
 

@@ -114,7 +114,7 @@ class Sessions:
         websocket = self.settings.orchestration.websocket
         return Limits(
             messages=websocket.history_messages,
-            seconds=websocket.history_seconds,
+            seconds=websocket.message_seconds,
             bytes=websocket.history_bytes,
             broadcasts=Budget(
                 messages=min(websocket.history_broadcasts, websocket.history_messages),

@@ -3,13 +3,13 @@
 import { h } from "./dom.js";
 
 /** Show the dialog. Resolves to true when `verb` was pressed; Escape and Cancel resolve to false. */
-export async function confirm({ title, text, verb, isDangerous = false }) {
+export async function confirm({ title, text, verb, cancel = "Cancel", isDangerous = false }) {
   const yes = h("button", { class: `button ${isDangerous ? "button-danger" : "button-main"}`, value: "yes" }, verb);
-  const answer = await ask(title, [h("p", { class: "muted", dir: "auto" }, text)], yes);
+  const answer = await ask(title, [h("p", { class: "muted", dir: "auto" }, text)], yes, cancel);
   return answer === "yes";
 }
 
-function ask(title, body, yes) {
+function ask(title, body, yes, cancel) {
   const dialog = h(
     "dialog",
     { class: "dialog", "aria-labelledby": "ask-title" },
@@ -18,7 +18,7 @@ function ask(title, body, yes) {
       { method: "dialog" },
       h("h2", { class: "dialog-title", id: "ask-title", dir: "auto" }, title),
       body,
-      h("div", { class: "dialog-actions" }, h("button", { class: "button", value: "no", formnovalidate: true, type: "submit" }, "Cancel"), yes),
+      h("div", { class: "dialog-actions" }, h("button", { class: "button", value: "no", formnovalidate: true, type: "submit" }, cancel), yes),
     ),
   );
   document.body.append(dialog);

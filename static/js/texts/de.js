@@ -65,5 +65,47 @@ export default {
   "captions.expect_one_of": "{one} oder {other}",
   "captions.expect_colour": "eine Farbe aus drei oder sechs hexadezimalen Ziffern, etwa ffffff",
   "captions.expect_background": "transparent oder eine Farbe aus drei oder sechs hexadezimalen Ziffern, etwa 000000",
-  "captions.expect_languages": "eines oder zwei aus original und Sprachkürzeln, durch ein Komma getrennt: original,es"
+  "captions.expect_languages": "eines oder zwei aus original und Sprachkürzeln, durch ein Komma getrennt: original,es",
+  "sessions.title": "Ihre Sitzungen",
+  "sessions.description": "Die Sitzungen, in denen dieser Browser war, solange der Dienst sie aufbewahrt.",
+  "sessions.shared": "Nur dieser Browser hat diese Liste und damit die Schlüssel, die die Sitzungen öffnen. An einem gemeinsamen Computer: Vergessen Sie, was andere nicht öffnen sollen.",
+  "sessions.search": "In Titeln und Texten suchen",
+  "sessions.search_button": "Suchen",
+  "sessions.searching": "Suche: {done} von {all} Sitzungen.",
+  "sessions.found": {
+    "one": "In {count} Sitzung gefunden.",
+    "other": "In {count} Sitzungen gefunden."
+  },
+  "sessions.nothing": "Für „{query}“ wurde nichts gefunden. Versuchen Sie ein anderes Wort oder weniger Wörter.",
+  "sessions.not_searched": {
+    "one": "{count} Sitzung konnte nicht durchsucht werden. Versuchen Sie es in einer Minute noch einmal.",
+    "other": "{count} Sitzungen konnten nicht durchsucht werden. Versuchen Sie es in einer Minute noch einmal."
+  },
+  "sessions.further": {
+    "one": "{count} weitere Zeile enthält es auch.",
+    "other": "{count} weitere Zeilen enthalten es auch."
+  },
+  "sessions.empty": "Noch keine Sitzungen",
+  "sessions.empty_next": "Treten Sie einer Sitzung mit einem Code oder einem Link bei. Danach steht sie hier.",
+  "sessions.no_storage": "Dieser Browser speichert nichts für diese Seite, vielleicht weil das Fenster privat ist: Ihre Sitzungen können nicht aufgelistet werden. Heben Sie den Link einer Sitzung auf, um zu ihr zurückzukehren.",
+  "sessions.rename": "Titel ändern",
+  "sessions.title_field": "Titel, nur in diesem Browser",
+  "sessions.save": "Speichern",
+  "sessions.save_as": "Als Datei speichern",
+  "sessions.cancel": "Abbrechen",
+  "sessions.forget": "Vergessen",
+  "sessions.forget_all": "Alle vergessen",
+  "sessions.forget_one": "{title} vergessen?",
+  "sessions.forget_all_title": "Alle Sitzungen vergessen?",
+  "sessions.forget_means": "Dieser Browser hat dann den Schlüssel nicht mehr. Nichts endet und nichts wird gelöscht: Wer den Link hat, kann ihn weiter öffnen.",
+  "sessions.gone": {
+    "one": "{count} Sitzung ist beendet, oder ihr Schlüssel gilt nicht mehr. Sie ist aus dieser Liste entfernt:",
+    "other": "{count} Sitzungen sind beendet, oder ihre Schlüssel gelten nicht mehr. Sie sind aus dieser Liste entfernt:"
+  },
+  "sessions.unchecked": "noch nicht geprüft",
+  "sessions.not_checked": "konnte nicht geprüft werden: {reason}",
+  "sessions.minutes": "{minutes} Minuten",
+  "sessions.kept": "aufbewahrt bis {date}",
+  "sessions.not_saved": "Die Datei wurde nicht gespeichert: {reason}",
+  "sessions.more_later": "Die übrigen Sitzungen werden in einer Minute geprüft."
 };

@@ -65,5 +65,47 @@ export default {
   "captions.expect_one_of": "{one} or {other}",
   "captions.expect_colour": "a colour of three or six hexadecimal digits, such as ffffff",
   "captions.expect_background": "transparent, or a colour of three or six hexadecimal digits, such as 000000",
-  "captions.expect_languages": "one or two of original and language codes, with a comma between them: original,es"
+  "captions.expect_languages": "one or two of original and language codes, with a comma between them: original,es",
+  "sessions.title": "Your sessions",
+  "sessions.description": "The sessions that this browser was in, as long as the service keeps them.",
+  "sessions.shared": "Only this browser has this list, and with it the keys that open the sessions. On a shared computer, forget what others must not open.",
+  "sessions.search": "Search in titles and texts",
+  "sessions.search_button": "Search",
+  "sessions.searching": "Searching: {done} of {all} sessions.",
+  "sessions.found": {
+    "one": "Found in {count} session.",
+    "other": "Found in {count} sessions."
+  },
+  "sessions.nothing": "Nothing was found for “{query}”. Try another word, or fewer.",
+  "sessions.not_searched": {
+    "one": "{count} session could not be searched. Try again in a minute.",
+    "other": "{count} sessions could not be searched. Try again in a minute."
+  },
+  "sessions.further": {
+    "one": "{count} further line has it too.",
+    "other": "{count} further lines have it too."
+  },
+  "sessions.empty": "No sessions yet",
+  "sessions.empty_next": "Join a session with a code or a link. From then on it is listed here.",
+  "sessions.no_storage": "This browser stores nothing for this page, perhaps because the window is private: your sessions cannot be listed. Keep the link of a session to return to it.",
+  "sessions.rename": "Change title",
+  "sessions.title_field": "Title, in this browser only",
+  "sessions.save": "Save",
+  "sessions.save_as": "Save as a file",
+  "sessions.cancel": "Cancel",
+  "sessions.forget": "Forget",
+  "sessions.forget_all": "Forget all",
+  "sessions.forget_one": "Forget {title}?",
+  "sessions.forget_all_title": "Forget all sessions?",
+  "sessions.forget_means": "This browser then no longer has the key. Nothing ends or is deleted: everyone who has the link can still open it.",
+  "sessions.gone": {
+    "one": "{count} session has ended, or its key is no longer valid. It is removed from this list:",
+    "other": "{count} sessions have ended, or their keys are no longer valid. They are removed from this list:"
+  },
+  "sessions.unchecked": "not checked yet",
+  "sessions.not_checked": "could not be checked: {reason}",
+  "sessions.minutes": "{minutes} min",
+  "sessions.kept": "kept until {date}",
+  "sessions.not_saved": "The file was not saved: {reason}",
+  "sessions.more_later": "The other sessions are checked in a minute."
 };

@@ -66,5 +66,51 @@ export default {
   "captions.expect_one_of": "{one} o {other}",
   "captions.expect_colour": "un color de tres o seis cifras hexadecimales, como ffffff",
   "captions.expect_background": "transparent o un color de tres o seis cifras hexadecimales, como 000000",
-  "captions.expect_languages": "uno o dos de entre original y códigos de idioma, separados por una coma: original,es"
+  "captions.expect_languages": "uno o dos de entre original y códigos de idioma, separados por una coma: original,es",
+  "sessions.title": "Sus sesiones",
+  "sessions.description": "Las sesiones en las que estuvo este navegador, mientras el servicio las conserva.",
+  "sessions.shared": "Solo este navegador tiene esta lista y, con ella, las claves que abren las sesiones. En un ordenador compartido, olvide lo que otros no deben abrir.",
+  "sessions.search": "Buscar en títulos y textos",
+  "sessions.search_button": "Buscar",
+  "sessions.searching": "Buscando: {done} de {all} sesiones.",
+  "sessions.found": {
+    "one": "Encontrado en {count} sesión.",
+    "many": "Encontrado en {count} sesiones.",
+    "other": "Encontrado en {count} sesiones."
+  },
+  "sessions.nothing": "No se encontró nada para «{query}». Pruebe otra palabra, o menos palabras.",
+  "sessions.not_searched": {
+    "one": "No se pudo buscar en {count} sesión. Pruebe de nuevo en un minuto.",
+    "many": "No se pudo buscar en {count} sesiones. Pruebe de nuevo en un minuto.",
+    "other": "No se pudo buscar en {count} sesiones. Pruebe de nuevo en un minuto."
+  },
+  "sessions.further": {
+    "one": "También está en {count} línea más.",
+    "many": "También está en {count} líneas más.",
+    "other": "También está en {count} líneas más."
+  },
+  "sessions.empty": "Todavía no hay sesiones",
+  "sessions.empty_next": "Únase a una sesión con un código o un enlace. Desde entonces aparece aquí.",
+  "sessions.no_storage": "Este navegador no guarda nada para esta página, quizá porque la ventana es privada: sus sesiones no se pueden mostrar. Conserve el enlace de una sesión para volver a ella.",
+  "sessions.rename": "Cambiar el título",
+  "sessions.title_field": "Título, solo en este navegador",
+  "sessions.save": "Guardar",
+  "sessions.save_as": "Guardar como archivo",
+  "sessions.cancel": "Cancelar",
+  "sessions.forget": "Olvidar",
+  "sessions.forget_all": "Olvidar todas",
+  "sessions.forget_one": "¿Olvidar {title}?",
+  "sessions.forget_all_title": "¿Olvidar todas las sesiones?",
+  "sessions.forget_means": "Este navegador deja de tener la clave. Nada termina ni se borra: quienes tienen el enlace pueden seguir abriéndolo.",
+  "sessions.gone": {
+    "one": "{count} sesión terminó o su clave ya no es válida. Se quitó de esta lista:",
+    "many": "{count} sesiones terminaron o sus claves ya no son válidas. Se quitaron de esta lista:",
+    "other": "{count} sesiones terminaron o sus claves ya no son válidas. Se quitaron de esta lista:"
+  },
+  "sessions.unchecked": "aún sin comprobar",
+  "sessions.not_checked": "no se pudo comprobar: {reason}",
+  "sessions.minutes": "{minutes} minutos",
+  "sessions.kept": "se conserva hasta: {date}",
+  "sessions.not_saved": "El archivo no se guardó: {reason}",
+  "sessions.more_later": "Las demás sesiones se comprueban en un minuto."
 };

@@ -66,5 +66,51 @@ export default {
   "captions.expect_one_of": "{one} ou {other}",
   "captions.expect_colour": "une couleur de trois ou six chiffres hexadécimaux, comme ffffff",
   "captions.expect_background": "transparent ou une couleur de trois ou six chiffres hexadécimaux, comme 000000",
-  "captions.expect_languages": "un ou deux parmi original et des codes de langue, séparés par une virgule : original,es"
+  "captions.expect_languages": "un ou deux parmi original et des codes de langue, séparés par une virgule : original,es",
+  "sessions.title": "Vos sessions",
+  "sessions.description": "Les sessions auxquelles ce navigateur a participé, tant que le service les conserve.",
+  "sessions.shared": "Seul ce navigateur a cette liste, et avec elle les clés qui ouvrent les sessions. Sur un ordinateur partagé, oubliez ce que d’autres ne doivent pas ouvrir.",
+  "sessions.search": "Chercher dans les titres et les textes",
+  "sessions.search_button": "Chercher",
+  "sessions.searching": "Recherche : {done} sessions sur {all}.",
+  "sessions.found": {
+    "one": "Trouvé dans {count} session.",
+    "many": "Trouvé dans {count} sessions.",
+    "other": "Trouvé dans {count} sessions."
+  },
+  "sessions.nothing": "Rien n’a été trouvé pour « {query} ». Essayez un autre mot, ou moins de mots.",
+  "sessions.not_searched": {
+    "one": "La recherche n’a pas été possible dans {count} session. Réessayez dans une minute.",
+    "many": "La recherche n’a pas été possible dans {count} sessions. Réessayez dans une minute.",
+    "other": "La recherche n’a pas été possible dans {count} sessions. Réessayez dans une minute."
+  },
+  "sessions.further": {
+    "one": "{count} autre ligne le contient aussi.",
+    "many": "{count} autres lignes le contiennent aussi.",
+    "other": "{count} autres lignes le contiennent aussi."
+  },
+  "sessions.empty": "Pas encore de sessions",
+  "sessions.empty_next": "Rejoignez une session avec un code ou un lien. Elle est ensuite dans cette liste.",
+  "sessions.no_storage": "Ce navigateur n’enregistre rien pour cette page, peut-être parce que la fenêtre est privée : vos sessions ne peuvent pas être affichées. Conservez le lien d’une session pour y revenir.",
+  "sessions.rename": "Changer le titre",
+  "sessions.title_field": "Titre, dans ce navigateur seulement",
+  "sessions.save": "Enregistrer",
+  "sessions.save_as": "Enregistrer dans un fichier",
+  "sessions.cancel": "Annuler",
+  "sessions.forget": "Oublier",
+  "sessions.forget_all": "Tout oublier",
+  "sessions.forget_one": "Oublier {title} ?",
+  "sessions.forget_all_title": "Oublier toutes les sessions ?",
+  "sessions.forget_means": "Ce navigateur n’a alors plus la clé. Rien ne se termine ni n’est supprimé : ceux qui ont le lien peuvent toujours l’ouvrir.",
+  "sessions.gone": {
+    "one": "{count} session est terminée, ou sa clé n’est plus valable. Elle est retirée de cette liste :",
+    "many": "{count} sessions sont terminées, ou leurs clés ne sont plus valables. Elles sont retirées de cette liste :",
+    "other": "{count} sessions sont terminées, ou leurs clés ne sont plus valables. Elles sont retirées de cette liste :"
+  },
+  "sessions.unchecked": "pas encore vérifiée",
+  "sessions.not_checked": "n’a pas pu être vérifiée : {reason}",
+  "sessions.minutes": "{minutes} minutes",
+  "sessions.kept": "conservée jusqu’à : {date}",
+  "sessions.not_saved": "Le fichier n’a pas été enregistré : {reason}",
+  "sessions.more_later": "Les autres sessions sont vérifiées dans une minute."
 };

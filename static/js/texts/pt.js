@@ -66,5 +66,51 @@ export default {
   "captions.expect_one_of": "{one} ou {other}",
   "captions.expect_colour": "uma cor de três ou seis dígitos hexadecimais, como ffffff",
   "captions.expect_background": "transparent ou uma cor de três ou seis dígitos hexadecimais, como 000000",
-  "captions.expect_languages": "um ou dois entre original e códigos de idioma, separados por vírgula: original,es"
+  "captions.expect_languages": "um ou dois entre original e códigos de idioma, separados por vírgula: original,es",
+  "sessions.title": "As suas sessões",
+  "sessions.description": "As sessões em que este navegador esteve, enquanto o serviço as conserva.",
+  "sessions.shared": "Só este navegador tem esta lista e, com ela, as chaves que abrem as sessões. Num computador partilhado, esqueça o que outros não devem abrir.",
+  "sessions.search": "Procurar em títulos e textos",
+  "sessions.search_button": "Procurar",
+  "sessions.searching": "A procurar: {done} de {all} sessões.",
+  "sessions.found": {
+    "one": "Encontrado em {count} sessão.",
+    "many": "Encontrado em {count} sessões.",
+    "other": "Encontrado em {count} sessões."
+  },
+  "sessions.nothing": "Nada foi encontrado para “{query}”. Tente outra palavra, ou menos palavras.",
+  "sessions.not_searched": {
+    "one": "Não foi possível procurar em {count} sessão. Tente de novo dentro de um minuto.",
+    "many": "Não foi possível procurar em {count} sessões. Tente de novo dentro de um minuto.",
+    "other": "Não foi possível procurar em {count} sessões. Tente de novo dentro de um minuto."
+  },
+  "sessions.further": {
+    "one": "Também está em mais {count} linha.",
+    "many": "Também está em mais {count} linhas.",
+    "other": "Também está em mais {count} linhas."
+  },
+  "sessions.empty": "Ainda não há sessões",
+  "sessions.empty_next": "Entre numa sessão com um código ou uma ligação. A partir daí, aparece aqui.",
+  "sessions.no_storage": "Este navegador não guarda nada para esta página, talvez porque a janela é privada: as suas sessões não podem ser mostradas. Conserve a ligação de uma sessão para voltar a ela.",
+  "sessions.rename": "Mudar o título",
+  "sessions.title_field": "Título, só neste navegador",
+  "sessions.save": "Guardar",
+  "sessions.save_as": "Guardar como ficheiro",
+  "sessions.cancel": "Cancelar",
+  "sessions.forget": "Esquecer",
+  "sessions.forget_all": "Esquecer todas",
+  "sessions.forget_one": "Esquecer {title}?",
+  "sessions.forget_all_title": "Esquecer todas as sessões?",
+  "sessions.forget_means": "Este navegador deixa de ter a chave. Nada termina nem é apagado: quem tem a ligação continua a poder abri-la.",
+  "sessions.gone": {
+    "one": "{count} sessão terminou, ou a sua chave já não é válida. Foi retirada desta lista:",
+    "many": "{count} sessões terminaram, ou as suas chaves já não são válidas. Foram retiradas desta lista:",
+    "other": "{count} sessões terminaram, ou as suas chaves já não são válidas. Foram retiradas desta lista:"
+  },
+  "sessions.unchecked": "ainda não verificada",
+  "sessions.not_checked": "não pôde ser verificada: {reason}",
+  "sessions.minutes": "{minutes} minutos",
+  "sessions.kept": "conservada até: {date}",
+  "sessions.not_saved": "O ficheiro não foi guardado: {reason}",
+  "sessions.more_later": "As outras sessões são verificadas dentro de um minuto."
 };

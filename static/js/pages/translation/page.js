@@ -17,6 +17,7 @@ import { Transcript } from "../../components/translation/transcript.js";
 import { CaptionDelay, OwnDelays } from "../../models/caption-delay.js";
 import { Captions } from "../../models/captions.js";
 import { problems } from "../../models/overview.js";
+import { OwnSessions } from "../../models/own-sessions.js";
 import { languagesDependOn } from "../../models/service-notices.js";
 import { tabStorage } from "../../models/session-memory.js";
 import { TabSession } from "../../models/tab-session.js";
@@ -86,7 +87,7 @@ export class TranslationPage {
   constructor(socket) {
     this.#socket = socket;
     const session = (this.#session = new SessionClient(socket));
-    this.#address = new SessionAddress({ session, tab: this.#tab });
+    this.#address = new SessionAddress({ session, tab: this.#tab, own: new OwnSessions(browserStorage()) });
     this.#wasCutOff = this.#tab.wasSpeaking(this.#address.wanted.session_id);
     this.#shell = new Shell(socket, { isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
     const [preferences, captions, target, prepare] = [this.#preferences, this.#captions, () => this.#target(), () => session.ensure()];

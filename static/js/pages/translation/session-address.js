@@ -10,13 +10,15 @@ export class SessionAddress {
   #scope = new Scope();
   #session;
   #tab;
+  #own;
   /** The link that the page was opened with; without one the session that the tab was in. */
   #wanted;
 
-  /** `session`: the SessionClient; `tab`: the TabSession. */
-  constructor({ session, tab }) {
+  /** `session`: the SessionClient; `tab`: the TabSession; `own`: the OwnSessions, in which open sessions are listed. */
+  constructor({ session, tab, own }) {
     this.#session = session;
     this.#tab = tab;
+    this.#own = own;
     const link = readLink(location.href);
     this.#wanted = link.session_id === null ? (tab.read() ?? link) : link;
   }
@@ -42,6 +44,7 @@ export class SessionAddress {
     // An observer who could speak stays an observer; with the reading key alone the service makes one anyway.
     const role = keys?.speak && this.#wanted.role === "observer" ? "observer" : "participant";
     this.#tab.write({ session_id, key, role });
+    this.#own.note({ session_id, key, role, maySpeak: Boolean(keys?.speak) });
     const href = writeLink(location.href, { session_id, key, role });
     // It costs tens of milliseconds on a slow machine, where a long history is applied just then.
     if (href !== location.href) this.#scope.after(0, () => this.#session.session_id === session_id && history.replaceState(history.state, "", href));

@@ -1,0 +1,254 @@
+/** The page of one's own sessions: checked with the service one by one, searched, saved as files, forgotten. */
+
+import { confirm } from "../../components/confirm-dialog.js";
+import { byId, h, setText } from "../../components/dom.js";
+import { Scope } from "../../components/scope.js";
+import { saveText } from "../../components/text-export.js";
+import { control } from "../../control-api.js";
+import { fileName } from "../../models/exports.js";
+import { titleOf } from "../../models/own-sessions.js";
+import { foreignResponse, parseProblem } from "../../models/responses.js";
+import { CheckPace, divided } from "../../models/session-checks.js";
+import { foldQuery } from "../../models/text-search.js";
+import { keyHeaders } from "../../models/upload.js";
+import { SessionList } from "./session-list.js";
+
+/** Errors that mean that a session is gone for this browser: it ended, or its key is valid no longer. */
+const GONE = new Set(["unknown_session", "key_required"]);
+/** Texts of the errors that a reader can do something about. */
+const REASONS = {
+  unreachable: "connection.unreachable",
+  rate_limited: "problem.rate_limited",
+  store_unavailable: "problem.store_unavailable",
+};
+
+const pathOf = (session_id) => `/api/sessions/${encodeURIComponent(session_id)}`;
+
+export class SessionsPage {
+  #scope = new Scope();
+  #own;
+  #tab;
+  #texts;
+  #list;
+  #pace = new CheckPace();
+  #isChecking = false;
+  #canStore;
+  /** What the service said of each session, or {reason: {key, values}}; without an entry it is not checked yet. */
+  #details = new Map();
+  /** Titles of the sessions that were found to be gone; shown until the page is left. */
+  #gone = [];
+  /** {query, found: Map of session_id to {lines, count}, done, failed, isOver}, or null. */
+  #search = null;
+
+  /** `own`: OwnSessions; `tab`: TabSession; `texts`: those of the page's language. */
+  constructor({ own, tab, texts }) {
+    this.#own = own;
+    this.#tab = tab;
+    this.#texts = texts;
+    this.#list = new SessionList(byId("own-sessions"), {
+      texts,
+      onName: (entry, title) => this.#name(entry, title),
+      onForget: (entry) => this.#forget(entry),
+      onSave: (entry, format) => this.#save(entry, format),
+    });
+  }
+
+  start() {
+    if (!this.#scope.open()) return;
+    this.#scope.listen(byId("own-search"), "submit", (event) => {
+      event.preventDefault();
+      this.#find(byId("own-query").value);
+    });
+    // The cross of the search field, or an emptied field.
+    this.#scope.listen(byId("own-query"), "input", ({ target }) => target.value.trim() === "" && this.#find(""));
+    this.#scope.listen(byId("forget-all"), "click", () => this.#forgetAll());
+    // Another tab opened or forgot a session.
+    this.#scope.listen(globalThis, "storage", () => this.#check());
+    this.#canStore = this.#own.canStore;
+    this.#forgetOver();
+    this.#show();
+    this.#check();
+  }
+
+  stop() {
+    this.#scope.close();
+  }
+
+  #forgetOver() {
+    const { over } = divided(this.#own.list(), Date.now());
+    this.#gone.push(...over.map((entry) => titleOf(entry)));
+    this.#own.forget(over.map(({ session_id }) => session_id));
+  }
+
+  /** Ask the service about each session, the last used first. */
+  async #check() {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    for (const entry of this.#own.list()) {
+      if (this.#details.has(entry.session_id)) continue;
+      const wait = this.#pace.wait(Date.now());
+      if (wait > 0) {
+        this.#scope.after(wait, () => this.#check());
+        break;
+      }
+      await this.#checkOne(entry);
+      if (!this.#scope.isOpen) return;
+    }
+    this.#isChecking = false;
+    this.#show();
+  }
+
+  async #checkOne(entry) {
+    const { session_id, key } = entry;
+    try {
+      const details = await control("GET", pathOf(session_id), undefined, keyHeaders(key));
+      this.#details.set(session_id, details);
+      this.#own.expires(session_id, details.expires * 1000);
+    } catch (error) {
+      if (GONE.has(error.code)) this.#isGone(entry);
+      else this.#details.set(session_id, { reason: this.#reason(error) });
+    }
+    this.#show();
+  }
+
+  #isGone(entry) {
+    this.#pace.gone(Date.now());
+    this.#gone.push(titleOf(entry, this.#details.get(entry.session_id)));
+    this.#drop([entry.session_id]);
+  }
+
+  /** Remove sessions from all that this tab stores. */
+  #drop(session_ids) {
+    this.#own.forget(session_ids);
+    if (session_ids.includes(this.#tab.read()?.session_id)) this.#tab.forget();
+    for (const session_id of session_ids) this.#details.delete(session_id);
+  }
+
+  #reason({ code, status }) {
+    if (code === "not_the_service") return foreignResponse(status);
+    return Object.hasOwn(REASONS, code) ? { key: REASONS[code] } : { key: "problem.other", values: { code } };
+  }
+
+  #name(entry, title) {
+    this.#own.name(entry.session_id, title);
+    this.#show();
+  }
+
+  async #forget(entry) {
+    const title = titleOf(entry, this.#details.get(entry.session_id));
+    const answer = await confirm({
+      title: this.#texts.text("sessions.forget_one", { title }),
+      text: this.#texts.text("sessions.forget_means"),
+      verb: this.#texts.text("sessions.forget"),
+      cancel: this.#texts.text("sessions.cancel"),
+      isDangerous: true,
+    });
+    if (!answer) return;
+    this.#drop([entry.session_id]);
+    this.#show();
+    byId("main").focus();
+  }
+
+  async #forgetAll() {
+    const answer = await confirm({
+      title: this.#texts.text("sessions.forget_all_title"),
+      text: this.#texts.text("sessions.forget_means"),
+      verb: this.#texts.text("sessions.forget_all"),
+      cancel: this.#texts.text("sessions.cancel"),
+      isDangerous: true,
+    });
+    if (!answer) return;
+    this.#own.forgetAll();
+    this.#tab.forget();
+    this.#details.clear();
+    this.#gone = [];
+    this.#search = null;
+    this.#show();
+    byId("main").focus();
+  }
+
+  async #save(entry, format) {
+    const { session_id, key } = entry;
+    const fault = byId("own-fault");
+    fault.hidden = true;
+    const response = await fetch(`${pathOf(session_id)}/transcript?format=${format}`, { headers: keyHeaders(key) }).catch(() => null);
+    const body = response?.ok ? await response.blob().catch(() => null) : null;
+    if (body !== null) {
+      saveText(body, { name: fileName(session_id, format), type: body.type });
+      return;
+    }
+    const problem = response === null || response.ok ? null : parseProblem(await response.text().catch(() => ""));
+    const code = response === null || response.ok ? "unreachable" : (problem?.code ?? "not_the_service");
+    if (GONE.has(code)) {
+      this.#isGone(entry);
+      this.#show();
+      return;
+    }
+    setText(fault, this.#texts.text("sessions.not_saved", { reason: this.#reason({ code, status: response?.status }) }));
+    fault.hidden = false;
+  }
+
+  /** Search in the titles here, and in the stored texts by the service, one session after another. */
+  async #find(query) {
+    const words = query.trim();
+    if (words === "") {
+      this.#search = null;
+      this.#show();
+      return;
+    }
+    const entries = this.#own.list().filter(({ session_id }) => this.#details.get(session_id)?.reason === undefined && this.#details.has(session_id));
+    const search = (this.#search = { query: words, found: new Map(), done: 0, all: entries.length, failed: 0, isOver: false });
+    this.#show();
+    for (const entry of entries) {
+      const { session_id, key } = entry;
+      try {
+        const found = await control("POST", `${pathOf(session_id)}/search`, { query: words }, keyHeaders(key));
+        if (found.count > 0) search.found.set(session_id, found);
+      } catch (error) {
+        if (GONE.has(error.code)) this.#isGone(entry);
+        else search.failed += 1;
+      }
+      // Another search has begun, or the field was emptied.
+      if (this.#search !== search || !this.#scope.isOpen) return;
+      search.done += 1;
+      this.#show();
+      // A list with ended sessions is not asked further now: see CheckPace.
+      if (this.#pace.wait(Date.now()) > 0) {
+        search.failed += search.all - search.done;
+        break;
+      }
+    }
+    search.isOver = true;
+    this.#show();
+  }
+
+  #show() {
+    const entries = this.#own.list();
+    const rows = entries
+      .map((entry) => ({ entry, details: this.#details.get(entry.session_id) ?? null, found: this.#search?.found.get(entry.session_id) ?? null }))
+      .filter((row) => this.#search === null || row.found !== null || foldQuery(titleOf(row.entry, row.details)).includes(foldQuery(this.#search.query)));
+    this.#list.show(rows);
+    byId("own-empty").hidden = entries.length > 0;
+    byId("own-tools").hidden = byId("forget-all").hidden = entries.length === 0;
+    byId("no-storage").hidden = entries.length > 0 || this.#canStore;
+    setText(byId("own-result"), this.#result(rows.length));
+    this.#showGone();
+  }
+
+  #result(count) {
+    const search = this.#search;
+    if (search === null) return this.#pace.wait(Date.now()) > 0 ? this.#texts.text("sessions.more_later") : "";
+    if (!search.isOver) return this.#texts.text("sessions.searching", { done: search.done, all: search.all });
+    const failed = search.failed > 0 ? ` ${this.#texts.text("sessions.not_searched", { count: search.failed })}` : "";
+    if (count === 0) return `${this.#texts.text("sessions.nothing", { query: search.query })}${failed}`;
+    return `${this.#texts.text("sessions.found", { count })}${failed}`;
+  }
+
+  #showGone() {
+    const box = byId("own-gone");
+    box.hidden = this.#gone.length === 0;
+    if (this.#gone.length === 0) return;
+    setText(box.querySelector("p"), this.#texts.text("sessions.gone", { count: this.#gone.length }));
+    box.querySelector("ul").replaceChildren(...this.#gone.map((title) => h("li", { dir: "auto" }, title)));
+  }
+}
