@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { MATCH_LIMIT, TextSearch, countText, located, searchable, stepped } from "../../static/js/models/text-search.js";
@@ -14,6 +15,11 @@ test("case and accents do not matter, and what is found is the original's own le
   assert.deepEqual(search("ﬁne 😀 fine", "fi"), ["ﬁ", "fi"], "a ligature and an emoji shift no index");
   assert.deepEqual(search("की का", "का"), ["का"], "vowel signs are letters of their own");
   assert.deepEqual(search("İstanbul", "stanbul"), ["stanbul"]);
+});
+
+test("the service's search finds the same", () => {
+  const cases = JSON.parse(readFileSync(new URL("../data/search/cases.json", import.meta.url), "utf8"));
+  for (const { text, query, found } of cases) assert.equal(search(text, query).length > 0, found, `${query} in ${text}`);
 });
 
 test("nothing is found for a query of nothing", () => {

@@ -50,6 +50,14 @@ def test_the_original_descriptions_values_hold_but_for_the_embedded_default() ->
     assert s.session_management.recovery_enabled
 
 
+def test_sessions_and_messages_are_stored_for_the_longer_time() -> None:
+    """``keep_days`` shortens nothing."""
+    websocket = decode("orchestration: {websocket: {keep_days: 30}}", {}).settings.orchestration.websocket
+    assert (websocket.kept_seconds, websocket.message_seconds) == (2_592_000, 2_592_000)
+    websocket = decode("orchestration: {websocket: {keep_days: 0.01}}", {}).settings.orchestration.websocket
+    assert (websocket.kept_seconds, websocket.message_seconds) == (1_800, 86_400)
+
+
 def test_one_reading_names_every_fault() -> None:
     """A file can be corrected in one run."""
     found = faults(

@@ -164,6 +164,39 @@ def test_the_thread_pauses_each_millisecond() -> None:
     assert len(pauses) >= (3 * 100 + 2 * cues) // 5
 
 
+def test_a_search_pauses_and_waits_for_its_turn_like_a_file() -> None:
+    """It is plain Python too; more searches than can wait are refused."""
+    pauses = 0
+
+    def pause(_seconds: float) -> None:
+        nonlocal pauses
+        pauses += 1
+
+    kept = Kept(200)
+    clock = iter(index * TURN / 4 for index in range(1_000_000))
+    refused: list[str] = []
+
+    async def use() -> None:
+        transcripts = Transcripts(kept, pace=Pauses(lambda: next(clock), pause))
+        kept.hold = trio.Event()
+
+        async def ask() -> None:
+            try:
+                assert (await transcripts.search("budget", "AMIABLE")).count == 200
+            except ProblemError as error:
+                refused.append(error.code)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(WAITING + 2):
+                nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            assert refused == ["overloaded"]
+            kept.hold.set()
+
+    on_the_clock(use)
+    assert pauses > 2 * 200 // 5
+
+
 def test_a_transcript_is_cached_until_the_session_changes() -> None:
     """For concurrent requests too; another format or choice is another file."""
     kept = Kept(2)

@@ -470,6 +470,23 @@ async def test_sessions_that_nobody_uses_expire(tmp_path: Path, server: str) -> 
 
 
 @pytest.mark.limit(10_000)
+async def test_sessions_are_kept_for_keep_days_after_their_last_use(tmp_path: Path) -> None:
+    """With their messages, which are otherwise dropped after ``history_seconds``."""
+    async with running_hub(tmp_path) as hub:
+        hub.settings.change(
+            orchestration={"websocket": {"session_timeout": 100, "history_seconds": 100, "keep_days": 0.01}},
+            session_management={"cleanup_interval": 50},
+        )
+        await hub.service.create_session("s")
+        await hub.service.publish("s", said(1))
+        await trio.sleep(800)
+        assert (await hub.service.messages("s")).complete
+        assert len((await hub.service.messages("s")).messages) == 1
+        await trio.sleep(200)
+        assert await hub.service.list_sessions() == ()
+
+
+@pytest.mark.limit(10_000)
 @pytest.mark.slow
 async def test_what_is_in_use_survives_a_restart_and_the_first_sweep(tmp_path: Path) -> None:
     """Members who only listened for an hour still find their session after the service was killed."""
