@@ -127,7 +127,6 @@ def blueprint(hub: HubService) -> Blueprint:
         Case and accents make no difference. The words are in the body, so that no log has them.
         """
         wanted = await read_json(SearchQuery)
-        found = await transcripts.search(session_id, wanted.query)
-        return json_response(found, headers={"Cache-Control": "no-store"})
+        return json_response(await transcripts.search(session_id, wanted.query))
 
     return api
