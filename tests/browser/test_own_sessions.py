@@ -62,7 +62,7 @@ class Answers:
             problem = {"code": "unknown_session", "title": "Not found", "detail": "gone"}
             route.fulfill(status=404, content_type="application/problem+json", body=json.dumps(problem))
         elif rest == "search":
-            has = "déjeuner" if name == "room-1" else None
+            has = "déjeuner" if name == "room-1" and "DEJEUNER" in (route.request.post_data or "") else None
             line = {
                 "segment_id": "a-0",
                 "start": 1,
