@@ -19,7 +19,9 @@ export class SessionList {
     this.#container = container;
     this.#texts = texts;
     this.#acts = acts;
-    this.#dates = new Intl.DateTimeFormat(texts.language, { dateStyle: "medium", timeStyle: "short" });
+    // In the order of the reader's region, where the browser names one for the page's language.
+    const locale = navigator.languages.find((tag) => tag.split("-")[0] === texts.language) ?? texts.language;
+    this.#dates = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
   }
 
   /** Show `rows` [{entry, details, found}], in their order. */
