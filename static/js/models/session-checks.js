@@ -26,8 +26,11 @@ export class CheckPace {
   }
 }
 
-/** Divides stored sessions: `over` are those whose end, as the service gave it, has passed; they need no question. */
-export function divided(entries, now) {
+/**
+ * The order in which stored sessions are checked: those whose end, as the service gave it, has passed come last. They
+ * are gone unless someone used them since, so each of them may cost one of the questions of a minute.
+ */
+export function checkOrder(entries, now) {
   const isOver = ({ expires }) => expires !== null && expires < now;
-  return { over: entries.filter(isOver), current: entries.filter((entry) => !isOver(entry)) };
+  return [...entries.filter((entry) => !isOver(entry)), ...entries.filter(isOver)];
 }

@@ -8,7 +8,7 @@ import { control } from "../../control-api.js";
 import { fileName } from "../../models/exports.js";
 import { titleOf } from "../../models/own-sessions.js";
 import { foreignResponse, parseProblem } from "../../models/responses.js";
-import { CheckPace, divided } from "../../models/session-checks.js";
+import { CheckPace, checkOrder } from "../../models/session-checks.js";
 import { foldQuery } from "../../models/text-search.js";
 import { keyHeaders } from "../../models/upload.js";
 import { SessionList } from "./session-list.js";
@@ -65,7 +65,6 @@ export class SessionsPage {
     // Another tab opened or forgot a session.
     this.#scope.listen(globalThis, "storage", () => this.#check());
     this.#canStore = this.#own.canStore;
-    this.#forgetOver();
     this.#show();
     this.#check();
   }
@@ -74,17 +73,11 @@ export class SessionsPage {
     this.#scope.close();
   }
 
-  #forgetOver() {
-    const { over } = divided(this.#own.list(), Date.now());
-    this.#gone.push(...over.map((entry) => titleOf(entry)));
-    this.#own.forget(over.map(({ session_id }) => session_id));
-  }
-
-  /** Ask the service about each session, the last used first. */
+  /** Request each session from the service: the last used first, those that have probably ended last. */
   async #check() {
     if (this.#isChecking) return;
     this.#isChecking = true;
-    for (const entry of this.#own.list()) {
+    for (const entry of checkOrder(this.#own.list(), Date.now())) {
       if (this.#details.has(entry.session_id)) continue;
       const wait = this.#pace.wait(Date.now());
       if (wait > 0) {
