@@ -61,6 +61,7 @@ class Engine(BackEnds):
             language=None if language == "auto" else language,
             skip_silence=False,
             is_stopped=lambda: False,
+            beam=whisper.INTERIM_BEAM if "interim" in fields else whisper.BEAM,
         )
         took = time.process_time() - began
         self.cost += took

@@ -186,10 +186,12 @@ class AudioService:
         diarization: bool = False,
         segment_id: str | None = None,
         prompt: str = "",
+        is_interim: bool = False,
     ) -> Transcript:
         """Transcribe a recording (16 kHz, mono, 16-bit). ``language``: a code, or ``auto``.
 
-        ``prompt``: names and terms that may be said. ``diarization``: also identify its speaker.
+        ``prompt``: names and terms that may be said. ``is_interim``: the speech goes on, and the text is
+        replaced soon: speed matters most. ``diarization``: also identify its speaker.
         ``processing_time`` excludes waiting.
         Problems: ``unsupported_language``, ``too_many_recordings``,
         ``service_unavailable``, and those of :meth:`loaded`.
@@ -203,7 +205,9 @@ class AudioService:
         async with _place(running):
             began = time.perf_counter()
             try:
-                result = await engine.transcribe(pcm, language=spoken, skip_silence=enable_vad, prompt=prompt)
+                result = await engine.transcribe(
+                    pcm, language=spoken, skip_silence=enable_vad, prompt=prompt, is_interim=is_interim
+                )
             except EngineFailed as error:
                 log.error("engine failed", engine=engine.name, reason=str(error))  # noqa: TRY400 - the engine's message has the cause, our stack does not
                 raise ProblemError(
@@ -309,6 +313,7 @@ def create(service: AudioService, limits: UploadLimits = DEFAULT_LIMITS) -> Quar
             diarization=upload.diarization,
             segment_id=upload.segment_id,
             prompt=upload.prompt,
+            is_interim=upload.interim,
         )
         return json_response(transcript)
 

@@ -34,7 +34,7 @@ class Upload(Struct, frozen=True, kw_only=True):
 
     ``diarization``: also return who speaks, among the speakers of ``session_id``. ``segment_id``: the name of
     the utterance, so that a longer recording of the same one replaces the shorter. ``prompt``: names and
-    terms that may be said.
+    terms that may be said. ``interim``: the speech goes on, and another upload replaces the text soon.
     """
 
     recording: bytes
@@ -44,6 +44,7 @@ class Upload(Struct, frozen=True, kw_only=True):
     diarization: bool = False
     segment_id: str | None = None
     prompt: str = ""
+    interim: bool = False
 
 
 async def read_upload(limits: UploadLimits) -> Upload:
@@ -80,6 +81,7 @@ async def _read_body() -> Upload:
             diarization=_read_flag("diarization", form.get("diarization", "false")),
             segment_id=form.get("segment_id"),
             prompt=_read_prompt(form.get("prompt", "")),
+            interim=_read_flag("interim", form.get("interim", "false")),
         )
     if request.mimetype.startswith(("audio/", "video/")) or request.mimetype == "application/octet-stream":
         return Upload(
@@ -90,6 +92,7 @@ async def _read_body() -> Upload:
             diarization=_read_flag("diarization", request.args.get("diarization", "false")),
             segment_id=request.args.get("segment_id"),
             prompt=_read_prompt(request.args.get("prompt", "")),
+            interim=_read_flag("interim", request.args.get("interim", "false")),
         )
     raise ProblemError(
         "unsupported_media_type",

@@ -10,7 +10,7 @@ a speaker never has two requests at an engine that is slower than speech. The or
 A revision under way is cancelled for either of the others. A revision that is due but cannot be sent is
 dropped, and counted.
 
-The interval between revisions follows what they cost: 1.5 times what the last request took, within the limits
+The interval between revisions follows what they cost: 2.5 times what the last request took, within the limits
 of the settings (0.5 s to 1 s). Revisions of an engine that is too slow for the upper limit take at most half
 of its time: the next one waits at least as long as the last one took.
 
@@ -40,7 +40,7 @@ FIRST_RETRY: Final = 0.5  # s
 LONGEST_RETRY: Final = 2.0  # s; the maximum delay after a back end has recovered
 POISONED: Final = 3
 LATE: Final = 0.1  # of the interval between revisions
-SHARE: Final = 1.5  # seconds between two revisions for each second that the engine takes for one
+SHARE: Final = 2.5  # seconds between two revisions for each second that the engine takes for one
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from orch.speech.clauses import GrowingTranslation
 from orch.speech.languages import AUTO
 from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.results import Transcription, TranslatedText
+from orch.speech.revision_window import WHOLE, RevisionWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class Segment:
 
     ``pause``: the extent and audio it will have if it is over. ``speculated``: an extent and its
     transcription. ``transcription``: that of the whole. ``arrived_at``: when its last speech had arrived.
-    ``agreement``: what its revisions agree on. ``is_carried``: it was cut, and its words after the cut
-    are the next one's.
+    ``agreement``: what its revisions agree on. ``window``: the part that they transcribe. ``is_carried``: it
+    was cut, and its words after the cut are the next one's.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Segment:
     shown_settled: int = 0
     has_gap: bool = False
     agreement: Agreement = field(default_factory=Agreement)
+    window: RevisionWindow = WHOLE
     is_carried: bool = False
 
     @property

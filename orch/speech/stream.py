@@ -410,6 +410,7 @@ class SpeechStream:
                 self._under_way = None
         now = trio.current_time()
         if transcription is not None:
+            transcription = self._utterances.whole(request, transcription)
             transcription, is_language_sure = self._captions.with_known_language(
                 transcription, requested=language, seconds=request.seconds
             )
@@ -440,6 +441,7 @@ class SpeechStream:
             language=language,
             session_id=self._captions.origin.session_id,
             segment_id=self._segment_to_identify(request),
+            is_interim=request.is_revision,
         )
 
     def _segment_to_identify(self, request: TranscriptionRequest) -> str | None:

@@ -76,14 +76,18 @@ def livetranslate_request(
     service: Service,
     boundary: str,
     segment_id: str | None = None,
+    is_interim: bool = False,
 ) -> Request:
     """Return a request in the system's own dialect. The segmenter has found the speech: no second VAD.
 
-    ``segment_id``: the name of an utterance whose speaker is requested too.
+    ``segment_id``: the name of an utterance whose speaker is requested too. ``is_interim``: the speech goes
+    on, and its next request replaces this one's text.
     """
     fields = [("language", language), ("session_id", session_id), ("enable_vad", "false")]
     if segment_id is not None:
         fields += [("diarization", "true"), ("segment_id", segment_id)]
+    if is_interim:
+        fields.append(("interim", "true"))
     if service.model:
         fields.append(("model", service.model))
     if service.vocabulary:
@@ -137,6 +141,8 @@ def make_request(
     session_id: str,
     segment_id: str | None,
     left_out: Collection[str] = (),
+    *,
+    is_interim: bool,
 ) -> Request:
     """Return a request in the dialect of the service, without the optional fields that it refuses.
 
@@ -158,6 +164,7 @@ def make_request(
         service=service,
         boundary=boundary,
         segment_id=segment_id,
+        is_interim=is_interim,
     )
 
 
@@ -238,14 +245,20 @@ class Transcriber:
         language: str,
         session_id: str,
         segment_id: str | None = None,
+        is_interim: bool = False,
     ) -> Transcription:
         """Return the transcription of 16-bit mono PCM. ``language``: a code, or ``auto``.
 
-        ``segment_id``: of an utterance whose speaker is requested too. ProblemError: the gateway's or the
-        back end's. A cancelled request leaves nothing behind.
+        ``segment_id``: of an utterance whose speaker is requested too. ``is_interim``: of an utterance that
+        goes on; the engine may prefer speed. ProblemError: the gateway's or the back end's. A cancelled
+        request leaves nothing behind.
         """
         return await self.transcribe_file(
-            AudioFile(wav(pcm, sample_rate)), language=language, session_id=session_id, segment_id=segment_id
+            AudioFile(wav(pcm, sample_rate)),
+            language=language,
+            session_id=session_id,
+            segment_id=segment_id,
+            is_interim=is_interim,
         )
 
     async def transcribe_file(
@@ -255,6 +268,7 @@ class Transcriber:
         language: str,
         session_id: str,
         segment_id: str | None = None,
+        is_interim: bool = False,
         limits: Limits = OF_UTTERANCES,
         fetch: Fetch | None = None,
     ) -> Transcription:
@@ -267,7 +281,7 @@ class Transcriber:
         if self.offered is not None and language != AUTO:
             language = closest(language, self.offered) or language
         return await self.back_end.send(
-            partial(make_request, file, service, language, session_id, segment_id),
+            partial(make_request, file, service, language, session_id, segment_id, is_interim=is_interim),
             partial(read_response, service, limits),
             optional=optional_fields(service, language),
             fetch=fetch,

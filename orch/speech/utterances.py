@@ -15,6 +15,7 @@ from orch.speech.captions import Segment
 from orch.speech.request_errors import is_transient, is_unanswered
 from orch.speech.requests import AUDIO
 from orch.speech.results import Transcription
+from orch.speech.revision_window import WHOLE, RevisionWindow
 from orch.speech.sound_queue import Gap, SoundEnded, SoundQueue
 
 
@@ -22,7 +23,8 @@ from orch.speech.sound_queue import Gap, SoundEnded, SoundQueue
 class TranscriptionRequest:
     """What to transcribe: of an utterance, its audio up to sample ``end``.
 
-    ``is_live``: it is transcribed over a socket, whose text so far may lack the newest sound.
+    ``is_live``: it is transcribed over a socket, whose text so far may lack the newest sound. ``window``:
+    where its audio begins in the utterance.
     """
 
     number: int
@@ -30,6 +32,7 @@ class TranscriptionRequest:
     pcm: bytes
     kind: Kind
     is_live: bool = False
+    window: RevisionWindow = WHOLE
 
     @property
     def is_final(self) -> bool:
@@ -38,8 +41,8 @@ class TranscriptionRequest:
 
     @property
     def is_partial(self) -> bool:
-        """Whether its text may lack some of its sound, so that it can never become a final."""
-        return self.is_live and not self.is_final
+        """Whether its text may lack some of the utterance's sound, so that it can never become a final."""
+        return (self.is_live and not self.is_final) or self.window.count > 0
 
     @property
     def is_revision(self) -> bool:
@@ -282,7 +285,13 @@ class Utterances:
     ) -> TranscriptionRequest:
         """Note that a request waits for its turn at the back end; return it. ``is_live``: over a socket."""
         end, pcm = self._extent(decision)
-        self._request = TranscriptionRequest(decision.number, end, pcm, decision.kind, is_live)
+        window = WHOLE
+        if decision.kind == "revision" and not is_live:
+            segment = self._segments[decision.number]
+            seconds = len(pcm) / 2 / BACK_END_RATE
+            window = segment.window = segment.window.moved(segment.agreement, seconds=seconds)
+            pcm = pcm[round(window.seconds * BACK_END_RATE) * 2 :]
+        self._request = TranscriptionRequest(decision.number, end, pcm, decision.kind, is_live, window)
         self._backlog.request_queued(decision, now, seconds=self._request.seconds)
         if decision.kind == "revision":
             self._revised_at = self._sound.position
@@ -291,6 +300,12 @@ class Utterances:
     def request_sent(self, now: float) -> None:
         """Note that the request is sent."""
         self._backlog.request_sent(now)
+
+    def whole(self, request: TranscriptionRequest, transcription: Transcription) -> Transcription:
+        """Return a request's transcription as that of the utterance from its beginning."""
+        segment = self._segments[request.number]
+        seconds = (request.end - segment.start) / BACK_END_RATE
+        return request.window.joined(segment.agreement, transcription, seconds=seconds)
 
     def succeeded(self, transcription: Transcription, now: float, *, is_cancelled: bool) -> Segment | None:
         """Note the response to the request under way; return the utterance, if readers should see it so far.

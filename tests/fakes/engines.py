@@ -40,7 +40,13 @@ class ScriptedSpeechEngine:
             self.is_ended = True
 
     async def transcribe(
-        self, pcm: bytes, *, language: str | None, skip_silence: bool, prompt: str = ""
+        self,
+        pcm: bytes,
+        *,
+        language: str | None,
+        skip_silence: bool,
+        prompt: str = "",
+        is_interim: bool = False,
     ) -> Transcription:
         self.prompts.append(prompt)
         self.asked.append((len(pcm), language, skip_silence))

@@ -84,9 +84,11 @@ def test_what_an_audio_service_says_of_itself(said: object, *, can: bool) -> Non
 @pytest.mark.parametrize(("dialect", "is_requested"), [("livetranslate", True), ("openai", False)])
 def test_speakers_are_requested_in_the_own_dialect_alone(dialect: Any, *, is_requested: bool) -> None:
     service = Service(url="http://a", dialect=dialect)
-    request = make_request(AudioFile(b"wav"), service, "en", "s", "s1-1")
+    request = make_request(AudioFile(b"wav"), service, "en", "s", "s1-1", is_interim=False)
     assert (b"s1-1" in request.body) is is_requested
-    assert b"diarization" not in make_request(AudioFile(b"wav"), service, "en", "s", None).body
+    assert (
+        b"diarization" not in make_request(AudioFile(b"wav"), service, "en", "s", None, is_interim=False).body
+    )
 
 
 # A stream.

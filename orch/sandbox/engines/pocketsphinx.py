@@ -86,6 +86,7 @@ class PocketSphinx:
         language: str | None,
         skip_silence: bool,
         prompt: str = "",  # noqa: ARG002 - its words are those of its dictionary
+        is_interim: bool = False,  # noqa: ARG002 - it has one speed
     ) -> Transcription:
         """Transcribe a recording, one utterance after the other."""
         segments = []

@@ -58,11 +58,18 @@ class SpeechEngine(Protocol):
         """Keep the engine loaded until cancelled. Raises :class:`EngineFailed` when it dies."""
 
     async def transcribe(
-        self, pcm: bytes, *, language: str | None, skip_silence: bool, prompt: str = ""
+        self,
+        pcm: bytes,
+        *,
+        language: str | None,
+        skip_silence: bool,
+        prompt: str = "",
+        is_interim: bool = False,
     ) -> Transcription:
         """Transcribe a recording. ``language``: one of :attr:`languages`, or None to detect it.
 
         ``prompt``: names and terms that may be said; engines that cannot use it ignore it.
+        ``is_interim``: a longer recording will replace the text soon, so speed matters most.
         ``skip_silence``: audio without speech is not decoded. A cancel stops the work itself, not only the
         waiting for it. Raises :class:`EngineFailed`.
         """
