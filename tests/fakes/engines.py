@@ -28,6 +28,7 @@ class ScriptedSpeechEngine:
         self.failure: Exception | None = None
         self.asked: list[tuple[int, str | None, bool]] = []
         self.prompts: list[str] = []
+        self.interim: list[bool] = []
         self.cancelled = 0
         self.unstick = trio.Event()
         self.is_ended = False
@@ -49,6 +50,7 @@ class ScriptedSpeechEngine:
         is_interim: bool = False,
     ) -> Transcription:
         self.prompts.append(prompt)
+        self.interim.append(is_interim)
         self.asked.append((len(pcm), language, skip_silence))
         if self.failure:
             raise self.failure

@@ -140,10 +140,16 @@ def test_the_speaker_is_returned_where_it_is_requested() -> None:
 def test_a_response_has_the_engines_result(with_service: WithService) -> None:
     async def ask(client: TrioClient, engine: ScriptedSpeechEngine) -> None:
         response = await post(
-            client, SOUND, language="en-GB", session_id="s-1", enable_vad="false", prompt="Elinor"
+            client,
+            SOUND,
+            language="en-GB",
+            session_id="s-1",
+            enable_vad="false",
+            prompt="Elinor",
+            interim="true",
         )
         assert response.status_code == 200
-        assert engine.prompts == ["Elinor"]
+        assert (engine.prompts, engine.interim) == (["Elinor"], [True])
         document = msgspec.json.decode(await response.get_data())
         assert document.pop("processing_time") >= 0
         assert document == {

@@ -70,6 +70,22 @@ def test_segments_words_and_probabilities_are_the_engines(monkeypatch: pytest.Mo
     assert (package.options["samples"], package.options["peak"]) == (16_000, 0.5)
 
 
+@pytest.mark.parametrize(("is_interim", "beam"), [(False, 5), (True, 1)])
+def test_speech_that_goes_on_is_decoded_with_one_hypothesis(
+    monkeypatch: pytest.MonkeyPatch, *, is_interim: bool, beam: int
+) -> None:
+    package = install(monkeypatch, ScriptedWhisper())
+
+    async def transcribe() -> Transcription:
+        package.go.release(3)
+        return await (await _loaded()).transcribe(
+            SOUND, language="en", skip_silence=False, is_interim=is_interim
+        )
+
+    run(transcribe, virtual=False)
+    assert package.options["beam_size"] == beam
+
+
 def test_a_transcription_can_be_encoded_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's numbers are NumPy's, which cannot be encoded as JSON."""
     package = install(monkeypatch, ScriptedWhisper())

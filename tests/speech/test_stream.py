@@ -436,6 +436,39 @@ async def test_nothing_vanishes_where_a_long_utterance_is_cut(is_timed: Any) -> 
     assert " ".join(final.text for final in room.session.finals()) == " ".join(COUNTED[:11])
 
 
+async def test_revisions_of_a_long_utterance_send_its_end_and_show_it_whole() -> None:
+    """An engine takes longer for longer sound. The final transcribes all of it."""
+    spoken = pcm(silence(0.5), voice(12) + noise(12, -60), silence(1))
+
+    def timed(sound: bytes) -> list[dict[str, Any]]:
+        """Return a word for each half second of what is spoken: word 4 is said from 2 to 2.5 s."""
+        begin = spoken.index(sound[-6400:]) / 32_000 + 0.2 - len(sound) / 32_000 - 0.5
+        words = [(at, at / 2 - begin) for at in range(24) if at / 2 >= begin - 0.01]
+        return [
+            {"word": f"{at}", "start": max(start, 0.0), "end": start + 0.5, "confidence": 0.9}
+            for at, start in words
+            if start + 0.5 <= len(sound) / 32_000
+        ]
+
+    room = Room(
+        back_ends=BackEnds(timed=timed, hear=lambda sound: " ".join(word["word"] for word in timed(sound)))
+    )
+    await speak(room.stream(), spoken)
+    requests = [(asked.seconds, "interim" in asked.fields) for asked in room.back_ends.audio()]
+    assert max(seconds for seconds, is_interim in requests if is_interim) <= 8.1
+    assert max(seconds for seconds, is_interim in requests if not is_interim) >= 12
+    (final,) = room.session.finals()
+    assert final.text.split() == [str(at) for at in range(24)]
+    settled = 0
+    for revision in room.session.revisions():
+        assert revision.text.split() == [str(at) for at in range(len(revision.text.split()))]
+        assert isinstance(revision.settled, int)
+        assert revision.settled >= settled
+        settled = revision.settled
+        assert [word.start for word in revision.words] == sorted(word.start for word in revision.words)
+    assert settled >= 20
+
+
 async def test_nothing_after_a_cut_vanishes_where_the_back_end_fails() -> None:
     """The gap replaces the first part only."""
     room, engine = cut_room()
