@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.conftest import AXE
 from tests.fakes.service import RunningService, service
@@ -149,3 +149,32 @@ def test_the_dialog_that_invites_is_accessible(chromium: Browser, served: Runnin
     page.keyboard.press("Escape")
     expect(page.locator("#invite")).to_be_hidden()
     context.close()
+
+
+def test_escape_closes_the_dialog_while_its_code_is_loaded(chromium: Browser, served: RunningService) -> None:
+    """Its controls keep the focus meanwhile, and do nothing; afterwards they work."""
+    page = chromium.new_page()
+    held: list[Route] = []
+    page.route("**/codes", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks the function it is given
+    page.goto(f"{served.url}/translation")
+    expect(page.locator("#show-invite")).to_be_enabled()
+    box = page.locator("#invite-speak")
+    for _ in range(2):
+        page.locator("#show-invite").click()
+        expect(box).to_have_attribute("aria-disabled", "true")
+        expect(box).to_be_focused()
+        page.keyboard.press("Space")
+        expect(box).not_to_be_checked()
+        page.keyboard.press("Escape")
+        expect(page.locator("#invite")).to_be_hidden()
+    for route in held:
+        route.continue_()
+    page.unroute("**/codes")
+    page.locator("#show-invite").click()
+    expect(page.locator("#invite-code")).to_have_text(SHOWN)
+    expect(box).not_to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Cancel").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#invite")).to_be_hidden()
+    page.close()

@@ -22,6 +22,8 @@ export class InviteDialog {
   #base;
   /** The codes of the session by right, as the service has them. */
   #codes = new Map();
+  /** Requests that have not ended. */
+  #running = 0;
   /** The link whose QR code is drawn. */
   #drawn = null;
 
@@ -34,8 +36,9 @@ export class InviteDialog {
   start() {
     const scope = this.#scope;
     if (!scope.open()) return;
-    scope.listen(byId("invite-new"), "click", () => this.#renew());
-    scope.listen(byId("invite-delete"), "click", () => this.#delete());
+    scope.listen(byId("invite-new"), "click", () => this.#running > 0 || this.#renew());
+    scope.listen(byId("invite-delete"), "click", () => this.#running > 0 || this.#delete());
+    scope.listen(byId("invite-speak"), "click", (event) => this.#running > 0 && event.preventDefault());
     scope.listen(byId("invite-speak"), "change", () => this.#rightChosen());
     scope.every(UPDATE_EVERY, () => this.#show());
   }
@@ -134,10 +137,9 @@ export class InviteDialog {
     await this.#draw();
   }
 
-  /** Run a request with the session's key, buttons disabled; its failure is shown. */
+  /** Run a request with the session's key; its failure is shown. Until it has ended the dialog's controls do nothing. */
   async #request(run) {
-    const buttons = [byId("invite-new"), byId("invite-delete"), byId("invite-speak")];
-    for (const button of buttons) button.disabled = true;
+    this.#setRunning(this.#running + 1);
     setText(byId("invite-problem"), "");
     try {
       await run(keyHeaders(this.#session.keys?.speak));
@@ -145,9 +147,18 @@ export class InviteDialog {
       if (error.code === undefined) throw error;
       setText(byId("invite-problem"), error.message);
     } finally {
-      for (const button of buttons) button.disabled = false;
+      this.#setRunning(this.#running - 1);
       this.#show();
     }
+  }
+
+  /**
+   * `aria-disabled`: a control that is disabled while it has the focus loses it, and the browser gives it no keys until
+   * then: Escape would not close the dialog.
+   */
+  #setRunning(running) {
+    this.#running = running;
+    for (const id of ["invite-new", "invite-delete", "invite-speak"]) setAttribute(byId(id), "aria-disabled", running > 0 ? "true" : null);
   }
 
   #show() {
