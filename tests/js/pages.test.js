@@ -83,7 +83,7 @@ const byId = (document, id) => document.getElementById(id);
 async function openTranslation(t) {
   const opened = open(t, "translation", { href: "http://localhost/translation" });
   opened.document.body.dataset.local = "";
-  opened.page = new PAGES.translation(opened.socket);
+  opened.page = new PAGES.translation(opened.socket, { texts });
   opened.page.start();
   opened.newest().greet();
   await opened.clock.advance(1);
@@ -116,7 +116,7 @@ test("translation: an operator's page is shown once the back ends are known, whe
   const { document, socket, newest, clock } = open(t, "translation");
   document.documentElement.dataset.loading = "";
   document.body.dataset.operator = "";
-  const page = new PAGES.translation(socket);
+  const page = new PAGES.translation(socket, { texts });
   page.start();
   newest().greet();
   await clock.advance(1);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { fakeBrowser } from "../fakes/js/dom.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const browser = fakeBrowser();
 const { ReadAloud } = await import("../../static/js/components/translation/read-aloud.js");
@@ -34,7 +35,7 @@ class FakeSynthesis extends EventTarget {
   }
 }
 
-function opened(t, { synthesis = new FakeSynthesis(), targets = ["es"] } = {}) {
+function opened(t, { synthesis = new FakeSynthesis(), targets = ["es"], language = "en" } = {}) {
   const { document, clock, restore } = fakeBrowser();
   t.after(restore);
   const part = (id) => document.getElementById(id);
@@ -42,7 +43,7 @@ function opened(t, { synthesis = new FakeSynthesis(), targets = ["es"] } = {}) {
   const stored = new Map();
   const preferences = { get: (key) => stored.get(key) ?? null, set: (key, value) => stored.set(key, value) };
   const createUtterance = (text) => Object.assign(new EventTarget(), { text });
-  const aloud = new ReadAloud({ box, voice, speed, details, note, targets: () => targets, isOwn: ({ participantId }) => participantId === "me", now: () => 100, preferences, synthesis, createUtterance });
+  const aloud = new ReadAloud({ texts: TEXTS[language], box, voice, speed, details, note, targets: () => targets, isOwn: ({ participantId }) => participantId === "me", now: () => 100, preferences, synthesis, createUtterance });
   aloud.start();
   t.after(() => aloud.stop());
   const turn = (isOn) => {
@@ -88,6 +89,9 @@ test("without a voice, without a language and without an engine it says so", (t)
   assert.match(nothing.note.textContent, /Choose a language/);
   const deaf = opened(t, { synthesis: null });
   assert.equal(deaf.note.textContent, "This browser cannot read aloud.");
+  const german = opened(t, { targets: ["es", "ca", "gl"], language: "de" });
+  german.turn(true);
+  assert.match(german.note.textContent, /^Dieser Browser hat keine Stimme für: Katalanisch und Galicisch\. .* Kopfhörer/);
 });
 
 test("what is skipped to keep up is counted", (t) => {

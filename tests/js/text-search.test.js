@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { MATCH_LIMIT, TextSearch, countText, located, searchable, stepped } from "../../static/js/models/text-search.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const search = (text, query) => new TextSearch().find([{ id: "a", part: "original", text }], query).map(({ start, end }) => text.slice(start, end));
 
@@ -30,7 +31,7 @@ test("matches do not overlap and are limited", () => {
   assert.equal(search("aaaa", "aa").length, 2);
   const found = new TextSearch().find([{ id: "a", part: "original", text: "e ".repeat(5_000) }], "e");
   assert.equal(found.length, MATCH_LIMIT);
-  assert.equal(countText(found, 4, "e"), "5 of 999 or more");
+  assert.equal(countText(found, 4, "e", TEXTS.en), "5 of 999 or more");
 });
 
 test("only texts that are shown are searched", () => {
@@ -51,5 +52,6 @@ test("the current match stays the current one while lines are added before it", 
   assert.equal(located([a], b, 1), 0);
   assert.equal(located([], b, 1), -1);
   assert.deepEqual([stepped([a, b, c], 2, 1), stepped([a, b, c], 0, -1), stepped([], -1, 1)], [0, 2, -1]);
-  assert.deepEqual([countText([a, b], 0, "x"), countText([], -1, "x"), countText([], -1, " ")], ["1 of 2", "no match", ""]);
+  assert.deepEqual([countText([a, b], 0, "x", TEXTS.en), countText([], -1, "x", TEXTS.en), countText([], -1, " ", TEXTS.en)], ["1 of 2", "no match", ""]);
+  assert.deepEqual([countText([a, b], 0, "x", TEXTS.es), countText([], -1, "x", TEXTS.es)], ["1 de 2", "sin coincidencias"]);
 });

@@ -86,3 +86,22 @@ test("a missing key or value is an error, and markup stays text", () => {
   assert.throws(() => texts.text("captions.ready"), /no value \{session\}/);
   assert.match(texts.text("captions.ready", { session: "$& {reason}" }), /\$& \{reason\}/);
 });
+
+test("seconds, lists and names of languages are written as the language writes them, with the digits of the transcript", () => {
+  const texts = (language) => new Texts(language, CATALOGUES[language]);
+  assert.deepEqual(["en", "de", "ar"].map((language) => texts(language).seconds(4.25)), ["4.3 s", "4,3 s", "\u20684.3\u2069 ث"]);
+  assert.deepEqual(["en", "de"].map((language) => texts(language).seconds(1234.5)), ["1,235 s", "1.235 s"]);
+  assert.equal(texts("en").seconds(NaN), "–");
+  assert.equal(texts("en").list(["A", "B", "C"]), "A, B and C");
+  assert.equal(texts("es").languageNames(["en", "de"]), "inglés y alemán");
+  assert.deepEqual(texts("de").choices(["en", "de", "ar", "en"]).map(({ name }) => name), ["Arabisch", "Deutsch", "Englisch"]);
+});
+
+test("what the service reports stays as it is in English, and is the text of its code in other languages", () => {
+  const coded = (language, report) => new Texts(language, CATALOGUES[language]).coded(report);
+  const report = { code: "rate_limited", detail: "Wait 5 s." };
+  assert.equal(coded("en", report), "Wait 5 s.");
+  assert.equal(coded("en", { code: "rate_limited" }), "Too many attempts in a short time. Try again in a moment.");
+  assert.equal(coded("fr", report), "Trop d'essais en peu de temps. Réessayez dans un instant.");
+  assert.equal(coded("fr", { code: "strange", detail: "Strange." }), "Le service signale une erreur (strange).");
+});

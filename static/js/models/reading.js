@@ -8,17 +8,17 @@
 /** The sizes of the text, as factors of the page's own. */
 export const SIZES = [0.8, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
 
-/** Which texts of a line are shown. A line without a translation shows its original in any case. */
-export const SHOWN = { both: "original and translation", translation: "translation only", original: "original only" };
+/** Which texts of a line are shown, with the text of each choice. A line without a translation shows its original in any case. */
+export const SHOWN = { both: "reading.both", translation: "reading.translation", original: "reading.original" };
 
-/** Colours of the transcript; "page" is the page's own theme. */
+/** Colours of the transcript, with the text of each choice; "page" is the page's own theme. */
 export const COLOURS = {
-  page: "as the page",
-  "white-black": "white on black",
-  "black-white": "black on white",
-  "yellow-black": "yellow on black",
-  "yellow-blue": "yellow on blue",
-  "black-yellow": "black on yellow",
+  page: "reading.page",
+  "white-black": "reading.white_black",
+  "black-white": "reading.black_white",
+  "yellow-black": "reading.yellow_black",
+  "yellow-blue": "reading.yellow_blue",
+  "black-yellow": "reading.black_yellow",
 };
 
 export const DEFAULTS = Object.freeze({ size: 1, show: "both", colours: "page", confidence: true });

@@ -110,9 +110,10 @@ export function stepped(found, index, steps) {
   return found.length === 0 ? -1 : (index + steps + found.length) % found.length;
 }
 
-/** "3 of 17", "no match", "" without a query. */
-export function countText(found, index, query) {
+/** "3 of 17", "no match", in the language of `texts`; "" without a query. */
+export function countText(found, index, query, texts) {
   if (foldQuery(query) === "") return "";
-  if (found.length === 0) return "no match";
-  return `${index + 1} of ${found.length >= MATCH_LIMIT ? `${MATCH_LIMIT} or more` : found.length}`;
+  if (found.length === 0) return texts.text("search.none");
+  const values = { number: index + 1, count: found.length };
+  return found.length >= MATCH_LIMIT ? texts.text("search.count_more", values) : texts.text("search.count", values);
 }

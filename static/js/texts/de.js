@@ -107,5 +107,29 @@ export default {
   "sessions.minutes": "{minutes} Minuten",
   "sessions.kept": "aufbewahrt bis {date}",
   "sessions.not_saved": "Die Datei wurde nicht gespeichert: {reason}",
-  "sessions.more_later": "Die übrigen Sitzungen werden in einer Minute geprüft."
+  "sessions.more_later": "Die übrigen Sitzungen werden in einer Minute geprüft.",
+  "status.seconds": "{value} s",
+  "talk.full_screen": "Vollbild",
+  "talk.leave_full_screen": "Vollbild verlassen",
+  "search.none": "kein Treffer",
+  "search.count": "{number} von {count}",
+  "search.count_more": "{number} von {count} oder mehr",
+  "reading.both": "Original und Übersetzung",
+  "reading.translation": "nur Übersetzung",
+  "reading.original": "nur Original",
+  "reading.page": "wie die Seite",
+  "reading.white_black": "Weiß auf Schwarz",
+  "reading.black_white": "Schwarz auf Weiß",
+  "reading.yellow_black": "Gelb auf Schwarz",
+  "reading.yellow_blue": "Gelb auf Blau",
+  "reading.black_yellow": "Schwarz auf Gelb",
+  "reading.no_voice": "Dieser Browser hat keine Stimme für: {languages}. Stimmen werden in den Einstellungen des Geräts hinzugefügt.",
+  "reading.nearest": "nächstliegende",
+  "reading.cannot": "Dieser Browser kann nicht vorlesen.",
+  "reading.choose": "Wählen Sie eine Sprache unter „Lesen auf“: Ihre Übersetzung wird vorgelesen.",
+  "reading.skipped": {
+    "one": "{count} Zeile übersprungen, um Schritt zu halten; mit höherem Tempo werden es weniger.",
+    "other": "{count} Zeilen übersprungen, um Schritt zu halten; mit höherem Tempo werden es weniger."
+  },
+  "reading.headphones": "Benutzen Sie Kopfhörer, solange ein Mikrofon offen ist."
 };

@@ -107,5 +107,29 @@ export default {
   "sessions.minutes": "{minutes} min",
   "sessions.kept": "kept until {date}",
   "sessions.not_saved": "The file was not saved: {reason}",
-  "sessions.more_later": "The other sessions are checked in a minute."
+  "sessions.more_later": "The other sessions are checked in a minute.",
+  "status.seconds": "{value} s",
+  "talk.full_screen": "Full screen",
+  "talk.leave_full_screen": "Leave full screen",
+  "search.none": "no match",
+  "search.count": "{number} of {count}",
+  "search.count_more": "{number} of {count} or more",
+  "reading.both": "original and translation",
+  "reading.translation": "translation only",
+  "reading.original": "original only",
+  "reading.page": "as the page",
+  "reading.white_black": "white on black",
+  "reading.black_white": "black on white",
+  "reading.yellow_black": "yellow on black",
+  "reading.yellow_blue": "yellow on blue",
+  "reading.black_yellow": "black on yellow",
+  "reading.no_voice": "This browser has no voice for {languages}. Voices are added in the settings of the device.",
+  "reading.nearest": "nearest",
+  "reading.cannot": "This browser cannot read aloud.",
+  "reading.choose": "Choose a language under “Read in”: its translation is read aloud.",
+  "reading.skipped": {
+    "one": "{count} line skipped to keep up; a higher speed skips fewer.",
+    "other": "{count} lines skipped to keep up; a higher speed skips fewer."
+  },
+  "reading.headphones": "Use headphones while a microphone is on."
 };

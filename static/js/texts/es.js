@@ -112,5 +112,30 @@ export default {
   "sessions.minutes": "{minutes} minutos",
   "sessions.kept": "se conserva hasta: {date}",
   "sessions.not_saved": "El archivo no se guardó: {reason}",
-  "sessions.more_later": "Las demás sesiones se comprueban en un minuto."
+  "sessions.more_later": "Las demás sesiones se comprueban en un minuto.",
+  "status.seconds": "{value} s",
+  "talk.full_screen": "Pantalla completa",
+  "talk.leave_full_screen": "Salir de pantalla completa",
+  "search.none": "sin coincidencias",
+  "search.count": "{number} de {count}",
+  "search.count_more": "{number} de {count} o más",
+  "reading.both": "original y traducción",
+  "reading.translation": "solo la traducción",
+  "reading.original": "solo el original",
+  "reading.page": "como la página",
+  "reading.white_black": "blanco sobre negro",
+  "reading.black_white": "negro sobre blanco",
+  "reading.yellow_black": "amarillo sobre negro",
+  "reading.yellow_blue": "amarillo sobre azul",
+  "reading.black_yellow": "negro sobre amarillo",
+  "reading.no_voice": "Este navegador no tiene voz para: {languages}. Las voces se añaden en los ajustes del dispositivo.",
+  "reading.nearest": "la más cercana",
+  "reading.cannot": "Este navegador no puede leer en voz alta.",
+  "reading.choose": "Elija un idioma en «Leer en»: su traducción se lee en voz alta.",
+  "reading.skipped": {
+    "one": "{count} línea omitida para no retrasarse; con más velocidad se omiten menos.",
+    "many": "{count} líneas omitidas para no retrasarse; con más velocidad se omiten menos.",
+    "other": "{count} líneas omitidas para no retrasarse; con más velocidad se omiten menos."
+  },
+  "reading.headphones": "Use auriculares mientras haya un micrófono abierto."
 };

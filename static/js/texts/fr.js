@@ -112,5 +112,30 @@ export default {
   "sessions.minutes": "{minutes} minutes",
   "sessions.kept": "conservée jusqu’à : {date}",
   "sessions.not_saved": "Le fichier n’a pas été enregistré : {reason}",
-  "sessions.more_later": "Les autres sessions sont vérifiées dans une minute."
+  "sessions.more_later": "Les autres sessions sont vérifiées dans une minute.",
+  "status.seconds": "{value} s",
+  "talk.full_screen": "Plein écran",
+  "talk.leave_full_screen": "Quitter le plein écran",
+  "search.none": "aucun résultat",
+  "search.count": "{number} sur {count}",
+  "search.count_more": "{number} sur {count} ou plus",
+  "reading.both": "original et traduction",
+  "reading.translation": "traduction seule",
+  "reading.original": "original seul",
+  "reading.page": "comme la page",
+  "reading.white_black": "blanc sur noir",
+  "reading.black_white": "noir sur blanc",
+  "reading.yellow_black": "jaune sur noir",
+  "reading.yellow_blue": "jaune sur bleu",
+  "reading.black_yellow": "noir sur jaune",
+  "reading.no_voice": "Ce navigateur n'a pas de voix pour : {languages}. Les voix s'ajoutent dans les réglages de l'appareil.",
+  "reading.nearest": "la plus proche",
+  "reading.cannot": "Ce navigateur ne peut pas lire à voix haute.",
+  "reading.choose": "Choisissez une langue sous « Lire en » : sa traduction est lue à voix haute.",
+  "reading.skipped": {
+    "one": "{count} ligne sautée pour suivre ; une vitesse plus élevée en saute moins.",
+    "many": "{count} lignes sautées pour suivre ; une vitesse plus élevée en saute moins.",
+    "other": "{count} lignes sautées pour suivre ; une vitesse plus élevée en saute moins."
+  },
+  "reading.headphones": "Utilisez un casque tant qu'un microphone est ouvert."
 };

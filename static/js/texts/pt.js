@@ -112,5 +112,30 @@ export default {
   "sessions.minutes": "{minutes} minutos",
   "sessions.kept": "conservada até: {date}",
   "sessions.not_saved": "O ficheiro não foi guardado: {reason}",
-  "sessions.more_later": "As outras sessões são verificadas dentro de um minuto."
+  "sessions.more_later": "As outras sessões são verificadas dentro de um minuto.",
+  "status.seconds": "{value} s",
+  "talk.full_screen": "Ecrã inteiro",
+  "talk.leave_full_screen": "Sair do ecrã inteiro",
+  "search.none": "sem resultados",
+  "search.count": "{number} de {count}",
+  "search.count_more": "{number} de {count} ou mais",
+  "reading.both": "original e tradução",
+  "reading.translation": "só a tradução",
+  "reading.original": "só o original",
+  "reading.page": "como a página",
+  "reading.white_black": "branco sobre preto",
+  "reading.black_white": "preto sobre branco",
+  "reading.yellow_black": "amarelo sobre preto",
+  "reading.yellow_blue": "amarelo sobre azul",
+  "reading.black_yellow": "preto sobre amarelo",
+  "reading.no_voice": "Este navegador não tem voz para: {languages}. As vozes adicionam-se nas definições do dispositivo.",
+  "reading.nearest": "a mais próxima",
+  "reading.cannot": "Este navegador não pode ler em voz alta.",
+  "reading.choose": "Escolha um idioma em «Ler em»: a sua tradução é lida em voz alta.",
+  "reading.skipped": {
+    "one": "{count} linha saltada para não atrasar; com mais velocidade saltam-se menos.",
+    "many": "{count} linhas saltadas para não atrasar; com mais velocidade saltam-se menos.",
+    "other": "{count} linhas saltadas para não atrasar; com mais velocidade saltam-se menos."
+  },
+  "reading.headphones": "Use auscultadores enquanto um microfone estiver aberto."
 };

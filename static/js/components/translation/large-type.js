@@ -7,14 +7,16 @@ const LARGE_KEY = "translation:large";
 
 export class LargeType {
   #scope = new Scope();
+  #texts;
   #root = document.documentElement;
   #opener;
   #leave;
   #full;
   #preferences;
 
-  /** Buttons: `opener` turns it on, `leave` off, `full` toggles full screen where the browser has it. */
-  constructor({ opener, leave, full, preferences }) {
+  /** Buttons: `opener` turns it on, `leave` off, `full` toggles full screen where the browser has it; `texts`: those of the page's language. */
+  constructor({ texts, opener, leave, full, preferences }) {
+    this.#texts = texts;
     this.#opener = opener;
     this.#leave = leave;
     this.#full = full;
@@ -62,7 +64,7 @@ export class LargeType {
   #showFullScreen() {
     const isFull = document.fullscreenElement !== null;
     setAttribute(this.#full, "aria-pressed", String(isFull));
-    setText(this.#full, isFull ? "Leave full screen" : "Full screen");
+    setText(this.#full, isFull ? this.#texts.text("talk.leave_full_screen") : this.#texts.text("talk.full_screen"));
   }
 
   #pressed(event) {

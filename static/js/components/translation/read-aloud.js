@@ -3,9 +3,7 @@
  * and off again after a reload: browsers let no page speak before it was touched.
  */
 
-import { list, languageName } from "../../models/languages.js";
 import { ReadAloudQueue, SPEEDS, patience, voiceFor, voicesFor } from "../../models/read-aloud.js";
-import { counted } from "../../models/number-format.js";
 import { h, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 
@@ -14,6 +12,7 @@ const SPEED_KEY = "translation:speed";
 
 export class ReadAloud {
   #scope = new Scope();
+  #texts;
   #box;
   #voice;
   #speed;
@@ -31,9 +30,11 @@ export class ReadAloud {
 
   /**
    * Elements: checkbox `box`, selects `voice` and `speed`, their frame `details`, and `note`. `targets()`: the languages
-   * that are read; `isOwn(line)`: the reader spoke it, which is not read; `now()`: the service's time, epoch ms.
+   * that are read; `isOwn(line)`: the reader spoke it, which is not read; `now()`: the service's time, epoch ms;
+   * `texts`: those of the page's language.
    */
-  constructor({ box, voice, speed, details, note, targets, isOwn, now, preferences, synthesis = globalThis.speechSynthesis ?? null, createUtterance = (text) => new SpeechSynthesisUtterance(text) }) {
+  constructor({ texts, box, voice, speed, details, note, targets, isOwn, now, preferences, synthesis = globalThis.speechSynthesis ?? null, createUtterance = (text) => new SpeechSynthesisUtterance(text) }) {
+    this.#texts = texts;
     this.#box = box;
     this.#voice = voice;
     this.#speed = speed;
@@ -138,7 +139,7 @@ export class ReadAloud {
     if (this.isOn) {
       const voices = voicesFor(this.#synthesis.getVoices(), this.#targets());
       const wanted = this.#voice.value || this.#preferences.get(VOICE_KEY) || "";
-      this.#voice.replaceChildren(h("option", { value: "" }, "nearest"), ...voices.map(({ voiceURI, name, lang }) => h("option", { value: voiceURI }, `${name} (${lang})`)));
+      this.#voice.replaceChildren(h("option", { value: "" }, this.#texts.text("reading.nearest")), ...voices.map(({ voiceURI, name, lang }) => h("option", { value: voiceURI }, `${name} (${lang})`)));
       this.#voice.value = voices.some(({ voiceURI }) => voiceURI === wanted) ? wanted : "";
     }
     this.#showNote();
@@ -151,13 +152,14 @@ export class ReadAloud {
   }
 
   #text() {
-    if (this.#synthesis === null) return "This browser cannot read aloud.";
+    const texts = this.#texts;
+    if (this.#synthesis === null) return texts.text("reading.cannot");
     if (!this.isOn) return "";
     const targets = this.#targets();
-    if (targets.length === 0) return "Choose a language under “Read in”: its translation is read aloud.";
+    if (targets.length === 0) return texts.text("reading.choose");
     const silent = targets.filter((language) => this.#voiceFor(language) === null);
-    const missing = silent.length === 0 ? "" : `This browser has no voice for ${list(silent.map((code) => languageName(code)))}. Voices are added in the settings of the device.`;
-    const skipped = this.#queue.skipped === 0 ? "" : `${counted(this.#queue.skipped, "line")} skipped to keep up; a higher speed skips fewer.`;
-    return [missing, skipped, "Use headphones while a microphone is on."].filter((part) => part !== "").join(" ");
+    const missing = silent.length === 0 ? "" : texts.text("reading.no_voice", { languages: texts.languageNames(silent) });
+    const skipped = this.#queue.skipped === 0 ? "" : texts.text("reading.skipped", { count: this.#queue.skipped });
+    return texts.sentences(missing, skipped, texts.text("reading.headphones"));
   }
 }

@@ -9,6 +9,7 @@ const READING_KEY = "translation:reading";
 /** Events: `change` {reading}. */
 export class ReadingOptions extends EventTarget {
   #scope = new Scope();
+  #texts;
   #root = document.documentElement;
   #smaller;
   #larger;
@@ -19,9 +20,10 @@ export class ReadingOptions extends EventTarget {
   #preferences;
   #reading;
 
-  /** Elements: buttons `smaller` and `larger`, the size's `value`, selects `show` and `colours`, checkbox `confidence`. */
-  constructor({ smaller, larger, value, show, colours, confidence, preferences }) {
+  /** Elements: buttons `smaller` and `larger`, the size's `value`, selects `show` and `colours`, checkbox `confidence`; `texts`: those of the page's language. */
+  constructor({ texts, smaller, larger, value, show, colours, confidence, preferences }) {
     super();
+    this.#texts = texts;
     this.#smaller = smaller;
     this.#larger = larger;
     this.#value = value;
@@ -39,7 +41,7 @@ export class ReadingOptions extends EventTarget {
   start() {
     if (!this.#scope.open()) return;
     for (const [select, choices] of [[this.#show, SHOWN], [this.#colours, COLOURS]]) {
-      select.replaceChildren(...Object.entries(choices).map(([value, text]) => h("option", { value }, text)));
+      select.replaceChildren(...Object.entries(choices).map(([value, key]) => h("option", { value }, this.#texts.text(key))));
     }
     this.#scope.listen(this.#smaller, "click", () => this.resize(-1));
     this.#scope.listen(this.#larger, "click", () => this.resize(1));

@@ -13,6 +13,7 @@ const AGAIN_AFTER = 300;
 
 export class TranscriptSearch {
   #scope = new Scope();
+  #texts;
   #openers;
   #bar;
   #field;
@@ -27,8 +28,9 @@ export class TranscriptSearch {
   #marked = new Set();
   #timer = null;
 
-  /** Elements: buttons `openers`, the `bar` and what is in it; `shown()`: {targets, show}, what a line shows. */
-  constructor({ openers, bar, field, count, previous, next, close, captions, transcript, shown }) {
+  /** Elements: buttons `openers`, the `bar` and what is in it; `shown()`: {targets, show}, what a line shows; `texts`: those of the page's language. */
+  constructor({ texts, openers, bar, field, count, previous, next, close, captions, transcript, shown }) {
+    this.#texts = texts;
     this.#openers = openers;
     this.#bar = bar;
     this.#field = field;
@@ -107,7 +109,7 @@ export class TranscriptSearch {
   }
 
   #show({ isMoved }) {
-    setText(this.#count, countText(this.#found, this.#index, this.#field.value));
+    setText(this.#count, countText(this.#found, this.#index, this.#field.value, this.#texts));
     for (const button of [this.#buttons.previous, this.#buttons.next]) setAttribute(button, "aria-disabled", this.#found.length === 0 ? "true" : null);
     this.#mark();
     const current = this.#found[this.#index];

@@ -47,6 +47,7 @@ const CLOSED = { gone: "ended", failed: "failed", uninvited: "no link" };
 
 export class TranslationPage {
   #socket;
+  #texts;
   #scope = new Scope();
   #shell;
   #session;
@@ -84,19 +85,21 @@ export class TranslationPage {
   /** Whether the page is shown without the back ends' problems. */
   #isOverdue = false;
 
-  constructor(socket) {
+  /** `texts`: those of the page's language (models/texts.js). */
+  constructor(socket, { texts }) {
     this.#socket = socket;
+    this.#texts = texts;
     const session = (this.#session = new SessionClient(socket));
     this.#address = new SessionAddress({ session, tab: this.#tab, own: new OwnSessions(browserStorage()) });
     this.#wasCutOff = this.#tab.wasSpeaking(this.#address.wanted.session_id);
     this.#shell = new Shell(socket, { isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
     const [preferences, captions, target, prepare] = [this.#preferences, this.#captions, () => this.#target(), () => session.ensure()];
     this.#languages = new LanguageChoice({ source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), growing: { field: byId("growing-field"), choice: byId("growing"), limit: byId("growing-limit") }, preferences });
-    this.#large = new LargeType({ opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
+    this.#large = new LargeType({ texts, opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
     this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
     this.#recordings = this.#createRecordings(target, prepare);
     this.#transcript = this.#createTranscript();
-    this.#reading = new ReadingTools({ captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
+    this.#reading = new ReadingTools({ texts, captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
     this.#captionView = new CaptionViewCard({ session, languages: this.#languages, preferences, prepare, onShare: () => this.#join.shared() });
     this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id, key: () => session.keys?.speak ?? session.keys?.read ?? null });

@@ -13,10 +13,11 @@ export class ReadingTools {
   #aloud;
   #languages;
 
-  /** `languages`: the LanguageChoice; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time, epoch ms. */
-  constructor({ captions, transcript, languages, preferences, isOwn, now }) {
+  /** `languages`: the LanguageChoice; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time, epoch ms; `texts`: those of the page's language. */
+  constructor({ texts, captions, transcript, languages, preferences, isOwn, now }) {
     this.#languages = languages;
     this.#aloud = new ReadAloud({
+      texts,
       box: byId("read-aloud"),
       voice: byId("read-voice"),
       speed: byId("read-speed"),
@@ -28,6 +29,7 @@ export class ReadingTools {
       preferences,
     });
     this.#options = new ReadingOptions({
+      texts,
       smaller: byId("text-smaller"),
       larger: byId("text-larger"),
       value: byId("text-size"),
@@ -37,6 +39,7 @@ export class ReadingTools {
       preferences,
     });
     this.#search = new TranscriptSearch({
+      texts,
       openers: document.querySelectorAll("[data-search]"),
       bar: byId("search-bar"),
       field: byId("search-text"),
