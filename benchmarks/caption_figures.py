@@ -48,7 +48,7 @@ def figures(captions: Iterable[tuple[float, Transcript]]) -> Figures:
     finals = {message.segment_id: message for _, message in captions if message.final}
     order = sorted(finals, key=lambda name: finals[name].start)
     wanted = [word for name in order for word in letters(finals[name].text)]
-    ends = [end for name in order for end in _ends(finals[name])]
+    ends = [end for name in order for end in word_ends(finals[name])]
     shown: dict[int, float] = {}
     stays: dict[int, float] = {}
     erased = 0
@@ -82,7 +82,7 @@ def _state(texts: Mapping[str, list[str]], order: Sequence[str]) -> list[str]:
     return [word for name in order for word in texts.get(name, ())]
 
 
-def _ends(final: Transcript) -> list[float | None]:
+def word_ends(final: Transcript) -> list[float | None]:
     """Return when each word of a final ended, in seconds of the stream."""
     found: list[float | None] = []
     timed = [(letters_of(word.text), word.end) for word in final.words]

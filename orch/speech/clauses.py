@@ -3,31 +3,19 @@
 A translation of each revision would be rewritten with each word; one of the final alone comes seconds late.
 So settled words are translated clause by clause: each once, and what readers see of it stays.
 
-A clause ends at punctuation after :data:`SHORTEST` words, or after :data:`LONGEST` words without any. The
-word after it must be settled too: an engine ends each hypothesis with a full stop, and changes its mind. With
-the final the rest is translated. If the final has other words where a clause was, or is in another language,
-all of it is translated again, and the message says so (``corrects``).
+:mod:`orch.speech.clause_ends` decides where a clause may end. With the final the rest is translated. If the
+final has other words where a clause was, or is in another language, all of it is translated again, and the
+message says so (``corrects``).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from orch.protocol.words import is_unspaced, word_spans
+from orch.speech.clause_ends import clause_end
 from orch.speech.hypotheses import letters_of
 from orch.speech.languages import is_near
 from orch.speech.results import TranslatedText
-
-SHORTEST: Final = 4
-"""Words of a clause; a shorter one waits for the next. Characters of scripts without spaces count half."""
-
-LONGEST: Final = 24
-"""Words without punctuation that are translated as they are: some engines write none."""
-
-_ENDS: Final = frozenset(
-    ".,;:!?\u2026\u2013\u2014\u3002\uff0c\u3001\uff1b\uff1a\uff01\uff1f\u060c\u061b\u061f\u06d4\u0964"
-)
-_CLOSING: Final = "\"'\u2019\u201d\u00bb)\\]\u300d\u300f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +48,17 @@ class GrowingTranslation:
     language: str | None = None
     confidence: float | None = None
 
-    def next_clause(self, line: str, settled: int) -> Clause | None:
-        """Return what can be translated of a line with ``settled`` words; None if that is nothing yet."""
-        spans = word_spans(line)[:settled]
-        if len(spans) <= self.words or letters_of(line[: _end(spans, self.words)]) != self.source:
+    def next_clause(self, line: str, settled: int, *, language: str | None = None) -> Clause | None:
+        """Return what can be translated of a line with ``settled`` words; None if that is nothing yet.
+
+        ``language``: the one that is spoken, if it is known.
+        """
+        spans = word_spans(line)
+        settled = min(settled, len(spans))
+        if settled <= self.words or letters_of(line[: _end(spans, self.words)]) != self.source:
             return None
-        weight = 0.0
-        end: int | None = None
-        # The last settled word only confirms what is before it.
-        for index in range(self.words, len(spans) - 1):
-            word = line[slice(*spans[index])]
-            weight += 0.5 if is_unspaced(word[0]) else 1.0
-            if weight >= SHORTEST and word.rstrip(_CLOSING)[-1:] in _ENDS:
-                end = index + 1
-        if end is None and weight >= LONGEST:
-            end = len(spans) - 1
+        words = [line[begin:end] for begin, end in spans]
+        end = clause_end(words, begin=self.words, settled=settled, language=language)
         if end is None:
             return None
         return Clause(line[spans[self.words][0] : spans[end - 1][1]], end)

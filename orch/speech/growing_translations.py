@@ -83,8 +83,10 @@ class GrowingTranslations:
             self.finish(segment_id)
 
     def _next(self, line: _Line) -> Clause | None:
-        settled = line.newest.settled
-        return line.translation.next_clause(line.newest.text, settled) if isinstance(settled, int) else None
+        newest = line.newest
+        if not isinstance(newest.settled, int):
+            return None
+        return line.translation.next_clause(newest.text, newest.settled, language=newest.language)
 
     async def _translate(self, line: _Line, target: str, clause: Clause) -> None:
         """Translate a clause, and those that were settled meanwhile."""

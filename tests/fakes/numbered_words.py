@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -112,10 +112,23 @@ def _speakers(request: bytes, words: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+Words = list[dict[str, Any]]
+
+
+def numbers(words: Words) -> dict[str, Any]:
+    """Return what the audio service writes of the words that it hears: their numbers."""
+    return {
+        "text": " ".join(word["word"] for word in words),
+        "confidence": 0.9,
+        "segments": [{"words": words}],
+    }
+
+
 class _Service(BaseHTTPRequestHandler):
     """Speaks the system's own dialect."""
 
     protocol_version = "HTTP/1.1"
+    write: Callable[[Words], dict[str, Any]] = staticmethod(numbers)
 
     def do_GET(self) -> None:
         """Say that it is well, and what it knows."""
@@ -128,8 +141,7 @@ class _Service(BaseHTTPRequestHandler):
         part = body[re.search(rb"RIFF....WAVE", body, re.DOTALL).start() :]  # type: ignore[union-attr]
         with wave.open(BytesIO(part)) as file:
             words = heard(file.readframes(file.getnframes()))
-        text = " ".join(word["word"] for word in words)
-        document = {"text": text, "language": "en", "confidence": 0.9, "segments": [{"words": words}]}
+        document = {"language": "en", **self.write(words)}
         self._answer(document | (_speakers(body, words) if b'name="diarization"' in body else {}))
 
     def _answer(self, document: dict[str, Any]) -> None:
@@ -148,9 +160,10 @@ class _Service(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def numbered_words_service() -> Iterator[str]:
-    """Run the audio service for the block; return its URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Service)
+def numbered_words_service(write: Callable[[Words], dict[str, Any]] = numbers) -> Iterator[str]:
+    """Run the audio service for the block; return its URL. ``write``: what it makes of the words."""
+    handler = type("_WritingService", (_Service,), {"write": staticmethod(write)})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -162,15 +175,15 @@ def numbered_words_service() -> Iterator[str]:
         thread.join()
 
 
-def settings(url: str) -> str:
-    """Return the settings of a service in front of it."""
+def settings(url: str, *, translation: str = "http://127.0.0.1:9") -> str:
+    """Return the settings of a service in front of it, and of a translation-service, which need not exist."""
     return f"""
 orchestration:
   monitoring: {{health_check_interval: 1}}
   speech: {{vad: {{model: none}}}}  # a model knows that tones are no speech
 services:
   audio-service: {{url: "{url}"}}
-  translation-service: {{url: "http://127.0.0.1:9"}}
+  translation-service: {{url: "{translation}"}}
 """
 
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.protocol.words import word_spans
-from orch.speech.clauses import LONGEST, Clause, GrowingTranslation, joined
+from orch.speech.clause_ends import LONGEST, UNPUNCTUATED, clause_end
+from orch.speech.clauses import Clause, GrowingTranslation, joined
 from orch.speech.results import TranslatedText
 
 WORDS = st.lists(
@@ -44,8 +45,9 @@ def begun(line: str, settled: int | None = None, text: str = "translated") -> Gr
     ("line", "settled", "expected"),
     [
         ("I think that it works, and", 6, Clause("I think that it works,", 5)),
-        ("I think that it works, and", 5, None),  # the comma is not confirmed
-        ("I think that it works, and", 4, None),
+        ("I think that it works, and", 5, Clause("I think that it works,", 5)),  # what follows may change
+        ("I think that it works, and", 4, None),  # the clause itself may change
+        ("I think that it works,", 5, None),  # an engine ends each hypothesis with punctuation
         ("Well, yes, of course, and", 5, Clause("Well, yes, of course,", 4)),
         ("Well, yes, and then he", 5, None),  # too short
         (
@@ -55,6 +57,9 @@ def begun(line: str, settled: int | None = None, text: str = "translated") -> Gr
         ),
         ("He said “it is over.” Then", 6, Clause("He said “it is over.”", 5)),
         ("It costs 10,000 in the shop", 6, None),
+        ("Then he saw old Mr. Brown coming", 7, None),  # an abbreviation
+        ("Then he saw old J. Brown coming", 7, None),  # an initial
+        ("Then he saw the end. of it", 7, None),  # a full stop that was none
         ("明日は東京へ行きます。それ", 12, Clause("明日は東京へ行きます。", 10)),
         ("", 0, None),
         ("one two three four. five", 0, None),
@@ -64,12 +69,60 @@ def test_a_clause_ends_at_confirmed_punctuation(line: str, settled: int, expecte
     assert GrowingTranslation().next_clause(line, settled) == expected
 
 
-def test_without_punctuation_a_long_part_is_translated() -> None:
-    line = " ".join("word" for _ in range(LONGEST + 1))
-    clause = GrowingTranslation().next_clause(line, LONGEST + 1)
-    assert clause is not None
-    assert clause.words == LONGEST
-    assert GrowingTranslation().next_clause(line, LONGEST) is None
+@pytest.mark.parametrize(("begins", "longest"), [("", UNPUNCTUATED), ("One two three four, ", LONGEST)])
+def test_a_long_part_without_punctuation_is_divided(begins: str, longest: int) -> None:
+    """Sooner in a line that has no punctuation at all: its engine may never write any."""
+    before = words(begins)
+    line = (begins + "word " * (longest + 1)).strip()
+    said = line.split()
+    assert clause_end(said, begin=before, settled=before + longest) == before + longest
+    assert clause_end(said, begin=before, settled=before + longest - 1) is None
+    assert clause_end(said[:-1], begin=before, settled=before + longest) is None, "no word follows"
+
+
+@pytest.mark.parametrize(
+    ("line", "language", "expected"),
+    [
+        ("we went to the old house because it was raining", "en", "we went to the old house"),
+        ("we went to the old house because it was raining", "en-GB", "we went to the old house"),
+        ("we went to the old house because it was raining", "xx", None),
+        ("we went to the old house because it was raining", None, None),
+        ("we went and we came back home", "en", None),  # too short
+        ("mañana iremos todos a la playa pero hoy no", "es", "mañana iremos todos a la playa"),
+        ("amanhã vamos todos juntos à praia mas hoje", "pt", "amanhã vamos todos juntos à praia"),
+        ("demain nous irons tous à la plage mais pas", "fr", "demain nous irons tous à la plage"),
+        ("er sagt es uns allen immer wieder aber nie", "de", "er sagt es uns allen immer wieder"),
+        ("it was built by the council of Bath and Bristol", "en", "it was built by the council of Bath"),
+        ("it cost the town about two hundred and five in all", "en", None),  # a number
+        ("We spoke yesterday, and we went to the old house because it", "en", None),
+        (
+            "We spoke, all of us together at the old house because it",
+            "en",
+            "We spoke, all of us together at the old house",
+        ),
+    ],
+)
+def test_a_long_clause_is_divided_before_a_conjunction(
+    line: str, language: str | None, expected: str | None
+) -> None:
+    """Of the language that is spoken; after more words where the line has punctuation."""
+    said = line.split()
+    end = clause_end(said, begin=0 if "yesterday" not in line else 3, settled=len(said), language=language)
+    assert (None if end is None else " ".join(said[:end])) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "this is what we were all told last year by our Anna Miller here",
+        "this is what we were all told last year for about 20 000 or so",
+        "this is what we were all told last year for about two hundred more",
+    ],
+)
+def test_a_name_or_a_number_is_not_divided(line: str) -> None:
+    """The twelfth word would be in the middle of it."""
+    said = line.split()
+    assert clause_end(said, begin=0, settled=12) == 11
 
 
 @given(WORDS, st.data())
@@ -82,7 +135,7 @@ def test_clauses_and_the_remainder_are_the_final(line: str, data: st.DataObject)
         settled = data.draw(st.integers(settled + 1, words(line)))
         clause = growing.next_clause(line, settled)
         if clause is not None:
-            assert growing.words < clause.words < settled
+            assert growing.words < clause.words <= settled
             parts.append(clause.text)
             growing = growing.with_clause(clause, line, clause.text, language="en", confidence=None)
     remainder = growing.remainder(line, "en")

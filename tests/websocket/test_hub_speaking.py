@@ -66,6 +66,42 @@ async def test_languages_read_now_are_translated_into(tmp_path: Path) -> None:
         assert set(targets()) == {"es", "en"}
 
 
+async def test_growing_lines_are_translated_for_those_who_want_it_now(tmp_path: Path) -> None:
+    """Creating, joining, joining again, recovering and leaving apply at once to a stream that is open."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
+        await ann.ask(
+            {"type": "create_session", "session_id": "s", "languages": ["pt"], "growing": True},
+            "session_created",
+        )
+        await ann.ask(START, "audio_started")
+        targets = hub.speech.opened[0].output.growing_languages
+        assert set(targets()) == {"pt"}, "what the speaker asks for grows only if someone wants it"
+        join = {"type": "join_session", "session_id": "s"}
+        await bob.ask({**join, "languages": ["de"]}, "session_joined")
+        assert set(targets()) == {"pt"}
+        joined = await bob.ask({**join, "languages": ["de", "fr"], "growing": True}, "session_joined")
+        assert set(targets()) == {"pt", "de", "fr"}
+        await bob.ask({**join, "languages": ["de"], "growing": False}, "session_joined")
+        assert set(targets()) == {"pt"}
+        await bob.ask({"type": "leave_session", "session_id": "s"}, "session_left")
+        async with hub.connected() as eve:
+            joined = await eve.ask({**join, "languages": ["fr"], "growing": True}, "session_joined")
+            assert set(targets()) == {"pt", "fr"}
+        await trio.sleep(1)
+        assert set(targets()) == {"pt"}, "her connection is lost"
+        known = {name: joined[name] for name in ("session_id", "recovery_token", "epoch", "offset")}
+        async with hub.connected() as eve:
+            await eve.ask({"type": "recover_session", **known}, "session_recovered")
+            assert set(targets()) == {"pt"}, "the wish is not stored"
+            await eve.ask({**join, "languages": ["fr"], "growing": True}, "session_joined")
+            assert set(targets()) == {"pt", "fr"}
+        await trio.sleep(1)
+        async with hub.connected() as eve:
+            back = await eve.ask({"type": "recover_session", "growing": True, **known}, "session_recovered")
+            assert back["recovered"]
+            assert set(targets()) == {"pt", "fr"}
+
+
 async def test_presence_shows_who_speaks(tmp_path: Path) -> None:
     """From audio_start to audio_end, and not while the rest is being transcribed."""
     async with running_hub(tmp_path) as hub, hub.connected() as ann, hub.connected() as bob:
