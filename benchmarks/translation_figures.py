@@ -1,7 +1,7 @@
 """When the translation of what was said was shown, while lines grew and after their finals. Pure.
 
-A word's translation is *shown* when a translation that readers see covers the word. Times are counted from the
-end of the word, as the final has it. A *clause* ends at punctuation of the final's text, after
+A word's translation is *shown* from when on a translation that readers see covers the word. Times are counted
+from the end of the word, as the final has it. A *clause* ends at punctuation of the final's text, after
 :data:`~orch.speech.clause_ends.SHORTEST` words, whatever the policy took for one; its figure is that of its
 last word. *Corrected* are words whose translation readers had, in a line whose final says ``corrects``.
 """
@@ -9,9 +9,7 @@ last word. *Corrected* are words whose translation readers had, in a line whose 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from msgspec import UNSET
-
-from benchmarks.caption_figures import word_ends
+from benchmarks.caption_figures import AT_ONCE, word_ends
 from orch.protocol.messages import Transcript, Translation
 from orch.protocol.words import word_spans
 from orch.speech.clause_ends import SHORTEST, is_end
@@ -50,56 +48,93 @@ Message = tuple[float, Transcript | Translation]
 
 def translation_figures(messages: Iterable[Message], target: str) -> TranslationFigures:
     """Return the figures of one language; messages have the second of the stream in which they arrived."""
-    messages = list(messages)
-    found = TranslationFigures()
-    for final_at, final in messages:
-        if isinstance(final, Transcript) and final.final and final.text:
-            own = [(at, each) for at, each in messages if each.segment_id == final.segment_id]
-            found = found.plus(_of_line(own, final_at, final, target))
+    messages = [(at, each) for at, each in messages if _is_of(each, target)]
+    finals = {
+        each.segment_id: (at, each)
+        for at, each in messages
+        if isinstance(each, Transcript) and each.final and each.text
+    }
+    words: list[_SpokenWord] = []
+    begins: dict[str, int] = {}
+    for name, (at, final) in sorted(finals.items(), key=lambda item: item[1][1].start):
+        begins[name] = len(words)
+        words += _spoken_words(final, at)
+    texts: dict[tuple[str, int], str] = {}
+    # What each line shows: the words (of all) that its translation covers, and the translations so far.
+    covered: dict[str, range] = {}
+    sent: dict[str, list[tuple[int, str]]] = {}
+    since: dict[int, float] = {}
+    committed = corrected = 0
+    for (at, message), following in zip(messages, [*messages[1:], None], strict=True):
+        name = message.segment_id
+        if isinstance(message, Transcript):
+            texts[name, message.revision] = message.text
+        elif name in begins and message.growing is True and isinstance(message.words, int):
+            text = texts[name, message.revision]
+            said = letters_of(text[: word_spans(text)[message.words - 1][1]])
+            covered[name] = _covered(words, begins[name], said)
+            sent.setdefault(name, []).append((message.words, message.text))
+        elif name in begins:
+            begin, final = begins[name], finals[name][1]
+            covered[name] = range(begin, begin + len(_spoken_words(final, at)))
+            had = sent.get(name, [])
+            kept = max((count for count, text in had if message.text.startswith(text)), default=0)
+            most = max((count for count, _ in had), default=0)
+            own = min(most, len(covered[name]))
+            committed += own
+            if message.corrects is True:
+                corrected += max(0, own - kept)
+                for index in covered[name][kept:]:
+                    since.pop(index, None)
+        if following is not None and following[0] - at < AT_ONCE:
+            continue
+        shown = {index for each in covered.values() for index in each}
+        since = {index: since.get(index, at) for index in shown}
+    timed = {index: word for index, word in enumerate(words) if word.end is not None and index in since}
+    seconds = {index: since[index] - word.end for index, word in timed.items() if word.end is not None}
+    clauses = [index for index, word in timed.items() if word.ends_clause]
+    return TranslationFigures(
+        clauses=[seconds[index] for index in clauses],
+        words=list(seconds.values()),
+        clauses_early=sum(since[index] < words[index].final_at for index in clauses),
+        words_early=sum(since[index] < words[index].final_at for index in timed),
+        committed=committed,
+        corrected=corrected,
+    )
+
+
+@dataclass(frozen=True)
+class _SpokenWord:
+    """A word of a final: its letters, its end in seconds, if known, and when the final came."""
+
+    letters: str
+    end: float | None
+    ends_clause: bool
+    final_at: float
+
+
+def _is_of(message: Transcript | Translation, target: str) -> bool:
+    return isinstance(message, Transcript) or (message.target_language == target and message.error is None)
+
+
+def _spoken_words(final: Transcript, at: float) -> list[_SpokenWord]:
+    ends = iter(word_ends(final))
+    clause_ends = set(_clause_ends(final.text))
+    found = []
+    for index, (begin, end) in enumerate(word_spans(final.text)):
+        letters = letters_of(final.text[begin:end])
+        found.append(_SpokenWord(letters, next(ends) if letters else None, index in clause_ends, at))
     return found
 
 
-def _of_line(messages: list[Message], final_at: float, final: Transcript, target: str) -> TranslationFigures:
-    texts = {each.revision: each.text for _, each in messages if isinstance(each, Transcript)}
-    ends = word_ends(final)
-    spans = word_spans(final.text)
-    letters = [letters_of(final.text[begin:end]) for begin, end in spans]
-    # Punctuation alone has no end in ``ends``.
-    spoken = [index for index, word in enumerate(letters) if word]
-    shown: dict[int, float] = {}
-    committed = 0
-    corrects = False
-    for at, message in messages:
-        if not isinstance(message, Translation) or message.target_language != target or message.error:
-            continue
-        if message.growing is True and isinstance(message.words, int):
-            text = texts[message.revision]
-            covered = letters_of(text[: word_spans(text)[message.words - 1][1]])
-            committed = message.words
-            said = ""
-            for index, word in enumerate(letters):
-                said += word
-                if not covered.startswith(said):
-                    break
-                shown.setdefault(index, at)
-        elif message.growing is UNSET:
-            corrects = message.corrects is True
-            for index in range(len(letters)):
-                shown.setdefault(index, at)
-                if corrects:
-                    shown[index] = max(shown[index], at)
-    timed = {
-        index: end for index, end in zip(spoken, ends, strict=True) if end is not None and index in shown
-    }
-    clause_ends = [index for index in _clause_ends(final.text) if index in timed]
-    return TranslationFigures(
-        clauses=[shown[index] - timed[index] for index in clause_ends],
-        words=[shown[index] - end for index, end in timed.items()],
-        clauses_early=sum(shown[index] < final_at for index in clause_ends),
-        words_early=sum(shown[index] < final_at for index in timed),
-        committed=committed,
-        corrected=committed if corrects else 0,
-    )
+def _covered(words: list[_SpokenWord], begin: int, said: str) -> range:
+    """Return which words a translation of ``said`` covers, of those from ``begin`` on."""
+    letters = ""
+    for index in range(begin, len(words)):
+        letters += words[index].letters
+        if not said.startswith(letters):
+            return range(begin, index)
+    return range(begin, len(words))
 
 
 def _clause_ends(text: str) -> list[int]:

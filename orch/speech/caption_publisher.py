@@ -1,7 +1,7 @@
 """Publishes the captions of one stream: revisions, finals, and gaps where there is no text."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import trio
@@ -19,6 +19,17 @@ from orch.speech.stream_language import StreamLanguage
 
 SPEAKERS_REMEMBERED: Final = 128
 """Utterances of a stream whose speaker can still be corrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFinal:
+    """What was published: the final, if it has words, and the first revision of the line that continues it.
+
+    ``carried``: with the words that readers saw after the cut, if there are any.
+    """
+
+    final: Transcript | None
+    carried: Transcript | None
 
 
 class CaptionPublisher:
@@ -94,8 +105,8 @@ class CaptionPublisher:
 
     async def publish_final(
         self, segment: Segment, following: Segment | None, *, is_live: bool
-    ) -> Transcript | None:
-        """Publish the whole utterance; return it where it has words.
+    ) -> PublishedFinal:
+        """Publish the whole utterance.
 
         An utterance without words (noise) is published only to remove what readers see of it. ``following``:
         the utterance that continues one that was cut, which then gets the words after the cut. ``is_live``:
@@ -112,8 +123,7 @@ class CaptionPublisher:
             is_final=True,
         )
         if not (transcription.text or segment.is_shown):
-            self._send_carried(following)
-            return None
+            return PublishedFinal(None, self._send_carried(following))
         final = transcript(
             self.origin,
             segment,
@@ -124,14 +134,14 @@ class CaptionPublisher:
             corrects=corrects,
         )
         await self._output.publish(final)
-        self._send_carried(following)
+        carried = self._send_carried(following)
         await self._publish_speakers(final, transcription)
         if not transcription.text:
-            return None
+            return PublishedFinal(None, carried)
         self.speech_seconds += segment.seconds
         now = trio.current_time()
         self._counters.final(now, now - segment.arrived_at if is_live else None)
-        return final
+        return PublishedFinal(final, carried)
 
     async def _publish_speakers(self, final: Transcript, transcription: Transcription) -> None:
         """Publish which earlier utterances of this stream have another speaker than their lines say."""
@@ -193,13 +203,16 @@ class CaptionPublisher:
             segment.agreement, segment.transcription, at=segment.seconds
         )
 
-    def _send_carried(self, following: Segment | None) -> None:
-        """Send the words that an utterance has from the one before the cut, unless its own are due now."""
+    def _send_carried(self, following: Segment | None) -> Transcript | None:
+        """Send the words that an utterance has from the one before the cut, unless its own are due now.
+
+        Return the revision with them, if one was sent.
+        """
         if following is None or following.revision or following.transcription is not None:
-            return
+            return None
         agreement = following.agreement
         end = following.start + round(agreement.seconds * BACK_END_RATE)
-        self._send_agreed(following, Transcription(text="", language=agreement.language), end=end)
+        return self._send_agreed(following, Transcription(text="", language=agreement.language), end=end)
 
     def _timestamp(self) -> int:
         return int(self._wall() * 1000)

@@ -178,9 +178,9 @@ def translation(
 
 
 def growing_translation(
-    revision: Transcript, target: str, growing: GrowingTranslation, *, timestamp: int
+    revision: Transcript, target: str, growing: GrowingTranslation, *, words: int, timestamp: int
 ) -> Translation:
-    """Return the translation of a growing line's beginning."""
+    """Return the translation of a growing line's first ``words`` words."""
     return Translation(
         timestamp=timestamp,
         session_id=revision.session_id,
@@ -190,7 +190,7 @@ def growing_translation(
         text=growing.text,
         confidence=growing.confidence,
         growing=True,
-        words=growing.words,
+        words=words,
     )
 
 

@@ -4,12 +4,13 @@ A translation of each revision would be rewritten with each word; one of the fin
 So settled words are translated clause by clause: each once, and what readers see of it stays.
 
 :mod:`orch.speech.clause_ends` decides where a clause may end. With the final the rest is translated. If the
-final has other words where a clause was, or is in another language, all of it is translated again, and the
-message says so (``corrects``).
+final has other words where a clause was, that clause and all after it are translated again; if it is in
+another language, everything is. The message says so (``corrects``).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from orch.protocol.words import is_unspaced, word_spans
 from orch.speech.clause_ends import clause_end
@@ -19,83 +20,91 @@ from orch.speech.results import TranslatedText
 
 
 @dataclass(frozen=True, slots=True)
-class Clause:
-    """A text to translate, and how many words of its line are translated with it."""
+class TranslatedClause:
+    """The translation of a clause with these ``letters``, and its confidence, if there is one."""
 
+    letters: str
     text: str
-    words: int
-
-
-@dataclass(frozen=True, slots=True)
-class Remainder:
-    """What of a final is still to translate. ``follows``: it continues the translation that readers have."""
-
-    text: str
-    follows: bool
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GrowingTranslation:
-    """The translation of a line's beginning into one language.
+    """The translation of a line's beginning into one language: what readers have of it.
 
-    ``text``: what readers have, of the first ``words`` words of the line, whose letters are ``source``.
-    ``language``: the one that was spoken. ``confidence``: the lowest of its clauses, None if one has none.
+    ``language``: the one that was spoken.
     """
 
-    text: str = ""
-    words: int = 0
-    source: str = ""
+    clauses: tuple[TranslatedClause, ...] = ()
     language: str | None = None
-    confidence: float | None = None
 
-    def next_clause(self, line: str, settled: int, *, language: str | None = None) -> Clause | None:
+    @property
+    def text(self) -> str:
+        """The translation."""
+        return reduce(joined, (clause.text for clause in self.clauses), "")
+
+    @property
+    def confidence(self) -> float | None:
+        """The lowest of the clauses; None if one has none."""
+        each = [clause.confidence for clause in self.clauses]
+        known = [confidence for confidence in each if confidence is not None]
+        return min(known) if known and len(known) == len(each) else None
+
+    def words(self, line: str) -> int | None:
+        """Return how many words of a line it translates; None if the line begins with others."""
+        ends = _clause_ends(line, self.clauses)
+        if len(ends) < len(self.clauses):
+            return None
+        return ends[-1] if ends else 0
+
+    def next_clause(
+        self, line: str, settled: int, *, language: str | None = None, is_paused: bool = False
+    ) -> str | None:
         """Return what can be translated of a line with ``settled`` words; None if that is nothing yet.
 
-        ``language``: the one that is spoken, if it is known.
+        ``language``: the one that is spoken, if known. ``is_paused``: the speaker has paused after the line.
         """
+        begin = self.words(line)
+        if begin is None:
+            return None
         spans = word_spans(line)
-        settled = min(settled, len(spans))
-        if settled <= self.words or letters_of(line[: _end(spans, self.words)]) != self.source:
-            return None
-        words = [line[begin:end] for begin, end in spans]
-        end = clause_end(words, begin=self.words, settled=settled, language=language)
-        if end is None:
-            return None
-        return Clause(line[spans[self.words][0] : spans[end - 1][1]], end)
+        words = [line[first:last] for first, last in spans]
+        end = clause_end(words, begin=begin, settled=settled, language=language, is_paused=is_paused)
+        return None if end is None else line[spans[begin][0] : spans[end - 1][1]]
 
     def with_clause(
-        self, clause: Clause, line: str, translated: str, *, language: str | None, confidence: float | None
+        self, clause: str, translated: str, *, language: str | None, confidence: float | None
     ) -> "GrowingTranslation":
-        """Return the translation with one more clause of ``line``."""
-        return GrowingTranslation(
-            text=joined(self.text, translated),
-            words=clause.words,
-            source=letters_of(line[: _end(word_spans(line), clause.words)]),
-            language=language,
-            confidence=self._lowest(confidence),
-        )
+        """Return the translation with one more clause."""
+        added = TranslatedClause(letters_of(clause), translated, confidence)
+        return GrowingTranslation((*self.clauses, added), language)
+
+    def kept(self, text: str, language: str | None) -> "GrowingTranslation":
+        """Return the clauses with which a text in ``language`` begins."""
+        if language is not None and self.language is not None and not is_near(language, self.language):
+            return GrowingTranslation(language=language)
+        count = len(_clause_ends(text, self.clauses))
+        return replace(self, clauses=self.clauses[:count])
+
+    def after(self, kept: "GrowingTranslation") -> "GrowingTranslation":
+        """Return the clauses that follow those that were kept."""
+        return replace(self, clauses=self.clauses[len(kept.clauses) :])
+
+    def rest(self, final: str) -> str:
+        """Return what is still to translate of a final that begins with its clauses; "" without letters."""
+        ends = _clause_ends(final, self.clauses)
+        if not ends:
+            return final
+        rest = final[word_spans(final)[ends[-1] - 1][1] :].strip()
+        return rest if letters_of(rest) else ""
 
     def completed(self, rest: TranslatedText) -> TranslatedText:
-        """Return the translation of a final whose remainder was translated to ``rest``."""
-        if not self.words:
+        """Return the translation of a final whose :meth:`rest` was translated to ``rest``."""
+        if not self.clauses:
             return rest
-        return replace(rest, text=joined(self.text, rest.text), confidence=self._lowest(rest.confidence))
-
-    def remainder(self, final: str, language: str | None) -> Remainder:
-        """Return what is still to translate of a final in ``language``: its rest, or all of it."""
-        if not self.words:
-            return Remainder(final, follows=True)
-        is_other = language is not None and self.language is not None and not is_near(language, self.language)
-        end = None if is_other else _end_of_letters(final, self.source, self.words)
-        if end is None:
-            return Remainder(final, follows=False)
-        rest = final[end:].strip()
-        return Remainder(rest if letters_of(rest) else "", follows=True)
-
-    def _lowest(self, confidence: float | None) -> float | None:
-        if not self.words or confidence is None:
-            return confidence
-        return None if self.confidence is None else min(self.confidence, confidence)
+        last = TranslatedClause("", rest.text, rest.confidence)
+        whole = replace(self, clauses=(*self.clauses, last))
+        return replace(rest, text=whole.text, confidence=whole.confidence)
 
 
 def joined(one: str, other: str) -> str:
@@ -107,24 +116,22 @@ def joined(one: str, other: str) -> str:
     return one + other if is_unspaced(last) and is_unspaced(other[0]) else f"{one} {other}"
 
 
-def _end(spans: Sequence[tuple[int, int]], words: int) -> int:
-    return spans[words - 1][1] if words else 0
+def _clause_ends(text: str, clauses: Sequence[TranslatedClause]) -> list[int]:
+    """Return after how many words of a text each of the clauses ends with which it begins.
 
-
-def _end_of_letters(text: str, letters: str, words: int) -> int | None:
-    """Return where the words end whose letters are ``letters``; None if the text begins with others.
-
-    They are ``words`` words if none was divided or joined since.
+    Compared are letters: a word may have been divided or joined since. Punctuation alone belongs to the word
+    before it.
     """
-    spans = word_spans(text)
-    end = _end(spans, min(words, len(spans)))
-    if letters_of(text[:end]) == letters:
-        return end
-    found = ""
-    for begin, end in spans:
-        found += letters_of(text[begin:end])
-        if found == letters:
-            return end
-        if not letters.startswith(found):
-            return None
-    return None
+    ends: list[int] = []
+    wanted = found = ""
+    each = [letters_of(text[begin:end]) for begin, end in word_spans(text)]
+    at = 0
+    for clause in clauses:
+        wanted += clause.letters
+        while at < len(each) and (len(found) < len(wanted) or not each[at]):
+            found += each[at]
+            at += 1
+        if found != wanted:
+            return ends
+        ends.append(at)
+    return ends

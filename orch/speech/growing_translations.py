@@ -1,6 +1,6 @@
 """Translates the settled clauses of growing lines into the languages in which readers want them at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,13 +9,16 @@ import trio
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript
 from orch.speech.captions import growing_translation
-from orch.speech.clauses import Clause, GrowingTranslation
+from orch.speech.clauses import GrowingTranslation
 from orch.speech.languages import AUTO
 from orch.speech.output import CaptionOutput
 from orch.speech.translator import Translator
 
 AT_ONCE: Final = 8
 """Requests of one stream at a time; further clauses wait for the next revision."""
+
+PAUSE: Final = 0.4
+"""Seconds without words at the end of a line's sound: its speaker has paused, perhaps after a clause."""
 
 
 @dataclass(slots=True)
@@ -75,34 +78,59 @@ class GrowingTranslations:
             del self._lines[key]
             if line.scope is not None:
                 line.scope.cancel()
-        return {key[1]: line.translation for key, line in ended.items() if line.translation.words}
+        return {key[1]: line.translation for key, line in ended.items() if line.translation.clauses}
+
+    def carry(
+        self, final: Transcript, carried: Transcript | None, growing: Mapping[str, GrowingTranslation]
+    ) -> dict[str, GrowingTranslation]:
+        """Move the clauses that were said after a cut to the line that continues, and send them for it.
+
+        ``carried``: that line's first revision, with the words after the cut, if there are any.
+        ``growing``: what readers have of the line whose ``final`` is published; returned is the part of it
+        that stays there.
+        """
+        left: dict[str, GrowingTranslation] = {}
+        for target, translation in growing.items():
+            left[target] = translation
+            kept = translation.kept(final.text, final.language)
+            after = translation.after(kept)
+            moved = GrowingTranslation() if carried is None else after.kept(carried.text, carried.language)
+            if carried is not None and moved.clauses:
+                line = self._lines[carried.segment_id, target] = _Line(carried, moved)
+                self._send(line, target)
+                if moved == after:
+                    left[target] = kept
+        return left
 
     def close(self) -> None:
         """End all lines: the stream is over."""
         for segment_id in {key[0] for key in self._lines}:
             self.finish(segment_id)
 
-    def _next(self, line: _Line) -> Clause | None:
+    def _next(self, line: _Line) -> str | None:
         newest = line.newest
         if not isinstance(newest.settled, int):
             return None
-        return line.translation.next_clause(newest.text, newest.settled, language=newest.language)
+        is_paused = bool(newest.words) and newest.end - newest.words[-1].end >= PAUSE
+        return line.translation.next_clause(
+            newest.text, newest.settled, language=newest.language, is_paused=is_paused
+        )
 
-    async def _translate(self, line: _Line, target: str, clause: Clause) -> None:
+    async def _translate(self, line: _Line, target: str, clause: str) -> None:
         """Translate a clause, and those that were settled meanwhile."""
         assert line.scope is not None  # noqa: S101 - set by the caller
         with line.scope:
-            following: Clause | None = clause
+            following: str | None = clause
             while following is not None:
                 following = await self._translate_clause(line, target, following)
         line.scope = None
 
-    async def _translate_clause(self, line: _Line, target: str, clause: Clause) -> Clause | None:
+    async def _translate_clause(self, line: _Line, target: str, clause: str) -> str | None:
         """Translate and send one clause; return the next one if there is one already."""
         revision = line.newest
         try:
             translated = await self._translator.translate(
-                clause.text,
+                clause,
                 source=revision.language or AUTO,
                 target=target,
                 session_id=revision.session_id,
@@ -113,14 +141,17 @@ class GrowingTranslations:
         if line.scope is None or line.scope.cancel_called:
             return None  # the final has come; it is translated without this clause
         line.translation = line.translation.with_clause(
-            clause,
-            revision.text,
-            translated.text,
-            language=revision.language,
-            confidence=translated.confidence,
+            clause, translated.text, language=revision.language, confidence=translated.confidence
         )
-        self._output.send(
-            growing_translation(line.newest, target, line.translation, timestamp=int(self._wall() * 1000))
-        )
+        self._send(line, target)
         following = self._next(line)
         return following if following is not None and self._may_send() else None
+
+    def _send(self, line: _Line, target: str) -> None:
+        """Send what is translated of a line."""
+        words = line.translation.words(line.newest.text)
+        if words is not None:
+            timestamp = int(self._wall() * 1000)
+            self._output.send(
+                growing_translation(line.newest, target, line.translation, words=words, timestamp=timestamp)
+            )

@@ -455,9 +455,10 @@ class SpeechStream:
         is_live = self._utterances.revises and not segment.is_cut
         following = self._utterances.following(number)
         growing = self._growing.finish(self._captions.segment_id(segment))
-        final = await self._captions.publish_final(segment, following, is_live=is_live)
-        if final is not None:
-            self._translations.start(nursery, final, growing)
+        published = await self._captions.publish_final(segment, following, is_live=is_live)
+        if published.final is not None:
+            growing = self._growing.carry(published.final, published.carried, growing)
+            self._translations.start(nursery, published.final, growing)
         self._utterances.published(number)
         self._wake()
 

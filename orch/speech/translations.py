@@ -10,7 +10,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Transcript
 from orch.speech.backlog import FIRST_RETRY, LONGEST_RETRY
 from orch.speech.captions import translation, translation_gap
-from orch.speech.clauses import GrowingTranslation, Remainder
+from orch.speech.clauses import GrowingTranslation
 from orch.speech.languages import AUTO, is_near, is_same
 from orch.speech.output import CaptionOutput
 from orch.speech.request_errors import is_transient, is_unanswered
@@ -104,12 +104,14 @@ class Translations:
             self._changed()
 
     async def _try(self, final: Transcript, target: str, growing: GrowingTranslation) -> None:
-        """Send requests until one succeeds, is refused, or no time is left."""
-        remainder = growing.remainder(final.text, final.language)
-        if not remainder.text:
-            await self._publish(
-                final, target, growing, remainder, TranslatedText("", confidence=growing.confidence)
-            )
+        """Send requests until one succeeds, is refused, or no time is left.
+
+        What readers have of the translation is kept, up to where the final has other words.
+        """
+        kept = growing.kept(final.text, final.language)
+        rest = kept.rest(final.text)
+        if not rest:
+            await self._publish(final, target, growing, TranslatedText(kept.text, confidence=kept.confidence))
             return
         deadline = trio.current_time() + self._buffer
         # Of unusable responses: other translations need not wait for those.
@@ -120,7 +122,7 @@ class Translations:
             async with self._limit:
                 if self._backoff.until > trio.current_time():
                     continue  # another found the back end away while this one waited for its turn
-                error = await self._ask(final, target, growing, remainder, own)
+                error = await self._ask(final, target, growing, rest, own)
             if error is None:
                 return
             wakes = max(own.until, self._backoff.until)
@@ -139,13 +141,13 @@ class Translations:
         final: Transcript,
         target: str,
         growing: GrowingTranslation,
-        remainder: Remainder,
+        rest: str,
         own: Backoff,
     ) -> ProblemError | None:
         """Send one request; publish its translation, or return the error."""
         try:
             translated = await self._translator.translate(
-                remainder.text, source=final.language or AUTO, target=target, session_id=final.session_id
+                rest, source=final.language or AUTO, target=target, session_id=final.session_id
             )
         except ProblemError as error:
             now = trio.current_time()
@@ -159,20 +161,14 @@ class Translations:
             self._changed()
             return error
         self._backoff.succeeded()
-        await self._publish(final, target, growing, remainder, translated)
+        kept = growing.kept(final.text, final.language)
+        await self._publish(final, target, growing, kept.completed(translated))
         return None
 
     async def _publish(
-        self,
-        final: Transcript,
-        target: str,
-        growing: GrowingTranslation,
-        remainder: Remainder,
-        translated: TranslatedText,
+        self, final: Transcript, target: str, growing: GrowingTranslation, translated: TranslatedText
     ) -> None:
-        """Publish the translation of a final: what readers have of it, and the rest, or all of it again."""
-        if remainder.follows:
-            translated = growing.completed(translated)
+        """Publish the translation of a final; if it does not continue what readers have, it says so."""
         corrects = not translated.text.startswith(growing.text)
         await self._output.publish(
             translation(final, target, translated, corrects=corrects, timestamp=self._timestamp())

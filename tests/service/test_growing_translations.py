@@ -13,7 +13,7 @@ from tests.fakes.service import service
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.real_time]
 
-SAID = "We saw the house, and left. They saw the tree, and slept.".split()
+SAID = ["We", "saw", "the", "house,", "and", "left.", "They", "saw", "the", "tree,", "and", "slept."]
 WHOLE = 0.3
 """Seconds: a shorter sound is the beginning of a word."""
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from orch.protocol.words import word_spans
 from orch.speech.clause_ends import LONGEST, UNPUNCTUATED, clause_end
-from orch.speech.clauses import Clause, GrowingTranslation, joined
+from orch.speech.clauses import GrowingTranslation, joined
 from orch.speech.results import TranslatedText
 
 WORDS = st.lists(
@@ -38,34 +38,34 @@ def begun(line: str, settled: int | None = None, text: str = "translated") -> Gr
     """Return a translation after the first clause of a line."""
     clause = GrowingTranslation().next_clause(line, words(line) if settled is None else settled)
     assert clause is not None
-    return GrowingTranslation().with_clause(clause, line, text, language="en", confidence=0.5)
+    return GrowingTranslation().with_clause(clause, text, language="en", confidence=0.5)
 
 
 @pytest.mark.parametrize(
     ("line", "settled", "expected"),
     [
-        ("I think that it works, and", 6, Clause("I think that it works,", 5)),
-        ("I think that it works, and", 5, Clause("I think that it works,", 5)),  # what follows may change
+        ("I think that it works, and", 6, "I think that it works,"),
+        ("I think that it works, and", 5, "I think that it works,"),  # what follows may change
         ("I think that it works, and", 4, None),  # the clause itself may change
         ("I think that it works,", 5, None),  # an engine ends each hypothesis with punctuation
-        ("Well, yes, of course, and", 5, Clause("Well, yes, of course,", 4)),
+        ("Well, yes, of course, and", 5, "Well, yes, of course,"),
         ("Well, yes, and then he", 5, None),  # too short
         (
             "One two three four. Five six seven eight! Nine",
             9,
-            Clause("One two three four. Five six seven eight!", 8),
+            "One two three four. Five six seven eight!",
         ),
-        ("He said “it is over.” Then", 6, Clause("He said “it is over.”", 5)),
+        ("He said “it is over.” Then", 6, "He said “it is over.”"),
         ("It costs 10,000 in the shop", 6, None),
         ("Then he saw old Mr. Brown coming", 7, None),  # an abbreviation
         ("Then he saw old J. Brown coming", 7, None),  # an initial
         ("Then he saw the end. of it", 7, None),  # a full stop that was none
-        ("明日は東京へ行きます。それ", 12, Clause("明日は東京へ行きます。", 10)),
+        ("明日は東京へ行きます。それ", 12, "明日は東京へ行きます。"),
         ("", 0, None),
         ("one two three four. five", 0, None),
     ],
 )
-def test_a_clause_ends_at_confirmed_punctuation(line: str, settled: int, expected: Clause | None) -> None:
+def test_a_clause_ends_at_confirmed_punctuation(line: str, settled: int, expected: str | None) -> None:
     assert GrowingTranslation().next_clause(line, settled) == expected
 
 
@@ -112,62 +112,102 @@ def test_a_long_clause_is_divided_before_a_conjunction(
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "longest"),
     [
-        "this is what we were all told last year by our Anna Miller here",
-        "this is what we were all told last year for about 20 000 or so",
-        "this is what we were all told last year for about two hundred more",
+        ("this is what we were all told last year in the old town by our Anna Miller here", LONGEST),
+        ("this is what we were all told last year for about 20 000 or so", UNPUNCTUATED),
+        ("this is what we were all told last year for about two hundred more", UNPUNCTUATED),
     ],
 )
-def test_a_name_or_a_number_is_not_divided(line: str) -> None:
-    """The twelfth word would be in the middle of it."""
+def test_a_name_or_a_number_is_not_divided(line: str, longest: int) -> None:
+    """The last word that fits would be in the middle of it."""
+    assert clause_end(line.split(), begin=0, settled=longest) == longest - 1
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("he had then leisure to consider how much there might be for", "he had then leisure to consider"),
+        ("we had often been seen today in the red house of the", "we had often been seen today"),
+        (
+            "all men women children dogs cats mice birds sheep cows are the",
+            "all men women children dogs cats mice birds sheep cows",
+        ),
+    ],
+)
+def test_a_clause_without_any_end_is_divided_before_a_preposition_or_after_a_noun(
+    line: str, expected: str
+) -> None:
     said = line.split()
-    assert clause_end(said, begin=0, settled=12) == 11
+    end = clause_end([*said, "word"], begin=0, settled=len(said), language="en")
+    assert end is not None
+    assert " ".join(said[:end]) == expected
 
 
 @given(WORDS, st.data())
-def test_clauses_and_the_remainder_are_the_final(line: str, data: st.DataObject) -> None:
+def test_clauses_and_the_rest_are_the_final(line: str, data: st.DataObject) -> None:
     """Whatever is settled when: each word is translated once, in order, and none is left out."""
     parts: list[str] = []
     growing = GrowingTranslation()
     settled = 0
     while settled < words(line):
         settled = data.draw(st.integers(settled + 1, words(line)))
-        clause = growing.next_clause(line, settled)
+        clause = growing.next_clause(line, settled, is_paused=data.draw(st.booleans()))
         if clause is not None:
-            assert growing.words < clause.words <= settled
-            parts.append(clause.text)
-            growing = growing.with_clause(clause, line, clause.text, language="en", confidence=None)
-    remainder = growing.remainder(line, "en")
-    assert remainder.follows
-    translated, whole = "".join([*parts, remainder.text]).replace(" ", ""), line.replace(" ", "")
+            before = growing.words(line)
+            parts.append(clause)
+            growing = growing.with_clause(clause, clause, language="en", confidence=None)
+            now = growing.words(line)
+            assert before is not None
+            assert now is not None
+            assert before < now <= settled
+    assert growing.kept(line, "en") == growing
+    rest = growing.rest(line)
+    translated, whole = "".join([*parts, rest]).replace(" ", ""), line.replace(" ", "")
     assert whole.startswith(translated)
     assert not whole[len(translated) :].strip("—"), "only a rest without letters is not translated"
-    assert growing.completed(TranslatedText(remainder.text)).text.startswith(growing.text)
+    assert growing.completed(TranslatedText(rest)).text.startswith(growing.text)
 
 
 @given(WORDS, WORDS)
-def test_a_final_with_other_words_is_translated_as_a_whole(line: str, final: str) -> None:
-    clause = GrowingTranslation().next_clause(line, words(line))
-    if clause is None:
-        return
-    growing = GrowingTranslation().with_clause(clause, line, "x", language="en", confidence=None)
-    remainder = growing.remainder(final, "en")
+def test_only_the_clauses_are_kept_with_which_the_final_begins(line: str, final: str) -> None:
+    growing = GrowingTranslation()
+    while (clause := growing.next_clause(line, words(line), is_paused=True)) is not None:
+        growing = growing.with_clause(clause, "x", language="en", confidence=None)
+    kept = growing.kept(final, "en")
     letters = "".join(filter(str.isalnum, final.casefold()))
-    begins = letters.startswith("".join(filter(str.isalnum, clause.text.casefold())))
-    assert not (remainder.follows and not begins)
-    if not remainder.follows:
-        assert remainder.text == final
+    said = "".join(clause.letters for clause in kept.clauses)
+    assert letters.startswith(said)
+    assert growing.clauses[: len(kept.clauses)] == kept.clauses
+    assert growing.after(kept).clauses == growing.clauses[len(kept.clauses) :]
+    if not kept.clauses:
+        assert kept.rest(final) == final
+
+
+def test_a_changed_clause_and_those_after_it_are_translated_again() -> None:
+    """What is before it stays as readers have it."""
+    growing = begun("I think that it works, and", text="Creo que funciona,")
+    clause = growing.next_clause("I think that it works, and so do they all, but", 11)
+    assert clause == "and so do they all,"
+    growing = growing.with_clause(clause, "y ellos también,", language="en", confidence=0.25)
+    final = "I think that it works, and so do we all, but not today."
+    kept = growing.kept(final, "en")
+    assert kept.text == "Creo que funciona,"
+    assert kept.rest(final) == "and so do we all, but not today."
+    assert growing.after(kept).text == "y ellos también,"
+    whole = kept.completed(TranslatedText("y nosotros también.", confidence=0.75))
+    assert (whole.text, whole.confidence) == ("Creo que funciona, y nosotros también.", 0.5)
 
 
 def test_capitals_punctuation_and_hyphens_may_change_until_the_final() -> None:
     growing = begun("i think it is ill-disposed, and")
-    assert growing.words == 5
-    remainder = growing.remainder("I think it is ill disposed. And so on.", "en")
-    assert (remainder.text, remainder.follows) == ("And so on.", True)
-    assert growing.next_clause("I think it is ill-disposed and what is left, is", 10) == Clause(
-        "and what is left,", 9
-    )
+    assert growing.words("i think it is ill-disposed, and") == 5
+    final = "I think it is ill disposed. And so on."
+    assert growing.kept(final, "en") == growing
+    assert growing.words(final) == 6
+    assert growing.rest(final) == "And so on."
+    line = "I think it is ill disposed and what is left, is"
+    assert growing.next_clause(line, 11) == "and what is left,"
 
 
 def test_a_line_whose_settled_words_are_others_is_not_continued() -> None:
@@ -175,15 +215,15 @@ def test_a_line_whose_settled_words_are_others_is_not_continued() -> None:
     assert growing.next_clause("We think that it works, and one two three, four", 11) is None
 
 
-def test_a_final_in_another_language_is_translated_anew() -> None:
+def test_of_a_final_in_another_language_nothing_is_kept() -> None:
     growing = begun("I think that it works, and")
-    assert not growing.remainder("I think that it works, and so on", "de").follows
-    assert growing.remainder("I think that it works, and so on", "en-GB").text == "and so on"
-    assert growing.remainder("I think that it works, and so on", None).follows
+    assert growing.kept("I think that it works, and so on", "de").clauses == ()
+    assert growing.kept("I think that it works, and so on", "en-GB") == growing
+    assert growing.kept("I think that it works, and so on", None) == growing
 
 
 def test_what_was_not_begun_is_translated_as_it_is() -> None:
-    assert GrowingTranslation().remainder(" … ", "en").text == " … "
+    assert GrowingTranslation().rest(" … ") == " … "
     rest = TranslatedText(" text ", confidence=0.25)
     assert GrowingTranslation().completed(rest) is rest
 

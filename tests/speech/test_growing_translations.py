@@ -8,8 +8,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from orch.problems import ProblemError
-from orch.protocol.messages import Translation
+from orch.protocol.messages import Transcript, Translation
 from orch.settings import Service
+from orch.speech.clauses import GrowingTranslation
+from orch.speech.growing_translations import GrowingTranslations
 from orch.speech.requests import TRANSLATION
 from tests.fakes.sounds import pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, Holder, Room, Session, play, speak
@@ -132,6 +134,66 @@ async def test_a_final_with_other_words_says_that_it_corrects() -> None:
     assert line.text.startswith("Won")
     assert final.corrects is True
     assert final.text == f"es: {line.text}"
+
+
+def line(segment_id: str, text: str, *, settled: int = 0) -> Transcript:
+    """Return a revision with settled words, or a final."""
+    return Transcript(
+        timestamp=0,
+        session_id="session",
+        segment_id=segment_id,
+        revision=3,
+        final=settled == 0,
+        text=text,
+        language="en",
+        confidence=None,
+        start=0.0,
+        end=5.0,
+        stream_started=0,
+        settled=settled or UNSET,
+    )
+
+
+def translated(*clauses: tuple[str, str]) -> GrowingTranslation:
+    found = GrowingTranslation()
+    for said, text in clauses:
+        found = found.with_clause(said, text, language="en", confidence=None)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "moved", "left"),
+    [
+        ("One two three four.", "five six seven eight, nine", "cinco", ["uno"]),
+        ("One two three four.", "fine six seven eight, nine", None, ["uno", "cinco"]),
+        ("One two three four, five six.", "seven eight, nine", None, ["uno", "cinco"]),
+        ("One two three four.", None, None, ["uno", "cinco"]),
+    ],
+)
+async def test_clauses_after_a_cut_move_to_the_line_that_continues(
+    first: str, second: str | None, moved: str | None, left: list[str]
+) -> None:
+    """They are sent for it at once, and not translated again; those that were changed or divided are."""
+    one = room(targets=(), growing_targets=("es",))
+    growing_translations = GrowingTranslations(
+        translator=one.translator,
+        output=one.session,
+        wall=one.wall,
+        is_wanted=lambda spoken, target: True,
+        may_send=lambda: True,
+    )
+    carried = None if second is None else line("s1-2", second, settled=len(second.split()))
+    before = {"es": translated(("One two three four.", "uno"), ("five six seven eight,", "cinco"))}
+    after = growing_translations.carry(line("s1-1", first), carried, before)
+    assert [clause.text for clause in after["es"].clauses] == left
+    sent = one.session.translations()
+    if moved is None:
+        assert sent == []
+        assert growing_translations.finish("s1-2") == {}
+    else:
+        (message,) = sent
+        assert (message.segment_id, message.text, message.growing, message.words) == ("s1-2", moved, True, 4)
+        assert growing_translations.finish("s1-2")["es"].text == moved
 
 
 async def test_a_slow_translator_has_one_request_for_a_line_and_loses_none() -> None:
