@@ -6,9 +6,9 @@ ends each hypothesis with a full stop, wherever its sound ends.
 
 Long clauses are divided, so that readers do not wait for their ends: before a conjunction after
 :data:`MIDDLE` words; after :data:`LONGEST` also before a preposition, or else where no article, preposition
-or auxiliary would be the last word. Some engines write neither punctuation nor capitals: a line without any is
-divided sooner (:data:`EARLIEST`, :data:`UNPUNCTUATED`). Names (two words in a row with capitals) and numbers
-are not divided. The words are in :mod:`orch.speech.clause_words`.
+or auxiliary would be the last word. Some engines write neither punctuation nor capitals: a line without any
+is divided sooner (:data:`EARLIEST`, :data:`UNPUNCTUATED`). Names (two words in a row with capitals) and
+numbers are not divided. The words are in :mod:`orch.speech.clause_words`.
 """
 
 import re
