@@ -28,17 +28,19 @@ class Action(Enum):
     CANCEL_ANY_RECORDING = "cancel any recording of a session"
     """Without the recording's own key."""
     EDIT_TRANSCRIPT = "correct and delete the lines of a session"
+    TITLE_SESSION = "give a session a title"
     CALL_BACK_END = "call a back end"
 
 
 #: Actions in a session. Its key decides, or the role of the participant who has joined. A tuple: to hash a
-#: member of an Enum takes longer than to compare five.
+#: member of an Enum takes longer than to compare six.
 IN_SESSION: Final = (
     Action.READ_SESSION,
     Action.SPEAK_IN_SESSION,
     Action.INVITE_TO_SESSION,
     Action.CANCEL_ANY_RECORDING,
     Action.EDIT_TRANSCRIPT,
+    Action.TITLE_SESSION,
 )
 
 #: By method and rule, as the application's routes spell it.
@@ -88,6 +90,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/api/languages"): Action.USE_PUBLIC,
     ("POST", "/api/sessions/create"): Action.CREATE_SESSION,
     ("GET", "/api/sessions/<session_id>"): Action.READ_SESSION,
+    ("PATCH", "/api/sessions/<session_id>"): Action.TITLE_SESSION,
     ("GET", "/api/sessions/<session_id>/transcript"): Action.READ_SESSION,
     ("POST", "/api/sessions/<session_id>/search"): Action.READ_SESSION,
     ("POST", "/api/sessions/<session_id>/codes"): Action.INVITE_TO_SESSION,
@@ -120,6 +123,7 @@ MESSAGES: Final[Mapping[str, Action]] = {
     "name_speaker": Action.SPEAK_IN_SESSION,
     "correct_line": Action.EDIT_TRANSCRIPT,
     "delete_line": Action.EDIT_TRANSCRIPT,
+    "title_session": Action.TITLE_SESSION,
     "service_message": Action.CALL_BACK_END,
     "subscribe": Action.USE_PUBLIC,  # its topic decides
     "unsubscribe": Action.USE_PUBLIC,

@@ -62,6 +62,8 @@ ALLOWED: Final = Decision()
 _FOR_EVERYONE: Final = (Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END)
 #: Actions in a session that need the right to speak.
 _FOR_SPEAKERS: Final = (Action.SPEAK_IN_SESSION, Action.INVITE_TO_SESSION)
+#: Actions in a session for its owner and operators.
+_FOR_OWNERS: Final = (Action.CANCEL_ANY_RECORDING, Action.EDIT_TRANSCRIPT, Action.TITLE_SESSION)
 #: The service as a whole, reached from its own pages or from no page.
 SERVICE: Final = Resource()
 #: A path of a back end that the settings open to everyone.
@@ -88,7 +90,7 @@ def _in_session(actor: Actor, action: Action, resource: Resource) -> Decision:
 
     A key that was sent decides alone: a link for reading only reads, even an operator.
     """
-    if action in (Action.CANCEL_ANY_RECORDING, Action.EDIT_TRANSCRIPT):
+    if action in _FOR_OWNERS:
         is_owner = actor.is_operator or resource.role == "owner"
         return ALLOWED if is_owner else Decision(_not_owner(action))
     if resource.role is not None:
@@ -166,6 +168,8 @@ def _not_owner(action: Action) -> ProblemError:
         return ProblemError(
             "not_owner", "Only the session's owner or an operator can correct or delete its lines."
         )
+    if action is Action.TITLE_SESSION:
+        return ProblemError("not_owner", "Only the session's owner or an operator can change its title.")
     return ProblemError(
         "not_your_recording", "Only its sender, the session's owner or an operator can cancel a recording."
     )

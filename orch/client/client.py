@@ -35,8 +35,10 @@ from orch.protocol.messages import (
     SessionJoined,
     SessionLeft,
     SessionMessage,
+    SessionTitled,
     SpeakerNamed,
     Subscribe,
+    TitleSession,
 )
 
 Reply = TypeVar("Reply")
@@ -151,6 +153,10 @@ class Client:
         """Give a speaker at a shared microphone a name, for everyone; an empty one takes it back."""
         message = NameSpeaker(session_id=session_id, speaker_label=speaker_label, name=name)
         return await self._ask(SpeakerNamed, message)
+
+    async def title_session(self, session_id: str, title: str) -> SessionTitled:
+        """Give a session a title, for everyone; an empty one removes it. For its owner and operators."""
+        return await self._ask(SessionTitled, TitleSession(session_id=session_id, title=title))
 
     async def ask_service(
         self, service: str, action: str, payload: dict[str, Any] | None = None

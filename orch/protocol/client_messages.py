@@ -18,6 +18,9 @@ SegmentId = Annotated[str, Meta(min_length=1, max_length=128)]
 SpeakerLabel = Annotated[str, Meta(min_length=1, max_length=64)]
 UNSURE: Final = "?"
 """The label of a line whose speaker is unsure."""
+#: Characters of a session's title.
+TITLE_LENGTH: Final = 120
+Title = Annotated[str, Meta(max_length=TITLE_LENGTH)]
 MessageId = Annotated[str, Meta(max_length=128)] | int
 
 #: Seconds: the greatest age of speech when it is sent, and the greatest length of a stream.
@@ -186,6 +189,13 @@ class DeleteLine(ClientMessage, frozen=True, tag="delete_line"):
     offset: Annotated[int, Meta(ge=1)]
 
 
+class TitleSession(ClientMessage, frozen=True, tag="title_session"):
+    """Give the session a title, for everyone; an empty one removes it. For its owner and operators."""
+
+    session_id: SessionId
+    title: Title
+
+
 class TestMessage(ClientMessage, frozen=True, tag="test_message"):
     """Receive the same message back, with all its fields."""
 
@@ -206,5 +216,6 @@ AnyClientMessage = (
     | NameSpeaker
     | CorrectLine
     | DeleteLine
+    | TitleSession
     | TestMessage
 )

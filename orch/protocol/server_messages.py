@@ -59,7 +59,7 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     """The session was created and the client has joined it.
 
     ``recovery_token``: the client's own, for ``recover_session``. ``keys``: the session's speak key and read
-    key, for links.
+    key, for links. ``title``: if it has one.
     """
 
     session_id: str
@@ -72,13 +72,15 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     participant_count: int
     keys: GivenKeys | UnsetType = UNSET
     role: Role | UnsetType = UNSET
+    title: str | UnsetType = UNSET
 
 
 class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     """The client has joined the session, as ``role``.
 
     ``participant_count``: null while another worker has not yet sent its participants; ``presence`` follows.
-    ``keys``: those the client may pass on; ``speak`` only if it may speak.
+    ``keys``: those the client may pass on; ``speak`` only if it may speak. ``title``: the session's, if it
+    has one.
     ``messages`` (if ``history`` was requested): the stored messages up to ``offset``, in order. ``complete``:
     no caption is missing; ``broadcasts_complete``: no broadcast is missing. ``more``: this is the first part,
     which ends at ``offset``; the others follow as ``session_history``.
@@ -94,6 +96,7 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     participant_count: int | None
     keys: GivenKeys | UnsetType = UNSET
     role: Role | UnsetType = UNSET
+    title: str | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
     broadcasts_complete: bool | UnsetType = UNSET
@@ -137,7 +140,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     ``more``: these are the first of the missed messages, up to ``offset``; the others follow as
     ``session_history``, and the recovery succeeds with the last of those, unless that carries a ``reason``.
     ``broadcasts_complete``: false only if the client sent ``broadcasts_optional``, and some missed
-    broadcasts, but no captions, are no longer stored.
+    broadcasts, but no captions, are no longer stored. ``title``: the session's, if it has one.
     ``reason`` if ``recovered`` is false: ``unknown_session``, ``token_required``, ``wrong_token``,
     ``epoch_changed``, ``history_expired``, ``offset_unknown``, ``recovery_disabled``.
     """
@@ -148,6 +151,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     participant_id: str | UnsetType = UNSET
     keys: GivenKeys | UnsetType = UNSET
     role: Role | UnsetType = UNSET
+    title: str | UnsetType = UNSET
     epoch: str | UnsetType = UNSET
     offset: int | UnsetType = UNSET
     participants: tuple[Participant, ...] | UnsetType = UNSET
@@ -353,6 +357,18 @@ class SpeakerNamed(ServerMessage, frozen=True, tag="speaker_named"):
     speaker_label: SpeakerLabel
     name: str
     participant_id: str
+    offset: int | UnsetType = UNSET
+
+
+class SessionTitled(ServerMessage, frozen=True, tag="session_titled"):
+    """The session has another title; an empty ``title``: none any more. Stored in the history.
+
+    ``participant_id``: who gave it; null: an operator over HTTP.
+    """
+
+    session_id: str
+    title: str
+    participant_id: str | None = None
     offset: int | UnsetType = UNSET
 
 

@@ -1,8 +1,8 @@
 """Writes a transcript as a Word document (Office Open XML, ISO/IEC 29500): a ZIP of five XML parts. Pure.
 
-A heading with the session, its start and speakers; then one paragraph for each line, with its time and
-speaker, and further texts of the line indented below it. Text in a right-to-left script is marked as such,
-so that Word orders it and its punctuation correctly.
+A heading with the title, else the session; its start and speakers; then one paragraph for each line, with its
+time and speaker, and further texts of the line indented below it. Text in a right-to-left script is marked
+as such, so that Word orders it and its punctuation correctly.
 """
 
 import re
@@ -67,7 +67,7 @@ def to_docx(
     parts = [
         _XML,
         f'<w:document xmlns:w="{_MAIN}"><w:body>',
-        _paragraph(_run(transcript.session_id), "Heading1", is_rtl=False),
+        _heading(flat(transcript.title) or transcript.session_id),
         *(_paragraph(_run(row), None, is_rtl=is_rtl(row)) for row in head),
     ]
     for line in pace(transcript.lines):
@@ -115,6 +115,10 @@ def _clock(milliseconds: int) -> str:
     minutes, seconds = divmod(milliseconds // 1000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{seconds:02}"
+
+
+def _heading(text: str) -> str:
+    return _paragraph(_run(text, is_rtl=is_rtl(text)), "Heading1", is_rtl=is_rtl(text))
 
 
 def _paragraph(runs: str, style: str | None, *, is_rtl: bool) -> str:

@@ -4,6 +4,7 @@ Gaps are included in brackets. A :class:`Choice` selects the texts of a line.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,8 @@ __all__ = ["FORMATS", "Choice", "File", "Format", "export", "of_history", "sessi
 
 # Characters that would begin markup in SubRip, and text that would be read as a time.
 _MARKUP: Final = re.compile(r"[<&{\\]|--(?=>)")
+#: Characters of a title in a file's name.
+_NAMED: Final = 40
 NOT_TRANSLATED: Final = "[not translated]"
 
 
@@ -76,7 +79,8 @@ class Format:
 def to_txt(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> str:
     """Return a text for readers: time, speaker, words; further texts of a line are indented below it.
 
-    The head has the session, its start and its speakers. A session without captions is an empty text.
+    The head has the title, the session, its start and its speakers. A session without captions is an empty
+    text.
     """
     rows = []
     for line in pace(transcript.lines):
@@ -92,6 +96,7 @@ def _head(transcript: SessionTranscript) -> list[str]:
     names = dict.fromkeys(flat(speaker) for speaker in speakers if speaker)
     started = (transcript.started_iso() or "")[: len("2026-01-05T13:22:00")].replace("T", " ")
     return [
+        *([f"Title: {flat(transcript.title)}"] if transcript.title else []),
         f"Session: {transcript.session_id}",
         *([f"Started: {started} UTC"] if started else []),
         *([f"Participants: {', '.join(names)}"] if names else []),
@@ -110,7 +115,9 @@ def to_srt(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> 
 
 def to_vtt(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> str:
     """Return WebVTT. The speaker is a voice span; cues may overlap, which the format allows."""
-    blocks = ["WEBVTT\n"]
+    # An arrow would begin the times of a cue.
+    title = flat(transcript.title).replace("-->", "→")
+    blocks = [f"WEBVTT - {title}\n" if title else "WEBVTT\n"]
     for cue in pace(_cues(transcript, choice, pace, is_named=False)):
         text = _escaped("\n".join(cue.rows()))
         if cue.speaker is not None:
@@ -123,6 +130,7 @@ def to_json(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) ->
     """Return all fields of each line; times in seconds from ``started``."""
     document = {
         "session_id": transcript.session_id,
+        "title": transcript.title or None,
         "started": transcript.started_iso(),
         "lines": [_members(line, choice) for line in pace(transcript.lines)],
     }
@@ -131,7 +139,9 @@ def to_json(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) ->
 
 def to_docx(transcript: SessionTranscript, choice: Choice, pace: Pace = iter) -> bytes:
     """Return a Word document for readers, with what :func:`to_txt` has."""
-    rows = _head(transcript)[1:-1] if transcript.lines else []
+    head = _head(transcript)[:-1] if transcript.lines else []
+    # The heading is the title, else the session.
+    rows = head[1:]
     return docx.to_docx(transcript, choice.of, rows, pace)
 
 
@@ -159,6 +169,7 @@ def export(
     *,
     kind: str,
     session_id: str,
+    title: str = "",
     choice: Choice | None = None,
     pace: Pace = iter,
 ) -> File:
@@ -168,7 +179,7 @@ def export(
     """
     form = format_of(kind)
     choice = choice or Choice()
-    transcript = session_transcript(pace(messages), session_id=session_id, stream=choice.stream)
+    transcript = session_transcript(pace(messages), session_id=session_id, stream=choice.stream, title=title)
     name = session_id
     if choice.stream is not None:
         if transcript.started is None:
@@ -178,7 +189,13 @@ def export(
         name = f"{session_id}-{choice.stream}"
     written = form.write(transcript, choice, pace)
     content = written.encode() if isinstance(written, str) else written
-    return File(f"translation-{name}.{form.extension}", form.media_type, content)
+    return File(f"{_named(title) or 'translation'}-{name}.{form.extension}", form.media_type, content)
+
+
+def _named(title: str) -> str:
+    """Return a title for a file's name: its letters and digits, with a hyphen for all between them."""
+    kept = (each if unicodedata.category(each)[0] in "LMN" else " " for each in title)
+    return "-".join("".join(kept).split())[:_NAMED].rstrip("-")
 
 
 def stamp(milliseconds: int, mark: str) -> str:

@@ -69,11 +69,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class SessionTranscript:
-    """All lines, as they were spoken. ``started``: of the first stream, epoch ms; None without any."""
+    """All lines, as they were spoken. ``started``: of the first stream, epoch ms; None without any.
+
+    ``title``: the session's; empty: it has none.
+    """
 
     session_id: str
     lines: tuple[Line, ...]
     started: int | None
+    title: str = ""
 
     def started_iso(self) -> str | None:
         """Return when the first stream started, as RFC 3339 in UTC."""
@@ -109,7 +113,7 @@ def of_history(messages: Iterable[bytes | msgspec.Raw]) -> list[HistoryMessage]:
 
 
 def session_transcript(
-    messages: Iterable[HistoryMessage], *, session_id: str, stream: str | None = None
+    messages: Iterable[HistoryMessage], *, session_id: str, stream: str | None = None, title: str = ""
 ) -> SessionTranscript:
     """Return the lines of a transcript; ``messages`` in the order of their offsets.
 
@@ -137,7 +141,7 @@ def session_transcript(
     if stream is not None:
         transcripts = {name: one for name, one in transcripts.items() if stream_of(name) == stream}
     if not transcripts:
-        return SessionTranscript(session_id, (), None)
+        return SessionTranscript(session_id, (), None, title)
     zero = min(transcript.stream_started for transcript in transcripts.values())
     begins = _begins(transcripts, zero)
     lines = []
@@ -151,7 +155,7 @@ def session_transcript(
         lines.append(Line(named, start, end, _current(transcript, translations.get(name, {}))))
     # Python's sort is stable: equal lines keep the order of offsets.
     lines.sort(key=lambda line: (_block(line, begins), line.start))
-    return SessionTranscript(session_id, tuple(lines), zero)
+    return SessionTranscript(session_id, tuple(lines), zero, title)
 
 
 def _current(transcript: Transcript, translations: Mapping[str, Translation]) -> Mapping[str, Translation]:

@@ -31,7 +31,7 @@ class Kind(IntEnum):
     BROADCAST = 1
     """A client's broadcast, ``session_message``."""
     NAME = 2
-    """``participant_renamed``. Only the newest of each participant is stored."""
+    """``participant_renamed``, ``speaker_named``, ``session_titled``. Only the newest of each is stored."""
 
 
 class Share(NamedTuple):

@@ -133,6 +133,9 @@ class SessionStore(Protocol):
     async def load(self, session_id: str) -> SessionRecord | None:
         """Return the session, or None."""
 
+    async def replace_config(self, session_id: str, known: bytes, config: bytes) -> bool:
+        """Replace a session's ``config``. False: it is ``known`` no longer, or the session does not exist."""
+
     async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
         """Return the sessions that were last active, newest first."""
 

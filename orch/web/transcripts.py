@@ -215,7 +215,9 @@ class Transcripts:
 
 def _write(stored: StoredMessages, kind: str, choice: Choice, pace: Pace) -> File:
     messages = of_history(pace(stored.messages))
-    return export(messages, kind=kind, session_id=stored.session_id, choice=choice, pace=pace)
+    return export(
+        messages, kind=kind, session_id=stored.session_id, title=stored.title, choice=choice, pace=pace
+    )
 
 
 def _search(stored: StoredMessages, query: str, pace: Pace) -> Found:

@@ -40,6 +40,7 @@ from orch.protocol.messages import (
     SessionMessage,
     SpeakerNamed,
     Subscribe,
+    TitleSession,
     Unsubscribe,
 )
 from orch.protocol.request_id import message_id
@@ -55,6 +56,7 @@ from orch.websocket.participants.names import clean
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
+from orch.websocket.sessions.title_editor import TitleEditor
 from orch.websocket.speech.line_editor import LineEditor
 from orch.websocket.speech.recordings import Recordings
 from orch.websocket.speech.speakers import Speakers
@@ -66,7 +68,7 @@ ANSWER_WITHIN: Final = 30.0
 
 #: Types that count as several messages against the client's rate: a topic's whole state is read and encoded,
 #: other workers are asked about a stream, a name is stored for as long as the session, a line is read from
-#: the store and translated again.
+#: the store and translated again, a title is stored twice.
 WEIGHTS: Final[dict[type, int]] = {
     Subscribe: 10,
     Unsubscribe: 10,
@@ -74,6 +76,7 @@ WEIGHTS: Final[dict[type, int]] = {
     AudioStart: 50,
     CorrectLine: 20,
     DeleteLine: 10,
+    TitleSession: 20,
 }
 
 Work = Callable[[], Awaitable[None]]
@@ -112,6 +115,7 @@ class Handlers:
         speakers: Speakers,
         recordings: Recordings,
         line_editor: LineEditor,
+        title_editor: TitleEditor,
         gateway: Gateway,
     ) -> None:
         self._sessions = sessions
@@ -136,6 +140,7 @@ class Handlers:
             NameSpeaker: _waiting(self._name_speaker),
             CorrectLine: _waiting(line_editor.correct),
             DeleteLine: _waiting(line_editor.delete),
+            TitleSession: _waiting(title_editor.handle),
         }
         self._table: dict[type, Handler] = {
             Ping: Handler(self._ping),

@@ -21,6 +21,7 @@ from orch.protocol.messages import (
     NameSpeaker,
     ServiceMessage,
     Subscribe,
+    TitleSession,
 )
 from orch.protocol.server_messages import Role
 
@@ -31,7 +32,15 @@ _JOINED: Final[Mapping[Role, Resource]] = {
 }
 
 #: Messages whose sender's role in the session decides.
-_AS_MEMBER: Final = (Broadcast, AudioStart, CancelRecording, CorrectLine, DeleteLine, NameSpeaker)
+_AS_MEMBER: Final = (
+    Broadcast,
+    AudioStart,
+    CancelRecording,
+    CorrectLine,
+    DeleteLine,
+    NameSpeaker,
+    TitleSession,
+)
 
 
 class Participant(Protocol):

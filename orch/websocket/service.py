@@ -45,6 +45,7 @@ from orch.websocket.sessions.session import SessionDetails, SessionListed, Sessi
 from orch.websocket.sessions.session_access import SessionAccess
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import StorageQuota
+from orch.websocket.sessions.title_editor import TitleEditor
 from orch.websocket.speech.line_editor import LineEditor
 from orch.websocket.speech.recordings import RecordingListed, RecordingOpened, Recordings
 from orch.websocket.speech.sources import RecordingFacts
@@ -140,6 +141,7 @@ class HubService:
             sessions=self._sessions, speech_streams=self._speech_streams, survey=survey
         )
         self._line_editor = LineEditor(sessions=self._sessions, streams=self._speech_streams, speech=speech)
+        self._title_editor = TitleEditor(self._sessions)
         self._sweeper = Sweeper(self._sessions)
         self._quota_enforcer = QuotaEnforcer(
             self._sessions, self.creation_limits, events, changed=lambda: topics.touch("connections")
@@ -152,6 +154,7 @@ class HubService:
             speakers=self._speakers,
             recordings=self._recordings,
             line_editor=self._line_editor,
+            title_editor=self._title_editor,
             gateway=gateway,
         )
         self.boundaries = (
@@ -260,6 +263,10 @@ class HubService:
     async def list_sessions(self, limit: int = 200) -> tuple[SessionListed, ...]:
         """Return the sessions last active, newest first."""
         return await self._sessions.listed(limit)
+
+    async def title_session(self, session_id: str, title: str) -> None:
+        """Give a session a title, for everyone in it; an empty one removes it. Raises ``unknown_session``."""
+        await self._title_editor.change(session_id, title)
 
     async def end_session(self, session_id: str) -> None:
         """End a session: notify its members, and delete all its data. Raises ``unknown_session``."""
@@ -413,6 +420,7 @@ class HubService:
                     created=session.created,
                     last_active=session.last_active,
                     streams=len(session.streams),
+                    title=session.title,
                     speaking=sum(member.streams > 0 for member in session.members()),
                 )
                 for session in self._sessions.cache.latest(SESSIONS_LISTED)

@@ -46,7 +46,7 @@ class SessionLine(Struct, frozen=True, kw_only=True):
     """One session. ``participants``, ``speaking`` and ``streams`` here; times in seconds since the epoch.
 
     ``speaking``: the number of active speakers. ``streams``: being transcribed, including recordings and the
-    last speech of participants who have left.
+    last speech of participants who have left. ``title``: empty: it has none.
     """
 
     session_id: str
@@ -56,6 +56,7 @@ class SessionLine(Struct, frozen=True, kw_only=True):
     last_active: float
     streams: int
     speaking: int = 0
+    title: str = ""
 
 
 class ConnectionsWorker(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@
  * - `phase`        detail {phase: "idle"|"new"|"opening"|"open"|"rejoining"|"gone"|"failed"|"uninvited", reason};
  *                  uninvited: this page may not begin sessions and needs a link with a session's key
  * - `participants` detail {participants, count}: at most the first hundred participants, and how many there are
+ * - `title`        the session has another title
  * - `rejoined`     detail {complete, reason}: recovery was impossible; the stored history was loaded again
  * - `ready`        the session can be spoken in: it was opened, recovered or rejoined
  */
@@ -48,6 +49,7 @@ export class SessionClient extends EventTarget {
   #phase = "idle";
   #reason = "";
   #session_id = null;
+  #title = "";
   #participants = [];
   #count = 0;
   #me = { name: "", languages: [], growing: false, role: "participant", key: null };
@@ -84,6 +86,11 @@ export class SessionClient extends EventTarget {
 
   get session_id() {
     return this.#session_id;
+  }
+
+  /** The session's title, or "". */
+  get title() {
+    return this.#title;
   }
 
   /** The session's keys that this page may share: {read, speak?}; null before it is open. */
@@ -141,6 +148,7 @@ export class SessionClient extends EventTarget {
     if (TRANSITIONS[this.#phase][session_id === null ? "draw" : "open"] === undefined) return;
     this.#me = { name, languages, growing, role, key };
     this.#session_id = session_id ?? this.#randomName();
+    this.#title = "";
     this.#participants = [];
     this.#count = 0;
     this.#keys = null;
@@ -196,6 +204,18 @@ export class SessionClient extends EventTarget {
     this.#announce();
   }
 
+  /** Give the session a title, for everyone in it. A new session gets it when it is created. */
+  async setTitle(title) {
+    if (this.#phase === "new") this.#titled(title.trim());
+    else await this.#socket.request({ type: "title_session", session_id: this.#session_id, title });
+  }
+
+  #titled(title) {
+    if (title === this.#title) return;
+    this.#title = title;
+    this.#emit("title");
+  }
+
   #announce() {
     if (this.#phase !== "open" || !this.#socket.isLive) return;
     this.#socket.send({ type: "join_session", session_id: this.#session_id, ...this.#identity() });
@@ -209,7 +229,7 @@ export class SessionClient extends EventTarget {
   async #create(tries) {
     const { role, ...identity } = this.#identity();
     try {
-      await this.#request({ type: "create_session", session_id: this.#session_id, config: {}, ...identity });
+      await this.#request({ type: "create_session", session_id: this.#session_id, config: this.#title === "" ? {} : { title: this.#title }, ...identity });
       this.#opened();
     } catch (error) {
       if (error.code === "session_exists" && tries > 1) {
@@ -310,6 +330,8 @@ export class SessionClient extends EventTarget {
   #receive(message) {
     if (!this.#isOurs(message)) return;
     if (RESPONSES.has(message.type) && message.keys) this.#admitted(message);
+    if (RESPONSES.has(message.type) && message.recovered !== false) this.#titled(message.title ?? "");
+    if (message.type === "session_titled") this.#titled(message.title);
     if (Array.isArray(message.participants)) {
       this.#participants = message.participants;
       this.#count = message.participant_count ?? message.participants.length;

@@ -93,6 +93,15 @@ SESSIONS: Final = {
         "participant": OPERATORS,
         "observer": OPERATORS,
     },
+    Action.TITLE_SESSION: {
+        "no key": OPERATORS,
+        "wrong key": OPERATORS,
+        "read key": OPERATORS,
+        "speak key": OPERATORS,
+        "owner": EVERYONE,
+        "participant": OPERATORS,
+        "observer": OPERATORS,
+    },
     Action.CANCEL_ANY_RECORDING: {
         "no key": OPERATORS,
         "wrong key": OPERATORS,
@@ -141,6 +150,7 @@ def test_each_actor_may_do_what_the_tables_say(action: Action, resource: str) ->
         (Action.INVITE_TO_SESSION, "observer", "read_only"),
         (Action.CANCEL_ANY_RECORDING, "participant", "not_your_recording"),
         (Action.EDIT_TRANSCRIPT, "participant", "not_owner"),
+        (Action.TITLE_SESSION, "participant", "not_owner"),
     ],
 )
 def test_a_refusal_says_why(action: Action, resource: str, code: str) -> None:

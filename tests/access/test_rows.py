@@ -73,6 +73,7 @@ BODIES: Final[dict[str, Any]] = {
     "/api/services/restart": {"service": "none"},
     "/api/announcements": {"message": ""},
     "/api/sessions/create": {"config": 1},
+    "/api/sessions/s": {"title": "Plans"},
 }
 
 PLACES: Final = {"<branch>": "none", "<connection_id>": "none", "<session_id>": "s"}
@@ -144,6 +145,7 @@ def test_each_message_is_open_to_those_who_may_do_its_action(tmp_path: Path, som
         "name_speaker": {"session_id": "s", "speaker_label": "1-a", "name": "Ann"},
         "correct_line": {"session_id": "s", "segment_id": "none-1", "offset": 1, "text": "x"},
         "delete_line": {"session_id": "s", "segment_id": "none-1", "offset": 1},
+        "title_session": {"session_id": "s", "title": "Plans"},
         "service_message": {"target_service": "none", "action": "x"},
         "subscribe": {"topic": "counts"},
         "unsubscribe": {"topic": "counts"},

@@ -73,7 +73,7 @@ class Answers:
             route.fulfill(json={"lines": [line] if has else [], "count": 3 if has else 0})
         else:
             times = {"created": 1_767_000_000, "last_active": 1_767_002_520, "expires": 4_102_444_800}
-            route.fulfill(json={"session_id": name, "config": {"title": self.title}, **times})
+            route.fulfill(json={"session_id": name, "title": self.title, "config": {}, **times})
 
 
 def listing(page_at: PageAt, served: RunningService, names: list[str], answers: Answers, **more: Any) -> Page:
@@ -108,7 +108,7 @@ def test_a_session_is_listed_named_saved_and_forgotten(page_at: PageAt, served: 
     for kind in ("TXT", "JSON", "DOCX"):
         with page.expect_download() as download:
             row.get_by_role("button", name=kind).click()
-        assert download.value.suggested_filename == f"translation-{name}.{kind.lower()}"
+        assert download.value.suggested_filename == f"Budget-2027-{name}.{kind.lower()}"
 
     page.reload()
     expect(row.get_by_role("link")).to_have_text("Budget 2027")
@@ -123,6 +123,44 @@ def test_a_session_is_listed_named_saved_and_forgotten(page_at: PageAt, served: 
     assert httpx2.get(f"{served.url}/api/sessions/{name}").status_code == 200
     page.goto(f"{served.url}/translation")
     expect(page.locator("#session-name")).not_to_have_text(name)
+
+
+def test_a_title_is_the_sessions_for_everyone(page_at: PageAt, served: RunningService) -> None:
+    """Its owner gives it, before the session is created or later; a reader sees it, and cannot change it."""
+    owner = page_at(f"{served.url}/translation")
+    field = owner.get_by_label("Session title, for everyone")
+    expect(owner.locator("#show-invite")).to_be_enabled()
+    field.fill("Plans")
+    field.press("Enter")
+    expect(owner.locator("#page-title")).to_have_text("Plans")
+    owner.locator("#copy-reader").click()
+    expect(owner).to_have_url(re.compile("key="))
+    name = owner.locator("#session-name").inner_text()
+    details = httpx2.get(f"{served.url}/api/sessions/{name}").json()
+    assert (details["title"], details["config"]) == ("Plans", {"title": "Plans"})
+    keys = owner.evaluate("JSON.parse(localStorage['sessions:own'])[0].key")
+    reader = page_at(f"{served.url}/translation#session={name}&key={keys}&role=observer")
+    view = page_at(f"{served.url}/captions/{name}#key={keys}")
+    expect(reader.locator("#page-title")).to_have_text("Plans")
+    field.fill("  Budget   2027 ")
+    field.press("Enter")
+    expect(field).to_have_value("Budget 2027")
+    for page in (owner, reader, view):
+        expect(page).to_have_title(re.compile(r"Budget 2027"))
+    expect(reader.locator("#page-title")).to_have_text("Budget 2027")
+    expect(reader.locator("#session-name")).to_have_text(name)
+    owner.reload()
+    expect(owner.locator("#page-title")).to_have_text("Budget 2027")
+    expect(field).to_have_value("Budget 2027")
+
+    reader.goto(f"{served.url}/sessions")
+    row = reader.locator(".own-session")
+    expect(row.get_by_role("link")).to_have_text("Budget 2027")
+    with reader.expect_download() as download:
+        row.get_by_role("button", name="TXT").click()
+    assert download.value.suggested_filename == f"Budget-2027-{name}.txt"
+    overview = page_at(f"{served.url}/connections")
+    expect(overview.locator("#sessions-placeholder").get_by_role("link", name="Budget 2027")).to_be_visible()
 
 
 def test_a_session_that_has_ended_is_named_once(page_at: PageAt, served: RunningService) -> None:

@@ -23,6 +23,13 @@ test("JSON holds what the service's own does", () => {
   assert.deepEqual(JSON.parse(toJson(filled(), OPTIONS)), JSON.parse(read("expected.json")));
 });
 
+test("a title is in the head of a file", () => {
+  const options = { ...OPTIONS, title: "Q1 --> Q2" };
+  assert.ok(toTxt(filled(), options).startsWith("Title: Q1 --> Q2\nSession: budget-7f3k\n"));
+  assert.ok(toVtt(filled(), options).startsWith("WEBVTT - Q1 → Q2\n\n"));
+  assert.equal(JSON.parse(toJson(filled(), options)).title, "Q1 --> Q2");
+});
+
 test("interim lines and empty finals are not exported", () => {
   const [line] = filled();
   assert.deepEqual(exportable([{ ...line, final: false }, { ...line, text: "  " }]), []);
@@ -55,6 +62,8 @@ test("a cue never ends before it begins", () => {
 
 test("files are named for the session", () => {
   assert.equal(fileName("swift-river-7f3k", "srt"), "translation-swift-river-7f3k.srt");
+  assert.equal(fileName("abc", "srt", { stream: "film", title: "Budget 2027: Q1 --> Q2/مال" }), "Budget-2027-Q1-Q2-مال-abc-film.srt");
+  for (const [title, name] of [["...", "translation-abc.txt"], ["../x", "x-abc.txt"], ["a".repeat(60), `${"a".repeat(40)}-abc.txt`]]) assert.equal(fileName("abc", "txt", { title }), name);
   assert.deepEqual(Object.keys(FORMATS), ["txt", "srt", "vtt", "json"]);
 });
 

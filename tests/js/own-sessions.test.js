@@ -59,7 +59,7 @@ test("beyond the limit the least recently used is dropped", () => {
   assert.ok(!names.includes("room-0"));
 });
 
-test("a title is this browser's own, of one row, and survives the next visit", () => {
+test("a title is this browser's own, of one row, and survives the next visit; without one the session's is shown", () => {
   const own = new OwnSessions(new Storage());
   own.note(session("budget"));
   assert.equal(own.name("budget", "  Budget\n 2027 "), "Budget 2027");
@@ -68,8 +68,14 @@ test("a title is this browser's own, of one row, and survives the next visit", (
   assert.equal(own.name("budget", "x".repeat(500)).length, TITLE_LENGTH);
   own.name("budget", "");
   assert.equal(titleOf(own.list()[0]), "budget");
-  assert.equal(titleOf(own.list()[0], { config: { title: " Finance " } }), "Finance");
-  assert.equal(titleOf(own.list()[0], { config: { title: 7 } }), "budget");
+  own.checked("budget", { expires: 5_000, given: "Finance" });
+  assert.equal(titleOf(own.list()[0]), "Finance");
+  own.name("budget", "Mine");
+  assert.equal(titleOf(own.list()[0]), "Mine");
+  own.note(session("budget", { given: "Plans" }));
+  own.name("budget", "");
+  assert.equal(titleOf(own.list()[0]), "Plans");
+  assert.equal(own.name("budget", "😀".repeat(200)), "😀".repeat(TITLE_LENGTH));
 });
 
 test("one is forgotten, or all; another visit does not bring them back", () => {
@@ -95,7 +101,7 @@ for (const text of ["", "{", "null", "7", '"x"', "{}", '[null, 7, "x", [], {}, {
 test("of a broken entry only what is valid is read; a session is listed once", () => {
   const text = JSON.stringify([{ session_id: "a", key: "<script>", title: 7, first: "x", last: 1e300, expires: "soon" }, { session_id: "a" }, { session_id: "b", last: 5 }]);
   const [a, b, ...others] = new OwnSessions(new Storage({ text })).list();
-  assert.deepEqual(a, { session_id: "a", key: null, role: "participant", maySpeak: false, title: "", first: 0, last: 0, expires: null });
+  assert.deepEqual(a, { session_id: "a", key: null, role: "participant", maySpeak: false, title: "", given: "", first: 0, last: 0, expires: null });
   assert.deepEqual([b.session_id, b.first, b.last], ["b", 5, 5]);
   assert.deepEqual(others, []);
 });

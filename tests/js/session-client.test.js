@@ -59,6 +59,30 @@ test("without a link a session has a name, and is not created before its first w
   assert.deepEqual(events, ["new", "opening", "open", "ready"]);
 });
 
+test("a title is the session's: of a new one it is created with it, later it is requested", async () => {
+  const { client, newest, answer } = setUp();
+  const titles = [];
+  client.addEventListener("title", () => titles.push(client.title));
+  newest().greet();
+  await client.open({ name: "Ann" });
+  await client.setTitle("  Budget ");
+  assert.equal(newest().count("title_session"), 0);
+  const begun = client.ensure();
+  await settle();
+  assert.deepEqual(newest().last("create_session").config, { title: "Budget" });
+  await answer("session_created", "create_session", { keys: { speak: "S", read: "R" }, role: "owner", title: "Budget" });
+  await begun;
+  const changed = client.setTitle("Plans");
+  await settle();
+  const { id, session_id, title } = newest().last("title_session");
+  newest().say({ type: "session_titled", id, session_id, title, participant_id: "p", offset: 1 });
+  await changed;
+  newest().say({ type: "session_titled", session_id, title: "", participant_id: null, offset: 2 });
+  newest().say({ type: "session_titled", session_id: "other", title: "No", participant_id: null, offset: 3 });
+  await settle();
+  assert.deepEqual(titles, ["Budget", "Plans", ""]);
+});
+
 test("a session that cannot be created fails, and so do those who wait for it", async () => {
   const { client, newest, refuse } = setUp();
   newest().greet();

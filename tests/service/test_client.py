@@ -148,6 +148,8 @@ async def test_errors_and_topics_of_the_real_service(tmp_path: Path) -> None:
             assert kept.offset == made.offset + 1
             named = await client.name_speaker("s", "1-a", "Mia")
             assert (named.name, named.offset) == ("Mia", kept.offset + 1)
+            titled = await client.title_session("s", "Plans")
+            assert (titled.title, titled.participant_id) == ("Plans", made.participant_id)
             token, epoch = client.credentials("s") or ("", "")
         async with orch.client.connect(s.url) as client:
             client.resume("s", token=token, epoch=epoch, offset=made.offset)

@@ -61,6 +61,17 @@ def test_no_text_is_markup_and_none_breaks_the_document(text: str) -> None:
     assert export([message], kind="docx", session_id="abc").content == file.content
 
 
+def test_a_title_is_the_heading() -> None:
+    """In its own direction; the session is named below it."""
+    file = export(
+        [said("Hi.", 0, 1)], kind="docx", session_id="abc", title="\u0645\u064a\u0632\u0627\u0646\u064a\u0629"
+    )
+    assert paragraphs(file)[:2] == [
+        ("\u0645\u064a\u0632\u0627\u0646\u064a\u0629", "Heading1", True),
+        ("Session: abc", None, False),
+    ]
+
+
 def test_a_session_without_captions_is_a_document_too() -> None:
     assert paragraphs(export([], kind="docx", session_id="abc")) == [("abc", "Heading1", False)]
 

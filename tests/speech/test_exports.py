@@ -128,6 +128,28 @@ def test_txt() -> None:
     )
 
 
+def test_a_title_is_in_the_head_and_in_the_name_of_the_file() -> None:
+    """SubRip has no head. What separates names or times in a file becomes a hyphen, or an arrow."""
+    line = said("Hello.", 0, 1)
+    files = {
+        kind: export([line], kind=kind, session_id="abc", title="Budget 2027: Q1 --> Q2/\u0645\u0627\u0644")
+        for kind in ("txt", "vtt", "srt", "json")
+    }
+    assert files["txt"].name == "Budget-2027-Q1-Q2-\u0645\u0627\u0644-abc.txt"
+    assert files["txt"].body.startswith("Title: Budget 2027: Q1 --> Q2/\u0645\u0627\u0644\nSession: abc\n")
+    assert files["vtt"].body.startswith(
+        "WEBVTT - Budget 2027: Q1 \u2192 Q2/\u0645\u0627\u0644\n\n00:00:00.000 --> "
+    )
+    assert files["srt"].body.startswith("1\n")
+    assert json.loads(files["json"].body)["title"] == "Budget 2027: Q1 --> Q2/\u0645\u0627\u0644"
+    for title, name in (
+        ("...", "translation-abc.txt"),
+        ("../x", "x-abc.txt"),
+        ("a" * 60, f"{'a' * 40}-abc.txt"),
+    ):
+        assert export([line], kind="txt", session_id="abc", title=title).name == name
+
+
 def test_json() -> None:
     """Everything that is known, with times in seconds and the moment they count from."""
     word = Word(text="Hi", start=0.5, end=0.75, confidence=0.5)
@@ -144,6 +166,7 @@ def test_json() -> None:
     )
     assert document == {
         "session_id": "abc",
+        "title": None,
         "started": "2023-11-14T22:13:20.000Z",
         "lines": [
             {
@@ -175,7 +198,7 @@ def test_a_session_without_captions(kind: str) -> None:
             "txt": "",
             "srt": "",
             "vtt": "WEBVTT\n",
-            "json": '{\n  "session_id": "abc",\n  "started": null,\n  "lines": []\n}\n',
+            "json": '{\n  "session_id": "abc",\n  "title": null,\n  "started": null,\n  "lines": []\n}\n',
         }[kind]
     )
 

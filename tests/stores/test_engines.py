@@ -41,6 +41,19 @@ async def test_operations_on_unknown_sessions_say_so(engine: Engine) -> None:
         assert caught.value.code == "unknown_session"
 
 
+async def test_a_config_is_replaced_only_if_it_is_the_known_one(engine: Engine) -> None:
+    """Of two changes at the same time one has to look again; one that is repeated is no failure."""
+    store = engine.store()
+    async with running(store):
+        await store.create(record(config=b'{"a":1}'))
+        assert await store.replace_config("s", b'{"a":1}', b'{"title":"Plans"}')
+        assert not await store.replace_config("s", b'{"a":1}', b'{"title":"Other"}')
+        changed = await store.load("s")
+        assert changed == record(config=b'{"title":"Plans"}')
+        assert not await store.replace_config("gone", b"{}", b"{}")
+        assert await store.load("gone") is None
+
+
 async def test_participants_are_updated_and_removed(engine: Engine) -> None:
     """A participant has one row, the latest; dropped, the token opens nothing. Being there is activity."""
     store = engine.store()

@@ -290,7 +290,7 @@ def test_options_lists_the_methods_of_exactly_that_path() -> None:
     """Not those of a similar one."""
     for path, methods in (
         ("/api/sessions/create", {"POST", "OPTIONS"}),
-        ("/api/sessions/some-name", {"GET", "HEAD", "DELETE", "OPTIONS"}),
+        ("/api/sessions/some-name", {"GET", "HEAD", "PATCH", "DELETE", "OPTIONS"}),
     ):
         answer = ask("OPTIONS", path)
         assert set(answer.headers["allow"].split(", ")) == methods

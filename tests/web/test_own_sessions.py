@@ -108,6 +108,31 @@ def test_a_session_says_how_long_it_is_kept(tmp_path: Path) -> None:
     using(tmp_path, use, **{"orchestration.websocket.keep_days": 30})
 
 
+def test_an_operator_gives_a_session_a_title(tmp_path: Path) -> None:
+    """It names the files; a name that is not ASCII is encoded. No key of the session allows it."""
+
+    async def use(_service: Whole, client: httpx2.AsyncClient, keys: dict[str, str]) -> None:
+        path = "/api/sessions/s"
+        changed = await client.patch(path, json={"title": " Café\n "})
+        assert (changed.status_code, changed.json()["title"]) == (200, "Café")
+        file = await client.get(f"{path}/transcript?format=txt")
+        assert file.headers["Content-Disposition"] == (
+            "attachment; filename=\"Caf-s.txt\"; filename*=UTF-8''Caf%C3%A9-s.txt"
+        )
+        listed = (await client.get("/api/sessions")).json()["sessions"]
+        assert [each["title"] for each in listed] == ["Café"]
+        for title in (None, 7, "x" * 121):
+            assert (await client.patch(path, json={"title": title})).status_code == 400
+        refused = await client.patch(
+            path, json={"title": "x"}, headers={**STRANGER, "X-Session-Key": keys["speak"]}
+        )
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_owner")
+        assert (await client.patch("/api/sessions/gone", json={"title": "x"})).status_code == 404
+        assert (await client.patch(path, json={"title": ""})).json()["title"] == ""
+
+    using(tmp_path, use)
+
+
 def test_the_page_is_for_guests_in_their_language(tmp_path: Path) -> None:
     """It has no session in it: which ones are listed is in the browser alone."""
 

@@ -122,6 +122,7 @@ def test_the_types_are_those_of_the_wire() -> None:
         "service_message",
         "broadcast",
         "subscribe",
+        "title_session",
         "unsubscribe",
         "audio_start",
         "audio_end",

@@ -81,6 +81,39 @@ async def test_who_is_in_a_session_is_the_same_on_every_worker(
             await until_present(ann, {"Ann"})
 
 
+async def test_a_title_is_the_same_on_every_worker(tmp_path: Path) -> None:
+    """Of changes on both at once too: what is stored is what everyone was sent last."""
+    with redis_server(tmp_path / "redis") as server:
+        async with two_hubs(server, tmp_path) as (a, b), a.connected() as ann, b.connected() as bob:
+            await create(ann, config={"a": 1})
+            await join(bob)
+            title = {"type": "title_session", "session_id": "s", "title": "Plans"}
+            titled = await ann.ask(title, "session_titled")
+            assert (await bob.until("session_titled"))["offset"] == titled["offset"]
+            for hub in (a, b):
+                assert (await hub.service.get_session("s")).title == "Plans"
+            async with b.connected() as late:
+                joined = await join(late)
+                assert (joined["title"], joined["config"]) == ("Plans", {"a": 1, "title": "Plans"})
+            async with trio.open_nursery() as nursery:
+                for number in range(4):
+                    for hub in (a, b):
+                        nursery.start_soon(hub.service.title_session, "s", f"{hub is a} {number}")
+            record = await a.store.load("s")
+            assert record is not None
+            last = {}
+            for name, socket in (("ann", ann), ("bob", bob)):
+                async with a.connected() as other:
+                    latest = (await join(other, history=True))["offset"]
+                while (told := await socket.until("session_titled"))["offset"] < latest:
+                    pass
+                last[name] = told["title"]
+            assert last["ann"] == last["bob"]
+            assert f'"title":"{last["ann"]}"'.encode() in record.config
+            for hub in (a, b):
+                assert (await hub.service.get_session("s")).title == last["ann"]
+
+
 async def test_a_crowd_on_several_workers_is_counted_on_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

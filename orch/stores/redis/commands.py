@@ -82,6 +82,7 @@ class SessionCommands(IndexCommands, ParticipantCommands):
         calls: tuple[Call[Any], ...] = (
             self.create(made, someone, token=token),
             self.give_keys(PROBE, NO_KEYS),
+            self.replace_config(PROBE, b"{}", b"{}"),
             self.append(PROBE, [said], limits, batch=token, place=0, known=("", 0)),
             self.read(PROBE, 0, 1),
             self.losses(PROBE),
@@ -116,6 +117,15 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             (self._script("keys", keys(session_id)[:1], given.speak, given.read),),
             lambda replies: replies[0] == 1,
             session_id,
+        )
+
+    def replace_config(self, session_id: str, known: bytes, config: bytes) -> Call[bool]:
+        """Replace a session's ``config``. False: it is not ``known``, or the session does not exist."""
+        return Call(
+            (self._script("config", keys(session_id)[:1], known, config),),
+            lambda replies: replies[0] == 1,
+            session_id,
+            len(config),
         )
 
     def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:

@@ -74,6 +74,10 @@ class RedisSessions:
         """Return the session, or None."""
         return await load(self._pipeline.execute, self._commands, session_id)
 
+    async def replace_config(self, session_id: str, known: bytes, config: bytes) -> bool:
+        """Replace a session's ``config``. False: it is ``known`` no longer, or the session does not exist."""
+        return await self._pipeline.execute(self._commands.replace_config(session_id, known, config))
+
     async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
         """Return the sessions that were last active, newest first."""
         names = await self._pipeline.execute(self._commands.newest(limit))

@@ -43,6 +43,14 @@ class SqliteSessions:
         """Return the session, or None."""
         return await self.file.execute(lambda database: statements.load(database, session_id))
 
+    async def replace_config(self, session_id: str, known: bytes, config: bytes) -> bool:
+        """Replace a session's ``config``. False: it is ``known`` no longer, or the session does not exist."""
+        return await self.file.execute(
+            lambda database: statements.replace_config(database, session_id, known, config),
+            size=len(config),
+            adds=True,
+        )
+
     async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
         """Return the sessions that were last active, newest first."""
         return await self.file.execute(lambda database: statements.newest(database, limit))

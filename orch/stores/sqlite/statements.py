@@ -85,6 +85,14 @@ def load(database: sqlite3.Connection, session_id: str) -> SessionRecord | None:
     return None if row is None else _session(row)
 
 
+def replace_config(database: sqlite3.Connection, session_id: str, known: bytes, config: bytes) -> bool:
+    """Replace a session's ``config``; False: it is not ``known``, or the session does not exist."""
+    cursor = database.execute(
+        "UPDATE sessions SET config = ? WHERE session_id = ? AND config = ?", (config, session_id, known)
+    )
+    return cursor.rowcount == 1
+
+
 def newest(database: sqlite3.Connection, limit: int) -> tuple[SessionRecord, ...]:
     """Return the sessions last active, newest first."""
     rows = database.execute(

@@ -1,6 +1,7 @@
 """Sessions over HTTP: create, list, read and end them; their transcripts."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta, Struct
@@ -9,7 +10,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from orch.access.actors import actor_of
 from orch.problems import ProblemError
-from orch.protocol.messages import Languages, SessionId
+from orch.protocol.messages import Languages, SessionId, Title
 from orch.speech.exports import Choice
 from orch.speech.text_search import QUERY_LENGTH, Found
 from orch.web.audit import log_change
@@ -24,6 +25,12 @@ class NewSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     session_id: SessionId | None = None
     config: dict[str, Any] = {}
+
+
+class NewTitle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A session's title; an empty one removes it."""
+
+    title: Title
 
 
 class Sessions(Struct, frozen=True, kw_only=True):
@@ -58,6 +65,13 @@ def codes(text: str, *, path: str) -> tuple[str, ...]:
         raise ProblemError("invalid_request", str(error), path=path) from None
 
 
+def _attachment(name: str) -> str:
+    """Return ``Content-Disposition`` for a file (RFC 6266): its name, and one in ASCII for older clients."""
+    plain = name.encode("ascii", "ignore").decode().lstrip("-")
+    encoded = "" if name.isascii() else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{encoded}'
+
+
 def blueprint(hub: HubService) -> Blueprint:
     """Return the routes."""
     api = Blueprint("sessions", __name__, url_prefix="/api/sessions")
@@ -87,6 +101,16 @@ def blueprint(hub: HubService) -> Blueprint:
         """
         return json_response(await hub.get_session(session_id))
 
+    @api.patch("/<session_id>")
+    @document_request(NewTitle)
+    @document_response(SessionDetails)
+    async def change(session_id: str) -> Response:
+        """Give a session a title, for everyone in it. For operators."""
+        wanted = await read_json(NewTitle)
+        await hub.title_session(session_id, wanted.title)
+        log_change("session titled", session_id=session_id)
+        return json_response(await hub.get_session(session_id))
+
     @api.delete("/<session_id>")
     async def end(session_id: str) -> Response:
         """End a session: its participants are notified, and all its data is deleted."""
@@ -110,7 +134,7 @@ def blueprint(hub: HubService) -> Blueprint:
         file, complete = await transcripts.get(session_id, kind=query.format, choice=choice)
         headers = {
             "Cache-Control": "no-store",
-            "Content-Disposition": f'attachment; filename="{file.name}"',
+            "Content-Disposition": _attachment(file.name),
             "X-Transcript-Complete": str(complete).lower(),
         }
         response = Response(content_type=file.media_type, headers=headers)

@@ -289,4 +289,5 @@ def _one(known: SessionLine, line: SessionLine) -> SessionLine:
         last_active=max(known.last_active, line.last_active),
         streams=known.streams + line.streams,
         speaking=known.speaking + line.speaking,
+        title=known.title or line.title,
     )

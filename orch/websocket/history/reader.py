@@ -14,7 +14,8 @@ from orch.websocket.history.parts import HistoryPart, part
 class StoredMessages(Struct, frozen=True, kw_only=True):
     """A session's history: JSON objects in order, the newest at ``offset``.
 
-    ``complete``: no caption is missing; ``broadcasts_complete``: no broadcast is.
+    ``title``: the session's; empty: it has none. ``complete``: no caption is missing;
+    ``broadcasts_complete``: no broadcast is.
     """
 
     session_id: str
@@ -23,6 +24,7 @@ class StoredMessages(Struct, frozen=True, kw_only=True):
     messages: tuple[msgspec.Raw, ...]
     complete: bool
     broadcasts_complete: bool = True
+    title: str = ""
 
 
 class HistoryReader:
@@ -38,8 +40,8 @@ class HistoryReader:
         losses = await self._losses(session_id, stored, after=after, last=last)
         return part(stored, losses, after=after, until=until)
 
-    async def all(self, session_id: str, *, epoch: str, offset: int) -> StoredMessages:
-        """Return all stored messages of a session, which is at ``offset``."""
+    async def all(self, session_id: str, *, epoch: str, offset: int, title: str = "") -> StoredMessages:
+        """Return all stored messages of a session, which is at ``offset`` and has this ``title``."""
         stored = await self._store.read(session_id, after=0, until=offset) if offset else ()
         losses = await self._losses(session_id, stored, after=0, last=offset)
         return StoredMessages(
@@ -49,6 +51,7 @@ class HistoryReader:
             messages=tuple(msgspec.Raw(message.frame) for message in stored),
             complete=losses.captions == 0,
             broadcasts_complete=losses.others == 0,
+            title=title,
         )
 
     async def losses(self, session_id: str, *, until: int) -> Losses:

@@ -3,6 +3,7 @@
 from orch.protocol.messages import (
     ParticipantRenamed,
     SessionMessage,
+    SessionTitled,
     SpeakerIdentified,
     SpeakerNamed,
     Transcript,
@@ -10,7 +11,15 @@ from orch.protocol.messages import (
 )
 from orch.stores.history import Kind, Share
 
-Numbered = SessionMessage | Transcript | Translation | ParticipantRenamed | SpeakerIdentified | SpeakerNamed
+Numbered = (
+    SessionMessage
+    | Transcript
+    | Translation
+    | ParticipantRenamed
+    | SpeakerIdentified
+    | SpeakerNamed
+    | SessionTitled
+)
 """The messages that are stored in the history, and so have an offset."""
 
 
@@ -26,6 +35,8 @@ def share_of_message(message: Numbered, speaker: str) -> Share:
     if isinstance(message, SpeakerNamed):
         # The newest of each label is stored; a participant's id has no space.
         return Share(Kind.NAME, f"speaker {message.speaker_label}")
+    if isinstance(message, SessionTitled):
+        return Share(Kind.NAME, "the session")
     if isinstance(message, Transcript) and message.participant_id is not None:
         return Share(Kind.CAPTION, message.participant_id)
     return Share(Kind.CAPTION, speaker)

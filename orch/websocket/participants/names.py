@@ -31,10 +31,11 @@ _JOINERS: Final = "\u200c\u200d"
 _SPACES: Final = re.compile(r" +")
 
 
-def clean(text: str) -> str:
+def clean(text: str, length: int = NAME_LENGTH) -> str:
     """Return a name in NFC without invisible and direction-changing characters; may be empty.
 
-    Control characters and line breaks become spaces, spaces are collapsed.
+    ``length``: its maximum characters. Control characters and line breaks become spaces, spaces are
+    collapsed.
     """
     kept: list[str] = []
     marks = 0
@@ -49,7 +50,7 @@ def clean(text: str) -> str:
             if marks <= _MARKS:
                 kept.append(character)
     joined = _without_loose_joiners(_SPACES.sub(" ", "".join(kept)).strip())
-    name = joined[:NAME_LENGTH].rstrip(" " + _JOINERS)
+    name = joined[:length].rstrip(" " + _JOINERS)
     return name if any(unicodedata.category(each)[0] not in "MZC" for each in name) else ""
 
 

@@ -15,6 +15,7 @@ from orch.websocket.connections.outbox import Frame
 from orch.websocket.participants.member import Member
 from orch.websocket.participants.names import Names
 from orch.websocket.participants.roster import PARTICIPANTS_LISTED, Roster, RosterEntry
+from orch.websocket.sessions.session_title import new_title, title_of, with_title
 
 #: Maximum bytes of a session's ``config`` as JSON. It is stored, and sent to everyone who joins.
 CONFIG_LIMIT: Final = 16_384
@@ -45,6 +46,7 @@ class Session:
         "_names",
         "_remote",
         "_roster",
+        "_title",
         "config",
         "created",
         "epoch",
@@ -63,6 +65,7 @@ class Session:
         self.epoch = record.epoch
         self.offset = record.offset
         self.config = record.config
+        self._title: str | None = None
         self.keys = record.keys
         self.created = record.created
         self.last_active = record.last_active
@@ -81,6 +84,13 @@ class Session:
             f"<Session {self.session_id} at {self.offset}, {self.count} members of"
             f" {self.participant_count}, {len(self.streams)} streams>"
         )
+
+    @property
+    def title(self) -> str:
+        """The title in ``config``; empty: it has none."""
+        if self._title is None:
+            self._title = title_of(self.config)
+        return self._title
 
     @property
     def count(self) -> int:
@@ -252,6 +262,9 @@ class Session:
         """Deliver a stored message to all members; its sender receives it with the request's ``id``."""
         self.offset = message.offset
         self.last_active = max(self.last_active, message.at)
+        title = new_title(message.frame)
+        if title is not None:
+            self.config, self._title = with_title(self.config, title), title
         frame = Frame(message.frame, is_durable=True)
         origin = message.origin
         sender = None if origin is None else origin.connection_id
@@ -275,7 +288,7 @@ class SessionListed(Struct, frozen=True, kw_only=True):
     """A session in a list. Times in seconds since the epoch.
 
     ``participants``: the first of ``participant_count``, which is null if it is unknown, because all
-    participants, if any, are on other workers.
+    participants, if any, are on other workers. ``title``: empty: it has none.
     """
 
     session_id: str
@@ -283,6 +296,7 @@ class SessionListed(Struct, frozen=True, kw_only=True):
     offset: int
     created: float
     last_active: float
+    title: str = ""
     participants: tuple[Participant, ...] = ()
     participant_count: int | None = 0
     streams: int = 0
@@ -317,6 +331,7 @@ def listed(
     count = live.participant_count if live else 0
     return SessionListed(
         session_id=session.session_id,
+        title=session.title if isinstance(session, Session) else title_of(session.config),
         epoch=session.epoch,
         offset=session.offset,
         created=session.created,

@@ -101,6 +101,7 @@ class SessionRecovery:
                     participant_id=member.participant_id,
                     keys=given(session.keys, member.right),
                     role=member.role,
+                    title=session.title or UNSET,
                     epoch=session.epoch,
                     offset=missed.offset,
                     participants=session.participants(member.participant_id),

@@ -275,7 +275,9 @@ class Sessions:
     async def messages(self, session_id: str) -> StoredMessages:
         """Return a session's history. Raises ``unknown_session``."""
         session = await self.view(session_id)
-        return await self.history.all(session_id, epoch=session.epoch, offset=session.offset)
+        return await self.history.all(
+            session_id, epoch=session.epoch, offset=session.offset, title=session.title
+        )
 
     async def listed(self, limit: int) -> tuple[SessionListed, ...]:
         """Return the sessions that were last active, newest first."""

@@ -87,8 +87,8 @@ export function stamp(milliseconds, mark) {
 const who = (speaker) => (speaker ? `${flat(speaker)}: ` : "");
 
 /**
- * A reader's text: time, speaker, words; translations indented under them. With a `session_id`, its head says which
- * session it is, when that began and who spoke.
+ * A reader's text: time, speaker, words; translations indented under them. With a `session_id`, its head has the
+ * session's `title`, its name, when it began and who spoke.
  */
 export function toTxt(lines, options = {}) {
   const all = rows(lines, options);
@@ -96,13 +96,14 @@ export function toTxt(lines, options = {}) {
     const [time] = stamp(start, ".").split(".");
     return [`[${time}] ${who(speaker)}${first}`, ...more.map((text) => `    ${text}`)];
   });
-  if (out.length > 0 && options.session_id) out.unshift(...head(all, options.session_id, options.zero ?? zeroOf(lines)));
+  if (out.length > 0 && options.session_id) out.unshift(...head(all, options, options.zero ?? zeroOf(lines)));
   return out.map((row) => `${row}\n`).join("");
 }
 
-function head(all, session_id, zero) {
+function head(all, { session_id, title = "" }, zero) {
   const names = [...new Set(all.filter(({ speaker }) => speaker).map(({ speaker }) => flat(speaker)))];
   return [
+    ...(title === "" ? [] : [`Title: ${flat(title)}`]),
     `Session: ${session_id}`,
     `Started: ${new Date(zero).toISOString().slice(0, 19).replace("T", " ")} UTC`,
     ...(names.length > 0 ? [`Participants: ${names.join(", ")}`] : []),
@@ -137,14 +138,17 @@ export function toVtt(lines, options = {}) {
       const text = texts.flat().map(escaped).join("\n");
       return `${stamp(start, ".")} --> ${stamp(end, ".")}\n${speaker ? `<v ${escaped(flat(speaker))}>${text}</v>` : text}\n`;
     });
-  return ["WEBVTT\n", ...blocks].join("\n");
+  // An arrow would begin the times of a cue.
+  const title = flat(options.title ?? "").replaceAll("-->", "→");
+  return [title === "" ? "WEBVTT\n" : `WEBVTT - ${title}\n`, ...blocks].join("\n");
 }
 
 /** Everything that is known of each line; times in seconds from `started`. */
 export function toJson(lines, options = {}) {
-  const { session_id = null, languages = [], zero = zeroOf(lines) } = options;
+  const { session_id = null, title = "", languages = [], zero = zeroOf(lines) } = options;
   const document = {
     session_id,
+    title: title || null,
     started: Number.isFinite(zero) ? new Date(zero).toISOString() : null,
     lines: rows(lines, options).map(({ line, start, end }) => ({
       segment_id: line.id,
@@ -169,7 +173,13 @@ export function toJson(lines, options = {}) {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** A file's name: "translation-budget-7f3k.srt". */
-export function fileName(session_id, format, stream = "") {
-  return `translation-${session_id}${stream === "" ? "" : `-${stream}`}.${FORMATS[format]?.extension ?? format}`;
+/** Characters of a title in a file's name. */
+const NAMED = 40;
+
+/** A title for a file's name: its letters and digits, with a hyphen for all between them. */
+const named = (title) => [...title.replace(/[^\p{L}\p{M}\p{N}]+/gu, " ").trim().replaceAll(" ", "-")].slice(0, NAMED).join("").replace(/-+$/, "");
+
+/** A file's name: "translation-budget-7f3k.srt", with a title "Plan-2027-budget-7f3k.srt". */
+export function fileName(session_id, format, { stream = "", title = "" } = {}) {
+  return `${named(title) || "translation"}-${session_id}${stream === "" ? "" : `-${stream}`}.${FORMATS[format]?.extension ?? format}`;
 }

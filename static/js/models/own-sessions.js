@@ -2,8 +2,9 @@
  * The sessions that this browser was in, with their keys, stored so that it finds them again. People have no
  * accounts: a session is one's own where this browser holds a key of it.
  *
- * Stored as [{session_id, key, role, maySpeak, title, first, last, expires}], the last used first; times in ms since
- * the epoch, `expires` null until the service gave it. What is not valid is left out; a list of another version is empty.
+ * Stored as [{session_id, key, role, maySpeak, title, given, first, last, expires}], the last used first. `title` is the
+ * reader's own, `given` the session's; times in ms since the epoch, `expires` null until the service gave it. What is not
+ * valid is left out; a list of another version is empty.
  */
 
 import { isSessionName } from "./session-name.js";
@@ -54,7 +55,7 @@ export class OwnSessions {
   }
 
   /** This browser is in a session. A key to speak is not replaced by one to read. */
-  note({ session_id, key, role, maySpeak }) {
+  note({ session_id, key, role, maySpeak, given = "" }) {
     if (typeof session_id !== "string" || !isSessionName(session_id)) return;
     const all = this.list();
     const before = all.find((entry) => entry.session_id === session_id) ?? null;
@@ -66,6 +67,7 @@ export class OwnSessions {
       role: isWeaker ? before.role : role,
       maySpeak: maySpeak || (before?.maySpeak ?? false),
       title: before?.title ?? "",
+      given: clipped(given),
       first: before?.first ?? now,
       last: now,
       expires: null,
@@ -75,14 +77,14 @@ export class OwnSessions {
 
   /** Give a session a title, in this browser only. Returns the title as stored; "" removes it. */
   name(session_id, title) {
-    const stored = title.replace(/\s+/gu, " ").trim().slice(0, TITLE_LENGTH);
+    const stored = clipped(title.replace(/\s+/gu, " ").trim());
     this.#change(session_id, { title: stored });
     return stored;
   }
 
-  /** Store when the service will end a session. */
-  expires(session_id, at) {
-    this.#change(session_id, { expires: at });
+  /** Store what the service said of a session: when it will end, and its title. */
+  checked(session_id, { expires, given }) {
+    this.#change(session_id, { expires, given: clipped(given) });
   }
 
   forget(session_ids) {
@@ -111,6 +113,11 @@ export class OwnSessions {
   }
 }
 
+/** A title of no more than TITLE_LENGTH characters, none of them halved. */
+const clipped = (title) => [...title].slice(0, TITLE_LENGTH).join("");
+
+const readTitle = (value) => (typeof value === "string" ? clipped(value) : "");
+
 const readTime = (value, otherwise) => (typeof value === "number" && Number.isFinite(value) && Math.abs(value) < 8.64e15 ? value : otherwise);
 
 /** An entry of the stored list, or null where it is none. */
@@ -121,15 +128,20 @@ function readEntry(stored) {
   return {
     ...link,
     maySpeak: stored.maySpeak === true,
-    title: typeof stored.title === "string" ? stored.title.slice(0, TITLE_LENGTH) : "",
+    title: readTitle(stored.title),
+    given: readTitle(stored.given),
     first: readTime(stored.first, last),
     last,
     expires: readTime(stored.expires, null),
   };
 }
 
-/** The title to show: the reader's own, that of the session's creator (`config.title`), or the session's name. */
-export function titleOf(entry, details = null) {
-  const given = details?.config?.title;
-  return entry.title || (typeof given === "string" && given.trim() !== "" ? given.trim().slice(0, TITLE_LENGTH) : entry.session_id);
+/** The title of an entry: the reader's own, that of the session, or "". */
+export function ownTitle({ title, given }) {
+  return title || given;
+}
+
+/** What an entry is called: its title, or the session's name. */
+export function titleOf(entry) {
+  return ownTitle(entry) || entry.session_id;
 }

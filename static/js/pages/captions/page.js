@@ -53,6 +53,7 @@ export class CaptionsPage {
     scope.listen(this.#socket, "message", ({ detail }) => this.#apply(detail));
     scope.listen(this.#socket, "state", () => this.#connectionChanged());
     scope.listen(this.#session, "phase", () => this.#phaseChanged());
+    scope.listen(this.#session, "title", () => this.#showTitle());
     scope.listen(globalThis, "hashchange", () => location.reload());
     scope.listen(document, "pointermove", () => this.#pointed());
     scope.listen(document, "keydown", (event) => this.#pressed(event));
@@ -194,8 +195,12 @@ export class CaptionsPage {
     setAttribute(root, "data-transparent", background === "transparent");
     setAttribute(root, "data-align", align);
     setAttribute(root, "data-position", position);
+    this.#showTitle();
+  }
+
+  #showTitle() {
     const { session_id } = this.#link;
-    if (session_id !== null) document.title = this.#texts.text("captions.window", { session: session_id });
+    if (session_id !== null) document.title = this.#texts.text("captions.window", { session: this.#session.title || session_id });
   }
 
   #pointed() {

@@ -14,7 +14,7 @@ import { isolated } from "../../models/bidi.js";
 import { activityPill, closeConfirmation, moreSessions } from "../../models/connections.js";
 import { bytes, count, number } from "../../models/number-format.js";
 import { placeOf } from "../../models/workers.js";
-import { sessionLink } from "./sessions-card.js";
+import { sessionLink } from "../../components/session-list.js";
 
 export class ConnectionPanel {
   #socket;

@@ -5,14 +5,12 @@ import { confirm } from "../../components/confirm-dialog.js";
 import { byId, h, setText } from "../../components/dom.js";
 import { emptyState } from "../../components/empty-state.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
-import { noSessions } from "../../components/session-list.js";
+import { noSessions, sessionLink, showSessionTitle } from "../../components/session-list.js";
 import { Table } from "../../components/table.js";
 import { setTime, timeElement } from "../../components/time-element.js";
 import { control } from "../../control-api.js";
 import { isolated } from "../../models/bidi.js";
 import { count } from "../../models/number-format.js";
-
-export const sessionLink = (id) => h("a", { dir: "auto", href: `/translation#session=${encodeURIComponent(id)}` }, id);
 
 const number = (label, field) => ({ label, number: true, sort: (row) => row[field], text: (row) => count(row[field]) });
 const time = (label, field) => ({ label, sort: (row) => row[field], create: () => timeElement(), update: (cell, row) => setTime(cell, row[field]) });
@@ -22,7 +20,7 @@ export class SessionsCard {
     caption: "Sessions",
     key: (row) => row.session_id,
     columns: [
-      { label: "Session", sort: (row) => row.session_id, create: (row) => sessionLink(row.session_id), update: () => {} },
+      { label: "Session", sort: (row) => row.title || row.session_id, create: (row) => sessionLink(row.session_id), update: showSessionTitle },
       { ...number("Here", "participants"), keep: true },
       { ...number("Speaking", "speaking"), keep: true },
       number("Transcribing", "streams"),

@@ -6,7 +6,7 @@ import { Scope } from "../../components/scope.js";
 import { saveText } from "../../components/text-export.js";
 import { control } from "../../control-api.js";
 import { fileName } from "../../models/exports.js";
-import { titleOf } from "../../models/own-sessions.js";
+import { ownTitle, titleOf } from "../../models/own-sessions.js";
 import { foreignResponse, parseProblem } from "../../models/responses.js";
 import { CheckPace, checkOrder } from "../../models/session-checks.js";
 import { foldQuery } from "../../models/text-search.js";
@@ -96,7 +96,7 @@ export class SessionsPage {
     try {
       const details = await control("GET", pathOf(session_id), undefined, keyHeaders(key));
       this.#details.set(session_id, details);
-      this.#own.expires(session_id, details.expires * 1000);
+      this.#own.checked(session_id, { expires: details.expires * 1000, given: details.title });
     } catch (error) {
       if (GONE.has(error.code)) this.#isGone(entry);
       else this.#details.set(session_id, { reason: this.#reason(error) });
@@ -106,7 +106,7 @@ export class SessionsPage {
 
   #isGone(entry) {
     this.#pace.gone(Date.now());
-    this.#gone.push(titleOf(entry, this.#details.get(entry.session_id)));
+    this.#gone.push(titleOf(entry));
     this.#drop([entry.session_id]);
   }
 
@@ -128,7 +128,7 @@ export class SessionsPage {
   }
 
   async #forget(entry) {
-    const title = titleOf(entry, this.#details.get(entry.session_id));
+    const title = titleOf(entry);
     const answer = await confirm({
       title: this.#texts.text("sessions.forget_one", { title }),
       text: this.#texts.text("sessions.forget_means"),
@@ -167,7 +167,7 @@ export class SessionsPage {
     const response = await fetch(`${pathOf(session_id)}/transcript?format=${format}`, { headers: keyHeaders(key) }).catch(() => null);
     const body = response?.ok ? await response.blob().catch(() => null) : null;
     if (body !== null) {
-      saveText(body, { name: fileName(session_id, format), type: body.type });
+      saveText(body, { name: fileName(session_id, format, { title: ownTitle(entry) }), type: body.type });
       return;
     }
     const problem = response === null || response.ok ? null : parseProblem(await response.text().catch(() => ""));
@@ -219,7 +219,7 @@ export class SessionsPage {
     const entries = this.#own.list();
     const rows = entries
       .map((entry) => ({ entry, details: this.#details.get(entry.session_id) ?? null, found: this.#search?.found.get(entry.session_id) ?? null }))
-      .filter((row) => this.#search === null || row.found !== null || foldQuery(titleOf(row.entry, row.details)).includes(foldQuery(this.#search.query)));
+      .filter((row) => this.#search === null || row.found !== null || foldQuery(titleOf(row.entry)).includes(foldQuery(this.#search.query)));
     this.#list.show(rows);
     byId("own-empty").hidden = entries.length > 0;
     byId("own-tools").hidden = byId("forget-all").hidden = entries.length === 0;

@@ -75,7 +75,7 @@ export class SessionList {
     const { entry, details, found } = row;
     const part = (name) => element.querySelector(`[data-part="${name}"]`);
     const title = part("title");
-    setText(title, titleOf(entry, details));
+    setText(title, titleOf(entry));
     const href = writeLink(new URL("/translation", location.href).href, entry);
     if (title.href !== href) title.href = href;
     setText(part("facts"), this.#facts(entry, details));

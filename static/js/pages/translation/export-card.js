@@ -14,10 +14,12 @@ export class ExportCard {
   #captions;
   #targets;
   #sessionId;
+  #title;
   #key;
 
-  /** `targets()`: the languages that are read; `sessionId()`; `key()`: a key of the session, or null. */
-  constructor({ captions, targets, sessionId, key }) {
+  /** `targets()`: the languages that are read; `sessionId()`; `title()`; `key()`: a key of the session, or null. */
+  constructor({ captions, targets, sessionId, title, key }) {
+    this.#title = title;
     this.#key = key;
     this.#captions = captions;
     this.#targets = targets;
@@ -50,9 +52,9 @@ export class ExportCard {
   }
 
   #save(format) {
-    const session_id = this.#sessionId();
-    const text = FORMATS[format].write(this.#lines, { languages: this.#languages, session_id });
-    saveText(text, { name: fileName(session_id, format, byId("take-what").value), type: FORMATS[format].type });
+    const [session_id, title] = [this.#sessionId(), this.#title()];
+    const text = FORMATS[format].write(this.#lines, { languages: this.#languages, session_id, title });
+    saveText(text, { name: fileName(session_id, format, { stream: byId("take-what").value, title }), type: FORMATS[format].type });
   }
 
   /** Word documents are written by the service: from its history, as this page has it. */
@@ -65,7 +67,7 @@ export class ExportCard {
     const response = await fetch(`/api/sessions/${encodeURIComponent(session_id)}/transcript?${query}`, { headers: keyHeaders(this.#key()) }).catch(() => null);
     const body = response?.ok ? await response.blob().catch(() => null) : null;
     this.update();
-    if (body !== null) saveText(body, { name: fileName(session_id, "docx", stream), type: body.type });
+    if (body !== null) saveText(body, { name: fileName(session_id, "docx", { stream, title: this.#title() }), type: body.type });
     else if (response === null || response.ok) toast("The document was not written: the service cannot be reached. The other formats are written here.", { tone: "bad" });
     else toast(`The document was not written: ${parseProblem(await response.text())?.detail ?? foreignResponseText(response.status)}`, { tone: "bad" });
   }

@@ -3,7 +3,7 @@
 import { showBanners } from "../../components/banners.js";
 import { confirm } from "../../components/confirm-dialog.js";
 import { Disclosure } from "../../components/disclosure.js";
-import { byId, setText } from "../../components/dom.js";
+import { byId, setAttribute, setText } from "../../components/dom.js";
 import { Notices } from "../../components/notices.js";
 import { Preferences } from "../../components/preferences.js";
 import { Scope } from "../../components/scope.js";
@@ -34,6 +34,7 @@ import { ReadingTools } from "./reading-tools.js";
 import { ServiceNotices } from "./service-notices.js";
 import { SessionAddress } from "./session-address.js";
 import { StatusText } from "./status-text.js";
+import { TitleField } from "./title-field.js";
 
 /** An operator's page waits this long for the back ends' problems once it is connected (ms). */
 const PROBLEMS_WITHIN = 3_000;
@@ -60,6 +61,7 @@ export class TranslationPage {
   #large;
   #reading;
   #join;
+  #titleField;
   #captionView;
   #exports;
   #guard;
@@ -101,8 +103,9 @@ export class TranslationPage {
     this.#transcript = this.#createTranscript();
     this.#reading = new ReadingTools({ texts, captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
+    this.#titleField = new TitleField({ session, mayTitle: () => session.isOwner || this.#isOperator || session.phase === "new", onResult: (error) => this.#showTitleResult(error) });
     this.#captionView = new CaptionViewCard({ session, languages: this.#languages, preferences, prepare, onShare: () => this.#join.shared() });
-    this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id, key: () => session.keys?.speak ?? session.keys?.read ?? null });
+    this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id, title: () => session.title, key: () => session.keys?.speak ?? session.keys?.read ?? null });
     this.#guard = new LeaveGuard({ microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
   }
 
@@ -145,6 +148,11 @@ export class TranslationPage {
     });
   }
 
+  #showTitleResult(error) {
+    if (error === null) this.#notices.remove("title");
+    else this.#notices.show("title", { word: "title", tone: "bad", text: `The session's title was not changed: ${error.message}` });
+  }
+
   async #nameSpeaker(speaker_label, name) {
     try {
       await this.#socket.request({ type: "name_speaker", session_id: this.#session.session_id, speaker_label, name });
@@ -161,7 +169,7 @@ export class TranslationPage {
   start() {
     const scope = this.#scope;
     if (!scope.open()) return;
-    const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#guard, this.#captionView, this.#exports, this.#createShortcuts(), this.#shell];
+    const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#titleField, this.#guard, this.#captionView, this.#exports, this.#createShortcuts(), this.#shell];
     for (const part of parts) scope.start(part);
     this.#listen();
     for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
@@ -202,6 +210,7 @@ export class TranslationPage {
     scope.listen(this.#microphone, "resolved", ({ detail }) => this.#notices.remove(detail.key));
     scope.listen(this.#microphone, "change", () => this.#microphoneChanged());
     scope.listen(this.#session, "phase", () => this.#showSession());
+    scope.listen(this.#session, "title", () => this.#showTitle());
     scope.listen(this.#session, "ready", () => this.#ready());
     scope.listen(this.#session, "participants", ({ detail }) => this.#participantsChanged(detail));
     scope.listen(this.#session, "rejoined", ({ detail }) => this.#notices.show("missed", { word: "missed", text: missed(detail) }));
@@ -359,11 +368,10 @@ export class TranslationPage {
   }
 
   #showSession() {
-    const { phase, session_id } = this.#session;
+    const { phase } = this.#session;
     for (const part of document.querySelectorAll("#controls, .talk")) part.hidden = phase === "uninvited";
     byId("enter-code").hidden = phase !== "uninvited";
-    setText(byId("page-title"), session_id ?? "Translation");
-    document.title = `${session_id ?? "Translation"} · LiveTranslate`;
+    this.#showTitle();
     this.#join.show();
     this.#showControls();
     if (phase in CLOSED) {
@@ -371,11 +379,19 @@ export class TranslationPage {
       this.#microphone.abort();
       this.#tab.forget();
     } else this.#notices.remove("session");
-    if (phase === "open") this.#address.store();
     this.#microphone.refresh();
     this.#showCount();
     this.#showStatus();
     this.#revealSoon();
+  }
+
+  #showTitle() {
+    const title = this.#session.title || this.#session.session_id || "Translation";
+    setText(byId("page-title"), title);
+    setAttribute(byId("page-title"), "dir", "auto");
+    document.title = `${title} · LiveTranslate`;
+    // The list of one's own sessions has it too.
+    if (this.#session.phase === "open") this.#address.store();
   }
 
   /** Explain why there is no session, and offer what can be done. */

@@ -39,12 +39,12 @@ export class SessionAddress {
 
   /** Store the open session. */
   store() {
-    const { session_id, keys } = this.#session;
+    const { session_id, keys, title } = this.#session;
     const key = keys?.speak ?? keys?.read ?? this.#wanted.key;
     // An observer who could speak stays an observer; with the reading key alone the service makes one anyway.
     const role = keys?.speak && this.#wanted.role === "observer" ? "observer" : "participant";
     this.#tab.write({ session_id, key, role });
-    this.#own.note({ session_id, key, role, maySpeak: Boolean(keys?.speak) });
+    this.#own.note({ session_id, key, role, maySpeak: Boolean(keys?.speak), given: title });
     const href = writeLink(location.href, { session_id, key, role });
     // It costs tens of milliseconds on a slow machine, where a long history is applied just then.
     if (href !== location.href) this.#scope.after(0, () => this.#session.session_id === session_id && history.replaceState(history.state, "", href));
