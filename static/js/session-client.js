@@ -53,6 +53,8 @@ export class SessionClient extends EventTarget {
   #participants = [];
   #count = 0;
   #me = { name: "", languages: [], growing: false, role: "participant", key: null };
+  /** The identity in the newest request that succeeded or is under way, as JSON. */
+  #announced = "";
   #keys = null;
   #role = null;
   #beginning = null;
@@ -147,6 +149,7 @@ export class SessionClient extends EventTarget {
     }
     if (TRANSITIONS[this.#phase][session_id === null ? "draw" : "open"] === undefined) return;
     this.#me = { name, languages, growing, role, key };
+    this.#announced = "";
     this.#session_id = session_id ?? this.#randomName();
     this.#title = "";
     this.#participants = [];
@@ -163,9 +166,8 @@ export class SessionClient extends EventTarget {
       return;
     }
     if (this.#socket.canResume(session_id) && (await this.#socket.resume(session_id))) {
+      // Announced anew: the reader may have changed name or languages on another page of this tab.
       this.#opened();
-      // The reader may have changed name or languages on another page of this tab.
-      this.#announce();
       return;
     }
     await this.#join();
@@ -194,7 +196,7 @@ export class SessionClient extends EventTarget {
 
   /** The service does not store whether growing lines are translated for a participant. */
   #recovered() {
-    if (this.#me.growing) this.#announce();
+    if (this.#me.growing || this.#isUnannounced) this.#announce();
     this.#emit("ready");
   }
 
@@ -218,7 +220,18 @@ export class SessionClient extends EventTarget {
 
   #announce() {
     if (this.#phase !== "open" || !this.#socket.isLive) return;
-    this.#socket.send({ type: "join_session", session_id: this.#session_id, ...this.#identity() });
+    this.#socket.send({ type: "join_session", session_id: this.#session_id, ...this.#announcing() });
+  }
+
+  get #isUnannounced() {
+    return JSON.stringify(this.#identity()) !== this.#announced;
+  }
+
+  /** Return the identity for a request, and remember that this one is announced. */
+  #announcing() {
+    const identity = this.#identity();
+    this.#announced = JSON.stringify(identity);
+    return identity;
   }
 
   #identity() {
@@ -227,7 +240,7 @@ export class SessionClient extends EventTarget {
   }
 
   async #create(tries) {
-    const { role, ...identity } = this.#identity();
+    const { role, ...identity } = this.#announcing();
     try {
       await this.#request({ type: "create_session", session_id: this.#session_id, config: this.#title === "" ? {} : { title: this.#title }, ...identity });
       this.#opened();
@@ -243,7 +256,7 @@ export class SessionClient extends EventTarget {
   async #join(tries = BUSY_TRIES, wasLost = false) {
     const key = this.#me.key === null ? {} : { key: this.#me.key };
     try {
-      const response = await this.#request({ type: "join_session", session_id: this.#session_id, history: true, ...key, ...this.#identity() });
+      const response = await this.#request({ type: "join_session", session_id: this.#session_id, history: true, ...key, ...this.#announcing() });
       this.#opened();
       return response;
     } catch (error) {
@@ -281,6 +294,8 @@ export class SessionClient extends EventTarget {
 
   #opened() {
     this.#go("opened");
+    // What was chosen while the request was under way: languages that were loaded meanwhile, a new name.
+    if (this.#isUnannounced) this.#announce();
     this.#emit("ready");
   }
 

@@ -356,3 +356,35 @@ test("a change of name or languages is sent as a second join", async () => {
   const { id, ...sent } = newest().last("join_session");
   assert.deepEqual(sent, { type: "join_session", session_id: "calm-oak-aaaa", name: "Ann", languages: ["de", "es"], role: "participant" });
 });
+
+test("languages that are chosen while the session is being joined are announced once it is", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  client.open({ session_id: "budget-7f3k", key: "R" });
+  await settle();
+  client.update({ languages: ["pt"], growing: true });
+  assert.equal(newest().count("join_session"), 1);
+  await answer("session_joined", "join_session", { keys: { read: "R" }, role: "participant", messages: [] });
+  assert.equal(newest().count("join_session"), 2);
+  const { id, ...sent } = newest().last("join_session");
+  assert.deepEqual(sent, { type: "join_session", session_id: "budget-7f3k", languages: ["pt"], growing: true, role: "participant" });
+});
+
+test("languages that are chosen while a session is being created are announced once it is", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  begin(client, { name: "Ann" });
+  await settle();
+  client.update({ languages: ["fr"] });
+  await answer("session_created", "create_session", { keys: { speak: "S", read: "R" }, role: "owner" });
+  assert.deepEqual(newest().last("join_session").languages, ["fr"]);
+});
+
+test("what is joined as it was chosen is announced once", async () => {
+  const { client, newest, answer } = setUp();
+  newest().greet();
+  client.open({ session_id: "budget-7f3k", languages: ["pt"] });
+  await settle();
+  await answer("session_joined", "join_session", { keys: { read: "R" }, role: "participant", messages: [] });
+  assert.equal(newest().count("join_session"), 1);
+});
