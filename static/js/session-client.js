@@ -166,7 +166,7 @@ export class SessionClient extends EventTarget {
       return;
     }
     if (this.#socket.canResume(session_id) && (await this.#socket.resume(session_id))) {
-      // Announced anew: the reader may have changed name or languages on another page of this tab.
+      // Announces again: the reader may have changed name or languages on another page of this tab.
       this.#opened();
       return;
     }
