@@ -18,8 +18,8 @@ const PAGES = {
   translation: (await import("../../static/js/pages/translation/page.js")).TranslationPage,
   tree: (await import("../../static/js/pages/tree/page.js")).TreePage,
 };
-const { Texts } = await import("../../static/js/models/texts.js");
-const texts = new Texts("en", (await import("../../static/js/texts/en.js")).default);
+const { TEXTS } = await import("../fakes/js/texts.js");
+const texts = TEXTS.en;
 importing.restore();
 
 const NOTHING = { observers: 0, timers: 0 };
@@ -80,10 +80,10 @@ const respond = (data) => ({ ok: true, status: 200, text: async () => JSON.strin
 const byId = (document, id) => document.getElementById(id);
 
 /** Open the Translation page in a new session that has been begun. */
-async function openTranslation(t) {
+async function openTranslation(t, { language = "en" } = {}) {
   const opened = open(t, "translation", { href: "http://localhost/translation" });
   opened.document.body.dataset.local = "";
-  opened.page = new PAGES.translation(opened.socket, { texts });
+  opened.page = new PAGES.translation(opened.socket, { texts: TEXTS[language] });
   opened.page.start();
   opened.newest().greet();
   await opened.clock.advance(1);
@@ -109,6 +109,26 @@ test("translation: a copied link begins the session, and its transcript is drawn
   assert.match(line.textContent, /Good morning\./);
   assert.equal(byId(document, "empty").hidden, true);
   assert.match(byId(document, "take-note").textContent, /^1 line/);
+  page.stop();
+});
+
+test("translation: what the page adds to the transcript is in the page's language, and marked as such", async (t) => {
+  const { page, document, newest, clock, paint } = await openTranslation(t, { language: "de" });
+  byId(document, "copy-link").dispatchEvent(new Event("click"));
+  await clock.advance(1);
+  const { id, session_id } = newest().last("create_session");
+  newest().say({ type: "session_created", id, session_id, participant_id: "p", recovery_token: "t", epoch: "e", offset: 0, config: {}, keys: { speak: "S", read: "R" }, participants: [] });
+  await clock.advance(1);
+  const line = { type: "transcript", session_id, revision: 1, final: true, language: "en", confidence: 0.9, stream_started: 1000, speaker: "Ann", participant_id: "q", error: null, words: [] };
+  newest().say({ ...line, offset: 1, segment_id: "s-0", start: 0, end: 1, text: "Good morning.", speaker_label: "2-ab", edited: "corrected" });
+  newest().say({ ...line, offset: 2, segment_id: "s-1", start: 2, end: 3, text: "", edited: "deleted" });
+  await clock.advance(1);
+  paint();
+  const [corrected, deleted] = byId(document, "lines").querySelectorAll(".line");
+  assert.match(corrected.textContent, /^Person 2.* · en · von der Sitzungsleitung korrigiert/);
+  assert.equal(corrected.querySelector(".line-said").getAttribute("lang"), "en");
+  const words = deleted.querySelector(".deleted");
+  assert.deepEqual([words.textContent, words.getAttribute("lang")], ["Von der Sitzungsleitung gelöscht", "de"]);
   page.stop();
 });
 

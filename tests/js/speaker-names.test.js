@@ -5,6 +5,7 @@ import { Captions } from "../../static/js/models/captions.js";
 import { toJson } from "../../static/js/models/exports.js";
 import { speakerName } from "../../static/js/models/speaker-names.js";
 import { recordingUrl } from "../../static/js/models/upload.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const final = (segment_id, speaker_label, more = {}) => ({
   type: "transcript", session_id: "s", segment_id, revision: 1, final: true, text: segment_id, language: "en", confidence: null, start: 1, end: 2,
@@ -15,16 +16,22 @@ const identified = (segment_id, speaker_label) => ({ type: "speaker_identified",
 const speakers = (captions) => captions.lines.map(({ speaker }) => speaker);
 
 function captionsOf(...messages) {
-  const captions = new Captions();
+  const captions = new Captions({ texts: TEXTS.en });
   for (const message of messages) captions.apply(message);
   return captions;
 }
 
 test("a label without a name is shown as its number, as the service does in exports", () => {
   const shown = { "2-ab12cd": "Speaker 2", "SPEAKER_03": "Speaker 3", "speaker 4": "Speaker 4", "0": "Speaker 0", "?": "Speaker ?", "Ann": "Ann", "B": "B", "3rd": "3rd" };
-  for (const [label, name] of Object.entries(shown)) assert.equal(speakerName(label), name, label);
-  assert.equal(speakerName("2-ab", "Bob"), "Bob");
-  assert.equal(speakerName("?", "Bob"), "Speaker ?");
+  for (const [label, name] of Object.entries(shown)) assert.equal(speakerName(label, "", TEXTS.en), name, label);
+  assert.equal(speakerName("2-ab", "Bob", TEXTS.en), "Bob");
+  assert.equal(speakerName("?", "Bob", TEXTS.en), "Speaker ?");
+});
+
+test("in another language the number has its word", () => {
+  const shown = (language) => ["2-ab12cd", "?", "Ann"].map((label) => speakerName(label, "", TEXTS[language]));
+  assert.deepEqual(shown("de"), ["Person 2", "Person ?", "Ann"]);
+  assert.deepEqual(shown("ar"), ["المتحدث 2", "المتحدث ؟", "Ann"]);
 });
 
 test("lines of one microphone carry their speakers, and each speaker has a colour", () => {

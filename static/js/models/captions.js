@@ -70,6 +70,7 @@ export class Captions {
   /** The recordings that have lines: stream -> name. Read only. */
   recordings = new Map();
 
+  #texts;
   #lines = [];
   #exportable = 0;
   #byId = new Map();
@@ -83,6 +84,11 @@ export class Captions {
   #given = new Map();
   /** segment -> label: corrections that came before their segment. */
   #labels = new Map();
+
+  /** `texts`: those of the page's language, for the names of people at one microphone who have none; required where there are any. */
+  constructor({ texts } = {}) {
+    this.#texts = texts;
+  }
 
   /** The lines, earliest first. Do not change them. */
   get lines() {
@@ -185,7 +191,7 @@ export class Captions {
 
   #label(line, label) {
     line.speakerLabel = label;
-    line.speaker = speakerName(label, this.nameOfLabel(label));
+    line.speaker = speakerName(label, this.nameOfLabel(label), this.#texts);
   }
 
   #numberSpeaker(line) {

@@ -19,6 +19,7 @@ function isEditable({ final, error, edited, text, offset }) {
 
 export class LineEditor {
   #scope = new Scope();
+  #texts;
   #list;
   #captions;
   #request;
@@ -31,9 +32,11 @@ export class LineEditor {
 
   /**
    * `mayEdit()`: whether this page's participant may; `request(message)`: resolves once the service has done it, rejects
-   * with its reason; `confirm({title, text, verb, isDangerous})`: resolves to whether the person agrees.
+   * with its reason; `confirm({title, text, verb, cancel, isDangerous})`: resolves to whether the person agrees;
+   * `texts`: those of the page's language.
    */
-  constructor({ list, captions, request, confirm, mayEdit }) {
+  constructor({ texts, list, captions, request, confirm, mayEdit }) {
+    this.#texts = texts;
     this.#list = list;
     this.#captions = captions;
     this.#request = request;
@@ -63,7 +66,7 @@ export class LineEditor {
       return;
     }
     if (old) return;
-    const button = h("button", { type: "button", class: "line-edit", tabindex: "-1", "aria-label": "Edit this line" }, "Edit");
+    const button = h("button", { type: "button", class: "line-edit", tabindex: "-1", "aria-label": this.#texts.text("line.edit_label") }, this.#texts.text("line.edit"));
     row.element.querySelector(".line-original").append(button);
     const stop = this.#stop?.isConnected ? this.#stop : null;
     const isLater = stop !== null && stop !== document.activeElement && (stop.compareDocumentPosition(button) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
@@ -100,12 +103,12 @@ export class LineEditor {
     const line = this.#captions.get(id);
     if (line === null || this.#open?.id === id) return;
     this.#close();
-    const input = h("textarea", { class: "line-text", rows: "2", maxlength: String(LONGEST), dir: "auto", lang: line.language, "aria-label": "Text of this line, for everyone", spellcheck: "true", enterkeyhint: "done" });
+    const input = h("textarea", { class: "line-text", rows: "2", maxlength: String(LONGEST), dir: "auto", lang: line.language, "aria-label": this.#texts.text("line.text_label"), spellcheck: "true", enterkeyhint: "done" });
     input.value = line.error ? "" : line.text;
     const error = h("p", { class: "line-form-error small", role: "alert" });
-    const save = h("button", { class: "button button-main button-small" }, "Save for everyone");
-    const remove = h("button", { type: "button", class: "button button-danger button-small", onclick: () => this.#delete() }, "Delete line…");
-    const cancel = h("button", { type: "button", class: "button button-small", onclick: () => this.#close() }, "Cancel");
+    const save = h("button", { class: "button button-main button-small" }, this.#texts.text("line.save"));
+    const remove = h("button", { type: "button", class: "button button-danger button-small", onclick: () => this.#delete() }, this.#texts.text("line.delete"));
+    const cancel = h("button", { type: "button", class: "button button-small", onclick: () => this.#close() }, this.#texts.text("page.cancel"));
     const form = h("form", { class: "line-form" }, input, error, h("div", { class: "row" }, save, remove, cancel));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -122,7 +125,7 @@ export class LineEditor {
     const { id, input } = this.#open;
     const text = input.value.trim();
     const line = this.#captions.get(id);
-    if (text === "") return this.#complain("The line is empty. To remove it for everyone, delete it.");
+    if (text === "") return this.#complain(this.#texts.text("line.empty"));
     if (text === line?.text) return this.#close();
     return this.#send({ type: "correct_line", text });
   }
@@ -130,9 +133,10 @@ export class LineEditor {
   async #delete() {
     const open = this.#open;
     const agrees = await this.#confirm({
-      title: "Delete this line for everyone?",
-      text: "Its text and translations are erased from the session. Those who have read it keep what they copied. This cannot be undone.",
-      verb: "Delete line",
+      title: this.#texts.text("line.sure"),
+      text: this.#texts.text("line.sure_text"),
+      verb: this.#texts.text("line.sure_do"),
+      cancel: this.#texts.text("page.cancel"),
       isDangerous: true,
     });
     if (open !== this.#open || open === null) return;
@@ -151,7 +155,7 @@ export class LineEditor {
       if (open === this.#open) this.#close();
     } catch (error) {
       this.#busy(open, false);
-      if (open === this.#open) this.#complain(error.message);
+      if (open === this.#open) this.#complain(this.#texts.coded({ code: error.code, detail: error.message }));
     }
   }
 

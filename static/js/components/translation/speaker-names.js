@@ -9,9 +9,9 @@ import { UNSURE } from "../../models/speaker-names.js";
 import { h, setAttribute, setText } from "../dom.js";
 
 const LONGEST = 80;
-const WHY_UNSURE = "The voice was not recognised with certainty. This may be corrected later.";
 
 export class SpeakerNames {
+  #texts;
   #scroll;
   #givenTo;
   #mayName;
@@ -20,7 +20,8 @@ export class SpeakerNames {
   #stops = new Map();
 
   /** `givenTo(label)`: the name given to it, or ""; `mayName()`; `send(label, name)` gives it a name. */
-  constructor({ scroll, givenTo, mayName, send }) {
+  constructor({ texts, scroll, givenTo, mayName, send }) {
+    this.#texts = texts;
     this.#scroll = scroll;
     this.#givenTo = givenTo;
     this.#mayName = mayName;
@@ -44,16 +45,17 @@ export class SpeakerNames {
     if (element.querySelector("input") !== null) return;
     const label = line.speakerLabel;
     const isUnsure = label === UNSURE;
+    const why = isUnsure ? this.#texts.text("speaker.why_unsure") : null;
     setAttribute(element, "data-unsure", isUnsure);
-    setAttribute(element, "title", isUnsure ? WHY_UNSURE : null);
-    setAttribute(element, "aria-description", isUnsure ? WHY_UNSURE : null);
+    setAttribute(element, "title", why);
+    setAttribute(element, "aria-description", why);
     if (label === null || isUnsure || !this.#mayName()) {
       setText(element, name);
       return;
     }
     let button = element.querySelector("button");
     if (button === null) {
-      button = h("button", { type: "button", class: "speaker-button", title: "Change this speaker's name, for everyone", tabindex: "-1" });
+      button = h("button", { type: "button", class: "speaker-button", title: this.#texts.text("speaker.change"), tabindex: "-1" });
       element.replaceChildren(button);
     }
     setText(button, name);
@@ -82,7 +84,7 @@ export class SpeakerNames {
     const before = this.#givenTo(label);
     const input = h("input", {
       type: "text", class: "speaker-input", value: before, maxlength: LONGEST, placeholder: button.textContent, dir: "auto", autocomplete: "off", spellcheck: "false", enterkeyhint: "done",
-      "aria-label": `Name of ${button.textContent}, for everyone`,
+      "aria-label": this.#texts.text("speaker.name_of", { speaker: button.textContent }),
     });
     let isDone = false;
     const finish = (isKept, hasFocus) => {

@@ -8,7 +8,6 @@
  */
 
 import { pieces } from "../../models/confidence.js";
-import { languageName } from "../../models/languages.js";
 import { clockTime } from "../../models/time-format.js";
 import { gap, translated } from "../../models/translation-text.js";
 import { settledPart } from "../../models/words.js";
@@ -58,6 +57,7 @@ export class Transcript {
   #mayDraw;
   #onDrawn;
   #onPut;
+  #texts;
   #isFollowing = true;
   #top = 0;
   #height = 0;
@@ -70,9 +70,11 @@ export class Transcript {
   /**
    * Elements; `nameOf(line)`: the speaker's name; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time,
    * epoch ms; `onDrawn()`: lines were drawn; `onPut(line, row)`: a line was drawn in `row.element`; `mayName()`: whether
-   * the reader may name the speakers at a shared microphone, as `nameSpeaker(label, name)` does.
+   * the reader may name the speakers at a shared microphone, as `nameSpeaker(label, name)` does; `texts`: those of the
+   * page's language.
    */
-  constructor({ captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true, onDrawn = () => {}, onPut = () => {}, mayName = () => false, nameSpeaker = () => {} }) {
+  constructor({ texts, captions, list, scroll, jump, announce, nameOf, isOwn, now, mayDraw = () => true, onDrawn = () => {}, onPut = () => {}, mayName = () => false, nameSpeaker = () => {} }) {
+    this.#texts = texts;
     this.#mayDraw = mayDraw;
     this.#onDrawn = onDrawn;
     this.#onPut = onPut;
@@ -85,8 +87,8 @@ export class Transcript {
     this.#nameOf = nameOf;
     this.#isOwn = isOwn;
     this.#now = now;
-    this.#unsure = new UnsureWords({ scroll, captions, rowOf: ({ id }) => this.#rows.get(id) });
-    this.#speakerNames = new SpeakerNames({ scroll, givenTo: (label) => captions.nameOfLabel(label), mayName, send: nameSpeaker });
+    this.#unsure = new UnsureWords({ texts, scroll, captions, rowOf: ({ id }) => this.#rows.get(id) });
+    this.#speakerNames = new SpeakerNames({ texts, scroll, givenTo: (label) => captions.nameOfLabel(label), mayName, send: nameSpeaker });
     this.#resize = new ResizeObserver(() => this.#follow());
   }
 
@@ -289,8 +291,8 @@ export class Transcript {
     setAttribute(time, "datetime", new Date(line.at).toISOString());
     const language = meta.querySelector('[data-part="language"]');
     setText(language, line.language ? ` · ${line.language}` : "");
-    setAttribute(language, "title", line.language ? languageName(line.language) : null);
-    setText(meta.querySelector('[data-part="corrects"]'), line.edited === "corrected" ? " · corrected by the host" : line.corrects ? " · corrected" : "");
+    setAttribute(language, "title", line.language ? this.#texts.languageName(line.language) : null);
+    setText(meta.querySelector('[data-part="corrects"]'), line.edited === "corrected" ? this.#aside("line.corrected_by_host") : line.corrects ? this.#aside("line.corrected") : "");
   }
 
   /**
@@ -303,11 +305,12 @@ export class Transcript {
     const drawn = JSON.stringify([line.revision, line.final, line.language, line.error, line.edited && line.offset]);
     if (row.drawn === drawn) return;
     row.drawn = drawn;
+    const { language } = this.#texts;
     setAttribute(said, "lang", line.language);
     const had = row.unsure.length;
     row.unsure = [];
-    if (line.error) said.replaceChildren(h("p", { class: "gap", lang: "en" }, gap(line)));
-    else if (line.edited === "deleted") said.replaceChildren(h("p", { class: "deleted", lang: "en" }, "Deleted by the host"));
+    if (line.error) said.replaceChildren(h("p", { class: "gap", lang: language }, gap(line)));
+    else if (line.edited === "deleted") said.replaceChildren(h("p", { class: "deleted", lang: language }, this.#texts.text("line.deleted")));
     else if (!line.final) {
       const [settled, growing] = settledPart(line.text, line.settled);
       said.replaceChildren(h("p", { class: "revision" }, settled, h("span", { class: "growing" }, growing)));
@@ -319,7 +322,12 @@ export class Transcript {
     }
     if (had > 0 || row.unsure.length > 0) this.#unsure.filled(row);
     setText(confidence, line.final && !line.error && typeof line.confidence === "number" ? line.confidence.toFixed(2) : "");
-    setAttribute(confidence, "title", "How sure the speech engine is, from 0 to 1");
+    setAttribute(confidence, "title", this.#texts.text("talk.confidence"));
+  }
+
+  /** A remark beside a line. */
+  #aside(key) {
+    return ` · ${this.#texts.text(key)}`;
   }
 
   #unsureWord(row, piece) {
@@ -344,15 +352,15 @@ export class Transcript {
     for (const { target, kind, text, corrects = false } of cells) {
       const old = shown.get(target);
       shown.delete(target);
-      const element = old ?? h("p", { "data-language": target, dir: "auto" }, h("span", { class: "read-language", dir: "ltr" }), h("span", { "data-part": "text" }), h("small", { class: "menu-way", "data-part": "corrects" }));
+      const element = old ?? h("p", { "data-language": target, dir: "auto" }, h("span", { class: "read-language", dir: "auto" }), h("span", { "data-part": "text" }), h("small", { class: "menu-way", "data-part": "corrects" }));
       setAttribute(element, "data-kind", kind);
       const [tag, body, note] = element.children;
-      setText(note, corrects ? " · corrected" : "");
-      setText(tag, `${languageName(target)}: `);
+      setText(note, corrects ? this.#aside("line.corrected") : "");
+      setText(tag, `${this.#texts.languageName(target)}: `);
       setAttribute(tag, "class", this.#targets.length === 1 ? "read-language visually-hidden" : "read-language");
       setText(body, text);
       setAttribute(body, "lang", kind === "text" || kind === "growing" ? target : null);
-      if (kind === "waiting") setAttribute(body, "aria-label", "translation to come");
+      if (kind === "waiting") setAttribute(body, "aria-label", this.#texts.text("talk.to_come"));
       else setAttribute(body, "aria-label", null);
       setAttribute(body, "role", kind === "waiting" ? "img" : null);
       if (!old) read.append(element);
@@ -401,7 +409,7 @@ export class Transcript {
     this.#jump.hidden = this.#isFollowing;
     setAttribute(this.#scroll, "data-following", this.#isFollowing);
     const count = this.#missed.size;
-    setText(this.#jump, count === 0 ? "Jump to now" : `Jump to now · ${count} new`);
+    setText(this.#jump, count === 0 ? this.#texts.text("talk.jump") : this.#texts.text("talk.jump_new", { count }));
   }
 
   // --- screen readers ---------------------------------------------------------------------------------------
@@ -415,11 +423,11 @@ export class Transcript {
     // The reader's own words are not announced: the microphone would capture them again.
     if (this.#quiet || this.#isOwn(line)) return;
     while (this.#announce.children.length >= ANNOUNCED) this.#announce.firstElementChild.remove();
-    this.#announce.append(h("p", { lang: text.language, dir: "auto" }, h("span", { lang: "en", dir: "auto" }, `${this.#nameOf(line)}: `), text.words));
+    this.#announce.append(h("p", { lang: text.language, dir: "auto" }, h("span", { lang: this.#texts.language, dir: "auto" }, `${this.#nameOf(line)}: `), text.words));
   }
 
   #announcement(line) {
-    if (line.error) return { language: "en", words: gap(line) };
+    if (line.error) return { language: this.#texts.language, words: gap(line) };
     const cells = this.#targets.map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now() }) }));
     if (cells.length === 0 || cells.some(({ kind }) => kind === "same")) return { language: line.language, words: line.text };
     const there = cells.find(({ kind }) => kind === "text");

@@ -6,6 +6,7 @@
 import { h, setAttribute } from "../dom.js";
 
 export class UnsureWords {
+  #texts;
   #scroll;
   #captions;
   #rowOf;
@@ -13,7 +14,8 @@ export class UnsureWords {
   #stop = null;
 
   /** `rowOf(line)`: its row {line, unsure}, or undefined; `unsure` are its words' elements, in order. */
-  constructor({ scroll, captions, rowOf }) {
+  constructor({ texts, scroll, captions, rowOf }) {
+    this.#texts = texts;
     this.#scroll = scroll;
     this.#captions = captions;
     this.#rowOf = rowOf;
@@ -93,7 +95,7 @@ export class UnsureWords {
 
   #focused = ({ target }) => {
     if (!target.matches(".unsure") || target.querySelector("[data-number]") !== null) return;
-    target.append(h("span", { class: "visually-hidden", lang: "en", "data-number": true }, ` (confidence ${target.dataset.confidence})`));
+    target.append(h("span", { class: "visually-hidden", lang: this.#texts.language, "data-number": true }, ` ${this.#texts.text("talk.confidence_of", { value: target.dataset.confidence })}`));
   };
 
   #blurred = ({ target }) => {

@@ -27,7 +27,7 @@ export class CaptionsPage {
   #session;
   #link;
   #texts;
-  #captions = new Captions();
+  #captions;
   #wakeLock;
   /** When each line last changed, in seconds on the page's clock; the newest last. */
   #changedAt = new Map();
@@ -39,6 +39,7 @@ export class CaptionsPage {
   /** `texts`: those of the page's language (models/texts.js). */
   constructor(socket, { texts, href = location.href, wakeLock = new WakeLock() }) {
     this.#texts = texts;
+    this.#captions = new Captions({ texts });
     this.#socket = socket;
     this.#session = new SessionClient(socket);
     this.#link = readCaptionLink(href);

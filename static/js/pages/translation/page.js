@@ -66,7 +66,7 @@ export class TranslationPage {
   #exports;
   #guard;
   #preferences = new Preferences();
-  #captions = new Captions();
+  #captions;
   #notices = new Notices(byId("notices"));
   #serviceNotices = new ServiceNotices(this.#notices);
   #tab = new TabSession(tabStorage());
@@ -91,6 +91,7 @@ export class TranslationPage {
   constructor(socket, { texts }) {
     this.#socket = socket;
     this.#texts = texts;
+    this.#captions = new Captions({ texts });
     const session = (this.#session = new SessionClient(socket));
     this.#address = new SessionAddress({ session, tab: this.#tab, own: new OwnSessions(browserStorage()) });
     this.#wasCutOff = this.#tab.wasSpeaking(this.#address.wanted.session_id);
@@ -131,6 +132,7 @@ export class TranslationPage {
 
   #createTranscript() {
     return new Transcript({
+      texts: this.#texts,
       captions: this.#captions,
       list: byId("lines"),
       scroll: byId("scroll"),
@@ -434,7 +436,7 @@ export class TranslationPage {
       if (this.#lineEditor !== null || !this.#scope.isOpen) return;
       const session = this.#session;
       const request = (message) => this.#socket.request({ ...message, session_id: session.session_id });
-      this.#lineEditor = new LineEditor({ list: byId("lines"), captions: this.#captions, request, confirm, mayEdit: () => session.isOwner });
+      this.#lineEditor = new LineEditor({ texts: this.#texts, list: byId("lines"), captions: this.#captions, request, confirm, mayEdit: () => session.isOwner });
     } catch {
       toast("The tool that corrects lines could not be loaded. Load the page again to have it.", { tone: "bad" });
       return;
