@@ -5,9 +5,10 @@ import { test } from "node:test";
 import { Captions } from "../../static/js/models/captions.js";
 import { apart, cues, parts, round, width, wrap } from "../../static/js/models/cues.js";
 import { FORMATS, exportable, fileName, stamp, toJson, toSrt, toTxt, toVtt } from "../../static/js/models/exports.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const read = (name) => readFileSync(new URL(`../data/exports/${name}`, import.meta.url), "utf8");
-const OPTIONS = { languages: ["es"], session_id: "budget-7f3k" };
+const OPTIONS = { languages: ["es"], session_id: "budget-7f3k", texts: TEXTS.en };
 
 function filled() {
   const captions = new Captions();
@@ -17,6 +18,14 @@ function filled() {
 
 test("TXT, SRT and WebVTT are the service's own, letter for letter", () => {
   for (const format of ["txt", "srt", "vtt"]) assert.equal(FORMATS[format].write(filled(), OPTIONS), read(`expected.${format}`), format);
+});
+
+test("the file's own words are in the reader's language, and what was spoken stays as it is", () => {
+  const lines = filled();
+  const german = toTxt(lines, { ...OPTIONS, texts: TEXTS.de }).split("\n");
+  const english = toTxt(lines, OPTIONS).split("\n");
+  assert.deepEqual(german.slice(0, 3).map((row) => row.split(" ")[0]), ["Sitzung:", "Beginn:", "Teilnehmende:"]);
+  assert.deepEqual(german.map((row, index) => row === english[index]).filter((isSame) => !isSame).length, 3 + lines.filter(({ error }) => error).length);
 });
 
 test("JSON holds what the service's own does", () => {

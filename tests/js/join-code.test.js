@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { TEXTS } from "../fakes/js/texts.js";
 import { codeInAddress, joinAddress, validity } from "../../static/js/models/join-code.js";
 import { BORDER, qrCode } from "../../static/js/models/qr-code.js";
 
@@ -18,8 +19,9 @@ test("the address to type is the host's, with its port", () => {
 });
 
 test("a code says until when it is valid, and that it no longer is", () => {
-  assert.match(validity(1_700_000_000, 1_699_999_999), /^valid until \d\d:\d\d/);
-  assert.equal(validity(1_700_000_000, 1_700_000_000), "no longer valid");
+  assert.match(validity(1_700_000_000, 1_699_999_999, TEXTS.en), /^valid until \d\d:\d\d$/);
+  assert.equal(validity(1_700_000_000, 1_700_000_000, TEXTS.en), "no longer valid");
+  assert.match(validity(1_700_000_000, 1_699_999_999, TEXTS.ar), /^صالح حتى \u2068\d\d:\d\d\u2069$/);
 });
 
 /** The dark modules of a QR code, as rows of booleans, from its path. */

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
 import { control, controlText } from "../../static/js/control-api.js";
+import { failureText } from "../../static/js/models/responses.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const { fetch } = globalThis;
 afterEach(() => (globalThis.fetch = fetch));
@@ -39,4 +41,12 @@ test("the service's rejections keep their code and sentence, and its responses t
   assert.deepEqual(await control("GET", "/x"), { a: 1 });
   globalThis.fetch = async () => new Response(null, { status: 204 });
   assert.equal(await control("DELETE", "/x"), null);
+});
+
+test("readers read in their language why a request failed, whether the service, a proxy or nothing responded", () => {
+  const why = (language, failure) => failureText(failure, TEXTS[language]);
+  assert.equal(why("en", { status: 503, code: "overloaded", detail: "Wait 5 s." }), "Wait 5 s.");
+  assert.equal(why("es", { status: 503, code: "overloaded", detail: "Wait 5 s." }), "El servicio está sobrecargado. Vuelva a intentarlo pronto.");
+  assert.equal(why("fr", { status: 0 }), "Le service est injoignable.");
+  assert.match(why("de", { status: 504, code: "", detail: "A proxy …" }), /Proxy.* \(504\)/);
 });

@@ -63,6 +63,8 @@ test("each text is used, and each text that is used exists", () => {
   // orch/web/texts.py writes these: a problem of the service by its code.
   const problems = readFileSync(new URL("orch/problems.py", ROOT), "utf8");
   for (const key of Object.keys(CATALOGUES.en)) if (key === "problem.other" || problems.includes(`Problem("${key.split("problem.")[1]}"`)) used.add(key);
+  // The codes of live-socket.js and control-api.js: there was no response, or it was not the service's.
+  for (const code of ["timeout", "connection_lost", "stopped", "unreachable", "not_the_service"]) used.add(`problem.${code}`);
   assert.deepEqual(Object.keys(CATALOGUES.en).filter((key) => !used.has(key)), []);
 });
 

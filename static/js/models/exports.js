@@ -4,7 +4,7 @@
  * What is on the screen, by the rules of the service's own export (orch/speech/exports.py; a test compares them).
  * Lines are those of models/captions.js. Times count from `zero`, the start of the session's earliest stream.
  * Final lines, and gaps in brackets, are written; what is still growing is not. The translations into `languages`
- * stand under the original.
+ * stand under the original. `texts`: those of the reader's language, for the words of the file itself.
  */
 
 import { isExportable, streamOf } from "./captions.js";
@@ -27,17 +27,17 @@ export function exportable(lines) {
 }
 
 /** What a file says of each line: whole milliseconds from `zero`, and the texts that are shown. */
-function rows(lines, { languages = [], zero = zeroOf(lines) }) {
+function rows(lines, { languages = [], zero = zeroOf(lines), texts }) {
   const begins = beginsOf(lines, zero);
   return exportable(lines)
     .map((line) => {
       const stream = begins.get(streamOf(line.id));
       const start = stream + round(line.start * 1000);
       const end = Math.max(start + 1, stream + round(line.end * 1000));
-      const original = line.error ? `[${flat(line.error.detail)}]` : flat(line.text);
+      const original = line.error ? `[${flat(texts.coded(line.error))}]` : flat(line.text);
       const speaker = line.speaker || null;
       const block = line.recording ? stream : start;
-      return { line, block, stream, start, end, original, speaker, words: line.words, texts: [original, ...translations(line, languages)] };
+      return { line, block, stream, start, end, original, speaker, words: line.words, said: [original, ...translations(line, languages)] };
     })
     .sort((a, b) => a.block - b.block || a.start - b.start);
 }
@@ -92,7 +92,7 @@ const who = (speaker) => (speaker ? `${flat(speaker)}: ` : "");
  */
 export function toTxt(lines, options = {}) {
   const all = rows(lines, options);
-  const out = all.flatMap(({ start, speaker, texts: [first, ...more] }) => {
+  const out = all.flatMap(({ start, speaker, said: [first, ...more] }) => {
     const [time] = stamp(start, ".").split(".");
     return [`[${time}] ${who(speaker)}${first}`, ...more.map((text) => `    ${text}`)];
   });
@@ -100,20 +100,20 @@ export function toTxt(lines, options = {}) {
   return out.map((row) => `${row}\n`).join("");
 }
 
-function head(all, { session_id, title = "" }, zero) {
+function head(all, { session_id, title = "", texts }, zero) {
   const names = [...new Set(all.filter(({ speaker }) => speaker).map(({ speaker }) => flat(speaker)))];
   return [
-    ...(title === "" ? [] : [`Title: ${flat(title)}`]),
-    `Session: ${session_id}`,
-    `Started: ${new Date(zero).toISOString().slice(0, 19).replace("T", " ")} UTC`,
-    ...(names.length > 0 ? [`Participants: ${names.join(", ")}`] : []),
+    ...(title === "" ? [] : [`${texts.text("file.title")} ${flat(title)}`]),
+    `${texts.text("file.session")} ${session_id}`,
+    `${texts.text("file.started")} ${new Date(zero).toISOString().slice(0, 19).replace("T", " ")} UTC`,
+    ...(names.length > 0 ? [`${texts.text("file.participants")} ${names.join(", ")}`] : []),
     "",
   ];
 }
 
 /** SubRip. No cue overlaps another, and nothing in a text is read as markup. */
 export function toSrt(lines, options = {}) {
-  const all = rows(lines, options).flatMap((row) => cues(row, row.texts, { name: who(row.speaker).trim() }));
+  const all = rows(lines, options).flatMap((row) => cues(row, row.said, { name: who(row.speaker).trim() }));
   return apart(all)
     .map(({ start, end, texts }, index) => `${index + 1}\n${stamp(start, ",")} --> ${stamp(end, ",")}\n${literal(texts.flat().join("\n"))}\n`)
     .join("\n");
@@ -131,7 +131,7 @@ const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").
 
 /** WebVTT. Who speaks is a voice span; cues may overlap, which the format provides for. */
 export function toVtt(lines, options = {}) {
-  const all = rows(lines, options).flatMap((row) => cues(row, row.texts));
+  const all = rows(lines, options).flatMap((row) => cues(row, row.said));
   const blocks = all
     .sort((a, b) => a.start - b.start)
     .map(({ start, end, texts, speaker }) => {

@@ -19,8 +19,10 @@ export function joinAddress(base) {
   return `${new URL(base).host}/join`;
 }
 
-/** "valid until 21:40", in the reader's time; `expires` in seconds since the epoch, `now` too. */
-export function validity(expires, now, locale = undefined) {
-  if (expires <= now) return "no longer valid";
-  return `valid until ${new Date(expires * 1000).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" })}`;
+/** "valid until 21:40", in the reader's time and the language of `texts`; `expires` in seconds since the epoch, `now` too. */
+export function validity(expires, now, texts) {
+  if (expires <= now) return texts.text("invite.expired");
+  // As the times in the transcript: of 24 hours, in every language.
+  const time = new Date(expires * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  return texts.text("invite.until", { time });
 }

@@ -26,6 +26,17 @@ export function foreignResponse(status) {
   return { key: foreignResponseKey(status), values: { status: String(status) } };
 }
 
+/**
+ * Why a request failed, in the language of `texts`. `status`: of the response, 0 where there was none; `code` and `detail`:
+ * those of the service's problem, "" where something else responded.
+ */
+export function failureText({ status, code = "", detail = "" }, texts) {
+  if (code !== "") return texts.coded({ code, detail });
+  if (status === 0) return texts.text("connection.unreachable");
+  const { key, values } = foreignResponse(status);
+  return texts.text(key, values);
+}
+
 function foreignResponseKey(status) {
   if (status >= 200 && status < 400) return "response.sign_in";
   if (status === 401 || status === 403 || status === 407) return "response.rejected";

@@ -3,31 +3,38 @@
 import { byId, h, setText } from "../../components/dom.js";
 import { Scope } from "../../components/scope.js";
 import { DEFAULTS, ORIGINAL, writeCaptionLink } from "../../models/caption-view.js";
-import { choices, readable } from "../../models/languages.js";
+import { readable } from "../../models/languages.js";
 import { linkBase } from "../../models/session-link.js";
 import { copyAndReport } from "./export-card.js";
 
-/** Colours that can be chosen: of the text and behind it. Others are written into the address. */
+/** Colours that can be chosen, of the text and behind it, with the text of each choice. Others are written into the address. */
 const COLOURS = {
-  "white on black": { colour: "#ffffff", background: "#000000" },
-  "yellow on black": { colour: "#ffff00", background: "#000000" },
-  "black on white": { colour: "#000000", background: "#ffffff" },
-  "white, transparent (OBS)": { colour: "#ffffff", background: "transparent" },
-  "yellow, transparent (OBS)": { colour: "#ffff00", background: "transparent" },
+  "white-black": { name: "reading.white_black", colour: "#ffffff", background: "#000000" },
+  "yellow-black": { name: "reading.yellow_black", colour: "#ffff00", background: "#000000" },
+  "black-white": { name: "reading.black_white", colour: "#000000", background: "#ffffff" },
+  "white-transparent": { name: "view.white_transparent", colour: "#ffffff", background: "transparent" },
+  "yellow-transparent": { name: "view.yellow_transparent", colour: "#ffff00", background: "transparent" },
 };
+
+const FIRST_COLOURS = "white-black";
 
 const CHOICE_KEY = "translation:caption-view";
 
 export class CaptionViewCard {
   #scope = new Scope();
+  #texts;
   #session;
   #languages;
   #preferences;
   #prepare;
   #onShare;
 
-  /** `languages`: the LanguageChoice; `prepare()` resolves to whether there is a session; `onShare()`: a link was made. */
-  constructor({ session, languages, preferences, prepare, onShare }) {
+  /**
+   * `languages`: the LanguageChoice; `prepare()` resolves to whether there is a session; `onShare()`: a link was made; `texts`:
+   * those of the page's language.
+   */
+  constructor({ texts, session, languages, preferences, prepare, onShare }) {
+    this.#texts = texts;
     this.#session = session;
     this.#languages = languages;
     this.#preferences = preferences;
@@ -37,7 +44,7 @@ export class CaptionViewCard {
 
   start() {
     if (!this.#scope.open()) return;
-    byId("view-colours").replaceChildren(...Object.keys(COLOURS).map((name) => h("option", { value: name }, name)));
+    byId("view-colours").replaceChildren(...Object.entries(COLOURS).map(([value, { name }]) => h("option", { value }, this.#texts.text(name))));
     this.#showLanguages();
     this.#restore();
     this.#scope.listen(byId("caption-view"), "change", () => this.#store());
@@ -54,7 +61,8 @@ export class CaptionViewCard {
   get view() {
     const { first, second, lines, size, colours, names } = this.#choice;
     const languages = [first, ...(second === "" || second === first ? [] : [second])];
-    return { ...DEFAULTS, languages, lines: bounded(lines, 1, 20, DEFAULTS.lines), size: bounded(size, 10, 300, DEFAULTS.size), names, ...(COLOURS[colours] ?? COLOURS["white on black"]) };
+    const { colour, background } = COLOURS[colours] ?? COLOURS[FIRST_COLOURS];
+    return { ...DEFAULTS, languages, lines: bounded(lines, 1, 20, DEFAULTS.lines), size: bounded(size, 10, 300, DEFAULTS.size), names, colour, background };
   }
 
   get #choice() {
@@ -69,15 +77,15 @@ export class CaptionViewCard {
   }
 
   #showLanguages() {
-    const offered = choices([...readable(this.#languages.offer), ...this.#languages.targets]);
-    const original = { code: ORIGINAL, name: "as spoken" };
+    const offered = this.#texts.choices([...readable(this.#languages.offer), ...this.#languages.targets]);
+    const original = { code: ORIGINAL, name: this.#texts.text("view.as_spoken") };
     const fill = (select, all) => {
       const { value } = select;
       select.replaceChildren(...all.map(({ code, name }) => h("option", { value: code }, name)));
       select.value = all.some(({ code }) => code === value) ? value : all[0].code;
     };
     fill(byId("view-first"), [original, ...offered]);
-    fill(byId("view-second"), [{ code: "", name: "none" }, original, ...offered]);
+    fill(byId("view-second"), [{ code: "", name: this.#texts.text("view.none") }, original, ...offered]);
   }
 
   #restore() {
@@ -89,7 +97,7 @@ export class CaptionViewCard {
     }
     byId("view-lines").value = String(bounded(stored.lines, 1, 20, DEFAULTS.lines));
     byId("view-size").value = String(bounded(stored.size, 10, 300, DEFAULTS.size));
-    byId("view-colours").value = Object.hasOwn(COLOURS, stored.colours) ? stored.colours : "white on black";
+    byId("view-colours").value = Object.hasOwn(COLOURS, stored.colours) ? stored.colours : FIRST_COLOURS;
     byId("view-names").checked = stored.names !== false;
   }
 
@@ -109,8 +117,8 @@ export class CaptionViewCard {
 
   async #copy() {
     const link = await this.#link();
-    if (link !== null) await copyAndReport(link, "The link to the caption view was");
-    setText(byId("caption-view-note"), link === null ? "no session" : "");
+    if (link !== null) await copyAndReport(link, { copied: this.#texts.text("view.copied"), failed: this.#texts.text("view.not_copied") });
+    setText(byId("caption-view-note"), link === null ? this.#texts.text("view.no_session") : "");
   }
 
   async #open() {

@@ -5,20 +5,21 @@ import { Scope } from "../../components/scope.js";
 import { copyText, saveText } from "../../components/text-export.js";
 import { toast } from "../../components/toasts.js";
 import { FORMATS, fileName, streamOf, toTxt } from "../../models/exports.js";
-import { counted } from "../../models/number-format.js";
-import { foreignResponseText, parseProblem } from "../../models/responses.js";
+import { failureText, parseProblem } from "../../models/responses.js";
 import { keyHeaders } from "../../models/upload.js";
 
 export class ExportCard {
   #scope = new Scope();
+  #texts;
   #captions;
   #targets;
   #sessionId;
   #title;
   #key;
 
-  /** `targets()`: the languages that are read; `sessionId()`; `title()`; `key()`: a key of the session, or null. */
-  constructor({ captions, targets, sessionId, title, key }) {
+  /** `targets()`: the languages that are read; `sessionId()`; `title()`; `key()`: a key of the session, or null; `texts`: those of the page's language. */
+  constructor({ texts, captions, targets, sessionId, title, key }) {
+    this.#texts = texts;
     this.#title = title;
     this.#key = key;
     this.#captions = captions;
@@ -42,18 +43,19 @@ export class ExportCard {
     const lines = this.#captions.exportable;
     for (const button of document.querySelectorAll("[data-format], #save-docx, #copy")) button.disabled = lines === 0;
     const { translated } = this.#captions.languages;
-    const what = translated.length > 0 ? "original and translations" : "original";
-    setText(byId("take-note"), lines === 0 ? "nothing yet" : `${counted(lines, "line")} · ${what}`);
+    const texts = this.#texts;
+    const what = translated.length > 0 ? texts.text("take.both") : texts.text("take.original");
+    setText(byId("take-note"), lines === 0 ? texts.text("take.nothing") : texts.text("take.note", { count: lines, what }));
     this.#updateRecordings();
   }
 
   copy() {
-    if (!byId("copy").disabled) copyAndReport(toTxt(this.#lines, { languages: this.#languages }), "The transcript was");
+    if (!byId("copy").disabled) copyAndReport(toTxt(this.#lines, { languages: this.#languages, texts: this.#texts }), { copied: this.#texts.text("take.copied"), failed: this.#texts.text("take.not_copied") });
   }
 
   #save(format) {
     const [session_id, title] = [this.#sessionId(), this.#title()];
-    const text = FORMATS[format].write(this.#lines, { languages: this.#languages, session_id, title });
+    const text = FORMATS[format].write(this.#lines, { languages: this.#languages, session_id, title, texts: this.#texts });
     saveText(text, { name: fileName(session_id, format, { stream: byId("take-what").value, title }), type: FORMATS[format].type });
   }
 
@@ -68,8 +70,11 @@ export class ExportCard {
     const body = response?.ok ? await response.blob().catch(() => null) : null;
     this.update();
     if (body !== null) saveText(body, { name: fileName(session_id, "docx", { stream, title: this.#title() }), type: body.type });
-    else if (response === null || response.ok) toast("The document was not written: the service cannot be reached. The other formats are written here.", { tone: "bad" });
-    else toast(`The document was not written: ${parseProblem(await response.text())?.detail ?? foreignResponseText(response.status)}`, { tone: "bad" });
+    else if (response === null || response.ok) toast(this.#texts.text("take.docx_unreachable"), { tone: "bad" });
+    else {
+      const { code, detail } = parseProblem(await response.text()) ?? {};
+      toast(this.#texts.text("take.docx_failed", { why: failureText({ status: response.status, code, detail }, this.#texts) }), { tone: "bad" });
+    }
   }
 
   /** The lines of the session, or those of the chosen recording; these count from the recording's own beginning. */
@@ -92,8 +97,8 @@ export class ExportCard {
   }
 }
 
-/** Copy `text`, and show whether it was: `subject` begins the sentence. */
-export async function copyAndReport(text, subject) {
-  if (await copyText(text)) toast(`${subject} copied.`);
-  else toast(`${subject} not copied: the browser does not allow it here.`, { tone: "bad" });
+/** Copy `text`, and show the sentence `copied`, or `failed` where the browser does not allow it. */
+export async function copyAndReport(text, { copied, failed }) {
+  if (await copyText(text)) toast(copied);
+  else toast(failed, { tone: "bad" });
 }

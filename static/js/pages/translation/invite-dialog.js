@@ -17,6 +17,7 @@ const UPDATE_EVERY = 10_000;
 
 export class InviteDialog {
   #scope = new Scope();
+  #texts;
   #dialog = byId("invite");
   #session;
   #base;
@@ -27,8 +28,9 @@ export class InviteDialog {
   /** The link whose QR code is drawn. */
   #drawn = null;
 
-  /** `session`: the SessionClient; `base`: the address that links are written for. */
-  constructor({ session, base }) {
+  /** `session`: the SessionClient; `base`: the address that links are written for; `texts`: those of the page's language. */
+  constructor({ texts, session, base }) {
+    this.#texts = texts;
     this.#session = session;
     this.#base = base;
   }
@@ -85,12 +87,12 @@ export class InviteDialog {
       ({ qrCode } = await import("../../models/qr-code.js"));
     } catch {
       this.#drawn = null;
-      setText(byId("invite-problem"), "The QR code could not be loaded: the service cannot be reached. Close this and open it again.");
+      setText(byId("invite-problem"), this.#texts.text("invite.qr_failed"));
       return;
     }
     if (link !== this.#drawn) return; // the other right was chosen meanwhile
     const { size, path } = qrCode(link);
-    const label = this.#right === "speak" ? "QR code of the link to speak" : "QR code of the link to read";
+    const label = this.#right === "speak" ? this.#texts.text("invite.qr_speak") : this.#texts.text("invite.qr_read");
     byId("invite-qr").replaceChildren(
       h("svg:svg", { viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": label, "shape-rendering": "crispEdges" }, h("svg:rect", { width: size, height: size, fill: "#fff" }), h("svg:path", { d: path, fill: "#000" })),
     );
@@ -126,9 +128,10 @@ export class InviteDialog {
   async #rightChosen() {
     if (this.#right === "speak" && !this.#codes.has("speak")) {
       const isSure = await confirm({
-        title: "Let others speak with a code?",
-        text: "Everyone who hears or sees this code can speak and send messages in the session. Codes for reading stay as they are.",
-        verb: "Create a code for speaking",
+        title: this.#texts.text("invite.sure"),
+        text: this.#texts.text("invite.sure_text"),
+        verb: this.#texts.text("invite.sure_do"),
+        cancel: this.#texts.text("page.cancel"),
       });
       if (!isSure) byId("invite-speak").checked = false;
       else await this.#renew();
@@ -145,7 +148,7 @@ export class InviteDialog {
       await run(keyHeaders(this.#session.keys?.speak));
     } catch (error) {
       if (error.code === undefined) throw error;
-      setText(byId("invite-problem"), error.message);
+      setText(byId("invite-problem"), this.#texts.coded({ code: error.code, detail: error.message }));
     } finally {
       this.#setRunning(this.#running - 1);
       this.#show();
@@ -163,13 +166,21 @@ export class InviteDialog {
 
   #show() {
     const code = this.#codes.get(this.#right);
-    const now = Date.now() / 1000;
+    const texts = this.#texts;
     setText(byId("invite-address"), joinAddress(this.#base));
     setText(byId("invite-code"), code?.shown ?? "–");
     // Read letter by letter: a screen reader would make a word of it.
-    setAttribute(byId("invite-code"), "aria-label", code ? [...code.code].join(" ") : "no code");
-    setText(byId("invite-validity"), code ? `${this.#right === "speak" ? "For speaking" : "For reading"}, ${validity(code.expires, now)}. It ends with the session.` : "There is no code now.");
+    setAttribute(byId("invite-code"), "aria-label", code ? [...code.code].join(" ") : texts.text("invite.no_code_label"));
+    setText(byId("invite-validity"), this.#validity(code));
     byId("invite-delete").hidden = code === undefined;
-    setText(byId("invite-new"), code ? "New code" : "Create a code");
+    setText(byId("invite-new"), code ? texts.text("invite.new") : texts.text("invite.create"));
+  }
+
+  /** Until when the code of the chosen right is valid, as a sentence; `code` may be undefined. */
+  #validity(code) {
+    const texts = this.#texts;
+    if (code === undefined) return texts.text("invite.no_code");
+    const values = { validity: validity(code.expires, Date.now() / 1000, texts) };
+    return this.#right === "speak" ? texts.text("invite.for_speaking", values) : texts.text("invite.for_reading", values);
   }
 }

@@ -2,7 +2,6 @@
 
 import { byId, setText } from "../../components/dom.js";
 import { Scope } from "../../components/scope.js";
-import { list } from "../../models/languages.js";
 import { linkBase, writeLink } from "../../models/session-link.js";
 import { here, whoYouAre } from "../../models/translation-text.js";
 import { copyAndReport } from "./export-card.js";
@@ -12,6 +11,7 @@ const NAME_KEY = "translation:name";
 
 export class JoinCard {
   #scope = new Scope();
+  #texts;
   #socket;
   #session;
   #preferences;
@@ -25,9 +25,11 @@ export class JoinCard {
 
   /**
    * `prepare()` resolves to whether there is a session; `mayBegin`: whether this page may begin sessions;
-   * `onBegin()`: a new session is wanted; `onRename()`: the reader has another name.
+   * `onBegin()`: a new session is wanted; `onRename()`: the reader has another name; `texts`: those of the page's
+   * language.
    */
-  constructor({ socket, session, preferences, prepare, mayBegin, onBegin, onRename }) {
+  constructor({ texts, socket, session, preferences, prepare, mayBegin, onBegin, onRename }) {
+    this.#texts = texts;
     this.#socket = socket;
     this.#session = session;
     this.#preferences = preferences;
@@ -35,7 +37,7 @@ export class JoinCard {
     this.#mayBegin = mayBegin;
     this.#onBegin = onBegin;
     this.#onRename = onRename;
-    this.#invite = new InviteDialog({ session, base: this.#links.base });
+    this.#invite = new InviteDialog({ texts, session, base: this.#links.base });
   }
 
   start() {
@@ -85,13 +87,13 @@ export class JoinCard {
     byId("copy-link").disabled = !mayCopy;
     byId("copy-reader").disabled = !mayCopy;
     byId("show-invite").disabled = !mayCopy;
-    setText(byId("copy-reader"), isReadOnly ? "Copy link" : "Copy reading-only link");
+    setText(byId("copy-reader"), isReadOnly ? this.#texts.text("join.copy") : this.#texts.text("join.copy_reader"));
     byId("new-session").hidden = isReadOnly || !this.#mayBegin || ["new", "idle", "opening"].includes(phase);
   }
 
   /** `participants`: the first of them; `count`: how many there are. */
   showParticipants({ participants, count }) {
-    setText(byId("here"), list([here(participants, count)]).replace(/^./, (first) => first.toUpperCase()));
+    setText(byId("here"), here(participants, count).replace(/^./u, (first) => first.toLocaleUpperCase(this.#texts.language)));
     // Of a crowd only the first are listed: this page's own participant may not be among them.
     const me = participants.find(({ participant_id }) => participant_id === this.#session.participant_id);
     setText(byId("you-are"), whoYouAre(me?.name ?? null));
@@ -103,8 +105,8 @@ export class JoinCard {
     if (reach === "same") return;
     const text =
       reach === "machine"
-        ? "Links from here open on this machine alone: the page was opened as localhost. To invite others, start the service with: make run ARGS=--share"
-        : `Links from here lead to ${new URL(base).host}, where others can open them.`;
+        ? this.#texts.text("join.this_machine", { command: "make run ARGS=--share" })
+        : this.#texts.text("join.reach", { host: new URL(base).host });
     for (const id of ["link-reach", "invite-reach"]) {
       byId(id).hidden = false;
       setText(byId(id), text);
@@ -125,6 +127,14 @@ export class JoinCard {
     const { session_id, keys, isReadOnly } = this.#session;
     const key = isReader ? keys?.read : keys?.speak;
     if (!key) return;
-    await copyAndReport(writeLink(this.#links.base, { session_id, key }), isReader && !isReadOnly ? "The reading-only link was" : "The link was");
+    await copyAndReport(writeLink(this.#links.base, { session_id, key }), this.#copied(isReader && !isReadOnly));
+  }
+
+  /** What is shown once a link was copied, or was not. */
+  #copied(isReader) {
+    const texts = this.#texts;
+    return isReader
+      ? { copied: texts.text("join.reader_copied"), failed: texts.text("join.reader_not_copied") }
+      : { copied: texts.text("join.copied"), failed: texts.text("join.not_copied") };
   }
 }

@@ -10,6 +10,7 @@ const DRAIN_EVERY = 50;
 
 export class LeaveGuard {
   #scope = new Scope();
+  #texts;
   #microphone;
   #tab;
   #sessionId;
@@ -17,8 +18,12 @@ export class LeaveGuard {
   /** The page is being left: what closes the microphone now is no decision of the speaker's. */
   #isLeaving = false;
 
-  /** `tab`: the TabSession; `sessionId()`; `onCutOff()`: the page came back, and its microphone was closed by leaving. */
-  constructor({ microphone, tab, sessionId, onCutOff }) {
+  /**
+   * `tab`: the TabSession; `sessionId()`; `onCutOff()`: the page came back, and its microphone was closed by leaving;
+   * `texts`: those of the page's language.
+   */
+  constructor({ texts, microphone, tab, sessionId, onCutOff }) {
+    this.#texts = texts;
     this.#microphone = microphone;
     this.#tab = tab;
     this.#sessionId = sessionId;
@@ -41,10 +46,12 @@ export class LeaveGuard {
   /** Ask a speaker whether to stop. Resolves to whether the page may be left; then the microphone is off. */
   async mayLeave() {
     if (this.#microphone.state === "off") return true;
+    const texts = this.#texts;
     const isSure = await confirm({
-      title: "Stop speaking and leave?",
-      text: "Your microphone is open. If you leave, nobody in this session hears you any more.",
-      verb: "Stop and leave",
+      title: texts.text("microphone.leave"),
+      text: texts.text("microphone.leave_text"),
+      verb: texts.text("microphone.leave_do"),
+      cancel: texts.text("page.cancel"),
     });
     if (isSure) {
       await this.#microphone.close();

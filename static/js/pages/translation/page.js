@@ -103,11 +103,11 @@ export class TranslationPage {
     this.#recordings = this.#createRecordings(target, prepare);
     this.#transcript = this.#createTranscript();
     this.#reading = new ReadingTools({ texts, captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
-    this.#join = new JoinCard({ socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
+    this.#join = new JoinCard({ texts, socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
     this.#titleField = new TitleField({ session, mayTitle: () => session.isOwner || this.#isOperator || session.phase === "new", onResult: (error) => this.#showTitleResult(error) });
-    this.#captionView = new CaptionViewCard({ session, languages: this.#languages, preferences, prepare, onShare: () => this.#join.shared() });
-    this.#exports = new ExportCard({ captions, targets: () => this.#languages.targets, sessionId: () => session.session_id, title: () => session.title, key: () => session.keys?.speak ?? session.keys?.read ?? null });
-    this.#guard = new LeaveGuard({ microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
+    this.#captionView = new CaptionViewCard({ texts, session, languages: this.#languages, preferences, prepare, onShare: () => this.#join.shared() });
+    this.#exports = new ExportCard({ texts, captions, targets: () => this.#languages.targets, sessionId: () => session.session_id, title: () => session.title, key: () => session.keys?.speak ?? session.keys?.read ?? null });
+    this.#guard = new LeaveGuard({ texts, microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
   }
 
   #createRecordings(target, prepare) {
