@@ -99,7 +99,7 @@ function uploading({ service = new FakeService(), memory = new UploadMemory(new 
     headers: () => ({ "X-Session-Key": "key" }),
     memory,
     onProgress: (share) => shares.push(share),
-    onInterrupted: (text) => interruptions.push(text),
+    onInterrupted: (failure) => interruptions.push(failure),
     signal,
     Request: requestsTo(service),
     pause: async (seconds) => pauses.push(seconds),
@@ -129,7 +129,7 @@ test("after a lost connection it goes on where the service is", async () => {
   await upload.run();
   assert.deepEqual(service.requests.slice(2, 6), [`PATCH ${PIECE}`, "HEAD", "HEAD", `PATCH ${PIECE + 1000}`]);
   assert.deepEqual(pauses, [1, 2]);
-  assert.equal(interruptions[0], "The service cannot be reached.");
+  assert.deepEqual(interruptions[0], { status: 0, code: "", detail: "The service cannot be reached." });
 });
 
 test("the same file goes on after a reload, and another file does not", async () => {
@@ -161,7 +161,7 @@ test("a service that always drops it is given up, with what to do", async () => 
   const service = new FakeService();
   service.faults = Array(200).fill((request) => (request.method === "PATCH" ? { status: 404, text: problem("unknown_upload", "Gone.") } : undefined));
   const { upload, pauses } = uploading({ service });
-  await assert.rejects(upload.run(), { status: 404, message: /Choose the file again/ });
+  await assert.rejects(upload.run(), { status: 404, code: "unknown_upload", isInterrupted: true });
   assert.equal(pauses.length, PAUSES.length - 1);
 });
 
@@ -169,7 +169,7 @@ test("without a network it is given up after ten minutes, and stays to be contin
   const service = new FakeService();
   const { upload, pauses, memory } = uploading({ service });
   service.faults = [undefined, undefined, ...Array(200).fill(lost)];
-  await assert.rejects(upload.run(), { status: 0, code: "interrupted", message: /Choose the file again to go on/ });
+  await assert.rejects(upload.run(), { status: 0, code: "", isInterrupted: true });
   const waited = pauses.reduce((sum, each) => sum + each, 0);
   assert.ok(waited > 500 && waited < 700, String(waited));
   assert.equal(memory.read("s", FILE).offset, PIECE);
@@ -182,7 +182,7 @@ test("it waits for its turn to be transcribed, without sending anything again", 
   const { upload, interruptions } = uploading({ service });
   await upload.run();
   assert.deepEqual(service.requests.slice(4), ["POST recordings", "HEAD", "POST recordings", "HEAD", "POST recordings"]);
-  assert.ok(interruptions.includes("4 recordings are being transcribed."));
+  assert.deepEqual(interruptions.find((failure) => failure !== null), { status: 503, code: "too_many_recordings", detail: "4 recordings are being transcribed." });
 });
 
 test("a rejection is final, and nothing of it is stored", async () => {
@@ -190,7 +190,7 @@ test("a rejection is final, and nothing of it is stored", async () => {
     const service = new FakeService();
     service.faults = [() => ({ status, text: problem(code, "No.") })];
     const { upload, memory } = uploading({ service });
-    await assert.rejects(upload.run(), { status, code, message: "No." });
+    await assert.rejects(upload.run(), { status, code, message: "No.", isInterrupted: false });
     assert.deepEqual(memory.unfinished("s"), []);
   }
 });

@@ -103,7 +103,6 @@ test("a translation is text, an error, awaited, the same language, or not there"
 
 test("a rejected upload has a reason and what to do", () => {
   assert.match(refusedUpload({ status: 413, code: "recording_too_large", detail: "A recording can have 1024 MB at most.", name: "a.wav" }), /1024 MB at most\. Cut it/);
-  assert.match(refusedUpload({ status: 0, code: "interrupted", detail: "The service cannot be reached. Choose the file again.", name: "a.wav" }), /not uploaded completely.*Choose/);
   assert.match(refusedUpload({ status: 413, code: "recording_too_long", detail: "It lasts 9 h.", name: "a.wav" }), /rejected: It lasts 9 h\./);
   const proxied = refusedUpload({ status: 413, detail: "x", name: "a.wav", size: 2 * 2 ** 20 });
   assert.match(proxied, /larger than a proxy in front of the service accepts/);

@@ -81,7 +81,8 @@ export class ResumableUpload {
 
   /**
    * `target`: {session_id, source, targets}; `headers()`: those with the session's key; `memory`: an UploadMemory.
-   * `onProgress(share)` 0–1; `onInterrupted(text)`: why it waits, "" when it goes on.
+   * `onProgress(share)` 0–1; `onInterrupted(failure)`: why it waits, {status, code, detail} as models/responses.js
+   * has it; null when it goes on.
    */
   constructor({ file, target, headers, memory, onProgress, onInterrupted, signal, Request = globalThis.XMLHttpRequest, pause: wait = pause }) {
     this.#file = file;
@@ -138,7 +139,7 @@ export class ResumableUpload {
     const begin = this.#offset;
     const body = this.#file.slice(begin, begin + this.#piece);
     const onProgress = (loaded) => {
-      this.#onInterrupted("");
+      this.#onInterrupted(null);
       this.#onProgress(Math.min(begin + loaded, this.#file.size) / this.#file.size);
     };
     const answer = await this.#send("PATCH", this.#url, { "Upload-Offset": String(begin), "Content-Type": PIECE_TYPE }, { body, onProgress });
@@ -183,20 +184,22 @@ export class ResumableUpload {
       this.#piece /= 2;
       return null;
     }
-    const why = status === 0 ? "The service cannot be reached." : problem === null ? foreignResponseText(status) : (problem.detail ?? problem.title);
+    const detail = status === 0 ? "The service cannot be reached." : problem === null ? foreignResponseText(status) : (problem.detail ?? problem.title);
+    const failure = { status, code: problem?.code ?? "", detail };
     if (!isGone && !TEMPORARY.has(status) && status < 500) {
       this.#memory.forget(this.#target.session_id, this.#file);
-      throw new UploadError(status, why, problem?.code ?? "");
+      throw new UploadError(status, failure.detail, failure.code);
     }
     const seconds = PAUSES[this.#failures];
     this.#failures += 1;
-    if (seconds === undefined) throw new UploadError(status, `${why} Choose the file again to go on: what has arrived is stored for a day.`, problem?.code ?? "interrupted");
+    // What has arrived is stored for a day: the file can be chosen again.
+    if (seconds === undefined) throw new UploadError(status, failure.detail, failure.code, { isInterrupted: true });
     if (isGone) this.#lost();
     else this.#offset = null;
     const isFirst = this.#failures === 1;
     // A piece that was cut off, or an upload that the service has dropped, goes on at once.
     if (isFirst && (isGone || status === 409)) return null;
-    this.#onInterrupted(why);
+    this.#onInterrupted(failure);
     await this.#pause(seconds, this.#signal);
     return null;
   }

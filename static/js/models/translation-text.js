@@ -150,7 +150,6 @@ const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 /** Why an upload was rejected, and what to do. */
 export function refusedUpload({ status, code = "", detail, name: file, size = 0 }) {
   const name = isolated(file);
-  if (code === "interrupted") return `${name} was not uploaded completely. ${detail}`;
   if (status === 0) return `${name}: the service cannot be reached. Nothing was uploaded; try again when the connection is back.`;
   if (status === 413 && !code) return `${name} was rejected: it is larger than a proxy in front of the service accepts (${megabytes(size)}). Make the file smaller, or have the proxy's limit raised to 26 MB.`;
   if (status === 413 && code !== "recording_too_large") return `${name} was rejected: ${detail}`;

@@ -1,6 +1,6 @@
 /**
- * Uploads one file in one request, with progress; long ones go in pieces (resumable-upload.js). fetch does not report how much of a body was sent; XMLHttpRequest does, and is
- * passed in.
+ * Uploads one file in one request, with progress; long ones go in pieces (resumable-upload.js). fetch does not report how
+ * much of a body was sent; XMLHttpRequest does, and is passed in.
  */
 
 import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
@@ -8,13 +8,17 @@ import { foreignResponseText, parseObject, parseProblem } from "./responses.js";
 /** Larger files are uploaded in pieces (bytes). */
 export const LONG = 4 * 2 ** 20;
 
-/** Why a recording was rejected: `status` (0: the service was not reached), `message`, `code` ("": not the service's). */
+/**
+ * Why a recording was rejected: `status` (0: the service was not reached), `message` in English, `code` ("": not the
+ * service's). `isInterrupted`: what has arrived of it is stored, and the file can be chosen again.
+ */
 export class UploadError extends Error {
-  constructor(status, detail, code = "") {
+  constructor(status, detail, code = "", { isInterrupted = false } = {}) {
     super(detail);
     this.name = "UploadError";
     this.status = status;
     this.code = code;
+    this.isInterrupted = isInterrupted;
   }
 }
 

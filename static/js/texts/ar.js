@@ -254,5 +254,9 @@ export default {
   "problem.gateway_timeout": "جزء من الخدمة لم يستجب في الوقت المناسب.",
   "problem.internal_error": "حدث خطأ داخلي في الخدمة.",
   "problem.too_many_sessions_from_address": "بدأت جلسات كثيرة من شبكتك. حاول لاحقًا.",
-  "file.title": "العنوان:"
+  "file.title": "العنوان:",
+  "recording.interrupted": "لم يُرفع {name} بالكامل. {why} اختر الملف مجددًا للمتابعة: ما وصل منه محفوظ مدة يوم.",
+  "recording.no_session": "لم يُرفع {name}: لا توجد جلسة بعد.",
+  "recording.not_cancelled": "لم يُلغَ {name}: {why}",
+  "recording.cancel": "إلغاء {name}"
 };

@@ -226,5 +226,9 @@ export default {
   "problem.gateway_timeout": "Ein Teil des Dienstes hat nicht rechtzeitig geantwortet.",
   "problem.internal_error": "Im Dienst ist ein interner Fehler aufgetreten.",
   "problem.too_many_sessions_from_address": "Aus Ihrem Netz wurden zu viele Sitzungen begonnen. Versuchen Sie es später.",
-  "file.title": "Titel:"
+  "file.title": "Titel:",
+  "recording.interrupted": "{name} wurde nicht vollständig hochgeladen. {why} Wählen Sie die Datei noch einmal, um fortzufahren: Was angekommen ist, bleibt einen Tag gespeichert.",
+  "recording.no_session": "{name} wurde nicht hochgeladen: Es gibt noch keine Sitzung.",
+  "recording.not_cancelled": "{name} wurde nicht abgebrochen: {why}",
+  "recording.cancel": "{name} abbrechen"
 };

@@ -226,5 +226,9 @@ export default {
   "problem.gateway_timeout": "A part of the service did not respond in time.",
   "problem.internal_error": "The service had an internal error.",
   "problem.too_many_sessions_from_address": "Too many sessions were started from your network. Try again later.",
-  "file.title": "Title:"
+  "file.title": "Title:",
+  "recording.interrupted": "{name} was not uploaded completely. {why} Choose the file again to go on: what has arrived is stored for a day.",
+  "recording.no_session": "{name} was not uploaded: there is no session yet.",
+  "recording.not_cancelled": "{name} was not cancelled: {why}",
+  "recording.cancel": "Cancel {name}"
 };

@@ -233,5 +233,9 @@ export default {
   "problem.gateway_timeout": "Una parte del servicio no respondió a tiempo.",
   "problem.internal_error": "El servicio tuvo un error interno.",
   "problem.too_many_sessions_from_address": "Se iniciaron demasiadas sesiones desde su red. Vuelva a intentarlo más tarde.",
-  "file.title": "Título:"
+  "file.title": "Título:",
+  "recording.interrupted": "{name} no se subió por completo. {why} Elija de nuevo el archivo para continuar: lo que ha llegado se guarda un día.",
+  "recording.no_session": "{name} no se subió: aún no hay sesión.",
+  "recording.not_cancelled": "{name} no se canceló: {why}",
+  "recording.cancel": "Cancelar {name}"
 };

@@ -233,5 +233,9 @@ export default {
   "problem.gateway_timeout": "Une partie du service n'a pas répondu à temps.",
   "problem.internal_error": "Le service a rencontré une erreur interne.",
   "problem.too_many_sessions_from_address": "Trop de sessions ont été commencées depuis votre réseau. Réessayez plus tard.",
-  "file.title": "Titre :"
+  "file.title": "Titre :",
+  "recording.interrupted": "{name} n'a pas été envoyé entièrement. {why} Choisissez de nouveau le fichier pour continuer : ce qui est arrivé est gardé un jour.",
+  "recording.no_session": "{name} n'a pas été envoyé : il n'y a pas encore de session.",
+  "recording.not_cancelled": "{name} n'a pas été annulé : {why}",
+  "recording.cancel": "Annuler {name}"
 };

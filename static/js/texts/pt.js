@@ -233,5 +233,9 @@ export default {
   "problem.gateway_timeout": "Uma parte do serviço não respondeu a tempo.",
   "problem.internal_error": "O serviço teve um erro interno.",
   "problem.too_many_sessions_from_address": "Foram iniciadas demasiadas sessões a partir da sua rede. Tente mais tarde.",
-  "file.title": "Título:"
+  "file.title": "Título:",
+  "recording.interrupted": "{name} não foi enviada por completo. {why} Escolha de novo o ficheiro para continuar: o que chegou fica guardado um dia.",
+  "recording.no_session": "{name} não foi enviada: ainda não há sessão.",
+  "recording.not_cancelled": "{name} não foi cancelada: {why}",
+  "recording.cancel": "Cancelar {name}"
 };

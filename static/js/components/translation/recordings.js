@@ -3,12 +3,12 @@
  * transcribes already, uploaded before a reload or by another participant.
  */
 
-import { foreignResponseText, parseProblem } from "../../models/responses.js";
+import { failureText, foreignResponseText, parseProblem } from "../../models/responses.js";
 import { streamOf } from "../../models/exports.js";
 import { RecordingKeys } from "../../models/recording-keys.js";
 import { ended, entryOf, found, recordingState, unfinished } from "../../models/recording-text.js";
 import { refusedUpload } from "../../models/translation-text.js";
-import { keyHeaders, LONG, recordingUrl, upload } from "../../models/upload.js";
+import { keyHeaders, LONG, recordingUrl, upload, UploadError } from "../../models/upload.js";
 import { UploadMemory } from "../../models/upload-memory.js";
 import { h, keyed, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
@@ -28,6 +28,7 @@ const isOf = (id, stream_id) => id === stream_id || id.startsWith(`${stream_id}-
 
 export class Recordings {
   #scope = new Scope();
+  #texts;
   #timers = new Set();
   #input;
   #button;
@@ -54,9 +55,10 @@ export class Recordings {
    * `target()` is {session_id, source, targets} or null; `prepare()` resolves to whether there is a session;
    * `key()` is its key; `onRejected(text)`; `onChange()`. `mayCancel()`: why any recording may be cancelled, "owner" or "operator", or null;
    * `cancelAsOwner(session_id, stream_id)` does so over the socket. `storage` has the keys of the recordings that this tab uploaded,
-   * `uploadStorage` the uploads that this browser has not completed.
+   * `uploadStorage` the uploads that this browser has not completed; `texts`: those of the page's language.
    */
-  constructor({ input, button, drop, card, list, target, prepare, key, onRejected, onChange, mayCancel, cancelAsOwner, storage, uploadStorage }) {
+  constructor({ texts, input, button, drop, card, list, target, prepare, key, onRejected, onChange, mayCancel, cancelAsOwner, storage, uploadStorage }) {
+    this.#texts = texts;
     this.#input = input;
     this.#button = button;
     this.#drop = drop;
@@ -187,7 +189,7 @@ export class Recordings {
   async #send(file) {
     const target = this.#target() !== null && (await this.#prepare()) ? this.#target() : null;
     if (target === null) {
-      this.#onRejected(`${file.name} was not uploaded: there is no session yet.`);
+      this.#onRejected(this.#texts.text("recording.no_session", { name: file.name }));
       return;
     }
     this.#made += 1;
@@ -221,10 +223,17 @@ export class Recordings {
       Object.assign(entry, { phase: "reading", session_id: target.session_id, stream_id, length: length ?? null, tracks: tracks ?? null, track: track ?? null });
     } catch (error) {
       this.#discard(entry);
-      if (error.name !== "AbortError") this.#onRejected(refusedUpload({ status: error.status, code: error.code, detail: error.message, name: file.name, size: file.size }));
+      if (error.name !== "AbortError") this.#onRejected(this.#refusal(error, file));
     }
     this.#sendNext();
     this.#show();
+  }
+
+  /** Why a file was rejected, and what to do. */
+  #refusal({ status, code, message: detail, isInterrupted }, { name, size }) {
+    if (!isInterrupted) return refusedUpload({ status, code, detail, name, size });
+    const why = failureText({ status, code, detail }, this.#texts);
+    return this.#texts.text("recording.interrupted", { name, why });
   }
 
   /** Send a file, a long one in pieces; resolves to the service's response. */
@@ -237,7 +246,10 @@ export class Recordings {
     };
     const onProgress = (share) => change({ share });
     if (file.size <= LONG) return upload(file, recordingUrl(target.session_id, { ...target, name: file.name }), { headers: headers(), onProgress, signal: abort.signal });
-    const onInterrupted = (interrupted) => interrupted === entry.interrupted || change({ interrupted });
+    const onInterrupted = (failure) => {
+      const interrupted = failure === null ? "" : failureText(failure, this.#texts);
+      if (interrupted !== entry.interrupted) change({ interrupted });
+    };
     const { ResumableUpload } = await import("../../models/resumable-upload.js");
     return new ResumableUpload({ file, target, headers, memory: this.#uploads, onProgress, onInterrupted, signal: abort.signal }).run();
   }
@@ -264,8 +276,8 @@ export class Recordings {
       } catch (error) {
         if (entry.phase === "cancelling") entry.phase = "reading";
         // fetch rejects with a TypeError whose message is the browser's.
-        const why = error instanceof TypeError ? "The service cannot be reached." : error.message;
-        this.#onRejected(`${entry.name} was not cancelled: ${why}`);
+        const failure = error instanceof TypeError ? { status: 0 } : { status: error.status, code: error.code, detail: error.message };
+        this.#onRejected(this.#texts.text("recording.not_cancelled", { name: entry.name, why: failureText(failure, this.#texts) }));
       }
     }
     this.#show();
@@ -283,7 +295,7 @@ export class Recordings {
     // 404: it has just ended by itself; the socket brings its end.
     if (response.ok || response.status === 404) return;
     const problem = parseProblem(await response.text());
-    throw new Error(problem === null ? foreignResponseText(response.status) : (problem.detail ?? problem.title));
+    throw problem === null ? new UploadError(response.status, foreignResponseText(response.status)) : new UploadError(response.status, problem.detail ?? problem.title, problem.code);
   }
 
   /** Whether this page may cancel it: owners and operators any recording, others those that this tab uploaded. */
@@ -317,7 +329,7 @@ export class Recordings {
           h("span", { class: "recording-name", dir: "auto" }, entry.name),
           h("progress", { "aria-label": entry.name }),
           h("span", { class: "recording-state small muted", dir: "auto", role: "status" }),
-          h("button", { type: "button", class: "button button-small", "aria-label": `Cancel ${entry.name}`, onclick: () => this.#cancel(entry) }, "Cancel"),
+          h("button", { type: "button", class: "button button-small", "aria-label": this.#texts.text("recording.cancel", { name: entry.name }), onclick: () => this.#cancel(entry) }, this.#texts.text("page.cancel")),
         ),
       update: (element, entry) => this.#fill(element, entry),
     });

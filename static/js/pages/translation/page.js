@@ -113,6 +113,7 @@ export class TranslationPage {
   #createRecordings(target, prepare) {
     const session = this.#session;
     return new Recordings({
+      texts: this.#texts,
       input: byId("file"),
       button: byId("open-file"),
       drop: byId("drop"),
