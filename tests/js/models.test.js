@@ -3,9 +3,10 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
-import { between, canTranslate, choices, closest, firstTargets, impossible, isSameLanguage, languageName, list, ownName, readable, sources, targetsOf, unknown, wayText } from "../../static/js/models/languages.js";
+import { between, canTranslate, closest, firstTargets, impossible, isSameLanguage, languageName, ownName, readable, sources, targetsOf, unknown, wayText } from "../../static/js/models/languages.js";
 import { FLOOR_DB, LevelMeter, SilenceWatch, decibels, levelText, measure, share } from "../../static/js/models/levels.js";
 import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const OFFER = { source: ["en", "es"], targets: ["de", "en", "es"], pairs: { en: ["es", "de"], es: ["en"] }, any_source: false, any_target: false, errors: [] };
 const DOWN = { source: [], targets: [], pairs: {}, any_source: false, any_target: false, errors: [{ service: "translation-service", detail: "translation-service is not answering." }] };
@@ -26,8 +27,8 @@ test("a choice has the language's own name beside the page's", () => {
 });
 
 test("choices are sorted by name and each is there once; null is no choice", () => {
-  assert.deepEqual(choices(["es", "en", "es"]).map(({ name }) => name), ["English", "Spanish"]);
-  assert.deepEqual(choices(null), []);
+  assert.deepEqual(TEXTS.en.choices(["es", "en", "es"]).map(({ name }) => name), ["English", "Spanish"]);
+  assert.deepEqual(TEXTS.en.choices(null), []);
 });
 
 test("a translation is possible, impossible or not known", () => {
@@ -49,19 +50,19 @@ test("a back end without a list may be tried with any language; an unavailable o
   assert.ok(sources({ ...OFFER, any_source: true }).includes("fr"));
   assert.ok(readable({ ...OFFER, targets: ["eo"], any_target: true }).includes("eo"));
   assert.deepEqual(readable(null), []);
-  assert.deepEqual(unknown(DOWN), ["translation-service is not answering."]);
+  assert.deepEqual(unknown(DOWN, TEXTS.en), ["translation-service is not answering."]);
   assert.deepEqual(firstTargets(DOWN, { stored: ["es"] }), ["es"]);
 });
 
 test("impossible targets are named, with the possible ones", () => {
-  assert.equal(impossible(OFFER, "en", ["es"]), "");
-  assert.equal(impossible(OFFER, "auto", ["es"]), "");
+  assert.equal(impossible(OFFER, "en", ["es"], TEXTS.en), "");
+  assert.equal(impossible(OFFER, "auto", ["es"], TEXTS.en), "");
   assert.equal(
-    impossible(OFFER, "es", ["de", "en"]),
+    impossible(OFFER, "es", ["de", "en"], TEXTS.en),
     "German cannot be read when Spanish is spoken. From Spanish the translation service offers English.",
   );
   assert.equal(
-    impossible(OFFER, "fr", ["en"]),
+    impossible(OFFER, "fr", ["en"], TEXTS.en),
     "English cannot be read when French is spoken. From French the translation service offers no language.",
   );
 });
@@ -69,14 +70,15 @@ test("impossible targets are named, with the possible ones", () => {
 test("the languages on the way of a translation are named", () => {
   const offer = { ...OFFER, pairs: { en: ["es", "fr", "pt"], fr: ["en"] }, via: { en: { es: ["pt"], fr: ["pt", "es"] } } };
   assert.deepEqual(between(offer, "en-US", "fr-CA"), ["pt", "es"]);
-  assert.equal(wayText(offer, "en-US", "es"), "by way of Portuguese");
-  assert.equal(wayText(offer, "en", "fr"), "by way of Portuguese and Spanish");
+  assert.equal(wayText(offer, "en-US", "es", TEXTS.en), "by way of Portuguese");
+  assert.equal(wayText(offer, "en", "fr", TEXTS.en), "by way of Portuguese and Spanish");
+  assert.equal(wayText(offer, "en", "fr", TEXTS.es), "pasando por: portugués y español");
   for (const [source, target] of [["en", "pt"], ["fr", "en"], ["en", "en-GB"], ["auto", "es"], [null, "es"], ["de", "es"], ["en", "de"]]) {
-    assert.equal(wayText(offer, source, target), "", `${source} to ${target}`);
+    assert.equal(wayText(offer, source, target, TEXTS.en), "", `${source} to ${target}`);
   }
-  assert.equal(wayText(OFFER, "en", "es"), "");
-  assert.equal(wayText(null, "en", "es"), "");
-  assert.equal(wayText(DOWN, "en", "es"), "");
+  assert.equal(wayText(OFFER, "en", "es", TEXTS.en), "");
+  assert.equal(wayText(null, "en", "es", TEXTS.en), "");
+  assert.equal(wayText(DOWN, "en", "es", TEXTS.en), "");
 });
 
 test("the first targets are the stored choice, else the reader's language and the spoken ones", () => {
@@ -107,7 +109,7 @@ test("another script is translated where that is offered, else shown as spoken",
 });
 
 test("names are listed as one says them", () => {
-  assert.deepEqual([list([]), list(["a"]), list(["a", "b"]), list(["a", "b", "c"])], ["", "a", "a and b", "a, b and c"]);
+  assert.deepEqual([[], ["a"], ["a", "b"], ["a", "b", "c"]].map((names) => TEXTS.en.list(names)), ["", "a", "a and b", "a, b and c"]);
 });
 
 test("levels: silence is the floor, a full-scale square wave 0 dB, a sine −3 dB RMS", () => {

@@ -31,9 +31,10 @@ export function readable(offer) {
   return union(offer?.targets ?? [], offer?.any_target ? COMMON : []);
 }
 
-/** Why parts of the offer are unknown, as sentences. */
-export function unknown(offer) {
-  return (offer?.errors ?? []).map(({ detail }) => detail);
+/** Why parts of the offer are unknown, as sentences of `texts`: which back end it is, only English says. */
+export function unknown(offer, texts) {
+  const why = (offer?.errors ?? []).map(({ detail }) => (texts.language === "en" ? detail : texts.text("languages.back_end_silent")));
+  return [...new Set(why)];
 }
 
 /** A cache of names: looking one up takes far longer than drawing its line. */
@@ -134,13 +135,6 @@ export function closest(code, offered) {
   return offered.filter((other) => isNear(code, other)).sort(order)[0] ?? null;
 }
 
-/** [{code, name}] sorted by name, each once. */
-export function choices(codes, locale = "en") {
-  return [...new Set(codes ?? [])]
-    .map((code) => ({ code, name: languageName(code, locale) }))
-    .sort((a, b) => a.name.localeCompare(b.name, locale));
-}
-
 /** The target languages for `source`: an array, or null where it is not known (detected, or no pairs given). */
 export function targetsOf(offer, source) {
   if (!offer?.pairs || offer.any_target || source === "auto" || !source) return null;
@@ -167,9 +161,9 @@ export function between(offer, source, target) {
 }
 
 /** "by way of Portuguese and Spanish", or "" where `source` is translated to `target` directly. */
-export function wayText(offer, source, target, locale = "en") {
-  const names = between(offer, source, target).map((code) => languageName(code, locale));
-  return names.length === 0 ? "" : `by way of ${list(names)}`;
+export function wayText(offer, source, target, texts) {
+  const codes = between(offer, source, target);
+  return codes.length === 0 ? "" : texts.text("languages.by_way", { languages: texts.languageNames(codes) });
 }
 
 /**
@@ -194,21 +188,12 @@ export function firstTargets(offer, { stored = null, preferred = [], spoken = []
   return chosen;
 }
 
-/** "English", "English and German", "English, German and Spanish". */
-export function list(names) {
-  if (names.length <= 1) return names[0] ?? "";
-  return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
-}
-
 /** The `targets` that `source` cannot be translated to, as a sentence; "" where all can or it is not known. */
-export function impossible(offer, source, targets, locale = "en") {
+export function impossible(offer, source, targets, texts) {
   const cannot = targets.filter((target) => canTranslate(offer, source, target) === false);
   if (cannot.length === 0) return "";
-  const possible = targetsOf(offer, source);
-  const name = languageName(source, locale);
-  const offered =
-    possible.length > 0
-      ? `From ${name} the translation service offers ${list(choices(possible, locale).map((choice) => choice.name))}.`
-      : `From ${name} the translation service offers no language.`;
-  return `${list(cannot.map((code) => languageName(code, locale)))} cannot be read when ${name} is spoken. ${offered}`;
+  const possible = texts.choices(targetsOf(offer, source)).map(({ name }) => name);
+  const name = texts.languageName(source);
+  const offered = possible.length > 0 ? texts.text("languages.offered", { source: name, languages: texts.list(possible) }) : texts.text("languages.offered_none", { source: name });
+  return texts.text("languages.impossible", { source: name, languages: texts.languageNames(cannot), offered });
 }

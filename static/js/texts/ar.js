@@ -258,5 +258,10 @@ export default {
   "recording.interrupted": "لم يُرفع {name} بالكامل. {why} اختر الملف مجددًا للمتابعة: ما وصل منه محفوظ مدة يوم.",
   "recording.no_session": "لم يُرفع {name}: لا توجد جلسة بعد.",
   "recording.not_cancelled": "لم يُلغَ {name}: {why}",
-  "recording.cancel": "إلغاء {name}"
+  "recording.cancel": "إلغاء {name}",
+  "languages.by_way": "عبر: {languages}",
+  "languages.back_end_silent": "جزء من الخدمة لا يذكر اللغات التي يقدمها.",
+  "languages.offered": "من {source} تقدّم خدمة الترجمة: {languages}.",
+  "languages.offered_none": "من {source} لا تقدّم خدمة الترجمة أي لغة.",
+  "languages.impossible": "عند التحدث بـ{source} لا يمكن القراءة بـ: {languages}. {offered}"
 };

@@ -230,5 +230,10 @@ export default {
   "recording.interrupted": "{name} wurde nicht vollständig hochgeladen. {why} Wählen Sie die Datei noch einmal, um fortzufahren: Was angekommen ist, bleibt einen Tag gespeichert.",
   "recording.no_session": "{name} wurde nicht hochgeladen: Es gibt noch keine Sitzung.",
   "recording.not_cancelled": "{name} wurde nicht abgebrochen: {why}",
-  "recording.cancel": "{name} abbrechen"
+  "recording.cancel": "{name} abbrechen",
+  "languages.by_way": "auf dem Weg über: {languages}",
+  "languages.back_end_silent": "Ein Teil des Dienstes gibt nicht an, welche Sprachen er anbietet.",
+  "languages.offered": "Für {source} bietet der Übersetzungsdienst an: {languages}.",
+  "languages.offered_none": "Für {source} bietet der Übersetzungsdienst keine Sprache an.",
+  "languages.impossible": "Wenn {source} gesprochen wird, kann nicht gelesen werden: {languages}. {offered}"
 };

@@ -230,5 +230,10 @@ export default {
   "recording.interrupted": "{name} was not uploaded completely. {why} Choose the file again to go on: what has arrived is stored for a day.",
   "recording.no_session": "{name} was not uploaded: there is no session yet.",
   "recording.not_cancelled": "{name} was not cancelled: {why}",
-  "recording.cancel": "Cancel {name}"
+  "recording.cancel": "Cancel {name}",
+  "languages.by_way": "by way of {languages}",
+  "languages.back_end_silent": "A part of the service does not say which languages it offers.",
+  "languages.offered": "From {source} the translation service offers {languages}.",
+  "languages.offered_none": "From {source} the translation service offers no language.",
+  "languages.impossible": "{languages} cannot be read when {source} is spoken. {offered}"
 };

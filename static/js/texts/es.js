@@ -237,5 +237,10 @@ export default {
   "recording.interrupted": "{name} no se subió por completo. {why} Elija de nuevo el archivo para continuar: lo que ha llegado se guarda un día.",
   "recording.no_session": "{name} no se subió: aún no hay sesión.",
   "recording.not_cancelled": "{name} no se canceló: {why}",
-  "recording.cancel": "Cancelar {name}"
+  "recording.cancel": "Cancelar {name}",
+  "languages.by_way": "pasando por: {languages}",
+  "languages.back_end_silent": "Una parte del servicio no indica qué idiomas ofrece.",
+  "languages.offered": "Desde {source}, el servicio de traducción ofrece: {languages}.",
+  "languages.offered_none": "Desde {source}, el servicio de traducción no ofrece ningún idioma.",
+  "languages.impossible": "Cuando se habla {source}, no se puede leer en: {languages}. {offered}"
 };

@@ -237,5 +237,10 @@ export default {
   "recording.interrupted": "{name} n'a pas été envoyé entièrement. {why} Choisissez de nouveau le fichier pour continuer : ce qui est arrivé est gardé un jour.",
   "recording.no_session": "{name} n'a pas été envoyé : il n'y a pas encore de session.",
   "recording.not_cancelled": "{name} n'a pas été annulé : {why}",
-  "recording.cancel": "Annuler {name}"
+  "recording.cancel": "Annuler {name}",
+  "languages.by_way": "en passant par : {languages}",
+  "languages.back_end_silent": "Une partie du service n'indique pas les langues qu'elle propose.",
+  "languages.offered": "Depuis cette langue ({source}), le service de traduction propose : {languages}.",
+  "languages.offered_none": "Depuis cette langue ({source}), le service de traduction n'en propose aucune.",
+  "languages.impossible": "Quand on parle {source}, on ne peut pas lire en : {languages}. {offered}"
 };

@@ -237,5 +237,10 @@ export default {
   "recording.interrupted": "{name} não foi enviada por completo. {why} Escolha de novo o ficheiro para continuar: o que chegou fica guardado um dia.",
   "recording.no_session": "{name} não foi enviada: ainda não há sessão.",
   "recording.not_cancelled": "{name} não foi cancelada: {why}",
-  "recording.cancel": "Cancelar {name}"
+  "recording.cancel": "Cancelar {name}",
+  "languages.by_way": "passando por: {languages}",
+  "languages.back_end_silent": "Uma parte do serviço não diz que idiomas oferece.",
+  "languages.offered": "A partir de {source}, o serviço de tradução oferece: {languages}.",
+  "languages.offered_none": "A partir de {source}, o serviço de tradução não oferece nenhum idioma.",
+  "languages.impossible": "Quando se fala {source}, não se pode ler em: {languages}. {offered}"
 };

@@ -1,7 +1,7 @@
 /** The fields "I speak" and "Read in": the languages that the back ends offer, and those that are chosen. */
 
 import { foreignResponseText, parseObject, parseProblem } from "../../models/responses.js";
-import { choices, firstTargets, impossible, languageName, list, ownName, readable, sources, unknown, wayText } from "../../models/languages.js";
+import { firstTargets, impossible, readable, sources, unknown, wayText } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 
@@ -15,6 +15,7 @@ const GROWING_KEY = "translation:growing";
 /** Events: `change` {source, targets, growing, offer}. */
 export class LanguageChoice extends EventTarget {
   #scope = new Scope();
+  #texts;
   #source;
   #menu;
   #value;
@@ -27,8 +28,10 @@ export class LanguageChoice extends EventTarget {
   #timer = null;
   #abort = null;
 
-  constructor({ source, menu, value, choices: box, note, growing, preferences }) {
+  /** `texts`: those of the page's language. */
+  constructor({ texts, source, menu, value, choices: box, note, growing, preferences }) {
     super();
+    this.#texts = texts;
     this.#source = source;
     this.#menu = menu;
     this.#value = value;
@@ -67,7 +70,7 @@ export class LanguageChoice extends EventTarget {
 
   /** The part of the choice that the back ends do not offer, as a sentence, or "". */
   get problem() {
-    return impossible(this.#offer, this.source, this.#targets);
+    return impossible(this.#offer, this.source, this.#targets, this.#texts);
   }
 
   start() {
@@ -126,34 +129,34 @@ export class LanguageChoice extends EventTarget {
     this.#growing.field.hidden = limit === 0;
     setText(this.#growing.limit, ` at most ${limit} requests a minute`);
     this.#changed();
-    if (unknown(offer).length > 0) this.#timer = setTimeout(() => this.load(), RETRY_AFTER);
+    if (unknown(offer, this.#texts).length > 0) this.#timer = setTimeout(() => this.load(), RETRY_AFTER);
   }
 
   #showSources() {
     const wanted = this.#source.value === "auto" ? this.#preferences.get(SOURCE_KEY) ?? "auto" : this.#source.value;
-    const offered = choices(sources(this.#offer));
+    const offered = this.#texts.choices(sources(this.#offer));
     const options = [{ code: "auto", name: "detect" }, ...offered.filter(({ code }) => code !== "auto")];
-    this.#source.replaceChildren(...options.map(({ code, name }) => h("option", { value: code }, code === "auto" ? name : ownName(code))));
+    this.#source.replaceChildren(...options.map(({ code, name }) => h("option", { value: code }, code === "auto" ? name : this.#texts.ownName(code))));
     this.#source.value = options.some(({ code }) => code === wanted) ? wanted : "auto";
   }
 
   #showTargets() {
     // A choice that is not offered stays listed, so that it can be undone and is there when the offer returns.
-    const offered = choices([...readable(this.#offer), ...this.#targets]);
+    const offered = this.#texts.choices([...readable(this.#offer), ...this.#targets]);
     keyed(this.#choices, offered, {
       key: ({ code }) => code,
       create: ({ code }) => h("label", { class: "check" }, h("input", { type: "checkbox", value: code }), h("span", {}, h("span", {}), h("small", { class: "menu-way" }))),
       update: (element, { code }) => {
         element.firstElementChild.checked = this.#targets.includes(code);
         const [label, way] = element.lastElementChild.children;
-        setText(label, ownName(code));
-        const text = wayText(this.#offer, this.#spoken, code);
+        setText(label, this.#texts.ownName(code));
+        const text = wayText(this.#offer, this.#spoken, code, this.#texts);
         setText(way, text && ` ${text}`);
       },
     });
-    const names = this.#targets.map((code) => languageName(code));
+    const names = this.#targets.map((code) => this.#texts.languageName(code));
     setText(this.#value, names.length > 3 ? `${names.length} languages` : names.join(", ") || (offered.length === 0 ? "nothing offered" : "nothing"));
-    const errors = unknown(this.#offer);
+    const errors = unknown(this.#offer, this.#texts);
     if (errors.length > 0) this.#showNote(`${errors.join(" ")} The list is requested again.`);
     else if (offered.length === 0) this.#showNote("No translation is offered. Speech is still transcribed.");
     else this.#showNote(this.problem);
@@ -205,6 +208,6 @@ export class LanguageChoice extends EventTarget {
 
   /** The heading of the translation's column. */
   get heading() {
-    return list(this.#targets.map((code) => languageName(code))) || "Translation";
+    return this.#texts.languageNames(this.#targets) || "Translation";
   }
 }

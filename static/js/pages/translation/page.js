@@ -97,7 +97,7 @@ export class TranslationPage {
     this.#wasCutOff = this.#tab.wasSpeaking(this.#address.wanted.session_id);
     this.#shell = new Shell(socket, { isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
     const [preferences, captions, target, prepare] = [this.#preferences, this.#captions, () => this.#target(), () => session.ensure()];
-    this.#languages = new LanguageChoice({ source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), growing: { field: byId("growing-field"), choice: byId("growing"), limit: byId("growing-limit") }, preferences });
+    this.#languages = new LanguageChoice({ texts, source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), growing: { field: byId("growing-field"), choice: byId("growing"), limit: byId("growing-limit") }, preferences });
     this.#large = new LargeType({ texts, opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
     this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
     this.#recordings = this.#createRecordings(target, prepare);
