@@ -98,7 +98,7 @@ class Websocket(Section, frozen=True):
 
     @property
     def message_seconds(self) -> float:
-        """Seconds that messages are stored: no fewer than their session."""
+        """Seconds that a message is stored; an unused session is stored no longer."""
         return max(self.history_seconds, self.keep_days * _DAY)
 
 

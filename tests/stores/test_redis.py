@@ -308,6 +308,30 @@ async def test_sessions_expire_if_no_worker_is_left_to_end_them(
             assert 990 < lives(key) <= 1000
 
 
+async def test_a_longer_lifetime_is_that_of_sessions_that_are_stored_already(
+    redis_address: str, shared_redis: RedisServer
+) -> None:
+    """A sweep prolongs them, counting from their last use; what a shorter one ends is left to the hub."""
+    lifetime = 1000.0
+    store = RedisStore(redis_address, lifetime=lambda: lifetime)
+    async with running(store):
+        await store.create(record(), PARTICIPANT)
+        await append(store, at=20.0)
+        names = ("orch:{s}", "orch:{s}:history", "orch:{s}:participants", "orch:{s}:index", "orch:{s}:shares")
+
+        def lives() -> list[int]:
+            return [int(shared_redis.ask("TTL", name)[1:].strip()) for name in names]
+
+        await store.prune(120.0, LIMITS)
+        assert all(990 < left <= 1000 for left in lives())
+        lifetime = 9000.0
+        await store.prune(120.0, LIMITS)
+        assert all(8890 < left <= 8900 for left in lives())
+        lifetime = 10.0
+        await store.prune(120.0, LIMITS)
+        assert all(8890 < left <= 8900 for left in lives())
+
+
 async def test_sessions_from_before_there_were_keys_are_given_keys(
     redis_address: str, shared_redis: RedisServer
 ) -> None:

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import Raw
 
 from orch.cluster import survey
 from orch.problems import ProblemError
-from orch.protocol.messages import Role, Transcript
+from orch.protocol.messages import Role, SessionMessage, Transcript
 from orch.stores.redis.store import RedisStore
 from orch.websocket.cluster import cluster_link, participant_survey, remote_participants
 from orch.websocket.participants import roster
 from orch.websocket.sessions import expiry
 from tests.fakes.asgi import FakeSocket
-from tests.fakes.hub import Hub, running_hub
+from tests.fakes.hub import Hub, running_hub, wall
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.sounds import pcm, silence, voice
 
@@ -331,6 +332,78 @@ async def test_a_session_in_use_on_one_worker_is_not_ended_by_another(
             # Every worker knows how many there are.
             while a.service.statistics().sessions != 1:  # noqa: ASYNC110 - nothing tells of a count
                 await trio.sleep(0.01)  # the count is learnt at a beat
+
+
+async def test_sessions_are_kept_for_their_days_after_the_last_use_on_any_worker(tmp_path: Path) -> None:
+    """With their messages and those who may return; then no key of them is left."""
+    days = {"session_timeout": 100.0, "history_seconds": 100.0, "keep_days": 1000 / 86_400}
+    settings = {"orchestration": {"websocket": days}}
+    with redis_server(tmp_path / "redis") as server:
+
+        @asynccontextmanager
+        async def after(seconds: float) -> AsyncIterator[tuple[Hub, Hub]]:
+            """Run two hubs that long after the first ones, and sweep with both."""
+
+            def late() -> float:
+                return wall() + seconds
+
+            async with (
+                running_hub(tmp_path, None, RedisStore(server.url), late, **settings) as a,
+                running_hub(tmp_path, None, RedisStore(server.url), late, **settings) as b,
+            ):
+                for hub in (a, b):
+                    await hub.service.sweep()
+                yield a, b
+                for hub in (a, b):
+                    await hub.service.sweep()
+
+        async with after(0) as (a, _), a.connected() as ann:
+            created = await create(ann, name="Ann")
+            message = SessionMessage(timestamp=0, session_id="s", sender="x", data=Raw(b"1"))
+            await a.service.publish("s", message)
+        async with after(800) as (a, b), b.connected() as ann:
+            assert len((await a.service.messages("s")).messages) == 1
+            back = await ann.ask(
+                {"type": "recover_session", "offset": 0, "session_id": "s"}
+                | {name: created[name] for name in ("recovery_token", "epoch")},
+                "session_recovered",
+            )
+            assert (back["recovered"], back["role"], len(back["messages"])) == (True, "owner", 1)
+            assert back["participant_id"] == created["participant_id"]
+            await b.service.sweep()
+        async with after(1700) as (a, b):
+            for hub in (a, b):
+                assert [each.session_id for each in await hub.service.list_sessions()] == ["s"]
+            # Messages have their own age, which is as long.
+            assert (await b.service.messages("s")).messages == ()
+        async with after(1900) as (a, b):
+            for hub in (a, b):
+                assert await hub.service.list_sessions() == ()
+            assert server.ask("EXISTS", "orch:{s}", "orch:{s}:history", "orch:{s}:participants") == b":0\r\n"
+
+
+async def test_participants_of_a_session_that_nobody_is_in_here_are_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who are in it through another worker stay, however long ago they joined."""
+    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_LIMIT", 4)
+    monkeypatch.setattr(cluster_link, "SURVEY_WITHIN", 20.0)  # a busy machine answers late
+
+    with redis_server(tmp_path / "redis") as server:
+        async with two_hubs(server, tmp_path) as (a, b), b.connected() as bob:
+            async with a.connected() as ann:
+                await create(ann)
+                there = await join(bob)
+                for _ in range(8):
+                    async with a.connected() as guest:
+                        await join(guest)
+            await a.service.sweep()
+            assert server.ask("HLEN", "orch:{s}:participants") == b":4\r\n"
+            assert await b.store.participant("s", there["participant_id"]) is not None
+        async with two_hubs(server, tmp_path) as (a, _):
+            monkeypatch.setattr("orch.stores.records.PARTICIPANTS_LIMIT", 1)
+            await a.service.sweep()
+            assert server.ask("HLEN", "orch:{s}:participants") == b":1\r\n"
 
 
 async def test_an_announcement_reaches_every_connection_of_the_cluster(tmp_path: Path) -> None:

@@ -486,6 +486,23 @@ async def test_sessions_are_kept_for_keep_days_after_their_last_use(tmp_path: Pa
         assert await hub.service.list_sessions() == ()
 
 
+async def test_those_who_may_return_are_limited_in_a_session_that_nobody_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be stored for days; its owner and those who left last may return."""
+    monkeypatch.setattr("orch.stores.records.PARTICIPANTS_LIMIT", 3)
+    async with running_hub(tmp_path) as hub:
+        there = []
+        for number in range(6):
+            async with hub.connected() as guest:
+                kind = "join_session" if number else "create_session"
+                there.append(await guest.ask({"type": kind, "session_id": "s"}))
+            await trio.sleep(1)
+        await hub.service.sweep()
+        found = [await hub.store.participant("s", each["participant_id"]) is not None for each in there]
+        assert found == [True, False, False, False, True, True]
+
+
 @pytest.mark.limit(10_000)
 @pytest.mark.slow
 async def test_what_is_in_use_survives_a_restart_and_the_first_sweep(tmp_path: Path) -> None:

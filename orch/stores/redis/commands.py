@@ -273,6 +273,7 @@ class SessionCommands(IndexCommands, ParticipantCommands):
                     keys(session_id),
                     number(now),
                     *_limits(limits),
+                    self._ttl(),
                 )
                 for session_id in session_ids
             ),

@@ -105,13 +105,22 @@ class Sweeper:
                 break  # the rest was just used
         await sessions.store.prune(now, sessions.history_limits())
         for session_id in await sessions.store.crowded():
-            session = sessions.cache.peek(session_id)
-            # Participants are known only for sessions in use; the others will be ended soon.
-            if session is not None and not session.is_idle:
-                await sessions.store.trim_participants(session_id, session.present_ids(), now)
+            await self._trim(session_id, now)
         if ended:
             _log.info("sessions expired", count=ended)
         return ended
+
+    async def _trim(self, session_id: str, now: float) -> None:
+        """Delete the participants absent longest from a crowded session, also from one that nobody is in."""
+        sessions = self._sessions
+        try:
+            async with sessions.open(session_id) as session:
+                # Without the participants of all workers, some that are present would be deleted.
+                if sessions.participant_count(session) is not None:
+                    await sessions.store.trim_participants(session_id, session.present_ids(), now)
+        except ProblemError as error:
+            if error.code != "unknown_session":
+                raise
 
     def _is_silent(self, session: Session, before: float) -> bool:
         if session.pins or session.streams or session.is_attended:
