@@ -43,6 +43,10 @@ _TABLE: Final = (
         "Only its sender, the session's owner or an operator can cancel a recording.",
     ),
     Problem("not_owner", 403, "Only the session's owner or an operator can do this."),
+    Problem("session_locked", 423, "The session is locked: nobody new can join."),
+    Problem("removed", 403, "The session's host has removed this participant."),
+    Problem("muted", 403, "The session's host has muted this participant."),
+    Problem("unknown_participant", 404, "No participant of this session has this id."),
     Problem("unknown_line", 404, "No line of this session has this id and offset. It may be gone."),
     Problem("read_only", 403, "Observers can read, but not speak or send."),
     # Speech.

@@ -29,11 +29,12 @@ class Action(Enum):
     """Without the recording's own key."""
     EDIT_TRANSCRIPT = "correct and delete the lines of a session"
     TITLE_SESSION = "give a session a title"
+    MODERATE_SESSION = "mute, remove and rename the participants of a session, lock it and end it"
     CALL_BACK_END = "call a back end"
 
 
 #: Actions in a session. Its key decides, or the role of the participant who has joined. A tuple: to hash a
-#: member of an Enum takes longer than to compare six.
+#: member of an Enum takes longer than to compare seven.
 IN_SESSION: Final = (
     Action.READ_SESSION,
     Action.SPEAK_IN_SESSION,
@@ -41,6 +42,7 @@ IN_SESSION: Final = (
     Action.CANCEL_ANY_RECORDING,
     Action.EDIT_TRANSCRIPT,
     Action.TITLE_SESSION,
+    Action.MODERATE_SESSION,
 )
 
 #: By method and rule, as the application's routes spell it.
@@ -96,6 +98,12 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("POST", "/api/sessions/<session_id>/codes"): Action.INVITE_TO_SESSION,
     ("GET", "/api/sessions/<session_id>/codes"): Action.INVITE_TO_SESSION,
     ("DELETE", "/api/sessions/<session_id>/codes/<right>"): Action.INVITE_TO_SESSION,
+    ("GET", "/api/sessions/<session_id>/moderation"): Action.MODERATE_SESSION,
+    ("PATCH", "/api/sessions/<session_id>/moderation"): Action.MODERATE_SESSION,
+    ("PATCH", "/api/sessions/<session_id>/participants/<participant_id>"): Action.MODERATE_SESSION,
+    ("DELETE", "/api/sessions/<session_id>/participants/<participant_id>"): Action.MODERATE_SESSION,
+    ("POST", "/api/sessions/<session_id>/keys"): Action.MODERATE_SESSION,
+    ("POST", "/api/sessions/<session_id>/end"): Action.MODERATE_SESSION,
     ("POST", "/api/join"): Action.USE_PUBLIC,  # the code decides
     ("POST", "/api/sessions/<session_id>/recordings"): Action.SPEAK_IN_SESSION,
     ("GET", "/api/sessions/<session_id>/recordings"): Action.READ_SESSION,
@@ -124,6 +132,13 @@ MESSAGES: Final[Mapping[str, Action]] = {
     "correct_line": Action.EDIT_TRANSCRIPT,
     "delete_line": Action.EDIT_TRANSCRIPT,
     "title_session": Action.TITLE_SESSION,
+    "set_session": Action.MODERATE_SESSION,
+    "mute_participant": Action.MODERATE_SESSION,
+    "unmute": Action.SPEAK_IN_SESSION,  # of oneself
+    "remove_participant": Action.MODERATE_SESSION,
+    "rename_participant": Action.MODERATE_SESSION,
+    "new_keys": Action.MODERATE_SESSION,
+    "end_session": Action.MODERATE_SESSION,
     "service_message": Action.CALL_BACK_END,
     "subscribe": Action.USE_PUBLIC,  # its topic decides
     "unsubscribe": Action.USE_PUBLIC,

@@ -63,7 +63,12 @@ _FOR_EVERYONE: Final = (Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END)
 #: Actions in a session that need the right to speak.
 _FOR_SPEAKERS: Final = (Action.SPEAK_IN_SESSION, Action.INVITE_TO_SESSION)
 #: Actions in a session for its owner and operators.
-_FOR_OWNERS: Final = (Action.CANCEL_ANY_RECORDING, Action.EDIT_TRANSCRIPT, Action.TITLE_SESSION)
+_FOR_OWNERS: Final = (
+    Action.CANCEL_ANY_RECORDING,
+    Action.EDIT_TRANSCRIPT,
+    Action.TITLE_SESSION,
+    Action.MODERATE_SESSION,
+)
 #: The service as a whole, reached from its own pages or from no page.
 SERVICE: Final = Resource()
 #: A path of a back end that the settings open to everyone.
@@ -170,6 +175,11 @@ def _not_owner(action: Action) -> ProblemError:
         )
     if action is Action.TITLE_SESSION:
         return ProblemError("not_owner", "Only the session's owner or an operator can change its title.")
+    if action is Action.MODERATE_SESSION:
+        return ProblemError(
+            "not_owner",
+            "Only the session's owner or an operator can mute, remove or rename others, lock it or end it.",
+        )
     return ProblemError(
         "not_your_recording", "Only its sender, the session's owner or an operator can cancel a recording."
     )

@@ -25,20 +25,30 @@ from orch.protocol.messages import (
     AudioStart,
     Broadcast,
     CreateSession,
+    EndSession,
     JoinSession,
     LeaveSession,
+    ModerationChanged,
+    MuteParticipant,
     NameSpeaker,
+    NewKeys,
     Ping,
+    RemoveParticipant,
+    RenameParticipant,
     ServiceMessage,
     ServiceResponse,
     SessionCreated,
     SessionJoined,
+    SessionKeys,
     SessionLeft,
     SessionMessage,
     SessionTitled,
+    SetSession,
     SpeakerNamed,
+    Speaking,
     Subscribe,
     TitleSession,
+    Unmute,
 )
 
 Reply = TypeVar("Reply")
@@ -119,6 +129,7 @@ class Client:
         growing: bool = False,
         observe: bool = False,
         history: bool = False,
+        recovery_token: str | None = None,
     ) -> SessionJoined:
         """Join a session; with ``history``, its stored messages are delivered as events.
 
@@ -127,7 +138,8 @@ class Client:
         ``growing``: lines are also translated into ``languages`` while they grow.
 
         ``key``: the session's speak or read key, which is needed from another machine. The reply's ``keys``
-        and ``role`` show what it gives access to.
+        and ``role`` show what it gives access to. ``recovery_token``: of an earlier reply, to be the same
+        participant as before; then no key is needed, and the session may be locked.
         """
         message = JoinSession(
             session_id=session_id,
@@ -137,6 +149,7 @@ class Client:
             growing=growing,
             role="observer" if observe else "participant",
             history=history,
+            recovery_token=recovery_token,
         )
         return await self._ask(SessionJoined, message)
 
@@ -157,6 +170,51 @@ class Client:
     async def title_session(self, session_id: str, title: str) -> SessionTitled:
         """Give a session a title, for everyone; an empty one removes it. For its owner and operators."""
         return await self._ask(SessionTitled, TitleSession(session_id=session_id, title=title))
+
+    # For the owner of a session, and for operators.
+
+    async def set_session(
+        self, session_id: str, *, locked: bool | None = None, speaking: Speaking | None = None
+    ) -> ModerationChanged:
+        """Lock or unlock a session, and decide who may speak: ``everyone``, or only the ``host``."""
+        return await self._ask(
+            ModerationChanged, SetSession(session_id=session_id, locked=locked, speaking=speaking)
+        )
+
+    async def mute(self, session_id: str, participant_id: str | None = None) -> ModerationChanged:
+        """Mute a participant; None: all who may speak now, except owners."""
+        return await self._ask(
+            ModerationChanged, MuteParticipant(session_id=session_id, participant_id=participant_id)
+        )
+
+    async def let_speak(self, session_id: str, participant_id: str) -> ModerationChanged:
+        """Let a muted participant speak."""
+        message = MuteParticipant(session_id=session_id, participant_id=participant_id, muted=False)
+        return await self._ask(ModerationChanged, message)
+
+    async def unmute(self, session_id: str) -> ModerationChanged:
+        """Take back that the host has muted this client; refused with ``muted`` if the host forbids it."""
+        return await self._ask(ModerationChanged, Unmute(session_id=session_id))
+
+    async def remove(
+        self, session_id: str, participant_id: str, *, new_keys: bool = False
+    ) -> ModerationChanged:
+        """Remove a participant; ``new_keys``: so that they cannot join again with their link."""
+        message = RemoveParticipant(session_id=session_id, participant_id=participant_id, new_keys=new_keys)
+        return await self._ask(ModerationChanged, message)
+
+    async def rename_participant(self, session_id: str, participant_id: str, name: str) -> ModerationChanged:
+        """Give another participant a name, also in earlier lines."""
+        message = RenameParticipant(session_id=session_id, participant_id=participant_id, name=name)
+        return await self._ask(ModerationChanged, message)
+
+    async def new_keys(self, session_id: str) -> SessionKeys:
+        """Replace a session's keys: former links and codes stop, participants stay."""
+        return await self._ask(SessionKeys, NewKeys(session_id=session_id))
+
+    async def end(self, session_id: str) -> ModerationChanged:
+        """End a session for everyone; ``SessionLeft`` follows once the last words are transcribed."""
+        return await self._ask(ModerationChanged, EndSession(session_id=session_id))
 
     async def ask_service(
         self, service: str, action: str, payload: dict[str, Any] | None = None

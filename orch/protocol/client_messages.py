@@ -15,6 +15,9 @@ Languages = Annotated[tuple[Language, ...], Meta(max_length=32)]
 Name = Annotated[str, Meta(max_length=80)]
 Key = Annotated[str, Meta(max_length=KEY_LENGTH)]
 SegmentId = Annotated[str, Meta(min_length=1, max_length=128)]
+ParticipantId = Annotated[str, Meta(min_length=1, max_length=64)]
+Speaking = Literal["everyone", "host"]
+"""Who may speak in a session: everyone, or only its owners and those whom they let speak."""
 SpeakerLabel = Annotated[str, Meta(min_length=1, max_length=64)]
 UNSURE: Final = "?"
 """The label of a line whose speaker is unsure."""
@@ -58,7 +61,9 @@ class JoinSession(ClientMessage, frozen=True, tag="join_session"):
     """Join a session. A participant may send it again to change name, languages and ``growing``.
 
     ``key``: the session's speak key or read key, which decides the role; local clients need none.
-    ``history``: also send the stored messages.
+    ``history``: also send the stored messages. ``recovery_token``: of a participant of this session, who
+    joins again as the same one, with the same role, without a key and although the session is locked. If it
+    opens nothing, the key decides.
     """
 
     session_id: SessionId
@@ -68,6 +73,7 @@ class JoinSession(ClientMessage, frozen=True, tag="join_session"):
     growing: bool = False
     role: Literal["participant", "observer"] = "participant"
     history: bool = False
+    recovery_token: Annotated[str, Meta(max_length=200)] | None = None
 
 
 class LeaveSession(ClientMessage, frozen=True, tag="leave_session"):
@@ -196,6 +202,79 @@ class TitleSession(ClientMessage, frozen=True, tag="title_session"):
     title: Title
 
 
+class SetSession(ClientMessage, frozen=True, tag="set_session"):
+    """Lock or unlock a session, and decide who may speak; for its owner and operators.
+
+    The reply is ``moderation``. ``locked``: nobody new can join. ``speaking``: ``host`` mutes everyone except
+    owners, until the host lets them speak. What is not given stays.
+    """
+
+    session_id: SessionId
+    locked: bool | None = None
+    speaking: Speaking | None = None
+
+
+class MuteParticipant(ClientMessage, frozen=True, tag="mute_participant"):
+    """Mute a participant, or let them speak (``muted: false``); for the owner and operators.
+
+    Without ``participant_id``: mute all who are in the session now and may speak, except owners. The reply is
+    ``moderation``.
+    """
+
+    session_id: SessionId
+    participant_id: ParticipantId | None = None
+    muted: bool = True
+
+
+class Unmute(ClientMessage, frozen=True, tag="unmute"):
+    """Take back that the host has muted the sender, if the host allows it. The reply is ``moderation``."""
+
+    session_id: SessionId
+
+
+class RemoveParticipant(ClientMessage, frozen=True, tag="remove_participant"):
+    """Remove a participant from a session; for its owner and operators. The reply is ``moderation``.
+
+    ``new_keys``: also replace the session's keys, as ``new_keys`` does, so that they cannot join again with
+    the link that they have.
+    """
+
+    session_id: SessionId
+    participant_id: ParticipantId
+    new_keys: bool = False
+
+
+class RenameParticipant(ClientMessage, frozen=True, tag="rename_participant"):
+    """Give another participant a name, also in earlier lines; for the owner and operators.
+
+    The reply is ``moderation``; ``participant_renamed`` goes to everyone.
+    """
+
+    session_id: SessionId
+    participant_id: ParticipantId
+    name: Name
+
+
+class NewKeys(ClientMessage, frozen=True, tag="new_keys"):
+    """Replace a session's keys: former links and codes stop; for the owner and operators.
+
+    Participants stay, and receive the keys that they may pass on (``session_keys``); the sender's is the
+    reply.
+    """
+
+    session_id: SessionId
+
+
+class EndSession(ClientMessage, frozen=True, tag="end_session"):
+    """End a session for everyone; for its owner and operators.
+
+    No more speech is accepted. The reply is ``moderation`` with ``ending``; ``session_left`` follows for
+    everyone once the last words are transcribed, or after some seconds.
+    """
+
+    session_id: SessionId
+
+
 class TestMessage(ClientMessage, frozen=True, tag="test_message"):
     """Receive the same message back, with all its fields."""
 
@@ -217,5 +296,12 @@ AnyClientMessage = (
     | CorrectLine
     | DeleteLine
     | TitleSession
+    | SetSession
+    | MuteParticipant
+    | Unmute
+    | RemoveParticipant
+    | RenameParticipant
+    | NewKeys
+    | EndSession
     | TestMessage
 )

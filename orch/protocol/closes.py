@@ -36,6 +36,7 @@ TRY_LATER: Final = Close(1013, "try_later", "The service is too busy.", "back_of
 WRONG_ORIGIN: Final = Close(4000, "wrong_origin", "Pages of this origin may not use the service.", "stop")
 CLOSED_BY_OPERATOR: Final = Close(4001, "closed_by_operator", "An operator closed the connection.", "stop")
 SIGNED_OUT: Final = Close(4002, "signed_out", "You signed out. Sign in again to go on.", "stop")
+REMOVED: Final = Close(4003, "removed", "The host removed you from the session.", "stop")
 # Ours: back off.
 TOO_MANY_CONNECTIONS: Final = Close(
     4100, "too_many_connections", "The connection limit has been reached.", "back_off"
@@ -72,6 +73,7 @@ CLOSES: Final[Mapping[int, Close]] = {
         WRONG_ORIGIN,
         CLOSED_BY_OPERATOR,
         SIGNED_OUT,
+        REMOVED,
         TOO_MANY_CONNECTIONS,
         RATE_LIMITED,
         TOO_MANY_FROM_ADDRESS,

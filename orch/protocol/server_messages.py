@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from orch.protocol.client_messages import MessageId, SpeakerLabel
+from orch.protocol.client_messages import MessageId, SpeakerLabel, Speaking
 from orch.protocol.session_keys import GivenKeys
 
 Role = Literal["owner", "participant", "observer"]
@@ -27,7 +27,7 @@ class Participant(Struct, frozen=True, kw_only=True):
     A message lists a hundred at most (``PARTICIPANTS_LISTED`` in ``roster.py``): owners, participants,
     observers, within a role the earliest first; active speakers and the receiver of a reply are always
     listed. ``participant_count`` beside the list is the number of all. ``growing``: growing lines are
-    translated into this participant's languages.
+    translated into this participant's languages. ``muted``: the host has muted them.
     """
 
     participant_id: str
@@ -36,10 +36,24 @@ class Participant(Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...] = ()
     speaking: bool = False
     growing: bool = False
+    muted: bool = False
 
     def described(self) -> "Participant":
         """Return what other participants see; for a participant of another worker, what that worker sent."""
         return self
+
+
+class Moderation(Struct, frozen=True, kw_only=True):
+    """What the session's host has decided. ``muted``: the receiver's speech is not accepted.
+
+    ``locked``: nobody new can join. ``speaking``: who may speak; with ``everyone`` a muted participant may
+    send ``unmute``. ``ending``: the session ends once the last words are transcribed.
+    """
+
+    locked: bool = False
+    speaking: Speaking = "everyone"
+    ending: bool = False
+    muted: bool = False
 
 
 class Connected(ServerMessage, frozen=True, tag="connected"):
@@ -73,6 +87,7 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     keys: GivenKeys | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     title: str | UnsetType = UNSET
+    moderation: Moderation | UnsetType = UNSET
 
 
 class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
@@ -97,6 +112,7 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     keys: GivenKeys | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     title: str | UnsetType = UNSET
+    moderation: Moderation | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
     broadcasts_complete: bool | UnsetType = UNSET
@@ -127,11 +143,33 @@ class SessionHistory(ServerMessage, frozen=True, tag="session_history"):
 class SessionLeft(ServerMessage, frozen=True, tag="session_left"):
     """The client is no longer in the session.
 
-    ``lost``: nobody ended the session, but the store has lost it or part of its history.
+    ``lost``: nobody ended the session, but the store has lost it or part of its history. ``removed``: its
+    host has removed this participant. ``by_host``, of ``ended``: its host has ended it.
     """
 
     session_id: str
-    reason: Literal["left", "ended", "expired", "lost"] = "left"
+    reason: Literal["left", "ended", "expired", "lost", "removed"] = "left"
+    by_host: bool | UnsetType = UNSET
+
+
+class ModerationChanged(ServerMessage, frozen=True, tag="moderation"):
+    """What the host has decided has changed, for the receiver; the fields of Moderation. Not stored.
+
+    Also the reply to the requests of hosts, when they have been carried out.
+    """
+
+    session_id: str
+    locked: bool
+    speaking: Speaking
+    ending: bool
+    muted: bool
+
+
+class SessionKeys(ServerMessage, frozen=True, tag="session_keys"):
+    """The session has new keys: those that the receiver may pass on. Former ones open nothing."""
+
+    session_id: str
+    keys: GivenKeys
 
 
 class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
@@ -142,7 +180,8 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     ``broadcasts_complete``: false only if the client sent ``broadcasts_optional``, and some missed
     broadcasts, but no captions, are no longer stored. ``title``: the session's, if it has one.
     ``reason`` if ``recovered`` is false: ``unknown_session``, ``token_required``, ``wrong_token``,
-    ``epoch_changed``, ``history_expired``, ``offset_unknown``, ``recovery_disabled``.
+    ``epoch_changed``, ``history_expired``, ``offset_unknown``, ``recovery_disabled``; by the host:
+    ``removed``, ``ended``.
     """
 
     session_id: str
@@ -156,6 +195,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     offset: int | UnsetType = UNSET
     participants: tuple[Participant, ...] | UnsetType = UNSET
     participant_count: int | UnsetType | None = UNSET
+    moderation: Moderation | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
     broadcasts_complete: bool | UnsetType = UNSET
     more: bool | UnsetType = UNSET

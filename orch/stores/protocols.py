@@ -8,7 +8,7 @@ the chosen one offers.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from orch.protocol.session_keys import Right
+from orch.protocol.session_keys import Keys, Right
 from orch.stores.history import NOBODYS_CAPTION, Limits, Losses, Share
 from orch.stores.records import (
     Appended,
@@ -149,6 +149,13 @@ class SessionStore(Protocol):
         """Delete sessions with their history and participants. Return those that existed.
 
         ``idle_since``: only sessions last active before then.
+        """
+
+    async def moderate(self, session_id: str, known: bytes, moderation: bytes, keys: Keys | None) -> bool:
+        """Replace a session's moderation, and its keys, unless they are None.
+
+        False: it is no longer ``known``, or the session does not exist. ``moderation`` was never stored
+        before, so that a repeated call is recognised.
         """
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:

@@ -18,6 +18,7 @@ class SessionRecord(Struct, frozen=True):
 
     ``offset`` is the newest message's; ``kept_first`` the oldest stored one's (``offset`` + 1: none is
     stored). Messages between the two may have been dropped: :class:`orch.stores.history.Losses`.
+    ``moderation``: what the host has decided, as JSON; empty: nothing.
     """
 
     session_id: str
@@ -28,6 +29,7 @@ class SessionRecord(Struct, frozen=True):
     created: float
     last_active: float
     keys: Keys = NO_KEYS
+    moderation: bytes = b""
 
 
 class ParticipantRecord(Struct, frozen=True):

@@ -29,18 +29,25 @@ from orch.protocol.messages import (
     CorrectLine,
     CreateSession,
     DeleteLine,
+    EndSession,
     JoinSession,
     LeaveSession,
     MessageId,
+    MuteParticipant,
     NameSpeaker,
+    NewKeys,
     Ping,
     Pong,
     RecoverSession,
+    RemoveParticipant,
+    RenameParticipant,
     ServiceMessage,
     SessionMessage,
+    SetSession,
     SpeakerNamed,
     Subscribe,
     TitleSession,
+    Unmute,
     Unsubscribe,
 )
 from orch.protocol.request_id import message_id
@@ -52,6 +59,7 @@ from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.decoding import Echo, decode, identity, type_name
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.message_door import MessageDoor
+from orch.websocket.moderation.requests import ModerationRequests
 from orch.websocket.participants.names import clean
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
@@ -68,7 +76,8 @@ ANSWER_WITHIN: Final = 30.0
 
 #: Types that count as several messages against the client's rate: a topic's whole state is read and encoded,
 #: other workers are asked about a stream, a name is stored for as long as the session, a line is read from
-#: the store and translated again, a title is stored twice.
+#: the store and translated again, a title is stored twice, what a host decides is sent to everyone in the
+#: session.
 WEIGHTS: Final[dict[type, int]] = {
     Subscribe: 10,
     Unsubscribe: 10,
@@ -77,6 +86,13 @@ WEIGHTS: Final[dict[type, int]] = {
     CorrectLine: 20,
     DeleteLine: 10,
     TitleSession: 20,
+    SetSession: 10,
+    MuteParticipant: 10,
+    Unmute: 10,
+    RemoveParticipant: 10,
+    RenameParticipant: 20,
+    NewKeys: 20,
+    EndSession: 10,
 }
 
 Work = Callable[[], Awaitable[None]]
@@ -116,6 +132,7 @@ class Handlers:
         recordings: Recordings,
         line_editor: LineEditor,
         title_editor: TitleEditor,
+        moderation: ModerationRequests,
         gateway: Gateway,
     ) -> None:
         self._sessions = sessions
@@ -141,6 +158,13 @@ class Handlers:
             CorrectLine: _waiting(line_editor.correct),
             DeleteLine: _waiting(line_editor.delete),
             TitleSession: _waiting(title_editor.handle),
+            SetSession: _waiting(moderation.set_session),
+            MuteParticipant: _waiting(moderation.mute),
+            Unmute: _waiting(moderation.unmute),
+            RemoveParticipant: _waiting(moderation.remove),
+            RenameParticipant: _waiting(moderation.rename),
+            NewKeys: _waiting(moderation.new_keys),
+            EndSession: _waiting(moderation.end),
         }
         self._table: dict[type, Handler] = {
             Ping: Handler(self._ping),

@@ -18,10 +18,17 @@ from orch.protocol.messages import (
     ClientMessage,
     CorrectLine,
     DeleteLine,
+    EndSession,
+    MuteParticipant,
     NameSpeaker,
+    NewKeys,
+    RemoveParticipant,
+    RenameParticipant,
     ServiceMessage,
+    SetSession,
     Subscribe,
     TitleSession,
+    Unmute,
 )
 from orch.protocol.server_messages import Role
 
@@ -40,6 +47,13 @@ _AS_MEMBER: Final = (
     DeleteLine,
     NameSpeaker,
     TitleSession,
+    SetSession,
+    MuteParticipant,
+    Unmute,
+    RemoveParticipant,
+    RenameParticipant,
+    NewKeys,
+    EndSession,
 )
 
 

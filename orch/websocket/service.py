@@ -35,6 +35,10 @@ from orch.websocket.connections.handshake import Refused
 from orch.websocket.handlers import Handlers
 from orch.websocket.history.reader import StoredMessages
 from orch.websocket.history.shares import Numbered
+from orch.websocket.moderation.ending import Endings
+from orch.websocket.moderation.enforcement import Enforcement
+from orch.websocket.moderation.moderator import Moderator
+from orch.websocket.moderation.requests import ModerationRequests
 from orch.websocket.participants.presence import PresencePublisher
 from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.expiry import Sweeper
@@ -142,6 +146,20 @@ class HubService:
         )
         self._line_editor = LineEditor(sessions=self._sessions, streams=self._speech_streams, speech=speech)
         self._title_editor = TitleEditor(self._sessions)
+        self._enforcement = Enforcement(sessions=self._sessions, streams=self._speech_streams)
+        self.moderator = Moderator(
+            sessions=self._sessions,
+            enforcement=self._enforcement,
+            join_codes=self.join_codes,
+            survey=survey,
+        )
+        self.endings = Endings(
+            sessions=self._sessions,
+            streams=self._speech_streams,
+            moderator=self.moderator,
+            survey=survey,
+            events=events,
+        )
         self._sweeper = Sweeper(self._sessions)
         self._quota_enforcer = QuotaEnforcer(
             self._sessions, self.creation_limits, events, changed=lambda: topics.touch("connections")
@@ -155,6 +173,9 @@ class HubService:
             recordings=self._recordings,
             line_editor=self._line_editor,
             title_editor=self._title_editor,
+            moderation=ModerationRequests(
+                sessions=self._sessions, moderator=self.moderator, endings=self.endings
+            ),
             gateway=gateway,
         )
         self.boundaries = (
@@ -165,6 +186,8 @@ class HubService:
             self._speech_streams.boundary,
             self._recordings.boundary,
             self._line_editor.boundary,
+            self._enforcement.boundary,
+            self.endings.boundary,
             self._publisher.boundary,
             self._sweeper.boundary,
             self._quota_enforcer.boundary,
@@ -195,6 +218,7 @@ class HubService:
                 await nursery.start(self._quota_enforcer.run)
                 await nursery.start(self.cluster_connections.run)
                 await nursery.start(self._sessions.cluster.run)
+                await nursery.start(self._enforcement.run)
                 if self._sessions.cluster.is_shared:
                     await nursery.start(self._sweeper.keep)
                 nursery.start_soon(self._connections.watch)

@@ -46,9 +46,10 @@ class StoreEventHandler:
         self._events.record("warn", "store", text)
 
     def connection_changed(self, is_open: bool) -> None:  # noqa: FBT001 - as StoreEvents has it
-        """Exchange all participants with the other workers again once the connection is back."""
+        """Exchange participants and hosts' decisions with the other workers again when it is back."""
         if is_open:
             self._cluster.resynchronise()
+            self._sessions.check_moderation()
 
     def received(self, session_id: str, payload: bytes) -> None:
         """Apply a message of another worker."""

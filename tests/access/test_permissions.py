@@ -102,6 +102,15 @@ SESSIONS: Final = {
         "participant": OPERATORS,
         "observer": OPERATORS,
     },
+    Action.MODERATE_SESSION: {
+        "no key": OPERATORS,
+        "wrong key": OPERATORS,
+        "read key": OPERATORS,
+        "speak key": OPERATORS,
+        "owner": EVERYONE,
+        "participant": OPERATORS,
+        "observer": OPERATORS,
+    },
     Action.CANCEL_ANY_RECORDING: {
         "no key": OPERATORS,
         "wrong key": OPERATORS,
@@ -151,6 +160,9 @@ def test_each_actor_may_do_what_the_tables_say(action: Action, resource: str) ->
         (Action.CANCEL_ANY_RECORDING, "participant", "not_your_recording"),
         (Action.EDIT_TRANSCRIPT, "participant", "not_owner"),
         (Action.TITLE_SESSION, "participant", "not_owner"),
+        (Action.MODERATE_SESSION, "speak key", "not_owner"),
+        (Action.MODERATE_SESSION, "participant", "not_owner"),
+        (Action.MODERATE_SESSION, "observer", "not_owner"),
     ],
 )
 def test_a_refusal_says_why(action: Action, resource: str, code: str) -> None:

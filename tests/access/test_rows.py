@@ -76,14 +76,19 @@ BODIES: Final[dict[str, Any]] = {
     "/api/sessions/s": {"title": "Plans"},
 }
 
-PLACES: Final = {"<branch>": "none", "<connection_id>": "none", "<session_id>": "s"}
+PLACES: Final = {
+    "<branch>": "none",
+    "<connection_id>": "none",
+    "<session_id>": "s",
+    "<participant_id>": "none",
+}
 
 
 def requests() -> Iterator[tuple[str, str, Action]]:
     """Return a request for each route; what changes something is asked for what there is none of."""
     for (method, rule), action in sorted(ROUTES.items(), key=lambda row: row[0][1] == "/sign-out"):
-        if "<path:address>" in rule or method == "DELETE":
-            continue  # files are public; what ends a session has a test of its own
+        if "<path:address>" in rule or method == "DELETE" or rule.endswith(("/keys", "/end")):
+            continue  # files are public; what ends a session or its keys has a test of its own
         path = rule
         for place, name in PLACES.items():
             path = path.replace(place, name)
@@ -146,6 +151,13 @@ def test_each_message_is_open_to_those_who_may_do_its_action(tmp_path: Path, som
         "correct_line": {"session_id": "s", "segment_id": "none-1", "offset": 1, "text": "x"},
         "delete_line": {"session_id": "s", "segment_id": "none-1", "offset": 1},
         "title_session": {"session_id": "s", "title": "Plans"},
+        "set_session": {"session_id": "s"},
+        "mute_participant": {"session_id": "s", "participant_id": "none"},
+        "unmute": {"session_id": "s"},
+        "remove_participant": {"session_id": "s", "participant_id": "none"},
+        "rename_participant": {"session_id": "s", "participant_id": "none", "name": "Ann"},
+        "new_keys": {"session_id": "s"},
+        "end_session": {"session_id": "s"},
         "service_message": {"target_service": "none", "action": "x"},
         "subscribe": {"topic": "counts"},
         "unsubscribe": {"topic": "counts"},
@@ -192,6 +204,24 @@ def test_each_topic_is_open_to_those_who_may_do_its_action(tmp_path: Path, someo
                 assert (answer.get("code") in REFUSALS) is (action not in someone.may), (topic, answer)
 
     served(tmp_path, use, someone.token)
+
+
+@pytest.mark.parametrize("path", ["/api/sessions/s/end", "/api/sessions/s/keys"])
+def test_no_key_of_a_session_ends_it_or_its_keys(tmp_path: Path, path: str) -> None:
+    """Only operators do over HTTP; its owner has the WebSocket."""
+
+    async def use(service: Whole, keys: dict[str, str]) -> None:
+        for key in keys.values():
+            headers = {**FORWARDED, "X-Session-Key": key}
+            async with httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=120) as client:
+                answer = await client.post(path)
+                assert (answer.status_code, answer.json()["code"]) == (403, "not_owner")
+        async with httpx2.AsyncClient(
+            base_url=service.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=120
+        ) as client:
+            assert (await client.post(path)).status_code in (200, 202)
+
+    served(tmp_path, use, TOKEN)
 
 
 async def ask(

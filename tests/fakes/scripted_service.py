@@ -125,6 +125,8 @@ class ScriptedService:
                 access=SimpleNamespace(require=_nothing),
                 get_session=_nothing,
                 recordings_of=_nothing,
+                moderator=SimpleNamespace(decided=_no_session),
+                endings=SimpleNamespace(),
                 join_codes=SimpleNamespace(
                     create=_no_session, list=_no_session, delete=_no_session, resolve=_no_session
                 ),

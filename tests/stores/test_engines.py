@@ -69,6 +69,25 @@ async def test_participants_are_updated_and_removed(engine: Engine) -> None:
         assert await store.participant("s", "p") is None
 
 
+async def test_of_two_decisions_made_at_once_one_is_stored(engine: Engine) -> None:
+    """The other is refused, as one about an unknown session is; a repeated call is recognised."""
+    store = engine.store()
+    async with running(store):
+        await store.create(record())
+        assert not await store.moderate("t", b"", b"1", None)
+        assert await store.moderate("s", b"", b"1", None)
+        assert not await store.moderate("s", b"", b"2", Keys("new speak", "new read"))
+        assert (await store.load("s")) == record(moderation=b"1")
+        assert await store.moderate("s", b"1", b"3", Keys("new speak", "new read"))
+        assert (await store.load("s")) == record(moderation=b"3", keys=Keys("new speak", "new read"))
+        assert [each.moderation for each in await store.newest(1)] == [b"3"]
+    store = engine.store()
+    async with running(store):
+        session = await store.load("s")
+        assert session is not None
+        assert session.moderation == b"3"
+
+
 async def test_idle_sessions_are_found_oldest_first_and_a_clock_set_back_makes_none_older(
     engine: Engine,
 ) -> None:

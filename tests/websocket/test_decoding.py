@@ -126,6 +126,13 @@ def test_the_types_are_those_of_the_wire() -> None:
         "unsubscribe",
         "audio_start",
         "audio_end",
+        "set_session",
+        "mute_participant",
+        "unmute",
+        "remove_participant",
+        "rename_participant",
+        "new_keys",
+        "end_session",
         "test_message",
     }
 

@@ -31,7 +31,7 @@ from orch.stores.redis.participant_commands import ParticipantCommands
 SESSION_BYTES: Final = 1_024
 PARTICIPANT_BYTES: Final = 256
 
-_FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read")
+_FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read", "moderation")
 
 
 class SessionCommands(IndexCommands, ParticipantCommands):
@@ -83,6 +83,7 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             self.create(made, someone, token=token),
             self.give_keys(PROBE, NO_KEYS),
             self.replace_config(PROBE, b"{}", b"{}"),
+            self.moderate(PROBE, b"", b"{}", None),
             self.append(PROBE, [said], limits, batch=token, place=0, known=("", 0)),
             self.read(PROBE, 0, 1),
             self.losses(PROBE),
@@ -126,6 +127,16 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             lambda replies: replies[0] == 1,
             session_id,
             len(config),
+        )
+
+    def moderate(self, session_id: str, known: bytes, moderation: bytes, given: Keys | None) -> Call[bool]:
+        """Replace a session's moderation, and its keys unless they are None. False: it has changed."""
+        pair = () if given is None else (given.speak, given.read)
+        return Call(
+            (self._script("moderate", keys(session_id)[:1], known, moderation, *pair),),
+            lambda replies: replies[0] == 1,
+            session_id,
+            len(moderation),
         )
 
     def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:
@@ -362,7 +373,7 @@ def _used(session_id: str, at: float) -> Command:
 
 
 def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord | None:
-    epoch, offset, first, config, created, active, speak, read = fields
+    epoch, offset, first, config, created, active, speak, read, moderation = fields
     if (
         epoch is None
         or offset is None
@@ -381,4 +392,5 @@ def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord |
         read_time(created),
         read_time(active),
         Keys(read_text(speak or b""), read_text(read or b"")),
+        moderation or b"",
     )

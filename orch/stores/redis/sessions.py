@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from orch.protocol.session_keys import Keys
 from orch.stores import records
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
 from orch.stores.operations import AppendTicket
@@ -107,6 +108,10 @@ class RedisSessions:
         if left:
             await self._pipeline.execute(self._commands.unindex(left))
         return gone
+
+    async def moderate(self, session_id: str, known: bytes, moderation: bytes, keys: Keys | None) -> bool:
+        """Replace a session's moderation, and its keys unless they are None; False: it has changed."""
+        return await self._pipeline.execute(self._commands.moderate(session_id, known, moderation, keys))
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:
         """Mark the sessions as in use; members of a session that no longer exists are notified."""

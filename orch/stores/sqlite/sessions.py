@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from orch.problems import ProblemError
+from orch.protocol.session_keys import Keys
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
 from orch.stores.operations import AppendTicket
 from orch.stores.protocols import IgnoreEvents, StoreEvents
@@ -70,6 +71,13 @@ class SqliteSessions:
         """Delete sessions with their history and participants; return those that existed."""
         return await self.file.execute(
             lambda database: statements.delete(database, session_ids, idle_since), frees=True
+        )
+
+    async def moderate(self, session_id: str, known: bytes, moderation: bytes, keys: Keys | None) -> bool:
+        """Replace a session's moderation, and its keys unless they are None; False: it has changed."""
+        # Someone who disturbs must be removed on a full disk, too.
+        return await self.file.execute(
+            lambda database: statements.moderate(database, session_id, known, moderation, keys), frees=True
         )
 
     async def touch(self, session_ids: Sequence[str], at: float) -> None:

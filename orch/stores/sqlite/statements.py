@@ -29,7 +29,8 @@ PRUNE_EVERY: Final = 32
 SIGN_INS_KEPT: Final = 1_000
 
 _SESSION: Final = (
-    "session_id, epoch, last_offset, kept_first, config, created, last_active, speak_key, read_key"
+    "session_id, epoch, last_offset, kept_first, config, created, last_active, speak_key, read_key,"
+    " moderation"
 )
 
 
@@ -42,7 +43,8 @@ def create(
     """Insert a session; False: its name is taken."""
     cursor = database.execute(
         f"INSERT INTO sessions ({_SESSION}, dropped_captions, dropped_others)"  # noqa: S608 - a constant
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?4 - 1, ?4 - 1) ON CONFLICT (session_id) DO NOTHING",
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?4 - 1, ?4 - 1)"
+        " ON CONFLICT (session_id) DO NOTHING",
         (
             record.session_id,
             record.epoch,
@@ -53,6 +55,7 @@ def create(
             record.last_active,
             record.keys.speak,
             record.keys.read,
+            record.moderation,
         ),
     )
     if cursor.rowcount == 0:
@@ -126,6 +129,19 @@ def delete(
     return tuple(
         session_id for session_id in session_ids if database.execute(statement, (session_id, before)).rowcount
     )
+
+
+def moderate(
+    database: sqlite3.Connection, session_id: str, known: bytes, moderation: bytes, keys: Keys | None
+) -> bool:
+    """Replace a session's moderation, and its keys unless they are None; False: it is no longer ``known``."""
+    speak, read = (None, None) if keys is None else (keys.speak, keys.read)
+    cursor = database.execute(
+        "UPDATE sessions SET moderation = ?, speak_key = coalesce(?, speak_key),"
+        " read_key = coalesce(?, read_key) WHERE session_id = ? AND moderation = ?",
+        (moderation, speak, read, session_id, known),
+    )
+    return cursor.rowcount > 0
 
 
 def touch(database: sqlite3.Connection, session_ids: Sequence[str], at: float) -> None:
@@ -298,9 +314,11 @@ def drop_participant(database: sqlite3.Connection, session_id: str, participant_
 
 
 def _session(row: tuple[Any, ...]) -> SessionRecord:
-    session_id, epoch, offset, kept_first, config, created, last_active, speak, read = row
+    session_id, epoch, offset, kept_first, config, created, last_active, speak, read, moderation = row
     keys = Keys(speak, read)
-    return SessionRecord(session_id, epoch, offset, kept_first, config, created, last_active, keys)
+    return SessionRecord(
+        session_id, epoch, offset, kept_first, config, created, last_active, keys, moderation
+    )
 
 
 def _participant(row: tuple[Any, ...]) -> ParticipantRecord:

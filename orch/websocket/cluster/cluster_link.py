@@ -1,9 +1,10 @@
 """Messages and participants of sessions, exchanged with the other workers through the store.
 
-Stored messages reach every worker as they are appended. This sends what is not stored: interim captions, and
-changes of a session's participants (:class:`PresenceSync`).
+Stored messages reach every worker as they are appended. This sends what is not stored: interim captions,
+changes of a session's participants (:class:`PresenceSync`), and that its host has decided something.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -36,21 +37,30 @@ _TRANSIENT: Final = b"m"
 _DURABLE: Final = b"M"
 _PARTICIPANTS: Final = b"p"
 _SURVEY: Final = b"?"
+_MODERATION: Final = b"d"
 
 
 class ClusterLink:
     """Exchanges a session's messages and participants with the other workers.
 
+    ``moderated`` is called with a session whose host has decided something through another worker.
     Its only state is ``invalid``, the number of malformed messages.
     """
 
     is_shared = True
 
     def __init__(
-        self, store: ClusterStore, survey: Survey, *, cache: SessionCache, presence: PresencePublisher
+        self,
+        store: ClusterStore,
+        survey: Survey,
+        *,
+        cache: SessionCache,
+        presence: PresencePublisher,
+        moderated: Callable[[str], None] = lambda _session_id: None,
     ) -> None:
         self._store = store
         self._cache = cache
+        self._moderated = moderated
         self._presence_sync = PresenceSync(
             survey.me.name,
             publish=lambda session_id, delta: store.publish(session_id, _PARTICIPANTS + delta),
@@ -100,6 +110,10 @@ class ClusterLink:
         """Send a frame that is not stored to the members of a session on other workers."""
         self._store.publish(session_id, (_DURABLE if frame.is_durable else _TRANSIENT) + frame.data)
 
+    def publish_moderation(self, session_id: str) -> None:
+        """Notify the other workers that what the host of a session decided has changed: they read it."""
+        self._store.publish(session_id, _MODERATION)
+
     def idle_since(self, before: float) -> float:
         """Return ``before``: only the store knows whether a session is in use on another worker."""
         return before
@@ -107,6 +121,9 @@ class ClusterLink:
     def receive(self, session_id: str, payload: bytes) -> None:
         """Apply a message that another worker published about a session; an invalid one is counted."""
         kind, rest = payload[:1], payload[1:]
+        if kind == _MODERATION:
+            self._moderated(session_id)
+            return
         session = self._cache.peek(session_id)
         if session is None:
             if kind == _SURVEY:

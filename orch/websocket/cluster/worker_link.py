@@ -45,6 +45,9 @@ class WorkerLink(Protocol):
     def publish(self, session_id: str, frame: Frame) -> None:
         """Send a frame that is not stored to the members of a session on other workers."""
 
+    def publish_moderation(self, session_id: str) -> None:
+        """Notify the other workers that what the host of a session decided has changed."""
+
     def receive(self, session_id: str, payload: bytes) -> None:
         """Apply a message that another worker published about a session."""
 
@@ -96,6 +99,9 @@ class SingleWorker:
         """Do nothing: this worker gives the offsets."""
 
     def publish(self, session_id: str, frame: Frame) -> None:
+        """Do nothing: all members are here."""
+
+    def publish_moderation(self, session_id: str) -> None:
         """Do nothing: all members are here."""
 
     def receive(self, session_id: str, payload: bytes) -> None:

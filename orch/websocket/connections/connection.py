@@ -228,6 +228,12 @@ class Connection(ABC):
         self.members.pop(session_id, None)
         self.answer(left)
 
+    def expel(self, left: Frame, session_id: str) -> None:
+        """Remove the client from a session for good; close it if it is in no other."""
+        self.dismiss(left, session_id)
+        if not self.members:
+            self.close(closes.REMOVED, flush=True)
+
     def close(self, close: Close, *, flush: bool = False) -> None:
         """Close the connection. ``flush``: send what is queued first, within the time limit."""
         if self._closing is not None:

@@ -10,6 +10,8 @@ Refusal = Literal[
     "history_expired",
     "offset_unknown",
     "recovery_disabled",
+    "removed",
+    "ended",
 ]
 
 

@@ -36,11 +36,15 @@ class Receiver(Protocol):
     def dismiss(self, left: Frame, session_id: str) -> None:
         """Remove the client from a session, and notify it."""
 
+    def expel(self, left: Frame, session_id: str) -> None:
+        """Remove the client from a session for good; close it if it is in no other."""
+
 
 class Member:
     """A participant with a connection to this worker.
 
-    ``role``: the role in the session; ``right``: the right granted by the key, which may be more.
+    ``role``: the role in the session; ``right``: the right granted by the key, which may be more. ``muted``:
+    its speech is refused.
 
     Between :meth:`hold` and :meth:`release`, the session's messages are held back, bounded by ``limit``
     bytes, so that missed messages can be read and sent first. Overflow rule: the client is closed, like any
@@ -53,6 +57,7 @@ class Member:
         "_limit",
         "growing",
         "languages",
+        "muted",
         "name",
         "participant_id",
         "receiver",
@@ -83,6 +88,7 @@ class Member:
         self.languages = languages
         self.growing = growing
         self.streams = 0
+        self.muted = False
         self._limit = limit
         self._held: list[Frame] | None = None
         self._held_bytes = 0
@@ -129,6 +135,7 @@ class Member:
             languages=self.languages,
             speaking=self.streams > 0,
             growing=self.growing,
+            muted=self.muted,
         )
 
     def record(self, seen: float) -> ParticipantRecord:

@@ -19,6 +19,7 @@ from orch.protocol.session_keys import Right
 from orch.stores.protocols import JoinCodeStore
 from orch.stores.records import JoinCode, SessionRecord
 from orch.telemetry.metric_names import JOIN_CODES_ENTERED, Reading
+from orch.websocket.moderation.decisions import decode
 from orch.websocket.sessions.address_rates import AddressRates
 from orch.websocket.sessions.sessions import Sessions
 
@@ -112,8 +113,8 @@ class JoinCodes:
     async def resolve(self, actor: Actor, text: str) -> Opened:
         """Return what a code opens, as a person typed it.
 
-        Raises ``invalid_request`` if it cannot be a code, ``unknown_code``, and ``rate_limited`` after too
-        many wrong ones.
+        Raises ``invalid_request`` if it cannot be a code, ``unknown_code``, ``session_locked``, and
+        ``rate_limited`` after too many wrong ones.
         """
         try:
             code = read_code(text)
@@ -130,6 +131,7 @@ class JoinCodes:
                 "No session has this code. Compare it with the one that is shown; it may also have been "
                 "replaced, or the session has ended.",
             )
+        decode((await self._load(opened.session_id)).moderation).require_open(opened.session_id)
         return opened
 
     async def _find_limited(self, actor: Actor, code: str) -> Opened | None:
@@ -174,6 +176,11 @@ class JoinCodes:
             return None
         key = record.keys.speak if found.right is Right.SPEAK else record.keys.read
         return Opened(session_id=found.session_id, key=key, right=found.right)
+
+    async def delete_all(self, session_id: str) -> None:
+        """Delete all codes of a session."""
+        for right in (Right.SPEAK, Right.READ):
+            await self._store.delete_code(session_id, right)
 
     async def _load(self, session_id: str) -> SessionRecord:
         record = await self._sessions.store.load(session_id)

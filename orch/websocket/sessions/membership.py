@@ -1,26 +1,21 @@
-"""Handles clients' requests to create, join and leave sessions."""
+"""Handles requests to create and leave sessions, and to join them (joining.py, session_recovery.py)."""
 
 import msgspec
 from msgspec import UNSET
 
-from orch.access.actions import Action
-from orch.access.permissions import SPEAKERS, role_of_right
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name, new_token
 from orch.protocol.messages import (
     CreateSession,
-    JoinSession,
     LeaveSession,
     SessionCreated,
-    SessionJoined,
     SessionLeft,
 )
 from orch.protocol.session_keys import Right, given
 from orch.websocket.connections.connection import Connection
-from orch.websocket.history.parts import Needs
-from orch.websocket.participants.names import clean
 from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.entrance import Entrance, display_name, reply_id
+from orch.websocket.sessions.joining import Joining
 from orch.websocket.sessions.session_access import SessionAccess
 from orch.websocket.sessions.session_recovery import SessionRecovery
 from orch.websocket.sessions.sessions import Sessions
@@ -31,9 +26,9 @@ class Membership:
 
     def __init__(self, sessions: Sessions, access: SessionAccess, creation_limits: CreationLimits) -> None:
         self._sessions = sessions
-        self._access = access
         self._creation_limits = creation_limits
         self._entrance = Entrance(sessions)
+        self.join = Joining(sessions, self._entrance, access).join
         self.recover = SessionRecovery(sessions, self._entrance).recover
         self.boundary = self._entrance.history.boundary
 
@@ -73,89 +68,9 @@ class Membership:
                 config=msgspec.json.decode(session.config),
                 participants=session.participants(owner.participant_id),
                 participant_count=session.participant_count,
+                moderation=session.decisions.shown_to(owner.participant_id, owner.role),
             )
         )
-
-    async def join(self, connection: Connection, message: JoinSession) -> None:
-        """Join a session; the reply is ``session_joined``. A member changes what it reads this way.
-
-        The key decides the role: a client with the read key is an observer, whatever it requests. A member
-        needs no key, and a key does not change a member's role.
-        """
-        is_new = message.session_id not in connection.members
-        right = Right.NONE
-        if is_new:
-            self._sessions.storage.require_for_joining()
-            self._entrance.require_room(connection)
-            right = await self._access.require(
-                connection.actor, message.session_id, message.key, Action.READ_SESSION
-            )
-            self._access.may_join(connection.actor)
-        async with self._sessions.open(message.session_id) as session:
-            member = connection.members.get(message.session_id)
-            former: str | None = None
-            if member is not None:
-                is_new, former = False, member.name
-                if message.name is not None and (name := clean(message.name)):
-                    member.name = session.take_name(member.participant_id, name)
-                member.languages = message.languages
-                member.growing = message.growing
-            elif right is Right.NONE:  # it left while the session was being loaded
-                raise ProblemError("not_in_session", f"You are no longer in session {message.session_id}.")
-            else:
-                token = new_token(new_name())
-                member = self._entrance.member(
-                    connection,
-                    token,
-                    name=session.take_name(token.participant_id, display_name(message.name, token)),
-                    role=role_of_right(right, message.role),
-                    right=right,
-                    languages=message.languages,
-                    growing=message.growing,
-                )
-            try:
-                await self._entrance.store(session, member)
-            except BaseException:
-                session.drop_name(member.participant_id)
-                raise
-            if is_new:
-                self._entrance.enter(session, member, connection)
-            else:
-                self._sessions.presence.refresh(session, member)
-                if member.name != former and member.role in SPEAKERS:  # observers have no captions
-                    self._sessions.on_renamed(session, member)
-            offset = session.offset
-            with self._entrance.holding(connection, session, member, is_new=is_new):
-                history = None
-                if message.history:
-                    history = await self._entrance.history.first(
-                        connection, session.session_id, after=0, until=offset
-                    )
-                connection.answer(
-                    SessionJoined(
-                        timestamp=self._sessions.now_ms(),
-                        id=reply_id(message.id),
-                        session_id=session.session_id,
-                        participant_id=member.participant_id,
-                        recovery_token=str(member.token),
-                        keys=given(session.keys, member.right),
-                        role=member.role,
-                        title=session.title or UNSET,
-                        epoch=session.epoch,
-                        offset=offset if history is None else history.offset,
-                        config=msgspec.json.decode(session.config),
-                        participants=session.participants(member.participant_id),
-                        participant_count=self._sessions.participant_count(session),
-                        messages=UNSET if history is None else history.messages,
-                        complete=UNSET if history is None else history.complete,
-                        broadcasts_complete=UNSET if history is None else history.broadcasts_complete,
-                        more=UNSET if history is None or not history.more else True,
-                    )
-                )
-                if history is not None:
-                    self._entrance.follow(
-                        connection, member, session, history, until=offset, needs=Needs.NOTHING
-                    )
 
     async def leave(self, connection: Connection, message: LeaveSession) -> None:
         """Leave a session; the reply is ``session_left``. The recovery token becomes invalid."""

@@ -12,6 +12,7 @@ from orch.protocol.session_keys import GivenKeys
 from orch.stores.records import Appended, SessionRecord
 from orch.websocket.cluster.remote_participants import ParticipantChange, PresenceDelta, RemoteParticipants
 from orch.websocket.connections.outbox import Frame
+from orch.websocket.moderation.decisions import decode
 from orch.websocket.participants.member import Member
 from orch.websocket.participants.names import Names
 from orch.websocket.participants.roster import PARTICIPANTS_LISTED, Roster, RosterEntry
@@ -35,10 +36,10 @@ PARTICIPANTS_BYTES: Final = 32_768
 class Session:
     """A session in memory. In the store it is a :class:`SessionRecord`.
 
-    The mutable state: ``offset``, of the newest message sent to members; ``last_active`` in seconds since the
-    epoch; the members, the participants on other workers, and the roster of both; the speech streams;
-    ``presence_due``, when (monotonic seconds) presence may be sent again; ``pins``, the number of operations
-    that use it across an await.
+    The mutable state: the host's ``decisions``, and the ``keys``; ``offset``, of the newest message sent to
+    members; ``last_active`` in seconds since the epoch; the members, the participants on other workers, and
+    the roster of both; the speech streams; ``presence_due``, when (monotonic seconds) presence may be sent
+    again; ``pins``, the number of operations that use it across an await.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Session:
         "_title",
         "config",
         "created",
+        "decisions",
         "epoch",
         "has_ended",
         "keys",
@@ -67,6 +69,7 @@ class Session:
         self.config = record.config
         self._title: str | None = None
         self.keys = record.keys
+        self.decisions = decode(record.moderation)
         self.created = record.created
         self.last_active = record.last_active
         self.has_ended = False
@@ -134,6 +137,7 @@ class Session:
         """Add a member. An existing member gets a new connection instead: :attr:`Member.receiver`."""
         if self._members is None:
             self._members = {}
+        member.muted = self.decisions.is_muted(member.participant_id, member.role)
         self._members[member.participant_id] = member
         self._all_names().hold(member.participant_id, member.name)
         self._roster_of_all().put(member)
@@ -229,6 +233,10 @@ class Session:
         self._all_names().silence(recording_id)
         return named
 
+    def name_absent(self, participant_id: str, name: str) -> str:
+        """Assign a disconnected participant a unique name as close to ``name`` as possible, and return it."""
+        return self.name_recording(participant_id, name)
+
     def drop_name(self, participant_id: str) -> None:
         """Release the name of a participant whose join failed."""
         if self._names is not None and participant_id not in self.present:
@@ -240,6 +248,11 @@ class Session:
         return self._names
 
     # Messages.
+
+    def speakers(self) -> tuple[str, ...]:
+        """Return the participants on all workers who may speak, except owners."""
+        roster: Iterable[RosterEntry] = self._roster or ()
+        return tuple(one.participant_id for one in roster if one.role == "participant")
 
     def languages(self) -> frozenset[str]:
         """Return all languages that the members read."""
@@ -288,7 +301,8 @@ class SessionListed(Struct, frozen=True, kw_only=True):
     """A session in a list. Times in seconds since the epoch.
 
     ``participants``: the first of ``participant_count``, which is null if it is unknown, because all
-    participants, if any, are on other workers. ``title``: empty: it has none.
+    participants, if any, are on other workers. ``title``: empty: it has none. ``locked``: nobody new can
+    join.
     """
 
     session_id: str
@@ -300,6 +314,7 @@ class SessionListed(Struct, frozen=True, kw_only=True):
     participants: tuple[Participant, ...] = ()
     participant_count: int | None = 0
     streams: int = 0
+    locked: bool = False
 
 
 class SessionSummary(SessionListed, frozen=True, kw_only=True):
@@ -329,6 +344,7 @@ def listed(
     """
     live = session if isinstance(session, Session) else None
     count = live.participant_count if live else 0
+    decisions = session.decisions if isinstance(session, Session) else decode(session.moderation)
     return SessionListed(
         session_id=session.session_id,
         title=session.title if isinstance(session, Session) else title_of(session.config),
@@ -339,6 +355,7 @@ def listed(
         participants=live.participants()[:limit] if live else (),
         participant_count=count if is_known else None,
         streams=len(live.streams) if live else 0,
+        locked=decisions.locked or decisions.ending,
     )
 
 

@@ -46,12 +46,16 @@ class SessionRecovery:
             )
             return
         known = await self._sessions.store.participant(session.session_id, token.participant_id)
+        if known is None and token.participant_id in session.decisions.removed:
+            self._not_recovered(connection, message, "removed")
+            return
         if known is None or not token.opens(known.token_hash):
             self._not_recovered(connection, message, "wrong_token")
             return
         offset = message.offset or 0
         await self._sessions.reach(session, offset)
-        reason = refusal(
+        # The host may have decided since the participant was read.
+        reason = session.decisions.refusal(token.participant_id) or refusal(
             epoch=session.epoch,
             last=session.offset,
             asked_epoch=message.epoch,
@@ -106,6 +110,7 @@ class SessionRecovery:
                     offset=missed.offset,
                     participants=session.participants(member.participant_id),
                     participant_count=self._sessions.participant_count(session),
+                    moderation=session.decisions.shown_to(member.participant_id, member.role),
                     messages=missed.messages,
                     broadcasts_complete=missed.broadcasts_complete,
                     more=True if missed.more else UNSET,

@@ -83,10 +83,11 @@ class Sessions:
         self.count = 0
         self.on_ended: Callable[[Session], None] | None = None
         self.on_renamed: Callable[[Session, Member], None] = lambda _session, _member: None
+        self.on_moderated: Callable[[str], None] = lambda _session_id: None
         self._settings = settings
         self.on_lost: Callable[[int], None] = lambda _count: None
         self._lost_count = 0
-        self._deletions = 0
+        self._changes = 0
         self._expiring: set[str] = set()
         self.storage = StorageQuota(lambda: self.settings.session_management.max_bytes)
         # One per kind, so that captions do not wait for broadcasts.
@@ -97,7 +98,13 @@ class Sessions:
         self.cluster: WorkerLink = (
             SingleWorker(stores.sessions)
             if stores.cluster is None
-            else ClusterLink(stores.cluster, survey, cache=self.cache, presence=presence)
+            else ClusterLink(
+                stores.cluster,
+                survey,
+                cache=self.cache,
+                presence=presence,
+                moderated=self._moderated_by_another_worker,
+            )
         )
 
     @property
@@ -189,12 +196,12 @@ class Sessions:
     async def end(self, session_ids: Sequence[str]) -> int:
         """End and delete sessions, and notify their members; return how many existed."""
         # Changed before and after, so that a load in between does not bring a session back: see _load.
-        self._deletions += 1
+        self._changes += 1
         self._remove(session_ids, "ended")
         try:
             ended = await self.store.delete(session_ids)
         finally:
-            self._deletions += 1
+            self._changes += 1
             self._remove(session_ids, "ended")
         self.count -= len(ended)
         return len(ended)
@@ -205,7 +212,7 @@ class Sessions:
         A client may just have joined one on another worker, so the store compares the time as it deletes. A
         single worker knows this better than the store, which is written later.
         """
-        self._deletions += 1
+        self._changes += 1
         self._expiring |= set(session_ids)
         idle_since = self.cluster.idle_since(before)
         expired: Sequence[str] = session_ids if idle_since is None else ()
@@ -213,7 +220,7 @@ class Sessions:
             expired = await self.store.delete(session_ids, idle_since=idle_since)
         finally:
             self._expiring -= set(session_ids)
-            self._deletions += 1
+            self._changes += 1
             self._remove(expired, "expired")
         self.count -= len(expired)
         return len(expired)
@@ -304,21 +311,33 @@ class Sessions:
     async def _load(self, session_id: str, *, is_new: bool = False) -> Session:
         """Load a session from the store into the cache.
 
-        It may be deleted while it is being loaded. So deletions are counted when they begin and when they
-        end: if the count has changed, what was loaded may be gone, and it is loaded again.
+        It may be deleted or moderated while it is being loaded. So these changes are counted (deletions when
+        they begin and when they end): if the count has changed, what was loaded may be gone or out of date,
+        and it is loaded again.
         """
         while True:
-            deletions = self._deletions
+            changes = self._changes
             record = await self.cluster.load(session_id)
             known = self.cache.get(session_id)
             if known is not None:
                 return known
             if record is None:
                 raise _unknown(session_id)
-            if deletions == self._deletions:
+            if changes == self._changes:
                 if not is_new:
                     self.cluster.begin(session_id)
                 return self.cache.add(Session(record))
+
+    def check_moderation(self) -> None:
+        """Have the decisions of all sessions with members here read again: a notice may have been lost."""
+        for session in self.cache:
+            if session.count:
+                self._moderated_by_another_worker(session.session_id)
+
+    def _moderated_by_another_worker(self, session_id: str) -> None:
+        # What is being loaded may be older.
+        self._changes += 1
+        self.on_moderated(session_id)
 
     def ended_by_another_worker(self, session_id: str) -> None:
         """Remove a session that another worker has ended, and notify its members here."""
@@ -344,12 +363,21 @@ class Sessions:
             if session is None:
                 continue
             self.cache.remove([session_id])
-            left = frame(SessionLeft(timestamp=self.now_ms(), session_id=session_id, reason=reason))
-            for member in session.members():
-                session.remove(member)
-                member.receiver.dismiss(left, session_id)
+            self.dismiss_all(session, reason)
             if self.on_ended is not None:
                 self.on_ended(session)
+
+    def dismiss_all(self, session: Session, reason: Literal["ended", "expired", "lost"]) -> None:
+        """Remove all members of a session here, and notify them."""
+        by_host = True if reason == "ended" and session.decisions.ending else UNSET
+        left = frame(
+            SessionLeft(
+                timestamp=self.now_ms(), session_id=session.session_id, reason=reason, by_host=by_host
+            )
+        )
+        for member in session.members():
+            session.remove(member)
+            member.receiver.dismiss(left, session.session_id)
 
     def deliver(self, message: Appended) -> None:
         """Send a stored message to the members on this worker."""

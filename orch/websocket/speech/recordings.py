@@ -113,7 +113,7 @@ class Recordings:
 
         ``chunks``: 16-bit mono PCM at :data:`RECORDING_RATE`; closed here once it is opened. Returns when the
         stream has begun; ``held`` is called once all of it is transcribed. Raises
-        ``unknown_session``, ``too_many_recordings``, ``unsupported_language``.
+        ``unknown_session``, ``session_locked``, ``too_many_recordings``, ``unsupported_language``.
         """
         limit = self._sessions.settings.orchestration.speech.concurrent_recordings
         if self._count >= limit:
@@ -125,6 +125,7 @@ class Recordings:
         place.callback(self._give_back_place)
         try:
             async with self._sessions.open(session_id) as session:
+                session.decisions.require_running(session_id)
                 named = self._name(session, name)
                 source = RecordingSource(
                     session,

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from orch.access.addresses import group
-from orch.protocol.messages import AudioEnded, AudioStatus, Error
+from orch.protocol.messages import AudioEnded, AudioStatus, Error, Role
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
 from orch.websocket.participants.member import Member
@@ -51,6 +51,10 @@ class SpeechSource(Protocol):
     @property
     def participant_id(self) -> str | None:
         """The participant who speaks; None: none does."""
+
+    @property
+    def role(self) -> Role | None:
+        """The role of that participant; None: none speaks."""
 
     @property
     def address(self) -> str | None:
@@ -103,6 +107,7 @@ class SocketSource:
         self.target_languages = target_languages
         self.speaker: str | None = member.name
         self.participant_id: str | None = member.participant_id
+        self.role: Role | None = member.role
         self.address: str | None = group(connection.host)
         self.is_stored = is_stored
         self.age = age
@@ -166,6 +171,7 @@ class RecordingSource:
     """A recording. Its upload has been answered already: errors and the end go to everyone in the session."""
 
     participant_id: str | None = None
+    role: Role | None = None
     address: str | None = None
     is_stored = False
     age = 0.0

@@ -141,6 +141,12 @@ class Speakers:
         member = connection.members.get(message.session_id)
         if member is None:
             raise ProblemError("not_in_session", f"Join session {message.session_id} before speaking in it.")
+        if member.muted:
+            raise ProblemError(
+                "muted",
+                "The host has muted you, so your speech is not transcribed. Unmute yourself if the host "
+                "allows it, or ask the host.",
+            )
         if connection.stream_id is not None:
             raise ProblemError("audio_already_started", "Send audio_end before another audio_start.")
         return member

@@ -17,6 +17,7 @@ const TABLE = new Map([
   [4000, { next: "stop", words: "Pages of this origin may not use the service." }],
   [4001, { next: "stop", words: "An operator closed the connection." }],
   [4002, { next: "stop", words: "You signed out. Sign in again to go on." }],
+  [4003, { next: "stop", words: "The host removed you from the session." }],
   [4100, { next: "back_off", words: "The connection limit has been reached." }],
   [4101, { next: "back_off", words: "Too many messages were sent in a short time." }],
   [4102, { next: "back_off", words: "The connection limit of this address has been reached." }],
