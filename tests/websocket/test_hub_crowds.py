@@ -45,6 +45,10 @@ class Listener:
     def dismiss(self, left: Frame, session_id: str) -> None:
         """Be in a session no more."""
 
+    def expel(self, left: Frame, session_id: str) -> None:
+        """Be removed by the host, which no test here does."""
+        raise AssertionError
+
 
 def fill(hub: Hub, count: int, role: Role = "participant") -> tuple[Session, list[Listener]]:
     """Have so many in the session ``s``, who are in it already."""

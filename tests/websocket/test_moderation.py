@@ -1,6 +1,7 @@
 """The host of a session mutes, removes and renames participants, locks it, replaces its keys, and ends it."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -439,7 +440,7 @@ async def test_everyone_receives_the_last_words_before_the_session_ends(tmp_path
         async with hub.connected(actor=GUEST) as eve:
             refused = await join(eve)
             assert (refused["code"], "ended" in refused["detail"]) == ("session_locked", True)
-        seen = []
+        seen: list[dict[str, Any]] = []
         while not seen or seen[-1]["type"] != "session_left":
             seen.append(await bob.hear())
         kinds = [each["type"] for each in seen]
@@ -553,8 +554,8 @@ async def test_decisions_made_at_once_are_all_kept(tmp_path: Path) -> None:
         moderator = hub.service.moderator
         async with trio.open_nursery() as nursery:
             for name in names:
-                nursery.start_soon(lambda name=name: moderator.mute(OPERATOR, "s", name, muted=True))
-            nursery.start_soon(lambda: moderator.set_session(OPERATOR, "s", locked=True, speaking=None))
+                nursery.start_soon(partial(moderator.mute, OPERATOR, "s", name, muted=True))
+            nursery.start_soon(partial(moderator.set_session, OPERATOR, "s", locked=True, speaking=None))
         decided = await moderator.decided("s")
         assert (set(decided.muted), decided.locked, decided.revision) == (set(names), True, 7)
         for socket in sockets:
@@ -639,7 +640,7 @@ async def test_the_last_words_on_another_worker_are_awaited(tmp_path: Path) -> N
             bob.say(SPOKEN)
             await bob.until("audio_status")
             await answer(ann, {"type": "end_session"})
-            seen = []
+            seen: list[dict[str, Any]] = []
             while not seen or seen[-1]["type"] != "session_left":
                 seen.append(await ann.hear())
             assert [each["type"] for each in seen if each["type"] in ("transcript", "session_left")] == [

@@ -44,6 +44,10 @@ class Client:
         """Be in a session no more."""
         raise AssertionError
 
+    def expel(self, left: Frame, session_id: str) -> None:
+        """Be removed by the host, which no test here does."""
+        raise AssertionError
+
 
 class Worker:
     """One worker: a session, who is in it here, and what it tells."""

@@ -200,6 +200,10 @@ class Deaf:
     def dismiss(self, left: Frame, session_id: str) -> None:
         raise AssertionError
 
+    def expel(self, left: Frame, session_id: str) -> None:
+        """Be removed by the host, which no test here does."""
+        raise AssertionError
+
 
 def member(name: str) -> Member:
     return Member(Deaf(), new_token(name), name="Ann", role="participant", languages=("en",), limit=1)

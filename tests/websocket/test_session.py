@@ -43,6 +43,10 @@ class FakeReceiver:
     def dismiss(self, left: Frame, session_id: str) -> None:
         self.frames.append(left.data)
 
+    def expel(self, left: Frame, session_id: str) -> None:
+        """Be removed by the host, which no test here does."""
+        raise AssertionError
+
 
 def record(session_id: str = "s") -> SessionRecord:
     return SessionRecord(session_id, "e", 4, 1, b'{"a":1}', 1.0, 2.0)

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from orch.protocol.messages import AudioEnded, AudioStatus, Error
+from orch.protocol.messages import AudioEnded, AudioStatus, Error, Role
 from orch.websocket.sessions.session import Session
 from orch.websocket.speech.sources import SpeechSource
 from tests.fakes.hub import Hub, running_hub
@@ -27,6 +27,7 @@ class Robot:
         self.source_language = "en"
         self.target_languages = frozenset({"es"})
         self.speaker: str | None = "Robot"
+        self.role: Role | None = None
         self.events: list[str] = []
         self.received = 0.0
 
