@@ -73,6 +73,7 @@ def followed(server: RedisServer) -> str:
         (with_user("~orch:* +@all resetchannels"), "&orch:*"),
         (with_user("~other:* &orch:* +@all"), "~orch:*"),
         (with_user("~orch:* &orch:* +@all -xadd"), "ACL SETUSER"),
+        (with_user("~orch:* &orch:* +@all -zremrangebyscore"), "ACL SETUSER"),
         (with_user("~orch:* +@all -ssubscribe &orch:*"), "ACL SETUSER"),
         (followed, "It is a replica"),
     ],

@@ -30,6 +30,7 @@ from orch.stores.redis.diagnosis import (
 )
 from orch.stores.redis.epochs import adopt_server, require
 from orch.stores.redis.feed import Feed
+from orch.stores.redis.join_code_commands import JoinCodeCommands
 from orch.stores.redis.keys import SERVER_RUN
 from orch.stores.redis.pipeline import Pipeline
 from orch.stores.redis.server_clock import ServerClock
@@ -78,6 +79,7 @@ class Connector:
         *,
         scripts: Mapping[str, bytes],
         commands: SessionCommands,
+        join_codes: JoinCodeCommands,
         pipeline: Pipeline,
         feed: Feed,
         changed: Callable[[bool], None],
@@ -94,6 +96,7 @@ class Connector:
         self._url = url
         self._scripts = scripts
         self._commands = commands
+        self._join_codes = join_codes
         self._pipeline = pipeline
         self._feed = feed
         self._changed = changed
@@ -275,7 +278,8 @@ class Connector:
         self._set_warnings((*cautions(info), *clock_caution(self._clock.ahead)))
         require(await link.exchange(self._commands.publish_probe().commands))
         self._run = info.get("run_id", "")
-        tried = await link.exchange(self._commands.command_probe(secrets.token_hex(8)).commands)
+        probes = self._commands.command_probe(secrets.token_hex(8)), self._join_codes.command_probe()
+        tried = await link.exchange([command for probe in probes for command in probe.commands])
         known = (answers[1] or b"").decode()
         if not is_the_same(info, known):
             require(tried)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from orch.protocol.session_keys import Right
 from orch.stores.records import JoinCode
 from orch.stores.redis.calls import Call, ServerCommands
-from orch.stores.redis.keys import UnreadableError, number, read_text
+from orch.stores.redis.keys import PROBE, UnreadableError, number, read_text
 
 _CODE: Final = b"orch:code:"
 _CODES: Final = b"orch:codes"
@@ -36,6 +36,22 @@ _stored_codes: Final = msgspec.json.Decoder(_StoredCode)
 
 class JoinCodeCommands(ServerCommands):
     """Builds the calls about join codes; see :class:`orch.stores.redis.calls.ServerCommands`."""
+
+    def command_probe(self) -> Call[None]:
+        """Probe all operations on a code that does not exist, which no session's code can look like."""
+        code = JoinCode(PROBE, PROBE, Right.READ, 0.0, 0.0)
+        calls: tuple[Call[Any], ...] = (
+            self.reserve(code, 1),
+            self.make_valid(code, 1),
+            self.find(PROBE),
+            self.current(PROBE),
+            self.invalidate(PROBE, Right.READ),
+            self.forget([PROBE]),
+            self.count(0.0),
+            self.begin_guess(PROBE.encode(), 0, 1),
+            self.end_guess(PROBE.encode()),
+        )
+        return Call(tuple(command for call in calls for command in call.commands), lambda _: None)
 
     def reserve(self, code: JoinCode, milliseconds: int) -> Call[bool]:
         """Store a code, not valid yet. False: it is in use already."""

@@ -108,6 +108,9 @@ class RedisStore(RedisSessions):
             database=database,
             unreadable=self._unreadable,
         )
+        code_commands = JoinCodeCommands(
+            scripts, writer=worker, database=database, unreadable=self._unreadable
+        )
         self._pipeline = Pipeline(
             commands,
             stored=self._stored,
@@ -131,6 +134,7 @@ class RedisStore(RedisSessions):
             url,
             scripts=scripts,
             commands=commands,
+            join_codes=code_commands,
             pipeline=self._pipeline,
             feed=self._feed,
             changed=self._connection_changed,
@@ -146,10 +150,7 @@ class RedisStore(RedisSessions):
             token=self._new_token,
         )
         self.sign_ins = RedisSignIns(commands, self._pipeline)
-        self.join_codes = RedisJoinCodes(
-            JoinCodeCommands(scripts, writer=worker, database=database, unreadable=self._unreadable),
-            self._pipeline,
-        )
+        self.join_codes = RedisJoinCodes(code_commands, self._pipeline)
 
     def __repr__(self) -> str:
         return (
