@@ -459,6 +459,8 @@ class SpeechStream:
         if published.final is not None:
             growing = self._growing.carry(published.final, published.carried, growing)
             self._translations.start(nursery, published.final, growing)
+        if published.carried is not None:
+            self._growing.revised(nursery, published.carried)
         self._utterances.published(number)
         self._wake()
 
