@@ -441,6 +441,19 @@ class Translation(ServerMessage, frozen=True, tag="translation"):
     offset: int | UnsetType = UNSET
 
 
+class TranslationUsage(ServerMessage, frozen=True, tag="translation_usage"):
+    """How many requests to translate growing lines the session has sent in the last minute; not stored.
+
+    Sent to everyone in the session while there are such requests, every 5 s, and at once when the limit is
+    reached or no longer is. ``limit_reached``: clauses wait for the final.
+    """
+
+    session_id: str
+    used: int
+    limit: int
+    limit_reached: bool
+
+
 class SystemAnnouncement(ServerMessage, frozen=True, tag="system_announcement"):
     """An announcement to every connection.
 

@@ -7,11 +7,12 @@ from typing import Final
 import trio
 
 from orch.problems import ProblemError
-from orch.protocol.messages import Transcript
+from orch.protocol.messages import Transcript, TranslationUsage
 from orch.speech.captions import growing_translation
 from orch.speech.clauses import GrowingTranslation
 from orch.speech.languages import AUTO
 from orch.speech.output import CaptionOutput
+from orch.speech.session_budgets import Usage
 from orch.speech.translator import Translator
 
 AT_ONCE: Final = 8
@@ -35,8 +36,9 @@ class GrowingTranslations:
     """The translations of one stream's growing lines, one request for each line and language at a time.
 
     ``is_wanted``: whether a language is another one than the spoken. ``may_send``: whether the settings and
-    the session's budget allow a request, which is then counted. A request that fails is not sent again: the
-    final is translated anyway, and its error is published.
+    the session's budget allow a request, which is then counted. ``usage``: how many there were, if the
+    session's participants should be sent that now. A request that fails is not sent again: the final is
+    translated anyway, and its error is published.
 
     The mutable state is the lines that grow, by segment and language.
     """
@@ -49,12 +51,14 @@ class GrowingTranslations:
         wall: Callable[[], float],
         is_wanted: Callable[[str | None, str], bool],
         may_send: Callable[[], bool],
+        usage: Callable[[], Usage | None] = lambda: None,
     ) -> None:
         self._translator = translator
         self._output = output
         self._wall = wall
         self._is_wanted = is_wanted
         self._may_send = may_send
+        self._usage = usage
         self._lines: dict[tuple[str, str], _Line] = {}
 
     def revised(self, nursery: trio.Nursery, revision: Transcript) -> None:
@@ -67,7 +71,7 @@ class GrowingTranslations:
             if line.scope is None and not line.is_given_up:
                 under_way = sum(each.scope is not None for each in self._lines.values())
                 clause = self._next(line)
-                if clause is not None and under_way < AT_ONCE and self._may_send():
+                if clause is not None and under_way < AT_ONCE and self._takes(revision):
                     line.scope = trio.CancelScope()
                     nursery.start_soon(self._translate, line, target, clause)
 
@@ -145,7 +149,23 @@ class GrowingTranslations:
         )
         self._send(line, target)
         following = self._next(line)
-        return following if following is not None and self._may_send() else None
+        return following if following is not None and self._takes(revision) else None
+
+    def _takes(self, revision: Transcript) -> bool:
+        """Return whether a request may be sent, which is then counted. Send the session its usage if due."""
+        may_send = self._may_send()
+        usage = self._usage()
+        if usage is not None:
+            self._output.send(
+                TranslationUsage(
+                    timestamp=int(self._wall() * 1000),
+                    session_id=revision.session_id,
+                    used=usage.used,
+                    limit=usage.limit,
+                    limit_reached=usage.limit_reached,
+                )
+            )
+        return may_send
 
     def _send(self, line: _Line, target: str) -> None:
         """Send what is translated of a line."""

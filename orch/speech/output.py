@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation
+from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation, TranslationUsage
 
 
 class CaptionOutput(Protocol):
@@ -18,7 +18,7 @@ class CaptionOutput(Protocol):
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> object:
         """Store a message of the session and send it to everyone in it."""
 
-    def send(self, message: Transcript | Translation | AudioStatus) -> object:
+    def send(self, message: Transcript | Translation | TranslationUsage | AudioStatus) -> object:
         """Send a message to everyone in the session, without storing it."""
 
     def acknowledge(self, status: AudioStatus) -> object:

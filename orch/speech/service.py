@@ -20,7 +20,7 @@ from orch.speech.languages import AUTO, closest, is_near
 from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import Requester, RequestQueue
 from orch.speech.requests import AUDIO, TRANSLATION
-from orch.speech.session_budgets import SessionBudgets
+from orch.speech.session_budgets import SessionBudgets, Usage
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
 from orch.speech.transcriber import Transcriber
@@ -125,6 +125,7 @@ class SpeechService:
             voice_activity=partial(self._voice_activity, settings.vad),
             shortest_interval=self._shortest_interval(),
             may_translate_growing=partial(self._may_translate_growing, origin.session_id),
+            growing_usage=partial(self._growing_usage, origin.session_id),
         )
 
     async def translate_line(self, final: Transcript, output: CaptionOutput) -> None:
@@ -166,6 +167,10 @@ class SpeechService:
         """Return whether a session may send another request for a growing line, and count it."""
         limit = self.growing_limit
         return limit > 0 and self._growing.take(session_id, self._clock(), limit=limit)
+
+    def _growing_usage(self, session_id: str) -> Usage | None:
+        """Return how many such requests a session has sent, if its participants should be told now."""
+        return self._growing.report(session_id, self._clock(), limit=self.growing_limit)
 
     def _shortest_interval(self) -> float:
         """Return how often a fast engine may be sent a revision, in seconds."""

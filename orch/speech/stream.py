@@ -33,6 +33,7 @@ from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
 from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.results import Transcription
+from orch.speech.session_budgets import Usage
 from orch.speech.sound_queue import SoundQueue
 from orch.speech.statistics import SpeechCounters
 from orch.speech.status import StatusPublisher
@@ -89,6 +90,7 @@ class SpeechStream:
         requester: Requester,
         shortest_interval: float,
         may_translate_growing: Callable[[], bool] = lambda: False,
+        growing_usage: Callable[[], Usage | None] = lambda: None,
         voice_activity: Callable[[], AbstractAsyncContextManager[VoiceActivity | None]] = nullcontext,
     ) -> None:
         self._sample_rate = sample_rate
@@ -131,6 +133,7 @@ class SpeechStream:
             wall=wall,
             is_wanted=self._translations.is_wanted,
             may_send=lambda: not self._translations.is_failing and may_translate_growing(),
+            usage=growing_usage,
         )
         # The mutable state, besides that of the parts above: the request under way, and events that are set
         # when something has changed.

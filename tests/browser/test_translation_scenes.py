@@ -456,9 +456,22 @@ def test_a_translation_grows_with_its_line_and_says_where_it_was_corrected(
     hub.say(**transcript("a-1", "Otra cosa.", start=9), offset=3)
     hub.say(**translation("a-1", "Another thing.", corrects=True), offset=4)
     expect(page.locator(".line[data-segment='a-1'] .line-read")).to_contain_text("Another thing. · corrected")
+    usage = {"type": "translation_usage", "timestamp": STARTED, "session_id": "meeting", "limit": 120}
+    hub.say(**usage, used=37, limit_reached=False)
     page.locator("#targets summary").click()
+    expect(page.locator("#growing-field")).to_contain_text("37 of 120 requests used in the last minute")
+    notice = page.locator("#notices").get_by_text("this session has used all requests of this minute")
+    expect(notice).to_have_count(0)
+    hub.say(**usage, used=120, limit_reached=True)
+    expect(page.locator("#growing-field")).to_contain_text("all 120 requests of this minute are used")
+    expect(notice).to_be_visible()
     choice.uncheck()
     assert page.evaluate("localStorage['translation:growing']") == "off"
+    expect(notice).to_have_count(0)
+    choice.check()
+    expect(notice).to_be_visible()
+    hub.say(**usage, used=90, limit_reached=False)
+    expect(notice).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [1280, 360])

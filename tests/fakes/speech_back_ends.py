@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation
+from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation, TranslationUsage
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.speech.captions import Origin
@@ -176,7 +176,7 @@ class Told:
     """A message, when it was sent, and whether it is stored."""
 
     at: float
-    message: Transcript | Translation | SpeakerIdentified | AudioStatus
+    message: Transcript | Translation | TranslationUsage | SpeakerIdentified | AudioStatus
     is_kept: bool
 
 
@@ -203,7 +203,7 @@ class Session:
     def acknowledge(self, status: AudioStatus) -> None:
         pass
 
-    def send(self, message: Transcript | Translation | AudioStatus) -> None:
+    def send(self, message: Transcript | Translation | TranslationUsage | AudioStatus) -> None:
         self.told.append(Told(trio.current_time(), message, is_kept=False))
 
     def kept(self) -> list[Transcript]:
@@ -222,6 +222,9 @@ class Session:
 
     def identified(self) -> list[SpeakerIdentified]:
         return [told.message for told in self.told if isinstance(told.message, SpeakerIdentified)]
+
+    def usages(self) -> list[TranslationUsage]:
+        return [told.message for told in self.told if isinstance(told.message, TranslationUsage)]
 
     def statuses(self) -> list[Told]:
         return [told for told in self.told if isinstance(told.message, AudioStatus)]

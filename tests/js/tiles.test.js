@@ -106,3 +106,10 @@ test("a share of answered checks has their number and start", () => {
 test("ages are written in one way", () => {
   assert.deepEqual([0, 1.9, 12.4, 120, 3600 * 3, null].map((seconds) => plain(ago(seconds))), ["just now", "just now", "12 s ago", "2 min ago", "3 h ago", "–"]);
 });
+
+test("the captions' tile has the requests that translate growing lines, and says when a session has reached its limit", () => {
+  const note = (used) => plain(captionTile({ ...speech, growing_translations_per_minute: used, growing_limit: 120 }, series).note);
+  assert.ok(note(37).endsWith(" · 37 of 120 requests a minute to translate while people speak, in the session with the most"));
+  assert.ok(note(120).endsWith(" · 120 of 120 requests a minute to translate while people speak: a session has reached its limit"));
+  assert.equal(note(0), plain(captionTile(speech, series).note));
+});

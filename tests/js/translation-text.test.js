@@ -5,7 +5,7 @@ import { isolated } from "../../static/js/models/bidi.js";
 
 import { foreignResponseText } from "../../static/js/models/responses.js";
 import { pieces } from "../../static/js/models/confidence.js";
-import { WAITS_FOR, gap, closedText, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, whoYouAre } from "../../static/js/models/translation-text.js";
+import { WAITS_FOR, gap, closedText, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, usageText, whoYouAre } from "../../static/js/models/translation-text.js";
 
 const word = (text, confidence) => ({ text, start: 0, end: 1, confidence });
 const QUIET = {
@@ -154,4 +154,10 @@ test("after a failed opening no new session is suggested", () => {
 
 test("what speech waits for is named without services", () => {
   for (const words of Object.values(WAITS_FOR)) assert.doesNotMatch(words, /service/);
+});
+
+test("the requests that translate growing lines are named with their limit, and when it is reached", () => {
+  assert.equal(usageText(null, 120), "at most 120 requests a minute");
+  assert.equal(usageText({ used: 37, limit: 120, isReached: false }, 120), "37 of 120 requests used in the last minute");
+  assert.equal(usageText({ used: 120, limit: 120, isReached: true }, 120), "all 120 requests of this minute are used");
 });

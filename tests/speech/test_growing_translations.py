@@ -119,6 +119,11 @@ async def test_a_session_has_a_limit_for_all_its_speakers_and_the_figures_show_i
     assert figures.growing_limit == 3
     assert figures.growing_translations_deferred > 0
     assert len(finals(one)) == 2
+    usages = one.session.usages()
+    assert (usages[0].used, usages[0].limit, usages[0].limit_reached) == (1, 3, False)
+    assert (usages[-1].used, usages[-1].limit_reached) == (3, True)
+    assert len(usages) <= 3, "a request is not reported for each clause"
+    assert not any(told.is_kept for told in one.session.told if told.message in usages)
 
 
 async def test_a_final_with_other_words_says_that_it_corrects() -> None:

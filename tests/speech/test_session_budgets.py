@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.speech.session_budgets import MINUTE, SessionBudgets
+from orch.speech.session_budgets import MINUTE, REPORTED_EVERY, SessionBudgets, Usage
 
 
 @given(
@@ -33,4 +33,21 @@ def test_sessions_that_are_over_are_forgotten() -> None:
     for number in range(1000):
         assert budgets.take(str(number), 0.0, limit=1)
     assert budgets.take("last", MINUTE, limit=1)
-    assert list(budgets._sent) == ["last"]
+    assert list(budgets._sessions) == ["last"]
+
+
+def test_usage_is_reported_now_and_then_and_at_once_when_the_limit_is_reached_or_no_longer_is() -> None:
+    budgets = SessionBudgets()
+
+    def requested(now: float) -> Usage | None:
+        budgets.take("s", now, limit=3)
+        return budgets.report("s", now, limit=3)
+
+    assert budgets.report("s", 0.0, limit=3) is None, "nothing was requested"
+    assert requested(0.0) == Usage(1, 3, limit_reached=False)
+    assert requested(1.0) is None
+    assert requested(REPORTED_EVERY) == Usage(3, 3, limit_reached=False)
+    assert requested(REPORTED_EVERY + 1) == Usage(3, 3, limit_reached=True)
+    assert requested(REPORTED_EVERY + 9) is None, "nothing has changed"
+    assert requested(MINUTE) == Usage(3, 3, limit_reached=False), "the first is a minute ago"
+    assert budgets.report("other", 0.0, limit=3) is None

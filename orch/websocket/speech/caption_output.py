@@ -6,7 +6,7 @@ from typing import Final
 import trio
 
 from orch.problems import ProblemError
-from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation
+from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation, TranslationUsage
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.speech.stream import Stream
 
@@ -46,8 +46,8 @@ class SessionOutput:
                     raise
             await trio.sleep(PUBLISH_AGAIN)
 
-    def send(self, message: Transcript | Translation | AudioStatus) -> None:
-        """Send a revision, its translation or a status to everyone in the session; it is not stored."""
+    def send(self, message: Transcript | Translation | TranslationUsage | AudioStatus) -> None:
+        """Send a message to everyone in the session, without storing it."""
         self._sessions.broadcast(self._stream.session_id, message)
 
     def acknowledge(self, status: AudioStatus) -> None:

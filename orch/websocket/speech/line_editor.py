@@ -16,6 +16,7 @@ from orch.protocol.messages import (
     SpeakerIdentified,
     Transcript,
     Translation,
+    TranslationUsage,
 )
 from orch.speech.line_edits import corrected, deleted, is_editable
 from orch.speech.lines import of_history
@@ -204,7 +205,7 @@ class _Output:
         """Publish a translation."""
         return await self._sessions.publish(self._session_id, message)
 
-    def send(self, message: Transcript | Translation | AudioStatus) -> None:
+    def send(self, message: Transcript | Translation | TranslationUsage | AudioStatus) -> None:
         """Do nothing: a corrected line has no revisions."""
 
     def acknowledge(self, status: AudioStatus) -> None:

@@ -67,14 +67,22 @@ export function captionTile(speech, series) {
   const late = speech.waiting_longest >= LATE ? `late: speech has waited for ${duration(Math.round(speech.waiting_longest))}` : null;
   const lost = speech.lost_in_window > 0 ? `${count(speech.lost_in_window)} lost` : null;
   const tile = { series: series.caption_p95_ms, tone: late === null ? "" : "warn" };
+  const translating = translatingNote(speech);
   if (speech.captions_timed > 0) {
-    const notes = [late, `of ${counted(speech.captions_timed, "caption")} in the last ${window}, the newest ${ago(speech.caption_ago)}`, `p50 ${joined(latency(speech.caption_p50_ms))}`, lost];
+    const notes = [late, `of ${counted(speech.captions_timed, "caption")} in the last ${window}, the newest ${ago(speech.caption_ago)}`, `p50 ${joined(latency(speech.caption_p50_ms))}`, lost, translating];
     return { ...tile, ...latency(speech.caption_p95_ms), note: joinedNotes(notes) };
   }
   const utterances = speech.utterances_in_window;
   if (speech.utterances === 0) return { ...tile, value: UNKNOWN, note: "no speech since the start" };
   if (utterances === 0) return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no speech in the last ${window}`, lost]) };
-  return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no caption of live speech in the last ${window}, of ${counted(utterances, "utterance")}`, lost]) };
+  return { ...tile, value: UNKNOWN, note: joinedNotes([late, `no caption of live speech in the last ${window}, of ${counted(utterances, "utterance")}`, lost, translating]) };
+}
+
+/** Requests of the last minute to translate lines that still grow, of the session with the most; null without any. */
+function translatingNote({ growing_translations_per_minute: used = 0, growing_limit: limit = 0 }) {
+  if (used === 0 || limit === 0) return null;
+  const most = `${count(used)} of ${counted(limit, "request")} a minute to translate while people speak`;
+  return used >= limit ? `${most}: a session has reached its limit` : `${most}, in the session with the most`;
 }
 
 /** Requests under way, and how full the room for clients' requests is, where that is known. */

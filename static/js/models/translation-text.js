@@ -145,6 +145,13 @@ export function translated(line, target, { offer = null, now, locale = "en" }) {
   return { kind: "none", text: "not translated" };
 }
 
+/** How many requests a minute are sent to translate growing lines. `usage` {used, limit, isReached} or null. */
+export function usageText(usage, limit) {
+  if (usage === null) return `at most ${limit} requests a minute`;
+  if (usage.isReached) return `all ${usage.limit} requests of this minute are used`;
+  return `${usage.used} of ${usage.limit} requests used in the last minute`;
+}
+
 const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 
 /** Why an upload was rejected, and what to do. */

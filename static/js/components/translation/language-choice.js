@@ -1,5 +1,6 @@
 /** The fields "I speak" and "Read in": the languages that the back ends offer, and those that are chosen. */
 
+import { usageText } from "../../models/translation-text.js";
 import { foreignResponseText, parseObject, parseProblem } from "../../models/responses.js";
 import { firstTargets, impossible, readable, sources, unknown, wayText } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
@@ -12,7 +13,13 @@ const SOURCE_KEY = "translation:source";
 const TARGETS_KEY = "translation:targets";
 const GROWING_KEY = "translation:growing";
 
-/** Events: `change` {source, targets, growing, offer}. */
+/** A session's usage is of the last minute; after another one it says nothing (ms). */
+const USAGE_VALID = 60_000;
+
+/**
+ * Events: `change` {source, targets, growing, offer}; `usage` {isReached}: whether this reader has fewer translations of
+ * growing lines than they want, because the session's limit is reached.
+ */
 export class LanguageChoice extends EventTarget {
   #scope = new Scope();
   #texts;
@@ -27,6 +34,9 @@ export class LanguageChoice extends EventTarget {
   #targets;
   #timer = null;
   #abort = null;
+  /** The session's last usage, or null; and the timer after which it is too old. */
+  #usage = null;
+  #usageTimer = null;
 
   /** `texts`: those of the page's language. */
   constructor({ texts, source, menu, value, choices: box, note, growing, preferences }) {
@@ -82,6 +92,7 @@ export class LanguageChoice extends EventTarget {
     this.#scope.listen(document, "click", ({ target }) => this.#clicked(target));
     this.#scope.defer(() => {
       clearTimeout(this.#timer);
+      clearTimeout(this.#usageTimer);
       this.#abort?.abort();
     });
     this.load();
@@ -125,9 +136,8 @@ export class LanguageChoice extends EventTarget {
     }
     this.#showSources();
     this.#showTargets();
-    const limit = offer.growing_limit ?? 0;
-    this.#growing.field.hidden = limit === 0;
-    setText(this.#growing.limit, ` at most ${limit} requests a minute`);
+    this.#growing.field.hidden = (offer.growing_limit ?? 0) === 0;
+    this.#showUsage();
     this.#changed();
     if (unknown(offer, this.#texts).length > 0) this.#timer = setTimeout(() => this.load(), RETRY_AFTER);
   }
@@ -180,8 +190,29 @@ export class LanguageChoice extends EventTarget {
     this.#changed();
   }
 
+  /** Apply a `translation_usage`: how many requests the session has sent to translate growing lines. */
+  applyUsage({ used, limit, limit_reached }) {
+    clearTimeout(this.#usageTimer);
+    this.#usage = { used, limit, isReached: limit_reached };
+    this.#usageTimer = setTimeout(() => this.forgetUsage(), USAGE_VALID);
+    this.#showUsage();
+  }
+
+  /** Forget it: it is of another session, or a minute old. */
+  forgetUsage() {
+    clearTimeout(this.#usageTimer);
+    this.#usage = null;
+    this.#showUsage();
+  }
+
+  #showUsage() {
+    setText(this.#growing.limit, ` ${usageText(this.#usage, this.#offer?.growing_limit ?? 0)}`);
+    this.dispatchEvent(new CustomEvent("usage", { detail: { isReached: this.growing && this.#usage?.isReached === true } }));
+  }
+
   #growingChosen() {
     this.#preferences.set(GROWING_KEY, this.growing ? "on" : "off");
+    this.#showUsage();
     this.#changed();
   }
 

@@ -209,6 +209,7 @@ export class TranslationPage {
   #listen() {
     const scope = this.#scope;
     scope.listen(this.#languages, "change", ({ detail }) => this.#languagesChanged(detail));
+    scope.listen(this.#languages, "usage", ({ detail }) => this.#usageChanged(detail));
     scope.listen(this.#microphone, "problem", ({ detail: { key, word = "microphone", text, more } }) => this.#notices.show(key, { word, tone: "bad", text, more }));
     scope.listen(this.#microphone, "resolved", ({ detail }) => this.#notices.remove(detail.key));
     scope.listen(this.#microphone, "change", () => this.#microphoneChanged());
@@ -244,6 +245,7 @@ export class TranslationPage {
       if (this.#microphone.uplink.owns(message.segment_id)) this.#ownDelays.add(message);
     }
     if (message.type === "audio_status") this.#applyStatus(message);
+    if (message.type === "translation_usage") this.#languages.applyUsage(message);
     if (message.type === "audio_ended") this.#captionDelay.remove(message.stream_id);
     this.#recordings.apply(message);
     this.#status.showSoon();
@@ -466,6 +468,12 @@ export class TranslationPage {
     else this.#notices.show("languages", { word: "not offered", text, more: "Speech is still transcribed in the language it is spoken in." });
   }
 
+  /** Tell the reader when translations come later than usual. */
+  #usageChanged({ isReached }) {
+    if (!isReached) this.#notices.remove("usage");
+    else this.#notices.show("usage", { word: "translation", text: "Translations come with the end of each sentence for now: this session has used all requests of this minute.", more: "The fewer languages are read in this session, the fewer requests it needs." });
+  }
+
   /** Leave the session, if one is open, for a new one that begins with its first word. */
   async #begin() {
     if (!(await this.#guard.mayLeave())) return;
@@ -477,6 +485,7 @@ export class TranslationPage {
     this.#transcript.isQuiet = false;
     this.#join.clear();
     this.#captionDelay.clear();
+    this.#languages.forgetUsage();
     this.#notices.remove("missed");
     await this.#session.open({ ...this.#identity, session_id: null });
   }
