@@ -48,6 +48,15 @@ window.SpeechSynthesisUtterance = class extends EventTarget {
 """
 
 
+#: How far each speaker's name is from its row's edge, in pixels: at the left, and at the right.
+NAMES_FROM_EDGES = """() => [...document.querySelectorAll(".line-speaker")].map((name) => {
+  const range = document.createRange();
+  range.selectNodeContents(name);
+  const [own, row] = [range.getBoundingClientRect(), name.closest(".line").getBoundingClientRect()];
+  return [own.left - row.left, row.right - own.right];
+})"""
+
+
 def reading(page: Page) -> None:
     page.get_by_role("button", name="Reading").first.click()
     expect(page.locator("#reading-options")).to_be_visible()
@@ -204,3 +213,26 @@ def test_the_translation_is_read_aloud_once_it_is_wanted(meeting: Meeting) -> No
     assert page.evaluate("window.spoken") == ["Zoe: First.", "Zoe: Second."]
     page.reload()
     expect(page.locator("#read-aloud")).not_to_be_checked()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_in_a_page_from_the_right_lines_begin_at_the_right(meeting: Meeting, width: int) -> None:
+    """Names from the left too, and the mark of a match; the size's buttons keep their sign."""
+    page, _ = meeting(MEETING, width=width)
+    assert all(left < 1 for left, _ in page.evaluate(NAMES_FROM_EDGES))
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    names = page.evaluate(NAMES_FROM_EDGES)
+    assert len(names) == 5
+    assert all(right < 1 for _, right in names)
+    page.keyboard.press("f")
+    page.locator("#search-text").fill("presupuesto")
+    current = page.locator(".line[data-found='current']")
+    expect(current).to_be_visible()
+    assert " 3px 0px 0px" in current.evaluate("(row) => getComputedStyle(row).boxShadow")
+    arrows = [page.locator(f"#search-{way}").bounding_box() for way in ("previous", "next")]
+    assert len({box["y"] for box in arrows if box}) == 1
+    page.keyboard.press("Escape")
+    reading(page)
+    assert page.locator("#text-larger").evaluate("(button) => getComputedStyle(button).direction") == "ltr"
+    assert layout_faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
