@@ -129,6 +129,7 @@ MESSAGES: Final[Mapping[str, Action]] = {
     "audio_end": Action.USE_PUBLIC,
     "cancel_recording": Action.SPEAK_IN_SESSION,
     "name_speaker": Action.SPEAK_IN_SESSION,
+    "set_terms": Action.SPEAK_IN_SESSION,
     "correct_line": Action.EDIT_TRANSCRIPT,
     "delete_line": Action.EDIT_TRANSCRIPT,
     "title_session": Action.TITLE_SESSION,

@@ -1,6 +1,6 @@
 """The client's public interface."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self, TypeVar
 
@@ -44,12 +44,15 @@ from orch.protocol.messages import (
     SessionMessage,
     SessionTitled,
     SetSession,
+    SetTerms,
     SpeakerNamed,
     Speaking,
     Subscribe,
+    TermsSet,
     TitleSession,
     Unmute,
 )
+from orch.protocol.terms import Term
 
 Reply = TypeVar("Reply")
 
@@ -104,11 +107,12 @@ class Client:
         languages: Sequence[str] = (),
         growing: bool = False,
         config: dict[str, Any] | None = None,
+        terms: Iterable[Term] = (),
     ) -> SessionCreated:
         """Create a session and join it; ``keys`` in the reply let others join.
 
         ``languages``: the languages that this participant reads; ``growing``: lines are also translated into
-        them while they grow.
+        them while they grow. ``terms``: the session's names and terms.
         """
         message = CreateSession(
             session_id=session_id,
@@ -116,6 +120,7 @@ class Client:
             languages=tuple(languages),
             growing=growing,
             config=config or {},
+            terms=tuple(terms),
         )
         return await self._ask(SessionCreated, message)
 
@@ -215,6 +220,10 @@ class Client:
     async def end(self, session_id: str) -> ModerationChanged:
         """End a session for everyone; ``SessionLeft`` follows once the last words are transcribed."""
         return await self._ask(ModerationChanged, EndSession(session_id=session_id))
+
+    async def set_terms(self, session_id: str, terms: Iterable[Term]) -> TermsSet:
+        """Replace the names and terms of a session; return the reply once they are stored."""
+        return await self._ask(TermsSet, SetTerms(session_id=session_id, terms=tuple(terms)))
 
     async def ask_service(
         self, service: str, action: str, payload: dict[str, Any] | None = None

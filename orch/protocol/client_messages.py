@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Raw, Struct
 
 from orch.protocol.session_keys import KEY_LENGTH
+from orch.protocol.terms import Terms
 
 SessionId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._~-]+$")]
 Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -48,6 +49,7 @@ class CreateSession(ClientMessage, frozen=True, tag="create_session"):
     """Create a session and join it as its owner.
 
     ``languages``: those this participant reads. ``growing``: also translate lines that still grow into them.
+    ``terms``: the session's names and terms.
     """
 
     session_id: SessionId | None = None
@@ -55,6 +57,7 @@ class CreateSession(ClientMessage, frozen=True, tag="create_session"):
     name: Name | None = None
     languages: Languages = ()
     growing: bool = False
+    terms: Terms = ()
 
 
 class JoinSession(ClientMessage, frozen=True, tag="join_session"):
@@ -172,6 +175,13 @@ class NameSpeaker(ClientMessage, frozen=True, tag="name_speaker"):
     session_id: SessionId
     speaker_label: SpeakerLabel
     name: Name
+
+
+class SetTerms(ClientMessage, frozen=True, tag="set_terms"):
+    """Replace the session's names and terms, from the next utterance on; none: there are no more."""
+
+    session_id: SessionId
+    terms: Terms
 
 
 class CorrectLine(ClientMessage, frozen=True, tag="correct_line"):
@@ -293,6 +303,7 @@ AnyClientMessage = (
     | AudioEnd
     | CancelRecording
     | NameSpeaker
+    | SetTerms
     | CorrectLine
     | DeleteLine
     | TitleSession

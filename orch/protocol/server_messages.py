@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from orch.protocol.client_messages import MessageId, SpeakerLabel, Speaking
 from orch.protocol.session_keys import GivenKeys
+from orch.protocol.terms import Terms
 
 Role = Literal["owner", "participant", "observer"]
 Change = Literal["joined", "left", "silent"]
@@ -73,7 +74,7 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     """The session was created and the client has joined it.
 
     ``recovery_token``: the client's own, for ``recover_session``. ``keys``: the session's speak key and read
-    key, for links. ``title``: if it has one.
+    key, for links. ``title``, ``terms`` (names and terms): the session's, omitted if it has none.
     """
 
     session_id: str
@@ -88,6 +89,7 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     role: Role | UnsetType = UNSET
     title: str | UnsetType = UNSET
     moderation: Moderation | UnsetType = UNSET
+    terms: Terms | UnsetType = UNSET
 
 
 class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
@@ -95,7 +97,7 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
 
     ``participant_count``: null while another worker has not yet sent its participants; ``presence`` follows.
     ``keys``: those the client may pass on; ``speak`` only if it may speak. ``title``: the session's, if it
-    has one.
+    has one. ``terms``: its names and terms, for those who may speak; omitted if it has none.
     ``messages`` (if ``history`` was requested): the stored messages up to ``offset``, in order. ``complete``:
     no caption is missing; ``broadcasts_complete``: no broadcast is missing. ``more``: this is the first part,
     which ends at ``offset``; the others follow as ``session_history``.
@@ -113,6 +115,7 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     role: Role | UnsetType = UNSET
     title: str | UnsetType = UNSET
     moderation: Moderation | UnsetType = UNSET
+    terms: Terms | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
     broadcasts_complete: bool | UnsetType = UNSET
@@ -178,7 +181,8 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     ``more``: these are the first of the missed messages, up to ``offset``; the others follow as
     ``session_history``, and the recovery succeeds with the last of those, unless that carries a ``reason``.
     ``broadcasts_complete``: false only if the client sent ``broadcasts_optional``, and some missed
-    broadcasts, but no captions, are no longer stored. ``title``: the session's, if it has one.
+    broadcasts, but no captions, are no longer stored. ``title``: the session's, if it has one. ``terms`` as
+    in ``session_joined``, also if there are none.
     ``reason`` if ``recovered`` is false: ``unknown_session``, ``token_required``, ``wrong_token``,
     ``epoch_changed``, ``history_expired``, ``offset_unknown``, ``recovery_disabled``; by the host:
     ``removed``, ``ended``.
@@ -191,6 +195,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     keys: GivenKeys | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     title: str | UnsetType = UNSET
+    terms: Terms | UnsetType = UNSET
     epoch: str | UnsetType = UNSET
     offset: int | UnsetType = UNSET
     participants: tuple[Participant, ...] | UnsetType = UNSET
@@ -410,6 +415,18 @@ class SessionTitled(ServerMessage, frozen=True, tag="session_titled"):
     title: str
     participant_id: str | None = None
     offset: int | UnsetType = UNSET
+
+
+class TermsSet(ServerMessage, frozen=True, tag="terms"):
+    """The session's names and terms are others now, for those who may speak.
+
+    ``revision``: how often they were set; the highest one counts. ``participant_id``: who set them.
+    """
+
+    session_id: str
+    terms: Terms
+    revision: int
+    participant_id: str | UnsetType = UNSET
 
 
 class ParticipantRenamed(ServerMessage, frozen=True, tag="participant_renamed"):

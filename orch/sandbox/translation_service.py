@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, Literal
@@ -22,6 +23,7 @@ from quart import Response
 from quart_trio import QuartTrio
 
 from orch.problems import ProblemError
+from orch.protocol.terms import ANY, Term
 from orch.sandbox.engines import apertium, argos, neural
 from orch.sandbox.engines.language_pairs import Language, Pair, language_name, languages
 from orch.sandbox.engines.routes import Route, hop, routes
@@ -29,6 +31,8 @@ from orch.sandbox.engines.translation import TooManyWaiting, TranslationEngine, 
 from orch.sandbox.engines.trials import own_trials
 from orch.sandbox.serving import Usage, add_arguments, create_app, main, usage
 from orch.speech.languages import AUTO, closest
+from orch.speech.terms import MarkedText, Match, marked, matches, pieces, rejoined, restored
+from orch.speech.translator import GivenTerm
 from orch.web.json_api import json_response, read_json
 
 log = structlog.get_logger("translation-service")
@@ -36,6 +40,10 @@ log = structlog.get_logger("translation-service")
 PORT: Final = 5003
 LONGEST_TEXT: Final = 10_000
 """Characters; a caption has some hundreds."""
+
+MOST_TERMS: Final = 200
+LONGEST_TERM: Final = 6_000
+"""Characters of a term, and of its translation."""
 
 ROUTE_SECONDS: Final = 5.0
 """Seconds for a text over its whole route, which takes milliseconds. Some engines never return some texts."""
@@ -76,11 +84,12 @@ class Languages(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """``POST /api/translate``."""
+    """``POST /api/translate``. ``terms``: those that stay as they are, or have a given translation."""
 
     text: str
     target_language: str
     source_language: str = AUTO
+    terms: tuple[GivenTerm, ...] = ()
 
 
 class Translation(Struct, frozen=True, kw_only=True):
@@ -165,10 +174,11 @@ class TranslationService:
         if not self._routes:
             raise ProblemError("engine_missing", apertium.ADVICE)
         _check_text(asked.text)
+        _check_terms(asked.terms)
         route = choose(asked.source_language, asked.target_language, self._routes)
         began = time.perf_counter()
         try:
-            text = await self._along(route, asked.text)
+            text = await self._along(route, asked)
         except TooManyWaiting as error:
             raise ProblemError(
                 "rate_limited",
@@ -189,23 +199,66 @@ class TranslationService:
             backend_used=str(route),
         )
 
-    async def _along(self, route: Route, text: str) -> str:
-        """Translate ``text`` hop by hop, after what the engines load when they are first used."""
+    async def _along(self, route: Route, asked: Request) -> str:
+        """Translate a text hop by hop, after what the engines load when they are first used.
+
+        Names that the engines leave as they are need no marks: grammar, as in "Rose's house", is better
+        without. Other terms are marks on the whole way; where one is lost, the text is translated in pieces.
+        """
+        found = matches(asked.text, _terms_of(asked), asked.target_language)
         with trio.move_on_after(LOADING_SECONDS):
             for each in route.hops:
                 await self._engines[each.engine].prepare(each.pair)
         with trio.move_on_after(self._route_seconds):
-            translated = text
-            for each in route.hops:
-                translated = await self._engines[each.engine].translate(translated, each.pair)
-            return with_capital(text, translated)
-        log.error("translation took too long", route=str(route), characters=len(text))
+            if not found or has_only_names(asked.text, found):
+                translated = with_capital(asked.text, await self._by_hops(route, asked.text))
+                if has_names(translated, found):
+                    return translated
+            return await self._with_terms(route, marked(asked.text, found))
+        log.error("translation took too long", route=str(route), characters=len(asked.text))
         names = f"{language_name(route.pair.source)} to {language_name(route.pair.target)}"
         raise ProblemError(
             "gateway_timeout",
             f"This text was not translated from {names} within {self._route_seconds:g} s ({route}). "
             "Other texts can be translated.",
         )
+
+    async def _with_terms(self, route: Route, marks: MarkedText) -> str:
+        translated = await self._by_hops(route, marks.text)
+        if translated[:1] not in marks.translated:
+            translated = with_capital(marks.text, translated)
+        whole = restored(translated, marks)
+        if whole is not None:
+            return whole
+        log.info("translated in pieces", route=str(route))
+        return rejoined([await self._piece(route, piece) for piece in pieces(marks)], marks)
+
+    async def _by_hops(self, route: Route, text: str) -> str:
+        for each in route.hops:
+            text = await self._engines[each.engine].translate(text, each.pair)
+        return text
+
+    async def _piece(self, route: Route, text: str) -> str:
+        words = text.strip()
+        if not any(character.isalpha() for character in words):
+            return text
+        before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+        return before + (await self._by_hops(route, words)).strip() + after
+
+
+def _terms_of(asked: Request) -> list[Term]:
+    return [Term(one.text, {ANY: one.translation} if one.translation else {}) for one in asked.terms]
+
+
+def has_only_names(text: str, found: Sequence[Match]) -> bool:
+    """Return whether all terms in a text stay as they are."""
+    return all(text[match.begin : match.end] == match.translated for match in found)
+
+
+def has_names(translated: str, found: Sequence[Match]) -> bool:
+    """Return whether a translation has every name, as often as the text."""
+    wanted = Counter(match.translated for match in found)
+    return all(translated.count(name) >= count for name, count in wanted.items())
 
 
 def choose(source: str, target: str, offered: Mapping[Pair, Route]) -> Route:
@@ -262,6 +315,21 @@ def _check_text(text: str) -> None:
         )
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ProblemError("invalid_request", "The text contains a lone surrogate.", path="$.text")
+
+
+def _check_terms(terms: Sequence[GivenTerm]) -> None:
+    if len(terms) > MOST_TERMS:
+        raise ProblemError(
+            "invalid_request", f"{len(terms):,} terms; a text can have {MOST_TERMS} at most.", path="$.terms"
+        )
+    for number, term in enumerate(terms):
+        is_long = max(len(term.text), len(term.translation)) > LONGEST_TERM
+        if is_long or not term.text.strip():
+            raise ProblemError(
+                "invalid_request",
+                f"A term has 1 to {LONGEST_TERM:,} characters.",
+                path=f"$.terms[{number}]",
+            )
 
 
 def create(service: TranslationService) -> QuartTrio:

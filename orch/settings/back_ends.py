@@ -5,16 +5,16 @@ from typing import Final
 
 import msgspec
 
-from orch.settings.addresses import read_address, trimmed, unusable_in_header
-from orch.settings.restrictions import given
-from orch.settings.structs import (
+from orch.protocol.terms import (
     MOST_TERM_CHARACTERS,
     MOST_TERMS,
-    PROMPTED_DIALECTS,
-    STREAMING_DIALECTS,
-    Fault,
-    Service,
+    MOST_TRANSLATION_CHARACTERS,
+    joined,
+    read_line,
 )
+from orch.settings.addresses import read_address, trimmed, unusable_in_header
+from orch.settings.restrictions import given
+from orch.settings.structs import STREAMING_DIALECTS, Fault, Service
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
@@ -80,21 +80,22 @@ def find_faults(name: str, service: Service) -> list[Fault]:
 
 def _vocabulary(where: str, service: Service) -> list[Fault]:
     """Return the faults of the names and terms, of which a prompt has room for few."""
-    at, terms = f"{where}.vocabulary", service.vocabulary
-    if not terms:
-        return []
-    faults: list[Fault] = []
-    if service.dialect not in PROMPTED_DIALECTS:
-        known = " or ".join(PROMPTED_DIALECTS)
-        faults.append(Fault(at, f"expected no terms, or the dialect {known}"))
-    if not all(term and term.isprintable() for term in terms):
-        faults.append(Fault(at, "expected terms that are not empty and have no line breaks"))
-    length = len(", ".join(terms))
-    if len(terms) > MOST_TERMS:
+    at, lines = f"{where}.vocabulary", service.vocabulary
+    if len(lines) > MOST_TERMS:
         expected = f"expected {MOST_TERMS} terms at most, the important ones"
-        faults.append(Fault(at, f"{expected}; got {len(terms):,}"))
-    elif length > MOST_TERM_CHARACTERS:
+        return [Fault(at, f"{expected}; got {len(lines):,}")]
+    terms = [read_line(line) for line in lines]
+    known = [term for term in terms if term is not None]
+    faults: list[Fault] = []
+    if len(known) < len(terms) or "\n" in "".join(lines):
+        faults.append(Fault(at, "expected terms that are not empty and have no line breaks"))
+    length = len(joined(known))
+    if length > MOST_TERM_CHARACTERS:
         faults.append(Fault(at, f"expected {MOST_TERM_CHARACTERS} characters at most, got {length:,}"))
+    length = sum(len(each) for term in known for each in term.translations.values())
+    if length > MOST_TRANSLATION_CHARACTERS:
+        most = f"{MOST_TRANSLATION_CHARACTERS:,} characters of translations at most"
+        faults.append(Fault(at, f"expected {most}, got {length:,}"))
     return faults
 
 

@@ -255,12 +255,6 @@ DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
 STREAMING_DIALECTS: Final[tuple[Dialect, ...]] = ("openai", "deepgram")
 """The dialects that have a WebSocket for live speech."""
 
-PROMPTED_DIALECTS: Final = ("livetranslate", "openai")
-"""The dialects in which a transcription can have a prompt."""
-MOST_TERMS: Final = 100
-MOST_TERM_CHARACTERS: Final = 600
-"""With ", " between them: Whisper's decoder has room for 223 tokens of a prompt."""
-
 HEALTH_ENDPOINT: Final = "/api/health"
 
 
@@ -270,8 +264,9 @@ class Service(Section, frozen=True):
     User and password in a URL are sent as Basic credentials. ``path``: the path for transcription or
     translation, "" for the dialect's own. ``headers`` and ``query`` are added to the service's own requests.
     ``ca_file``: a PEM file, trusted in addition to the system's certificates. ``glossary``: the id of a
-    glossary that DeepL stores. ``vocabulary``: names and terms that may be said, for an engine that accepts a
-    prompt; at most :data:`MOST_TERMS`, together :data:`MOST_TERM_CHARACTERS` long.
+    glossary that DeepL stores. ``vocabulary``: names and terms, as :func:`orch.protocol.terms.read_line`
+    reads them: the audio-service is sent what may be said, the translation-service what stays or has a
+    translation.
     ``streaming``: whether live speech goes over the dialect's WebSocket;
     ``auto``: if the dialect is ``deepgram``. ``streaming_model``: its model, "" for the default.
     ``billing``: whether requests cost money; ``auto``: if they carry a key, or other added headers or query.

@@ -138,6 +138,7 @@ class GrowingTranslations:
                 source=revision.language or AUTO,
                 target=target,
                 session_id=revision.session_id,
+                terms=self._output.terms(),
             )
         except ProblemError:
             line.is_given_up = True  # the final's request has the error for readers and for the log

@@ -18,6 +18,7 @@ import structlog
 import trio
 
 from orch.problems import ProblemError
+from orch.protocol.terms import MOST_TERM_CHARACTERS, Terms
 from orch.settings import Service
 from orch.speech.back_end import BackEnd
 from orch.speech.dialects.deepgram_live import DeepgramConversation
@@ -27,6 +28,7 @@ from orch.speech.live_socket import Dial, LiveSocket, SocketClosedError
 from orch.speech.requests import AUDIO, RefusedError
 from orch.speech.responses import cleaned
 from orch.speech.results import Transcription
+from orch.speech.terms import merged, own_terms
 
 CONNECT_SECONDS: Final = 10.0
 FINAL_SECONDS: Final = 30.0  # as the default of gateway.timeout
@@ -42,27 +44,33 @@ log = structlog.get_logger("speech")
 NOTHING_NEW: Final = Transcription(text="")
 
 
-def converse(service: Service, language: str, *, diarizes: bool) -> LiveConversation:
+def converse(service: Service, language: str, terms: Terms, *, diarizes: bool) -> LiveConversation:
     """Return a new conversation in the dialect of the service. ``diarizes``: it distinguishes speakers."""
     if service.dialect == "deepgram":
-        return DeepgramConversation(service, language, label=secrets.token_hex(3) if diarizes else "")
-    return RealtimeConversation(service, language)
+        label = secrets.token_hex(3) if diarizes else ""
+        return DeepgramConversation(service, language, label=label, terms=terms)
+    return RealtimeConversation(service, language, terms=terms)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveRequest:
-    """A request of the backlog: of utterance ``number``, its sound so far, or all of it."""
+    """A request of the backlog: of utterance ``number``, its sound so far, or all of it.
+
+    ``terms``: the session's names and terms.
+    """
 
     number: int
     sound: Sound
     is_final: bool
+    terms: Terms = ()
 
 
 class _Opening:
     """A connection that is being opened to a service, and the outcome."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, terms: Terms) -> None:
         self.service = service
+        self.terms = terms
         self.connection: _Connection | None = None
         self.error: ProblemError | RefusedError | None = None
         self.done = trio.Event()
@@ -122,20 +130,22 @@ class LiveTranscriber:
     async def _connected(self, request: LiveRequest) -> "_Connection":
         """Return a connection that can be used for an utterance.
 
-        It is opened by a task of its own: a revision that is cancelled meanwhile does not end that.
+        It is opened by a task of its own: a revision that is cancelled meanwhile does not end that. An
+        utterance with other terms needs another connection: they are sent when one is opened.
         """
         service = self._back_end.service
+        terms = merged(request.terms, own_terms(service), characters=MOST_TERM_CHARACTERS)
         while True:
             connection = self._connection
             if connection is not None:
-                if connection.can_be_used(service, request):
+                if connection.can_be_used(service, terms, request):
                     return connection
                 self._failures += connection.has_failed
                 connection.close()
                 self._connection = None
-            if self._opening is None or self._opening.service != service:
+            if self._opening is None or (self._opening.service, self._opening.terms) != (service, terms):
                 assert self._nursery is not None, "run() is running"  # noqa: S101 - the owner's promise
-                self._opening = _Opening(service)
+                self._opening = _Opening(service, terms)
                 self._nursery.start_soon(self._open, self._opening, self._nursery)
             opening = self._opening
             await opening.done.wait()
@@ -150,7 +160,7 @@ class LiveTranscriber:
         """Open a connection, and note the outcome."""
         try:
             with trio.fail_after(CONNECT_SECONDS):
-                opening.connection = await nursery.start(self._serve, opening.service)
+                opening.connection = await nursery.start(self._serve, opening.service, opening.terms)
         except trio.TooSlowError:
             opening.error = ProblemError(
                 "service_unavailable",
@@ -165,16 +175,20 @@ class LiveTranscriber:
             opening.connection.close()  # it is to the back end of former settings
 
     async def _serve(
-        self, service: Service, *, task_status: trio.TaskStatus["_Connection"] = trio.TASK_STATUS_IGNORED
+        self,
+        service: Service,
+        terms: Terms,
+        *,
+        task_status: trio.TaskStatus["_Connection"] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Open a connection and read from it until it ends."""
         instances = service.all_instances()
-        conversation = converse(service, self._language, diarizes=self._diarizes)
+        conversation = converse(service, self._language, terms, diarizes=self._diarizes)
         is_open = False
         try:
             url = instances[self._failures % len(instances)].url
             async with self._dial(service, url, conversation.path) as socket:
-                connection = _Connection(service, conversation, socket)
+                connection = _Connection(service, terms, conversation, socket)
                 for frame in conversation.opening():
                     await socket.send(frame)
                 is_open = True
@@ -200,8 +214,11 @@ class _Connection:
     that ended it, and when something was last sent.
     """
 
-    def __init__(self, service: Service, conversation: LiveConversation, socket: LiveSocket) -> None:
+    def __init__(
+        self, service: Service, terms: Terms, conversation: LiveConversation, socket: LiveSocket
+    ) -> None:
         self._service = service
+        self._terms = terms
         self._conversation = conversation
         self._socket = socket
         self._number: int | None = None
@@ -213,11 +230,13 @@ class _Connection:
         self._is_torn = False
         self._sent_at = self._spoke_at = trio.current_time()
 
-    def can_be_used(self, service: Service, request: LiveRequest) -> bool:
-        """Return whether it is open, to this service, and not in the middle of another utterance."""
+    def can_be_used(self, service: Service, terms: Terms, request: LiveRequest) -> bool:
+        """Return whether it is open, to this service, with these terms, and not in another utterance."""
         if self._failure is not None or self._is_torn or service != self._service:
             return False
-        return request.number == self._number or not self._conversation.is_finishing
+        if request.number == self._number:
+            return True
+        return terms == self._terms and not self._conversation.is_finishing
 
     def raise_failure(self) -> None:
         """Raise the failure with which it ended by itself, if it has."""

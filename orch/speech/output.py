@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation, TranslationUsage
+from orch.protocol.terms import Terms
 
 
 class CaptionOutput(Protocol):
@@ -14,6 +15,9 @@ class CaptionOutput(Protocol):
 
     def growing_languages(self) -> Collection[str]:
         """Return the languages into which growing lines are translated now; called for every revision."""
+
+    def terms(self) -> Terms:
+        """Return the session's names and terms now; called for every utterance and every translation."""
 
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> object:
         """Store a message of the session and send it to everyone in it."""

@@ -9,8 +9,10 @@ faster-whisper's servers, whisper.cpp's, LocalAI and vLLM. ``deepgram``: ``POST 
 "Detect" is sent to an ``openai`` server as ``language=auto``: without a language whisper.cpp's server assumes
 English. Servers that refuse it (OpenAI, vLLM, faster-whisper's) are sent no language from then on.
 ``temperature`` is not sent: 0 is every server's default, and at OpenAI, whisper.cpp and faster-whisper it
-allows another attempt where a text repeats itself. ``prompt`` is the ``vocabulary`` of the settings, in both
-dialects, and never the text so far: an engine that is given its earlier output tends to repeat it.
+allows another attempt where a text repeats itself. ``prompt`` has names and terms in both dialects, those of
+the session and the ``vocabulary`` of the settings, and never the text so far: an engine that is given its
+earlier output tends to repeat it. It may also repeat the terms, where nobody speaks: a text that has nothing
+else is requested again without them, and dropped if there is none then.
 
 What responses mean: :mod:`orch.speech.transcription_responses`.
 """
@@ -24,6 +26,7 @@ from typing import Final
 
 from orch.audio.wav import wav
 from orch.problems import ProblemError
+from orch.protocol.terms import MOST_TERM_CHARACTERS, Terms, joined
 from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
 from orch.settings.source import SettingsSource
@@ -34,6 +37,7 @@ from orch.speech.live_socket import Dial, Dialer
 from orch.speech.live_transcriber import LiveTranscriber
 from orch.speech.requests import AUDIO, Fetch, Request, Response, multipart
 from orch.speech.results import Transcription
+from orch.speech.terms import is_echo, is_loop, merged, own_terms
 from orch.speech.transcription_responses import (
     MODELS_PATH,
     OF_UTTERANCES,
@@ -77,6 +81,7 @@ def livetranslate_request(
     boundary: str,
     segment_id: str | None = None,
     is_interim: bool = False,
+    terms: Terms = (),
 ) -> Request:
     """Return a request in the system's own dialect. The segmenter has found the speech: no second VAD.
 
@@ -90,8 +95,8 @@ def livetranslate_request(
         fields.append(("interim", "true"))
     if service.model:
         fields.append(("model", service.model))
-    if service.vocabulary:
-        fields.append((PROMPT, prompt_of(service)))
+    if terms:
+        fields.append((PROMPT, joined(terms)))
     headers, body = multipart(
         fields, file_field="audio", file_name="speech.wav", file=file, boundary=boundary
     )
@@ -99,13 +104,14 @@ def livetranslate_request(
     return Request("POST", path, (*headers, *own_headers(service)), body)
 
 
-def prompt_of(service: Service) -> str:
-    """Return the vocabulary of a service as a prompt."""
-    return ", ".join(service.vocabulary)
-
-
 def openai_request(
-    file: AudioFile, *, language: str, service: Service, boundary: str, left_out: Collection[str] = ()
+    file: AudioFile,
+    *,
+    language: str,
+    service: Service,
+    boundary: str,
+    left_out: Collection[str] = (),
+    terms: Terms = (),
 ) -> Request:
     """Return a request in OpenAI's dialect, without the optional fields that the server refuses."""
     fields = [("model", service.model or DEFAULT_MODEL)]
@@ -113,8 +119,8 @@ def openai_request(
         fields.append(("language", whisper_code(language)))
     elif LANGUAGE not in left_out:
         fields.append(("language", AUTO))
-    if service.vocabulary and PROMPT not in left_out:
-        fields.append((PROMPT, prompt_of(service)))
+    if terms and PROMPT not in left_out:
+        fields.append((PROMPT, joined(terms)))
     if FORMAT in left_out:
         fields.append(("response_format", "json"))
     else:
@@ -140,23 +146,32 @@ def make_request(
     language: str,
     session_id: str,
     segment_id: str | None,
+    terms: Terms = (),
     left_out: Collection[str] = (),
     *,
     is_interim: bool,
 ) -> Request:
     """Return a request in the dialect of the service, without the optional fields that it refuses.
 
+    ``terms``: names and terms that may be said.
+
     Speakers are requested in the system's own dialect alone: other servers' labels hold within one request,
     so those of two utterances cannot be compared.
     """
     if service.dialect == "deepgram":
         return deepgram.recording_request(
-            file.data, content_type=file.content_type, language=language, service=service
+            file.data,
+            content_type=file.content_type,
+            language=language,
+            service=service,
+            terms=() if deepgram.KEYTERM in left_out else terms,
         )
     # 128 random bits: the chance to find them in the file is nil.
     boundary = secrets.token_hex(16)
     if service.dialect == "openai":
-        return openai_request(file, language=language, service=service, boundary=boundary, left_out=left_out)
+        return openai_request(
+            file, language=language, service=service, boundary=boundary, left_out=left_out, terms=terms
+        )
     return livetranslate_request(
         file.data,
         language=language,
@@ -165,6 +180,7 @@ def make_request(
         boundary=boundary,
         segment_id=segment_id,
         is_interim=is_interim,
+        terms=terms,
     )
 
 
@@ -182,11 +198,13 @@ def read_response(service: Service, limits: Limits, response: Response) -> Trans
     return read_transcription(path, response, limits=limits)
 
 
-def optional_fields(service: Service, language: str) -> tuple[str, ...]:
+def optional_fields(service: Service, language: str, terms: Terms) -> tuple[str, ...]:
     """Return the names of the fields that a server may refuse."""
+    if service.dialect == "deepgram":
+        return (deepgram.KEYTERM,) if terms else ()
     if service.dialect != "openai":
         return ()
-    prompt = (PROMPT,) if service.vocabulary else ()
+    prompt = (PROMPT,) if terms else ()
     return (GRANULARITIES, FORMAT, *prompt, *((LANGUAGE,) if language == AUTO else ()))
 
 
@@ -246,12 +264,13 @@ class Transcriber:
         session_id: str,
         segment_id: str | None = None,
         is_interim: bool = False,
+        terms: Terms = (),
     ) -> Transcription:
         """Return the transcription of 16-bit mono PCM. ``language``: a code, or ``auto``.
 
         ``segment_id``: of an utterance whose speaker is requested too. ``is_interim``: of an utterance that
-        goes on; the engine may prefer speed. ProblemError: the gateway's or the back end's. A cancelled
-        request leaves nothing behind.
+        goes on; the engine may prefer speed. ``terms``: the session's names and terms; those of the settings
+        are added. ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
         """
         return await self.transcribe_file(
             AudioFile(wav(pcm, sample_rate)),
@@ -259,6 +278,7 @@ class Transcriber:
             session_id=session_id,
             segment_id=segment_id,
             is_interim=is_interim,
+            terms=terms,
         )
 
     async def transcribe_file(
@@ -270,6 +290,7 @@ class Transcriber:
         segment_id: str | None = None,
         is_interim: bool = False,
         limits: Limits = OF_UTTERANCES,
+        terms: Terms = (),
         fetch: Fetch | None = None,
     ) -> Transcription:
         """Return the transcription of a recording. ``language``: a code, or ``auto``.
@@ -280,9 +301,22 @@ class Transcriber:
         service = self.back_end.service
         if self.offered is not None and language != AUTO:
             language = closest(language, self.offered) or language
-        return await self.back_end.send(
-            partial(make_request, file, service, language, session_id, segment_id, is_interim=is_interim),
-            partial(read_response, service, limits),
-            optional=optional_fields(service, language),
-            fetch=fetch,
-        )
+
+        async def send(sent: Terms) -> Transcription:
+            return await self.back_end.send(
+                partial(
+                    make_request, file, service, language, session_id, segment_id, sent, is_interim=is_interim
+                ),
+                partial(read_response, service, limits),
+                optional=optional_fields(service, language, sent),
+                fetch=fetch,
+            )
+
+        known = merged(terms, own_terms(service), characters=MOST_TERM_CHARACTERS)
+        transcription = await send(known)
+        if not known or service.dialect == "deepgram" or not is_echo(transcription.text, known):
+            return transcription
+        # Either somebody said a name and nothing else, or the engine repeats its prompt.
+        without = await send(())
+        is_prompted = not without.text or is_loop(transcription.text, known)
+        return without if is_prompted else transcription

@@ -147,7 +147,11 @@ class Translations:
         """Send one request; publish its translation, or return the error."""
         try:
             translated = await self._translator.translate(
-                rest, source=final.language or AUTO, target=target, session_id=final.session_id
+                rest,
+                source=final.language or AUTO,
+                target=target,
+                session_id=final.session_id,
+                terms=self._output.terms(),
             )
         except ProblemError as error:
             now = trio.current_time()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from orch.protocol.session_keys import Keys, Right
+from orch.protocol.terms import Terms
 from orch.stores.history import NOBODYS_CAPTION, Limits, Losses, Share
 from orch.stores.records import (
     Appended,
@@ -135,6 +136,12 @@ class SessionStore(Protocol):
 
     async def replace_config(self, session_id: str, known: bytes, config: bytes) -> bool:
         """Replace a session's ``config``. False: it is ``known`` no longer, or the session does not exist."""
+
+    async def store_terms(self, session_id: str, terms: Terms) -> int | None:
+        """Store a session's names and terms in place of the former ones; return their revision.
+
+        None: the session does not exist.
+        """
 
     async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
         """Return the sessions that were last active, newest first."""

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from orch.protocol.messages import MessageId, Role
 from orch.protocol.session_keys import NO_KEYS, Keys, Right
+from orch.protocol.terms import Terms
 
 #: Participants stored per session. Beyond it, those absent longest are deleted, except owners and those
 #: present.
@@ -18,7 +20,8 @@ class SessionRecord(Struct, frozen=True):
 
     ``offset`` is the newest message's; ``kept_first`` the oldest stored one's (``offset`` + 1: none is
     stored). Messages between the two may have been dropped: :class:`orch.stores.history.Losses`.
-    ``moderation``: what the host has decided, as JSON; empty: nothing.
+    ``moderation``: what the host has decided, as JSON; empty: nothing. ``terms_revision``: how often the
+    ``terms`` were set since the session was created.
     """
 
     session_id: str
@@ -30,6 +33,21 @@ class SessionRecord(Struct, frozen=True):
     last_active: float
     keys: Keys = NO_KEYS
     moderation: bytes = b""
+    terms: Terms = ()
+    terms_revision: int = 0
+
+
+_TERMS: Final = msgspec.json.Decoder(Terms)
+
+
+def encode_terms(terms: Terms) -> bytes:
+    """Return terms as they are stored; empty for none."""
+    return msgspec.json.encode(terms) if terms else b""
+
+
+def decode_terms(stored: bytes | str) -> Terms:
+    """Return stored terms. Raises msgspec.MsgspecError, ValueError or RecursionError for anything else."""
+    return _TERMS.decode(stored) if stored else ()
 
 
 class ParticipantRecord(Struct, frozen=True):

@@ -241,6 +241,7 @@ LOOPS: Final = (
     "store feed",
     "stored bytes",
     "surveys",
+    "terms of sessions",
     "topics",
     "websocket connections",
     "workers",

@@ -44,6 +44,7 @@ from orch.protocol.messages import (
     ServiceMessage,
     SessionMessage,
     SetSession,
+    SetTerms,
     SpeakerNamed,
     Subscribe,
     TitleSession,
@@ -63,6 +64,7 @@ from orch.websocket.moderation.requests import ModerationRequests
 from orch.websocket.participants.names import clean
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
+from orch.websocket.sessions.session_terms import SessionTerms
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.title_editor import TitleEditor
 from orch.websocket.speech.line_editor import LineEditor
@@ -82,6 +84,7 @@ WEIGHTS: Final[dict[type, int]] = {
     Subscribe: 10,
     Unsubscribe: 10,
     NameSpeaker: 10,
+    SetTerms: 20,
     AudioStart: 50,
     CorrectLine: 20,
     DeleteLine: 10,
@@ -133,6 +136,7 @@ class Handlers:
         line_editor: LineEditor,
         title_editor: TitleEditor,
         moderation: ModerationRequests,
+        session_terms: SessionTerms,
         gateway: Gateway,
     ) -> None:
         self._sessions = sessions
@@ -155,6 +159,7 @@ class Handlers:
             AudioEnd: speakers.end,
             CancelRecording: _waiting(recordings.handle_cancel),
             NameSpeaker: _waiting(self._name_speaker),
+            SetTerms: _waiting(session_terms.set),
             CorrectLine: _waiting(line_editor.correct),
             DeleteLine: _waiting(line_editor.delete),
             TitleSession: _waiting(title_editor.handle),

@@ -15,6 +15,7 @@ from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.protocol.messages import ServerMessage
 from orch.protocol.session_keys import Right, given
+from orch.protocol.terms import Terms
 from orch.settings.source import SettingsSource
 from orch.speech.service import SpeechService
 from orch.stores.opening import Stores
@@ -47,6 +48,7 @@ from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.quota_enforcement import QuotaEnforcer
 from orch.websocket.sessions.session import SessionDetails, SessionListed, SessionMade, summary
 from orch.websocket.sessions.session_access import SessionAccess
+from orch.websocket.sessions.session_terms import SessionTerms
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import StorageQuota
 from orch.websocket.sessions.title_editor import TitleEditor
@@ -144,6 +146,7 @@ class HubService:
         self._recordings = Recordings(
             sessions=self._sessions, speech_streams=self._speech_streams, survey=survey
         )
+        self._session_terms = SessionTerms(self._sessions)
         self._line_editor = LineEditor(sessions=self._sessions, streams=self._speech_streams, speech=speech)
         self._title_editor = TitleEditor(self._sessions)
         self._enforcement = Enforcement(sessions=self._sessions, streams=self._speech_streams)
@@ -176,6 +179,7 @@ class HubService:
             moderation=ModerationRequests(
                 sessions=self._sessions, moderator=self.moderator, endings=self.endings
             ),
+            session_terms=self._session_terms,
             gateway=gateway,
         )
         self.boundaries = (
@@ -188,6 +192,7 @@ class HubService:
             self._line_editor.boundary,
             self._enforcement.boundary,
             self.endings.boundary,
+            self._session_terms.boundary,
             self._publisher.boundary,
             self._sweeper.boundary,
             self._quota_enforcer.boundary,
@@ -221,6 +226,7 @@ class HubService:
                 await nursery.start(self._enforcement.run)
                 if self._sessions.cluster.is_shared:
                     await nursery.start(self._sweeper.keep)
+                    await nursery.start(self._session_terms.run)
                 nursery.start_soon(self._connections.watch)
                 self._is_running = True
                 task_status.started()
@@ -266,6 +272,7 @@ class HubService:
         session_id: str | None = None,
         config: dict[str, Any] | None = None,
         *,
+        terms: Terms = (),
         actor: Actor | None = None,
     ) -> SessionMade:
         """Create a session without participants; ``actor``: the caller, None for the service itself.
@@ -274,9 +281,11 @@ class HubService:
         and ``too_many_sessions_from_address``.
         """
         async with self.creation_limits.reserve(actor) as created_from:
-            session, _ = await self._sessions.create(session_id, config or {}, created_from=created_from)
+            session, _ = await self._sessions.create(
+                session_id, config or {}, terms=terms, created_from=created_from
+            )
         keys = given(session.keys, Right.SPEAK)
-        return SessionMade(keys=keys, **msgspec.structs.asdict(summary(session)))
+        return SessionMade(keys=keys, terms=session.terms, **msgspec.structs.asdict(summary(session)))
 
     async def get_session(self, session_id: str) -> SessionDetails:
         """Return a session. Raises ``unknown_session``."""

@@ -65,7 +65,7 @@ class ScriptedSpeechEngine:
 
 
 class ScriptedTranslationEngine:
-    """Answers in capitals, or breaks (``failure``), or never answers (``is_stuck``)."""
+    """Answers in capitals, or breaks (``failure``), or never answers (``is_stuck``), or drops ``lost``."""
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class ScriptedTranslationEngine:
         self.method = method
         self.failure: Exception | None = None
         self.is_stuck = False
+        self.lost = ""
         self.prepared: list[Pair] = []
 
     async def prepare(self, pair: Pair) -> None:
@@ -93,7 +94,8 @@ class ScriptedTranslationEngine:
         await trio.sleep(float("inf") if self.is_stuck else 0)
         if self.failure:
             raise self.failure
-        return f"{text.upper()} ({pair.source} to {pair.target})"
+        kept = "".join(character for character in text if character not in self.lost)
+        return f"{kept.upper()} ({pair.source} to {pair.target})"
 
 
 class ScriptedWhisper(ModuleType):

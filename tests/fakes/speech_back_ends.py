@@ -13,6 +13,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation, TranslationUsage
+from orch.protocol.terms import Term
 from orch.settings import Orchestration, Service, Settings
 from orch.settings import Speech as SpeechSettings
 from orch.speech.captions import Origin
@@ -187,6 +188,7 @@ class Session:
     told: list[Told] = field(default_factory=list)
     targets: tuple[str, ...] = ()
     growing_targets: tuple[str, ...] = ()
+    known_terms: tuple[Term, ...] = ()
     publishing: float = 0.0
 
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
@@ -199,6 +201,9 @@ class Session:
 
     def growing_languages(self) -> tuple[str, ...]:
         return self.growing_targets
+
+    def terms(self) -> tuple[Term, ...]:
+        return self.known_terms
 
     def acknowledge(self, status: AudioStatus) -> None:
         pass

@@ -191,6 +191,66 @@ def test_a_sentence_begins_with_a_capital_where_the_original_does() -> None:
     assert with_capital("iPhone", "iPhone") == "iPhone"
 
 
+TERMS = [{"text": "Rose Baker"}, {"text": "chair", "translation": "Vorsitz"}]
+
+
+def test_terms_survive_every_engine_on_the_way() -> None:
+    """Names as they are and given translations, also beside brackets that are the text's own."""
+    engines = (
+        ScriptedTranslationEngine("neural", (Pair("en", "pt"),), method="neural"),
+        ScriptedTranslationEngine("rules", (Pair("pt", "es"), Pair("es", "fr"))),
+    )
+
+    async def ask(client: TrioClient, _first: ScriptedTranslationEngine) -> None:
+        text = "Chair [0] is Rose Baker, not a rose"
+        asked = {"text": text, "source_language": "en", "target_language": "fr"}
+        _, document = await post(client, **asked, terms=TERMS)
+        assert document["translated_text"] == (
+            "Vorsitz [0] IS Rose Baker, NOT A ROSE (EN TO PT) (PT TO ES) (es to fr)"
+        )
+        _, plain = await post(client, **asked)
+        assert "ROSE BAKER" in plain["translated_text"]
+
+    serve(ask, *engines)
+
+
+def test_a_term_that_an_engine_drops_is_put_back_between_the_pieces() -> None:
+    """The text around it is then translated by itself."""
+
+    async def ask(client: TrioClient, engine: ScriptedTranslationEngine) -> None:
+        engine.lost = "\ue000"
+        _, document = await post(
+            client, text="I met Rose Baker.", source_language="en", target_language="es", terms=TERMS
+        )
+        assert document["translated_text"] == "I MET (en to es) Rose Baker."
+
+    serve(ask, ScriptedTranslationEngine())
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ([{"text": "x"}] * 201, "201 terms; a text can have 200 at most"),
+        ([{"text": " "}], "1 to 6,000 characters"),
+        ([{"text": "x", "translation": "y" * 6_001}], "1 to 6,000 characters"),
+    ],
+    ids=["many", "empty", "long"],
+)
+def test_terms_that_cannot_be_used_are_a_problem(
+    terms: list[dict[str, str]], words: str, with_service: Callable[[Test], None]
+) -> None:
+    """Before any engine is used."""
+
+    async def ask(client: TrioClient, _engine: ScriptedTranslationEngine) -> None:
+        status, document = await post(
+            client, text="hi", source_language="en", target_language="es", terms=terms
+        )
+        assert (status, document["code"]) == (400, "invalid_request")
+        assert words in document["detail"]
+
+    with_service(ask)
+
+
 def test_a_text_that_an_engine_never_returns_fails_in_words_and_the_next_one_is_translated() -> None:
     """The time is that of the whole route."""
 
@@ -270,6 +330,32 @@ async def test_the_process_translates_by_way_of_other_languages() -> None:
         assert "Łukasz. 😀" in french
         english, _ = await ask(french, "fr", "en")
         assert "work with Łukasz" in english
+
+        terms = [{"text": "Rose Baker"}, {"text": "chair", "translation": "Presidenza"}]
+        for target in ("pt", "fr"):  # by one engine, and by three
+            answer = await service.client.post(
+                "/api/translate",
+                json={
+                    "text": "The new chair is Rose Baker. A rose is for Rose Baker.",
+                    "source_language": "en",
+                    "target_language": target,
+                    "terms": terms,
+                },
+            )
+            translated = answer.json()["translated_text"]
+            assert translated.count("Rose Baker") == 2
+            assert translated.count("Presidenza") == 1
+            assert "rose is" not in translated
+        answer = await service.client.post(
+            "/api/translate",
+            json={
+                "text": "Rose Baker's house is red.",
+                "source_language": "en",
+                "target_language": "es",
+                "terms": terms,
+            },
+        )
+        assert answer.json()["translated_text"] == "La casa de Rose Baker es roja."
 
 
 @pytest.mark.real_time

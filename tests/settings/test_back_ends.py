@@ -95,7 +95,7 @@ def test_a_value_that_cannot_be_sent_is_a_fault_without_the_value(
         ({"vocabulary": ["x" * 400, "y" * 199]}, "600 characters at most, got 601"),
         ({"vocabulary": ["Norland", " "]}, "expected terms that are not empty"),
         ({"vocabulary": ["Norland\nPark"]}, "no line breaks"),
-        ({"vocabulary": ["Norland"], "dialect": "deepgram"}, "the dialect livetranslate or openai"),
+        ({"vocabulary": ["chair = de: " + "x" * 6_001]}, "6,000 characters of translations at most"),
     ],
 )
 def test_a_vocabulary_that_does_not_fit_into_a_prompt_is_a_fault(

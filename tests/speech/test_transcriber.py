@@ -135,7 +135,7 @@ def test_the_language_goes_as_its_primary_subtag() -> None:
 
 @pytest.mark.parametrize("dialect", ["livetranslate", "openai"])
 def test_a_vocabulary_is_sent_as_the_prompt(dialect: str) -> None:
-    server = Server(ok({"text": "Elinor"}))
+    server = Server(ok({"text": "Elinor is here"}))
     ask(server, dialect=dialect, vocabulary=("Norland Park", "Elinor"))
     assert server.form()["prompt"] == "Norland Park, Elinor"
 

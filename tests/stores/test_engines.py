@@ -9,6 +9,7 @@ import trio.testing
 
 from orch.problems import ProblemError
 from orch.protocol.session_keys import Keys
+from orch.protocol.terms import Term
 from orch.stores.history import Limits
 from orch.stores.records import Appended, Origin, ParticipantRecord
 from tests.fakes.store_events import RecordedEvents
@@ -52,6 +53,31 @@ async def test_a_config_is_replaced_only_if_it_is_the_known_one(engine: Engine) 
         assert changed == record(config=b'{"title":"Plans"}')
         assert not await store.replace_config("gone", b"{}", b"{}")
         assert await store.load("gone") is None
+
+
+async def test_terms_are_stored_with_their_revision(engine: Engine) -> None:
+    """Each change counts, so that workers apply the newest whatever the order of their messages."""
+    chair = (Term("Norland"), Term("chair", {"de": "Vorsitz", "*": "présidence"}))
+    store = engine.store()
+    async with running(store):
+        assert await store.store_terms("s", chair) is None
+        assert await store.load("s") is None
+        await store.create(record(terms=chair))
+        await store.create(record("t"))
+        assert (await store.load("s")) == record(terms=chair)
+        before = await store.used_bytes()
+        long = (Term("Norland"), Term("chair", {"de": "V" * 5_000}))
+        assert await store.store_terms("s", long) == 1
+        assert await store.used_bytes() > before
+        assert await store.store_terms("s", ()) == 2
+        assert (await store.load("s")) == record(terms_revision=2)
+        assert await store.store_terms("s", chair) == 3
+        assert {one.session_id: one.terms for one in await store.newest(5)} == {"s": chair, "t": ()}
+    again = engine.store()
+    async with running(again):
+        session = await again.load("s")
+        assert session is not None
+        assert (session.terms, session.terms_revision) == (chair, 3)
 
 
 async def test_participants_are_updated_and_removed(engine: Engine) -> None:

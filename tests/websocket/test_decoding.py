@@ -118,6 +118,7 @@ def test_the_types_are_those_of_the_wire() -> None:
         "join_session",
         "leave_session",
         "name_speaker",
+        "set_terms",
         "recover_session",
         "service_message",
         "broadcast",

@@ -76,6 +76,7 @@ async def test_observers_read_and_nothing_else(tmp_path: Path) -> None:
                 {"type": "broadcast", "session_id": "s", "data": 1},
                 {"type": "audio_start", "session_id": "s", "sample_rate": 16000},
                 {"type": "name_speaker", "session_id": "s", "speaker_label": "1-a", "name": "Eve"},
+                {"type": "set_terms", "session_id": "s", "terms": []},
             ):
                 assert (await eve.ask(message, "error"))["code"] == "read_only"
             ann.say({"type": "broadcast", "session_id": "s", "data": 1})

@@ -30,7 +30,9 @@ _AROUND: Final = r"\[\]{}<>*~|%$`"
 _TAG: Final = (
     r"</?(?:a|b|br|c|em|font|i|lang|mark|p|rt|ruby|s|small|span|strong|sub|sup|u|v)(?![\w-])[^<>\n]{0,200}>"
 )
-_PIECE: Final = re.compile(rf"{_TAG}| (?! )(?<!  )|\s+|(?:(?!{_TAG})\S)+", re.IGNORECASE)
+# The marks of names and terms (orch/speech/terms.py), which may stand beside a letter too.
+_MARK: Final = "[\ue000-\uf8ff]"
+_PIECE: Final = re.compile(rf"{_TAG}|{_MARK}| (?! )(?<!  )|\s+|(?:(?!{_TAG}|{_MARK})\S)+", re.IGNORECASE)
 _IS_TAG: Final = re.compile(_TAG, re.IGNORECASE)
 _WRAPPED: Final = re.compile(rf"([{_AROUND}]*)(.*?)([{_AROUND}]*)([.,;:!?…)\"'\u2019”»]*)\Z", re.DOTALL)
 _IS_SPECIAL: Final = re.compile(rf"[{_SPECIAL}]|\w\w\.\w\w")

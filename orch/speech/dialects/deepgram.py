@@ -1,13 +1,17 @@
 """Deepgram's API for recordings: ``POST /v1/listen``, the file as the body. Pure.
 
 Live speech goes over its WebSocket: :mod:`orch.speech.dialects.deepgram_live`. Options of Deepgram
-(``diarize``, ``keyterm``) are added by the settings' ``query``.
+(``diarize``, ``numerals``) are added by the settings' ``query``.
+
+Names and terms: ``keyterm`` for the models from nova-3 on, ``keywords``, which are single words, for those
+before. https://developers.deepgram.com/docs/keyterm
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from orch.protocol.terms import Term
 from orch.settings import Service
 from orch.settings.credentials import own_headers, with_query
 from orch.speech.languages import AUTO, reported, whisper_code
@@ -20,6 +24,11 @@ DEFAULT_MODEL: Final = "nova-3"
 LONGEST_WORD: Final = 200
 MOST_SPEAKERS: Final = 1_000
 LONGEST_LANGUAGE: Final = 35
+KEYTERM: Final = "keyterm"
+KEYTERM_MODELS: Final = ("nova-3",)
+KEYWORD_MODELS: Final = ("nova", "enhanced", "base")
+MOST_TOKENS: Final = 400
+"""Of all keyterms. Above 500, Deepgram ends the connection; how it counts them is its own."""
 
 
 # The languages that have variants there; of others Deepgram refuses a region.
@@ -40,9 +49,30 @@ def language_code(language: str) -> str:
     return known or whisper_code(language)
 
 
-def recording_request(file: bytes, *, content_type: str, language: str, service: Service) -> Request:
+def term_fields(model: str, terms: Iterable[Term]) -> list[tuple[str, str]]:
+    """Return the fields with names and terms, as many as fit; none if the model has no such field."""
+    if model.startswith(KEYTERM_MODELS):
+        name, texts = KEYTERM, [term.text for term in terms]
+    elif model.startswith(KEYWORD_MODELS):
+        words = [word.strip(",.:;") for term in terms for word in term.text.split()]
+        name, texts = "keywords", list(dict.fromkeys(word for word in words if word and ":" not in word))
+    else:
+        return []
+    fields: list[tuple[str, str]] = []
+    tokens = 0
+    for each in texts:
+        tokens += len(each.encode()) // 2 + 1  # a token has two bytes or more, as a rule
+        if tokens <= MOST_TOKENS:
+            fields.append((name, each))
+    return fields
+
+
+def recording_request(
+    file: bytes, *, content_type: str, language: str, service: Service, terms: Iterable[Term] = ()
+) -> Request:
     """Return a request to transcribe a file of any usual format."""
-    fields = [("model", service.model or DEFAULT_MODEL), ("smart_format", "true")]
+    model = service.model or DEFAULT_MODEL
+    fields = [("model", model), ("smart_format", "true"), *term_fields(model, terms)]
     fields.append(("detect_language", "true") if language == AUTO else ("language", language_code(language)))
     path = with_query(service, f"{service.path or LISTEN_PATH}?{urlencode(fields)}")
     headers = ((b"content-type", content_type.encode("ascii", "replace")), *own_headers(service))

@@ -23,6 +23,7 @@ import msgspec
 
 from orch.audio.resampling import BACK_END_RATE
 from orch.protocol.client_messages import UNSURE
+from orch.protocol.terms import Terms
 from orch.settings import Service
 from orch.settings.credentials import with_query
 from orch.speech.dialects.deepgram import (
@@ -31,6 +32,7 @@ from orch.speech.dialects.deepgram import (
     LONGEST_LANGUAGE,
     language_code,
     read_words,
+    term_fields,
 )
 from orch.speech.dialects.live import CUT, Frame, Sound
 from orch.speech.joined_text import joined_text
@@ -59,12 +61,12 @@ class DeepgramConversation:
     keep_alive: str | None = '{"type":"KeepAlive"}'
     closing: str | None = '{"type":"CloseStream"}'
 
-    def __init__(self, service: Service, language: str, *, label: str = "") -> None:
+    def __init__(self, service: Service, language: str, *, label: str = "", terms: Terms = ()) -> None:
         """``label``: what labels of speakers end in; "": speakers are not distinguished."""
         self.news = 0
         self._language = language
         self._label = label
-        self.path = _path(service, language, diarizes=bool(label))
+        self.path = _path(service, language, terms, diarizes=bool(label))
         self._sent = 0  # samples over this connection
         self._until = 0  # the stream's sample after the last one sent
         self._stretches: list[tuple[int, int]] = []  # first sample: on the connection, of the stream
@@ -198,9 +200,10 @@ class DeepgramConversation:
         return f"{speaker + 1}-{self._label}" if count >= MAJORITY * counts.total() else UNSURE
 
 
-def _path(service: Service, language: str, *, diarizes: bool) -> str:
+def _path(service: Service, language: str, terms: Terms, *, diarizes: bool) -> str:
+    model = service.streaming_model or service.model or DEFAULT_MODEL
     fields = [
-        ("model", service.streaming_model or service.model or DEFAULT_MODEL),
+        ("model", model),
         ("language", DETECTING if language == AUTO else language_code(language)),
         ("encoding", "linear16"),
         ("sample_rate", f"{BACK_END_RATE}"),
@@ -208,6 +211,7 @@ def _path(service: Service, language: str, *, diarizes: bool) -> str:
         ("interim_results", "true"),
         ("smart_format", "true"),
         ("endpointing", "false"),
+        *term_fields(model, terms),
     ]
     if diarizes and "diarize" not in service.query:
         fields.append(("diarize", "true"))

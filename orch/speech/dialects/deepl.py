@@ -8,7 +8,7 @@ glossary needs a known source language; where DeepL has none of its words for a 
 it, and that pair is translated without it from then on.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from orch.settings import Service
@@ -17,11 +17,15 @@ from orch.speech.languages import AUTO, closest, primary
 from orch.speech.requests import TRANSLATION, Request, Response, json_request
 from orch.speech.responses import objects, read_json, read_object, text, unusable
 from orch.speech.results import TranslatedText
+from orch.speech.term_markup import as_elements
+from orch.speech.terms import Match
 
 TRANSLATE_PATH: Final = "/v2/translate"
 LANGUAGES_PATH: Final = "/v2/languages"
 MOST_LANGUAGES: Final = 500
 LONGEST_CODE: Final = 35
+TAG: Final = "x"
+TAGS: Final = "ignore_tags"
 
 # Target languages that exist only with a variant, the usual one first: for requests before DeepL has listed
 # its languages.
@@ -35,10 +39,26 @@ _REGION: Final = 2
 
 
 def translate_request(
-    original: str, *, source: str, target: str, service: Service, left_out: Collection[str] = ()
+    original: str,
+    *,
+    source: str,
+    target: str,
+    service: Service,
+    left_out: Collection[str] = (),
+    found: Sequence[Match] = (),
 ) -> Request:
-    """Return a request for one text."""
+    """Return a request for one text; with terms it is XML, in which they are elements to ignore.
+
+    https://developers.deepl.com/docs/xml-and-html-handling/xml
+    """
     fields: dict[str, Any] = {"text": [original], "target_lang": _target_code(target)}
+    if found:
+        fields |= {
+            "text": [as_elements(original, found, tag=TAG)],
+            "tag_handling": "xml",
+            TAGS: [TAG],
+            "outline_detection": False,
+        }
     if source != AUTO:
         fields["source_lang"] = primary(source).upper()
         if service.glossary and glossary_field(source, target) not in left_out:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from orch.audio.resampling import BACK_END_RATE, Resampler
+from orch.protocol.terms import Terms, joined
 from orch.settings import Service
 from orch.settings.credentials import with_query
 from orch.speech.dialects.live import CUT, Frame, Sound
@@ -31,6 +32,9 @@ RATE: Final = 24_000
 BLOCK: Final = RATE * 2 * 5  # bytes of sound in one message
 MOST_PAST: Final = 64  # items of earlier utterances that are remembered
 LONGEST_TEXT: Final = 20_000
+KEYWORD_MODELS: Final = ("gpt-live-transcribe", "gpt-transcribe")
+PROMPTED_MODELS: Final = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
+"""gpt-realtime-whisper and gpt-4o-transcribe-diarize accept neither keywords nor a prompt."""
 
 _TRANSCRIPTION: Final = "conversation.item.input_audio_transcription."
 _EMPTY: Final = "input_audio_buffer_commit_empty"
@@ -54,11 +58,13 @@ class RealtimeConversation:
     keep_alive: str | None = None  # the WebSocket's own pings do
     closing: str | None = None
 
-    def __init__(self, service: Service, language: str) -> None:
+    def __init__(self, service: Service, language: str, *, terms: Terms = ()) -> None:
+        """``terms``: names and terms that may be said."""
         self.news = 0
         self.path = with_query(service, f"{REALTIME_PATH}?intent=transcription")
         self._model = service.streaming_model or DEFAULT_MODEL
         self._language = language
+        self._terms = terms
         self._resampler = Resampler(source=BACK_END_RATE, target=RATE)
         self._until = 0  # the stream's sample after the last one sent
         self._texts: dict[str, str] = {}
@@ -69,9 +75,13 @@ class RealtimeConversation:
 
     def opening(self) -> list[Frame]:
         """Return the configuration of the session."""
-        transcription = {"model": self._model}
+        transcription: dict[str, Any] = {"model": self._model}
         if self._language != AUTO:
             transcription["language"] = whisper_code(self._language)
+        if self._terms and self._model.startswith(KEYWORD_MODELS):
+            transcription["keywords"] = [term.text for term in self._terms]
+        elif self._terms and self._model.startswith(PROMPTED_MODELS) and "diarize" not in self._model:
+            transcription["prompt"] = joined(self._terms)
         sound = {
             "format": {"type": "audio/pcm", "rate": RATE},
             "transcription": transcription,

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from orch.protocol.session_keys import NO_KEYS, Keys
+from orch.protocol.terms import Terms
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses
-from orch.stores.records import HistoryMessage, ParticipantRecord, SessionRecord
+from orch.stores.records import HistoryMessage, ParticipantRecord, SessionRecord, encode_terms
 from orch.stores.redis.calls import Call, Command, Message
 from orch.stores.redis.index_commands import IndexCommands
 from orch.stores.redis.keys import (
@@ -22,6 +23,7 @@ from orch.stores.redis.keys import (
     number,
     read_entry,
     read_number,
+    read_terms,
     read_text,
     read_time,
 )
@@ -31,7 +33,10 @@ from orch.stores.redis.participant_commands import ParticipantCommands
 SESSION_BYTES: Final = 1_024
 PARTICIPANT_BYTES: Final = 256
 
-_FIELDS: Final = ("epoch", "offset", "first", "config", "created", "active", "speak", "read", "moderation")
+_FIELDS: Final = (
+    *("epoch", "offset", "first", "config", "created", "active", "speak", "read"),
+    *("moderation", "terms", "terms_revision"),
+)
 
 
 class SessionCommands(IndexCommands, ParticipantCommands):
@@ -60,13 +65,15 @@ class SessionCommands(IndexCommands, ParticipantCommands):
                     number(record.last_active),
                     record.keys.speak,
                     record.keys.read,
+                    encode_terms(record.terms),
+                    record.terms_revision,
                     *there,
                 ),
                 (b"ZADD", INDEX, b"NX", number(record.last_active), record.session_id),
             ),
             lambda replies: replies[0] == 1,
             record.session_id,
-            len(record.config),
+            len(record.config) + len(encode_terms(record.terms)),
             decisive=1,
         )
 
@@ -84,6 +91,7 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             self.give_keys(PROBE, NO_KEYS),
             self.replace_config(PROBE, b"{}", b"{}"),
             self.moderate(PROBE, b"", b"{}", None),
+            self.store_terms(PROBE, ()),
             self.append(PROBE, [said], limits, batch=token, place=0, known=("", 0)),
             self.read(PROBE, 0, 1),
             self.losses(PROBE),
@@ -139,6 +147,16 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             len(moderation),
         )
 
+    def store_terms(self, session_id: str, terms: Terms) -> Call[int | None]:
+        """Store a session's terms; return their revision, or None if it does not exist."""
+        encoded = encode_terms(terms)
+        return Call(
+            (self._script("terms", keys(session_id)[:1], encoded),),
+            lambda replies: int(replies[0]) or None,
+            session_id,
+            len(encoded),
+        )
+
     def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:
         """Return several sessions by name; invalid ones are left out."""
         return Call(
@@ -156,12 +174,17 @@ class SessionCommands(IndexCommands, ParticipantCommands):
                 for command in (
                     (b"HGET", keys(session_id).session, b"bytes"),
                     (b"HSTRLEN", keys(session_id).session, b"config"),
+                    (b"HSTRLEN", keys(session_id).session, b"terms"),
                     (b"HLEN", keys(session_id).participants),
                 )
             ),
             lambda replies: sum(
-                SESSION_BYTES + _size(history) + _size(config) + PARTICIPANT_BYTES * _size(participants)
-                for history, config, participants in zip(*[iter(replies)] * 3, strict=True)
+                SESSION_BYTES
+                + _size(history)
+                + _size(config)
+                + _size(terms)
+                + PARTICIPANT_BYTES * _size(participants)
+                for history, config, terms, participants in zip(*[iter(replies)] * 4, strict=True)
             ),
             is_partial=True,
         )
@@ -373,7 +396,7 @@ def _used(session_id: str, at: float) -> Command:
 
 
 def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord | None:
-    epoch, offset, first, config, created, active, speak, read, moderation = fields
+    epoch, offset, first, config, created, active, speak, read, moderation, terms, revision = fields
     if (
         epoch is None
         or offset is None
@@ -393,4 +416,6 @@ def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord |
         read_time(active),
         Keys(read_text(speak or b""), read_text(read or b"")),
         moderation or b"",
+        read_terms(terms or b""),
+        read_number(revision or b"0"),
     )

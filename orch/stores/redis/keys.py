@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from orch.protocol.messages import MessageId, Role
+from orch.protocol.terms import Terms
 from orch.stores.history import Share
-from orch.stores.records import Appended, HistoryMessage, Origin, ParticipantRecord
+from orch.stores.records import Appended, HistoryMessage, Origin, ParticipantRecord, decode_terms
 
 T = TypeVar("T")
 
@@ -203,6 +204,14 @@ def decode_participant(participant_id: str, data: bytes) -> ParticipantRecord:
 def _decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
         return decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise UnreadableError(str(error)[:200]) from error
+
+
+def read_terms(data: bytes) -> Terms:
+    """Return a session's stored terms. Raises UnreadableError for anything else."""
+    try:
+        return decode_terms(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UnreadableError(str(error)[:200]) from error
 

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from orch.protocol.session_keys import Keys
+from orch.protocol.terms import Terms
 from orch.stores import records
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
 from orch.stores.operations import AppendTicket
@@ -78,6 +79,10 @@ class RedisSessions:
     async def replace_config(self, session_id: str, known: bytes, config: bytes) -> bool:
         """Replace a session's ``config``. False: it is ``known`` no longer, or the session does not exist."""
         return await self._pipeline.execute(self._commands.replace_config(session_id, known, config))
+
+    async def store_terms(self, session_id: str, terms: Terms) -> int | None:
+        """Store a session's names and terms; return their revision, or None if it does not exist."""
+        return await self._pipeline.execute(self._commands.store_terms(session_id, terms))
 
     async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
         """Return the sessions that were last active, newest first."""

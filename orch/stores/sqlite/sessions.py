@@ -7,10 +7,18 @@ from typing import Final
 
 from orch.problems import ProblemError
 from orch.protocol.session_keys import Keys
+from orch.protocol.terms import Terms
 from orch.stores.history import NOBODYS_CAPTION, Kind, Limits, Losses, Share
 from orch.stores.operations import AppendTicket
 from orch.stores.protocols import IgnoreEvents, StoreEvents
-from orch.stores.records import Appended, HistoryMessage, Origin, ParticipantRecord, SessionRecord
+from orch.stores.records import (
+    Appended,
+    HistoryMessage,
+    Origin,
+    ParticipantRecord,
+    SessionRecord,
+    encode_terms,
+)
 from orch.stores.sqlite import shares, statements
 from orch.stores.sqlite.file import SqliteFile
 
@@ -31,7 +39,7 @@ class SqliteSessions:
         """Store a new session and its owner. False: the name is taken."""
         return await self.file.execute(
             lambda database: statements.create(database, record, owner, created_from),
-            size=len(record.config),
+            size=len(record.config) + len(encode_terms(record.terms)),
             adds=True,
         )
 
@@ -49,6 +57,15 @@ class SqliteSessions:
         return await self.file.execute(
             lambda database: statements.replace_config(database, session_id, known, config),
             size=len(config),
+            adds=True,
+        )
+
+    async def store_terms(self, session_id: str, terms: Terms) -> int | None:
+        """Store a session's names and terms; return their revision, or None if it does not exist."""
+        encoded = encode_terms(terms)
+        return await self.file.execute(
+            lambda database: statements.store_terms(database, session_id, encoded),
+            size=len(encoded),
             adds=True,
         )
 

@@ -16,6 +16,8 @@ from orch.stores.records import (
     Origin,
     ParticipantRecord,
     SessionRecord,
+    decode_terms,
+    encode_terms,
     surplus_participants,
 )
 from orch.stores.sqlite import shares
@@ -30,7 +32,7 @@ SIGN_INS_KEPT: Final = 1_000
 
 _SESSION: Final = (
     "session_id, epoch, last_offset, kept_first, config, created, last_active, speak_key, read_key,"
-    " moderation"
+    " moderation, terms, terms_revision"
 )
 
 
@@ -43,7 +45,7 @@ def create(
     """Insert a session; False: its name is taken."""
     cursor = database.execute(
         f"INSERT INTO sessions ({_SESSION}, dropped_captions, dropped_others)"  # noqa: S608 - a constant
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?4 - 1, ?4 - 1)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?4 - 1, ?4 - 1)"
         " ON CONFLICT (session_id) DO NOTHING",
         (
             record.session_id,
@@ -56,6 +58,8 @@ def create(
             record.keys.speak,
             record.keys.read,
             record.moderation,
+            encode_terms(record.terms).decode(),
+            record.terms_revision,
         ),
     )
     if cursor.rowcount == 0:
@@ -94,6 +98,16 @@ def replace_config(database: sqlite3.Connection, session_id: str, known: bytes, 
         "UPDATE sessions SET config = ? WHERE session_id = ? AND config = ?", (config, session_id, known)
     )
     return cursor.rowcount == 1
+
+
+def store_terms(database: sqlite3.Connection, session_id: str, terms: bytes) -> int | None:
+    """Store the terms of a session; return their revision, or None if it does not exist."""
+    row = database.execute(
+        "UPDATE sessions SET terms = ?, terms_revision = terms_revision + 1 WHERE session_id = ?"
+        " RETURNING terms_revision",
+        (terms.decode(), session_id),
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def newest(database: sqlite3.Connection, limit: int) -> tuple[SessionRecord, ...]:
@@ -314,10 +328,20 @@ def drop_participant(database: sqlite3.Connection, session_id: str, participant_
 
 
 def _session(row: tuple[Any, ...]) -> SessionRecord:
-    session_id, epoch, offset, kept_first, config, created, last_active, speak, read, moderation = row
-    keys = Keys(speak, read)
+    session_id, epoch, offset, kept_first, config, created, last_active, speak, read, *more = row
+    moderation, terms, revision = more
     return SessionRecord(
-        session_id, epoch, offset, kept_first, config, created, last_active, keys, moderation
+        session_id,
+        epoch,
+        offset,
+        kept_first,
+        config,
+        created,
+        last_active,
+        Keys(speak, read),
+        moderation,
+        decode_terms(terms),
+        revision,
     )
 
 

@@ -11,6 +11,7 @@ from quart_schema import document_querystring, document_request, document_respon
 from orch.access.actors import actor_of
 from orch.problems import ProblemError
 from orch.protocol.messages import Languages, SessionId, Title
+from orch.protocol.terms import Terms
 from orch.speech.exports import Choice
 from orch.speech.text_search import QUERY_LENGTH, Found
 from orch.web.audit import log_change
@@ -21,10 +22,11 @@ from orch.websocket.sessions.session import SessionDetails, SessionListed, Sessi
 
 
 class NewSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The session to create. Without ``session_id`` it gets a new name."""
+    """The session to create. Without ``session_id`` it gets a new name. ``terms``: its names and terms."""
 
     session_id: SessionId | None = None
     config: dict[str, Any] = {}
+    terms: Terms = ()
 
 
 class NewTitle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,7 +85,9 @@ def blueprint(hub: HubService) -> Blueprint:
     async def create() -> Response:
         """Create a session without participants; join it over the WebSocket, remotely with a key."""
         wanted = await read_json(NewSession, is_optional=True)
-        session = await hub.create_session(wanted.session_id, wanted.config, actor=actor_of(request.scope))
+        session = await hub.create_session(
+            wanted.session_id, wanted.config, terms=wanted.terms, actor=actor_of(request.scope)
+        )
         return json_response(session, status=201, headers={"Location": f"/api/sessions/{session.session_id}"})
 
     @api.get("")

@@ -1,7 +1,8 @@
 """Messages and participants of sessions, exchanged with the other workers through the store.
 
 Stored messages reach every worker as they are appended. This sends what is not stored: interim captions,
-changes of a session's participants (:class:`PresenceSync`), and that its host has decided something.
+changes of a session's participants (:class:`PresenceSync`) and of its terms, and that its host has decided
+something.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
+from orch.protocol.terms import Terms
 from orch.stores.protocols import ClusterStore
 from orch.stores.records import SessionRecord
 from orch.websocket.cluster.presence_sync import PresenceSync
@@ -26,6 +28,14 @@ class _Object(Struct):
     """Any JSON object."""
 
 
+class _TermsNotice(Struct):
+    """Names and terms that another worker stored, as its clients received them."""
+
+    terms: Terms
+    revision: int
+
+
+_terms: Final = msgspec.json.Decoder(_TermsNotice)
 _objects: Final = msgspec.json.Decoder(_Object)
 
 _log = structlog.get_logger("websocket")
@@ -38,13 +48,14 @@ _DURABLE: Final = b"M"
 _PARTICIPANTS: Final = b"p"
 _SURVEY: Final = b"?"
 _MODERATION: Final = b"d"
+_TERMS: Final = b"t"
 
 
 class ClusterLink:
     """Exchanges a session's messages and participants with the other workers.
 
     ``moderated`` is called with a session whose host has decided something through another worker.
-    Its only state is ``invalid``, the number of malformed messages.
+    Its state is ``invalid``, the number of malformed messages, and whether messages may have been lost.
     """
 
     is_shared = True
@@ -71,7 +82,7 @@ class ClusterLink:
         self.run = self._presence_sync.run
         self.boundaries = (self._presence_sync.boundary,)
         self.invalid = 0
-        self.resynchronise = self._presence_sync.resynchronise
+        self._interruption = trio.Event()
         self.drop = self._presence_sync.drop
         survey.on_heartbeat = self._presence_sync.check_workers
 
@@ -114,6 +125,20 @@ class ClusterLink:
         """Notify the other workers that what the host of a session decided has changed: they read it."""
         self._store.publish(session_id, _MODERATION)
 
+    def publish_terms(self, session_id: str, frame: Frame) -> None:
+        """Send changed names and terms to the other workers that have the session."""
+        self._store.publish(session_id, _TERMS + frame.data)
+
+    def resynchronise(self) -> None:
+        """Exchange all participants with the other workers again: messages between them were lost."""
+        self._presence_sync.resynchronise()
+        self._interruption.set()
+
+    async def interrupted(self) -> None:
+        """Wait until messages of other workers may have been lost, and they can be reached again."""
+        await self._interruption.wait()
+        self._interruption = trio.Event()
+
     def idle_since(self, before: float) -> float:
         """Return ``before``: only the store knows whether a session is in use on another worker."""
         return before
@@ -133,6 +158,11 @@ class ClusterLink:
             if kind in (_TRANSIENT, _DURABLE):
                 _require_object(rest)
                 session.deliver(Frame(rest, is_durable=kind == _DURABLE))
+            elif kind == _TERMS:
+                _require_object(rest)
+                changed = _terms.decode(rest)
+                if session.set_terms(changed.terms, changed.revision):
+                    session.deliver_to_speakers(Frame(rest, is_durable=True))
             elif kind == _PARTICIPANTS:
                 self._presence_sync.apply(session, rest)
             elif kind == _SURVEY:

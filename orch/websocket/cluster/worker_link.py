@@ -48,6 +48,12 @@ class WorkerLink(Protocol):
     def publish_moderation(self, session_id: str) -> None:
         """Notify the other workers that what the host of a session decided has changed."""
 
+    def publish_terms(self, session_id: str, frame: Frame) -> None:
+        """Send changed names and terms to the other workers that have the session."""
+
+    async def interrupted(self) -> None:
+        """Wait until messages of other workers may have been lost, and they can be reached again."""
+
     def receive(self, session_id: str, payload: bytes) -> None:
         """Apply a message that another worker published about a session."""
 
@@ -103,6 +109,13 @@ class SingleWorker:
 
     def publish_moderation(self, session_id: str) -> None:
         """Do nothing: all members are here."""
+
+    def publish_terms(self, session_id: str, frame: Frame) -> None:
+        """Do nothing: all members are here."""
+
+    async def interrupted(self) -> None:
+        """Wait until cancelled: there are no messages of other workers."""
+        await trio.sleep_forever()
 
     def receive(self, session_id: str, payload: bytes) -> None:
         """Do nothing: no other worker publishes."""

@@ -169,6 +169,7 @@ class Joining:
                     keys=given(session.keys, member.right),
                     role=member.role,
                     title=session.title or UNSET,
+                    terms=session.terms if session.terms and member.role in SPEAKERS else UNSET,
                     epoch=session.epoch,
                     offset=offset if history is None else history.offset,
                     config=msgspec.json.decode(session.config),

@@ -49,6 +49,7 @@ class Membership:
                     languages=message.languages,
                     growing=message.growing,
                 ),
+                terms=message.terms,
                 created_from=created_from,
             )
         assert owner is not None  # noqa: S101 - one was asked for
@@ -63,6 +64,7 @@ class Membership:
                 keys=given(session.keys, owner.right),
                 role=owner.role,
                 title=session.title or UNSET,
+                terms=session.terms or UNSET,
                 epoch=session.epoch,
                 offset=session.offset,
                 config=msgspec.json.decode(session.config),

@@ -6,9 +6,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from orch.access.permissions import SPEAKERS
 from orch.problems import ProblemError
 from orch.protocol.messages import Change, Participant
 from orch.protocol.session_keys import GivenKeys
+from orch.protocol.terms import Term, Terms, TermsError, cleaned
 from orch.stores.records import Appended, SessionRecord
 from orch.websocket.cluster.remote_participants import ParticipantChange, PresenceDelta, RemoteParticipants
 from orch.websocket.connections.outbox import Frame
@@ -36,10 +38,11 @@ PARTICIPANTS_BYTES: Final = 32_768
 class Session:
     """A session in memory. In the store it is a :class:`SessionRecord`.
 
-    The mutable state: the host's ``decisions``, and the ``keys``; ``offset``, of the newest message sent to
-    members; ``last_active`` in seconds since the epoch; the members, the participants on other workers, and
-    the roster of both; the speech streams; ``presence_due``, when (monotonic seconds) presence may be sent
-    again; ``pins``, the number of operations that use it across an await.
+    The mutable state: the host's ``decisions``, and the ``keys``; the terms and their revision; ``offset``,
+    of the newest message sent to members; ``last_active`` in seconds since the epoch; the members, the
+    participants on other workers, and the roster of both; the speech streams; ``presence_due``, when
+    (monotonic seconds) presence may be sent again; ``pins``, the number of operations that use it across an
+    await.
     """
 
     __slots__ = (
@@ -60,6 +63,8 @@ class Session:
         "presence_due",
         "session_id",
         "streams",
+        "terms",
+        "terms_revision",
     )
 
     def __init__(self, record: SessionRecord) -> None:
@@ -70,6 +75,8 @@ class Session:
         self._title: str | None = None
         self.keys = record.keys
         self.decisions = decode(record.moderation)
+        self.terms = record.terms
+        self.terms_revision = record.terms_revision
         self.created = record.created
         self.last_active = record.last_active
         self.has_ended = False
@@ -264,6 +271,19 @@ class Session:
         roster: Iterable[RosterEntry] = self._roster or ()
         return frozenset(language for one in roster if one.growing for language in one.languages)
 
+    def set_terms(self, terms: Terms, revision: int) -> bool:
+        """Replace the names and terms. False: they are newer already."""
+        if revision <= self.terms_revision:
+            return False
+        self.terms, self.terms_revision = terms, revision
+        return True
+
+    def deliver_to_speakers(self, frame: Frame, *, but: Member | None = None) -> None:
+        """Deliver a frame to the members who may speak, except ``but``."""
+        for member in self.members():
+            if member is not but and member.role in SPEAKERS:
+                member.deliver(frame)
+
     def deliver(self, frame: Frame) -> bool:
         """Deliver a frame to all members. False: it was shed for at least one."""
         arrived = True
@@ -330,9 +350,10 @@ class SessionDetails(SessionSummary, frozen=True, kw_only=True):
 
 
 class SessionMade(SessionSummary, frozen=True, kw_only=True):
-    """A created session with its keys, for links to speak and links to read."""
+    """A created session with its keys, for links to speak and links to read, and its names and terms."""
 
     keys: GivenKeys
+    terms: Terms = ()
 
 
 def listed(
@@ -378,6 +399,14 @@ def summary(session: Session | SessionRecord, *, is_known: bool = True) -> Sessi
 def presence_interval(members: int) -> float:
     """Return the seconds until presence may be sent again to this many members."""
     return PRESENCE_INTERVAL + _PRESENCE_PER_MEMBER * members
+
+
+def accepted_terms(terms: Iterable[Term]) -> Terms:
+    """Return a session's names and terms as they are stored. Raises ``invalid_message``."""
+    try:
+        return cleaned(terms)
+    except TermsError as error:
+        raise ProblemError("invalid_message", str(error), path=error.path) from None
 
 
 def encoded_config(config: object) -> bytes:

@@ -2,7 +2,7 @@
 
 from msgspec import UNSET
 
-from orch.access.permissions import right_of_role
+from orch.access.permissions import SPEAKERS, right_of_role
 from orch.problems import ProblemError
 from orch.protocol.messages import RecoverSession, SessionRecovered
 from orch.protocol.recovery_token import read_token
@@ -106,6 +106,7 @@ class SessionRecovery:
                     keys=given(session.keys, member.right),
                     role=member.role,
                     title=session.title or UNSET,
+                    terms=session.terms if member.role in SPEAKERS else UNSET,
                     epoch=session.epoch,
                     offset=missed.offset,
                     participants=session.participants(member.participant_id),

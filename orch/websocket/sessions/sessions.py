@@ -17,6 +17,7 @@ from orch.protocol.messages import (
     SessionMessage,
     encode,
 )
+from orch.protocol.terms import Terms
 from orch.settings import Settings
 from orch.settings.source import SettingsSource
 from orch.stores.history import Budget, Kind, Limits
@@ -26,6 +27,7 @@ from orch.stores.records import (
     Appended,
     Origin,
     SessionRecord,
+    encode_terms,
 )
 from orch.websocket.cluster.cluster_link import ClusterLink
 from orch.websocket.cluster.worker_link import SingleWorker, WorkerLink
@@ -41,6 +43,7 @@ from orch.websocket.sessions.session import (
     Session,
     SessionListed,
     SessionSummary,
+    accepted_terms,
     encoded_config,
     listed,
     summary,
@@ -164,13 +167,17 @@ class Sessions:
         config: dict[str, Any],
         owner: Callable[[], Member] | None = None,
         *,
+        terms: Terms = (),
         created_from: str = "",
     ) -> tuple[Session, Member | None]:
-        """Create a session and store its owner with it, who is not a member yet. Raises ``session_exists``.
+        """Create a session and store its owner with it, who is not a member yet.
+
+        Raises ``session_exists``, ``invalid_message``.
 
         ``created_from``: the address whose limit it counts against; empty: none.
         """
         encoded = encoded_config(config)
+        terms = accepted_terms(terms)
         now = self.wall()
         member = owner() if owner else None
         record = SessionRecord(
@@ -182,12 +189,13 @@ class Sessions:
             created=now,
             last_active=now,
             keys=new_session_keys(),
+            terms=terms,
         )
         there = member.record(now) if member else None
         if not await self.store.create(record, there, created_from=created_from):
             raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
-        self.storage.add_written(len(encoded))
+        self.storage.add_written(len(encoded) + len(encode_terms(terms)))
         if not self.cluster.is_shared:
             return self.cache.add(Session(record)), member
         # Cached sessions are followed; only one with members needs to be.

@@ -7,6 +7,7 @@ import trio
 
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation, TranslationUsage
+from orch.protocol.terms import Terms
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.speech.stream import Stream
 
@@ -29,6 +30,10 @@ class SessionOutput:
     def growing_languages(self) -> Collection[str]:
         """Return what the participants read who want growing lines translated."""
         return self._stream.session.growing_languages()
+
+    def terms(self) -> Terms:
+        """Return the session's names and terms."""
+        return self._stream.session.terms
 
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
         """Publish a caption; it takes its speaker's share of the history.

@@ -18,6 +18,7 @@ from orch.protocol.messages import (
     Translation,
     TranslationUsage,
 )
+from orch.protocol.terms import Terms
 from orch.speech.line_edits import corrected, deleted, is_editable
 from orch.speech.lines import of_history
 from orch.speech.service import SpeechService
@@ -89,10 +90,10 @@ class LineEditor:
                     path="$.text",
                 ) from error
             await self._publish(connection, session, edited, message)
-            languages = session.languages()
+            languages, terms = session.languages(), session.terms
         nursery = self._streams.require_accepting()
         self._translated += 1
-        nursery.start_soon(self._translate, edited, languages)
+        nursery.start_soon(self._translate, edited, languages, terms)
 
     async def delete(self, connection: Connection, message: DeleteLine) -> None:
         """Publish a line without its text, and erase it from the history; the reply is that ``transcript``.
@@ -172,9 +173,10 @@ class LineEditor:
         ticket = await self._sessions.begin_publish(session, edited, origin)
         return await ticket.wait()
 
-    async def _translate(self, edited: Transcript, languages: Collection[str]) -> None:
+    async def _translate(self, edited: Transcript, languages: Collection[str], terms: Terms) -> None:
+        output = _Output(self._sessions, edited.session_id, languages, terms)
         try:
-            await self._speech.translate_line(edited, _Output(self._sessions, edited.session_id, languages))
+            await self._speech.translate_line(edited, output)
         except* ProblemError as group:
             # The session has ended, or the store is away.
             _log.warning("corrected line not translated", reason=str(group.exceptions[0]))
@@ -188,10 +190,11 @@ class LineEditor:
 class _Output:
     """Where translations of a corrected line go: its session. The output of a stream without sound."""
 
-    def __init__(self, sessions: Sessions, session_id: str, languages: Iterable[str]) -> None:
+    def __init__(self, sessions: Sessions, session_id: str, languages: Iterable[str], terms: Terms) -> None:
         self._sessions = sessions
         self._session_id = session_id
         self._languages = tuple(languages)
+        self._terms = terms
 
     def languages(self) -> Collection[str]:
         """Return what the participants read."""
@@ -200,6 +203,10 @@ class _Output:
     def growing_languages(self) -> Collection[str]:
         """Return none: a corrected line does not grow."""
         return ()
+
+    def terms(self) -> Terms:
+        """Return the session's names and terms."""
+        return self._terms
 
     async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> int:
         """Publish a translation."""
