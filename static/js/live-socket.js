@@ -251,6 +251,11 @@ export class LiveSocket extends EventTarget {
     return outcome;
   }
 
+  /** The recovery token of `session_id`, if it was lost: with it the same participant joins again. Or null. */
+  formerToken(session_id) {
+    return this.#sessions.formerToken(session_id);
+  }
+
   /** The id of this page's participant in `session_id`, or null. */
   participantIn(session_id) {
     return this.#sessions.participantIn(session_id);

@@ -9,6 +9,8 @@
  *                  uninvited: this page may not begin sessions and needs a link with a session's key
  * - `participants` detail {participants, count}: at most the first hundred participants, and how many there are
  * - `title`        the session has another title
+ * - `moderation`   detail {moderation, before}: the host has decided something, for this page or for everyone
+ * - `keys`         the session has other keys: former links no longer open it
  * - `rejoined`     detail {complete, reason}: recovery was impossible; the stored history was loaded again
  * - `ready`        the session can be spoken in: it was opened, recovered or rejoined
  */
@@ -35,6 +37,12 @@ const BUSY_AGAIN = 4_000;
 
 const NO_LINK = "Open a session with the link that its host sent you.";
 
+/** Nothing was decided by the host. */
+const UNMODERATED = Object.freeze({ locked: false, speaking: "everyone", ending: false, muted: false });
+
+const REMOVED = "The host removed you from the session.";
+const ENDED_BY_HOST = "The host ended the session.";
+
 const LOST = "The service has lost the session and its transcript. Start a new session and send its link to the others.";
 
 /** Responses to a create, join or recovery request. */
@@ -57,6 +65,9 @@ export class SessionClient extends EventTarget {
   #announced = "";
   #keys = null;
   #role = null;
+  #moderation = UNMODERATED;
+  /** Why the host keeps this page out: "removed", "ended" or "locked"; or null. */
+  #shutOut = null;
   #beginning = null;
   /** The join after a loss: {reason, isOpen, complete}, or null; `complete` is set once the history is delivered. */
   #rejoining = null;
@@ -73,7 +84,7 @@ export class SessionClient extends EventTarget {
       ["message", ({ detail }) => this.#receive(detail)],
       ["history", ({ detail }) => this.#isOurs(detail) && this.#historyDelivered(detail)],
       ["recovered", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#recovered()],
-      ["lost", ({ detail }) => this.#isOurs(detail) && this.#phase === "open" && this.#lost(detail.reason)],
+      ["lost", ({ detail }) => this.#isOurs(detail) && this.#lostOrShutOut(detail.reason)],
     ];
   }
 
@@ -93,6 +104,16 @@ export class SessionClient extends EventTarget {
   /** The session's title, or "". */
   get title() {
     return this.#title;
+  }
+
+  /** What the host has decided: {locked, speaking: "everyone"|"host", ending, muted: whether this page is}. */
+  get moderation() {
+    return this.#moderation;
+  }
+
+  /** Why the host keeps this page out, where the phase is gone or failed: "removed", "ended" or "locked"; or null. */
+  get shutOut() {
+    return this.#shutOut;
   }
 
   /** The session's keys that this page may share: {read, speak?}; null before it is open. */
@@ -156,6 +177,8 @@ export class SessionClient extends EventTarget {
     this.#count = 0;
     this.#keys = null;
     this.#role = null;
+    this.#moderation = UNMODERATED;
+    this.#shutOut = null;
     if (session_id === null) {
       this.#go("draw");
       return;
@@ -170,7 +193,7 @@ export class SessionClient extends EventTarget {
       this.#opened();
       return;
     }
-    await this.#join();
+    if (this.#phase === "opening") await this.#join();
   }
 
   /** Create the session if it is new. Resolves to whether it is open. */
@@ -255,8 +278,10 @@ export class SessionClient extends EventTarget {
   /** Join and load the stored history. Resolves to the response, or null where the session is gone or has failed. */
   async #join(tries = BUSY_TRIES, wasLost = false) {
     const key = this.#me.key === null ? {} : { key: this.#me.key };
+    const token = this.#socket.formerToken?.(this.#session_id) ?? null;
+    const former = token === null ? {} : { recovery_token: token };
     try {
-      const response = await this.#request({ type: "join_session", session_id: this.#session_id, history: true, ...key, ...this.#announcing() });
+      const response = await this.#request({ type: "join_session", session_id: this.#session_id, history: true, ...key, ...former, ...this.#announcing() });
       this.#opened();
       return response;
     } catch (error) {
@@ -266,9 +291,24 @@ export class SessionClient extends EventTarget {
       }
       if (error.code === "key_required") this.#go("uninvited", error.message);
       else if (error.code === "unknown_session") this.#go("gone", wasLost ? LOST : error.message);
+      else if (error.code === "removed") this.#shut("gone", "removed", REMOVED);
+      else if (error.code === "session_locked") this.#shut("failed", "locked", error.message);
       else this.#go("failed", error.message);
       return null;
     }
+  }
+
+  /** The host keeps this page out, for the reason `why`. */
+  #shut(event, why, reason) {
+    this.#shutOut = why;
+    if (!this.#go(event, reason)) this.#shutOut = null;
+  }
+
+  /** The session could not be recovered: its host has removed this page or ended it, or it is joined again. */
+  #lostOrShutOut(reason) {
+    if (reason === "removed") this.#shut("gone", "removed", REMOVED);
+    else if (reason === "ended") this.#shut("gone", "ended", ENDED_BY_HOST);
+    else if (this.#phase === "open") this.#lost(reason);
   }
 
   async #lost(reason) {
@@ -352,7 +392,12 @@ export class SessionClient extends EventTarget {
       this.#count = message.participant_count ?? message.participants.length;
       this.#emit("participants", { participants: this.#participants, count: this.#count });
     }
-    if (message.type === "session_left" && message.reason !== "left") {
+    if (message.moderation) this.#moderated(message.moderation);
+    if (message.type === "moderation") this.#moderated(message);
+    if (message.type === "session_keys") this.#newKeys(message.keys);
+    if (message.type === "session_left" && message.reason === "removed") this.#shut("gone", "removed", REMOVED);
+    else if (message.type === "session_left" && message.by_host) this.#shut("gone", "ended", ENDED_BY_HOST);
+    else if (message.type === "session_left" && message.reason !== "left") {
       this.#go("gone", message.reason === "ended" ? "The session was ended." : "The session ended because it had no participants for too long.");
     }
   }
@@ -363,6 +408,19 @@ export class SessionClient extends EventTarget {
     this.#role = role ?? this.#role;
     // The key with which this page would join again.
     this.#me = { ...this.#me, key: this.#me.key ?? keys.speak ?? keys.read };
+  }
+
+  #moderated({ locked, speaking, ending, muted }) {
+    const before = this.#moderation;
+    this.#moderation = { locked, speaking, ending, muted };
+    if (JSON.stringify(before) !== JSON.stringify(this.#moderation)) this.#emit("moderation", { moderation: this.#moderation, before });
+  }
+
+  /** The session has other keys: links are made with them, and with them this page would join again. */
+  #newKeys(keys) {
+    this.#keys = { ...keys };
+    this.#me = { ...this.#me, key: keys.speak ?? keys.read };
+    this.#emit("keys");
   }
 
   #go(event, reason = "") {

@@ -46,10 +46,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
 
 
 @contextmanager
-def watched(browser: Browser, **more: Any) -> Iterator[BrowserContext]:
+def watched(browser: Browser, *, locale: str = "en-GB", **more: Any) -> Iterator[BrowserContext]:
     """Open windows whose exceptions and policy violations fail the test at its end."""
     context = browser.new_context(
-        permissions=["microphone", "clipboard-read", "clipboard-write"], locale="en-GB", **more
+        permissions=["microphone", "clipboard-read", "clipboard-write"], locale=locale, **more
     )
     faults: list[str] = []
 

@@ -388,3 +388,81 @@ test("what is joined as it was chosen is announced once", async () => {
   await answer("session_joined", "join_session", { keys: { read: "R" }, role: "participant", messages: [] });
   assert.equal(newest().count("join_session"), 1);
 });
+
+const JOINED = { keys: { speak: "S", read: "R" }, role: "participant", messages: [] };
+const QUIET = { locked: false, speaking: "host", ending: false, muted: true };
+
+/** A page that has joined with a link. */
+async function joined(more = {}) {
+  const all = setUp(more);
+  all.newest().greet();
+  all.client.open({ session_id: "budget-7f3k", key: "S" });
+  await settle();
+  await all.answer("session_joined", "join_session", JOINED);
+  return all;
+}
+
+test("what the host decides is known from the join on, and emitted when it changes", async () => {
+  const { client, newest } = await joined();
+  const seen = [];
+  client.addEventListener("moderation", ({ detail }) => seen.push([detail.before.muted, detail.moderation.muted]));
+  assert.equal(client.moderation.muted, false);
+  newest().say({ type: "moderation", session_id: "budget-7f3k", ...QUIET });
+  newest().say({ type: "moderation", session_id: "budget-7f3k", ...QUIET });
+  newest().say({ type: "moderation", session_id: "other", ...QUIET, muted: false });
+  await settle();
+  assert.deepEqual(client.moderation, QUIET);
+  assert.deepEqual(seen, [[false, true]]);
+});
+
+test("a page that was removed does not join again, and learns it again after a reload", async () => {
+  const storage = new FakeStorage();
+  const { client, newest, socket } = await joined({ storage });
+  newest().say({ type: "session_left", session_id: "budget-7f3k", reason: "removed" });
+  newest().drop(4003, "The host removed you from the session.");
+  await settle();
+  assert.deepEqual([client.phase, client.shutOut, socket.state.state], ["gone", "removed", "stopped"]);
+  const again = setUp({ storage });
+  again.newest().greet();
+  again.client.open({ session_id: "budget-7f3k", key: "S" });
+  await settle();
+  const { id, recovery_token } = again.newest().last("recover_session");
+  assert.equal(recovery_token, "t");
+  again.newest().say({ type: "session_recovered", id, session_id: "budget-7f3k", recovered: false, reason: "removed" });
+  await settle();
+  assert.deepEqual([again.client.phase, again.client.shutOut], ["gone", "removed"]);
+  assert.equal(again.newest().count("join_session"), 0);
+});
+
+test("a locked session fails with its own reason, and a page that was inside joins with its token", async () => {
+  const late = setUp();
+  late.newest().greet();
+  late.client.open({ session_id: "budget-7f3k", key: "S" });
+  await settle();
+  assert.equal(late.newest().last("join_session").recovery_token, undefined);
+  await late.refuse("join_session", "session_locked");
+  assert.deepEqual([late.client.phase, late.client.shutOut], ["failed", "locked"]);
+  const { client, newest, clock, answer } = await joined();
+  newest().drop(1006);
+  await clock.advance(2_000);
+  newest().greet();
+  await settle();
+  const { id } = newest().last("recover_session");
+  newest().say({ type: "session_recovered", id, session_id: "budget-7f3k", recovered: false, reason: "epoch_changed" });
+  await settle();
+  assert.equal(newest().last("join_session").recovery_token, "t");
+  await answer("session_joined", "join_session", JOINED);
+  assert.deepEqual([client.phase, client.shutOut], ["open", null]);
+});
+
+test("a session that its host ended says so; with new keys links and rejoins have those", async () => {
+  const { client, newest } = await joined();
+  let told = 0;
+  client.addEventListener("keys", () => (told += 1));
+  newest().say({ type: "session_keys", session_id: "budget-7f3k", keys: { read: "R2", speak: "S2" } });
+  await settle();
+  assert.deepEqual([client.keys, told], [{ read: "R2", speak: "S2" }, 1]);
+  newest().say({ type: "session_left", session_id: "budget-7f3k", reason: "ended", by_host: true });
+  await settle();
+  assert.deepEqual([client.phase, client.shutOut, client.reason], ["gone", "ended", "The host ended the session."]);
+});

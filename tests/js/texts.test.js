@@ -59,7 +59,7 @@ test("each text is used, and each text that is used exists", () => {
   for (const [, text] of code) for (const [, key] of text.matchAll(new RegExp(`"((?:${prefixes})\\.[a-z_]+)"`, "g"))) used.add(key);
   for (const key of used) assert.ok(Object.hasOwn(CATALOGUES.en, key), key);
   // models/caption-view.js writes these without their prefix.
-  for (const name of ["no_session", "no_key", "gone", "failed", "not_connected", "opening", "ready"]) used.add(`captions.${name}`);
+  for (const name of ["no_session", "no_key", "gone", "failed", "locked", "removed", "not_connected", "opening", "ready"]) used.add(`captions.${name}`);
   // orch/web/texts.py writes these: a problem of the service by its code.
   const problems = readFileSync(new URL("orch/problems.py", ROOT), "utf8");
   for (const key of Object.keys(CATALOGUES.en)) if (key === "problem.other" || problems.includes(`Problem("${key.split("problem.")[1]}"`)) used.add(key);

@@ -2,11 +2,16 @@
 
 import { h } from "./dom.js";
 
-/** Show the dialog. Resolves to true when `verb` was pressed; Escape and Cancel resolve to false. */
-export async function confirm({ title, text, verb, cancel = "Cancel", isDangerous = false }) {
+/**
+ * Show the dialog. Resolves to true when `verb` was pressed; Escape and Cancel resolve to false. With `choice`, a text
+ * that can be checked besides, it resolves to {isChosen} instead of true.
+ */
+export async function confirm({ title, text, verb, cancel = "Cancel", choice = null, isDangerous = false }) {
   const yes = h("button", { class: `button ${isDangerous ? "button-danger" : "button-main"}`, value: "yes" }, verb);
-  const answer = await ask(title, [h("p", { class: "muted", dir: "auto" }, text)], yes, cancel);
-  return answer === "yes";
+  const box = choice === null ? null : h("input", { type: "checkbox" });
+  const answer = await ask(title, [h("p", { class: "muted", dir: "auto" }, text), box && h("label", { class: "check" }, box, choice)].filter(Boolean), yes, cancel);
+  if (answer !== "yes") return false;
+  return box === null ? true : { isChosen: box.checked };
 }
 
 function ask(title, body, yes, cancel) {

@@ -153,13 +153,14 @@ function textsOf(line, { languages }, isSame) {
 }
 
 /** What the view says while it shows no captions or cannot go on, as a text {key, values}, or null. */
-export function viewMessage({ phase, reason, connection, session_id, lines }) {
-  const key = messageKey({ phase, connection, session_id, lines });
+export function viewMessage({ phase, reason, shutOut = null, connection, session_id, lines }) {
+  const key = messageKey({ phase, shutOut, connection, session_id, lines });
   return key === null ? null : { key: `captions.${key}`, values: { reason, session: session_id ?? "" } };
 }
 
-function messageKey({ phase, connection, session_id, lines }) {
+function messageKey({ phase, shutOut, connection, session_id, lines }) {
   if (session_id === null) return "no_session";
+  if (shutOut === "locked" || shutOut === "removed") return shutOut;
   if (phase === "uninvited") return "no_key";
   if (phase === "gone") return "gone";
   if (phase === "failed") return "failed";

@@ -24,6 +24,8 @@ export class Sessions {
    * far, until all of it is delivered.
    */
   #all = new Map();
+  /** {session_id, token} of the session that was lost last, or null. */
+  #former = null;
   #memory;
   #timers;
   #request;
@@ -70,6 +72,20 @@ export class Sessions {
 
   participantIn(session_id) {
     return this.#all.get(session_id)?.participant ?? null;
+  }
+
+  /** The recovery token of the session that was lost last, with which the same participant joins again; or null. */
+  formerToken(session_id) {
+    return this.#former?.session_id === session_id ? this.#former.token : null;
+  }
+
+  /** Be in a session no more, and keep what a reload needs. */
+  #retire(session_id) {
+    const session = this.#all.get(session_id);
+    if (!session) return;
+    this.#store(session_id, false);
+    this.#timers.clearTimeout(session.again);
+    this.#all.delete(session_id);
   }
 
   forget(session_id) {
@@ -144,7 +160,9 @@ export class Sessions {
           if (session) this.#lose(message.session_id, session, "lost");
           return;
         }
-        this.forget(message.session_id);
+        // A page that is loaded again learns that its participant was removed when it recovers.
+        if (message.reason === "removed") this.#retire(message.session_id);
+        else this.forget(message.session_id);
         this.#emit("message", message);
         return;
     }
@@ -278,7 +296,9 @@ export class Sessions {
   }
 
   #lose(session_id, session, reason) {
-    if (this.#all.get(session_id) === session) this.forget(session_id);
+    if (session.token) this.#former = { session_id, token: session.token };
+    if (reason === "removed") this.#retire(session_id);
+    else if (this.#all.get(session_id) === session) this.forget(session_id);
     this.#emit("lost", { session_id, reason });
   }
 

@@ -51,11 +51,12 @@ function delay({ waiting, lag, isSpoken }) {
 /**
  * The sentence under the title.
  *
- * `phase` of the session; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `capture`
+ * `phase` of the session; `shutOut`: that its host keeps this page out, as a sentence, or ""; `connection` "live" or else; `microphone` "off"|"opening"|"open"; `capture`
  * "fine"|"paused"|"stalled"|"silent"; `sound` "microphone"|"shared"|"both"; `uplink` {state, waiting, isUnresponsive}; `participants` and `count`, how many they are; `speaking`: names of others who speak; `lines`: how many; `lag` in seconds or null;
  * `waiting` {seconds, service}: what is late, or null; `recordings`: how many are being read; `isSpoken`: it is read out.
  */
-export function sentence({ phase, reason, connection, microphone, capture = "fine", sound = "microphone", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly, isSpoken = false }) {
+export function sentence({ phase, reason, shutOut = "", connection, microphone, capture = "fine", sound = "microphone", uplink, participants, count, speaking, lines, lag, waiting, recordings, isReadOnly, isSpoken = false }) {
+  if (shutOut !== "") return shutOut;
   if (phase === "gone") return "This session no longer exists.";
   if (phase === "uninvited") return "This page is opened with a link to a session.";
   if (phase === "failed") return `The session could not be opened. ${reason}`;

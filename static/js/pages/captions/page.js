@@ -153,10 +153,10 @@ export class CaptionsPage {
   }
 
   #showMessage() {
-    const { phase, reason } = this.#session;
+    const { phase, reason, shutOut } = this.#session;
     // Lines that were shown and have disappeared, or are not translated yet, show that captions arrive.
     const isEmpty = this.#captions.lines.length === 0;
-    const message = viewMessage({ phase, reason, connection: this.#isLost ? "lost" : "live", session_id: this.#link.session_id, lines: isEmpty ? 0 : 1 });
+    const message = viewMessage({ phase, reason, shutOut, connection: this.#isLost ? "lost" : "live", session_id: this.#link.session_id, lines: isEmpty ? 0 : 1 });
     const text = this.#view.messages && message !== null ? this.#texts.text(message.key, message.values) : "";
     byId("message").hidden = text === "";
     setText(byId("page-status"), text);

@@ -10,6 +10,7 @@ import { Scope } from "../../components/scope.js";
 import { toast } from "../../components/toasts.js";
 import { LanguageChoice } from "../../components/translation/language-choice.js";
 import { LargeType } from "../../components/translation/large-type.js";
+import { People } from "../../components/translation/people.js";
 import { MicrophoneControls } from "../../components/translation/microphone-controls.js";
 import { Recordings } from "../../components/translation/recordings.js";
 import { Shortcuts } from "../../components/translation/shortcuts.js";
@@ -27,6 +28,7 @@ import { SessionClient } from "../../session-client.js";
 import { Shell } from "../../shell.js";
 import { CaptionViewCard } from "./caption-view-card.js";
 import { ExportCard } from "./export-card.js";
+import { HostNotices, shutOutNotice } from "./host-notices.js";
 import { JoinCard } from "./join-card.js";
 import { LeaveGuard } from "./leave-guard.js";
 import { MessageQueue } from "./message-queue.js";
@@ -62,6 +64,10 @@ export class TranslationPage {
   #reading;
   #join;
   #titleField;
+  #people;
+  #host;
+  /** The host's tools, loaded where this page is the owner's; or null. */
+  #hostTools = null;
   #captionView;
   #exports;
   #guard;
@@ -99,7 +105,10 @@ export class TranslationPage {
     const [preferences, captions, target, prepare] = [this.#preferences, this.#captions, () => this.#target(), () => session.ensure()];
     this.#languages = new LanguageChoice({ texts, source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), growing: { field: byId("growing-field"), choice: byId("growing"), limit: byId("growing-limit") }, preferences });
     this.#large = new LargeType({ texts, opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
-    this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare });
+    const ask = (message) => socket.request({ ...message, session_id: session.session_id });
+    this.#host = new HostNotices({ texts, session, notices: this.#notices, request: ask, onMuted: () => this.#microphone.abort() });
+    this.#people = new People({ texts, session, card: byId("people") });
+    this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare: async () => (await prepare()) && this.#host.mayStart() });
     this.#recordings = this.#createRecordings(target, prepare);
     this.#transcript = this.#createTranscript();
     this.#reading = new ReadingTools({ texts, captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
@@ -175,7 +184,7 @@ export class TranslationPage {
     const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#titleField, this.#guard, this.#captionView, this.#exports, this.#createShortcuts(), this.#shell];
     for (const part of parts) scope.start(part);
     this.#listen();
-    for (const part of [this.#session, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
+    for (const part of [this.#session, this.#people, this.#host, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
     scope.every(REFRESH_EVERY, () => this.#transcript.refresh());
     scope.every(STATUS_EVERY, () => this.#status.showSoon());
     scope.after(SHOWN_WITHIN, () => this.#overdue());
@@ -217,6 +226,7 @@ export class TranslationPage {
     scope.listen(this.#session, "title", () => this.#showTitle());
     scope.listen(this.#session, "ready", () => this.#ready());
     scope.listen(this.#session, "participants", ({ detail }) => this.#participantsChanged(detail));
+    scope.listen(this.#session, "keys", () => this.#keysChanged());
     scope.listen(this.#session, "rejoined", ({ detail }) => this.#notices.show("missed", { word: "missed", text: missed(detail) }));
     scope.listen(this.#socket, "message", ({ detail }) => this.#queue.add(detail));
     scope.listen(this.#socket, "complaint", ({ detail }) => this.#showError(detail));
@@ -296,6 +306,7 @@ export class TranslationPage {
     return {
       phase,
       reason,
+      shutOut: shutOutNotice(this.#texts, this.#session.shutOut)?.text ?? "",
       connection: this.#socket.state.state,
       microphone,
       capture,
@@ -401,14 +412,16 @@ export class TranslationPage {
 
   /** Explain why there is no session, and offer what can be done. */
   #showClosed() {
-    const { phase, reason } = this.#session;
-    const mayBegin = this.#mayBegin;
+    const { phase, reason, shutOut } = this.#session;
+    // After a removal the service accepts no connection of this page.
+    const mayBegin = this.#mayBegin && shutOut !== "removed";
     const begin = mayBegin ? [{ label: "Start a new session", run: () => this.#begin() }] : [];
     this.#notices.show("session", {
       word: CLOSED[phase],
       tone: phase === "uninvited" ? "warn" : "bad",
       text: reason,
       more: closedText({ phase, hasLines: this.#transcript.length > 0, mayBegin }),
+      ...shutOutNotice(this.#texts, shutOut),
       // What kept this session from being opened would keep a new one from it as well.
       actions: phase === "failed" ? [{ label: "Try again", run: () => location.reload() }] : begin,
       isDismissable: false,
@@ -428,6 +441,7 @@ export class TranslationPage {
   #ready() {
     this.#microphone.sessionReady();
     this.#loadLineEditor();
+    this.#loadHostTools();
     this.#recordings.check(this.#session.session_id).catch(() => toast("The list of recordings could not be loaded: the service cannot be reached.", { tone: "bad" }));
   }
 
@@ -447,6 +461,36 @@ export class TranslationPage {
     this.#scope.start(this.#lineEditor);
     for (const line of this.#captions.lines) this.#transcript.update(line);
     this.#transcript.draw();
+  }
+
+  async #loadHostTools() {
+    if (this.#hostTools !== null || !this.#session.isOwner) return;
+    const texts = this.#texts;
+    try {
+      const { HostTools } = await import("../../components/translation/host-tools.js");
+      if (this.#hostTools !== null || !this.#scope.isOpen) return;
+      const session = this.#session;
+      this.#hostTools = new HostTools({
+        texts,
+        session,
+        box: this.#people.toolbox,
+        request: (message) => this.#socket.request({ ...message, session_id: session.session_id }),
+        confirm,
+        onDone: (text) => (this.#notices.remove("host tools"), toast(text)),
+        onProblem: (text) => this.#notices.show("host tools", { word: texts.text("people.host"), tone: "bad", text }),
+      });
+    } catch {
+      toast(texts.text("page.not_loaded_short"), { tone: "bad" });
+      return;
+    }
+    this.#scope.start(this.#hostTools);
+    this.#people.equip(this.#hostTools);
+  }
+
+  /** Links in the address and in the tab lead to the session with its new key. */
+  #keysChanged() {
+    this.#address.store();
+    this.#join.show();
   }
 
   #participantsChanged(detail) {
