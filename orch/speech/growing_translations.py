@@ -6,12 +6,15 @@ from typing import Final
 
 import trio
 
+from orch.backoff import Backoff
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript, TranslationUsage
+from orch.speech.backlog import FIRST_RETRY, LONGEST_RETRY
 from orch.speech.captions import growing_translation
 from orch.speech.clauses import GrowingTranslation
 from orch.speech.languages import AUTO
 from orch.speech.output import CaptionOutput
+from orch.speech.request_errors import is_transient
 from orch.speech.session_budgets import Usage
 from orch.speech.translator import Translator
 
@@ -20,6 +23,9 @@ AT_ONCE: Final = 8
 
 PAUSE: Final = 0.4
 """Seconds without words at the end of a line's sound: its speaker has paused, perhaps after a clause."""
+
+TRIES: Final = 3
+"""Requests of a line that fail before no other is sent for it."""
 
 
 @dataclass(slots=True)
@@ -30,6 +36,12 @@ class _Line:
     translation: GrowingTranslation = field(default_factory=GrowingTranslation)
     scope: trio.CancelScope | None = None
     is_given_up: bool = False
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=FIRST_RETRY, longest=LONGEST_RETRY))
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether a request may be sent: none is under way, and the last one that failed was a while ago."""
+        return self.scope is None and not self.is_given_up and trio.current_time() >= self.backoff.until
 
 
 class GrowingTranslations:
@@ -37,8 +49,9 @@ class GrowingTranslations:
 
     ``is_wanted``: whether a language is another one than the spoken. ``may_send``: whether the settings and
     the session's budget allow a request, which is then counted. ``usage``: how many there were, if the
-    session's participants should be sent that now. A request that fails is not sent again: the final is
-    translated anyway, and its error is published.
+    session's participants should be sent that now. A clause whose request failed is requested again
+    with a later revision, :data:`TRIES` times for a line; the final is translated anyway, and its error is
+    published.
 
     The mutable state is the lines that grow, by segment and language.
     """
@@ -68,7 +81,7 @@ class GrowingTranslations:
                 continue
             line = self._lines.setdefault((revision.segment_id, target), _Line(revision))
             line.newest = revision
-            if line.scope is None and not line.is_given_up:
+            if line.may_begin:
                 under_way = sum(each.scope is not None for each in self._lines.values())
                 clause = self._next(line)
                 if clause is not None and under_way < AT_ONCE and self._takes(revision):
@@ -140,9 +153,12 @@ class GrowingTranslations:
                 session_id=revision.session_id,
                 terms=self._output.terms(),
             )
-        except ProblemError:
-            line.is_given_up = True  # the final's request has the error for readers and for the log
+        except ProblemError as error:
+            # The final's request has the error for readers and for the log.
+            line.backoff.failed(trio.current_time())
+            line.is_given_up = not is_transient(error) or line.backoff.failures >= TRIES
             return None
+        line.backoff.succeeded()
         if line.scope is None or line.scope.cancel_called:
             return None  # the final has come; it is translated without this clause
         line.translation = line.translation.with_clause(

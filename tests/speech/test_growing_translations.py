@@ -11,7 +11,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Transcript, Translation
 from orch.settings import Service
 from orch.speech.clauses import GrowingTranslation
-from orch.speech.growing_translations import GrowingTranslations
+from orch.speech.growing_translations import TRIES, GrowingTranslations
 from orch.speech.requests import TRANSLATION
 from tests.fakes.sounds import pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, Holder, Room, Session, play, speak
@@ -214,22 +214,40 @@ async def test_a_slow_translator_has_one_request_for_a_line_and_loses_none() -> 
     assert final.corrects is UNSET
 
 
-async def test_a_failed_request_is_not_repeated_and_the_final_shows_its_error() -> None:
+@pytest.mark.parametrize(("code", "tries"), [("service_unavailable", TRIES), ("unsupported_language", 1)])
+async def test_a_clause_is_requested_again_a_few_times_and_the_final_shows_the_error(
+    code: str, tries: int
+) -> None:
+    """Not at all if the back end will never translate it."""
     one = room(targets=("es",), growing_targets=("es",))
-    error = ProblemError("service_unavailable", "away", service=TRANSLATION)
-    one.back_ends.translation_error = error
+    one.back_ends.translation_error = ProblemError(code, "away", service=TRANSLATION)
     stream = one.stream()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(speak, stream, UTTERANCE)
-        await trio.sleep(7)
-        assert len(asked(one)) == 1
+        await trio.sleep(7.5)
+        assert len(asked(one)) == tries
         assert growing(one) == []
-        await trio.sleep(3)
+        await trio.sleep(2.5)
         one.back_ends.translation_error = None
-    first, *_, last = finals(one)
+    first, *others = finals(one)
     assert first.error is not None
-    assert last.error is None
-    assert last.text == f"es: {one.session.finals()[0].text}"
+    if code == "service_unavailable":
+        assert others[-1].error is None
+        assert others[-1].text == f"es: {one.session.finals()[0].text}"
+
+
+async def test_a_clause_whose_request_failed_is_shown_with_a_later_revision() -> None:
+    """A connection may be lost: the reader waits a second, not until the end of the utterance."""
+    one = room(targets=("es",), growing_targets=("es",))
+    one.back_ends.translation_error = ProblemError("service_unavailable", "away", service=TRANSLATION)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(speak, one.stream(), UTTERANCE)
+        await trio.sleep(5)
+        assert asked(one) == ["One two three four five,"]
+        one.back_ends.translation_error = None
+    first, *_ = growing(one)
+    assert first.text == "es: One two three four five,"
+    assert asked(one)[:2] == ["One two three four five,"] * 2
 
 
 async def test_a_released_stream_ends_its_growing_translations() -> None:
