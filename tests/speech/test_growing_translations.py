@@ -242,7 +242,7 @@ async def test_a_clause_whose_request_failed_is_shown_with_a_later_revision() ->
     one.back_ends.translation_error = ProblemError("service_unavailable", "away", service=TRANSLATION)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(speak, one.stream(), UTTERANCE)
-        await trio.sleep(5)
+        await trio.sleep(4.5)
         assert asked(one) == ["One two three four five,"]
         one.back_ends.translation_error = None
     first, *_ = growing(one)
