@@ -2,7 +2,8 @@
 
 ``ID.json`` has the facts of an upload, ``ID.part`` the bytes that have arrived: its size is the offset. The
 lock of the kernel on ``ID.part`` lets one request write at a time; it ends with its process. Nothing is lost
-when the service restarts. What is too old is removed at the start and before each new upload.
+when the service restarts. What is too old is removed at the start and before each new upload; uploads of a
+session that has ended, by :mod:`orch.web.ended_sessions`.
 """
 
 import errno
@@ -168,6 +169,26 @@ class UploadFiles:
         self.find(session_id, upload_id)
         self._part(upload_id).unlink(missing_ok=True)
         self._json(upload_id).unlink(missing_ok=True)
+
+    def sessions(self) -> frozenset[str]:
+        """Return the sessions with uploads."""
+        return frozenset(facts.session_id for facts, _ in self._all())
+
+    def remove_of(self, session_ids: frozenset[str]) -> int:
+        """Remove all uploads of these sessions, which have ended; return their number."""
+        removed = 0
+        for path in self._paths():
+            facts = self._facts(path.stem) if path.suffix == ".json" else None
+            if facts is None or facts.session_id not in session_ids:
+                continue
+            try:
+                path.with_suffix(".part").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("upload not removed", file=str(path), reason=str(error))
+                continue
+            removed += 1
+        return removed
 
     def remove_old(self) -> None:
         """Remove what is too old or left over."""

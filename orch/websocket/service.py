@@ -1,6 +1,6 @@
 """The hub: connects connections, sessions, topics and speech."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from random import random
 from time import time
 from typing import Any, Final
@@ -300,6 +300,20 @@ class HubService:
     async def title_session(self, session_id: str, title: str) -> None:
         """Give a session a title, for everyone in it; an empty one removes it. Raises ``unknown_session``."""
         await self._title_editor.change(session_id, title)
+
+    async def exists(self, session_id: str) -> bool:
+        """Return whether a session exists. Raises ``store_unavailable``."""
+        try:
+            await self._sessions.view(session_id)
+        except ProblemError as error:
+            if error.code != "unknown_session":
+                raise
+            return False
+        return True
+
+    def after_each_sweep(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Register what is done after each sweep, which ends unused sessions; one function."""
+        self._sweeper.on_swept = run
 
     async def end_session(self, session_id: str) -> None:
         """End a session: notify its members, and delete all its data. Raises ``unknown_session``."""

@@ -22,6 +22,7 @@ from orch.web.api import (
     workers,
 )
 from orch.web.assets import Assets
+from orch.web.ended_sessions import EndedSessions
 from orch.web.upload_files import UploadFiles
 from orch.wiring.parts import Parts
 
@@ -32,6 +33,8 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
     folder = Path(settings.current.session_management.sqlite_path).parent / "uploads"
     files = UploadFiles(folder, wall=time.time)
     files.remove_old()
+    ended = EndedSessions(hub, files)
+    hub.after_each_sweep(ended.remove_uploads)
     return app.create_pages(
         settings=settings,
         access=parts.access,
@@ -41,7 +44,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             health.blueprint(parts.tree, parts.stores.engine, parts.health, hub),
             services.blueprint(parts.health),
             metrics.blueprint(settings, parts.metrics, parts.dashboard),
-            sessions.blueprint(hub),
+            sessions.blueprint(hub, ended),
             join_codes.blueprint(hub.join_codes),
             moderation.blueprint(hub.moderator, hub.endings),
             join.blueprint(hub.join_codes),

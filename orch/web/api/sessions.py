@@ -15,6 +15,7 @@ from orch.protocol.terms import Terms
 from orch.speech.exports import Choice
 from orch.speech.text_search import QUERY_LENGTH, Found
 from orch.web.audit import log_change
+from orch.web.ended_sessions import EndedSessions
 from orch.web.json_api import json_response, read_json, read_query
 from orch.web.transcripts import FileBody, Transcripts
 from orch.websocket.service import HubService
@@ -74,7 +75,7 @@ def _attachment(name: str) -> str:
     return f'attachment; filename="{plain}"{encoded}'
 
 
-def blueprint(hub: HubService) -> Blueprint:
+def blueprint(hub: HubService, ended: EndedSessions) -> Blueprint:
     """Return the routes."""
     api = Blueprint("sessions", __name__, url_prefix="/api/sessions")
     transcripts = Transcripts(hub)
@@ -119,6 +120,7 @@ def blueprint(hub: HubService) -> Blueprint:
     async def end(session_id: str) -> Response:
         """End a session: its participants are notified, and all its data is deleted."""
         await hub.end_session(session_id)
+        await ended.ended(session_id)
         log_change("session ended", session_id=session_id)
         return Response(b"", status=204)
 

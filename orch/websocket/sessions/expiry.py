@@ -1,5 +1,6 @@
 """Ends unused sessions, and drops messages that are too old."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final, Never
 
 import structlog
@@ -27,10 +28,13 @@ class Sweeper:
     Silent means: no message, no join, and no sign of life from a member's connection (a ``ping``, or a reply
     to the server's heartbeat if the server reports those, :attr:`Session.is_attended`). The first sweep is
     one interval after the start, so that clients can return after a restart.
+
+    ``on_swept`` is awaited after each sweep: other parts remove what they have of sessions that have ended.
     """
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self.on_swept: Callable[[], Awaitable[None]] | None = None
         self.boundary = Boundary("session sweep")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
@@ -44,6 +48,9 @@ class Sweeper:
                 except ProblemError as error:
                     # The store is unavailable; the next sweep finds the same sessions.
                     _log.warning("session expiry postponed", reason=error.detail)
+            if self.on_swept is not None:
+                with self.boundary.item(step="after the sweep"):
+                    await self.on_swept()
 
     async def keep(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Cluster only: refresh the last-active time of local sessions so that no other worker expires them.
