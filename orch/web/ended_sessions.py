@@ -15,7 +15,7 @@ _log = structlog.get_logger("uploads")
 
 
 class Sessions(Protocol):
-    """What is asked whether sessions exist (the hub)."""
+    """Knows which sessions exist (the hub)."""
 
     async def exists(self, session_id: str) -> bool:
         """Return whether a session exists. Raises ``store_unavailable``."""

@@ -125,6 +125,7 @@ class ScriptedService:
                 access=SimpleNamespace(require=_nothing),
                 get_session=_nothing,
                 recordings_of=_nothing,
+                after_each_sweep=lambda _run: None,
                 moderator=SimpleNamespace(decided=_no_session),
                 endings=SimpleNamespace(),
                 join_codes=SimpleNamespace(
