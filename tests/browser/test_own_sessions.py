@@ -17,8 +17,8 @@ pytestmark = pytest.mark.browser
 PageAt = Callable[..., Page]
 
 KEY = "k" * 22
-#: The browser logs each response of 404.
-GONE = ("404",)
+#: The browser logs each response of 404 and 503.
+GONE = ("404", "503")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]
         yield running
 
 
-def stored(names: list[str]) -> str:
+def stored(names: list[str], **more: Any) -> str:
     """Return a script that stores sessions in the browser, once."""
     entries = [
         {
@@ -37,6 +37,7 @@ def stored(names: list[str]) -> str:
             "role": "participant",
             "first": 1_767_000_000_000,
             "last": 1_767_000_000_000,
+            **more,
         }
         for name in names
     ]
@@ -46,19 +47,26 @@ def stored(names: list[str]) -> str:
 
 
 class Answers:
-    """Responds in the place of the service. ``gone``: sessions that have ended; ``asked``: all that came."""
+    """Responds in the place of the service. ``gone``: sessions that have ended; ``asked``: all that came.
+
+    ``key``: the one that opens the sessions; ``is_away``: sessions cannot be read now.
+    """
 
     def __init__(self, *, gone: tuple[str, ...] = (), title: str = "") -> None:
         self.gone = gone
         self.title = title
         self.asked: list[str] = []
+        self.key = KEY
+        self.is_away = False
 
     def __call__(self, route: Route) -> None:
         path = route.request.url.split("/api/sessions/")[1]
         name, _, rest = path.partition("/")
         self.asked.append(path)
-        assert route.request.headers["x-session-key"] == KEY
-        if name in self.gone:
+        if self.is_away:
+            away = {"code": "store_unavailable", "title": "Away", "detail": "away"}
+            route.fulfill(status=503, content_type="application/problem+json", body=json.dumps(away))
+        elif name in self.gone or route.request.headers["x-session-key"] != self.key:
             problem = {"code": "unknown_session", "title": "Not found", "detail": "gone"}
             route.fulfill(status=404, content_type="application/problem+json", body=json.dumps(problem))
         elif rest == "search":
@@ -175,6 +183,46 @@ def test_a_session_that_has_ended_is_named_once(page_at: PageAt, served: Running
     page.reload()
     expect(page.locator("#own-gone li")).to_have_text(["gone-4", "gone-5"])
     expect(page.locator(".own-session")).to_have_count(2)
+
+
+def test_checks_that_failed_are_repeated(page_at: PageAt, served: RunningService) -> None:
+    """One request shows that all would fail; a button repeats it, and so does a return to the page."""
+    answers = Answers()
+    answers.is_away = True
+    page = listing(page_at, served, ["room-1", "room-2", "room-3"], answers)
+    rows, again = page.locator(".own-session"), page.get_by_role("button", name="Try now")
+    expect(rows.get_by_text("could not be checked")).to_have_count(1)
+    expect(rows.get_by_text("not checked yet")).to_have_count(2)
+    assert answers.asked == ["room-1"]
+    again.click()
+    expect(again).to_be_visible()
+    answers.is_away = False
+    again.click()
+    expect(rows.get_by_text("kept until")).to_have_count(3)
+    expect(again).to_be_hidden()
+    answers.is_away = True
+    page.reload()
+    expect(rows.get_by_text("could not be checked")).to_have_count(1)
+    answers.is_away = False
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(rows.get_by_text("kept until")).to_have_count(3)
+
+
+def test_a_key_to_read_serves_where_the_one_to_speak_does_not(
+    page_at: PageAt, served: RunningService
+) -> None:
+    """The session is not gone: its link leads to it with the other key."""
+    answers = Answers()
+    answers.key = "r" * 22
+    page = page_at("about:blank", expects=GONE, locale="en-GB")
+    page.add_init_script(stored(["room-1"], readKey="r" * 22, maySpeak=True))
+    page.route(re.compile("/api/sessions/"), answers)
+    page.goto(f"{served.url}/sessions")
+    row = page.locator(".own-session")
+    expect(row).to_contain_text("kept until")
+    expect(row.get_by_role("link")).to_have_attribute("href", re.compile(f"key={'r' * 22}"))
+    expect(page.locator("#own-gone")).to_be_hidden()
+    assert answers.asked == ["room-1", "room-1"]
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (360, "light")])

@@ -51,6 +51,26 @@ test("a key to speak is not replaced by one to read, and a read key is by one to
   assert.equal(own.list().find(({ session_id }) => session_id === "other").key, SPEAK);
 });
 
+test("a key to speak that is valid no longer gives way to the key to read, once", () => {
+  for (const order of [["speak", "read"], ["read", "speak"]]) {
+    const own = new OwnSessions(new Storage());
+    for (const right of order) own.note(session("budget", right === "speak" ? {} : { key: READ, maySpeak: false }));
+    own.note(session("budget"));
+    own.name("budget", "Mine");
+    assert.equal(own.list()[0].key, SPEAK);
+    const { key, maySpeak, title } = own.fallBack("budget");
+    assert.deepEqual([key, maySpeak, title], [READ, false, "Mine"]);
+    assert.equal(own.list()[0].key, READ);
+    assert.equal(own.fallBack("budget"), null);
+    own.note(session("budget"));
+    assert.deepEqual([own.list()[0].key, own.list()[0].readKey], [SPEAK, READ]);
+  }
+  const own = new OwnSessions(new Storage());
+  own.note(session("other"));
+  assert.equal(own.fallBack("other"), null);
+  assert.equal(own.fallBack("gone"), null);
+});
+
 test("beyond the limit the least recently used is dropped", () => {
   const own = new OwnSessions(new Storage());
   for (let index = 0; index <= OWN_SESSIONS; index += 1) own.note(session(`room-${index}`));
@@ -101,7 +121,7 @@ for (const text of ["", "{", "null", "7", '"x"', "{}", '[null, 7, "x", [], {}, {
 test("of a broken entry only what is valid is read; a session is listed once", () => {
   const text = JSON.stringify([{ session_id: "a", key: "<script>", title: 7, first: "x", last: 1e300, expires: "soon" }, { session_id: "a" }, { session_id: "b", last: 5 }]);
   const [a, b, ...others] = new OwnSessions(new Storage({ text })).list();
-  assert.deepEqual(a, { session_id: "a", key: null, role: "participant", maySpeak: false, title: "", given: "", first: 0, last: 0, expires: null });
+  assert.deepEqual(a, { session_id: "a", key: null, role: "participant", maySpeak: false, readKey: null, title: "", given: "", first: 0, last: 0, expires: null });
   assert.deepEqual([b.session_id, b.first, b.last], ["b", 5, 5]);
   assert.deepEqual(others, []);
 });

@@ -2,8 +2,8 @@
  * The sessions that this browser was in, with their keys, stored so that it finds them again. People have no
  * accounts: a session is one's own where this browser holds a key of it.
  *
- * Stored as [{session_id, key, role, maySpeak, title, given, first, last, expires}], the last used first. `title` is the
- * reader's own, `given` the session's; times in ms since the epoch, `expires` null until the service gave it. What is not
+ * Stored as [{session_id, key, role, maySpeak, readKey, title, given, first, last, expires}], the last used first.
+ * `readKey`: a key to read beside one to speak, or null; `title` is the reader's own, `given` the session's; times in ms since the epoch, `expires` null until the service gave it. What is not
  * valid is left out; a list of another version is empty.
  */
 
@@ -54,7 +54,7 @@ export class OwnSessions {
     }
   }
 
-  /** This browser is in a session. A key to speak is not replaced by one to read. */
+  /** This browser is in a session. A key to read does not replace one to speak; both are stored. */
   note({ session_id, key, role, maySpeak, given = "" }) {
     if (typeof session_id !== "string" || !isSessionName(session_id)) return;
     const all = this.list();
@@ -66,6 +66,7 @@ export class OwnSessions {
       key: isWeaker ? before.key : (key ?? before?.key ?? null),
       role: isWeaker ? before.role : role,
       maySpeak: maySpeak || (before?.maySpeak ?? false),
+      readKey: isWeaker ? (key ?? before.readKey) : maySpeak ? readKeyOf(before) : null,
       title: before?.title ?? "",
       given: clipped(given),
       first: before?.first ?? now,
@@ -85,6 +86,15 @@ export class OwnSessions {
   /** Store what the service said of a session: when it will end, and its title. */
   checked(session_id, { expires, given }) {
     this.#change(session_id, { expires, given: clipped(given) });
+  }
+
+  /** A session's key to speak is valid no longer: use the one to read. Returns the entry with it; null: there is none. */
+  fallBack(session_id) {
+    const entry = this.list().find((each) => each.session_id === session_id) ?? null;
+    if (entry === null || entry.readKey === null || entry.readKey === entry.key) return null;
+    const changes = { key: entry.readKey, role: "participant", maySpeak: false, readKey: null };
+    this.#change(session_id, changes);
+    return { ...entry, ...changes };
   }
 
   forget(session_ids) {
@@ -113,6 +123,12 @@ export class OwnSessions {
   }
 }
 
+/** The key to read in an entry: beside one to speak, or the only one. */
+function readKeyOf(entry) {
+  if (entry === null) return null;
+  return entry.maySpeak ? entry.readKey : entry.key;
+}
+
 /** A title of no more than TITLE_LENGTH characters, none of them halved. */
 const clipped = (title) => [...title].slice(0, TITLE_LENGTH).join("");
 
@@ -128,6 +144,7 @@ function readEntry(stored) {
   return {
     ...link,
     maySpeak: stored.maySpeak === true,
+    readKey: typeof stored.readKey === "string" ? (readStoredLink(JSON.stringify({ session_id: link.session_id, key: stored.readKey }))?.key ?? null) : null,
     title: readTitle(stored.title),
     given: readTitle(stored.given),
     first: readTime(stored.first, last),

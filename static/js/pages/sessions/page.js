@@ -22,6 +22,12 @@ const REASONS = {
   store_unavailable: "problem.store_unavailable",
 };
 
+/** The page that is shown again within this time (ms) of the last time checks nothing again. */
+const AGAIN_AFTER = 5_000;
+
+/** What a request for a session is known by: with another key it is another request. */
+const requestOf = ({ session_id, key }) => `${session_id} ${key}`;
+
 const pathOf = (session_id) => `/api/sessions/${encodeURIComponent(session_id)}`;
 
 export class SessionsPage {
@@ -32,12 +38,17 @@ export class SessionsPage {
   #list;
   #pace = new CheckPace();
   #isChecking = false;
+  /** The requests that were sent; each is sent once, until it is repeated. */
+  #requested = new Set();
+  /** Whether the checks ended early, because all further ones would fail too. */
+  #isCutOff = false;
+  #shownAt = 0;
   #canStore;
   /** What the service said of each session, or {reason: {key, values}}; without an entry it is not checked yet. */
   #details = new Map();
   /** Titles of the sessions that were found to be gone; shown until the page is left. */
   #gone = [];
-  /** {query, found: Map of session_id to {lines, count}, done, failed, isOver}, or null. */
+  /** {query, found: Map of session_id to {lines, count}, done, failed, isCutOff, isOver}, or null. */
   #search = null;
 
   /** `own`: OwnSessions; `tab`: TabSession; `texts`: those of the page's language. */
@@ -62,6 +73,8 @@ export class SessionsPage {
     // The cross of the search field, or an emptied field.
     this.#scope.listen(byId("own-query"), "input", ({ target }) => target.value.trim() === "" && this.#find(""));
     this.#scope.listen(byId("forget-all"), "click", () => this.#forgetAll());
+    this.#scope.listen(byId("own-again"), "click", () => this.#again());
+    this.#scope.listen(document, "visibilitychange", () => this.#shownAgain());
     // Another tab opened or forgot a session.
     this.#scope.listen(globalThis, "storage", () => this.#check());
     this.#canStore = this.#own.canStore;
@@ -77,8 +90,8 @@ export class SessionsPage {
   async #check() {
     if (this.#isChecking) return;
     this.#isChecking = true;
-    for (const entry of checkOrder(this.#own.list(), Date.now())) {
-      if (this.#details.has(entry.session_id)) continue;
+    this.#isCutOff = false;
+    for (let entry; (entry = this.#nextUnchecked()) !== undefined && !this.#isCutOff; ) {
       const wait = this.#pace.wait(Date.now());
       if (wait > 0) {
         this.#scope.after(wait, () => this.#check());
@@ -91,21 +104,55 @@ export class SessionsPage {
     this.#show();
   }
 
+  #nextUnchecked() {
+    return checkOrder(this.#own.list(), Date.now()).find((entry) => !this.#requested.has(requestOf(entry)));
+  }
+
   async #checkOne(entry) {
     const { session_id, key } = entry;
+    this.#requested.add(requestOf(entry));
     try {
       const details = await control("GET", pathOf(session_id), undefined, keyHeaders(key));
       this.#details.set(session_id, details);
       this.#own.checked(session_id, { expires: details.expires * 1000, given: details.title });
     } catch (error) {
       if (GONE.has(error.code)) this.#isGone(entry);
-      else this.#details.set(session_id, { reason: this.#reason(error) });
+      else this.#failed(entry, error);
     }
     this.#show();
   }
 
+  /** A session could not be checked. What all the others would meet as well ends the checks until they are repeated. */
+  #failed(entry, error) {
+    this.#details.set(entry.session_id, { reason: this.#reason(error) });
+    this.#isCutOff = error.code === "not_the_service" || Object.hasOwn(REASONS, error.code);
+  }
+
+  /** Check again what could not be checked: the page is shown again, or the reader wants it. */
+  #again() {
+    for (const entry of this.#own.list()) {
+      if (this.#details.get(entry.session_id)?.reason === undefined) continue;
+      this.#details.delete(entry.session_id);
+      this.#requested.delete(requestOf(entry));
+    }
+    this.#check();
+  }
+
+  #shownAgain() {
+    const now = Date.now();
+    if (document.visibilityState !== "visible" || now - this.#shownAt < AGAIN_AFTER) return;
+    this.#shownAt = now;
+    this.#again();
+  }
+
+  /** A key opens the session no longer: the key to read may, else the session is gone. */
   #isGone(entry) {
     this.#pace.gone(Date.now());
+    if (this.#own.fallBack(entry.session_id) !== null) {
+      this.#details.delete(entry.session_id);
+      this.#check();
+      return;
+    }
     this.#gone.push(titleOf(entry));
     this.#drop([entry.session_id]);
   }
@@ -138,6 +185,7 @@ export class SessionsPage {
     });
     if (!answer) return;
     this.#drop([entry.session_id]);
+    this.#requested.delete(requestOf(entry));
     this.#show();
     byId("main").focus();
   }
@@ -154,6 +202,7 @@ export class SessionsPage {
     this.#own.forgetAll();
     this.#tab.forget();
     this.#details.clear();
+    this.#requested.clear();
     this.#gone = [];
     this.#search = null;
     this.#show();
@@ -189,8 +238,8 @@ export class SessionsPage {
       this.#show();
       return;
     }
-    const entries = this.#own.list().filter(({ session_id }) => this.#details.get(session_id)?.reason === undefined && this.#details.has(session_id));
-    const search = (this.#search = { query: words, found: new Map(), done: 0, all: entries.length, failed: 0, isOver: false });
+    const entries = this.#own.list();
+    const search = (this.#search = { query: words, found: new Map(), done: 0, all: entries.length, failed: 0, isCutOff: false, isOver: false });
     this.#show();
     for (const entry of entries) {
       const { session_id, key } = entry;
@@ -200,13 +249,15 @@ export class SessionsPage {
       } catch (error) {
         if (GONE.has(error.code)) this.#isGone(entry);
         else search.failed += 1;
+        // The others would meet the same.
+        if (error.code === "not_the_service" || error.code === "unreachable") search.isCutOff = true;
       }
       // Another search has begun, or the field was emptied.
       if (this.#search !== search || !this.#scope.isOpen) return;
       search.done += 1;
       this.#show();
       // A list with ended sessions is not asked further now: see CheckPace.
-      if (this.#pace.wait(Date.now()) > 0) {
+      if (search.isCutOff || this.#pace.wait(Date.now()) > 0) {
         search.failed += search.all - search.done;
         break;
       }
@@ -225,6 +276,7 @@ export class SessionsPage {
     byId("own-tools").hidden = byId("forget-all").hidden = entries.length === 0;
     byId("no-storage").hidden = entries.length > 0 || this.#canStore;
     setText(byId("own-result"), this.#result(rows.length));
+    byId("own-again").hidden = this.#isChecking || !entries.some(({ session_id }) => this.#details.get(session_id)?.reason !== undefined);
     this.#showGone();
   }
 
