@@ -94,6 +94,24 @@ def test_the_last_lines_are_shown_and_grow_in_place(captions: CaptionsAt) -> Non
     assert page.evaluate("window.locks") == 1
 
 
+def test_screen_readers_hear_each_final_line_once(captions: CaptionsAt) -> None:
+    """With its translation, and neither the history nor the words that still grow."""
+    page, hub = captions([transcript("a-0", "Antes.") | {"offset": 1}], "?languages=original,en")
+    expect(page.locator(".caption")).to_have_count(1)
+    assert page.locator("#captions").get_attribute("aria-live") == "off"
+    hub.say(**transcript("a-1", "Tenemos", start=5, revision=1, final=False))
+    expect(page.locator(".caption")).to_have_count(2)
+    hub.say(**transcript("a-1", "Tenemos que decidir.", start=5, revision=2), offset=2)
+    hub.say(**translation("a-1", "We have to decide.", revision=2), offset=3)
+    announced = page.locator("#announce p")
+    expect(announced).to_have_text("Ann: Tenemos que decidir. We have to decide.")
+    assert announced.locator("span").last.get_attribute("lang") == "en"
+    hub.say(**transcript("a-2", "Y", start=9, revision=1, final=False))
+    hub.say(**transcript("a-2", "Y ya.", start=9, revision=2), offset=4)
+    expect(announced).to_have_count(2)
+    assert announced.all_inner_texts() == ["Ann: Tenemos que decidir. We have to decide.", "Ann: Y ya."]
+
+
 @pytest.mark.parametrize("width", [1280, 360])
 def test_it_is_accessible_in_every_language(captions: CaptionsAt, axe: str, width: int) -> None:
     """With faults and a message; the direction is the language's, nothing is cut or scrolled sideways."""

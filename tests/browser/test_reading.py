@@ -47,6 +47,14 @@ window.SpeechSynthesisUtterance = class extends EventTarget {
 };
 """
 
+#: A screen lock that counts how often it is requested and released.
+WAKE_LOCK = """
+window.locks = window.releases = 0;
+Object.defineProperty(navigator, "wakeLock", { value: { request: async () => {
+  window.locks += 1;
+  return Object.assign(new EventTarget(), { release() { window.releases += 1; } });
+} } });
+"""
 
 #: How far each speaker's name is from its row's edge, in pixels: at the left, and at the right.
 NAMES_FROM_EDGES = """() => [...document.querySelectorAll(".line-speaker")].map((name) => {
@@ -236,3 +244,21 @@ def test_in_a_page_from_the_right_lines_begin_at_the_right(meeting: Meeting, wid
     assert page.locator("#text-larger").evaluate("(button) => getComputedStyle(button).direction") == "ltr"
     assert layout_faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_screen_stays_awake_while_lines_arrive(meeting: Meeting) -> None:
+    """A phone that is read from is not touched; ten minutes after the last line it may sleep."""
+    page, hub = meeting([], init=WAKE_LOCK)
+    assert page.evaluate("[window.locks, window.releases]") == [0, 0]
+    page.clock.install()
+    hub.say(**transcript("b-1", "Tenemos que decidir.", start=30), offset=1)
+    expect(page.locator(".line")).to_have_count(1)
+    assert page.evaluate("[window.locks, window.releases]") == [1, 0]
+    page.clock.fast_forward(300_000)
+    hub.say(**transcript("b-2", "Ya.", start=330), offset=2)
+    page.clock.run_for(1000)
+    expect(page.locator(".line")).to_have_count(2)
+    page.clock.fast_forward(500_000)
+    assert page.evaluate("[window.locks, window.releases]") == [1, 0]
+    page.clock.fast_forward(100_000)
+    assert page.evaluate("[window.locks, window.releases]") == [1, 1]

@@ -20,6 +20,13 @@ const AGAIN_AFTER = 10_000;
 const POINTER_FOR = 3_000;
 /** Times of changes that are stored: the view shows 20 lines at most. */
 const CHANGES_LIMIT = 400;
+/** A final line is announced when it has not changed for this long (ms): its translations follow it. */
+const ANNOUNCED_AFTER = 1_500;
+/** Announcements that stay in the page. */
+const ANNOUNCED = 5;
+
+/** The name of the timer that announces a line. */
+const announcementOf = (id) => `announce ${id}`;
 
 export class CaptionsPage {
   #socket;
@@ -32,6 +39,10 @@ export class CaptionsPage {
   /** When each line last changed, in seconds on the page's clock; the newest last. */
   #changedAt = new Map();
   #frame = null;
+  /** The lines that were announced, the newest last. */
+  #announced = new Set();
+  /** Whether the history is being shown, which is not announced. */
+  #isQuiet = true;
   #timers = new Map();
   /** Whether the connection has been lost for a while. */
   #isLost = false;
@@ -54,6 +65,7 @@ export class CaptionsPage {
     scope.listen(this.#socket, "message", ({ detail }) => this.#apply(detail));
     scope.listen(this.#socket, "state", () => this.#connectionChanged());
     scope.listen(this.#session, "phase", () => this.#phaseChanged());
+    scope.listen(this.#socket, "history", () => this.#historyShown());
     scope.listen(this.#session, "title", () => this.#showTitle());
     scope.listen(globalThis, "hashchange", () => location.reload());
     scope.listen(document, "pointermove", () => this.#pointed());
@@ -99,6 +111,7 @@ export class CaptionsPage {
   }
 
   #changed(id) {
+    this.#cancel(announcementOf(id));
     this.#changedAt.delete(id);
     this.#changedAt.set(id, performance.now() / 1000);
     if (this.#changedAt.size > CHANGES_LIMIT) this.#changedAt.delete(this.#changedAt.keys().next().value);
@@ -113,13 +126,19 @@ export class CaptionsPage {
   }
 
   #drawNow() {
-    const lines = shownLines(this.#captions.lines, this.#view, { now: performance.now() / 1000, changedAt: (id) => this.#changedAt.get(id) ?? -Infinity, isSame: isSameLanguage });
+    const lines = this.#shown;
     keyed(byId("captions"), lines, { key: ({ id }) => id, create: () => h("div", { class: "caption" }), update: (element, line) => this.#fill(element, line) });
+    for (const line of lines) this.#announceSoon(line);
     this.#showMessage();
   }
 
-  #fill(element, { speaker, participantId, isGrowing, texts }) {
-    const name = this.#view.names ? speaker || this.#session.nameOf(participantId) || "" : "";
+  get #shown() {
+    return shownLines(this.#captions.lines, this.#view, { now: performance.now() / 1000, changedAt: (id) => this.#changedAt.get(id) ?? -Infinity, isSame: isSameLanguage });
+  }
+
+  #fill(element, line) {
+    const { isGrowing, texts } = line;
+    const name = this.#name(line);
     setAttribute(element, "data-growing", isGrowing);
     texts.forEach(({ language, text }, index) => {
       if (element.childElementCount <= index) element.append(h("p", { dir: "auto" }, h("bdi", { class: "caption-name" }), h("span", {})));
@@ -131,6 +150,40 @@ export class CaptionsPage {
       setAttribute(words, "lang", language);
     });
     while (element.childElementCount > texts.length) element.lastElementChild.remove();
+  }
+
+  /** The speaker's name as the view shows it, or "". */
+  #name({ speaker, participantId }) {
+    return this.#view.names ? speaker || this.#session.nameOf(participantId) || "" : "";
+  }
+
+  // --- screen readers ---------------------------------------------------------------------------------------------
+
+  /** Announce a final line once, when its texts no longer change: growing words would be read again and again. */
+  #announceSoon({ id, isGrowing }) {
+    if (this.#isQuiet || isGrowing || this.#announced.has(id)) return;
+    this.#later(announcementOf(id), ANNOUNCED_AFTER, () => this.#announce(id));
+  }
+
+  #announce(id) {
+    const line = this.#shown.find((each) => each.id === id);
+    if (line === undefined) return;
+    this.#noteAnnounced(id);
+    const box = byId("announce");
+    while (box.childElementCount >= ANNOUNCED) box.firstElementChild.remove();
+    const name = this.#name(line);
+    box.append(h("p", { dir: "auto" }, name === "" ? "" : `${name}: `, ...line.texts.map(({ language, text }) => h("span", { lang: language, dir: "auto" }, `${text} `))));
+  }
+
+  /** What was said before the view was opened is not announced. */
+  #historyShown() {
+    for (const { id, final } of this.#captions.lines.slice(-CHANGES_LIMIT)) if (final) this.#noteAnnounced(id);
+    this.#isQuiet = false;
+  }
+
+  #noteAnnounced(id) {
+    this.#announced.add(id);
+    if (this.#announced.size > CHANGES_LIMIT) this.#announced.delete(this.#announced.values().next().value);
   }
 
   // --- what is said beside captions -----------------------------------------------------------------------------

@@ -5,6 +5,10 @@ import { Scope } from "../../components/scope.js";
 import { ReadAloud } from "../../components/translation/read-aloud.js";
 import { ReadingOptions } from "../../components/translation/reading-options.js";
 import { TranscriptSearch } from "../../components/translation/transcript-search.js";
+import { WakeLock } from "../../components/wake-lock.js";
+
+/** The screen stays awake this long after the last line that changed (ms): phones turn it off while one reads. */
+const AWAKE_FOR = 600_000;
 
 export class ReadingTools {
   #scope = new Scope();
@@ -12,10 +16,13 @@ export class ReadingTools {
   #search;
   #aloud;
   #languages;
+  #wakeLock;
+  #sleep = null;
 
   /** `languages`: the LanguageChoice; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time, epoch ms; `texts`: those of the page's language. */
-  constructor({ texts, captions, transcript, languages, preferences, isOwn, now }) {
+  constructor({ texts, captions, transcript, languages, preferences, isOwn, now, wakeLock = new WakeLock() }) {
     this.#languages = languages;
+    this.#wakeLock = wakeLock;
     this.#aloud = new ReadAloud({
       texts,
       box: byId("read-aloud"),
@@ -60,6 +67,7 @@ export class ReadingTools {
     this.#scope.start(this.#aloud);
     this.#scope.listen(this.#languages, "change", () => this.#aloud.update());
     this.#scope.listen(this.#options, "change", () => this.#search.refresh());
+    this.#scope.defer(() => this.#letSleep());
   }
 
   stop() {
@@ -74,10 +82,23 @@ export class ReadingTools {
   /** A line has changed. */
   update(line) {
     this.#aloud.offer(line);
+    this.#stayAwake();
   }
 
   /** Lines were drawn. */
   drawn() {
     this.#search.refresh();
+  }
+
+  #stayAwake() {
+    if (!this.#scope.isOpen) return;
+    this.#wakeLock.start();
+    clearTimeout(this.#sleep);
+    this.#sleep = setTimeout(() => this.#letSleep(), AWAKE_FOR);
+  }
+
+  #letSleep() {
+    clearTimeout(this.#sleep);
+    this.#wakeLock.stop();
   }
 }
