@@ -44,6 +44,7 @@ _TABLE: Final = (
     ),
     Problem("not_owner", 403, "Only the session's owner or an operator can do this."),
     Problem("session_locked", 423, "The session is locked: nobody new can join."),
+    Problem("session_ended", 410, "The session's host has ended it."),
     Problem("removed", 403, "The session's host has removed this participant."),
     Problem("muted", 403, "The session's host has muted this participant."),
     Problem("unknown_participant", 404, "No participant of this session has this id."),

@@ -224,6 +224,7 @@ class HubService:
                 await nursery.start(self.cluster_connections.run)
                 await nursery.start(self._sessions.cluster.run)
                 await nursery.start(self._enforcement.run)
+                await nursery.start(self.endings.run)
                 if self._sessions.cluster.is_shared:
                     await nursery.start(self._sweeper.keep)
                     await nursery.start(self._session_terms.run)

@@ -292,6 +292,7 @@ export class SessionClient extends EventTarget {
       if (error.code === "key_required") this.#go("uninvited", error.message);
       else if (error.code === "unknown_session") this.#go("gone", wasLost ? LOST : error.message);
       else if (error.code === "removed") this.#shut("gone", "removed", REMOVED);
+      else if (error.code === "session_ended") this.#shut("gone", "ended", ENDED_BY_HOST);
       else if (error.code === "session_locked") this.#shut("failed", "locked", error.message);
       else this.#go("failed", error.message);
       return null;

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from msgspec.structs import replace
 
 from orch.access.actors import Actor
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.session_keys import Right
 from orch.stores.redis.store import RedisStore
-from orch.websocket.moderation.ending import LAST_WORDS
+from orch.websocket.moderation.ending import ABANDONED, LAST_WORDS
 from orch.websocket.moderation.moderator import Host
 from tests.fakes.asgi import LOCAL_OPERATOR, STRANGER, FakeSocket
 from tests.fakes.hub import running_hub
@@ -439,7 +440,7 @@ async def test_everyone_receives_the_last_words_before_the_session_ends(tmp_path
         assert (await answer(ann, START))["code"] == "muted"
         async with hub.connected(actor=GUEST) as eve:
             refused = await join(eve)
-            assert (refused["code"], "ended" in refused["detail"]) == ("session_locked", True)
+            assert (refused["code"], "ended" in refused["detail"]) == ("session_ended", True)
         seen: list[dict[str, Any]] = []
         while not seen or seen[-1]["type"] != "session_left":
             seen.append(await bob.hear())
@@ -474,13 +475,26 @@ async def test_a_session_that_is_kept_ends_for_all_and_stays_readable(tmp_path: 
         assert (await ann.until("session_left"))["by_host"] is True
         assert len((await hub.service.messages("s")).messages) == 1
         assert (await recover(ann, created))["reason"] == "ended"
-        assert (await join(ann, recovery_token=created["recovery_token"]))["code"] == "session_locked"
-        assert (await join(ann))["code"] == "session_locked"
+        assert (await join(ann, recovery_token=created["recovery_token"]))["code"] == "session_ended"
+        assert (await join(ann))["code"] == "session_ended"
         again = await hub.service.endings.end(OPERATOR, "s")
         assert again.ended
     async with running_hub(tmp_path, orchestration=kept) as hub, hub.connected(actor=GUEST) as ann:
-        assert (await join(ann))["code"] == "session_locked"
+        assert (await join(ann))["code"] == "session_ended"
         assert len((await hub.service.messages("s")).messages) == 1
+
+
+async def test_an_ending_that_was_abandoned_is_finished(tmp_path: Path) -> None:
+    """The worker that began it was killed: after a restart those inside still leave."""
+    async with running_hub(tmp_path) as hub, hub.connected(actor=GUEST) as ann:
+        created = await create(ann)
+        await hub.service.moderator.change(
+            OPERATOR, "s", "session ended by its host", lambda before: replace(before, ending=True)
+        )
+    async with running_hub(tmp_path) as hub, hub.connected(actor=GUEST) as ann:
+        assert (await recover(ann, created))["moderation"]["ending"] is True
+        assert (await ann.until("session_left"))["by_host"] is True
+        assert trio.current_time() < 2 * ABANDONED
 
 
 async def test_a_recording_that_is_read_ends_with_the_session(tmp_path: Path) -> None:

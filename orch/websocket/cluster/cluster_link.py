@@ -121,9 +121,9 @@ class ClusterLink:
         """Send a frame that is not stored to the members of a session on other workers."""
         self._store.publish(session_id, (_DURABLE if frame.is_durable else _TRANSIENT) + frame.data)
 
-    def publish_moderation(self, session_id: str) -> None:
+    async def publish_moderation(self, session_id: str) -> None:
         """Notify the other workers that what the host of a session decided has changed: they read it."""
-        self._store.publish(session_id, _MODERATION)
+        await self._store.publish_counted(session_id, _MODERATION)
 
     def publish_terms(self, session_id: str, frame: Frame) -> None:
         """Send changed names and terms to the other workers that have the session."""

@@ -45,8 +45,11 @@ class WorkerLink(Protocol):
     def publish(self, session_id: str, frame: Frame) -> None:
         """Send a frame that is not stored to the members of a session on other workers."""
 
-    def publish_moderation(self, session_id: str) -> None:
-        """Notify the other workers that what the host of a session decided has changed."""
+    async def publish_moderation(self, session_id: str) -> None:
+        """Notify the other workers that what the host of a session decided has changed.
+
+        Raises ``store_unavailable``.
+        """
 
     def publish_terms(self, session_id: str, frame: Frame) -> None:
         """Send changed names and terms to the other workers that have the session."""
@@ -107,7 +110,7 @@ class SingleWorker:
     def publish(self, session_id: str, frame: Frame) -> None:
         """Do nothing: all members are here."""
 
-    def publish_moderation(self, session_id: str) -> None:
+    async def publish_moderation(self, session_id: str) -> None:
         """Do nothing: all members are here."""
 
     def publish_terms(self, session_id: str, frame: Frame) -> None:

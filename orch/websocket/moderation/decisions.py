@@ -69,12 +69,12 @@ class Decisions(Struct, frozen=True, omit_defaults=True):
         )
 
     def require_running(self, session_id: str) -> None:
-        """Raise ``session_locked`` if the session was ended."""
+        """Raise ``session_ended`` if the host has ended the session."""
         if self.ending:
-            raise ProblemError("session_locked", f"The host has ended the session {session_id}.")
+            raise ProblemError("session_ended", f"The host has ended the session {session_id}.")
 
     def require_open(self, session_id: str) -> None:
-        """Raise ``session_locked`` if nobody new may join."""
+        """Raise ``session_locked`` or ``session_ended`` if nobody new may join."""
         self.require_running(session_id)
         if self.locked:
             raise ProblemError(

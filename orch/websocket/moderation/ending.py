@@ -1,12 +1,13 @@
 """Ends sessions for their hosts: speech stops at once, and everyone still receives the last words."""
 
-from typing import Final
+from typing import Final, Never
 
 import msgspec
 import structlog
 import trio
 from msgspec.structs import replace
 
+from orch.access.actors import Actor
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.telemetry.boundaries import Boundary
@@ -25,6 +26,12 @@ REPLY_WITHIN: Final = 1.0
 #: Seconds between attempts to end a session in a store that does not respond, and how many there are.
 AGAIN: Final = 5.0
 ATTEMPTS: Final = 12
+
+#: Seconds between two looks for sessions whose ending was abandoned; longer than an ending takes.
+ABANDONED: Final = 30.0
+
+#: The service itself.
+_SERVICE: Final = Host(Actor(is_operator=True, is_local=True, via="none", address=""))
 
 _COUNT: Final = "count_streams"
 
@@ -57,14 +64,28 @@ class Endings:
 
         Returns when it begins to end. Raises ``unknown_session``, ``store_unavailable``, ``shutting_down``.
         """
-        nursery = self._streams.require_accepting()
+        self._streams.require_accepting()
         decided = await self._moderator.change(
             host, session_id, "session ended by its host", lambda before: replace(before, ending=True)
         )
         if session_id not in self._ending and not decided.ended:
-            self._ending.add(session_id)
-            nursery.start_soon(self._finish, host, session_id)
+            self._begin(host, session_id)
         return decided
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """End sessions that a worker began to end and did not, because it stopped, until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(ABANDONED)
+            for session in self._sessions.cache:
+                decided = session.decisions
+                is_due = decided.ending and not decided.ended and session.session_id not in self._ending
+                if is_due and self._streams.is_accepting:
+                    self._begin(_SERVICE, session.session_id)
+
+    def _begin(self, host: Host, session_id: str) -> None:
+        self._ending.add(session_id)
+        self._streams.require_accepting().start_soon(self._finish, host, session_id)
 
     async def _finish(self, host: Host, session_id: str) -> None:
         try:

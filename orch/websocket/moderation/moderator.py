@@ -218,6 +218,8 @@ class Moderator:
             before = decode(record.moderation)
             after = change(before)
             if after == before and keys is None:
+                # A former request may have been stored, and the notice of it not sent.
+                await self._sessions.cluster.publish_moderation(session_id)
                 return before
             after = replace(after, revision=before.revision + 1)
             data = encode(after)
@@ -227,7 +229,7 @@ class Moderator:
             raise ProblemError("store_unavailable", "Others changed the session at the same time. Try again.")
         self._log(host, session_id, what, **details)
         self._enforcement.apply(replace(record, moderation=data, keys=keys or record.keys))
-        self._sessions.cluster.publish_moderation(session_id)
+        await self._sessions.cluster.publish_moderation(session_id)
         if keys is not None:
             # A code leads to the keys of its session, so it would lead to the new ones.
             await self._join_codes.delete_all(session_id)

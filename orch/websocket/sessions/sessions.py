@@ -337,9 +337,14 @@ class Sessions:
                 return self.cache.add(Session(record))
 
     def check_moderation(self) -> None:
-        """Have the decisions of all sessions with members here read again: a notice may have been lost."""
+        """Have the decisions of all sessions read again: a notice may have been lost.
+
+        Those that nobody here uses are evicted, and read when they are used.
+        """
         for session in self.cache:
-            if session.count:
+            if self.cache.evict(session.session_id):
+                self.cluster.drop(session.session_id)
+            else:
                 self._moderated_by_another_worker(session.session_id)
 
     def _moderated_by_another_worker(self, session_id: str) -> None:

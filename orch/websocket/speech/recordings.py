@@ -113,7 +113,7 @@ class Recordings:
 
         ``chunks``: 16-bit mono PCM at :data:`RECORDING_RATE`; closed here once it is opened. Returns when the
         stream has begun; ``held`` is called once all of it is transcribed. Raises
-        ``unknown_session``, ``session_locked``, ``too_many_recordings``, ``unsupported_language``.
+        ``unknown_session``, ``session_ended``, ``too_many_recordings``, ``unsupported_language``.
         """
         limit = self._sessions.settings.orchestration.speech.concurrent_recordings
         if self._count >= limit:

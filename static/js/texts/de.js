@@ -294,6 +294,7 @@ export default {
   "captions.locked": "Diese Sitzung ist gesperrt: Niemand Neues kann beitreten. Bitten Sie die Sitzungsleitung, sie zu entsperren; die Seite versucht es von selbst wieder.",
   "captions.removed": "Die Sitzungsleitung hat diese Ansicht aus der Sitzung entfernt.",
   "problem.session_locked": "Diese Sitzung ist gesperrt: Niemand Neues kann beitreten. Bitten Sie die Sitzungsleitung, sie zu entsperren.",
+  "problem.session_ended": "Die Sitzungsleitung hat diese Sitzung beendet.",
   "problem.removed": "Die Sitzungsleitung hat Sie aus dieser Sitzung entfernt.",
   "problem.muted": "Die Sitzungsleitung hat Sie stummgeschaltet.",
   "problem.unknown_participant": "Diese Person ist nicht mehr in der Sitzung.",

@@ -294,6 +294,7 @@ export default {
   "captions.locked": "This session is locked: nobody new can join. Ask the host to unlock it; the page tries again by itself.",
   "captions.removed": "The host removed this view from the session.",
   "problem.session_locked": "This session is locked: nobody new can join. Ask the host to unlock it.",
+  "problem.session_ended": "The host has ended this session.",
   "problem.removed": "The host removed you from this session.",
   "problem.muted": "The host muted you.",
   "problem.unknown_participant": "This person is no longer in the session.",

@@ -302,6 +302,7 @@ export default {
   "captions.locked": "Esta sesión está bloqueada: nadie más puede unirse. Pida al anfitrión que la desbloquee; la página lo intenta de nuevo por sí sola.",
   "captions.removed": "El anfitrión ha expulsado esta vista de la sesión.",
   "problem.session_locked": "Esta sesión está bloqueada: nadie más puede unirse. Pida al anfitrión que la desbloquee.",
+  "problem.session_ended": "El anfitrión ha terminado esta sesión.",
   "problem.removed": "El anfitrión le ha expulsado de esta sesión.",
   "problem.muted": "El anfitrión le ha silenciado.",
   "problem.unknown_participant": "Esta persona ya no está en la sesión.",

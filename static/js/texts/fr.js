@@ -302,6 +302,7 @@ export default {
   "captions.locked": "Cette session est verrouillée : personne d'autre ne peut la rejoindre. Demandez à l'hôte de la déverrouiller ; la page réessaie d'elle-même.",
   "captions.removed": "L'hôte a exclu cette vue de la session.",
   "problem.session_locked": "Cette session est verrouillée : personne d'autre ne peut la rejoindre. Demandez à l'hôte de la déverrouiller.",
+  "problem.session_ended": "L'hôte a terminé cette session.",
   "problem.removed": "L'hôte vous a exclu de cette session.",
   "problem.muted": "L'hôte a coupé votre micro.",
   "problem.unknown_participant": "Cette personne n'est plus dans la session.",

@@ -302,6 +302,7 @@ export default {
   "captions.locked": "Esta sessão está bloqueada: ninguém mais pode entrar. Peça ao anfitrião que a desbloqueie; a página tenta de novo sozinha.",
   "captions.removed": "O anfitrião removeu esta visualização da sessão.",
   "problem.session_locked": "Esta sessão está bloqueada: ninguém mais pode entrar. Peça ao anfitrião que a desbloqueie.",
+  "problem.session_ended": "O anfitrião encerrou esta sessão.",
   "problem.removed": "O anfitrião removeu-o desta sessão.",
   "problem.muted": "O anfitrião silenciou-o.",
   "problem.unknown_participant": "Esta pessoa já não está na sessão.",
