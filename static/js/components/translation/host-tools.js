@@ -121,7 +121,7 @@ export class HostTools {
     if (row.querySelector(".person-rename") !== null) return;
     const { say: text } = this.#texts;
     const input = h("input", { type: "text", dir: "auto", maxlength: NAME_LENGTH, "aria-label": text("host.new_name", { name: row.participant.name }), value: row.participant.name });
-    const form = h("form", { class: "person-rename row", onsubmit: (event) => this.#rename(event, row, input) }, input, h("button", { type: "submit", class: "button button-small button-main" }, text("host.save_name")));
+    const form = h("form", { class: "person-rename row", onsubmit: (event) => this.#rename(event, row, input) }, h("span", { class: "field" }, input), h("button", { type: "submit", class: "button button-small button-main" }, text("host.save_name")));
     row.querySelector(".person-actions").append(form);
     input.focus();
     input.select();
