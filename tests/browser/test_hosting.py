@@ -134,6 +134,8 @@ def test_the_host_renames_and_removes_a_guest(
     field.fill("Robert")
     field.press("Enter")
     expect(guest.locator("#people")).to_contain_text("Robert · you")
+    expect(host.locator(".person-actions")).to_be_hidden()
+    expect(host.locator(".person-more")).to_be_focused()
     act(host, "Robert", "Remove…")
     dialog = host.get_by_role("dialog", name=re.compile("Remove .*Robert.* from the session"))
     dialog.get_by_label("Also make new links").check()
