@@ -352,8 +352,10 @@ export class Transcript {
     for (const { target, kind, text, corrects = false } of cells) {
       const old = shown.get(target);
       shown.delete(target);
-      const element = old ?? h("p", { "data-language": target, dir: "auto" }, h("span", { class: "read-language", dir: "auto" }), h("span", { "data-part": "text" }), h("small", { class: "menu-way", "data-part": "corrects" }));
+      const element = old ?? h("p", { "data-language": target }, h("span", { class: "read-language", dir: "auto" }), h("span", { "data-part": "text" }), h("small", { class: "menu-way", "data-part": "corrects" }));
       setAttribute(element, "data-kind", kind);
+      // Without a letter it would stand at the left in every page.
+      setAttribute(element, "dir", kind === "waiting" ? null : "auto");
       const [tag, body, note] = element.children;
       setText(note, corrects ? this.#aside("line.corrected") : "");
       setText(tag, `${this.#texts.languageName(target)}: `);
