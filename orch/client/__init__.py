@@ -16,6 +16,7 @@ from orch.client.events import (
     Unrecognized,
 )
 from orch.client.reconnect_policy import Backoff
+from orch.client.session_requests import FoundLine, OpenedCode, SearchResult, SessionDetails
 from orch.client.speech import SpeechStream
 
 __all__ = [
@@ -25,10 +26,14 @@ __all__ = [
     "ClientError",
     "ConnectionLostError",
     "Event",
+    "FoundLine",
     "HistoryDelivered",
     "Lost",
+    "OpenedCode",
     "Recovered",
     "RefusedError",
+    "SearchResult",
+    "SessionDetails",
     "SpeechStream",
     "StateChanged",
     "StoppedError",

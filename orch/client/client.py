@@ -18,6 +18,7 @@ from orch.client.events import (
     StateChanged,
 )
 from orch.client.reconnect_policy import Backoff
+from orch.client.session_requests import OpenedCode, SearchResult, SessionDetails, SessionRequests
 from orch.client.speech import SpeechStream, speaking
 from orch.client.transport import Dial, dial
 from orch.protocol.messages import (
@@ -67,8 +68,9 @@ class Client:
     undo it.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, requests: SessionRequests) -> None:
         self._connection = connection
+        self._requests = requests
 
     # Events.
 
@@ -281,6 +283,24 @@ class Client:
         )
         return speaking(self._connection, start)
 
+    # Requests over HTTP, which need no connection and no membership.
+
+    async def enter_code(self, code: str) -> OpenedCode:
+        """Return the session that a short code opens, with the key to ``join`` it."""
+        return await self._requests.enter_code(code)
+
+    async def session(self, session_id: str, *, key: str | None = None) -> SessionDetails:
+        """Return a session's title, times and number of participants; ``key`` as in ``join``."""
+        return await self._requests.session(session_id, key)
+
+    async def search(self, session_id: str, query: str, *, key: str | None = None) -> SearchResult:
+        """Return the stored lines that have the words, in the original or a translation.
+
+        Case and accents make no difference. The first 20 lines are returned, and the number of all. ``key``
+        as in ``join``.
+        """
+        return await self._requests.search(session_id, query, key)
+
     # Sessions that outlive this object.
 
     def credentials(self, session_id: str) -> tuple[str, str] | None:
@@ -330,7 +350,7 @@ async def connect(url: str, *, dial: Dial = dial, backoff: Backoff | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.run)
         try:
-            yield Client(connection)
+            yield Client(connection, SessionRequests(url))
         except Exception as error:  # noqa: BLE001 - raised again below, not wrapped in a group
             failure = error
         else:

@@ -22,12 +22,11 @@ ROOT = Path(__file__).parents[2]
 URL = "http://localhost:3000"
 
 
-def example(language: str) -> str:
-    """Return the document's example."""
+def example(language: str, number: int = 0) -> str:
+    """Return one of the document's examples in a language."""
     document = (ROOT / "docs" / "clients.md").read_text("utf-8")
-    found = re.search(rf"```{language}\n(.*?)```", document, re.DOTALL)
-    assert found is not None
-    return found[1]
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", document, re.DOTALL)
+    return found[number]
 
 
 class Printed:
@@ -52,12 +51,14 @@ class Printed:
 
 
 @asynccontextmanager
-async def running(s: RunningService, folder: Path) -> AsyncIterator[Printed]:
-    """Run the Python example for the block."""
+async def running(
+    s: RunningService, folder: Path, *arguments: str, number: int = 0
+) -> AsyncIterator[Printed]:
+    """Run a Python example for the block."""
     script = folder / "example.py"
-    script.write_text(example("python").replace(URL, s.url), encoding="utf-8")
+    script.write_text(example("python", number).replace(URL, s.url), encoding="utf-8")
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-u", str(script)],
+        [sys.executable, "-u", str(script), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={"PYTHONPATH": str(ROOT)},
@@ -104,6 +105,19 @@ async def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp
                 for each in (printed, second):
                     await each.until("The session is over: ended\n")
                     assert await each.end() == 0
+
+
+async def test_the_example_with_a_code_finds_the_session(tmp_path: Path) -> None:
+    """It prints the title that the owner gave, and what was found."""
+    with service("serve", tmp_path) as s:
+        async with orch.client.connect(s.url) as owner, httpx2.AsyncClient(base_url=s.url) as http:
+            await owner.create("stand-up")
+            titled = await owner.title_session("stand-up", "Monday")
+            assert titled.title == "Monday"
+            made = await http.post("/api/sessions/stand-up/codes", json={"right": "read"}, timeout=120)
+            async with running(s, tmp_path, made.json()["shown"], "budget", number=1) as printed:
+                await printed.until("Monday: 0 lines have it\n")
+                assert await printed.end() == 0
 
 
 @pytest.mark.browser
