@@ -58,6 +58,8 @@ export class SessionClient extends EventTarget {
   #reason = "";
   #session_id = null;
   #title = "";
+  #terms = [];
+  #termsRevision = 0;
   #participants = [];
   #count = 0;
   #me = { name: "", languages: [], growing: false, role: "participant", key: null };
@@ -114,6 +116,11 @@ export class SessionClient extends EventTarget {
   /** Why the host keeps this page out, where the phase is gone or failed: "removed", "ended" or "locked"; or null. */
   get shutOut() {
     return this.#shutOut;
+  }
+
+  /** The session's names and terms: {text, translations?} each; those who only read have none. */
+  get terms() {
+    return this.#terms;
   }
 
   /** The session's keys that this page may share: {read, speak?}; null before it is open. */
@@ -173,6 +180,8 @@ export class SessionClient extends EventTarget {
     this.#announced = "";
     this.#session_id = session_id ?? this.#randomName();
     this.#title = "";
+    this.#terms = [];
+    this.#termsRevision = 0;
     this.#participants = [];
     this.#count = 0;
     this.#keys = null;
@@ -241,6 +250,19 @@ export class SessionClient extends EventTarget {
     this.#emit("title");
   }
 
+  /** Replace the session's names and terms. A new session gets them when it is created. */
+  async setTerms(terms) {
+    if (this.#phase === "new") this.#setTerms(terms, 0);
+    else await this.#socket.request({ type: "set_terms", session_id: this.#session_id, terms });
+  }
+
+  #setTerms(terms, revision) {
+    this.#termsRevision = revision;
+    if (JSON.stringify(terms) === JSON.stringify(this.#terms)) return;
+    this.#terms = terms;
+    this.#emit("terms");
+  }
+
   #announce() {
     if (this.#phase !== "open" || !this.#socket.isLive) return;
     this.#socket.send({ type: "join_session", session_id: this.#session_id, ...this.#announcing() });
@@ -265,7 +287,7 @@ export class SessionClient extends EventTarget {
   async #create(tries) {
     const { role, ...identity } = this.#announcing();
     try {
-      await this.#request({ type: "create_session", session_id: this.#session_id, config: this.#title === "" ? {} : { title: this.#title }, ...identity });
+      await this.#request({ type: "create_session", session_id: this.#session_id, config: this.#title === "" ? {} : { title: this.#title }, ...(this.#terms.length === 0 ? {} : { terms: this.#terms }), ...identity });
       this.#opened();
     } catch (error) {
       if (error.code === "session_exists" && tries > 1) {
@@ -359,7 +381,7 @@ export class SessionClient extends EventTarget {
       return await this.#request(message);
     } catch (error) {
       if (error.code !== "session_exists") throw error;
-      const { config, ...join } = message;
+      const { config, terms, ...join } = message;
       return this.#request({ ...join, type: "join_session", history: true });
     }
   }
@@ -388,6 +410,9 @@ export class SessionClient extends EventTarget {
     if (RESPONSES.has(message.type) && message.keys) this.#admitted(message);
     if (RESPONSES.has(message.type) && message.recovered !== false) this.#titled(message.title ?? "");
     if (message.type === "session_titled") this.#titled(message.title);
+    if (RESPONSES.has(message.type) && message.recovered !== false) this.#setTerms(message.terms ?? [], 0);
+    // Of two that cross, the higher revision counts.
+    if (message.type === "terms" && message.revision > this.#termsRevision) this.#setTerms(message.terms, message.revision);
     if (Array.isArray(message.participants)) {
       this.#participants = message.participants;
       this.#count = message.participant_count ?? message.participants.length;

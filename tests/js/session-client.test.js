@@ -83,6 +83,31 @@ test("a title is the session's: of a new one it is created with it, later it is 
   assert.deepEqual(titles, ["Budget", "Plans", ""]);
 });
 
+test("names and terms are the session's: a new one is created with them, the highest revision counts", async () => {
+  const { client, newest, answer } = setUp();
+  const changes = [];
+  client.addEventListener("terms", () => changes.push(client.terms.map(({ text }) => text).join()));
+  newest().greet();
+  await client.open({ name: "Ann" });
+  await client.setTerms([{ text: "Norland" }]);
+  assert.equal(newest().count("set_terms"), 0);
+  const begun = client.ensure();
+  await settle();
+  assert.deepEqual(newest().last("create_session").terms, [{ text: "Norland" }]);
+  await answer("session_created", "create_session", { keys: { speak: "S", read: "R" }, role: "owner", terms: [{ text: "Norland" }] });
+  await begun;
+  const changed = client.setTerms([{ text: "Elinor" }]);
+  await settle();
+  const { id, session_id, terms } = newest().last("set_terms");
+  newest().say({ type: "terms", session_id, terms: [{ text: "Barton" }], revision: 2 });
+  newest().say({ type: "terms", id, session_id, terms, revision: 1 });
+  await changed;
+  newest().say({ type: "terms", session_id: "other", terms: [], revision: 9 });
+  newest().say({ type: "session_joined", session_id, participants: [] });
+  await settle();
+  assert.deepEqual(changes, ["Norland", "Barton", ""]);
+});
+
 test("a session that cannot be created fails, and so do those who wait for it", async () => {
   const { client, newest, refuse } = setUp();
   newest().greet();

@@ -307,5 +307,19 @@ export default {
   "languages.back_end_silent": "Ein Teil des Dienstes gibt nicht an, welche Sprachen er anbietet.",
   "languages.offered": "Für {source} bietet der Übersetzungsdienst an: {languages}.",
   "languages.offered_none": "Für {source} bietet der Übersetzungsdienst keine Sprache an.",
-  "languages.impossible": "Wenn {source} gesprochen wird, kann nicht gelesen werden: {languages}. {offered}"
+  "languages.impossible": "Wenn {source} gesprochen wird, kann nicht gelesen werden: {languages}. {offered}",
+  "terms.title": "Namen und Begriffe",
+  "terms.label": "Einer je Zeile",
+  "terms.note": "Sie gehen an die Spracherkennung, damit sie richtig geschrieben werden, und an die Übersetzung: Ein Name bleibt, wie er ist; nach = steht seine Übersetzung. „chair = Vorsitz“ gilt für alle Sprachen, „chair = de: Vorsitz; fr: présidence“ für diese.",
+  "terms.save": "Speichern",
+  "terms.add_theirs": "Die anderen hinzufügen",
+  "terms.empty": "Noch keine. Hierher gehören Namen, die oft falsch verstanden werden.",
+  "terms.count": { "one": "1 Name oder Begriff, ab dem nächsten Satz verwendet.", "other": "{count} Namen und Begriffe, ab dem nächsten Satz verwendet." },
+  "terms.unsaved": "Noch nicht gespeichert.",
+  "terms.changed": "Jemand anderes hat die Liste inzwischen geändert. Beim Speichern wird sie ersetzt.",
+  "terms.not_saved": "Nicht gespeichert: {why}",
+  "terms.no_term": "In Zeile {line} steht kein Name und kein Wort vor dem =.",
+  "terms.too_many": { "one": "{count} Name oder Begriff; möglich sind {most}. Behalten Sie die wichtigen.", "other": "{count} Namen und Begriffe; möglich sind {most}. Behalten Sie die wichtigen." },
+  "terms.too_long": "Alle Namen und Begriffe zusammen haben {characters} Zeichen; möglich sind {most}.",
+  "terms.translations_too_long": "Alle Übersetzungen zusammen haben {characters} Zeichen; möglich sind {most}."
 };

@@ -307,5 +307,19 @@ export default {
   "languages.back_end_silent": "A part of the service does not say which languages it offers.",
   "languages.offered": "From {source} the translation service offers {languages}.",
   "languages.offered_none": "From {source} the translation service offers no language.",
-  "languages.impossible": "{languages} cannot be read when {source} is spoken. {offered}"
+  "languages.impossible": "{languages} cannot be read when {source} is spoken. {offered}",
+  "terms.title": "Names and terms",
+  "terms.label": "One a line",
+  "terms.note": "They go to the recognition, so that it spells them right, and to the translation: a name stays as it is, and what follows = is its translation. “chair = Vorsitz” holds for every language, “chair = de: Vorsitz; fr: présidence” for these.",
+  "terms.save": "Save",
+  "terms.add_theirs": "Add theirs to mine",
+  "terms.empty": "None yet. Names that are often misheard belong here.",
+  "terms.count": { "one": "1 name or term, used from the next sentence on.", "other": "{count} names and terms, used from the next sentence on." },
+  "terms.unsaved": "Not saved yet.",
+  "terms.changed": "Somebody else has changed the list meanwhile. Saving replaces theirs.",
+  "terms.not_saved": "Not saved: {why}",
+  "terms.no_term": "Line {line} has no name and no word before the =.",
+  "terms.too_many": { "one": "{count} name or term; {most} are possible. Keep the important ones.", "other": "{count} names and terms; {most} are possible. Keep the important ones." },
+  "terms.too_long": "All names and terms together have {characters} characters; {most} are possible.",
+  "terms.translations_too_long": "All translations together have {characters} characters; {most} are possible."
 };

@@ -315,5 +315,19 @@ export default {
   "languages.back_end_silent": "Una parte del servicio no indica qué idiomas ofrece.",
   "languages.offered": "Desde {source}, el servicio de traducción ofrece: {languages}.",
   "languages.offered_none": "Desde {source}, el servicio de traducción no ofrece ningún idioma.",
-  "languages.impossible": "Cuando se habla {source}, no se puede leer en: {languages}. {offered}"
+  "languages.impossible": "Cuando se habla {source}, no se puede leer en: {languages}. {offered}",
+  "terms.title": "Nombres y términos",
+  "terms.label": "Uno por línea",
+  "terms.note": "Van al reconocimiento, para que los escriba bien, y a la traducción: un nombre queda como está, y lo que sigue a = es su traducción. «chair = Vorsitz» vale para todos los idiomas, «chair = de: Vorsitz; fr: présidence» para estos.",
+  "terms.save": "Guardar",
+  "terms.add_theirs": "Añadir los suyos a los míos",
+  "terms.empty": "Todavía ninguno. Aquí van los nombres que se entienden mal a menudo.",
+  "terms.count": { "one": "1 nombre o término, usado desde la próxima frase.", "many": "{count} nombres y términos, usados desde la próxima frase.", "other": "{count} nombres y términos, usados desde la próxima frase." },
+  "terms.unsaved": "Aún sin guardar.",
+  "terms.changed": "Otra persona ha cambiado la lista entretanto. Al guardar se reemplaza la suya.",
+  "terms.not_saved": "No se guardó: {why}",
+  "terms.no_term": "La línea {line} no tiene nombre ni palabra antes de =.",
+  "terms.too_many": { "one": "{count} nombre o término; son posibles {most}. Deje los importantes.", "many": "{count} nombres y términos; son posibles {most}. Deje los importantes.", "other": "{count} nombres y términos; son posibles {most}. Deje los importantes." },
+  "terms.too_long": "Todos los nombres y términos juntos tienen {characters} caracteres; son posibles {most}.",
+  "terms.translations_too_long": "Todas las traducciones juntas tienen {characters} caracteres; son posibles {most}."
 };

@@ -315,5 +315,19 @@ export default {
   "languages.back_end_silent": "Une partie du service n'indique pas les langues qu'elle propose.",
   "languages.offered": "Depuis cette langue ({source}), le service de traduction propose : {languages}.",
   "languages.offered_none": "Depuis cette langue ({source}), le service de traduction n'en propose aucune.",
-  "languages.impossible": "Quand on parle {source}, on ne peut pas lire en : {languages}. {offered}"
+  "languages.impossible": "Quand on parle {source}, on ne peut pas lire en : {languages}. {offered}",
+  "terms.title": "Noms et termes",
+  "terms.label": "Un par ligne",
+  "terms.note": "Ils vont à la reconnaissance, pour être bien orthographiés, et à la traduction : un nom reste tel quel, et ce qui suit = est sa traduction. « chair = Vorsitz » vaut pour toutes les langues, « chair = de: Vorsitz; fr: présidence » pour celles-ci.",
+  "terms.save": "Enregistrer",
+  "terms.add_theirs": "Ajouter les leurs aux miens",
+  "terms.empty": "Aucun pour l’instant. Les noms souvent mal compris ont leur place ici.",
+  "terms.count": { "one": "{count} nom ou terme, utilisé dès la phrase suivante.", "many": "{count} noms et termes, utilisés dès la phrase suivante.", "other": "{count} noms et termes, utilisés dès la phrase suivante." },
+  "terms.unsaved": "Pas encore enregistré.",
+  "terms.changed": "Quelqu’un d’autre a modifié la liste entre-temps. Enregistrer la remplace.",
+  "terms.not_saved": "Non enregistré : {why}",
+  "terms.no_term": "La ligne {line} n’a ni nom ni mot avant le =.",
+  "terms.too_many": { "one": "{count} nom ou terme ; {most} sont possibles. Gardez les plus importants.", "many": "{count} noms et termes ; {most} sont possibles. Gardez les plus importants.", "other": "{count} noms et termes ; {most} sont possibles. Gardez les plus importants." },
+  "terms.too_long": "Tous les noms et termes ensemble ont {characters} caractères ; {most} sont possibles.",
+  "terms.translations_too_long": "Toutes les traductions ensemble ont {characters} caractères ; {most} sont possibles."
 };

@@ -315,5 +315,19 @@ export default {
   "languages.back_end_silent": "Uma parte do serviço não diz que idiomas oferece.",
   "languages.offered": "A partir de {source}, o serviço de tradução oferece: {languages}.",
   "languages.offered_none": "A partir de {source}, o serviço de tradução não oferece nenhum idioma.",
-  "languages.impossible": "Quando se fala {source}, não se pode ler em: {languages}. {offered}"
+  "languages.impossible": "Quando se fala {source}, não se pode ler em: {languages}. {offered}",
+  "terms.title": "Nomes e termos",
+  "terms.label": "Um por linha",
+  "terms.note": "Vão para o reconhecimento, para que os escreva bem, e para a tradução: um nome fica como está, e o que segue = é a sua tradução. “chair = Vorsitz” vale para todas as línguas, “chair = de: Vorsitz; fr: présidence” para estas.",
+  "terms.save": "Guardar",
+  "terms.add_theirs": "Juntar os deles aos meus",
+  "terms.empty": "Ainda nenhum. Aqui ficam os nomes que são muitas vezes mal entendidos.",
+  "terms.count": { "one": "{count} nome ou termo, usado a partir da próxima frase.", "many": "{count} nomes e termos, usados a partir da próxima frase.", "other": "{count} nomes e termos, usados a partir da próxima frase." },
+  "terms.unsaved": "Ainda não guardado.",
+  "terms.changed": "Outra pessoa alterou a lista entretanto. Ao guardar, a dela é substituída.",
+  "terms.not_saved": "Não foi guardado: {why}",
+  "terms.no_term": "A linha {line} não tem nome nem palavra antes do =.",
+  "terms.too_many": { "one": "{count} nome ou termo; são possíveis {most}. Fique com os importantes.", "many": "{count} nomes e termos; são possíveis {most}. Fique com os importantes.", "other": "{count} nomes e termos; são possíveis {most}. Fique com os importantes." },
+  "terms.too_long": "Todos os nomes e termos juntos têm {characters} caracteres; são possíveis {most}.",
+  "terms.translations_too_long": "Todas as traduções juntas têm {characters} caracteres; são possíveis {most}."
 };

@@ -36,6 +36,7 @@ import { ReadingTools } from "./reading-tools.js";
 import { ServiceNotices } from "./service-notices.js";
 import { SessionAddress } from "./session-address.js";
 import { StatusText } from "./status-text.js";
+import { TermsCard } from "./terms-card.js";
 import { TitleField } from "./title-field.js";
 
 /** An operator's page waits this long for the back ends' problems once it is connected (ms). */
@@ -68,6 +69,7 @@ export class TranslationPage {
   #host;
   /** The host's tools, loaded where this page is the owner's; or null. */
   #hostTools = null;
+  #terms;
   #captionView;
   #exports;
   #guard;
@@ -114,6 +116,7 @@ export class TranslationPage {
     this.#reading = new ReadingTools({ texts, captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ texts, socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
     this.#titleField = new TitleField({ session, mayTitle: () => session.isOwner || this.#isOperator || session.phase === "new", onResult: (error) => this.#showTitleResult(error) });
+    this.#terms = new TermsCard({ texts, session, storage: tabStorage() });
     this.#captionView = new CaptionViewCard({ texts, session, languages: this.#languages, preferences, prepare, onShare: () => this.#join.shared() });
     this.#exports = new ExportCard({ texts, captions, targets: () => this.#languages.targets, sessionId: () => session.session_id, title: () => session.title, key: () => session.keys?.speak ?? session.keys?.read ?? null });
     this.#guard = new LeaveGuard({ texts, microphone: this.#microphone, tab: this.#tab, sessionId: () => session.session_id, onCutOff: () => this.#showCutOff() });
@@ -181,7 +184,7 @@ export class TranslationPage {
   start() {
     const scope = this.#scope;
     if (!scope.open()) return;
-    const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#titleField, this.#guard, this.#captionView, this.#exports, this.#createShortcuts(), this.#shell];
+    const parts = [this.#address, this.#status, this.#large, this.#reading, new Disclosure({ button: byId("options-button"), content: byId("options") }), this.#join, this.#titleField, this.#terms, this.#guard, this.#captionView, this.#exports, this.#createShortcuts(), this.#shell];
     for (const part of parts) scope.start(part);
     this.#listen();
     for (const part of [this.#session, this.#people, this.#host, this.#languages, this.#microphone, this.#recordings, this.#transcript]) scope.start(part);
