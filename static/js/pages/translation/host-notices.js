@@ -10,6 +10,8 @@ export class HostNotices {
   #notices;
   #request;
   #onMuted;
+  /** Whether the reader unmutes themselves just now. */
+  #isUnmuting = false;
 
   /** `request(message)`: sends a request about the session; `onMuted()`: this page's speech is no longer accepted. */
   constructor({ texts, session, notices, request, onMuted }) {
@@ -32,7 +34,7 @@ export class HostNotices {
 
   #changed({ moderation, before }) {
     if (moderation.muted) this.#onMuted();
-    else if (before.muted) toast(this.#texts.text("host.unmuted_you"));
+    else if (before.muted && !this.#isUnmuting) toast(this.#texts.text("host.unmuted_you"));
     this.show();
   }
 
@@ -59,6 +61,7 @@ export class HostNotices {
   /** Unmute this page, if it is muted. Resolves to whether it may speak. */
   async mayStart() {
     if (!this.#session.moderation.muted) return true;
+    this.#isUnmuting = true;
     try {
       await this.#request({ type: "unmute" });
       return true;
@@ -66,6 +69,8 @@ export class HostNotices {
       const why = this.#texts.coded({ code: error.code, detail: error.message });
       this.#show("host.word_muted", "host.muted_you", { more: why });
       return false;
+    } finally {
+      this.#isUnmuting = false;
     }
   }
 }
