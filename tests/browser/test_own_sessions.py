@@ -136,7 +136,7 @@ def test_a_session_is_listed_named_saved_and_forgotten(page_at: PageAt, served: 
 def test_a_title_is_the_sessions_for_everyone(page_at: PageAt, served: RunningService) -> None:
     """Its owner gives it, before the session is created or later; a reader sees it, and cannot change it."""
     owner = page_at(f"{served.url}/translation")
-    field = owner.get_by_label("Session title, for everyone")
+    field = owner.get_by_label("Title", exact=True)
     expect(owner.locator("#show-invite")).to_be_enabled()
     field.fill("Plans")
     field.press("Enter")
