@@ -115,6 +115,26 @@ def test_a_prompt_neither_changes_clear_speech_nor_becomes_the_text_of_noise(mod
 
 
 @pytest.mark.sandbox
+def test_a_name_in_the_prompt_is_spelled_as_it_is_there(model: Path) -> None:
+    """Without it, as most people of that name are."""
+
+    async def main() -> list[str]:
+        engine = await load(str(model), fetch_seconds=0)
+        found = [
+            await engine.transcribe(pcm("austen-0870"), language="en", skip_silence=False, prompt=prompt)
+            for prompt in ("", "Norland, Jon Dashwoode")
+        ]
+        return [" ".join(segment.text for segment in one.segments) for one in found]
+
+    without, prompted = run(main, virtual=False)
+    assert "Dashwood had" in without
+    assert "Dashwoode had" in prompted
+    assert words(prompted.replace("Dashwoode", "Dashwood").replace("Jon", "John")) == words(
+        SAID["austen-0870"]
+    )
+
+
+@pytest.mark.sandbox
 def test_noise_is_given_no_words(model: Path) -> None:
     """Whisper produces text for any input; text of low confidence is dropped."""
 

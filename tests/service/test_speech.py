@@ -159,6 +159,17 @@ async def test_two_people_each_read_the_other_in_their_own_language(tmp_path: Pa
                 late.messages += joined["messages"]
                 assert kept(late) == kept(one)
 
+            # From now on a word that was said has a translation of its own, in the next line too.
+            said = next(m["text"] for m in one.messages if m["type"] == "transcript" and m["final"])
+            term = {
+                "text": max(said.split(), key=len).strip(",.").lower(),
+                "translations": {"es": "Rose Baker"},
+            }
+            await two.ask("terms", type="set_terms", session_id="s", terms=[term])
+            await one.until(lambda m: m["type"] == "terms" and m["terms"] == [term])
+            await talk(one, clip("austen-0920") + SECOND, targets=())
+            await two.until(lambda m: m["type"] == "translation" and "Rose Baker" in m["text"])
+
 
 async def test_words_spoken_while_the_audio_service_is_killed_arrive_once_each(tmp_path: Path) -> None:
     """Unhealthy, recovering, healthy, in that order; a gap is marked, then filled; nothing twice."""
