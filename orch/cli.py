@@ -195,7 +195,7 @@ def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharin
         decoded.settings,
         host=options.host,
         port=options.port,
-        given_settings=decoded.sources.keys(),
+        sources=decoded.sources,
         wall=time.time,
     )
     options.host = None  # now set by the overlay

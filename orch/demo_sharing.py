@@ -2,7 +2,8 @@
 
 import datetime as dt
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from orch.access.addresses import is_loopback
 from orch.greeting import Invitation, invitation, others_address
 from orch.network_addresses import lan_addresses, own_names
 from orch.settings import Fault, Settings, SettingsError
+from orch.settings.decoding import Source
 from orch.tls import self_signed
 
 USUAL: Final[dict[str, Any]] = {
@@ -33,12 +35,12 @@ class DemoSharing:
         *,
         host: str | None,
         port: int | None,
-        given_settings: Collection[str],
+        sources: Mapping[str, Source],
         wall: Callable[[], float],
     ) -> None:
         """Create the certificate if none is configured. Raises SettingsError if that fails.
 
-        ``host`` and ``port``: from the command line. ``given_settings``: the settings that the user has set.
+        ``host`` and ``port``: from the command line. ``sources``: where each setting comes from.
         """
         frontend = settings.orchestration.frontend
         listening = host or (EVERYWHERE if is_loopback(frontend.host) else frontend.host)
@@ -57,7 +59,7 @@ class DemoSharing:
         self._has_token = bool(settings.orchestration.control_token)
         self.overlay: dict[str, Any] = {"orchestration.frontend.host": listening}
         for setting, value in USUAL.items():
-            if setting not in given_settings:
+            if sources.get(setting) != "environment" and _is_default(settings, setting):
                 self.overlay[setting] = value
         if frontend.tls_certificate:
             self._named = _first_name(Path(frontend.tls_certificate))
@@ -84,8 +86,13 @@ class DemoSharing:
     def print_invitation(self, addresses: Sequence[str], token: str, session_id: str, key: str) -> None:
         """Print the link, the QR code and the explanation."""
         base = self._public or self._address(addresses[0])
-        link = f"{base}/translation#session={quote(session_id)}&key={key}"
-        given = Invitation(link=link, token=None if self._has_token else token, fingerprint=self._fingerprint)
+        session = f"session={quote(session_id)}&key={key}"
+        given = Invitation(
+            link=f"{base}/translation#{session}",
+            host_link=f"{base}/sign-in?next=/translation#{session}",
+            token=None if self._has_token else token,
+            fingerprint=self._fingerprint,
+        )
         text = invitation(given, is_colored=sys.stdout.isatty(), can_draw=_can_draw())
         print(text, flush=True)  # noqa: T201 - a person at a terminal reads it
 
@@ -94,6 +101,12 @@ class DemoSharing:
         if self._named is None:
             return found
         return f"https://{self._named}:{found.rpartition(':')[2]}"
+
+
+def _is_default(settings: Settings, setting: str) -> bool:
+    """Return whether a setting has its default, as in the file of settings that the service comes with."""
+    get = attrgetter(setting)
+    return bool(get(settings) == get(Settings()))
 
 
 def _in_url(address: str) -> str:

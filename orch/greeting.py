@@ -15,10 +15,12 @@ class Invitation(Struct, frozen=True, kw_only=True):
     """The contents of an invitation: link, certificate and token.
 
     ``link`` opens a session with the right to speak; ``token`` is the control token if it was generated for
-    this run. ``fingerprint`` is that of a certificate that browsers warn about.
+    this run. ``fingerprint`` is that of a certificate that browsers warn about. ``host_link`` asks for the
+    token, then opens the session with the right to host it.
     """
 
     link: str
+    host_link: str
     token: str | None = None
     fingerprint: str | None = None
 
@@ -80,8 +82,12 @@ def invitation(given: Invitation, *, is_colored: bool, can_draw: bool) -> str:
             f"  {given.fingerprint}",
             "",
         ]
-    lines.append(f"Operators' pages ({base}/) require a token; guests need none. ")
-    lines[-1] += "It is the one you have set." if given.token is None else "The token of this run:"
+    lines += [
+        "The host (title, corrections, muting, removing, locking, ending the session) opens:",
+        f"  {given.host_link}",
+        f"Operators' pages ({base}/) and this link require a token; guests need none.",
+    ]
+    lines.append("It is the one you have set." if given.token is None else "The token of this run:")
     if given.token is not None:
         lines.append(f"  {given.token}")
     lines += [

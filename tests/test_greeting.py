@@ -38,25 +38,29 @@ def test_a_machine_without_a_network_prints_no_address_for_others() -> None:
     assert "From other machines" not in greeting(["http://0.0.0.0:3000"], ())
 
 
+HOST_LINK = "https://192.168.1.5:3000/sign-in?next=/translation#session=s&key=k"
+
+
 def test_an_invitation_says_the_link_the_token_and_what_the_warning_means() -> None:
     """The QR code is drawn if possible, in fixed colours on a terminal."""
     link = "https://192.168.1.5:3000/translation#session=s&key=k"
     plain = invitation(
-        Invitation(link=link, token="t0ken", fingerprint="AB:CD"),
+        Invitation(link=link, host_link=HOST_LINK, token="t0ken", fingerprint="AB:CD"),
         is_colored=False,
         can_draw=True,
     )
     assert link in plain
+    assert f"  {HOST_LINK}\n" in plain
     assert "t0ken" in plain
     assert "AB:CD" in plain
     assert "warn once" in plain
     assert "█" in plain
     assert "\x1b" not in plain
     assert max(map(len, plain.split("\n"))) <= 110
-    colored = invitation(Invitation(link=link), is_colored=True, can_draw=True)
+    colored = invitation(Invitation(link=link, host_link=HOST_LINK), is_colored=True, can_draw=True)
     assert "\x1b[97;40m" in colored
     assert "warn once" not in colored
-    assert "█" not in invitation(Invitation(link=link), is_colored=False, can_draw=False)
+    assert "█" not in invitation(Invitation(link=link, host_link=HOST_LINK), is_colored=False, can_draw=False)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ export class SessionClient extends EventTarget {
   #announced = "";
   #keys = null;
   #role = null;
+  #mayHost;
   #moderation = UNMODERATED;
   /** Why the host keeps this page out: "removed", "ended" or "locked"; or null. */
   #shutOut = null;
@@ -76,12 +77,16 @@ export class SessionClient extends EventTarget {
   #timers;
   #listeners;
 
-  /** `randomName()` draws a session's name; `timers` {setTimeout}. */
-  constructor(socket, { randomName = sessionName, timers = { setTimeout: globalThis.setTimeout.bind(globalThis) } } = {}) {
+  /**
+   * `randomName()` draws a session's name; `timers` {setTimeout}; `mayHost`: whether the service lets this page host
+   * every session, as that of a signed-in operator.
+   */
+  constructor(socket, { mayHost = false, randomName = sessionName, timers = { setTimeout: globalThis.setTimeout.bind(globalThis) } } = {}) {
     super();
     this.#timers = timers;
     this.#socket = socket;
     this.#randomName = randomName;
+    this.#mayHost = mayHost;
     this.#listeners = [
       ["message", ({ detail }) => this.#receive(detail)],
       ["history", ({ detail }) => this.#isOurs(detail) && this.#historyDelivered(detail)],
@@ -136,6 +141,11 @@ export class SessionClient extends EventTarget {
   /** Whether this page began the session. */
   get isOwner() {
     return this.#role === "owner";
+  }
+
+  /** Whether this page may host the session: mute others, correct lines, end it. */
+  get isHost() {
+    return this.isOwner || this.#mayHost;
   }
 
   /** The participants; of many the first hundred, and those who speak. */

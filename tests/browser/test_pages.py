@@ -246,6 +246,12 @@ def test_a_page_asks_for_the_token_once_and_stays_signed_in(page_at: PageAt, axe
         expect(page).to_have_url(running.url + "/sign-in")
         page.goto(running.url + "/tree")
         expect(page).to_have_url(running.url + "/sign-in?next=/tree")
+        expect(page.locator("body")).not_to_have_attribute("data-signed-in", "")
+        page.goto(running.url + "/sign-in?next=/tree#session=a&key=b")
+        page.get_by_label("Control token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(running.url + "/tree#session=a&key=b")
+        expect(page.locator("body")).to_have_attribute("data-signed-in", "")
 
 
 @pytest.mark.parametrize("width", [1280, 360])

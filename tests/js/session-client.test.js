@@ -9,14 +9,14 @@ import { FakeStorage, fakeWebSockets } from "../fakes/js/websocket.js";
 
 const ANN = { participant_id: "p", name: "Ann", role: "owner", languages: ["es"], speaking: false };
 
-function setUp({ storage = new FakeStorage(), names = ["calm-oak-aaaa", "calm-oak-bbbb"] } = {}) {
+function setUp({ storage = new FakeStorage(), names = ["calm-oak-aaaa", "calm-oak-bbbb"], mayHost = false } = {}) {
   const clock = new FakeClock();
   const { WebSocketClass, newest } = fakeWebSockets();
   const signals = new EventTarget();
   const socket = new LiveSocket({
     url: "ws://x", WebSocketClass, backoff: new Backoff({ random: () => 1 }), timers: clock.timers, now: clock.now, storage, signals,
   });
-  const client = new SessionClient(socket, { randomName: () => names.shift(), timers: clock.timers });
+  const client = new SessionClient(socket, { mayHost, randomName: () => names.shift(), timers: clock.timers });
   const events = [];
   for (const name of ["phase", "rejoined", "ready"]) client.addEventListener(name, ({ detail }) => events.push(name === "phase" ? detail.phase : name));
   client.start();
@@ -40,6 +40,17 @@ function begin(client, identity) {
   client.open(identity);
   return client.ensure();
 }
+
+test("a page hosts the sessions that it began, and every one where the service lets it", async () => {
+  for (const [role, mayHost, expected] of [["owner", false, true], ["participant", false, false], ["participant", true, true]]) {
+    const { client, newest, answer } = setUp({ mayHost });
+    newest().greet();
+    client.open({ session_id: "calm-oak-aaaa", key: "k" });
+    await settle();
+    await answer("session_joined", "join_session", { role, keys: { speak: "S" } });
+    assert.deepEqual([client.phase, client.isHost, client.isOwner], ["open", expected, role === "owner"]);
+  }
+});
 
 test("without a link a session has a name, and is not created before its first word", async () => {
   const { client, newest, answer, events } = setUp();

@@ -72,6 +72,9 @@ async def test_guests_need_the_link_alone_and_operators_the_token(tmp_path: Path
                 assert client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 200
             seen = client.get(f"/api/sessions/{session}", headers={"X-Session-Key": key})
             assert seen.status_code == 200
+            # Longer than the file of settings has it, which states every default.
+            assert seen.json()["expires"] - seen.json()["last_active"] == 43_200
+            assert f"{base}/sign-in?next=/translation#session={session}&key={key}" in said
             here = f"https://localhost:{base.rpartition(':')[2]}"
             assert client.get(here + "/api/tree").status_code == 401
 
@@ -80,9 +83,16 @@ async def test_guests_need_the_link_alone_and_operators_the_token(tmp_path: Path
             assert joined["session_id"] == session
     kept = (tmp_path / "var" / "tls" / "share.pem").read_bytes()
     assert (tmp_path / "var" / "tls" / "share.key").stat().st_mode & 0o077 == 0
-    with shared(tmp_path, ORCH_CONTROL_TOKEN="of my own") as said:
+    timeout = {"SESSION_TIMEOUT": "1800"}
+    with shared(tmp_path, ORCH_CONTROL_TOKEN="of my own", **timeout) as said:
         assert (tmp_path / "var" / "tls" / "share.pem").read_bytes() == kept
         assert "of my own" not in said
+        found = LINK.search(said)
+        assert found is not None, said
+        base, session, key = found.group("base", "session", "key")
+        with httpx2.Client(verify=trusting, base_url=base, timeout=180) as client:
+            seen = client.get(f"/api/sessions/{session}", headers={"X-Session-Key": key})
+        assert seen.json()["expires"] - seen.json()["last_active"] == 1800
         assert "the one you have set" in said
 
 

@@ -58,8 +58,8 @@ export class HostTools {
   }
 
   show() {
-    const { moderation, phase, isOwner } = this.#session;
-    this.#box.hidden = !isOwner;
+    const { moderation, phase, isHost } = this.#session;
+    this.#box.hidden = !isHost;
     const isOpen = phase === "open" && !moderation.ending;
     for (const control of [this.#lock, this.#only, ...this.#buttons]) control.disabled = !isOpen;
     setText(this.#lock, this.#texts.text(moderation.locked ? "host.unlock" : "host.lock"));

@@ -100,7 +100,7 @@ export class TranslationPage {
     this.#socket = socket;
     this.#texts = texts;
     this.#captions = new Captions({ texts });
-    const session = (this.#session = new SessionClient(socket));
+    const session = (this.#session = new SessionClient(socket, { mayHost: "signedIn" in document.body.dataset }));
     this.#address = new SessionAddress({ session, tab: this.#tab, own: new OwnSessions(browserStorage()) });
     this.#wasCutOff = this.#tab.wasSpeaking(this.#address.wanted.session_id);
     this.#shell = new Shell(socket, { isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
@@ -450,13 +450,13 @@ export class TranslationPage {
 
   /** Most pages read: they load no tool that they may not use. */
   async #loadLineEditor() {
-    if (this.#lineEditor !== null || !this.#session.isOwner) return;
+    if (this.#lineEditor !== null || !this.#session.isHost) return;
     try {
       const { LineEditor } = await import("../../components/translation/line-editor.js");
       if (this.#lineEditor !== null || !this.#scope.isOpen) return;
       const session = this.#session;
       const request = (message) => this.#socket.request({ ...message, session_id: session.session_id });
-      this.#lineEditor = new LineEditor({ texts: this.#texts, list: byId("lines"), captions: this.#captions, request, confirm, mayEdit: () => session.isOwner });
+      this.#lineEditor = new LineEditor({ texts: this.#texts, list: byId("lines"), captions: this.#captions, request, confirm, mayEdit: () => session.isHost });
     } catch {
       toast("The tool that corrects lines could not be loaded. Load the page again to have it.", { tone: "bad" });
       return;
@@ -467,7 +467,7 @@ export class TranslationPage {
   }
 
   async #loadHostTools() {
-    if (this.#hostTools !== null || !this.#session.isOwner) return;
+    if (this.#hostTools !== null || !this.#session.isHost) return;
     const texts = this.#texts;
     try {
       const { HostTools } = await import("../../components/translation/host-tools.js");
