@@ -75,10 +75,13 @@ def test_the_last_lines_are_shown_and_grow_in_place(captions: CaptionsAt) -> Non
     )
     joined = next(message for message in hub.sent if message["type"] == "join_session")
     assert (joined["key"], joined["role"], joined["languages"]) == ("abc", "observer", ["en"])
+    assert joined["growing"] is True
     for revision, text in enumerate(("Tenemos", "Tenemos que", "Tenemos que decidir"), start=1):
         hub.say(**transcript("a-0", text, revision=revision, final=False))
         expect(page.locator(".caption")).to_have_text(text)
     page.evaluate("window.first = document.querySelector('.caption')")
+    hub.say(**translation("a-0", "We have", revision=3, growing=True, words=2))
+    expect(page.locator(".caption p").last).to_have_text("We have")
     hub.say(**transcript("a-0", "Tenemos que decidir.", revision=4), offset=1)
     hub.say(**translation("a-0", "We have to decide.", revision=4), offset=2)
     expect(page.locator(".caption p").last).to_have_text("We have to decide.")

@@ -84,6 +84,20 @@ test("the last lines are shown, with the texts that they have", () => {
   assert.deepEqual(shown([line("f", "x", { translations: new Map([["es", { text: "", error: { detail: "no" } }]]) })], { languages: ["es"] }), []);
 });
 
+test("a translation grows with its line, unless only final lines are wanted", () => {
+  const growing = new Map([["es", { revision: 2, text: "uno dos,", words: 2 }]]);
+  const spoken = line("a", "one two, three", { final: false, growing });
+  assert.deepEqual(shown([spoken], { languages: ["es"] }), ["a: uno dos,"]);
+  assert.deepEqual(shown([spoken], { languages: ["original", "es"] }), ["a: one two, three / uno dos,"]);
+  assert.deepEqual(shown([spoken], { languages: ["fr"] }), []);
+  assert.deepEqual(shown([{ ...spoken, final: true }], { languages: ["es"] }), ["a: uno dos,"], "until the final's translation is there");
+  assert.equal(shownLines([{ ...spoken, final: true }], { ...DEFAULTS, languages: ["es"] })[0].isGrowing, true, "it is not announced yet");
+  assert.equal(shownLines([{ ...spoken, final: true }], { ...DEFAULTS, languages: ["fr", "original"] })[0].isGrowing, false);
+  assert.deepEqual(shown([{ ...spoken, final: true }], { languages: ["es"], growing: false }), []);
+  assert.deepEqual(shown([{ ...spoken, final: true, translations: into({ es: "uno dos, tres" }) }], { languages: ["es"] }), ["a: uno dos, tres"]);
+  assert.deepEqual(shown([{ ...spoken, final: true, edited: "corrected" }], { languages: ["es"] }), []);
+});
+
 test("a line is held as long as is wanted", () => {
   const changedAt = (id) => ({ a: 10, b: 18 })[id];
   const lines = [line("a", "one"), line("b", "two")];

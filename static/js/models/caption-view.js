@@ -133,12 +133,22 @@ export function shownLines(lines, view, { now = 0, changedAt = () => 0, isSame =
     if (line.error || (!view.growing && !line.final)) continue;
     if (view.hold > 0 && now - changedAt(line.id) > view.hold) continue;
     const texts = textsOf(line, view, isSame);
-    if (texts.length > 0) shown.unshift({ id: line.id, speaker: line.speaker, participantId: line.participantId, isGrowing: !line.final, texts });
+    if (texts.length > 0) shown.unshift({ id: line.id, speaker: line.speaker, participantId: line.participantId, isGrowing: !line.final || translationGrows(line, view), texts });
   }
   return shown;
 }
 
-function textsOf(line, { languages }, isSame) {
+/** Whether a line is shown with the translation of its beginning, until that of the final comes. */
+function translationGrows(line, { languages, growing }) {
+  return growing && languages.some((language) => !line.translations.has(language) && Boolean(translatedSoFar(line, language)));
+}
+
+/** The translation of a growing line's beginning; undefined without one. */
+function translatedSoFar(line, language) {
+  return line.edited ? undefined : line.growing?.get(language)?.text;
+}
+
+function textsOf(line, { languages, growing }, isSame) {
   const texts = [];
   let hasOriginal = false;
   for (const language of languages) {
@@ -146,7 +156,7 @@ function textsOf(line, { languages }, isSame) {
     if (isOriginal && hasOriginal) continue;
     hasOriginal ||= isOriginal;
     const translation = line.translations.get(language);
-    const text = isOriginal ? line.text : translation && !translation.error ? translation.text : "";
+    const text = isOriginal ? line.text : translation && !translation.error ? translation.text : (growing && translatedSoFar(line, language)) || "";
     if (text.trim() !== "") texts.push({ language: isOriginal ? line.language : language, text });
   }
   return texts;

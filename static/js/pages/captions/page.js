@@ -97,7 +97,7 @@ export class CaptionsPage {
 
   async #open() {
     const { session_id, key } = this.#link;
-    if (session_id !== null) await this.#session.open({ session_id, key, name: "", languages: targetsOfView(this.#view), role: "observer", mayBegin: false });
+    if (session_id !== null) await this.#session.open({ session_id, key, name: "", languages: targetsOfView(this.#view), growing: this.#view.growing, role: "observer", mayBegin: false });
     this.#showMessage();
   }
 
