@@ -35,15 +35,8 @@ const TRANSITIONS = {
 const BUSY_TRIES = 8;
 const BUSY_AGAIN = 4_000;
 
-const NO_LINK = "Open a session with the link that its host sent you.";
-
 /** Nothing was decided by the host. */
 const UNMODERATED = Object.freeze({ locked: false, speaking: "everyone", ending: false, muted: false });
-
-const REMOVED = "The host removed you from the session.";
-const ENDED_BY_HOST = "The host ended the session.";
-
-const LOST = "The service has lost the session and its transcript. Start a new session and send its link to the others.";
 
 /** Responses to a create, join or recovery request. */
 const RESPONSES = new Set(["session_created", "session_joined", "session_recovered"]);
@@ -55,7 +48,7 @@ export class SessionClient extends EventTarget {
   #socket;
   #randomName;
   #phase = "idle";
-  #reason = "";
+  #reason = { code: "", detail: "" };
   #session_id = null;
   #title = "";
   #terms = [];
@@ -99,7 +92,7 @@ export class SessionClient extends EventTarget {
     return this.#phase;
   }
 
-  /** Why the session is gone or has failed, as a sentence. */
+  /** Why the session is gone or has failed, {code, detail}: models/reason-text.js has the texts. */
   get reason() {
     return this.#reason;
   }
@@ -182,7 +175,7 @@ export class SessionClient extends EventTarget {
    */
   async open({ session_id = null, key = null, name = "", languages = [], growing = false, role = "participant", mayBegin = true } = {}) {
     if (session_id === null && !mayBegin) {
-      this.#go("uninvited", NO_LINK);
+      this.#go("uninvited", "no_link");
       return;
     }
     if (TRANSITIONS[this.#phase][session_id === null ? "draw" : "open"] === undefined) return;
@@ -204,7 +197,7 @@ export class SessionClient extends EventTarget {
     }
     this.#go("open");
     if (!isSessionName(session_id)) {
-      this.#go("gone", "The session name in the link is not valid.");
+      this.#go("gone", "bad_name");
       return;
     }
     if (this.#socket.canResume(session_id) && (await this.#socket.resume(session_id))) {
@@ -303,7 +296,7 @@ export class SessionClient extends EventTarget {
       if (error.code === "session_exists" && tries > 1) {
         this.#session_id = this.#randomName();
         await this.#create(tries - 1);
-      } else this.#go("failed", error.message);
+      } else this.#go("failed", error.code ?? "failed", error.message);
     }
   }
 
@@ -321,26 +314,26 @@ export class SessionClient extends EventTarget {
         await new Promise((resolve) => this.#timers.setTimeout(resolve, BUSY_AGAIN));
         return this.#join(tries - 1, wasLost);
       }
-      if (error.code === "key_required") this.#go("uninvited", error.message);
-      else if (error.code === "unknown_session") this.#go("gone", wasLost ? LOST : error.message);
-      else if (error.code === "removed") this.#shut("gone", "removed", REMOVED);
-      else if (error.code === "session_ended") this.#shut("gone", "ended", ENDED_BY_HOST);
-      else if (error.code === "session_locked") this.#shut("failed", "locked", error.message);
-      else this.#go("failed", error.message);
+      if (error.code === "key_required") this.#go("uninvited", error.code, error.message);
+      else if (error.code === "unknown_session") this.#go("gone", wasLost ? "lost" : error.code, error.message);
+      else if (error.code === "removed") this.#shut("gone", "removed");
+      else if (error.code === "session_ended") this.#shut("gone", "ended");
+      else if (error.code === "session_locked") this.#shut("failed", "locked", error);
+      else this.#go("failed", error.code ?? "failed", error.message);
       return null;
     }
   }
 
   /** The host keeps this page out, for the reason `why`. */
-  #shut(event, why, reason) {
+  #shut(event, why, { code = why, message = "" } = {}) {
     this.#shutOut = why;
-    if (!this.#go(event, reason)) this.#shutOut = null;
+    if (!this.#go(event, code, message)) this.#shutOut = null;
   }
 
   /** The session could not be recovered: its host has removed this page or ended it, or it is joined again. */
   #lostOrShutOut(reason) {
-    if (reason === "removed") this.#shut("gone", "removed", REMOVED);
-    else if (reason === "ended") this.#shut("gone", "ended", ENDED_BY_HOST);
+    if (reason === "removed") this.#shut("gone", "removed");
+    else if (reason === "ended") this.#shut("gone", "ended");
     else if (this.#phase === "open") this.#lost(reason);
   }
 
@@ -431,10 +424,10 @@ export class SessionClient extends EventTarget {
     if (message.moderation) this.#moderated(message.moderation);
     if (message.type === "moderation") this.#moderated(message);
     if (message.type === "session_keys") this.#newKeys(message.keys);
-    if (message.type === "session_left" && message.reason === "removed") this.#shut("gone", "removed", REMOVED);
-    else if (message.type === "session_left" && message.by_host) this.#shut("gone", "ended", ENDED_BY_HOST);
+    if (message.type === "session_left" && message.reason === "removed") this.#shut("gone", "removed");
+    else if (message.type === "session_left" && message.by_host) this.#shut("gone", "ended");
     else if (message.type === "session_left" && message.reason !== "left") {
-      this.#go("gone", message.reason === "ended" ? "The session was ended." : "The session ended because it had no participants for too long.");
+      this.#go("gone", message.reason === "ended" ? "ended" : "empty");
     }
   }
 
@@ -459,12 +452,13 @@ export class SessionClient extends EventTarget {
     this.#emit("keys");
   }
 
-  #go(event, reason = "") {
+  /** `code` of the reason, and `detail`: what the service says of it in English. */
+  #go(event, code = "", detail = "") {
     const next = TRANSITIONS[this.#phase][event];
     if (next === undefined) return false;
     this.#phase = next;
-    this.#reason = reason;
-    this.#emit("phase", { phase: next, reason });
+    this.#reason = { code, detail };
+    this.#emit("phase", { phase: next, reason: this.#reason });
     return true;
   }
 

@@ -10,7 +10,7 @@ import { toast } from "./components/toasts.js";
 import { probeConnection } from "./connection-probe.js";
 import { signIn } from "./control-api.js";
 import { causeForReaders, causeText } from "./models/connection-diagnosis.js";
-import { freshness, waiting, waitingForReaders } from "./models/connection-text.js";
+import { freshness, freshnessForReaders, waiting, waitingForReaders } from "./models/connection-text.js";
 import { count, counted } from "./models/number-format.js";
 
 const THEME = "theme";
@@ -98,7 +98,7 @@ export class Shell {
     this.#observer.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["aria-busy"] });
     this.#placeholderTimer = setTimeout(() => {
       document.documentElement.dataset.loading = "long";
-      if (byId("page-status").textContent === "") setText(byId("page-status"), "Waiting for the service.");
+      if (byId("page-status").textContent === "") setText(byId("page-status"), this.#texts?.text("status.waiting_for_service") ?? "Waiting for the service.");
     }, PLACEHOLDERS_FOR);
     this.reveal();
   }
@@ -154,7 +154,8 @@ export class Shell {
     document.body.toggleAttribute("data-old", limit !== null && age !== null && age > limit);
     const live = byId("live");
     if (live === null) return;
-    const { state, text } = freshness({ state: this.#state.state, age, limit, isUnresponsive: this.#socket.isUnresponsive });
+    const current = { state: this.#state.state, isUnresponsive: this.#socket.isUnresponsive };
+    const { state, text } = this.#texts === null ? freshness({ ...current, age, limit }) : freshnessForReaders(current, this.#texts);
     setAttribute(live, "data-state", state);
     setText(byId("live-text"), text);
   }

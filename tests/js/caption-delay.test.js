@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { CaptionDelay } from "../../static/js/models/caption-delay.js";
 import { sentence } from "../../static/js/models/translation-text.js";
 import { captionTile } from "../../static/js/models/tiles.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const status = (waiting_seconds, settled_seconds, waiting_for = null, stream_id = "a") => ({ stream_id, waiting_seconds, settled_seconds, waiting_for });
 
@@ -50,10 +51,10 @@ test("the sentence that is read out changes only when captions become late", () 
   const spoken = new Set();
   for (let second = 0; second < 30; second += 1) {
     const waiting = second < 20 ? null : { seconds: second - 10, service: null };
-    spoken.add(sentence({ ...base, lag: 1 + (second % 5), waiting, isSpoken: true }));
+    spoken.add(sentence({ ...base, lag: 1 + (second % 5), waiting, isSpoken: true }, TEXTS.en));
   }
   assert.deepEqual([...spoken], ["Listening. One person here.", "Listening. One person here; captions are late."]);
-  assert.equal(sentence({ ...base, lag: 5.6 }), "Listening. One person here; captions follow speech by 5.6 s.", "to be read, the figure is there");
+  assert.equal(sentence({ ...base, lag: 5.6 }, TEXTS.en), "Listening. One person here; captions follow speech by 5.6 s.", "to be read, the figure is there");
 });
 
 test("the caption tile shows the delay and its reason", () => {

@@ -159,7 +159,7 @@ test("a microphone with almost no sound is taken for muted after 15 s, and speec
 
 test("levels as a share of a meter and as text", () => {
   assert.deepEqual([share(0), share(-30), share(-60), share(-90)], [1, 0.5, 0, 0]);
-  assert.deepEqual([levelText(-21.4), levelText(0), levelText(FLOOR_DB)], ["−21 dB", "0 dB", "silent"]);
+  assert.deepEqual([-21.4, 0, FLOOR_DB].map((level) => levelText(level, TEXTS.en)), ["−21 dB", "0 dB", "silent"]);
 });
 
 test("session names are readable, take every byte, and are names to the service", () => {

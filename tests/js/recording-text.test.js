@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ended, entryOf, found, recordingState, tracksRead } from "../../static/js/models/recording-text.js";
+import { ended, entryOf, found as foundIn, recordingState as stateOf } from "../../static/js/models/recording-text.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const reading = (more) => ({ ...entryOf("a.webm"), phase: "reading", ...more });
 const END = { lost_seconds: 0, seconds: 10.8, speech_seconds: 6, tracks: 1, track: 1, cancelled: false };
+const recordingState = (entry) => stateOf(entry, TEXTS.en);
+const found = (recording) => foundIn(recording, TEXTS.en);
 const text = (entry) => recordingState(entry).text;
 
 test("an unknown length is not shown", () => {
@@ -32,7 +35,8 @@ test("a recording without speech is reported, with the track that was transcribe
   const two = ended(entry, { ...END, speech_seconds: 0, tracks: 2, track: 1 });
   assert.equal(text(two), "Done: no speech in 11 s (of 2 sound tracks the first was transcribed)");
   assert.equal(recordingState(two).tone, "warn");
-  assert.equal(tracksRead({ tracks: 1, track: 1 }), "");
+  assert.equal(text({ ...two, tracks: 1 }), "Done: no speech in 11 s");
+  assert.equal(stateOf(two, TEXTS.de).text, "Fertig: nichts Gesprochenes in 11 s (von 2 Tonspuren wurde Nummer 1 mitgeschrieben)");
 });
 
 test("half a file is damaged, and lost speech is reported", () => {
@@ -49,7 +53,7 @@ test("a recording that can be cancelled shows it, and a cancelled one shows its 
 });
 
 test("a recording that stopped shows the reason", () => {
-  const entry = reading({ written: 5.4, length: 10.8, problem: "The recording could not be decoded to its end." });
+  const entry = reading({ written: 5.4, length: 10.8, problem: { code: "not_audio", detail: "The recording could not be decoded to its end." } });
   const done = ended(entry, { ...END, seconds: 5.4 });
   assert.deepEqual([text(done), recordingState(done).tone], ["Stopped after 5.4 s of 11 s. The recording could not be decoded to its end.", "warn"]);
 });

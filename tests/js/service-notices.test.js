@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { languagesDependOn, serviceNotices } from "../../static/js/models/service-notices.js";
 import { ServiceNotices } from "../../static/js/pages/translation/service-notices.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const services = (notice, engine = "pocketsphinx") => ({
   services: [
@@ -26,7 +27,7 @@ test("instances with the same notice have one", () => {
 
 test("progress is shown, not read out, and removed when the engine is there", () => {
   const notices = shownNotices();
-  const page = new ServiceNotices(notices);
+  const page = new ServiceNotices(notices, TEXTS.en);
   page.show(services("62 of 148 MB"));
   page.show(services("63 of 148 MB"));
   assert.deepEqual(notices.texts(), ["63 of 148 MB"]);
@@ -37,7 +38,7 @@ test("progress is shown, not read out, and removed when the engine is there", ()
 
 test("a notice that was dismissed stays away until the back end has had none", () => {
   const notices = shownNotices();
-  const page = new ServiceNotices(notices);
+  const page = new ServiceNotices(notices, TEXTS.en);
   page.show(services("62 of 148 MB"));
   const [[key, { onDismiss }]] = notices.shown;
   notices.remove(key);

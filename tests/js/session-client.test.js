@@ -350,7 +350,7 @@ test("a session ended by others is gone", async () => {
   await answer("session_created", "create_session");
   newest().say({ type: "session_left", session_id: "calm-oak-aaaa", reason: "ended" });
   assert.equal(client.phase, "gone");
-  assert.equal(client.reason, "The session was ended.");
+  assert.deepEqual(client.reason, { code: "ended", detail: "" });
 });
 
 test("participants follow the service's messages", async () => {
@@ -500,5 +500,5 @@ test("a session that its host ended says so; with new keys links and rejoins hav
   assert.deepEqual([client.keys, told], [{ read: "R2", speak: "S2" }, 1]);
   newest().say({ type: "session_left", session_id: "budget-7f3k", reason: "ended", by_host: true });
   await settle();
-  assert.deepEqual([client.phase, client.shutOut, client.reason], ["gone", "ended", "The host ended the session."]);
+  assert.deepEqual([client.phase, client.shutOut, client.reason], ["gone", "ended", { code: "ended", detail: "" }]);
 });

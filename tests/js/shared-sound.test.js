@@ -5,6 +5,9 @@ import { test } from "node:test";
 
 import { SharedSound } from "../../static/js/audio/shared-sound.js";
 import { FakeStream, FakeTrack } from "../fakes/js/audio.js";
+import { TEXTS } from "../fakes/js/texts.js";
+
+const say = ({ key, values }) => TEXTS.en.text(key, values);
 
 /** Media devices whose browser shares a picture and, with `hasSound`, its sound. */
 function sharing({ hasSound = true, refuse = null, supported = { suppressLocalAudioPlayback: true }, answer = Promise.resolve() } = {}) {
@@ -40,7 +43,7 @@ test("the picture is stopped at once, the sound stays, unprocessed and audible",
 test("a picture without sound is not shared; what to do depends on the browser", async () => {
   for (const [supported, words] of [[{ suppressLocalAudioPlayback: true }, /Also share tab audio/], [{}, /Chrome or Edge/]]) {
     const { shared, tracks } = sharing({ hasSound: false, supported });
-    await assert.rejects(shared.open(), (error) => error.code === "shared_silence" && words.test(error.action));
+    await assert.rejects(shared.open(), (error) => error.code === "shared_silence" && words.test(say(error.action)));
     assert.equal(tracks[0].isStopped, true);
     assert.equal(shared.stream, null);
     assert.equal(shared.isKnownToShareSound, "suppressLocalAudioPlayback" in supported);
@@ -51,7 +54,7 @@ test("every rejection has a sentence and what to do, and may be tried again", as
   for (const refuse of ["NotAllowedError", "NotFoundError", "NotReadableError", "InvalidStateError", "AbortError"]) {
     const { shared, asked } = sharing({ refuse });
     for (const times of [1, 2]) {
-      await assert.rejects(shared.open(), (error) => /\.$/.test(error.message) && error.action.length > 10);
+      await assert.rejects(shared.open(), (error) => /\.$/.test(say(error.text)) && say(error.action).length > 10);
       assert.equal(asked.length, times);
     }
   }
@@ -79,7 +82,7 @@ test("closed while the browser asks, nothing stays shared", async () => {
 test("a tab that is closed is said once; closing it oneself is not", async () => {
   const { shared, tracks } = sharing();
   const said = [];
-  shared.addEventListener("ended", ({ detail }) => said.push(detail.message));
+  shared.addEventListener("ended", ({ detail }) => said.push(say(detail.text)));
   await shared.open();
   tracks[1].dispatchEvent(new Event("ended"));
   tracks[1].dispatchEvent(new Event("ended"));

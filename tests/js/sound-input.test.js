@@ -5,6 +5,9 @@ import { refusal, unavailable } from "../../static/js/audio/sound-errors.js";
 import { SoundInput, granted } from "../../static/js/audio/sound-input.js";
 import { FakeMediaDevices, FakeStream, FakeTrack, fakeAudio } from "../fakes/js/audio.js";
 import { FakeClock, settle } from "../fakes/js/clock.js";
+import { TEXTS } from "../fakes/js/texts.js";
+
+const say = ({ key, values }) => TEXTS.en.text(key, values);
 
 function setUp({ fixedRate = null } = {}) {
   const mediaDevices = new FakeMediaDevices();
@@ -102,8 +105,8 @@ test("a disconnected device closes the microphone, with what to do", async () =>
   await settle();
   assert.equal(microphone.isOpen, false);
   assert.equal(ended[0].code, "lost");
-  assert.match(ended[0].message, /Built-in/);
-  assert.match(ended[0].action, /choose another/);
+  assert.match(say(ended[0].text), /Built-in/);
+  assert.match(say(ended[0].action), /choose another/);
 });
 
 test("every rejection has a sentence and what to do, and may be tried again", async () => {
@@ -113,22 +116,22 @@ test("every rejection has a sentence and what to do, and may be tried again", as
     mediaDevices.refuse = name;
     await assert.rejects(microphone.start(), (error) => {
       assert.equal(error.code, code);
-      assert.match(error.message, /\.$/);
-      assert.ok(error.action.length > 10);
+      assert.match(say(error.text), /\.$/);
+      assert.ok(say(error.action).length > 10);
       return true;
     });
   }
   mediaDevices.refuse = null;
   await microphone.start();
   assert.equal(microphone.isOpen, true);
-  assert.equal(refusal({ name: "Odd", message: "" }).message, "The microphone could not be opened: Odd.");
+  assert.equal(say(refusal({ name: "Odd", message: "" }).text), "The microphone could not be opened: Odd.");
 });
 
 test("a page from an insecure address gets the reason and what to do", () => {
   const error = unavailable({ isSecureContext: false, mediaDevices: undefined, host: "192.168.1.5:3000" });
   assert.equal(error.code, "insecure");
-  assert.match(error.message, /http:\/\/192\.168\.1\.5:3000/);
-  assert.match(error.action, /https/);
+  assert.match(say(error.text), /http:\/\/192\.168\.1\.5:3000/);
+  assert.match(say(error.action), /https/);
   assert.equal(unavailable({ isSecureContext: true, mediaDevices: undefined, host: "x" }).code, "unsupported");
   assert.equal(unavailable({ isSecureContext: true, mediaDevices: new FakeMediaDevices(), host: "x" }), null);
 });
@@ -300,7 +303,7 @@ test("a reopened device is mixed with the shared sound at the gains of now", asy
 test("a disconnected device beside shared sound leaves that open", async () => {
   const { microphone, mediaDevices, nodes, ended, blocks } = setUp();
   const words = [];
-  microphone.addEventListener("microphone-ended", ({ detail }) => words.push(detail.message));
+  microphone.addEventListener("microphone-ended", ({ detail }) => words.push(say(detail.text)));
   await microphone.start({ shared: shares() });
   mediaDevices.tracks[0].dispatchEvent(new Event("ended"));
   await settle();

@@ -5,14 +5,21 @@ import { isolated } from "../../static/js/models/bidi.js";
 
 import { foreignResponseText } from "../../static/js/models/responses.js";
 import { pieces } from "../../static/js/models/confidence.js";
-import { WAITS_FOR, gap, closedText, here, middle, missed, nothingYet, refusedUpload, seconds, sentence, translated, usageText, whoYouAre } from "../../static/js/models/translation-text.js";
+import { closedText as closed, gap as gapOf, here as hereOf, middle, missed as missedOf, nothingYet as nothing, refusedUpload as refused, sentence, translated as translatedOf, usageText, waitsFor, whoYouAre as who } from "../../static/js/models/translation-text.js";
+import { reasonText } from "../../static/js/models/reason-text.js";
+import { TEXTS } from "../fakes/js/texts.js";
 
 const word = (text, confidence) => ({ text, start: 0, end: 1, confidence });
 const QUIET = {
   phase: "open", reason: "", connection: "live", microphone: "off", uplink: { state: "idle", waiting: 0 }, participants: [{ role: "owner" }],
   speaking: [], lines: 0, lag: null, waiting: null, recordings: 0, isReadOnly: false,
 };
-const say = (more) => sentence({ ...QUIET, ...more });
+const { en } = TEXTS;
+const say = (more, texts = en) => sentence({ ...QUIET, ...more }, texts);
+const [closedText, gap, missed, nothingYet, refusedUpload, whoYouAre] = [closed, gapOf, missedOf, nothing, refused, who].map((write) => (state) => write(state, en));
+const here = (participants, count = participants.length) => hereOf(participants, count, en);
+const translated = (line, target, options) => translatedOf(line, target, { ...options, texts: en });
+const seconds = (value) => en.seconds(value);
 
 test("unsure neighbours are one piece with the lowest number, and the pieces are the text", () => {
   const text = "La oficina los manda esta tarde.";
@@ -109,7 +116,7 @@ test("a rejected upload has a reason and what to do", () => {
   assert.match(proxied, /2\.0 MB/);
   assert.doesNotMatch(proxied, /MB at most/);
   assert.match(refusedUpload({ status: 415, code: "not_audio", detail: "It is text.", name: "a.txt" }), /a\.txt is not a recording that can be read\. It is text\./);
-  assert.match(refusedUpload({ status: 503, detail: "audio-service is not answering.", name: "a.wav" }), /rejected: audio-service/);
+  assert.match(refusedUpload({ status: 503, code: "service_unavailable", detail: "audio-service is not answering.", name: "a.wav" }), /rejected: audio-service/);
   assert.match(refusedUpload({ status: 0, detail: "", name: "a.wav" }), /cannot be reached/);
 });
 
@@ -153,11 +160,30 @@ test("after a failed opening no new session is suggested", () => {
 });
 
 test("what speech waits for is named without services", () => {
-  for (const words of Object.values(WAITS_FOR)) assert.doesNotMatch(words, /service/);
+  for (const name of ["audio-service", "translation-service", "other-service", null]) assert.match(waitsFor(name, en), /^to be \w+$/);
+});
+
+test("the sentence, the gap and the notices are in the language of the page", () => {
+  const { de, ar } = TEXTS;
+  assert.equal(say({ participants: [{}, {}, { role: "observer" }], lag: 0.84 }, de), "Noch wurde nichts gesagt. 3 Personen anwesend, davon 1 nur lesend; die Untertitel folgen dem Gesprochenen nach 0,8 s.");
+  assert.doesNotMatch(say({ microphone: "open", sound: "both", uplink: { state: "streaming", waiting: 0 }, speaking: ["Ann"] }, ar), /\p{Script=Latin}/u);
+  const line = { start: 1, end: 4.2, error: { code: "service_unavailable", detail: "audio-service is not answering", final: false } };
+  assert.doesNotMatch(gapOf(line, de), /answering|audio-service/);
+  assert.match(gapOf(line, de), /3,2 s/);
+  assert.doesNotMatch(refused({ status: 413, code: "recording_too_large", detail: "At most 25 MB.", name: "a.wav" }, de), /At most/);
+});
+
+test("a reason is the page's own text, the service's in English, or the text of its code", () => {
+  const of = (code, detail, texts) => reasonText({ code, detail }, texts);
+  assert.equal(of("", "", en), "");
+  assert.equal(of("ended", "", en), "The session was ended.");
+  assert.equal(of("sessions_full", "At most 200 sessions.", en), "At most 200 sessions.");
+  assert.doesNotMatch(of("sessions_full", "At most 200 sessions.", TEXTS.fr), /At most/);
+  assert.match(of("strange_code", "Strange.", TEXTS.es), /strange_code/);
 });
 
 test("the requests that translate growing lines are named with their limit, and when it is reached", () => {
-  assert.equal(usageText(null, 120), "at most 120 requests a minute");
-  assert.equal(usageText({ used: 37, limit: 120, isReached: false }, 120), "37 of 120 requests used in the last minute");
-  assert.equal(usageText({ used: 120, limit: 120, isReached: true }, 120), "all 120 requests of this minute are used");
+  assert.equal(usageText(null, 120, en), "at most 120 requests a minute");
+  assert.equal(usageText({ used: 37, limit: 120, isReached: false }, 120, en), "37 of 120 requests used in the last minute");
+  assert.equal(usageText({ used: 120, limit: 120, isReached: true }, 120, en), "all 120 requests of this minute are used");
 });

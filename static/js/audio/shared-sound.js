@@ -7,7 +7,7 @@
  * Event: `ended` detail: SoundError; the tab was closed, or sharing was stopped in the browser.
  */
 
-import { SoundError, noSharing, sharedNothing, sharingRefusal } from "./sound-errors.js";
+import { noSharing, sharedNothing, sharingEnded, sharingRefusal } from "./sound-errors.js";
 
 /** As for the microphone: processing makes speech harder to transcribe. */
 const AUDIO = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, suppressLocalAudioPlayback: false, restrictOwnAudio: true };
@@ -77,8 +77,7 @@ export class SharedSound extends EventTarget {
   #ended(stream) {
     if (stream !== this.#stream) return;
     this.close();
-    const error = new SoundError("shared_ended", "The shared sound has ended: its tab was closed, or sharing was stopped in the browser.", "Choose what to share again.");
-    this.dispatchEvent(new CustomEvent("ended", { detail: error }));
+    this.dispatchEvent(new CustomEvent("ended", { detail: sharingEnded() }));
   }
 }
 

@@ -15,7 +15,7 @@
 
 import { RATE } from "./kernels/capture.js";
 import { Mixer } from "./mixer.js";
-import { SoundError, refusal, unavailable } from "./sound-errors.js";
+import { SoundError, disconnected, refusal, stall, unavailable } from "./sound-errors.js";
 
 const BLOCK_MS = 40;
 /** Stopping waits this long for the audio thread's last samples. */
@@ -275,12 +275,7 @@ export class SoundInput extends EventTarget {
   #stall(code) {
     if (this.#isStalled || this.#starting === null) return;
     this.#isStalled = true;
-    const words = {
-      shared: ["The shared sound does not arrive: the browser has paused it.", "What is said there now is not received. It is being opened again; if that does not help, stop and start it."],
-      stalled: ["The microphone delivers no sound: the browser has paused it, for a call, another program or a failed device.", "What you say now is not received. It is being opened again; if that does not help, stop and start it."],
-      muted: ["The microphone was muted by the browser, the system or a key on the device.", "What you say now is not received. Unmute it there."],
-    };
-    this.dispatchEvent(new CustomEvent("stalled", { detail: new SoundError(code, ...words[this.#wanted.usesMicrophone ? code : "shared"]) }));
+    this.dispatchEvent(new CustomEvent("stalled", { detail: stall(code, this.#wanted) }));
   }
 
   #resumed() {
@@ -314,8 +309,7 @@ export class SoundInput extends EventTarget {
 
   #ended(track) {
     if (!this.#stream?.getTracks().includes(track) || this.#starting === null) return;
-    const label = track.label ? `The microphone “${track.label}”` : "The microphone";
-    const error = new SoundError("lost", `${label} was disconnected.`, "Plug it in again or choose another one, then start again.");
+    const error = disconnected(track.label);
     if (this.#wanted.shared !== null) {
       this.#wanted.usesMicrophone = false;
       this.#mixer?.remove("microphone");

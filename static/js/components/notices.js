@@ -5,10 +5,13 @@ import { pill, setPill } from "./pill.js";
 
 export class Notices {
   #container;
+  #dismiss;
   #all = new Map();
 
-  constructor(container) {
+  /** `dismiss`: the label of the button that removes a notice. */
+  constructor(container, { dismiss = "Dismiss" } = {}) {
     this.#container = container;
+    this.#dismiss = dismiss;
   }
 
   /**
@@ -43,7 +46,7 @@ export class Notices {
     setText(first, text);
     setText(second, more);
     second.hidden = more === "";
-    const all = isDismissable ? [...actions, { label: "Dismiss", run: () => (this.remove(key), onDismiss()) }] : actions;
+    const all = isDismissable ? [...actions, { label: this.#dismiss, run: () => (this.remove(key), onDismiss()) }] : actions;
     const box = element.querySelector(".banner-actions");
     const wanted = all.map(({ label }) => label).join("\n");
     if (box.dataset.labels === wanted) return;

@@ -34,6 +34,14 @@ export function waitingForReaders({ state, retryIn, reason = "", wasLive, cause 
   };
 }
 
+const FRESHNESS = { live: "connection.live", connecting: "connection.connecting", waiting: "connection.not_connected", stale: "connection.no_response" };
+
+/** The live indicator for readers, in the language of `texts`: {state, text}. Silence only means that nothing changed. */
+export function freshnessForReaders({ state: connection, isUnresponsive = false }, texts) {
+  const { state } = freshness({ state: connection, age: 0, limit: null, isUnresponsive });
+  return { state, text: texts.text(FRESHNESS[state]) };
+}
+
 /**
  * The live indicator: {state, text}. `age`: seconds since figures were received, null before the first; `limit`: the
  * age from which they are old, null where silence only means that nothing changed; `isUnresponsive`: a ping has no

@@ -84,7 +84,7 @@ export function share(level, from = -60) {
   return Math.min(1, Math.max(0, (level - from) / -from));
 }
 
-/** "−21 dB", with a true minus; at the floor "silent". */
-export function levelText(level) {
-  return level <= FLOOR_DB ? "silent" : `${Math.round(level) < 0 ? "−" : ""}${Math.abs(Math.round(level))} dB`;
+/** "−21 dB", with a true minus; at the floor "silent" in the language of `texts`. */
+export function levelText(level, texts) {
+  return level <= FLOOR_DB ? texts.text("microphone.is_silent") : `${Math.round(level) < 0 ? "−" : ""}${Math.abs(Math.round(level))} dB`;
 }

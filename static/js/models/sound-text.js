@@ -6,72 +6,68 @@ export function gainOf(percent) {
   return Number.isFinite(value) ? Math.min(2, Math.max(0, value / 100)) : 1;
 }
 
-const WORDS = {
-  microphone: { start: "Start microphone", stop: "Stop microphone" },
-  shared: { start: "Share sound", stop: "Stop sharing" },
-  both: { start: "Start both", stop: "Stop both" },
+const BUTTONS = {
+  microphone: { start: "microphone.start", stop: "microphone.stop" },
+  shared: { start: "sound.share", stop: "sound.stop_sharing" },
+  both: { start: "sound.start_both", stop: "sound.stop_both" },
 };
 
 /** The words of the button that starts and stops capturing: {start, stop}. */
-export function soundWords(kind) {
-  return WORDS[kind];
+export function soundWords(kind, texts) {
+  const { start, stop } = BUTTONS[kind];
+  return { start: texts.text(start), stop: texts.text(stop) };
 }
 
 /** What has to be known about a choice before it is started, or "". */
-export function soundNote({ kind, isAvailable, isKnownToShareSound }) {
-  if (!isAvailable) return "This browser cannot share the sound of a tab or the system: Chrome and Edge on a computer can.";
+export function soundNote({ kind, isAvailable, isKnownToShareSound }, texts) {
+  if (!isAvailable) return texts.text("sound.cannot_share");
   if (kind === "microphone") return "";
-  if (!isKnownToShareSound) return "This browser may share pictures only, as Firefox and Safari do. Use Chrome or Edge on a computer, or a virtual microphone that the system plays into.";
-  const how = "The browser asks what to share: choose a tab, with “Also share tab audio” on. Its picture is not sent.";
-  return kind === "both" ? `${how} Use headphones, or the microphone hears it a second time.` : how;
+  if (!isKnownToShareSound) return texts.text("sound.pictures_only");
+  return texts.sentences(texts.text("sound.how"), kind === "both" ? texts.text("sound.headphones") : "");
 }
 
 /** The sentence about what is captured, by its state: "paused", "stalled", "silent", "not received" or "fine". */
 const SENTENCES = {
   microphone: {
-    paused: "Paused: the microphone is open, and nothing that is said is sent.",
-    stalled: "The microphone is open, but delivers no sound.",
-    silent: "The microphone delivers silence. Is it muted?",
-    "not received": "The microphone is open; the service is not receiving yet.",
-    fine: "Listening.",
+    paused: "status.paused",
+    stalled: "status.stalled",
+    silent: "status.silent",
+    "not received": "status.not_receiving",
+    fine: "status.listening",
   },
   shared: {
-    paused: "Paused: the sound is still shared with this page, and nothing of it is sent.",
-    stalled: "The sound is shared, but does not arrive.",
-    silent: "The shared sound is silent. Is something playing there?",
-    "not received": "The sound is shared; the service is not receiving yet.",
-    fine: "Listening to the shared sound.",
+    paused: "sound.shared_paused",
+    stalled: "sound.shared_stalled",
+    silent: "sound.shared_silent",
+    "not received": "sound.shared_not_received",
+    fine: "sound.shared_fine",
   },
   both: {
-    paused: "Paused: the microphone and the shared sound are open, and nothing of them is sent.",
-    stalled: "The microphone and the shared sound are open, but deliver nothing.",
-    silent: "The microphone and the shared sound are silent. Is the microphone muted?",
-    "not received": "The microphone and the shared sound are open; the service is not receiving yet.",
-    fine: "Listening to the microphone and the shared sound.",
+    paused: "sound.both_paused",
+    stalled: "sound.both_stalled",
+    silent: "sound.both_silent",
+    "not received": "sound.both_not_received",
+    fine: "sound.both_fine",
   },
 };
 
-export function captureSentence(kind, state) {
-  return SENTENCES[kind][state];
+export function captureSentence(kind, state, texts) {
+  return texts.text(SENTENCES[kind][state]);
 }
 
-const OPENING = {
-  microphone: "Opening the microphone.",
-  shared: "Waiting for what the browser asks: what to share.",
-  both: "Waiting for what the browser asks: what to share, and the microphone.",
-};
+const OPENING = { microphone: "status.opening_microphone", shared: "sound.opening_shared", both: "sound.opening_both" };
 
 /** The sentence while it is being opened. */
-export function openingSentence(kind) {
-  return OPENING[kind];
+export function openingSentence(kind, texts) {
+  return texts.text(OPENING[kind]);
 }
 
 /** What stands in place of an empty transcript while sound is captured: {title, text}. */
-export function nothingCaptured(kind, state) {
-  if (state === "paused") return { title: "Paused", text: "Nothing that is said is sent. Resume to go on speaking." };
-  if (state === "stalled") return { title: "No sound", text: `${captureSentence(kind, "stalled")} It is being opened again.` };
-  if (state === "silent" && kind === "shared") return { title: "No sound from what is shared", text: "Play something there, and look whether the tab or its player is muted." };
-  if (state === "silent") return { title: kind === "both" ? "No sound" : "No sound from the microphone", text: `${captureSentence(kind, "silent")} There is a key for it on many headsets, and a switch in the system's sound settings.` };
-  if (kind === "shared") return { title: "Listening", text: "What is said in the shared sound appears here, with its translation beside it." };
-  return { title: "Listening", text: "Speak. What you say appears here, with its translation beside it." };
+export function nothingCaptured(kind, state, texts) {
+  const of = (title, ...parts) => ({ title: texts.text(title), text: texts.sentences(...parts) });
+  if (state === "paused") return of("talk.paused_title", texts.text("talk.paused_text"));
+  if (state === "stalled") return of("talk.no_sound_title", captureSentence(kind, "stalled", texts), texts.text("sound.again"));
+  if (state === "silent" && kind === "shared") return of("sound.shared_silent_title", texts.text("sound.shared_silent_text"));
+  if (state === "silent") return of(kind === "both" ? "talk.no_sound_title" : "talk.silent_title", captureSentence(kind, "silent", texts), texts.text("sound.mute_key"));
+  return of("talk.listening_title", texts.text(kind === "shared" ? "sound.shared_listening" : "talk.listening_text"));
 }

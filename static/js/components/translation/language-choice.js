@@ -1,7 +1,7 @@
 /** The fields "I speak" and "Read in": the languages that the back ends offer, and those that are chosen. */
 
+import { failureText, parseObject, parseProblem } from "../../models/responses.js";
 import { usageText } from "../../models/translation-text.js";
-import { foreignResponseText, parseObject, parseProblem } from "../../models/responses.js";
 import { firstTargets, impossible, readable, sources, unknown, wayText } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
 import { Scope } from "../scope.js";
@@ -114,17 +114,18 @@ export class LanguageChoice extends EventTarget {
       text = await response.text();
     } catch {
       // The browser does not say why.
-      if (!signal.aborted) this.#retryLater("The service cannot be reached.");
+      if (!signal.aborted) this.#retryLater({ status: 0 });
       return;
     }
     if (signal.aborted) return;
     const offer = response.ok ? parseObject(text) : null;
-    if (offer === null) this.#retryLater(parseProblem(text)?.detail ?? foreignResponseText(response.status));
+    if (offer === null) this.#retryLater({ status: response.status, ...parseProblem(text) });
     else this.#offered(offer);
   }
 
-  #retryLater(why) {
-    this.#showNote(`The list of languages could not be loaded. ${why} It is requested again.`);
+  /** `failure`: {status, code, detail}, as models/responses.js has it. */
+  #retryLater(failure) {
+    this.#showNote(this.#texts.text("languages.not_loaded", { why: failureText(failure, this.#texts) }));
     this.#timer = setTimeout(() => this.load(), RETRY_AFTER);
   }
 
@@ -145,7 +146,7 @@ export class LanguageChoice extends EventTarget {
   #showSources() {
     const wanted = this.#source.value === "auto" ? this.#preferences.get(SOURCE_KEY) ?? "auto" : this.#source.value;
     const offered = this.#texts.choices(sources(this.#offer));
-    const options = [{ code: "auto", name: "detect" }, ...offered.filter(({ code }) => code !== "auto")];
+    const options = [{ code: "auto", name: this.#texts.text("languages.detect") }, ...offered.filter(({ code }) => code !== "auto")];
     this.#source.replaceChildren(...options.map(({ code, name }) => h("option", { value: code }, code === "auto" ? name : this.#texts.ownName(code))));
     this.#source.value = options.some(({ code }) => code === wanted) ? wanted : "auto";
   }
@@ -165,11 +166,17 @@ export class LanguageChoice extends EventTarget {
       },
     });
     const names = this.#targets.map((code) => this.#texts.languageName(code));
-    setText(this.#value, names.length > 3 ? `${names.length} languages` : names.join(", ") || (offered.length === 0 ? "nothing offered" : "nothing"));
+    setText(this.#value, this.#valueOf(names, offered));
     const errors = unknown(this.#offer, this.#texts);
-    if (errors.length > 0) this.#showNote(`${errors.join(" ")} The list is requested again.`);
-    else if (offered.length === 0) this.#showNote("No translation is offered. Speech is still transcribed.");
+    if (errors.length > 0) this.#showNote(this.#texts.text("languages.unknown", { why: errors.join(" ") }));
+    else if (offered.length === 0) this.#showNote(this.#texts.text("languages.no_translation"));
     else this.#showNote(this.problem);
+  }
+
+  /** What the menu shows closed: the `names` of the chosen languages. */
+  #valueOf(names, offered) {
+    if (names.length > 3) return this.#texts.text("languages.count", { count: names.length });
+    return names.join(", ") || this.#texts.text(offered.length === 0 ? "languages.nothing_offered" : "languages.nothing");
   }
 
   #showNote(text) {
@@ -206,7 +213,7 @@ export class LanguageChoice extends EventTarget {
   }
 
   #showUsage() {
-    setText(this.#growing.limit, ` ${usageText(this.#usage, this.#offer?.growing_limit ?? 0)}`);
+    setText(this.#growing.limit, ` ${usageText(this.#usage, this.#offer?.growing_limit ?? 0, this.#texts)}`);
     this.dispatchEvent(new CustomEvent("usage", { detail: { isReached: this.growing && this.#usage?.isReached === true } }));
   }
 
@@ -239,6 +246,6 @@ export class LanguageChoice extends EventTarget {
 
   /** The heading of the translation's column. */
   get heading() {
-    return this.#texts.languageNames(this.#targets) || "Translation";
+    return this.#texts.languageNames(this.#targets) || this.#texts.text("talk.translation");
   }
 }

@@ -12,6 +12,7 @@ const TEXT_EVERY = 1000;
 const COLUMNS = 280;
 
 export class MeterView {
+  #texts;
   #meter = new LevelMeter();
   #bars;
   #element;
@@ -22,7 +23,9 @@ export class MeterView {
   #drawnAt = -Infinity;
   #textAt = -Infinity;
 
-  constructor({ element, figures, canvas }) {
+  /** `texts`: those of the page's language. */
+  constructor({ texts, element, figures, canvas }) {
+    this.#texts = texts;
     this.#element = element;
     this.#bars = [...element.querySelectorAll(".meter-bar")];
     this.#figures = figures;
@@ -64,9 +67,9 @@ export class MeterView {
     if (now - this.#textAt >= TEXT_EVERY) {
       this.#textAt = now;
       setAttribute(this.#element, "aria-valuenow", Math.max(-60, Math.round(level)));
-      setAttribute(this.#element, "aria-valuetext", levelText(level));
+      setAttribute(this.#element, "aria-valuetext", levelText(level, this.#texts));
     }
-    setText(this.#figures, peak <= FLOOR_DB ? "silent" : `${levelText(level).replace(" dB", "")} / ${levelText(peak)}`);
+    setText(this.#figures, peak <= FLOOR_DB ? levelText(peak, this.#texts) : `${levelText(level, this.#texts).replace(" dB", "")} / ${levelText(peak, this.#texts)}`);
     setAttribute(this.#figures, "class", peak > -0.5 ? "is-warn" : null);
     this.#paint();
   }

@@ -4,26 +4,26 @@ import { SoundInput } from "../../audio/sound-input.js";
 import { Uplink } from "../../audio/uplink.js";
 import { RATE } from "../../audio/kernels/capture.js";
 import { SilenceWatch } from "../../models/levels.js";
-import { WAITS_FOR, seconds } from "../../models/translation-text.js";
 import { byId, h, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 import { MeterView } from "./meter-view.js";
+import { MicrophoneFacts } from "./microphone-facts.js";
 import { SoundSources } from "./sound-sources.js";
 
 const DEVICE_KEY = "translation:device";
 const SEVERAL_KEY = "translation:several";
 /** While the microphone is open its facts are brought up to date this often (ms). */
 const UPDATE_EVERY = 1_000;
-/** Unacknowledged speech of less than this many seconds is normal, and not shown as waiting for the connection. */
-const IN_FLIGHT = 2;
 
 /** Events: `change` (state changed), `problem` {key, text, more, word} and `resolved` {key}. */
 export class MicrophoneControls extends EventTarget {
   #scope = new Scope();
+  #texts;
   #input = new SoundInput();
   #sources;
   #uplink;
-  #meter = new MeterView({ element: byId("meter"), figures: byId("fact-level"), canvas: byId("waveform") });
+  #meter;
+  #facts;
   #button = byId("speak-button");
   #pause = byId("pause-button");
   #device = byId("device");
@@ -43,12 +43,15 @@ export class MicrophoneControls extends EventTarget {
 
   /**
    * `target()` is {session_id, source, targets}, or null while nobody can speak; `prepare()` resolves to whether
-   * there is a session to speak in.
+   * there is a session to speak in. `texts`: those of the page's language.
    */
-  constructor(socket, { preferences, target, prepare }) {
+  constructor(socket, { texts, preferences, target, prepare }) {
     super();
+    this.#texts = texts;
+    this.#meter = new MeterView({ texts, element: byId("meter"), figures: byId("fact-level"), canvas: byId("waveform") });
+    this.#facts = new MicrophoneFacts({ texts });
     this.#uplink = new Uplink(socket);
-    this.#sources = new SoundSources({ preferences });
+    this.#sources = new SoundSources({ texts, preferences });
     this.#preferences = preferences;
     this.#target = target;
     this.#prepare = prepare;
@@ -194,10 +197,10 @@ export class MicrophoneControls extends EventTarget {
     this.#changed();
   }
 
-  #stalled({ message, action }) {
+  #stalled(error) {
     this.#isStalled = true;
     this.#meter.open();
-    this.#report("capture", message, action);
+    this.#reportError(error, { key: "capture" });
     this.#changed();
   }
 
@@ -220,7 +223,8 @@ export class MicrophoneControls extends EventTarget {
   }
 
   #overflowed({ seconds: lost }) {
-    this.#report("overflow", `The connection was lost, or slower than speech, for more than a minute. ${seconds(lost)} of speech are lost; the transcript has a gap there.`, "Repeat it once the connection is back.");
+    const texts = this.#texts;
+    this.#report("overflow", texts.text("microphone.overflow", { seconds: texts.seconds(lost) }), texts.text("microphone.overflow_do"));
   }
 
   /** The page is left: nothing sends the stored speech any more, and a page that comes back has no microphone. */
@@ -262,25 +266,25 @@ export class MicrophoneControls extends EventTarget {
   }
 
   /** What was shared has ended. A microphone goes on. */
-  async #sharedEnded({ message, action }) {
+  async #sharedEnded(error) {
     if (this.#state === "off") return;
     if (this.sound === "shared") {
       await this.#close();
-      this.#reportShared({ message, action });
+      this.#reportShared(error);
       return;
     }
     this.#input.removeShared();
     this.#sources.kind = "microphone";
     this.#sound = "microphone";
-    this.#reportShared({ message: `${message} The microphone goes on.`, action });
+    this.#reportShared(error, { goesOn: "sound.microphone_goes_on" });
     this.#changed();
   }
 
   /** The device was disconnected; the shared sound goes on. */
-  #microphoneEnded({ message }) {
+  #microphoneEnded(error) {
     this.#sources.kind = "shared";
     this.#sound = "shared";
-    this.#report("microphone", `${message} The shared sound goes on.`, "Plug it in again, then choose it at “Sound”.");
+    this.#reportError(error, { goesOn: "sound.shared_goes_on", action: { key: "sound.plug_in_again" } });
     this.#changed();
   }
 
@@ -312,7 +316,7 @@ export class MicrophoneControls extends EventTarget {
       this.#isStalled = this.#isSilent = false;
       this.#silence = new SilenceWatch();
       this.#meter.open();
-      this.#showGranted(granted);
+      this.#facts.showGranted(granted, this.#sources);
       await this.#list();
       this.#changed();
       return true;
@@ -348,18 +352,24 @@ export class MicrophoneControls extends EventTarget {
 
   #rejected({ code, detail }) {
     if (this.#state !== "off") this.#close();
-    this.#report("microphone", `The service rejected the microphone: ${detail}`, code === "unsupported_language" ? "Choose another language at “I speak”, then start again." : "Start the microphone again.");
+    const texts = this.#texts;
+    const why = texts.coded({ code, detail });
+    this.#report("microphone", texts.text("microphone.refused", { why }), texts.text(code === "unsupported_language" ? "microphone.refused_language_do" : "microphone.refused_do"));
   }
 
-  #reportError({ message, action }) {
-    this.#report("microphone", message, action);
+  /** Report a SoundError. `goesOn`: the key of the text about the sound that is still captured. */
+  #reportError({ text, action: usual }, { key = "microphone", word = "word.microphone", goesOn = null, action = usual } = {}) {
+    const texts = this.#texts;
+    this.#report(key, texts.sentences(texts.text(text.key, text.values), goesOn === null ? "" : texts.text(goesOn)), texts.text(action.key, action.values), word);
   }
 
-  #reportShared({ message, action }) {
-    this.#report("shared", message, action, "sound");
+  #reportShared(error, { goesOn = null } = {}) {
+    this.#reportError(error, { key: "shared", word: "sound.word", goesOn });
   }
 
-  #report(key, text, more, word = "microphone") {
+  /** `pill`: the key of the word on the notice. */
+  #report(key, text, more, pill = "word.microphone") {
+    const word = this.#texts.text(pill);
     this.dispatchEvent(new CustomEvent("problem", { detail: { key, text, more, word } }));
   }
 
@@ -374,7 +384,7 @@ export class MicrophoneControls extends EventTarget {
     setAttribute(this.#button, "data-on", !isOff);
     // It keeps its place, so that nothing moves under the pointer.
     setAttribute(this.#pause, "data-off", this.#state !== "open");
-    setText(this.#pause, this.#isPaused ? "Resume" : "Pause");
+    setText(this.#pause, this.#texts.text(this.#isPaused ? "microphone.resume" : "microphone.pause"));
     setAttribute(this.#pause, "data-on", this.#isPaused);
     this.#button.disabled = isOff && (this.#target() === null || this.#uplink.state !== "idle" || this.#unavailable !== null);
     byId("microphone-facts").hidden = isOff;
@@ -394,29 +404,8 @@ export class MicrophoneControls extends EventTarget {
     return this.#sources.usesMicrophone && this.#input.unavailable !== null ? this.#input.unavailable : this.#sources.unavailable;
   }
 
-  /** Speech waits first for the service's acknowledgement, then for its back ends. */
   #showFacts() {
-    const isReceived = this.#uplink.state === "streaming" && !this.#uplink.isUnresponsive && !this.#isStalled;
-    setText(byId("fact-speech"), isReceived ? (this.#status?.speaking ? "now" : "none") : "–");
-    if (this.#isStalled) setText(byId("fact-level"), "no sound");
-    if (this.#isPaused) setText(byId("fact-speech"), "paused");
-    const { waiting } = this.#uplink;
-    if (waiting >= IN_FLIGHT || this.#uplink.isUnresponsive) this.#showWaiting(waiting, "the connection");
-    else if (isReceived) this.#showWaiting(this.#status?.waiting_seconds ?? 0, this.#status?.waiting_for);
-    else this.#showWaiting(waiting, null);
-  }
-
-  #showWaiting(waiting, service) {
-    setText(byId("fact-waiting"), waiting < 0.5 ? "nothing" : `${seconds(waiting)}${service ? `, ${WAITS_FOR[service] ?? `for ${service}`}` : ""}`);
-  }
-
-  #showGranted({ echoCancellation, noiseSuppression, autoGainControl, label, contextRate }) {
-    for (const [id, value] of [["fact-echo", echoCancellation], ["fact-noise", noiseSuppression], ["fact-gain", autoGainControl]]) {
-      setText(byId(id), !this.#sources.usesMicrophone ? "–" : value === "on" ? "on: this browser did not turn it off" : value);
-      setAttribute(byId(id), "class", value === "on" ? "is-warn" : null);
-    }
-    setText(byId("microphone-note"), contextRate === RATE ? "" : `${(contextRate / 1000).toLocaleString("en")} kHz, sent as 16 kHz`);
-    setAttribute(byId("microphone-note"), "title", label);
+    this.#facts.show({ status: this.#status, uplink: this.#uplink, isStalled: this.#isStalled, isPaused: this.#isPaused });
   }
 
   async #list() {
@@ -424,8 +413,8 @@ export class MicrophoneControls extends EventTarget {
     const wanted = this.#device.value || this.#preferences.get(DEVICE_KEY) || "";
     const named = devices.filter(({ deviceId }) => deviceId !== "default");
     this.#device.replaceChildren(
-      h("option", { value: "" }, "default"),
-      ...named.map(({ deviceId, label }, index) => h("option", { value: deviceId }, label || `Microphone ${index + 1}`)),
+      h("option", { value: "" }, this.#texts.text("microphone.default")),
+      ...named.map(({ deviceId, label }, index) => h("option", { value: deviceId }, label || this.#texts.text("microphone.numbered", { number: index + 1 }))),
     );
     this.#device.value = named.some(({ deviceId }) => deviceId === wanted) ? wanted : "";
   }

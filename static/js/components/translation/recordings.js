@@ -123,7 +123,7 @@ export class Recordings {
     if (!entry || OVER.has(entry.phase)) return;
     if (message.type === "transcript" && message.final) entry.written = Math.max(entry.written, message.end);
     if (message.type === "audio_status") entry.waitingFor = message.waiting_for;
-    if (message.type === "error") entry.problem = message.detail;
+    if (message.type === "error") entry.problem = { code: message.code, detail: message.detail };
     if (message.type === "audio_ended") {
       Object.assign(entry, ended(entry, message));
       this.#finish(entry);
@@ -165,7 +165,7 @@ export class Recordings {
       if (this.#all.some(({ stream_id }) => stream_id === recording.stream_id)) continue;
       this.#made += 1;
       const written = this.#written.get(recording.stream_id) ?? 0;
-      this.#all.push({ ...found(recording), written, key: this.#made, session_id, file: null, target: null, abort: null });
+      this.#all.push({ ...found(recording, this.#texts), written, key: this.#made, session_id, file: null, target: null, abort: null });
     }
     this.#show();
   }
@@ -231,7 +231,7 @@ export class Recordings {
 
   /** Why a file was rejected, and what to do. */
   #refusal({ status, code, message: detail, isInterrupted }, { name, size }) {
-    if (!isInterrupted) return refusedUpload({ status, code, detail, name, size });
+    if (!isInterrupted) return refusedUpload({ status, code, detail, name, size }, this.#texts);
     const why = failureText({ status, code, detail }, this.#texts);
     return this.#texts.text("recording.interrupted", { name, why });
   }
@@ -338,7 +338,7 @@ export class Recordings {
 
   #fill(element, entry) {
     const [, progress, state, cancel] = element.children;
-    const { text, tone, progress: share, canCancel } = recordingState(entry);
+    const { text, tone, progress: share, canCancel } = recordingState(entry, this.#texts);
     cancel.hidden = !canCancel || !this.#canCancel(entry);
     progress.hidden = share === undefined;
     // Without a value the bar shows activity, but no progress.

@@ -18,6 +18,7 @@ const TEXT_EVERY = 1_000;
 /** Events: `change`: another choice; `ended` detail SoundError: the shared sound has ended; `gain` detail {name, gain}. */
 export class SoundSources extends EventTarget {
   #scope = new Scope();
+  #texts;
   #shared = new SharedSound();
   #choice = byId("sound");
   #rows = new Map(NAMES.map((name) => [name, { row: byId(`source-${name}`), fader: byId(`gain-${name}`), value: byId(`gain-${name}-value`), meter: byId(`meter-${name}`) }]));
@@ -26,8 +27,10 @@ export class SoundSources extends EventTarget {
   #timer = null;
   #textAt = -Infinity;
 
-  constructor({ preferences }) {
+  /** `texts`: those of the page's language. */
+  constructor({ texts, preferences }) {
     super();
+    this.#texts = texts;
     this.#preferences = preferences;
   }
 
@@ -78,7 +81,7 @@ export class SoundSources extends EventTarget {
 
   /** The words of the button for what is chosen: {start, stop}. */
   get words() {
-    return soundWords(this.kind);
+    return soundWords(this.kind, this.#texts);
   }
 
   /** What SoundInput.start takes, without the device. */
@@ -130,7 +133,7 @@ export class SoundSources extends EventTarget {
       row.hidden = kind === "microphone" || (kind === "shared" && name === "microphone");
       setText(value, `${fader.value} %`);
     }
-    const note = soundNote({ kind, isAvailable: this.#shared.unavailable === null, isKnownToShareSound: this.#shared.isKnownToShareSound });
+    const note = soundNote({ kind, isAvailable: this.#shared.unavailable === null, isKnownToShareSound: this.#shared.isKnownToShareSound }, this.#texts);
     setText(byId("sound-note"), note);
     byId("sound-note").hidden = note === "";
     byId("device").disabled = !this.usesMicrophone;
@@ -151,6 +154,6 @@ export class SoundSources extends EventTarget {
     meter.style.setProperty("--share", share(level).toFixed(3));
     if (!isTextDue) return;
     setAttribute(meter, "aria-valuenow", Math.max(-60, Math.round(level)));
-    setAttribute(meter, "aria-valuetext", levelText(level));
+    setAttribute(meter, "aria-valuetext", levelText(level, this.#texts));
   }
 }

@@ -309,7 +309,7 @@ export class Transcript {
     setAttribute(said, "lang", line.language);
     const had = row.unsure.length;
     row.unsure = [];
-    if (line.error) said.replaceChildren(h("p", { class: "gap", lang: language }, gap(line)));
+    if (line.error) said.replaceChildren(h("p", { class: "gap", lang: language }, gap(line, this.#texts)));
     else if (line.edited === "deleted") said.replaceChildren(h("p", { class: "deleted", lang: language }, this.#texts.text("line.deleted")));
     else if (!line.final) {
       const [settled, growing] = settledPart(line.text, line.settled);
@@ -341,7 +341,7 @@ export class Transcript {
     const { read } = row;
     const targets = this.#targets.length > 0 ? this.#targets : [...line.translations.keys()];
     const cells = targets
-      .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now() }) }))
+      .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now(), texts: this.#texts }) }))
       .filter(({ kind, text }) => kind !== "none" || text !== "")
       // Beside a translation "as spoken" adds nothing.
       .filter((cell, index, all) => cell.kind !== "same" || (index === 0 && all.every(({ kind }) => kind === "same")));
@@ -429,8 +429,8 @@ export class Transcript {
   }
 
   #announcement(line) {
-    if (line.error) return { language: this.#texts.language, words: gap(line) };
-    const cells = this.#targets.map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now() }) }));
+    if (line.error) return { language: this.#texts.language, words: gap(line, this.#texts) };
+    const cells = this.#targets.map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now(), texts: this.#texts }) }));
     if (cells.length === 0 || cells.some(({ kind }) => kind === "same")) return { language: line.language, words: line.text };
     const there = cells.find(({ kind }) => kind === "text");
     if (there) return { language: there.target, words: there.text };

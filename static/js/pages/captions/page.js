@@ -6,6 +6,7 @@ import { WakeLock } from "../../components/wake-lock.js";
 import { Captions } from "../../models/captions.js";
 import { readCaptionLink, shownLines, targetsOfView, viewMessage } from "../../models/caption-view.js";
 import { isSameLanguage } from "../../models/languages.js";
+import { reasonText } from "../../models/reason-text.js";
 import { SessionClient } from "../../session-client.js";
 
 /** Faults of the address are shown this long (ms): the view may be on air. */
@@ -209,7 +210,7 @@ export class CaptionsPage {
     const { phase, reason, shutOut } = this.#session;
     // Lines that were shown and have disappeared, or are not translated yet, show that captions arrive.
     const isEmpty = this.#captions.lines.length === 0;
-    const message = viewMessage({ phase, reason, shutOut, connection: this.#isLost ? "lost" : "live", session_id: this.#link.session_id, lines: isEmpty ? 0 : 1 });
+    const message = viewMessage({ phase, reason: reasonText(reason, this.#texts), shutOut, connection: this.#isLost ? "lost" : "live", session_id: this.#link.session_id, lines: isEmpty ? 0 : 1 });
     const text = this.#view.messages && message !== null ? this.#texts.text(message.key, message.values) : "";
     byId("message").hidden = text === "";
     setText(byId("page-status"), text);

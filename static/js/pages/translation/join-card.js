@@ -93,10 +93,10 @@ export class JoinCard {
 
   /** `participants`: the first of them; `count`: how many there are. */
   showParticipants({ participants, count }) {
-    setText(byId("here"), here(participants, count).replace(/^./u, (first) => first.toLocaleUpperCase(this.#texts.language)));
+    setText(byId("here"), here(participants, count, this.#texts).replace(/^./u, (first) => first.toLocaleUpperCase(this.#texts.language)));
     // Of a crowd only the first are listed: this page's own participant may not be among them.
     const me = participants.find(({ participant_id }) => participant_id === this.#session.participant_id);
-    setText(byId("you-are"), whoYouAre(me?.name ?? null));
+    setText(byId("you-are"), whoYouAre(me?.name ?? null, this.#texts));
   }
 
   /** Show how far links reach that are copied here, where they do not reach other machines as the page's address would. */

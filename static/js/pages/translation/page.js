@@ -19,10 +19,11 @@ import { CaptionDelay, OwnDelays } from "../../models/caption-delay.js";
 import { Captions } from "../../models/captions.js";
 import { problems } from "../../models/overview.js";
 import { OwnSessions } from "../../models/own-sessions.js";
+import { reasonText } from "../../models/reason-text.js";
 import { languagesDependOn } from "../../models/service-notices.js";
 import { tabStorage } from "../../models/session-memory.js";
 import { TabSession } from "../../models/tab-session.js";
-import { closedText, missed, nothingYet } from "../../models/translation-text.js";
+import { nothingYet } from "../../models/translation-text.js";
 import { browserStorage } from "../../models/upload-memory.js";
 import { SessionClient } from "../../session-client.js";
 import { Shell } from "../../shell.js";
@@ -35,6 +36,7 @@ import { MessageQueue } from "./message-queue.js";
 import { ReadingTools } from "./reading-tools.js";
 import { ServiceNotices } from "./service-notices.js";
 import { SessionAddress } from "./session-address.js";
+import { SessionNotices, isClosed } from "./session-notices.js";
 import { StatusText } from "./status-text.js";
 import { TermsCard } from "./terms-card.js";
 import { TitleField } from "./title-field.js";
@@ -46,8 +48,6 @@ const SHOWN_WITHIN = 5_000;
 /** Translations that were awaited too long are no longer promised: looked at this often (ms). */
 const REFRESH_EVERY = 10_000;
 const STATUS_EVERY = 5_000;
-/** Phases in which there is no session to be in, with the pill of the notice that explains it. */
-const CLOSED = { gone: "ended", failed: "failed", uninvited: "no link" };
 
 export class TranslationPage {
   #socket;
@@ -75,8 +75,9 @@ export class TranslationPage {
   #guard;
   #preferences = new Preferences();
   #captions;
-  #notices = new Notices(byId("notices"));
-  #serviceNotices = new ServiceNotices(this.#notices);
+  #notices;
+  #sessionNotices;
+  #serviceNotices;
   #tab = new TabSession(tabStorage());
   #address;
   /** Whether the last page of this tab closed a microphone by leaving. */
@@ -85,7 +86,7 @@ export class TranslationPage {
   /** Whether this page may begin sessions: on the service's own machine, and for operators. */
   #mayBegin = "operator" in document.body.dataset || "local" in document.body.dataset;
   #queue = new MessageQueue((message) => this.#apply(message), { onSlice: (isDone) => this.#applied(isDone) });
-  #status = new StatusText(() => this.#state());
+  #status;
   #captionDelay = new CaptionDelay();
   #ownDelays = new OwnDelays();
   /** The topic `services`, or null until known. */
@@ -99,23 +100,28 @@ export class TranslationPage {
   constructor(socket, { texts }) {
     this.#socket = socket;
     this.#texts = texts;
+    this.#notices = new Notices(byId("notices"), { dismiss: texts.text("page.dismiss") });
+    this.#sessionNotices = new SessionNotices(this.#notices, texts);
+    this.#serviceNotices = new ServiceNotices(this.#notices, texts);
+    this.#status = new StatusText(() => this.#state(), texts);
     this.#captions = new Captions({ texts });
     const session = (this.#session = new SessionClient(socket, { mayHost: "signedIn" in document.body.dataset }));
     this.#address = new SessionAddress({ session, tab: this.#tab, own: new OwnSessions(browserStorage()) });
     this.#wasCutOff = this.#tab.wasSpeaking(this.#address.wanted.session_id);
-    this.#shell = new Shell(socket, { isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
+    // In English the frame says more: what it found out about the connection, with its details.
+    this.#shell = new Shell(socket, { texts: texts.language === "en" ? null : texts, isReady: () => this.#isOpened && (this.#services !== null || !this.#isOperator || this.#isOverdue) });
     const [preferences, captions, target, prepare] = [this.#preferences, this.#captions, () => this.#target(), () => session.ensure()];
     this.#languages = new LanguageChoice({ texts, source: byId("source"), menu: byId("targets"), value: byId("targets-value"), choices: byId("targets-choices"), note: byId("targets-note"), growing: { field: byId("growing-field"), choice: byId("growing"), limit: byId("growing-limit") }, preferences });
     this.#large = new LargeType({ texts, opener: byId("large"), leave: byId("leave-large"), full: byId("full-screen"), preferences });
     const ask = (message) => socket.request({ ...message, session_id: session.session_id });
     this.#host = new HostNotices({ texts, session, notices: this.#notices, request: ask, onMuted: () => this.#microphone.abort() });
     this.#people = new People({ texts, session, card: byId("people") });
-    this.#microphone = new MicrophoneControls(socket, { preferences, target, prepare: async () => (await prepare()) && this.#host.mayStart() });
+    this.#microphone = new MicrophoneControls(socket, { texts, preferences, target, prepare: async () => (await prepare()) && this.#host.mayStart() });
     this.#recordings = this.#createRecordings(target, prepare);
     this.#transcript = this.#createTranscript();
     this.#reading = new ReadingTools({ texts, captions, transcript: this.#transcript, languages: this.#languages, preferences, isOwn: (line) => this.#isOwn(line), now: () => socket.serverNow });
     this.#join = new JoinCard({ texts, socket, session, preferences, prepare, mayBegin: this.#mayBegin, onBegin: () => this.#begin(), onRename: () => session.update(this.#identity) });
-    this.#titleField = new TitleField({ session, mayTitle: () => session.isOwner || this.#isOperator || session.phase === "new", onResult: (error) => this.#showTitleResult(error) });
+    this.#titleField = new TitleField({ session, mayTitle: () => session.isOwner || this.#isOperator || session.phase === "new", onResult: (error) => this.#sessionNotices.showChange("title", error) });
     this.#terms = new TermsCard({ texts, session, storage: tabStorage() });
     this.#captionView = new CaptionViewCard({ texts, session, languages: this.#languages, preferences, prepare, onShare: () => this.#join.shared() });
     this.#exports = new ExportCard({ texts, captions, targets: () => this.#languages.targets, sessionId: () => session.session_id, title: () => session.title, key: () => session.keys?.speak ?? session.keys?.read ?? null });
@@ -134,7 +140,7 @@ export class TranslationPage {
       target,
       prepare,
       key: () => session.keys?.speak ?? session.keys?.read ?? null,
-      onRejected: (text) => this.#notices.show("recording", { word: "rejected", tone: "bad", text }),
+      onRejected: (text) => this.#sessionNotices.showRejected(text),
       onChange: () => this.#status.showSoon(),
       mayCancel: () => (this.#isOperator ? "operator" : session.isOwner ? "owner" : null),
       cancelAsOwner: (session_id, stream_id) => this.#socket.request({ type: "cancel_recording", session_id, stream_id }),
@@ -151,7 +157,7 @@ export class TranslationPage {
       scroll: byId("scroll"),
       jump: byId("jump"),
       announce: byId("announce"),
-      nameOf: (line) => line.speaker || this.#session.nameOf(line.participantId) || "Unknown",
+      nameOf: (line) => line.speaker || this.#session.nameOf(line.participantId) || this.#texts.text("talk.unknown"),
       isOwn: (line) => this.#isOwn(line),
       mayName: () => !this.#session.isReadOnly,
       nameSpeaker: (label, name) => this.#nameSpeaker(label, name),
@@ -163,17 +169,12 @@ export class TranslationPage {
     });
   }
 
-  #showTitleResult(error) {
-    if (error === null) this.#notices.remove("title");
-    else this.#notices.show("title", { word: "title", tone: "bad", text: `The session's title was not changed: ${error.message}` });
-  }
-
   async #nameSpeaker(speaker_label, name) {
     try {
       await this.#socket.request({ type: "name_speaker", session_id: this.#session.session_id, speaker_label, name });
-      this.#notices.remove("speaker");
+      this.#sessionNotices.showChange("speaker", null);
     } catch (error) {
-      this.#notices.show("speaker", { word: "name", tone: "bad", text: `The speaker's name was not changed: ${error.message}` });
+      this.#sessionNotices.showChange("speaker", error);
     }
   }
 
@@ -221,8 +222,8 @@ export class TranslationPage {
   #listen() {
     const scope = this.#scope;
     scope.listen(this.#languages, "change", ({ detail }) => this.#languagesChanged(detail));
-    scope.listen(this.#languages, "usage", ({ detail }) => this.#usageChanged(detail));
-    scope.listen(this.#microphone, "problem", ({ detail: { key, word = "microphone", text, more } }) => this.#notices.show(key, { word, tone: "bad", text, more }));
+    scope.listen(this.#languages, "usage", ({ detail }) => this.#sessionNotices.showUsage(detail));
+    scope.listen(this.#microphone, "problem", ({ detail: { key, word, text, more } }) => this.#notices.show(key, { word, tone: "bad", text, more }));
     scope.listen(this.#microphone, "resolved", ({ detail }) => this.#notices.remove(detail.key));
     scope.listen(this.#microphone, "change", () => this.#microphoneChanged());
     scope.listen(this.#session, "phase", () => this.#showSession());
@@ -230,7 +231,7 @@ export class TranslationPage {
     scope.listen(this.#session, "ready", () => this.#ready());
     scope.listen(this.#session, "participants", ({ detail }) => this.#participantsChanged(detail));
     scope.listen(this.#session, "keys", () => this.#keysChanged());
-    scope.listen(this.#session, "rejoined", ({ detail }) => this.#notices.show("missed", { word: "missed", text: missed(detail) }));
+    scope.listen(this.#session, "rejoined", ({ detail }) => this.#sessionNotices.showMissed(detail));
     scope.listen(this.#socket, "message", ({ detail }) => this.#queue.add(detail));
     scope.listen(this.#socket, "complaint", ({ detail }) => this.#showError(detail));
     scope.listen(this.#socket, "state", ({ detail }) => this.#connectionChanged(detail));
@@ -284,14 +285,14 @@ export class TranslationPage {
     const { phase, isReadOnly } = this.#session;
     byId("empty").hidden = this.#transcript.length > 0 || !["open", "new"].includes(phase);
     byId("empty-join").hidden = isReadOnly;
-    const { title, text } = nothingYet({ microphone: this.#microphone.state, capture: this.#microphone.capture, sound: this.#microphone.sound, recordings: this.#recordings.active, isReadOnly });
+    const { title, text } = nothingYet({ microphone: this.#microphone.state, capture: this.#microphone.capture, sound: this.#microphone.sound, recordings: this.#recordings.active, isReadOnly }, this.#texts);
     setText(byId("empty-title"), title);
     setText(byId("empty-text"), text);
   }
 
   #microphoneChanged() {
     // It was started again, from the notice or with its own button.
-    if (this.#microphone.state === "open") this.#notices.remove("cut off");
+    if (this.#microphone.state === "open") this.#sessionNotices.removeCutOff();
     this.#showStatus();
   }
 
@@ -308,7 +309,7 @@ export class TranslationPage {
     const { state: microphone, capture, sound, uplink } = this.#microphone;
     return {
       phase,
-      reason,
+      reason: reasonText(reason, this.#texts),
       shutOut: shutOutNotice(this.#texts, this.#session.shutOut)?.text ?? "",
       connection: this.#socket.state.state,
       microphone,
@@ -317,7 +318,7 @@ export class TranslationPage {
       uplink: { state: uplink.state, waiting: uplink.waiting, isUnresponsive: uplink.isUnresponsive },
       participants,
       count,
-      speaking: participants.filter((each) => each.speaking && each.participant_id !== participant_id).map(({ name }) => name || "Someone"),
+      speaking: participants.filter((each) => each.speaking && each.participant_id !== participant_id).map(({ name }) => name || this.#texts.text("talk.someone")),
       lines: this.#transcript.length,
       lag: this.#ownDelays.median,
       waiting: this.#waiting,
@@ -347,16 +348,11 @@ export class TranslationPage {
     if (code === "audio_not_started" || code === "token_required") return;
     // The card of a recording shows its errors.
     if (stream_id !== undefined && this.#recordings.owns(stream_id)) return;
-    this.#notices.show(`complaint ${code}`, { word: "error", tone: "bad", text: detail });
+    this.#sessionNotices.showError({ code, detail });
   }
 
   #showCutOff() {
-    this.#notices.show("cut off", {
-      word: "microphone",
-      text: "Your microphone is off: the page was left or loaded again while you were speaking.",
-      more: "Start it again to go on speaking.",
-      actions: [{ label: "Start the microphone", run: () => this.#microphone.state === "off" && this.#microphone.toggle() }],
-    });
+    this.#sessionNotices.showCutOff(() => this.#microphone.state === "off" && this.#microphone.toggle());
   }
 
   #connectionChanged({ state }) {
@@ -393,11 +389,11 @@ export class TranslationPage {
     this.#showTitle();
     this.#join.show();
     this.#showControls();
-    if (phase in CLOSED) {
+    if (isClosed(phase)) {
       this.#showClosed();
       this.#microphone.abort();
       this.#tab.forget();
-    } else this.#notices.remove("session");
+    } else this.#sessionNotices.removeClosed();
     this.#microphone.refresh();
     this.#showCount();
     this.#showStatus();
@@ -405,7 +401,7 @@ export class TranslationPage {
   }
 
   #showTitle() {
-    const title = this.#session.title || this.#session.session_id || "Translation";
+    const title = this.#session.title || this.#session.session_id || this.#texts.text("talk.title");
     setText(byId("page-title"), title);
     setAttribute(byId("page-title"), "dir", "auto");
     document.title = `${title} · LiveTranslate`;
@@ -413,22 +409,11 @@ export class TranslationPage {
     if (this.#session.phase === "open") this.#address.store();
   }
 
-  /** Explain why there is no session, and offer what can be done. */
   #showClosed() {
-    const { phase, reason, shutOut } = this.#session;
+    const { shutOut } = this.#session;
     // After a removal the service accepts no connection of this page.
     const mayBegin = this.#mayBegin && shutOut !== "removed";
-    const begin = mayBegin ? [{ label: "Start a new session", run: () => this.#begin() }] : [];
-    this.#notices.show("session", {
-      word: CLOSED[phase],
-      tone: phase === "uninvited" ? "warn" : "bad",
-      text: reason,
-      more: closedText({ phase, hasLines: this.#transcript.length > 0, mayBegin }),
-      ...shutOutNotice(this.#texts, shutOut),
-      // What kept this session from being opened would keep a new one from it as well.
-      actions: phase === "failed" ? [{ label: "Try again", run: () => location.reload() }] : begin,
-      isDismissable: false,
-    });
+    this.#sessionNotices.showClosed(this.#session, { hasLines: this.#transcript.length > 0, mayBegin, onBegin: () => this.#begin(), byHost: shutOutNotice(this.#texts, shutOut) });
   }
 
   /** A page that only reads has nothing to speak with. */
@@ -445,7 +430,7 @@ export class TranslationPage {
     this.#microphone.sessionReady();
     this.#loadLineEditor();
     this.#loadHostTools();
-    this.#recordings.check(this.#session.session_id).catch(() => toast("The list of recordings could not be loaded: the service cannot be reached.", { tone: "bad" }));
+    this.#recordings.check(this.#session.session_id).catch(() => toast(this.#texts.text("recording.list_failed"), { tone: "bad" }));
   }
 
   /** Most pages read: they load no tool that they may not use. */
@@ -458,7 +443,7 @@ export class TranslationPage {
       const request = (message) => this.#socket.request({ ...message, session_id: session.session_id });
       this.#lineEditor = new LineEditor({ texts: this.#texts, list: byId("lines"), captions: this.#captions, request, confirm, mayEdit: () => session.isHost });
     } catch {
-      toast("The tool that corrects lines could not be loaded. Load the page again to have it.", { tone: "bad" });
+      toast(this.#texts.text("line.not_loaded"), { tone: "bad" });
       return;
     }
     this.#scope.start(this.#lineEditor);
@@ -512,13 +497,7 @@ export class TranslationPage {
     this.#source = detail.source;
     const text = this.#languages.problem;
     if (text === "") this.#notices.remove("languages");
-    else this.#notices.show("languages", { word: "not offered", text, more: "Speech is still transcribed in the language it is spoken in." });
-  }
-
-  /** Tell the reader when translations come later than usual. */
-  #usageChanged({ isReached }) {
-    if (!isReached) this.#notices.remove("usage");
-    else this.#notices.show("usage", { word: "translation", text: "Translations come with the end of each sentence for now: this session has used all requests of this minute.", more: "The fewer languages are read in this session, the fewer requests it needs." });
+    else this.#notices.show("languages", { word: this.#texts.text("word.not_offered"), text, more: this.#texts.text("languages.still_transcribed") });
   }
 
   /** Leave the session, if one is open, for a new one that begins with its first word. */
@@ -533,7 +512,7 @@ export class TranslationPage {
     this.#join.clear();
     this.#captionDelay.clear();
     this.#languages.forgetUsage();
-    this.#notices.remove("missed");
+    this.#sessionNotices.removeMissed();
     await this.#session.open({ ...this.#identity, session_id: null });
   }
 

@@ -4,11 +4,14 @@ import { serviceNotices } from "../../models/service-notices.js";
 
 export class ServiceNotices {
   #notices;
+  #texts;
   #shown = new Set();
   #dismissed = new Set();
 
-  constructor(notices) {
+  /** `texts`: those of the page's language. */
+  constructor(notices, texts) {
     this.#notices = notices;
+    this.#texts = texts;
   }
 
   /** Show those of the topic `services`. */
@@ -21,7 +24,7 @@ export class ServiceNotices {
     for (const { key, text } of all) {
       if (this.#dismissed.has(key)) continue;
       // Its figures change all the time: they are shown, and not read out.
-      this.#notices.show(key, { word: "engine", tone: "quiet", text, isSilent: true, onDismiss: () => this.#dismissed.add(key) });
+      this.#notices.show(key, { word: this.#texts.text("word.engine"), tone: "quiet", text, isSilent: true, onDismiss: () => this.#dismissed.add(key) });
     }
   }
 }

@@ -10,12 +10,14 @@ const TOGETHER = 50;
 
 export class StatusText {
   #state;
+  #texts;
   #shownAt = -Infinity;
   #timer = null;
 
-  /** `state()`: the arguments of models/translation-text.js `sentence`. */
-  constructor(state) {
+  /** `state()`: the first argument of models/translation-text.js `sentence`; `texts`: those of the page's language. */
+  constructor(state, texts) {
     this.#state = state;
+    this.#texts = texts;
   }
 
   start() {
@@ -39,8 +41,8 @@ export class StatusText {
     this.#timer = null;
     this.#shownAt = performance.now();
     const state = this.#state();
-    setText(byId("page-status"), sentence(state));
+    setText(byId("page-status"), sentence(state, this.#texts));
     // Delays change all the time: they are shown, and not read out.
-    setText(byId("spoken-status"), sentence({ ...state, isSpoken: true }));
+    setText(byId("spoken-status"), sentence({ ...state, isSpoken: true }, this.#texts));
   }
 }
