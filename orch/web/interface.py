@@ -19,7 +19,9 @@ from orch.web.texts import (
 COOKIE: Final = "language"
 """Where a page stores the reader's choice (``components/interface-language.js``)."""
 
-TRANSLATED: Final = frozenset({"pages.captions", "pages.sessions", "join.show", "join.join"})
+TRANSLATED: Final = frozenset(
+    {"pages.translation", "pages.captions", "pages.sessions", "join.show", "join.join"}
+)
 """The endpoints whose pages have their texts in the catalogues; the others are English."""
 
 

@@ -73,7 +73,7 @@ def say(catalogue: Catalogue) -> Callable[..., str]:
     Raises KeyError for an unknown key or a missing value; plural forms are for scripts only.
     """
 
-    def text(key: str, **values: str) -> str:
+    def text(key: str, /, **values: str) -> str:
         entry = catalogue[key]
         if not isinstance(entry, str):
             raise KeyError(key)

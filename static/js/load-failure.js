@@ -9,7 +9,7 @@
     const live = document.getElementById("live");
     if (live !== null) {
       live.dataset.state = "stale";
-      document.getElementById("live-text").textContent = "not loaded";
+      document.getElementById("live-text").textContent = live.dataset.notLoaded;
     }
     document.getElementById("load-again").addEventListener("click", () => location.reload());
     document.getElementById("not-loaded").hidden = false;

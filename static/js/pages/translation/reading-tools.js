@@ -2,6 +2,7 @@
 
 import { byId } from "../../components/dom.js";
 import { Scope } from "../../components/scope.js";
+import { InterfaceLanguage } from "../../components/interface-language.js";
 import { ReadAloud } from "../../components/translation/read-aloud.js";
 import { ReadingOptions } from "../../components/translation/reading-options.js";
 import { TranscriptSearch } from "../../components/translation/transcript-search.js";
@@ -63,6 +64,7 @@ export class ReadingTools {
   start() {
     if (!this.#scope.open()) return;
     this.#scope.start(this.#options);
+    this.#scope.start(new InterfaceLanguage({ load: () => location.reload() }));
     this.#scope.start(this.#search);
     this.#scope.start(this.#aloud);
     this.#scope.listen(this.#languages, "change", () => this.#aloud.update());
