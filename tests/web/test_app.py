@@ -229,7 +229,8 @@ def test_a_page_is_compressed_for_clients_that_accept_it() -> None:
     packed = ask("GET", "/translation", service, headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in plain.headers
     assert packed.headers["Content-Encoding"] == "gzip"
-    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    assert plain.headers["Vary"] == packed.headers["Vary"]
+    assert "Accept-Encoding" in plain.headers["Vary"]
     assert gzip.decompress(packed.whole) == plain.whole
     assert len(packed.whole) < len(plain.whole) / 3
     assert (
