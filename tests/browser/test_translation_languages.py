@@ -1,0 +1,113 @@
+"""The Translation page in the reader's language, with the socket's other end played by the test."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PageAt, violations
+from tests.browser.layout import layout_faults
+from tests.browser.test_layout import SIZES, resize
+from tests.browser.test_translation_scenes import MEETING, OFFER, STARTED, Hub
+from tests.fakes.scripted_service import Running, scripted
+
+pytestmark = pytest.mark.browser
+
+#: Texts and labels on the page that are English, those of its content aside: what was said, names, and codes of files.
+ENGLISH = """() => {
+  const words = /\\b(the|and|of|is|are|to|not|from|with|your|this|language|session|sound|link|close|open)\\b/i;
+  const found = [];
+  const isForeign = (element) => element.closest("[lang]")?.lang === document.documentElement.lang;
+  for (const element of document.querySelectorAll("body *")) {
+    if (element.closest("script, style, svg, .line-said, .line-read, .nav, .nav-popover") || !isForeign(element)) continue;
+    const own = [...element.childNodes].filter(({ nodeType }) => nodeType === 3).map(({ data }) => data).join(" ");
+    const labels = ["aria-label", "placeholder", "title", "aria-valuetext"].map((name) => element.getAttribute(name) ?? "");
+    for (const text of [own, ...labels]) if (words.test(text)) found.push(`${element.id || element.className}: ${text.trim()}`);
+  }
+  return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[Running]:
+    with scripted("full") as running:
+        yield running
+
+
+@pytest.fixture
+def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
+    """Open the page in the session ``meeting`` in a browser of another language."""
+
+    def join(locale: str, width: int, height: int = 800, theme: str = "dark") -> tuple[Page, Hub]:
+        hub = Hub(MEETING)
+        page = page_at("about:blank", locale=locale, width=width, theme=theme)
+        page.set_viewport_size({"width": width, "height": height})
+        page.clock.set_fixed_time(STARTED / 1000 + 20)
+        page.route_web_socket(re.compile("/ws$"), hub)
+        page.route("**/api/languages", lambda route: route.fulfill(json=OFFER))
+        page.route("**/api/sessions/*/recordings", lambda route: route.fulfill(json={"recordings": []}))
+        page.add_init_script("localStorage['translation:targets'] ??= 'en';")
+        page.goto(f"{pages.url}/translation#session=meeting")
+        expect(page.locator("#scroll")).to_be_visible()
+        expect(page.locator(".line")).to_have_count(6)
+        return page, hub
+
+    return join
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_it_stands_from_the_right_in_arabic(
+    meeting: Callable[..., tuple[Page, Hub]], axe: str, theme: str
+) -> None:
+    """Accessible, nothing cut off or to scroll sideways for, at every size; also with the reading options open."""
+    page, _ = meeting("ar-EG", 1280, theme=theme)
+    assert page.evaluate("[document.documentElement.lang, document.documentElement.dir]") == ["ar", "rtl"]
+    expect(page.locator("#read-head")).to_have_text("الإنجليزية")
+    expect(page.locator("#here")).to_contain_text("3 أشخاص هنا")
+    for size in SIZES:
+        resize(page, size)
+        assert layout_faults(page) == [], size
+        assert violations(page, axe) == [], size
+        page.evaluate("document.getElementById('reading-options').showPopover()")
+        assert layout_faults(page, "#reading-options") == [], size
+        assert violations(page, axe) == [], f"{size}, reading options"
+        page.keyboard.press("Escape")
+        page.locator("#side").evaluate("(side) => side.scrollIntoView()")
+        assert layout_faults(page, "#side") == [], f"{size}, side"
+        page.evaluate("scrollTo(0, 0)")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_words_fit_in_german(meeting: Callable[..., tuple[Page, Hub]], axe: str, width: int) -> None:
+    page, _ = meeting("de-DE", width, 740)
+    expect(page.locator("#speak-label")).to_have_text("Mikrofon einschalten")
+    if width < 721:
+        page.locator("#options-button").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert layout_faults(page) == []
+    assert violations(page, axe) == []
+
+
+@pytest.mark.parametrize("locale", ["es-ES", "fr-FR", "de-DE", "pt-PT", "ar-EG"])
+def test_nothing_on_it_is_left_in_english(meeting: Callable[..., tuple[Page, Hub]], locale: str) -> None:
+    """Also in its notices, its menus and its dialogs."""
+    page, hub = meeting(locale, 1280)
+    hub.say(type="error", code="rate_limited", detail="Too many requests from this page.")
+    page.locator("#targets summary").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    assert page.evaluate(ENGLISH) == []
+
+
+def test_a_reader_can_choose_another_language(meeting: Callable[..., tuple[Page, Hub]]) -> None:
+    """Under Reading; the page is loaded again in it, in the same session, and it stays."""
+    page, _ = meeting("fr-FR", 1280)
+    expect(page.locator("#take-title")).to_have_text("Télécharger la transcription")
+    page.locator("[popovertarget='reading-options']").locator("visible=true").first.click()
+    page.locator("#interface-language").select_option("es")
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    expect(page.locator(".line")).to_have_count(6)
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "es")
