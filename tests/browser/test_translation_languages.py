@@ -14,7 +14,7 @@ from tests.fakes.scripted_service import Running, scripted
 
 pytestmark = pytest.mark.browser
 
-#: Texts and labels on the page that are English, without its content: what was said, and the operators' navigation.
+#: Texts and labels in English, without the content (what was said) and the operators' navigation.
 ENGLISH = """() => {
   const words = /\\b(the|and|of|is|are|to|not|from|with|your|this|session|sound|link|close|open)\\b/i;
   const { lang } = document.documentElement;
