@@ -53,7 +53,7 @@ def meeting(pages: Running, page_at: PageAt) -> Callable[..., tuple[Page, Hub]]:
         page.add_init_script("localStorage['translation:targets'] ??= 'en';")
         page.goto(f"{pages.url}/translation#session=meeting")
         expect(page.locator("#scroll")).to_be_visible()
-        expect(page.locator(".line")).to_have_count(6)
+        expect(page.locator(".line")).to_have_count(5)
         return page, hub
 
     return join
@@ -111,6 +111,6 @@ def test_a_reader_can_choose_another_language(meeting: Callable[..., tuple[Page,
     page.locator("[popovertarget='reading-options']").locator("visible=true").first.click()
     page.locator("#interface-language").select_option("es")
     expect(page.locator("html")).to_have_attribute("lang", "es")
-    expect(page.locator(".line")).to_have_count(6)
+    expect(page.locator(".line")).to_have_count(5)
     page.reload()
     expect(page.locator("html")).to_have_attribute("lang", "es")
