@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { CaptureKernel, RATE, mix, toInt16 } from "../../static/js/audio/kernels/capture.js";
+import { CaptureKernel, mix, toInt16 } from "../../static/js/audio/kernels/capture.js";
+import { RATE } from "../../static/js/audio/kernels/rate.js";
 import { Resampler } from "../../static/js/audio/kernels/resampler.js";
 
 const sine = (hertz, rate, seconds, amplitude = 0.5) =>

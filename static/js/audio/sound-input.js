@@ -13,7 +13,7 @@
  * - `devices` the list of devices may have changed, after `watchDevices()`
  */
 
-import { RATE } from "./kernels/capture.js";
+import { RATE } from "./kernels/rate.js";
 import { Mixer } from "./mixer.js";
 import { SoundError, disconnected, refusal, stall, unavailable } from "./sound-errors.js";
 

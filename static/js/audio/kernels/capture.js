@@ -6,9 +6,8 @@
  * size of the input.
  */
 
+import { RATE } from "./rate.js";
 import { Resampler } from "./resampler.js";
-
-export const RATE = 16_000;
 
 /** Float samples (1 = full scale) as 16-bit ones. NaN becomes silence rather than a click. */
 export function toInt16(samples) {

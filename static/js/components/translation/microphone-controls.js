@@ -2,7 +2,7 @@
 
 import { SoundInput } from "../../audio/sound-input.js";
 import { Uplink } from "../../audio/uplink.js";
-import { RATE } from "../../audio/kernels/capture.js";
+import { RATE } from "../../audio/kernels/rate.js";
 import { SilenceWatch } from "../../models/levels.js";
 import { byId, h, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";

@@ -1,6 +1,6 @@
 /** The facts about an open microphone: whether speech arrives, what waits, and what the browser granted. */
 
-import { RATE } from "../../audio/kernels/capture.js";
+import { RATE } from "../../audio/kernels/rate.js";
 import { waitsFor } from "../../models/translation-text.js";
 import { byId, setAttribute, setText } from "../dom.js";
 
