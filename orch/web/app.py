@@ -162,7 +162,7 @@ def _guard(app: Pages, keys: SessionKeys) -> None:
     async def finish(response: Response) -> Response:
         for name, value in headers_of(response.mimetype or "").items():
             response.headers.setdefault(name, value)
-        # Versioned files are kept for a year, and a page has a hundred of them: an id would say nothing in a cache.
+        # Versioned files are kept for a year, and a page has a hundred of them: they need no id.
         if "immutable" not in response.headers.get("Cache-Control", ""):
             response.headers.setdefault("X-Request-Id", g.get("request_id", ""))
         response.headers.setdefault("Cache-Control", "no-cache")
