@@ -239,7 +239,10 @@ def _serve_static(app: Pages, files: Assets) -> None:
         asset = files.get(path)
         if asset is None:
             raise NotFound
-        headers = {"Cache-Control": keep, "ETag": asset.etag, "Vary": "Accept-Encoding"}
+        headers = {"Cache-Control": keep, "Vary": "Accept-Encoding"}
+        # A file whose version is in its address is never asked for again.
+        if "immutable" not in keep:
+            headers["ETag"] = asset.etag
         if asset.etag in request.headers.get("If-None-Match", ""):
             return Response(b"", status=304, headers=headers)
         body = asset.body
