@@ -132,15 +132,25 @@ def test_the_page_to_join_is_in_the_readers_language(
     context.close()
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_the_dialog_that_invites_is_accessible(chromium: Browser, served: RunningService, width: int) -> None:
-    """With its QR code and code, on a phone and on a desk."""
-    context = chromium.new_context(viewport={"width": width, "height": 740}, bypass_csp=True)
+@pytest.mark.parametrize(
+    ("width", "locale", "validity"),
+    [
+        (360, "en-GB", r"^For reading, valid until \d\d:\d\d\. It ends with the session\.$"),
+        (360, "de-DE", r"^Zum Lesen, gültig bis \d\d:\d\d\. "),
+        (1280, "ar-EG", r"^للقراءة، .صالح"),
+    ],
+)
+def test_the_dialog_that_invites_is_accessible(
+    chromium: Browser, served: RunningService, width: int, locale: str, validity: str
+) -> None:
+    """With its QR code and code, on a phone and on a desk, and in the reader's language."""
+    context = chromium.new_context(viewport={"width": width, "height": 740}, bypass_csp=True, locale=locale)
     page = context.new_page()
     page.goto(f"{served.url}/translation")
     expect(page.locator("#show-invite")).to_be_enabled()
     page.locator("#show-invite").click()
     expect(page.locator("#invite-code")).to_have_text(SHOWN)
+    expect(page.locator("#invite-validity")).to_have_text(re.compile(validity))
     expect(page.locator("#invite-qr svg")).to_be_visible()
     page.add_script_tag(path=AXE)
     found = page.evaluate("axe.run('#invite')")

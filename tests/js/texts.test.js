@@ -80,6 +80,9 @@ test("values are isolated where they would reorder the text around them", () => 
   assert.match(ready("en", "room"), /speaks in room\.$/);
   assert.match(ready("en", "غرفة"), /\u2068غرفة\u2069\.$/);
   assert.match(ready("ar", "room-1"), /\u2068room-1\u2069\.$/);
+  // A value that is a text with a value itself, and one whose isolates are not in pairs.
+  assert.match(ready("ar", "\u2068a\u2069 b"), /\u2068\u2068a\u2069 b\u2069\.$/);
+  for (const name of ["a\u2069b", "\u2069a\u2068b", "a\u2068b"]) assert.match(ready("ar", name), /\u2068ab\u2069\.$/);
 });
 
 test("a missing key or value is an error, and markup stays text", () => {
@@ -93,6 +96,7 @@ test("seconds, lists and names of languages are written as the language writes t
   const texts = (language) => new Texts(language, CATALOGUES[language]);
   assert.deepEqual(["en", "de", "ar"].map((language) => texts(language).seconds(4.25)), ["4.3 s", "4,3 s", "\u20684.3\u2069 ث"]);
   assert.deepEqual(["en", "de"].map((language) => texts(language).seconds(1234.5)), ["1,235 s", "1.235 s"]);
+  assert.deepEqual(["en", "de", "ar"].map((language) => texts(language).confidence(0.5)), ["0.50", "0,50", "0.50"]);
   assert.equal(texts("en").seconds(NaN), "–");
   assert.equal(texts("en").list(["A", "B", "C"]), "A, B and C");
   assert.equal(texts("es").languageNames(["en", "de"]), "inglés y alemán");

@@ -16,12 +16,25 @@ const RIGHT_TO_LEFT = new Set(["ar"]);
 /** English without a comma before "and". */
 const LISTS = { en: "en-GB" };
 
+const ISOLATES = /[\u2066-\u2069]/gu;
+
+/** `text`, without its isolates where they would end one around it or are not ended. A text of a catalogue ends its own. */
+function closed(text) {
+  let depth = 0;
+  for (const [mark] of text.matchAll(ISOLATES)) {
+    depth += mark === "\u2069" ? -1 : 1;
+    if (depth < 0) break;
+  }
+  return depth === 0 ? text : text.replace(ISOLATES, "");
+}
+
 export class Texts {
   #language;
   #catalogue;
   #plurals;
   #numbers;
   #tenths;
+  #hundredths;
   #lists;
   #collator;
 
@@ -33,6 +46,7 @@ export class Texts {
     const digits = `${language}-u-nu-latn`;
     this.#numbers = new Intl.NumberFormat(digits);
     this.#tenths = new Intl.NumberFormat(digits, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+    this.#hundredths = new Intl.NumberFormat(digits, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
     this.#lists = new Intl.ListFormat(LISTS[language] ?? language, { type: "conjunction" });
     this.#collator = new Intl.Collator(language);
   }
@@ -70,6 +84,11 @@ export class Texts {
 
   number(value) {
     return this.#numbers.format(value);
+  }
+
+  /** How sure the speech engine is, from 0 to 1: "0.52". */
+  confidence(value) {
+    return this.#hundredths.format(value);
   }
 
   /** Seconds: below ten with one decimal, whole from there on; "–" where they are not known. */
@@ -111,6 +130,6 @@ export class Texts {
     if (typeof value === "number") return this.#numbers.format(value);
     if (typeof value === "object") return this.text(value.key, value.values);
     // In a text from the right a value from the left would carry its punctuation to the other side.
-    return RIGHT_TO_LEFT.has(this.#language) && !/[\u2066-\u2069]/u.test(value) ? `\u2068${value}\u2069` : isolated(value);
+    return RIGHT_TO_LEFT.has(this.#language) ? `\u2068${closed(value)}\u2069` : isolated(value);
   }
 }

@@ -40,7 +40,7 @@ export default {
     "one": "{count} Sprache",
     "other": "{count} Sprachen"
   },
-  "languages.detect": "erkennen",
+  "languages.detect": "auto",
   "languages.no_translation": "Es wird keine Übersetzung angeboten. Gesprochenes wird trotzdem mitgeschrieben.",
   "languages.not_loaded": "Die Liste der Sprachen konnte nicht geladen werden. {why} Sie wird erneut angefordert.",
   "languages.nothing": "keine",

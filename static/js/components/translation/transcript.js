@@ -321,7 +321,7 @@ export class Transcript {
       else said.replaceChildren(h("p", {}, ...parts.map((piece) => (piece.confidence === null ? piece.text : this.#unsureWord(row, piece)))));
     }
     if (had > 0 || row.unsure.length > 0) this.#unsure.filled(row);
-    setText(confidence, line.final && !line.error && typeof line.confidence === "number" ? line.confidence.toFixed(2) : "");
+    setText(confidence, line.final && !line.error && typeof line.confidence === "number" ? this.#texts.confidence(line.confidence) : "");
     setAttribute(confidence, "title", this.#texts.text("talk.confidence"));
   }
 
@@ -331,7 +331,7 @@ export class Transcript {
   }
 
   #unsureWord(row, piece) {
-    const element = unsureWord(piece);
+    const element = unsureWord(piece, this.#texts);
     row.unsure.push(element);
     return element;
   }

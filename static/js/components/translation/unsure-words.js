@@ -104,6 +104,6 @@ export class UnsureWords {
 }
 
 /** The element of an unsure word. */
-export function unsureWord({ text, confidence }) {
-  return h("span", { class: "unsure", tabindex: "-1", "data-confidence": confidence.toFixed(2) }, text);
+export function unsureWord({ text, confidence }, texts) {
+  return h("span", { class: "unsure", tabindex: "-1", "data-confidence": texts.confidence(confidence) }, text);
 }
