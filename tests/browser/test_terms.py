@@ -98,6 +98,18 @@ def test_what_cannot_be_stored_is_said_and_stays(context: BrowserContext, runnin
     expect(field).to_have_value("Norland\n = Vorsitz", timeout=LONG)
     expect(page.locator(STATE)).to_have_text("Not saved yet.")
 
+    # Saved for a session that does not exist yet; a reload draws another one.
+    field.fill("Norland")
+    page.locator("#terms-save").click()
+    expect(page.locator(STATE)).to_contain_text("1 name or term")
+    page.reload()
+    expect(field).to_have_value("Norland", timeout=LONG)
+    page.locator("#terms-save").click()
+    page.locator("#copy-link").click()
+    expect(page.locator(".toast").first).to_be_visible()
+    expect(page.locator(STATE)).to_contain_text("1 name or term")
+    assert page.evaluate("sessionStorage.getItem('translation:terms')") is None
+
 
 @pytest.mark.parametrize(
     ("width", "language", "theme"), [(1280, "en", "light"), (360, "de", "light"), (360, "ar", "dark")]

@@ -75,6 +75,7 @@ SPOILED = [
     pytest.param(("HSET", keys("bad").session, "offset", "9" * 30), lambda s: s.load("bad"), id="huge"),
     pytest.param(("HSET", keys("bad").session, "created", "nan"), lambda s: s.load("bad"), id="nan"),
     pytest.param(("HSET", keys("bad").session, "epoch", b"\xff"), lambda s: s.load("bad"), id="epoch"),
+    pytest.param(("HSET", keys("bad").session, "terms", "[1"), lambda s: s.load("bad"), id="terms"),
     pytest.param(
         ("HSET", keys("bad").participants, "p", '["A","newrole",[],"",1]'),
         lambda s: s.participant("bad", "p"),

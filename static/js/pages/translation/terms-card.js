@@ -84,6 +84,7 @@ export class TermsCard {
     // Saved, by this page or with the same words by another.
     else if (linesOf(readTerms(this.#field.value).terms) === this.#stored) this.#settle();
     else if (this.#stored !== before && !this.#isSaving) this.#theirs.hidden = false;
+    if (phase === "new" || phase === "open") this.#remember();
     this.#show();
   }
 
@@ -94,6 +95,7 @@ export class TermsCard {
   }
 
   async #store() {
+    if (this.#isSaving || !this.#isChanged) return;
     const { terms, problem } = readTerms(this.#field.value);
     if (problem !== null) {
       setText(this.#problem, this.#texts.text("terms.not_saved", { why: problem }));
@@ -139,8 +141,10 @@ export class TermsCard {
   }
 
   #remember() {
+    // What a new session was given is stored with it once it is created.
+    const isOnlyHere = this.#isChanged || (this.#session.phase === "new" && this.#field.value.trim() !== "");
     try {
-      if (this.#isChanged) this.#storage?.setItem(KEY, JSON.stringify([this.#name, this.#field.value]));
+      if (isOnlyHere) this.#storage?.setItem(KEY, JSON.stringify([this.#name, this.#field.value]));
       else this.#storage?.removeItem(KEY);
     } catch {
       // Full or forbidden: the field still has it.
