@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { afterClose } from "../../static/js/models/closes.js";
-import { between, canTranslate, closest, firstTargets, impossible, isSameLanguage, languageName, ownName, readable, sources, targetsOf, unknown, wayText } from "../../static/js/models/languages.js";
+import { between, canTranslate, closest, firstTargets, impossible, isSameLanguage, languageName, notOffered, ownName, readable, sources, targetsOf, unknown, wayText } from "../../static/js/models/languages.js";
 import { FLOOR_DB, LevelMeter, SilenceWatch, decibels, levelText, measure, share } from "../../static/js/models/levels.js";
 import { isSessionName, sessionName } from "../../static/js/models/session-name.js";
 import { TEXTS } from "../fakes/js/texts.js";
@@ -43,6 +43,14 @@ test("a translation is possible, impossible or not known", () => {
   assert.equal(canTranslate({ ...DOWN, errors: [] }, "es", "de"), false);
   assert.equal(canTranslate(null, "es", "de"), null);
   assert.equal(targetsOf(OFFER, "auto"), null);
+});
+
+test("a reader whose language is not offered is told which", () => {
+  const offer = { targets: ["fr", "pt"], errors: [] };
+  const cases = [[["ar-EG", "fr"], "ar"], [["fr-CA"], null], [["pt-BR", "ar"], null], [[], null]];
+  for (const [preferred, expected] of cases) assert.equal(notOffered(offer, preferred), expected, preferred.join());
+  assert.equal(notOffered({ targets: [] }, ["ar"]), null);
+  assert.equal(notOffered(null, ["ar"]), null);
 });
 
 test("a back end without a list may be tried with any language; an unavailable one is reported", () => {

@@ -188,6 +188,13 @@ export function firstTargets(offer, { stored = null, preferred = [], spoken = []
   return chosen;
 }
 
+/** The reader's first language, without its region, where nothing like it is offered; null where it is, or none is known. */
+export function notOffered(offer, preferred) {
+  const targets = readable(offer);
+  if (preferred.length === 0 || targets.length === 0 || closest(preferred[0], targets) !== null) return null;
+  return preferred[0].split("-")[0];
+}
+
 /** The `targets` that `source` cannot be translated to, as a sentence; "" where all can or it is not known. */
 export function impossible(offer, source, targets, texts) {
   const cannot = targets.filter((target) => canTranslate(offer, source, target) === false);

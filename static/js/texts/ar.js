@@ -701,6 +701,7 @@ export default {
   "languages.offered": "من {source} تقدّم خدمة الترجمة: {languages}.",
   "languages.offered_none": "من {source} لا تقدّم خدمة الترجمة أي لغة.",
   "languages.impossible": "عند التحدث بـ{source} لا يمكن القراءة بـ: {languages}. {offered}",
+  "languages.not_offered": "لا شيء، لأن {language} غير متاحة",
   "terms.title": "الأسماء والمصطلحات",
   "terms.label": "واحد في كل سطر",
   "terms.note": "تُرسل إلى التعرّف على الكلام كي يكتبها صحيحة، وإلى الترجمة: يبقى الاسم كما هو، وما بعد = هو ترجمته. «chair = Vorsitz» لكل اللغات، و«chair = de: Vorsitz; fr: présidence» لهاتين اللغتين.",

@@ -653,6 +653,7 @@ export default {
   "languages.offered": "Für {source} bietet der Übersetzungsdienst an: {languages}.",
   "languages.offered_none": "Für {source} bietet der Übersetzungsdienst keine Sprache an.",
   "languages.impossible": "Wenn {source} gesprochen wird, kann nicht gelesen werden: {languages}. {offered}",
+  "languages.not_offered": "nichts, denn {language} wird nicht angeboten",
   "terms.title": "Namen und Begriffe",
   "terms.label": "Einer je Zeile",
   "terms.note": "Sie gehen an die Spracherkennung, damit sie richtig geschrieben werden, und an die Übersetzung: Ein Name bleibt, wie er ist; nach = steht seine Übersetzung. „chair = Vorsitz“ gilt für alle Sprachen, „chair = de: Vorsitz; fr: présidence“ für diese.",

@@ -653,6 +653,7 @@ export default {
   "languages.offered": "From {source} the translation service offers {languages}.",
   "languages.offered_none": "From {source} the translation service offers no language.",
   "languages.impossible": "{languages} cannot be read when {source} is spoken. {offered}",
+  "languages.not_offered": "nothing, because {language} is not offered",
   "terms.title": "Names and terms",
   "terms.label": "One a line",
   "terms.note": "They go to the recognition, so that it spells them right, and to the translation: a name stays as it is, and what follows = is its translation. “chair = Vorsitz” holds for every language, “chair = de: Vorsitz; fr: présidence” for these.",

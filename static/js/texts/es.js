@@ -665,6 +665,7 @@ export default {
   "languages.offered": "Desde {source}, el servicio de traducción ofrece: {languages}.",
   "languages.offered_none": "Desde {source}, el servicio de traducción no ofrece ningún idioma.",
   "languages.impossible": "Cuando se habla {source}, no se puede leer en: {languages}. {offered}",
+  "languages.not_offered": "nada, porque no se ofrece {language}",
   "terms.title": "Nombres y términos",
   "terms.label": "Uno por línea",
   "terms.note": "Van al reconocimiento, para que los escriba bien, y a la traducción: un nombre queda como está, y lo que sigue a = es su traducción. «chair = Vorsitz» vale para todos los idiomas, «chair = de: Vorsitz; fr: présidence» para estos.",

@@ -665,6 +665,7 @@ export default {
   "languages.offered": "Depuis cette langue ({source}), le service de traduction propose : {languages}.",
   "languages.offered_none": "Depuis cette langue ({source}), le service de traduction n'en propose aucune.",
   "languages.impossible": "Quand on parle {source}, on ne peut pas lire en : {languages}. {offered}",
+  "languages.not_offered": "rien, car {language} n’est pas proposé",
   "terms.title": "Noms et termes",
   "terms.label": "Un par ligne",
   "terms.note": "Ils vont à la reconnaissance, pour être bien orthographiés, et à la traduction : un nom reste tel quel, et ce qui suit = est sa traduction. « chair = Vorsitz » vaut pour toutes les langues, « chair = de: Vorsitz; fr: présidence » pour celles-ci.",

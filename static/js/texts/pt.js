@@ -665,6 +665,7 @@ export default {
   "languages.offered": "A partir de {source}, o serviço de tradução oferece: {languages}.",
   "languages.offered_none": "A partir de {source}, o serviço de tradução não oferece nenhum idioma.",
   "languages.impossible": "Quando se fala {source}, não se pode ler em: {languages}. {offered}",
+  "languages.not_offered": "nada, porque não se oferece {language}",
   "terms.title": "Nomes e termos",
   "terms.label": "Um por linha",
   "terms.note": "Vão para o reconhecimento, para que os escreva bem, e para a tradução: um nome fica como está, e o que segue = é a sua tradução. “chair = Vorsitz” vale para todas as línguas, “chair = de: Vorsitz; fr: présidence” para estas.",

@@ -2,7 +2,7 @@
 
 import { failureText, parseObject, parseProblem } from "../../models/responses.js";
 import { usageText } from "../../models/translation-text.js";
-import { firstTargets, impossible, readable, sources, unknown, wayText } from "../../models/languages.js";
+import { firstTargets, impossible, notOffered, readable, sources, unknown, wayText } from "../../models/languages.js";
 import { h, keyed, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 
@@ -176,7 +176,11 @@ export class LanguageChoice extends EventTarget {
   /** What the menu shows closed: the `names` of the chosen languages. */
   #valueOf(names, offered) {
     if (names.length > 3) return this.#texts.text("languages.count", { count: names.length });
-    return names.join(", ") || this.#texts.text(offered.length === 0 ? "languages.nothing_offered" : "languages.nothing");
+    if (names.length > 0) return names.join(", ");
+    if (offered.length === 0) return this.#texts.text("languages.nothing_offered");
+    // Who has chosen to read nothing needs no reason.
+    const missing = this.#stored() === null ? notOffered(this.#offer, navigator.languages) : null;
+    return missing === null ? this.#texts.text("languages.nothing") : this.#texts.text("languages.not_offered", { language: this.#texts.languageName(missing) });
   }
 
   #showNote(text) {
