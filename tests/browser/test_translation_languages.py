@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 ENGLISH = """() => {
   const words = /\\b(the|and|of|is|are|to|not|from|with|your|this|session|sound|link|close|open)\\b/i;
   const { lang } = document.documentElement;
-  const content = "script, style, svg, .line-said, .line-read";
+  const content = "script, style, svg, noscript, .line-said, .line-read";
   const found = [];
   for (const element of document.querySelectorAll("body *")) {
     if (element.closest(content) || element.closest("[lang]").lang !== lang) continue;
