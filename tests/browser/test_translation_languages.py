@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 #: Texts and labels in English, without the content (what was said) and the operators' navigation.
 ENGLISH = """() => {
-  const words = /\\b(the|and|of|is|are|to|not|from|with|your|this|session|sound|link|close|open)\\b/i;
+  const words = /\\b(the|and|of|is|are|to|not|from|with|your|this|sound|close|open)\\b/i;
   const { lang } = document.documentElement;
   const content = "script, style, svg, noscript, .line-said, .line-read";
   const found = [];
