@@ -101,7 +101,7 @@ class Speaker:
         """Assert that no word was lost and that all times are right; then stop."""
         faults, worst = transcript(self.page, words)
         assert faults == []
-        assert worst <= 0.3
+        assert worst <= 0.5, "a word and its gap are 0.6 s"
         sys.stdout.write(
             f"{self.network}, {OUTAGE:g} s: {words} words, none lost, worst time {worst:.3f} s off\n"
         )

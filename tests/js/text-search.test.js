@@ -37,11 +37,12 @@ test("matches do not overlap and are limited", () => {
 test("only texts that are shown are searched", () => {
   const line = (id, text, translations, error = null) => ({ id, text, error, translations: new Map(Object.entries(translations).map(([code, words]) => [code, { text: words }])) });
   const lines = [line("a", "hello", { es: "hola", fr: "salut" }), line("b", "bye", {}), line("c", "", {}, { detail: "x" })];
-  const parts = (more) => searchable(lines, { targets: ["es"], show: "both", ...more }).map(({ id, part }) => `${id} ${part}`);
+  const parts = (more) => searchable(lines, { targets: ["es"], isOfferKnown: true, show: "both", ...more }).map(({ id, part }) => `${id} ${part}`);
   assert.deepEqual(parts({}), ["a original", "a es", "b original"]);
   assert.deepEqual(parts({ show: "original" }), ["a original", "b original"]);
   assert.deepEqual(parts({ show: "translation" }), ["a es", "b original"], "a line without a translation shows its original");
-  assert.deepEqual(parts({ targets: [] }), ["a original", "a es", "a fr", "b original"]);
+  assert.deepEqual(parts({ targets: [] }), ["a original", "b original"]);
+  assert.deepEqual(parts({ targets: [], isOfferKnown: false }), ["a original", "a es", "a fr", "b original"]);
 });
 
 test("the current match stays the current one while lines are added before it", () => {

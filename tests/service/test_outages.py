@@ -81,7 +81,7 @@ async def test_no_word_is_lost_while_the_network_is_away(tmp_path: Path, network
                 assert len(speech.stream_ids) == 1
         faults, worst = numbered_words.judged(lines(s), words)
     assert faults == []
-    assert worst <= 0.3
+    assert worst <= 0.5, "a word and its gap are 0.6 s"
     sys.stdout.write(f"{network}, {OUTAGE:g} s: {words} words, none lost, worst time {worst:.3f} s off\n")
 
 
@@ -134,5 +134,5 @@ async def test_no_word_is_lost_from_worker_to_worker(tmp_path: Path) -> None:
                     assert len(speech.stream_ids) == 4
             faults, worst = numbered_words.judged(lines(s), words)
     assert faults == []
-    assert worst <= 0.3
+    assert worst <= 0.5, "a word and its gap are 0.6 s"
     sys.stdout.write(f"from worker to worker: {words} words, none lost, worst time {worst:.3f} s off\n")

@@ -204,3 +204,11 @@ export function impossible(offer, source, targets, texts) {
   const offered = possible.length > 0 ? texts.text("languages.offered", { source: name, languages: texts.list(possible) }) : texts.text("languages.offered_none", { source: name });
   return texts.text("languages.impossible", { source: name, languages: texts.languageNames(cannot), offered });
 }
+
+/**
+ * The languages in which a line's translation is shown: those that are read. While the back ends' offer is unknown, so
+ * is what is read: better the languages of others than none.
+ */
+export function shownLanguages(line, targets, { isOfferKnown }) {
+  return targets.length > 0 || isOfferKnown ? targets : [...line.translations.keys()];
+}

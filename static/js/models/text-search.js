@@ -5,6 +5,8 @@
  * letters, as in Hindi or Thai, do.
  */
 
+import { shownLanguages } from "./languages.js";
+
 /** Matches that are counted and marked; a longer list helps nobody. */
 export const MATCH_LIMIT = 999;
 
@@ -84,11 +86,11 @@ function ending(starts, end) {
 }
 
 /** The searched parts of lines, in the order in which they are shown. `reading`: models/reading.js. */
-export function searchable(lines, { targets, show }) {
+export function searchable(lines, { targets, isOfferKnown, show }) {
   const parts = [];
   for (const line of lines) {
     if (line.error) continue;
-    const languages = targets.length > 0 ? targets : [...line.translations.keys()];
+    const languages = shownLanguages(line, targets, { isOfferKnown });
     const translations = languages.map((target) => [target, line.translations.get(target)?.text ?? ""]).filter(([, text]) => text !== "");
     if (show !== "translation" || translations.length === 0) parts.push({ id: line.id, part: "original", text: line.text });
     if (show !== "original") for (const [target, text] of translations) parts.push({ id: line.id, part: target, text });

@@ -61,6 +61,11 @@ export class LanguageChoice extends EventTarget {
     return this.#targets;
   }
 
+  /** Whether the back ends' offer was loaded, and with it what is read. */
+  get isOfferKnown() {
+    return this.#offer !== null;
+  }
+
   /** Whether lines are translated while they grow. */
   get growing() {
     return this.#growing.choice.checked;

@@ -28,7 +28,7 @@ export class TranscriptSearch {
   #marked = new Set();
   #timer = null;
 
-  /** Elements: buttons `openers`, the `bar` and what is in it; `shown()`: {targets, show}, what a line shows; `texts`: those of the page's language. */
+  /** Elements: buttons `openers`, the `bar` and what is in it; `shown()`: {targets, isOfferKnown, show}, what a line shows; `texts`: those of the page's language. */
   constructor({ texts, openers, bar, field, count, previous, next, close, captions, transcript, shown }) {
     this.#texts = texts;
     this.#openers = openers;

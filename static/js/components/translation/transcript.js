@@ -8,6 +8,7 @@
  */
 
 import { pieces } from "../../models/confidence.js";
+import { shownLanguages } from "../../models/languages.js";
 import { clockTime } from "../../models/time-format.js";
 import { gap, translated } from "../../models/translation-text.js";
 import { settledPart } from "../../models/words.js";
@@ -339,7 +340,7 @@ export class Transcript {
   #fillTranslations(line) {
     const row = this.#rows.get(line.id);
     const { read } = row;
-    const targets = this.#targets.length > 0 ? this.#targets : [...line.translations.keys()];
+    const targets = shownLanguages(line, this.#targets, { isOfferKnown: this.#offer !== null });
     const cells = targets
       .map((target) => ({ target, ...translated(line, target, { offer: this.#offer, now: this.#now(), texts: this.#texts }) }))
       .filter(({ kind, text }) => kind !== "none" || text !== "")

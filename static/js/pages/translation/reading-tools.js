@@ -57,7 +57,7 @@ export class ReadingTools {
       close: byId("search-close"),
       captions,
       transcript,
-      shown: () => ({ targets: languages.targets, show: this.#options.reading.show }),
+      shown: () => ({ targets: languages.targets, isOfferKnown: languages.isOfferKnown, show: this.#options.reading.show }),
     });
   }
 
