@@ -4,7 +4,7 @@ The address of every file begins with a version that is a digest of all of them
 (``/static/v-0123456789/js/shell.js``), so that a relative ``import`` or ``url()`` inherits it and everything
 can be cached for ever; a change anywhere changes all addresses. The folder is some hundred kilobytes, read
 when the application is created: requests need no file system, and a deployment during a page load cannot mix
-two versions.
+two versions. Of our own scripts and styles, comments are not sent.
 """
 
 import gzip
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+
+from orch.web.script_comments import without_comments
 
 TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -36,6 +38,8 @@ WORTH_IT: Final = 0.9
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 REVALIDATE: Final = "no-cache"
 
+_OWN: Final = ("js/", "css/")
+
 _IMPORT: Final = re.compile(
     r"""^\s*(?:import|export)\b[^'";]*?\bfrom\s*["'](\.[^"']+)["']|^\s*import\s*["'](\.[^"']+)["']""",
     re.MULTILINE,
@@ -43,7 +47,7 @@ _IMPORT: Final = re.compile(
 
 
 class Asset(Struct, frozen=True):
-    """One file. ``compressed``: its gzip form, if smaller. ``imports``: paths of the modules it imports."""
+    """One file, as it is sent. ``compressed``: its gzip form, if smaller. ``imports``: paths of modules."""
 
     path: str
     content_type: str
@@ -116,7 +120,8 @@ class Assets:
         return tuple(found)
 
 
-def _asset(path: str, body: bytes) -> Asset:
+def _asset(path: str, content: bytes) -> Asset:
+    body = _sent(path, content)
     compressed = gzip.compress(body, 9, mtime=0) if len(body) >= COMPRESS_FROM else None
     if compressed is not None and len(compressed) > len(body) * WORTH_IT:
         compressed = None
@@ -133,3 +138,10 @@ def _asset(path: str, body: bytes) -> Asset:
         etag=f'"{hashlib.sha256(body).hexdigest()[:20]}"',
         imports=imports,
     )
+
+
+def _sent(path: str, content: bytes) -> bytes:
+    """Return what a client gets of a file: our own scripts and styles without their comments."""
+    if not path.startswith(_OWN):
+        return content
+    return without_comments(content.decode(), has_line_comments=path.endswith(".js")).encode()

@@ -221,11 +221,11 @@ def test_an_empty_session_says_what_to_do(meeting: Callable[..., tuple[Page, Hub
 
 
 def test_the_page_is_light(pages: Running, page_at: PageAt) -> None:
-    """Its first load is under 250 KB; how long it takes is test_pages.py's, which runs by itself."""
+    """Its first load is under 200 KB; how long it takes is test_pages.py's, which runs by itself."""
     page = page_at("about:blank")
     with weighed(page) as weight:
         page.goto(f"{pages.url}/translation", wait_until="networkidle")
-    assert 0 < weight["bytes"] < 250_000
+    assert 0 < weight["bytes"] < 200 * 1024
 
 
 def test_captions_grow_in_place_and_only_finals_are_read_out(
