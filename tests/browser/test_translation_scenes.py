@@ -221,7 +221,7 @@ def test_an_empty_session_says_what_to_do(meeting: Callable[..., tuple[Page, Hub
 
 
 def test_the_page_is_light(pages: Running, page_at: PageAt) -> None:
-    """Its first load is under 200 KB; how long it takes is test_pages.py's, which runs by itself."""
+    """Its first load is under 200 KB, with headers."""
     page = page_at("about:blank")
     with weighed(page) as weight:
         page.goto(f"{pages.url}/translation", wait_until="networkidle")
