@@ -85,7 +85,7 @@ def resize(page: Page, size: str) -> None:
 
 
 def words_get_half(page: Page, where: str) -> None:
-    """Wait until the words have half of the window: a full machine lays out later, and its sound may stall."""
+    """Wait until words have half of the window: on a full machine layout is late, and sound may stall."""
     for _ in range(20):
         if share_of_height(page, "#scroll") >= 0.5:
             return

@@ -34,8 +34,8 @@ class RedisServer:
                 self._program,
                 *("--port", str(self.port), "--bind", "127.0.0.1"),
                 *("--dir", str(self._folder), "--save", "", "--appendonly", "yes"),
-                # Written at once, so that a kill loses nothing: with "everysec" Redis delays writes by up to two
-                # seconds while the disk is busy with the last ones.
+                # Written at once, so that a kill loses nothing: with "everysec" Redis delays writes by up to
+                # two seconds while the disk is busy with the last ones.
                 *("--appendfsync", "no"),
                 *self._options,
             ],
