@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import CaptionError, Transcript, Translation, Word
+from orch.protocol.terms import Terms
 from orch.speech.agreement import Agreement
 from orch.speech.caption_errors import error_text
 from orch.speech.clauses import GrowingTranslation
@@ -47,7 +48,8 @@ class Segment:
     ``pause``: the extent and audio it will have if it is over. ``speculated``: an extent and its
     transcription. ``transcription``: that of the whole. ``arrived_at``: when its last speech had arrived.
     ``agreement``: what its revisions agree on. ``window``: the part that they transcribe. ``is_carried``: it
-    was cut, and its words after the cut are the next one's.
+    was cut, and its words after the cut are the next one's. ``terms``: the session's names and terms at its
+    first request; None before that.
     """
 
     number: int
@@ -67,6 +69,7 @@ class Segment:
     agreement: Agreement = field(default_factory=Agreement)
     window: RevisionWindow = WHOLE
     is_carried: bool = False
+    terms: Terms | None = None
 
     @property
     def seconds(self) -> float:

@@ -34,6 +34,7 @@ UNPUNCTUATED: Final = 12
 _ENDS: Final = frozenset(
     ".,;:!?\u2026\u2013\u2014\u3002\uff0c\u3001\uff1b\uff1a\uff01\uff1f\u060c\u061b\u061f\u06d4\u0964"
 )
+_SENTENCE_ENDS: Final = frozenset(".!?\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964")
 _OPENING: Final = "\"'\u2018\u201c\u00ab\u00bf\u00a1([\u300c\u300e"
 _CLOSING: Final = "\"'\u2019\u201d\u00bb)\\]\u300d\u300f"
 
@@ -101,6 +102,11 @@ def is_end(word: str, following: str) -> bool:
     if len(name) == 1 or name in ABBREVIATIONS:
         return is_unspaced(bare[0])
     return not _plain_start(following).islower()
+
+
+def is_sentence_end(word: str) -> bool:
+    """Return whether the punctuation at which a clause :func:`is_end` ends its sentence, too."""
+    return word.rstrip(_CLOSING)[-1:] in _SENTENCE_ENDS
 
 
 def _is_within(word: str, following: str) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from orch.speech.agreement import Agreement
+from orch.speech.clause_ends import is_end, is_sentence_end
 from orch.speech.hypotheses import HypothesisWord, hypothesis_words, text_of, timed_words
 from orch.speech.results import Transcription
 
@@ -25,9 +26,6 @@ OVERLAP: Final = 3
 """Settled words that a window has at least."""
 LEAD: Final = 0.1
 """Seconds of sound before its first word."""
-
-_SENTENCE_ENDS: Final = (".", "!", "?", "。", "！", "？", "؟", "।")  # noqa: RUF001 - of other scripts
-_PHRASE_ENDS: Final = (",", ";", ":", "—", "،", "؛", "、", "，")  # noqa: RUF001 - of other scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,8 @@ WHOLE: Final = RevisionWindow()
 
 
 def _rank(words: Sequence[HypothesisWord], at: int) -> int:
-    """Return how well a window begins at a word: 2 after a sentence, 1 after a phrase, else 0."""
+    """Return how well a window begins at a word: 2 after a sentence, 1 after another clause, else 0."""
     before = words[at - 1].text
-    return 2 if before.endswith(_SENTENCE_ENDS) else 1 if before.endswith(_PHRASE_ENDS) else 0
+    if not is_end(before, words[at].text):
+        return 0
+    return 2 if is_sentence_end(before) else 1

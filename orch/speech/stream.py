@@ -22,7 +22,6 @@ from orch.audio.segmenter import Utterance
 from orch.audio.voice_activity import VoiceActivity
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus
-from orch.protocol.terms import Terms
 from orch.settings import Speech as SpeechSettings
 from orch.speech.backlog import Finished, GiveUp, MarkGap, Publish, Transcribe, Wait
 from orch.speech.caption_publisher import CaptionPublisher
@@ -137,10 +136,9 @@ class SpeechStream:
             may_send=lambda: not self._translations.is_failing and may_translate_growing(),
             usage=growing_usage,
         )
-        # The mutable state, besides that of the parts above: the request under way, the terms of utterances
-        # that are not published yet, and events that are set when something has changed.
+        # The mutable state, besides that of the parts above: the request under way, and events that are set
+        # when something has changed.
         self._under_way: _UnderWay | None = None
-        self._terms: dict[int, Terms] = {}
         self._arrived = trio.Event()
         self._woken = trio.Event()
         self._room = trio.Event()
@@ -393,7 +391,6 @@ class SpeechStream:
                     self._growing.finish(self._captions.segment_id(segment))
                     await self._captions.publish_loss(segment, following, is_late=decision.reason == "late")
                     self._utterances.given_up(decision.number)
-                    self._terms.pop(decision.number, None)
                     self._wake()
             self._status.touch()
 
@@ -439,7 +436,8 @@ class SpeechStream:
 
     async def _request(self, request: TranscriptionRequest, language: str) -> Transcription:
         # An utterance keeps the terms that it began with: revisions with others would differ.
-        terms = self._terms.setdefault(request.number, self._output.terms())
+        segment = self._utterances[request.number]
+        terms = segment.terms = self._output.terms() if segment.terms is None else segment.terms
         if request.is_live:
             start = request.end - len(request.pcm) // 2
             sound = Sound(start, request.end, request.pcm)
@@ -472,7 +470,6 @@ class SpeechStream:
         if published.carried is not None:
             self._growing.revised(nursery, published.carried)
         self._utterances.published(number)
-        self._terms.pop(number, None)
         self._wake()
 
     def _status_now(self) -> AudioStatus:

@@ -109,8 +109,7 @@ class Translations:
         What readers have of the translation is kept, up to where the final has other words.
         """
         kept = growing.kept(final.text, final.language)
-        rest = kept.rest(final.text)
-        if not rest:
+        if not kept.rest(final.text):
             await self._publish(final, target, growing, TranslatedText(kept.text, confidence=kept.confidence))
             return
         deadline = trio.current_time() + self._buffer
@@ -122,7 +121,7 @@ class Translations:
             async with self._limit:
                 if self._backoff.until > trio.current_time():
                     continue  # another found the back end away while this one waited for its turn
-                error = await self._ask(final, target, growing, rest, own)
+                error = await self._ask(final, target, growing, kept, own)
             if error is None:
                 return
             wakes = max(own.until, self._backoff.until)
@@ -141,13 +140,13 @@ class Translations:
         final: Transcript,
         target: str,
         growing: GrowingTranslation,
-        rest: str,
+        kept: GrowingTranslation,
         own: Backoff,
     ) -> ProblemError | None:
-        """Send one request; publish its translation, or return the error."""
+        """Send one request for what is not ``kept``; publish its translation, or return the error."""
         try:
             translated = await self._translator.translate(
-                rest,
+                kept.rest(final.text),
                 source=final.language or AUTO,
                 target=target,
                 session_id=final.session_id,
@@ -165,7 +164,6 @@ class Translations:
             self._changed()
             return error
         self._backoff.succeeded()
-        kept = growing.kept(final.text, final.language)
         await self._publish(final, target, growing, kept.completed(translated))
         return None
 

@@ -27,7 +27,7 @@ def settled(text: str) -> Agreement:
     return Agreement(settled=words, language="en")
 
 
-LONG = settled("one two three four five six. seven eight nine, ten eleven twelve")  # 6 s
+LONG = settled("one two three four five six. Seven eight nine, ten eleven twelve")  # 6 s
 
 
 def test_a_short_utterance_is_sent_whole() -> None:
@@ -126,3 +126,8 @@ def test_a_window_never_loses_a_settled_word(words: list[str], lengths: list[flo
             assert seconds - window.seconds >= LEAST
         joined = window.joined(agreement, said("something else", begin=0.1), seconds=max(seconds, 31.0))
         assert joined.text.split()[: window.count] == words[: window.count]
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    agreement = settled("one two. Three four five six Mr. Eight nine ten eleven twelve")
+    assert WHOLE.moved(agreement, seconds=9.0) == RevisionWindow(2, 1.0 - LEAD)
