@@ -10,6 +10,7 @@ has_mode() { [ -f "${APERTIUM_DATADIR:-/usr/share/apertium}/modes/$1.mode" ]; }
 
 is_there() {
     case $1 in
+        # Sound is played and tabs are shared in the whole browser alone.
         chromium-headless-shell) command -v chromium-headless-shell chromium chromium-browser google-chrome >/dev/null ;;
         apertium-eng-spa) has_mode eng-spa ;;
         apertium-es-pt) has_mode es-pt ;;
@@ -21,7 +22,7 @@ is_there() {
 }
 
 missing() {
-    for package in chromium-headless-shell apertium apertium-eng-spa apertium-es-pt apertium-fr-es espeak-ng ffmpeg redis-server nginx caddy iproute2 nodejs npm; do
+    for package in chromium chromium-headless-shell apertium apertium-eng-spa apertium-es-pt apertium-fr-es espeak-ng ffmpeg redis-server nginx caddy iproute2 nodejs npm; do
         is_there "$package" || echo "$package"
     done
 }
