@@ -5,7 +5,7 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from orch.audio.parameters import DIP, PERIODIC
+from orch.audio.speech_thresholds import DIP, PERIODIC
 
 
 def is_periodic(block: npt.NDArray[np.float64], sample_rate: int, *, lowest: float, highest: float) -> bool:

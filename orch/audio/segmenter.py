@@ -38,7 +38,8 @@ from math import ceil
 
 import numpy as np
 
-from orch.audio.parameters import (
+from orch.audio.periodicity import is_periodic
+from orch.audio.speech_thresholds import (
     FULL_SCALE,
     ONSET_HOLE,
     ONSET_WINDOW,
@@ -47,7 +48,6 @@ from orch.audio.parameters import (
     STEADY_DB,
     TAIL,
 )
-from orch.audio.periodicity import is_periodic
 from orch.audio.voice_activity import Activity, NoiseActivity, VoiceActivity
 from orch.settings import Vad
 

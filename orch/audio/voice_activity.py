@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orch.audio.noise_floor import NoiseFloor
-from orch.audio.parameters import (
+from orch.audio.speech_thresholds import (
     AGGRESSIVENESS,
     FLOOR_SECONDS,
     FLOOR_TRUSTED,

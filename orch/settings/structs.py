@@ -4,6 +4,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
+from orch.audio import parameters
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -22,6 +24,7 @@ HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]
 
 
 _DAY: Final = 86_400.0
+_VAD: Final = parameters.Vad()
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,13 +188,13 @@ class Vad(Section, frozen=True):
     """
 
     model: Literal["silero", "none"] = "silero"
-    aggressiveness: Annotated[int, Meta(ge=0, le=3)] = 2
-    frame_duration: Literal[10, 20, 30] = 20
-    min_speech_duration: Annotated[int, Meta(ge=50, le=1000)] = 250
-    max_silence_duration: Annotated[int, Meta(ge=100, le=2000)] = 500
-    energy_threshold: Annotated[float, Meta(ge=0, le=0.1)] = 0.01
-    voice_freq_min: Annotated[float, Meta(ge=50, le=200)] = 85
-    voice_freq_max: Annotated[float, Meta(ge=200, le=500)] = 300
+    aggressiveness: parameters.Aggressiveness = _VAD.aggressiveness
+    frame_duration: parameters.FrameDuration = _VAD.frame_duration
+    min_speech_duration: parameters.MinSpeechDuration = _VAD.min_speech_duration
+    max_silence_duration: parameters.MaxSilenceDuration = _VAD.max_silence_duration
+    energy_threshold: parameters.EnergyThreshold = _VAD.energy_threshold
+    voice_freq_min: parameters.VoiceFreqMin = _VAD.voice_freq_min
+    voice_freq_max: parameters.VoiceFreqMax = _VAD.voice_freq_max
 
 
 class Speech(Section, frozen=True):

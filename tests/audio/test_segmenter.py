@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch.audio.parameters import PRE_ROLL, TAIL
 from orch.audio.periodicity import is_periodic
 from orch.audio.segmenter import (
     Event,
@@ -14,6 +13,7 @@ from orch.audio.segmenter import (
     SpeechStarted,
     Utterance,
 )
+from orch.audio.speech_thresholds import PRE_ROLL, TAIL
 from orch.settings import Vad
 from tests.fakes.sounds import CLIPS, clicks, clip, hum, noise, pcm, pink, silence, typing, voice
 

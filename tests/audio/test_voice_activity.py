@@ -3,8 +3,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from orch.audio.parameters import MODEL_THRESHOLDS, PRE_ROLL, TAIL
 from orch.audio.segmenter import Event, Pause, Segmenter, Utterance
+from orch.audio.speech_thresholds import MODEL_THRESHOLDS, PRE_ROLL, TAIL
 from orch.audio.voice_activity import Frames, ModelActivity, NoiseActivity
 from orch.settings import Vad
 from tests.fakes.sounds import hum, noise, pcm, silence

@@ -23,7 +23,7 @@ LAYERS = (
         "sockets",
     ),
     ("problems", "protocol"),
-    ("telemetry",),
+    ("telemetry", "audio.parameters"),
     ("settings",),
     ("tls",),
     ("settings.live",),

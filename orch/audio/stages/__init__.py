@@ -1,0 +1,1 @@
+"""The stages of the audio pipeline, one module each. Start reading at ``stage.py``."""
