@@ -5,7 +5,7 @@ controls page, its documentation, and the limits and defaults of ``vad`` in the 
 names are in camelCase; a group is a stage's parameters (:data:`GROUPS`).
 
 A ``knob`` is msgspec's ``Meta`` of a number: validation uses its range, the schema has the rest, as
-``title``, ``description``, ``x-step`` and ``x-unit``. Rules that involve two parameters: ``parameter_rules.py``.
+``title``, ``description``, ``x-step`` and ``x-unit``. Rules about two parameters: ``parameter_rules.py``.
 """
 
 from typing import Annotated, Any, Final, Literal
