@@ -1,0 +1,131 @@
+"""Measures the fundamental frequency and the harmonicity of frames. Pure.
+
+The autocorrelation of a windowed frame, divided by that of its window, is the autocorrelation of the sound
+(P. Boersma, "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of a
+sampled sound", IFA Proceedings 17, 1993)::
+
+    p[k] = g(f_k) |sum w[n] (x[n] - mean) e^(-2 pi i k n / N)|^2          g: weights of the band
+    r(t) = IDFT(p)(t) / IDFT(p)(0) * q(0) / q(t)               q: autocorrelation of w
+
+``w`` is a Hann window. The fundamental's period is the lag of the peak of r inside the range, where a longer
+lag has to be better by :data:`OCTAVE_COST` per octave, so that two periods are not taken for one; a parabola
+through three points refines it. The harmonicity is r there, 0 to 1: h / (1 - h) is the ratio of the
+periodic power to the rest. A tone has 1; noise has 0.1 to 0.4, as its few values correlate by chance.
+Frames of three periods or more have the frequency within 1 %; of two and a half, within 5 %.
+
+Only lines below :data:`TOP` Hz count, with the same weights at any sample rate: above, voices are hiss, and a
+sample rate would change the measure.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Signal = npt.NDArray[np.float64]
+
+FRAME: Final = 0.04
+"""Seconds: three periods of 75 Hz."""
+TOP: Final = 2600.0
+"""Hz; from :data:`BEND` on, lines count less."""
+BEND: Final = 1600.0
+OCTAVE_COST: Final = 0.1
+#: Power that is no sound: of 16 bits' rounding, per sample.
+NOTHING: Final = 1e-10
+#: The lags of the inverse transform are as close as at this rate, at least.
+_LAG_RATE: Final = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Fundamental:
+    """One value for each frame: ``frequency`` in Hz, 0 where nothing repeats; ``harmonicity`` 0 to 1."""
+
+    frequency: Signal
+    harmonicity: Signal
+
+
+class Tables:
+    """What depends on the sample rate alone: window, weights of lines and lags. Immutable.
+
+    ``frame``: samples of a frame. ``size``: points of the transform, a power of two. ``lines``: how many of
+    its lines are used for the autocorrelation. ``lag_rate``: lags a second.
+    """
+
+    __slots__ = (
+        "correction",
+        "cost",
+        "first",
+        "frame",
+        "lag_rate",
+        "last",
+        "lines",
+        "size",
+        "weights",
+        "window",
+    )
+
+    def __init__(self, sample_rate: int, *, lowest: float, highest: float, frame: int | None = None) -> None:
+        self.frame = frame = round(sample_rate * FRAME) if frame is None else frame
+        self.window = _hann(frame)
+        # Aliases of the circular correlation stay beyond the longest lag.
+        self.size = 1 << (frame + ceil(sample_rate / lowest) + 1).bit_length()
+        spacing = sample_rate / self.size
+        self.lines = 1 << ceil(_LAG_RATE / 2 / spacing - 1).bit_length()
+        self.lag_rate = 2 * self.lines * spacing
+        self.weights = _weights(np.arange(self.lines) * spacing, lowest)
+        # The first and the last lag that may be a period; one more on either side shows whether it is a peak.
+        self.first = max(2, ceil(self.lag_rate / highest))
+        self.last = min(int(self.lag_rate / lowest), self.lines - 2)
+        lags = np.arange(self.last + 2)
+        power = np.abs(np.fft.rfft(self.window, self.size)) ** 2
+        whole = np.fft.irfft(power, self.size)
+        at = np.interp(lags / self.lag_rate * sample_rate, np.arange(self.size // 2), whole[: self.size // 2])
+        self.correction = whole[0] / np.maximum(at, whole[0] * 1e-3)
+        # By how much a lag has to be better than the first one, for each lag in the range.
+        self.cost = OCTAVE_COST * np.log2(np.maximum(lags, 1) / self.first)[self.first : self.last + 1]
+
+
+def measure(frames: Signal, tables: Tables) -> Fundamental:
+    """Return the fundamental of each row of ``frames``: shape ``(count, tables.frame)``, full scale 1."""
+    centred = frames - np.mean(frames, axis=1, keepdims=True)
+    spectrum = np.fft.rfft(centred * tables.window, tables.size)[:, : tables.lines]
+    return of_power(spectrum.real**2 + spectrum.imag**2, tables)
+
+
+def of_power(power: Signal, tables: Tables) -> Fundamental:
+    """Return the fundamental of frames from their lines' powers: shape ``(count, at least tables.lines)``."""
+    first, last = tables.first, tables.last
+    products = np.fft.irfft(power[:, : tables.lines] * tables.weights, 2 * tables.lines)
+    energy = products[:, :1] + NOTHING * tables.frame * tables.frame / (2 * tables.lines)
+    r = products[:, : last + 2] * tables.correction / energy
+    # Sound that swells has more than 1: the more, the less it is a period.
+    r = np.where(r > 1, 1 / np.maximum(r, 1), r)
+    here, before, after = r[:, first : last + 1], r[:, first - 1 : last], r[:, first + 1 : last + 2]
+    is_peak = (here > before) & (here >= after) & (here > 0)
+    best = np.argmax(np.where(is_peak, here - tables.cost, -1.0), axis=1)
+    rows = np.arange(len(best))
+    top, left, right = here[rows, best], before[rows, best], after[rows, best]
+    found = is_peak[rows, best]
+    # The vertex of the parabola through the three points.
+    bend = np.where(found, left - 2 * top + right, -1.0)
+    shift = 0.5 * (left - right) / bend
+    height = top - 0.25 * (left - right) * shift
+    return Fundamental(
+        frequency=np.where(found, tables.lag_rate / (best + first + shift), 0.0),
+        harmonicity=np.where(found, np.clip(height, 0.0, 1.0), 0.0),
+    )
+
+
+def _hann(length: int) -> Signal:
+    window: Signal = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(length) + 0.5) / length)
+    return window
+
+
+def _weights(frequencies: npt.NDArray[np.floating], lowest: float) -> Signal:
+    """1 from half of ``lowest`` to BEND, 0 below a quarter of it and above TOP, raised cosines between."""
+    rise = np.clip((frequencies - lowest / 4) / (lowest / 4), 0.0, 1.0)
+    fall = np.clip((TOP - frequencies) / (TOP - BEND), 0.0, 1.0)
+    weights: Signal = (0.5 - 0.5 * np.cos(np.pi * rise)) * (0.5 - 0.5 * np.cos(np.pi * fall))
+    return weights
