@@ -1,9 +1,15 @@
+import json
+from pathlib import Path
+from typing import Any, Final
+
 import numpy as np
 import pytest
 
 from orch.audio.fundamental import FRAME, Fundamental, Signal, Tables, measure
 from tests.fakes.sounds import CLIPS, clip, hum, noise, pink, voice
 
+CASES: Final = Path(__file__).parents[1] / "data" / "audio" / "fundamentals.json"
+"""Sounds by their partials (Hz, amplitude, phase) and noise, with their fundamentals; also of the browser."""
 RATES = [8_000, 16_000, 44_100, 48_000]
 
 
@@ -15,6 +21,30 @@ def rows(sound: Signal, rate: int = 16_000, hop: float = 0.01) -> Signal:
 
 def measured(sound: Signal, rate: int = 16_000, lowest: float = 75, highest: float = 500) -> Fundamental:
     return measure(rows(sound, rate), Tables(rate, lowest=lowest, highest=highest))
+
+
+def mixture(count: int, rate: int, partials: list[list[float]], loudness: float) -> Signal:
+    """Return sines and the noise of a linear congruential generator, full scale 1: the same anywhere."""
+    at = np.arange(count) / rate
+    total = sum(
+        (amplitude * np.sin(2 * np.pi * frequency * at + phase) for frequency, amplitude, phase in partials),
+        np.zeros(count),
+    )
+    number, values = 1, []
+    for _ in range(count):
+        number = number * 16_807 % 2_147_483_647
+        values.append(number / 2_147_483_647 * 2 - 1)
+    return total + loudness * np.array(values)
+
+
+@pytest.mark.parametrize(
+    "case", json.loads(CASES.read_text()), ids=lambda case: f"{case['rate']}-{case['noise']}"
+)
+def test_the_cases_that_the_browser_is_tested_with_are_current(case: dict[str, Any]) -> None:
+    tables = Tables(case["rate"], lowest=case["lowest"], highest=case["highest"])
+    found = measure(mixture(tables.frame, case["rate"], case["partials"], case["noise"])[None], tables)
+    assert found.frequency[0] == pytest.approx(case["frequency"], rel=1e-9, abs=1e-9)
+    assert found.harmonicity[0] == pytest.approx(case["harmonicity"], rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("rate", RATES)
