@@ -1,8 +1,8 @@
 """Golden vectors: what the stages return, for the kernels of the browser to return the same.
 
 A file in ``tests/data/audio/vectors/`` has the cases of a stage: parameters, input and output. It is written
-by ``scripts/golden_vectors.py`` from the cases in ``tests/audio/vector_cases/``; ``test_vectors.py`` compares it
-with what the stages return today, and ``tests/js/golden-vectors.test.js`` with the kernels.
+by ``scripts/golden_vectors.py`` from the cases in ``tests/audio/vector_cases/``; ``test_vectors.py`` compares
+it with what the stages return today, and ``tests/js/golden-vectors.test.js`` with the kernels.
 """
 
 import base64

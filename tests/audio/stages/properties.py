@@ -83,7 +83,7 @@ def hostile(sample_rate: int) -> dict[str, Block]:
 
 
 def check_hostile(stage: Stage[Any], sample_rate: int, *, most: float) -> None:
-    """Check that the output of every hostile sound is finite and at most ``most`` times as loud as its input."""
+    """Check that hostile sounds give finite output, at most ``most`` times as loud as they are."""
     for name, sound in hostile(sample_rate).items():
         found = whole(stage, sound)
         assert np.isfinite(found).all(), name
