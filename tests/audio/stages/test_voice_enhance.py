@@ -1,0 +1,159 @@
+"""The stage voiceEnhance: levels, bands and peaks, by what was measured."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from orch.audio.loudness import LoudnessMeter
+from orch.audio.parameters import Clarity, Compressor, DeEsser, Limiter, VoiceEnhancement
+from orch.audio.stages.envelope import compression, expansion
+from orch.audio.stages.stage import Block
+from orch.audio.stages.voice_enhance import VoiceEnhanceStage
+from tests.audio.stages import properties
+from tests.audio.vector_sounds import noisy, speech
+from tests.fakes.sounds import clip
+
+OFF = VoiceEnhancement(
+    compressor=Compressor(enabled=False),
+    clarity=Clarity(enabled=False),
+    de_esser=DeEsser(enabled=False),
+    limiter=Limiter(enabled=False),
+)
+ALL = VoiceEnhancement(normalize=True, gain=1.5)
+
+
+def changed(**changes: Any) -> VoiceEnhancement:
+    """Return parameters with everything off but what is given."""
+    return structs.replace(OFF, **changes)
+
+
+def tone(level_db: float, frequency: float = 1000, rate: int = 16_000, seconds: float = 1) -> Block:
+    at = np.arange(round(seconds * rate)) / rate
+    return (10 ** (level_db / 20) * np.sin(2 * np.pi * frequency * at)).astype(np.float32)
+
+
+def level(sound: Block) -> float:
+    """Return the peak level of the second half in dB."""
+    return float(20 * np.log10(np.abs(sound[len(sound) // 2 : -1000]).max()))
+
+
+@pytest.mark.parametrize("rate", properties.RATES)
+def test_everything_off_is_a_delay(rate: int) -> None:
+    sound = tone(-10, rate=rate)
+    stage = VoiceEnhanceStage(OFF, rate)
+    found = properties.whole(stage, sound)
+    assert np.array_equal(found[stage.latency :], sound)
+    assert not found[: stage.latency].any()
+
+
+@pytest.mark.parametrize("parameters", [VoiceEnhancement(), ALL])
+@given(sizes=st.lists(st.integers(0, 900), min_size=1, max_size=5).filter(any))
+@settings(deadline=None, max_examples=15)
+def test_blocks_do_not_change_the_output(parameters: VoiceEnhancement, sizes: list[int]) -> None:
+    properties.check_blocks(VoiceEnhanceStage(parameters, 16_000), noisy(), sizes)
+
+
+@pytest.mark.parametrize("rate", properties.RATES)
+@pytest.mark.parametrize("parameters", [VoiceEnhancement(), ALL])
+def test_it_keeps_the_promises_of_stages(parameters: VoiceEnhancement, rate: int) -> None:
+    stage = VoiceEnhanceStage(parameters, rate)
+    sound = speech()
+    properties.check_states(stage, sound)
+    properties.check_length(stage, sound)
+    properties.check_hostile(stage, rate, most=20)
+    assert properties.measured_latency(stage, sound, 2000) == stage.latency
+
+
+@pytest.mark.parametrize("input_db", [-40, -22, -20, -18, -10, 0])
+def test_the_compressor_has_its_static_curve(input_db: float) -> None:
+    unit = Compressor(threshold=-20, ratio=4, knee=6, makeup_gain=1, attack=0.001)
+    stage = VoiceEnhanceStage(changed(compressor=unit), 16_000)
+    expected = input_db + compression(np.array([float(input_db)]), threshold=-20, ratio=4, knee=6)[0]
+    assert level(properties.whole(stage, tone(input_db))) == pytest.approx(expected, abs=0.1)
+
+
+def test_curves_are_the_formulas() -> None:
+    levels = np.array([-60.0, -23, -20, -17, 0])
+    assert np.allclose(compression(levels, threshold=-20, ratio=4, knee=6), [0, 0, -0.5625, -2.25, -15])
+    assert np.allclose(compression(levels, threshold=-20, ratio=4, knee=0), [0, 0, 0, -2.25, -15])
+    assert np.allclose(expansion(levels, threshold=-20, ratio=2, range_db=30), [-30, -3, 0, 0, 0])
+
+
+def test_attack_and_release_take_their_times() -> None:
+    """After a time constant the gain has moved by 63 %."""
+    unit = Compressor(threshold=-30, ratio=20, knee=0, makeup_gain=1, attack=0.02, release=0.2)
+    stage = VoiceEnhanceStage(changed(compressor=unit), 16_000)
+    sound = np.concatenate((tone(-40, 1000), tone(-10, 1000), tone(-40, 1000)))
+    found = properties.whole(stage, sound)[stage.latency :]
+    peaks = 20 * np.log10(
+        np.abs(found).reshape(-1, 16).max(axis=1) / np.abs(sound).reshape(-1, 16).max(axis=1)
+    )
+    whole = 20 * (1 - 1 / 20)
+    assert peaks[1019] == pytest.approx(-0.63 * whole, abs=1.0)
+    assert peaks[1999] == pytest.approx(-whole, abs=0.1)
+    assert peaks[2199] == pytest.approx(-0.37 * whole, abs=1.0)
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_clarity_raises_its_band(rate: int) -> None:
+    stage = VoiceEnhanceStage(changed(clarity=Clarity(amount=1)), rate)
+    for frequency, expected in ((2500, 6.02), (100, 0.0)):
+        sound = tone(-20, frequency, rate)
+        assert level(properties.whole(stage, sound)) + 20 == pytest.approx(expected, abs=0.1)
+
+
+def test_the_de_esser_reduces_a_loud_hiss_and_nothing_else() -> None:
+    stage = VoiceEnhanceStage(changed(de_esser=DeEsser(threshold=-30, ratio=4)), 16_000)
+    assert level(properties.whole(stage, tone(-10, 6000))) == pytest.approx(-10 - 15, abs=0.5)
+    assert level(properties.whole(stage, tone(-10, 500))) == pytest.approx(-10, abs=0.1)
+    assert level(properties.whole(stage, tone(-40, 6000))) == pytest.approx(-40, abs=0.1)
+
+
+@pytest.mark.parametrize("target", [-23, -18])
+def test_normalisation_reaches_its_target(target: float) -> None:
+    """Quiet speech gets as loud as wanted, and silence after it is not raised further."""
+    stage = VoiceEnhanceStage(changed(normalize=True, target_level=target), 16_000)
+    once = np.concatenate([clip(name) for name in ("austen-0870", "austen-0890", "austen-0920")]) / 32768
+    sound = np.tile(once * 0.6, 2).astype(np.float32)
+    found = properties.whole(stage, sound)
+    meter = LoudnessMeter(16_000)
+    meter.add(found[None, len(found) // 2 :])
+    assert meter.result().integrated == pytest.approx(target, abs=1.5)
+    _, state = stage.process(sound, stage.initial())
+    before = state.levels.normalization
+    _, state = stage.process(np.zeros(16_000 * 5, np.float32), state)
+    assert state.levels.normalization == pytest.approx(before, abs=3)
+
+
+@pytest.mark.parametrize("rate", properties.RATES)
+@pytest.mark.parametrize("peak", [0.2, 0.85])
+def test_no_true_peak_passes_the_limiter(rate: int, peak: float) -> None:
+    """Also of squares, clicks, clipped noise, and the sine whose peaks lie between the samples."""
+    stage = VoiceEnhanceStage(changed(limiter=Limiter(), target_peak=peak), rate)
+    between = (4 * np.sin(2 * np.pi * np.arange(rate // 2) / 4 + np.pi / 4)).astype(np.float32)
+    loud = np.random.default_rng(9).normal(0, 3, rate // 2).astype(np.float32)
+    steps = np.repeat(np.random.default_rng(5).uniform(-4, 4, rate // 80), 40).astype(np.float32)
+    for name, sound in (
+        properties.hostile(rate) | {"between": between, "steps": steps, "loud noise": loud}
+    ).items():
+        meter = LoudnessMeter(rate)
+        meter.add(properties.whole(stage, sound)[None])
+        assert meter.result().true_peak <= peak, name
+
+
+def test_the_limiter_leaves_what_is_quiet_as_it_is() -> None:
+    stage = VoiceEnhanceStage(changed(limiter=Limiter()), 16_000)
+    sound = tone(-10)
+    assert np.abs(properties.whole(stage, sound)[stage.latency :] - sound).max() < 1e-7
+
+
+def test_limiting_and_compressing_make_no_aliases() -> None:
+    """A loud tone of 6.1 kHz: everything that is not near it is 80 dB below."""
+    for parameters in (VoiceEnhancement(), changed(limiter=Limiter(), target_peak=0.3)):
+        stage = VoiceEnhanceStage(parameters, 16_000)
+        found = properties.whole(stage, tone(-3, 6100, seconds=2))[16_000:32_000]
+        assert properties.loudest_elsewhere(found, 6100, 16_000) < -80
