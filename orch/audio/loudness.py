@@ -92,18 +92,16 @@ class TruePeakFilter:
     factor: int
     taps: Signal
     half: int
+    gain: float
+    """The most by which a peak between samples can exceed the highest sample."""
 
     @classmethod
     def at(cls, sample_rate: int, half: int = 12) -> "TruePeakFilter":
         """Return the filter for a sample rate (Hz)."""
         factor = oversampling(sample_rate)
         taps = firwin(2 * half * factor + 1, 1 / factor, window=("kaiser", 7.0)) * factor
-        return cls(factor, taps, half)
-
-    @property
-    def gain(self) -> float:
-        """The most by which a peak between samples can exceed the highest sample."""
-        return float(max(np.abs(self.taps[phase :: self.factor]).sum() for phase in range(self.factor)))
+        gain = max(float(np.abs(taps[phase::factor]).sum()) for phase in range(factor))
+        return cls(factor, taps, half, gain)
 
     def interpolated(self, padded: Signal) -> Signal:
         """Return the signal at ``factor`` times its rate, without ``half`` samples at each end."""

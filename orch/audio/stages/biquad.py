@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import sosfilt, sosfreqz
+from scipy.signal import lfilter, sosfreqz
 
 from orch.audio.stages.stage import Signal
 
@@ -110,9 +110,12 @@ def filtered(sections: Sections, block: Signal, state: SectionState) -> tuple[Si
     """Return the filtered block and the state after it; the given state stays as it is."""
     if not len(block):
         return block, state
-    out, after = sosfilt(sections, block, zi=state)
+    # A section at a time: SciPy's function for all of them takes longer to check its input than to filter.
+    after = np.empty_like(state)
+    for index, section in enumerate(sections):
+        block, after[index] = lfilter(section[:3], section[3:], block, zi=state[index])
     after[np.abs(after) < FAINTEST] = 0
-    return out, after
+    return block, after
 
 
 def magnitude(sections: Sections, frequencies: npt.NDArray[np.float64], sample_rate: int) -> Signal:
