@@ -1,0 +1,111 @@
+/**
+ * Levels and gains on a grid of one millisecond; the twin of orch/audio/stages/envelope.py, which says why.
+ */
+
+/** Seconds. */
+export const STEP = 0.001;
+/** The lowest level. */
+const SILENCE_DB = -120;
+const SILENCE = 10 ** (SILENCE_DB / 20);
+
+/** The samples of a step. */
+export const stepSize = (sampleRate) => Math.max(1, roundHalfEven(STEP * sampleRate));
+
+/** As Python rounds: halves go to the even neighbour. */
+function roundHalfEven(value) {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** A level in dB, at least −120. */
+export const decibels = (level) => 20 * Math.log10(Math.max(level, SILENCE));
+
+/** A gain in dB as a factor. */
+export const factor = (decibel) => 10 ** (decibel / 20);
+
+/** c of a smoothing with a time constant in seconds, a step at a time. */
+export const coefficient = (seconds) => (seconds > 0 ? Math.exp(-STEP / seconds) : 0);
+
+/** The next value of a smoothing towards `target`; `falling`, `rising`: the c of each direction. */
+export const smoothed = (target, before, falling, rising) => target + (target < before ? falling : rising) * (before - target);
+
+/** The gain in dB of a compressor with a soft knee for a level in dB (Giannoulis et al. 2012, eq. 4). */
+export function compression(level, { threshold, ratio, knee }) {
+  const over = level - threshold;
+  const slope = 1 / ratio - 1;
+  if (2 * over < -knee) return 0;
+  if (2 * over <= knee) return knee > 0 ? (slope * (over + knee / 2) ** 2) / (2 * knee) : 0;
+  return slope * over;
+}
+
+/** The gain in dB of a downward expander for a level in dB; at least −`range`. */
+export const expansion = (level, { threshold, ratio, range }) => Math.min(0, Math.max(-range, (ratio - 1) * (level - threshold)));
+
+/** The highest magnitude of `samples` from `begin` to `end`. */
+export function peakOf(samples, begin, end) {
+  let most = 0;
+  for (let index = begin; index < end; index += 1) {
+    const value = Math.abs(samples[index]);
+    if (value > most) most = value;
+  }
+  return most;
+}
+
+/**
+ * Cuts a stream into steps and hands each to `process(step)` (Float64Array of one step, changed in place, or the
+ * array that it returns), and returns as many samples as it was given, a step late.
+ */
+export class Steps {
+  #size;
+  #step;
+  #filled = 0;
+  #ready;
+  #first = 0;
+  #count;
+
+  constructor(size) {
+    this.#size = size;
+    this.#step = new Float64Array(size);
+    this.#ready = new Float64Array(4 * size);
+    this.#count = size;
+  }
+
+  /** Continue where another one is. */
+  adopt(other) {
+    this.#step.set(other.#step);
+    this.#filled = other.#filled;
+    this.#ready = other.#ready.slice();
+    this.#first = other.#first;
+    this.#count = other.#count;
+  }
+
+  /** The block, `gain` times as loud, through `process`; as a new Float32Array. */
+  process(block, gain, process) {
+    for (let index = 0; index < block.length; index += 1) {
+      this.#step[this.#filled] = block[index] * gain;
+      this.#filled += 1;
+      if (this.#filled === this.#size) {
+        this.#filled = 0;
+        this.#append(process(this.#step));
+      }
+    }
+    const out = new Float32Array(block.length);
+    for (let index = 0; index < out.length; index += 1) out[index] = this.#ready[this.#first + index];
+    this.#first += out.length;
+    this.#count -= out.length;
+    return out;
+  }
+
+  #append(step) {
+    const end = this.#first + this.#count;
+    if (end + step.length > this.#ready.length) {
+      const room = this.#count + step.length > this.#ready.length / 2 ? new Float64Array(2 * this.#ready.length) : this.#ready;
+      room.set(this.#ready.subarray(this.#first, end));
+      this.#ready = room;
+      this.#first = 0;
+    }
+    this.#ready.set(step, this.#first + this.#count);
+    this.#count += step.length;
+  }
+}
