@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from orch.audio.windowed_sinc import phase_table
 from orch.problems import ProblemError
 
 BACK_END_RATE: Final = 16_000
@@ -47,7 +48,9 @@ class Resampler:
         self._up = target // divisor
         self._down = source // divisor
         self._half = int(np.ceil(_LOBES * max(1.0, source / target)))
-        self._table = _taps(self._up, self._half, min(1.0, target / source) * _PASS)
+        cutoff = min(1.0, target / source) * _PASS
+        table = phase_table(self._up, self._half, cutoff, _KAISER_BETA)
+        self._table: npt.NDArray[np.float32] = table.astype(np.float32)
         # The input from sample number `_first` on (those before are used up); zeros stand before the first.
         self._kept: npt.NDArray[np.float32] = np.zeros(self._half, dtype=np.float32)
         self._first = -self._half
@@ -87,12 +90,3 @@ class Resampler:
             self._kept = self._kept[used:].copy()
             self._first += used
         return b"".join(parts)
-
-
-def _taps(phases: int, half: int, cutoff: float) -> npt.NDArray[np.float32]:
-    """Return the filter, one row a phase; each row sums to 1, so that a constant stays that constant."""
-    at = np.arange(phases)[:, None] / phases - np.arange(-half + 1, half + 1)[None, :]
-    inside = np.sqrt(np.clip(1 - (at / half) ** 2, 0, None))
-    rows = np.sinc(cutoff * at) * np.i0(_KAISER_BETA * inside)
-    scaled: npt.NDArray[np.float32] = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
-    return scaled

@@ -13,49 +13,21 @@
  * the last sample the signal counts as silent.
  */
 
+import { gcd, kaiserBeta, phaseTable, transitionWidth } from "./windowed-sinc.js";
+
 /** Stop-band attenuation, dB. */
 const ATTENUATION = 80;
 /** The pass band ends at this share of half the lower rate; the stop band begins at all of it. */
 const PASS = 0.9;
-
-function gcd(a, b) {
-  return b === 0 ? a : gcd(b, a % b);
-}
-
-/** The modified Bessel function of the first kind, order 0, by its power series. */
-function bessel0(x) {
-  let term = 1;
-  let sum = 1;
-  for (let k = 1; term > sum * 1e-12; k += 1) {
-    term *= (x / (2 * k)) ** 2;
-    sum += term;
-  }
-  return sum;
-}
 
 /** Taps for every phase: `half` input samples on each side. */
 function design(up, down) {
   const scale = Math.min(1, up / down);
   const transition = ((1 - PASS) * scale) / 2;
   const cutoff = (((1 + PASS) / 2) * scale) / 2;
-  // Kaiser's formulas: length from attenuation and transition width, β from attenuation.
-  const half = Math.ceil((ATTENUATION - 7.95) / (14.36 * transition) / 2);
-  const beta = 0.1102 * (ATTENUATION - 8.7);
+  const half = Math.ceil(transitionWidth(ATTENUATION, 1) / transition / 2);
   const taps = 2 * half;
-  const table = new Float32Array(up * taps);
-  for (let phase = 0; phase < up; phase += 1) {
-    let sum = 0;
-    for (let tap = 0; tap < taps; tap += 1) {
-      const time = phase / up + half - 1 - tap;
-      const inside = Math.abs(time) <= half;
-      const x = 2 * cutoff * time;
-      const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
-      const window = inside ? bessel0(beta * Math.sqrt(1 - (time / half) ** 2)) : 0;
-      table[phase * taps + tap] = sinc * window;
-      sum += sinc * window;
-    }
-    for (let tap = 0; tap < taps; tap += 1) table[phase * taps + tap] /= sum;
-  }
+  const table = phaseTable(up, half, 2 * cutoff, kaiserBeta(ATTENUATION), Float32Array);
   return { table, half, taps };
 }
 
