@@ -8,7 +8,7 @@ of one step makes the error's mean independent of the signal (rectangular), a tr
 times 1 without dither, 2 with a rectangular, 3 with a triangular one.
 
 The noise is a hash of the number of the sample, so the sizes of blocks never change it, and the browser makes
-the same: the 32-bit mixer ``lowbias32`` (C. Wellons, "Hash function prospector", 2018).
+the same: the 32-bit mixer ``lowbias32`` (C. Wellons, "Hash function prospector", 2018) of a Weyl sequence.
 """
 
 from typing import Final, Literal
@@ -24,8 +24,9 @@ Shape = Literal["triangular", "rectangular", "none"]
 
 def _uniform(counters: npt.NDArray[np.uint32]) -> Signal:
     """Return numbers from 0 to 1 (not 1 itself), one for each counter."""
-    x = counters ^ (counters >> np.uint32(16))
-    x = x * np.uint32(0x7FEB352D)
+    x = counters * np.uint32(0x9E3779B9)
+    x ^= x >> np.uint32(16)
+    x *= np.uint32(0x7FEB352D)
     x ^= x >> np.uint32(15)
     x *= np.uint32(0x846CA68B)
     x ^= x >> np.uint32(16)

@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
 import { VoiceEnhanceKernel } from "../../static/js/audio/kernels/voice-enhance.js";
+import { ResampleKernel } from "../../static/js/audio/kernels/resample.js";
 import { distance, inBlocks, joined, vectors } from "./vectors.js";
 
 const WITHIN = 1e-4;
@@ -12,6 +13,9 @@ const FOLDER = new URL("../data/audio/vectors", import.meta.url);
 
 /** The kernels, by stage. */
 const KERNELS = { voice_enhance: VoiceEnhanceKernel };
+const KERNELS = {
+  resample: ResampleKernel,
+};
 
 test("every stage with golden vectors has a kernel, and the other way round", () => {
   const stages = (existsSync(FOLDER) ? readdirSync(FOLDER) : [])

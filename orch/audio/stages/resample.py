@@ -4,8 +4,8 @@
 
 in lowest terms: band-limited interpolation with a Kaiser-windowed sinc (``windowed_sinc.py``; Smith & Gossett
 1984; Crochiere & Rabiner, Multirate Digital Signal Processing, 1983). h is tabled for the L phases that n·M/L
-has; for rates without a small common ratio for :data:`MOST_PHASES`, between which it is interpolated linearly,
-with an error below -110 dB.
+has; for rates without a small common ratio, for :data:`MOST_PHASES`, between which it is interpolated
+linearly, with an error below -110 dB.
 
 ``filterOrder`` is the number of taps at the lower of the two rates. Everything from half of that rate on is
 down by the attenuation of ``quality``; the pass band ends (A - 7.95) / (14.36 · order) of that rate below it:
@@ -13,9 +13,9 @@ with 128 taps 0.05 at 100 dB, so a speech recogniser's 16 kHz pass up to 7.2 kHz
 interpolation is linear, and what the output rate cannot hold folds down.
 
 **Counts.** Output n stands for the instant n / output rate, so there is no delay, only ``latency`` samples of
-input that must arrive before it is known. N samples of input give ceil(N·L/M) after ``flush``. Before the first
-and after the last sample the signal counts as silent. Unlike that of other stages, the latency depends on the
-parameters; only the dither changes in ``adopted``.
+input that must arrive before it is known. N samples of input give ceil(N·L/M) after ``flush``. Before the
+first and after the last sample the signal counts as silent. Unlike that of other stages, the latency depends
+on the parameters; only the dither changes in ``adopted``.
 
 **Word length.** With ``dithering`` the output is rounded to 16 bits with the chosen dither (``dither.py``);
 without it stays as it is computed.
@@ -66,6 +66,11 @@ def _table(up: int, down: int, order: int, attenuation: float) -> npt.NDArray[np
     table = np.concatenate((rows, after[None, :]))
     table.flags.writeable = False
     return table
+
+
+def _sums(windows: npt.NDArray[np.float32], taps: npt.NDArray[np.float64]) -> Signal:
+    sums: Signal = np.einsum("ij,ij->i", windows, taps)
+    return sums
 
 
 @dataclass(frozen=True)
@@ -147,16 +152,17 @@ class ResampleStage:
         at = whole - self._half + 1 - first
         if not self.parameters.anti_alias:
             share = phase / self.up
-            return history[at] * (1 - share) + history[at + 1] * share
+            straight: Signal = history[at] * (1 - share) + history[at + 1] * share
+            return straight
         windows = np.lib.stride_tricks.sliding_window_view(history, 2 * self._half)[at]
         table = _table(self.up, self.down, self.parameters.filter_order, ATTENUATION[self.parameters.quality])
         if self.up <= MOST_PHASES:
-            return np.einsum("ij,ij->i", windows, table[phase])
+            return _sums(windows, table[phase])
         row, share = np.divmod(phase * (MOST_PHASES / self.up), 1)
         below = row.astype(np.int64)
-        left = np.einsum("ij,ij->i", windows, table[below])
-        right = np.einsum("ij,ij->i", windows, table[below + 1])
-        return left + share * (right - left)
+        left = _sums(windows, table[below])
+        between: Signal = left + share * (_sums(windows, table[below + 1]) - left)
+        return between
 
     def _finished(self, samples: Signal, first: int) -> Block:
         if self.parameters.dithering:

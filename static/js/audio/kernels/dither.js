@@ -2,9 +2,9 @@
 
 export const STEP = 2 ** -15;
 
-/** A number from 0 to 1 (not 1 itself) for a counter: the 32-bit mixer lowbias32 (C. Wellons, 2018). */
+/** A number from 0 to 1 (not 1 itself) for a counter: the 32-bit mixer lowbias32 (C. Wellons, 2018) of a Weyl sequence. */
 function uniform(counter) {
-  let x = counter >>> 0;
+  let x = Math.imul(counter, 0x9e3779b9);
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
   x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
   return ((x ^ (x >>> 16)) >>> 0) * 2 ** -32;
