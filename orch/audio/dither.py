@@ -30,7 +30,7 @@ def _uniform(counters: npt.NDArray[np.uint32]) -> Signal:
     x ^= x >> np.uint32(15)
     x *= np.uint32(0x846CA68B)
     x ^= x >> np.uint32(16)
-    return x * 2.0**-32
+    return x.astype(np.float64) * 2.0**-32
 
 
 def noise(shape: Shape, first: int, count: int) -> Signal:

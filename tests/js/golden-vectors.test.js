@@ -4,17 +4,17 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
-import { VoiceEnhanceKernel } from "../../static/js/audio/kernels/voice-enhance.js";
 import { ResampleKernel } from "../../static/js/audio/kernels/resample.js";
+import { VoiceEnhanceKernel } from "../../static/js/audio/kernels/voice-enhance.js";
 import { distance, inBlocks, joined, vectors } from "./vectors.js";
 
 const WITHIN = 1e-4;
 const FOLDER = new URL("../data/audio/vectors", import.meta.url);
 
 /** The kernels, by stage. */
-const KERNELS = { voice_enhance: VoiceEnhanceKernel };
 const KERNELS = {
   resample: ResampleKernel,
+  voice_enhance: VoiceEnhanceKernel,
 };
 
 test("every stage with golden vectors has a kernel, and the other way round", () => {
