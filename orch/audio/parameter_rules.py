@@ -1,14 +1,49 @@
 """Rules that involve two parameters of the pipeline, or one and the sample rate. Pure.
 
-Each broken rule is a fault at the parameter to change, as JSON path of the parameters:
-``voiceFilter.formant1Min``. A band's upper edge may lie above half the sample rate: then nothing ends it.
+:data:`RULES` is data, so that a page checks the same rules as the service. Each broken rule is a fault at the
+parameter to change, as JSON path of the parameters: ``voiceFilter.formant1Min``. A band's upper edge may lie
+above half the sample rate: then nothing ends it.
 """
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable
+from typing import Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from orch.audio.parameters import Parameters
+
+HALF_RATE: Final = "sampleRate / 2"
+"""The other side of a rule about frequencies: the highest frequency that audio of a sample rate has."""
+
+Relation = Literal["<", ">=", ">"]
+
+_HOLDS: Final[dict[Relation, Callable[[float, float], bool]]] = {
+    "<": operator.lt,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+_WORDS: Final[dict[Relation, str]] = {"<": "less than", ">=": "at least", ">": "more than"}
+
+
+class Condition(Struct, frozen=True):
+    """When a rule applies: the parameter at ``path`` is on, or more than ``above``."""
+
+    path: str
+    above: float | None = None
+
+
+class Rule(Struct, frozen=True, omit_defaults=True):
+    """The parameter at ``path`` is in ``relation`` to ``other``: a path, or :data:`HALF_RATE`.
+
+    ``unit``: of both. ``when``: None: always.
+    """
+
+    path: str
+    relation: Relation
+    other: str
+    unit: str = ""
+    when: Condition | None = None
 
 
 class Fault(Struct, frozen=True):
@@ -18,47 +53,72 @@ class Fault(Struct, frozen=True):
     expected: str
 
 
+RULES: Final = (
+    *(
+        Rule(f"{group}.{name}Min", "<", f"{group}.{name}Max", "Hz")
+        for group, name in (
+            ("voiceFilter", "fundamental"),
+            ("voiceFilter", "formant1"),
+            ("voiceFilter", "formant2"),
+            ("voiceFilter", "formant3"),
+            ("voiceFilter", "sibilance"),
+            ("vad", "voiceFreq"),
+        )
+    ),
+    Rule("silence.minDuration", ">=", "vad.frameDuration", "ms"),
+    Rule("silence.breathThreshold", ">", "silence.threshold", "dBFS"),
+    Rule("voiceFilter.formant3Min", "<", HALF_RATE, "Hz"),
+    Rule("voiceFilter.sibilanceMin", "<", HALF_RATE, "Hz", Condition("voiceFilter.sibilanceBoost", 1)),
+    Rule(
+        "voiceEnhancement.clarity.focusFreq",
+        "<",
+        HALF_RATE,
+        "Hz",
+        Condition("voiceEnhancement.clarity.enabled"),
+    ),
+    Rule(
+        "voiceEnhancement.deEsser.frequency",
+        "<",
+        HALF_RATE,
+        "Hz",
+        Condition("voiceEnhancement.deEsser.enabled"),
+    ),
+)
+
+
 def faults(parameters: Parameters, *, sample_rate: int | None = None) -> tuple[Fault, ...]:
     """Return the broken rules; those about frequencies only where the ``sample_rate`` (Hz) is known."""
-    found = [*_orders(parameters), *_silence(parameters)]
-    if sample_rate is not None:
-        found += _edges(parameters, sample_rate / 2)
-    return tuple(found)
+    values = to_builtins(parameters)
+    return tuple(
+        Fault(rule.path, _expected(rule, other))
+        for rule in RULES
+        if (other := _other(rule, values, sample_rate)) is not None
+        and _applies(rule, values)
+        and not _HOLDS[rule.relation](_at(values, rule.path), other)
+    )
 
 
-def _orders(parameters: Parameters) -> Iterator[Fault]:
-    """Every minimum is below its maximum."""
-    voice, vad = parameters.voice_filter, parameters.vad
-    for group, low_name, low, high_name, high in (
-        ("voiceFilter", "fundamentalMin", voice.fundamental_min, "fundamentalMax", voice.fundamental_max),
-        ("voiceFilter", "formant1Min", voice.formant1_min, "formant1Max", voice.formant1_max),
-        ("voiceFilter", "formant2Min", voice.formant2_min, "formant2Max", voice.formant2_max),
-        ("voiceFilter", "formant3Min", voice.formant3_min, "formant3Max", voice.formant3_max),
-        ("voiceFilter", "sibilanceMin", voice.sibilance_min, "sibilanceMax", voice.sibilance_max),
-        ("vad", "voiceFreqMin", vad.voice_freq_min, "voiceFreqMax", vad.voice_freq_max),
-    ):
-        if low >= high:
-            yield Fault(f"{group}.{low_name}", f"less than {high_name}, which is {high:g}")
+def _other(rule: Rule, values: dict[str, Any], sample_rate: int | None) -> float | None:
+    if rule.other != HALF_RATE:
+        return float(_at(values, rule.other))
+    return None if sample_rate is None else sample_rate / 2
 
 
-def _silence(parameters: Parameters) -> Iterator[Fault]:
-    silence, frame = parameters.silence, parameters.vad.frame_duration
-    if silence.min_duration < frame:
-        yield Fault("silence.minDuration", f"at least vad.frameDuration, which is {frame} ms")
-    if silence.breath_threshold <= silence.threshold:
-        yield Fault(
-            "silence.breathThreshold", f"more than silence.threshold, which is {silence.threshold:g} dBFS"
-        )
+def _applies(rule: Rule, values: dict[str, Any]) -> bool:
+    if rule.when is None:
+        return True
+    value = _at(values, rule.when.path)
+    return bool(value if rule.when.above is None else value > rule.when.above)
 
 
-def _edges(parameters: Parameters, half: float) -> Iterator[Fault]:
-    """Every band begins, and every bell has its centre, below half the sample rate."""
-    voice, enhancement = parameters.voice_filter, parameters.voice_enhancement
-    for path, frequency, is_used in (
-        ("voiceFilter.formant3Min", voice.formant3_min, True),
-        ("voiceFilter.sibilanceMin", voice.sibilance_min, voice.sibilance_boost > 1),
-        ("voiceEnhancement.clarity.focusFreq", enhancement.clarity.focus_freq, enhancement.clarity.enabled),
-        ("voiceEnhancement.deEsser.frequency", enhancement.de_esser.frequency, enhancement.de_esser.enabled),
-    ):
-        if is_used and frequency >= half:
-            yield Fault(path, f"less than half the sample rate, which is {half:g} Hz")
+def _expected(rule: Rule, other: float) -> str:
+    group, _, _ = rule.path.partition(".")
+    name = "half the sample rate" if rule.other == HALF_RATE else rule.other.removeprefix(f"{group}.")
+    return f"{_WORDS[rule.relation]} {name}, which is {other:g} {rule.unit}"
+
+
+def _at(values: dict[str, Any], path: str) -> Any:
+    value: Any = values
+    for key in path.split("."):
+        value = value[key]
+    return value

@@ -147,5 +147,5 @@ def test_a_fault_says_what_was_expected() -> None:
     with pytest.raises(SettingsFaultError, match=r"voiceFilter\.formant1Min: expected less than formant1Max"):
         decode({"parameters": {"voiceFilter": {"formant1Min": 900, "formant1Max": 800}}, "enabledStages": []})
     assert faults(Parameters(voice_filter=VoiceFilter(formant1_min=900, formant1_max=800))) == (
-        Fault("voiceFilter.formant1Min", "less than formant1Max, which is 800"),
+        Fault("voiceFilter.formant1Min", "less than formant1Max, which is 800 Hz"),
     )
