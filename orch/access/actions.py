@@ -31,6 +31,8 @@ class Action(Enum):
     TITLE_SESSION = "give a session a title"
     MODERATE_SESSION = "mute, remove and rename the participants of a session, lock it and end it"
     CALL_BACK_END = "call a back end"
+    PROCESS_AUDIO = "process a file with the audio pipeline"
+    """It costs a core for as long as it takes, so it needs an operator, or this machine."""
 
 
 #: Actions in a session. Its key decides, or the role of the participant who has joined. A tuple: to hash a
@@ -88,6 +90,9 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("POST", "/api/announcements"): Action.CHANGE_OPERATIONS,
     ("DELETE", "/api/connections/<connection_id>"): Action.CHANGE_OPERATIONS,
     ("DELETE", "/api/sessions/<session_id>"): Action.CHANGE_OPERATIONS,
+    # The audio pipeline.
+    ("GET", "/api/pipeline/schema"): Action.USE_PUBLIC,
+    ("GET", "/api/pipeline/presets"): Action.USE_PUBLIC,
     # Sessions.
     ("GET", "/api/languages"): Action.USE_PUBLIC,
     ("POST", "/api/sessions/create"): Action.CREATE_SESSION,

@@ -62,6 +62,8 @@ ALLOWED: Final = Decision()
 _FOR_EVERYONE: Final = (Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END)
 #: Actions in a session that need the right to speak.
 _FOR_SPEAKERS: Final = (Action.SPEAK_IN_SESSION, Action.INVITE_TO_SESSION)
+#: Actions for operators and for everyone on this machine.
+_FOR_THIS_MACHINE: Final = (Action.CREATE_SESSION, Action.PROCESS_AUDIO)
 #: Actions in a session for its owner and operators.
 _FOR_OWNERS: Final = (
     Action.CANCEL_ANY_RECORDING,
@@ -85,9 +87,9 @@ def allowed(actor: Actor, action: Action, resource: Resource = SERVICE) -> Decis
         return _in_session(actor, action, resource)
     if actor.is_operator or action in _FOR_EVERYONE:
         return ALLOWED
-    if action is Action.CREATE_SESSION:
-        return ALLOWED if actor.is_local else Decision(_no_creation())
-    return Decision(_operators_only())
+    if action in _FOR_THIS_MACHINE and actor.is_local:
+        return ALLOWED
+    return Decision(_no_creation() if action is Action.CREATE_SESSION else _operators_only())
 
 
 def _in_session(actor: Actor, action: Action, resource: Resource) -> Decision:

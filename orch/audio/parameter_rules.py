@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, convert, to_builtins
 
 from orch.audio.parameters import Parameters
 
@@ -96,6 +96,19 @@ def faults(parameters: Parameters, *, sample_rate: int | None = None) -> tuple[F
         and _applies(rule, values)
         and not _HOLDS[rule.relation](_at(values, rule.path), other)
     )
+
+
+def suited(parameters: Parameters, sample_rate: int) -> Parameters:
+    """Return the parameters without what lies above half of ``sample_rate`` (Hz), as presets are applied.
+
+    At 8 kHz there are no sibilants to raise and none to reduce.
+    """
+    values = to_builtins(parameters)
+    for rule in RULES:
+        if rule.other == HALF_RATE and rule.when is not None and _at(values, rule.path) >= sample_rate / 2:
+            path, _, name = rule.when.path.rpartition(".")
+            _at(values, path)[name] = False if rule.when.above is None else rule.when.above
+    return convert(values, Parameters)
 
 
 def _other(rule: Rule, values: dict[str, Any], sample_rate: int | None) -> float | None:

@@ -227,6 +227,18 @@ class Speech(Section, frozen=True):
     vad: Vad = Vad()
 
 
+class Pipeline(Section, frozen=True):
+    """The audio pipeline over HTTP: what a worker accepts at a time, and of one file.
+
+    ``max_seconds``: the length of a file. ``max_upload_bytes``: its size.
+    """
+
+    concurrent_requests: Count = 2
+    max_requests_per_address: Count = 2
+    max_seconds: Positive = 7_200
+    max_upload_bytes: Count = 2**28
+
+
 class Orchestration(Section, frozen=True):
     """The service itself."""
 
@@ -235,6 +247,7 @@ class Orchestration(Section, frozen=True):
     gateway: Gateway = Gateway()
     monitoring: Monitoring = Monitoring()
     speech: Speech = Speech()
+    pipeline: Pipeline = Pipeline()
     shutdown_grace: Positive = 10
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     control_token: Secret = ""

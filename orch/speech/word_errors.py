@@ -34,7 +34,7 @@ _KEEP, _DELETE, _INSERT = 0, 1, 2
 
 
 class AlignedWord(Struct, frozen=True, kw_only=True):
-    """One step of an alignment. ``reference``: None for an inserted word; ``recognised``: for a deleted one."""
+    """One step of an alignment. ``reference`` is None for an inserted word, ``recognised`` for a deleted."""
 
     kind: Kind
     reference: str | None

@@ -47,7 +47,13 @@ PROBLEM: Final = {
 
 #: The security schemes of operators' operations; the empty one is for local requests without a token.
 OPERATORS: Final = frozenset(
-    {Action.VIEW_OPERATIONS, Action.CHANGE_OPERATIONS, Action.SCRAPE_METRICS, Action.CREATE_SESSION}
+    {
+        Action.VIEW_OPERATIONS,
+        Action.CHANGE_OPERATIONS,
+        Action.SCRAPE_METRICS,
+        Action.CREATE_SESSION,
+        Action.PROCESS_AUDIO,
+    }
 )
 OPERATORS_SECURITY: Final[list[dict[str, list[str]]]] = [{"control": []}, {}]
 

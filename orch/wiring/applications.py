@@ -14,6 +14,7 @@ from orch.web.api import (
     languages,
     metrics,
     moderation,
+    pipeline,
     recordings,
     services,
     sessions,
@@ -56,6 +57,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             workers.blueprint(parts.survey),
             tree.blueprint(parts.tree, parts.survey),
             config.blueprint(settings, parts.runtime),
+            pipeline.blueprint(),
         ),
         assets=assets,
     )

@@ -53,6 +53,7 @@ ANYWHERE: Final = {
     Action.CHANGE_OPERATIONS: OPERATORS,
     Action.SCRAPE_METRICS: OPERATORS,
     Action.CREATE_SESSION: TRUSTED,
+    Action.PROCESS_AUDIO: TRUSTED,
 }
 
 #: Who may do it in a session, by what they have there.

@@ -25,7 +25,7 @@ REFUSALS: Final = frozenset(
 PUBLIC: Final = frozenset({Action.USE_PUBLIC})
 READER: Final = PUBLIC | {Action.READ_SESSION}
 SPEAKER: Final = READER | {Action.SPEAK_IN_SESSION, Action.INVITE_TO_SESSION}
-LOCAL: Final = frozenset({Action.CREATE_SESSION, Action.CALL_BACK_END})
+LOCAL: Final = frozenset({Action.CREATE_SESSION, Action.CALL_BACK_END, Action.PROCESS_AUDIO})
 EVERYTHING: Final = frozenset(Action)
 
 #: Through a proxy on this machine, as it says itself.
