@@ -16,6 +16,8 @@ FACTS: Final = b"H"
 """JSON, first and once: :class:`Facts`."""
 PCM: Final = b"P"
 """16-bit little-endian mono samples at :data:`RATE`."""
+SOUND: Final = b"S"
+"""Instead of them: 32-bit little-endian floats, channels interleaved, at the rate of :class:`Facts`."""
 END: Final = b"E"
 """JSON, last: :class:`End`."""
 FAILURE: Final = b"F"
@@ -23,8 +25,14 @@ FAILURE: Final = b"F"
 
 MOST_PCM: Final = 65_536
 MOST_JSON: Final = 4_096
+MOST_RATE: Final = 1_000_000
+KINDS: Final = frozenset({FACTS, PCM, SOUND, END, FAILURE})
+SAMPLE_BYTES: Final = {PCM: 2, SOUND: 4}
 _HEAD: Final = struct.Struct(">cI")
 _TEXT: Final = 500
+# A complete file may be a little shorter than declared: encoders count their padding.
+_SHORT_SECONDS: Final = 0.25
+_SHORT_SHARE: Final = 0.01
 CODES: Final = frozenset(
     {"not_audio", "empty_audio", "unsupported_sample_rate", "recording_too_costly", "recording_too_long"}
 )
@@ -40,6 +48,7 @@ class Facts:
 
     ``seconds``: its length, None if it is not declared. ``whole``: the length of its audio track if nothing
     is missing, None if unknown. ``track``: the audio track that is read, of ``tracks``, counted from 1.
+    ``rate`` (Hz) and ``channels``: of the samples that follow; ``own_rate``: of the file itself.
     """
 
     format: str
@@ -47,6 +56,9 @@ class Facts:
     whole: float | None
     tracks: int
     track: int
+    rate: int = RATE
+    channels: int = 1
+    own_rate: int = RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,23 @@ class Failure:
     detail: str
 
 
+def shortfall(facts: Facts, end: End, seconds_read: float) -> Failure | None:
+    """Return what is missing of a recording that was read to its end; None if nothing is."""
+    read = f"{seconds_read:.1f} s of it could be read."
+    if end.limited:
+        text = f"The recording is longer than {seconds_read:g} s; the rest was not read. Send it in parts."
+        return Failure("recording_too_long", text)
+    if end.damaged_at is not None:
+        text = f"The recording is damaged at {end.damaged_at:.1f} s: {end.reason}. {read}"
+    elif end.cut:
+        text = f"The recording is damaged: {end.cut}. {read}"
+    elif facts.whole is not None and seconds_read < facts.whole * (1 - _SHORT_SHARE) - _SHORT_SECONDS:
+        text = f"The recording is damaged: it says that it is {facts.whole:.1f} s long. {read}"
+    else:
+        return None
+    return Failure("not_audio", text)
+
+
 def pack(kind: bytes, content: bytes) -> bytes:
     """Return a frame."""
     return _HEAD.pack(kind, len(content)) + content
@@ -90,9 +119,9 @@ class Frames:
         if len(self._waiting) < _HEAD.size:
             return None
         kind, length = _HEAD.unpack_from(self._waiting)
-        if kind not in {FACTS, PCM, END, FAILURE} or length > (MOST_PCM if kind == PCM else MOST_JSON):
+        if kind not in KINDS or length > (MOST_PCM if kind in {PCM, SOUND} else MOST_JSON):
             raise MalformedError("no such frame")
-        if kind == PCM and (length % 2 or not length):
+        if kind in SAMPLE_BYTES and (length % SAMPLE_BYTES[kind] or not length):
             raise MalformedError("half a sample")
         end = _HEAD.size + length
         if len(self._waiting) < end:
@@ -104,13 +133,18 @@ class Frames:
 
 def facts(content: bytes) -> Facts:
     """Read a frame of facts."""
-    given = _fields(content, {"format", "seconds", "whole", "tracks", "track"})
+    given = _fields(
+        content, {"format", "seconds", "whole", "tracks", "track", "rate", "channels", "own_rate"}
+    )
     return Facts(
         format=_text(given["format"]),
         seconds=_seconds(given["seconds"]),
         whole=_seconds(given["whole"]),
         tracks=_count(given["tracks"]),
         track=_count(given["track"]),
+        rate=_count(given["rate"], most=MOST_RATE),
+        channels=_count(given["channels"]),
+        own_rate=_count(given["own_rate"], most=MOST_RATE),
     )
 
 
@@ -155,8 +189,8 @@ def _seconds(value: object) -> float | None:
     return float(value)
 
 
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:  # noqa: PLR2004 - more than any file has
+def _count(value: object, *, most: int = 1000) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise MalformedError("count")
     return value
 

@@ -1,4 +1,6 @@
-"""``python -m orch.audio.decoder_process SECONDS``: decodes a recording from its input, within bounds.
+"""``python -m orch.audio.decoder_process SECONDS [sound]``: decodes a recording from its input.
+
+With ``sound`` it keeps the file's rate and channels (``sound_conversion.py``), for the audio pipeline.
 
 The service starts one process for each recording, and never decodes one itself: a decoder of hostile files
 may crash, loop, or allocate all memory, and then only this process ends. Before the first byte of the file is
@@ -10,13 +12,14 @@ Frames on its output: ``decoder_frames.py``.
 
 import json
 import os
-import resource
 import sys
 from dataclasses import asdict
 from typing import Final
 
 from orch.audio import decoder_frames as frames
 from orch.audio import decoding
+from orch.audio.process_limits import bound
+from orch.audio.refusals import RefusedError
 
 MEMORY: Final = 64 * 2**20
 """Bytes of memory for a recording, beyond those of the libraries."""
@@ -24,42 +27,16 @@ CPU_SECONDS: Final = 30
 CPU_SHARE: Final = 50
 """Seconds of processor time for a recording, and seconds of audio that add one more."""
 DESCRIPTORS: Final = 16
-NICENESS: Final = 10
 
 
-def bound(seconds: float) -> None:
-    """Limit this process, irrevocably, to what a recording of ``seconds`` needs."""
-    os.nice(NICENESS)
-    cpu = CPU_SECONDS + int(seconds / CPU_SHARE)
-    for kind, soft, hard in (
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_FSIZE, 0, 0),
-        (resource.RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS),
-        (resource.RLIMIT_CPU, cpu, cpu + 1),
-        (resource.RLIMIT_AS, _mapped() + MEMORY, _mapped() + MEMORY),
-    ):
-        present = resource.getrlimit(kind)[1]
-        if present != resource.RLIM_INFINITY:
-            soft, hard = min(soft, present), min(hard, present)  # noqa: PLW2901 - a limit of the system is kept
-        resource.setrlimit(kind, (soft, hard))
-
-
-def _mapped() -> int:
-    """Return the bytes of address space in use: the libraries, mostly."""
-    try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - one line of the kernel's
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:  # no /proc: no Linux
-        return 1 << 30
-
-
-def main(seconds: float) -> int:
+def main(seconds: float, *, keeps_sound: bool = False) -> int:
     """Read the recording on the input; write frames to the output."""
-    bound(seconds)
+    cpu = CPU_SECONDS + int(seconds / CPU_SHARE)
+    bound(memory=MEMORY, cpu_seconds=cpu, descriptors=DESCRIPTORS)
     try:
         try:
-            _decode(seconds)
-        except decoding.RefusedError as refused:
+            _decode(seconds, keeps_sound=keeps_sound)
+        except RefusedError as refused:
             _write(frames.FAILURE, {"code": refused.code, "detail": str(refused)})
         except MemoryError:
             _write(
@@ -71,15 +48,15 @@ def main(seconds: float) -> int:
     return 0
 
 
-def _decode(seconds: float) -> None:
+def _decode(seconds: float, *, keeps_sound: bool) -> None:
     with open(0, "rb", closefd=False) as file:
-        decoder = decoding.Decoder(file, longest=seconds)
+        decoder = decoding.Decoder(file, longest=seconds, keeps_sound=keeps_sound)
         has_begun = False
         for block in decoder.blocks():
             if not has_begun:
-                _write(frames.FACTS, asdict(decoder.facts))
+                _write(frames.FACTS, asdict(decoder.sound_facts))
                 has_begun = True
-            _write_all(frames.pack(frames.PCM, block))
+            _write_all(frames.pack(frames.SOUND if keeps_sound else frames.PCM, block))
         if not has_begun:
             raise decoding.nothing_read(decoder.end, decoder.facts.whole)
         _write(frames.END, asdict(decoder.end))
@@ -96,4 +73,4 @@ def _write_all(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1])))
+    sys.exit(main(float(sys.argv[1]), keeps_sound="sound" in sys.argv[2:]))

@@ -8,18 +8,20 @@ of the file's packets.
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, BinaryIO, Final
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from orch.audio.containers import HEAD_BYTES, SCANNED_BYTES, ape_length, container, find_mpeg, id3_length
-from orch.audio.conversion import Converter, is_audible, silence
-from orch.audio.decoder_frames import RATE, End, Facts
-from orch.audio.downmix import Samples
+from orch.audio.conversion import Converter, is_audible
+from orch.audio.decoder_frames import End, Facts
 from orch.audio.lengths import declared
+from orch.audio.refusals import RefusedError
+from orch.audio.sound_conversion import SoundConverter
 from orch.audio.timeline import Timeline
 
 KINDS: Final = "WAV, MP3, FLAC, Ogg, WebM, Matroska, MP4, MOV, M4A, 3GP, AAC, AIFF, CAF, AMR and AU"
@@ -40,14 +42,6 @@ _SAY_LENGTH: Final = frozenset({"mov", "aiff", "caf", "au"})
 
 # Formats with their own timestamps; in others FFmpeg counts them, and a jump means missing audio.
 _HAVE_CLOCK: Final = frozenset({"mov", "matroska", "ogg"})
-
-
-class RefusedError(Exception):
-    """The recording is rejected; ``code`` is that of a problem."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
 
 
 def nothing_read(end: End, whole: float | None) -> RefusedError:
@@ -103,11 +97,15 @@ class _Damage:
 
 
 class Decoder:
-    """An open recording; at most ``longest`` seconds are read."""
+    """An open recording; at most ``longest`` seconds are read.
 
-    def __init__(self, file: BinaryIO, *, longest: float) -> None:
+    ``keeps_sound``: as :class:`SoundConverter` converts it, rather than for a back end.
+    """
+
+    def __init__(self, file: BinaryIO, *, longest: float, keeps_sound: bool = False) -> None:
         self._file = file
-        self._most = int(longest * RATE)
+        self._longest = longest
+        self._converter = SoundConverter(self._note) if keeps_sound else Converter(self._note)
         self._given = 0
         self._damage: _Damage | None = None
         self._is_limited = False
@@ -136,6 +134,14 @@ class Decoder:
         self._timeline = Timeline(length=self.facts.seconds, has_clock=self._name in _HAVE_CLOCK)
 
     @property
+    def sound_facts(self) -> Facts:
+        """The facts, with the rate and the channels of the blocks: known with the first of them."""
+        converter = self._converter
+        return replace(
+            self.facts, rate=converter.rate, channels=converter.channels, own_rate=converter.own_rate
+        )
+
+    @property
     def end(self) -> End:
         """How reading has ended."""
         damage = self._damage
@@ -147,25 +153,26 @@ class Decoder:
         )
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the audio a second at a time."""
-        waiting: list[Samples] = []
+        """Yield the audio in blocks of the converter's size."""
+        waiting: list[npt.NDArray[Any]] = []
         count = 0
         for part in self._parts():
-            left = self._most - self._given
+            left = int(self._longest * self._converter.rate) - self._given
             if len(part) > left:
                 self._is_limited = True
             kept = part[:left]
             self._given += len(kept)
             waiting.append(kept)
             count += len(kept)
-            while count >= RATE:
+            size = self._converter.block
+            while count >= size:
                 whole = np.concatenate(waiting)
-                yield whole[:RATE].astype("<i2").tobytes()
-                waiting, count = [whole[RATE:]], count - RATE
+                yield whole[:size].astype(self._converter.dtype).tobytes()
+                waiting, count = [whole[size:]], count - size
             if self._is_limited:
                 break
         if count:
-            yield np.concatenate(waiting).astype("<i2").tobytes()
+            yield np.concatenate(waiting).astype(self._converter.dtype).tobytes()
 
     def _open(self) -> Any:
         try:
@@ -265,18 +272,19 @@ class Decoder:
                 _check(frame.sample_rate, frame.layout.nb_channels)
                 yield frame, packet.stream
 
-    def _parts(self) -> Iterator[Samples]:
+    def _parts(self) -> Iterator[npt.NDArray[Any]]:
         """Yield the audio placed by its timestamps, with silence in gaps."""
-        converter = Converter(self._note)
+        converter = self._converter
         try:
             for frame, _ in self._frames(self._source, [self._track]):
+                converter.begin(frame)
                 at = None if frame.pts is None else float(frame.pts * frame.time_base) - self._zero
                 placing = self._timeline.place(at, frame.samples / frame.sample_rate)
                 if placing.silence:
                     if self._name not in _HAVE_CLOCK and at is not None:
                         self._note_at("what belongs there cannot be read")
                     yield from converter.flush()
-                    yield from silence(round(placing.silence * RATE))
+                    yield from converter.silence(round(placing.silence * converter.rate))
                 yield from converter.convert(frame, dropped=round(placing.drop * frame.sample_rate))
         except RefusedError as refused:  # in the middle of it
             if not self._given:
@@ -293,7 +301,7 @@ class Decoder:
     def _note_at(self, reason: str) -> None:
         if self._damage is None:
             # Samples are collected until a second is complete.
-            self._damage = _Damage(max(self._given / RATE, self._timeline.end), reason)
+            self._damage = _Damage(max(self._given / self._converter.rate, self._timeline.end), reason)
 
 
 def _check(rate: int, channels: int) -> None:

@@ -5,12 +5,15 @@ mean is much quieter than a channel (a balanced microphone plugged into a stereo
 loudest channel is used instead.
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Samples = npt.NDArray[np.int16]
+Sound = npt.NDArray[np.float32]
+"""Full scale is 1."""
+Block = TypeVar("Block", Samples, Sound)
 
 #: Root mean square of 16-bit samples above which a block carries sound: -46 dB of full scale.
 AUDIBLE: Final = 164.0
@@ -22,7 +25,7 @@ _CANCELS: Final = 0.25
 _ADDS: Final = 0.5
 
 
-def loudness(samples: Samples) -> npt.NDArray[np.float64]:
+def loudness(samples: Samples | Sound) -> npt.NDArray[np.float64]:
     """Return the root mean square of each channel; ``samples``: channels by samples."""
     if samples.shape[1] == 0:
         return np.zeros(samples.shape[0])
@@ -42,18 +45,22 @@ class Downmix:
         self._active = np.zeros(channels, dtype=bool)
         self._single: int | None = None
 
-    def mix(self, block: Samples) -> Samples:
-        """Return one channel; ``block``: channels by samples, 16 bits."""
+    def mix(self, block: Block) -> Block:
+        """Return one channel; ``block``: channels by samples, 16 bits or floats."""
         if block.shape[0] == 1 or block.shape[1] == 0:
-            only: Samples = block[0]
+            only: Block = block[0]
             return only
+        is_integer = block.dtype == np.int16
+        audible = AUDIBLE if is_integer else AUDIBLE / 32_768
         levels = loudness(block)
         loudest = int(np.argmax(levels))
-        if levels[loudest] >= AUDIBLE:
+        if levels[loudest] >= audible:
             self._active |= levels >= levels[loudest] * _ACTIVE_SHARE
         chosen = block[self._active] if self._active.any() else block
-        mean: Samples = np.rint(np.mean(chosen, axis=0, dtype=np.float32)).astype(np.int16)
-        if levels[loudest] >= AUDIBLE:
+        mean: Block = np.mean(chosen, axis=0, dtype=np.float32)
+        if is_integer:
+            mean = np.rint(mean).astype(np.int16)
+        if levels[loudest] >= audible:
             share = float(loudness(mean[None])[0]) / float(levels[loudest])
             if share < _CANCELS:
                 self._single = loudest

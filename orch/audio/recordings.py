@@ -4,41 +4,24 @@ A recording is decoded in a child process (``decoder_process.py``), which is lim
 killed when it is no longer read, so that a hostile file can harm only that process.
 """
 
-import os
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from pathlib import Path
 from typing import IO, BinaryIO, Final
 
 import structlog
 import trio
 
 from orch.audio import decoder_frames as frames
+from orch.audio.child_processes import end, for_reading, start
 from orch.audio.decoder_frames import RATE
 from orch.problems import ProblemError
-from orch.shortages import WORDS, own_shortage
 
 LONGEST: Final = 21_600.0
 """The default maximum length of a recording, in seconds."""
 OPENING: Final = 60.0
 """Seconds until the first sound of a recording is there."""
-_CLOSING: Final = 5.0
 _RECEIVE: Final = 65_536
-# A complete file may be a little shorter than declared: encoders count their padding.
-_SHORT_SECONDS: Final = 0.25
-_SHORT_SHARE: Final = 0.01
-_KEPT: Final = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
-_ONE_THREAD: Final = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "1",
-}
 
 _log = structlog.get_logger("recordings")
 
@@ -51,7 +34,7 @@ class Recording:
 
     def __init__(self, decoder: "_Decoder", facts: frames.Facts) -> None:
         self._decoder = decoder
-        self._whole = facts.whole
+        self._facts = facts
         self._samples = 0
         self.format = facts.format
         self.seconds = facts.seconds
@@ -76,25 +59,11 @@ class Recording:
             self._check_whole(self._decoder.end)
         return chunk
 
-    def _check_whole(self, end: frames.End) -> None:
+    def _check_whole(self, how: frames.End) -> None:
         """Raise a ProblemError if a part of the recording is missing."""
-        read = f"{self.seconds_read:.1f} s of it could be read."
-        code = "not_audio"
-        if end.limited:
-            code = "recording_too_long"
-            text = f"The recording is longer than {self.seconds_read:g} s; the rest was not read."
-            text += " Send it in parts."
-        elif end.damaged_at is not None:
-            text = f"The recording is damaged at {end.damaged_at:.1f} s: {end.reason}. {read}"
-        elif end.cut:
-            text = f"The recording is damaged: {end.cut}. {read}"
-        elif (
-            self._whole is not None and self.seconds_read < self._whole * (1 - _SHORT_SHARE) - _SHORT_SECONDS
-        ):
-            text = f"The recording is damaged: it says that it is {self._whole:.1f} s long. {read}"
-        else:
-            return
-        raise ProblemError(code, text, seconds_read=round(self.seconds_read, 3))
+        missing = frames.shortfall(self._facts, how, self.seconds_read)
+        if missing is not None:
+            raise ProblemError(missing.code, missing.detail, seconds_read=round(self.seconds_read, 3))
 
 
 @asynccontextmanager
@@ -106,8 +75,13 @@ async def open_recording(file: BinaryIO | IO[bytes], *, longest: float = LONGEST
     ``unsupported_sample_rate``; ``recording_too_costly``; ``own_shortage``: no process can be started now.
     """
     with ExitStack() as stack:
-        descriptor = await trio.to_thread.run_sync(_for_reading, file, stack)
-        process = await _start(descriptor, longest)
+        descriptor = await trio.to_thread.run_sync(for_reading, file, stack)
+        process = await start(
+            "orch.audio.decoder_process",
+            f"{longest:g}",
+            stdin=descriptor,
+            refusal="The recording cannot be decoded right now",
+        )
     try:
         decoder = _Decoder(process)
         with trio.move_on_after(OPENING) as opening:
@@ -118,61 +92,7 @@ async def open_recording(file: BinaryIO | IO[bytes], *, longest: float = LONGEST
             )
         yield Recording(decoder, facts)
     finally:
-        with trio.move_on_after(_CLOSING, shield=True):
-            await _end(process)
-
-
-def _for_reading(file: BinaryIO | IO[bytes], stack: ExitStack) -> int:
-    """Return a read-only descriptor with a position of its own."""
-    try:
-        number = file.fileno()
-        file.flush()
-    except OSError:  # in memory
-        spooled = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-        file.seek(0)
-        shutil.copyfileobj(file, spooled)
-        spooled.flush()
-        number = spooled.fileno()
-    try:
-        descriptor = os.open(f"/proc/self/fd/{number}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # no Linux
-        descriptor = os.dup(number)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-    stack.callback(os.close, descriptor)
-    return descriptor
-
-
-async def _start(descriptor: int, longest: float) -> trio.Process:
-    try:
-        return await trio.lowlevel.open_process(
-            [sys.executable, "-P", "-m", "orch.audio.decoder_process", f"{longest:g}"],
-            stdin=descriptor,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(os.environ),
-        )
-    except OSError as error:
-        shortage = own_shortage(error, starting=True)
-        if shortage is None:
-            raise
-        raise ProblemError(
-            "own_shortage", f"The recording cannot be decoded right now: the service is {WORDS[shortage]}."
-        ) from error
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the process: where its modules are, and no secrets."""
-    root = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, (root, environ.get("PYTHONPATH", ""))))
-    kept = {name: environ[name] for name in _KEPT if name in environ}
-    return {**kept, **_ONE_THREAD, "PYTHONPATH": path}
-
-
-async def _end(process: trio.Process) -> None:
-    process.kill()
-    if process.stdout is not None:
-        await process.stdout.aclose()
-    await process.wait()
+        await end(process)
 
 
 class _Decoder:

@@ -1,0 +1,33 @@
+"""Limits of the child processes that decode and process audio: memory, processor time, descriptors, files."""
+
+import os
+import resource
+from typing import Final
+
+NICENESS: Final = 10
+
+
+def bound(*, memory: int, cpu_seconds: int, descriptors: int, file_bytes: int = 0) -> None:
+    """Limit the calling process, irrevocably; ``memory``: bytes beyond what is mapped already."""
+    os.nice(NICENESS)
+    mapped = _mapped()
+    for kind, soft, hard in (
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_FSIZE, file_bytes, file_bytes),
+        (resource.RLIMIT_NOFILE, descriptors, descriptors),
+        (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1),
+        (resource.RLIMIT_AS, mapped + memory, mapped + memory),
+    ):
+        present = resource.getrlimit(kind)[1]
+        if present != resource.RLIM_INFINITY:
+            soft, hard = min(soft, present), min(hard, present)  # noqa: PLW2901 - a limit of the system is kept
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _mapped() -> int:
+    """Return the bytes of address space in use: the libraries, mostly."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - one line of the kernel's
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:  # no /proc: no Linux
+        return 1 << 30
