@@ -15,7 +15,9 @@ hides, which :data:`HIDDEN` corrects (fitted on mixtures of three recordings and
 white and pink noise). ``tests/audio/test_snr.py`` has the errors.
 
 Noise that swells has no floor that would say anything: where the spread of the lowest powers is more than
-:data:`STEADY` dB wider than that of steady noise, there is no ratio, and ``reason`` says so.
+:data:`STEADY` dB wider than that of steady noise, there is no ratio, and ``reason`` says so. But the decay of
+speech in a quiet room spreads them, too. So where the VAD stage says what is speech, and what it says is none
+has about the power of the floor, that is the noise, and the rest the speech.
 """
 
 import math
@@ -27,7 +29,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincinv
 
-from orch.audio.stages.stage import Signal
+from orch.audio.stages.delay import joined, no_activity
+from orch.audio.stages.stage import Activity, Signal
 
 EDGES: Final = (50.0, 200.0, 400.0, 650.0, 1000.0, 1400.0, 2000.0, 2800.0, 3800.0, 5200.0, 6500.0, 8000.0)
 """Hz. Above, speech has next to nothing; also at high sample rates the noise is that of this range."""
@@ -38,14 +41,21 @@ LOWEST_QUANTILE: Final = 0.03
 STEADY: Final = 2.2
 """dB."""
 HIDDEN: Final = (0.95, -2.0, 8.6, -4.0)
-"""The hidden frames for each that is seen, where all frames are so many dB over the noise; a tenth of them with
-so many dB more; no more than at the last."""
+"""The hidden frames for each that is seen, where all frames are so many dB over the noise; a tenth of them
+with so many dB more; no more than at the last."""
 SHORTEST: Final = 1.0
 """Seconds; less says nothing about the noise."""
 CERTAIN: Final = 3.0
 """Seconds from which on the confidence is not reduced."""
 NO_NOISE: Final = -90.0
 """dBFS; a floor below it is rounding."""
+QUIET_FRAMES: Final = 10
+QUIET_SHARE: Final = 0.01
+"""The least of what is no speech, to be taken for the noise."""
+QUIET_OVER: Final = 3.0
+"""dB of it over the floor, at most."""
+QUIET_CONFIDENCE: Final = 0.3
+"""Of speech, at most."""
 NO_SPEECH: Final = -9.0
 """dB: what all frames together are over the noise."""
 _STEP: Final = 0.25
@@ -113,14 +123,19 @@ class NoiseRatioMeter:
         self._totals = _Counts(1)
         self._sum = 0.0
         self._frames = 0
+        self._activity: Activity | None = None
+        self._quiet = np.zeros(2)  # frames that are no speech, and the sum of their powers
+        self._speech = np.zeros(2)
 
-    def add(self, samples: npt.NDArray[np.floating]) -> None:
-        """Measure the next samples, full scale 1."""
+    def add(self, samples: npt.NDArray[np.floating], activity: Activity | None = None) -> None:
+        """Measure the next samples, full scale 1; ``activity``: of the same samples."""
         pending = np.concatenate((self._pending, samples), dtype=np.float64)
         hop = self._frame // 2
         count = (len(pending) - self._frame) // hop + 1
+        if activity is not None and self._activity is not None:
+            activity = joined(self._activity, activity)
         if count <= 0:
-            self._pending = pending
+            self._pending, self._activity = pending, activity
             return
         frames = np.lib.stride_tricks.sliding_window_view(pending, self._frame)[::hop][:count]
         powers = self._powers(frames)
@@ -129,8 +144,27 @@ class NoiseRatioMeter:
         self._totals.add(totals)
         self._sum += float(totals.sum())
         self._frames += count
+        if activity is not None and len(activity.speech) == len(pending):
+            self._add_activity(activity, totals[:, 0])
+            activity = Activity(activity.confidence[count * hop :], activity.speech[count * hop :])
+        else:
+            # It began or ended among these samples.
+            activity = None if activity is None else no_activity(len(pending) - count * hop)
+        self._activity = activity
         self._bands.add(_smooth(recent := np.concatenate((self._recent, powers))))
         self._recent = recent[-(SMOOTHED - 1) :]
+
+    def _add_activity(self, activity: Activity, totals: Signal) -> None:
+        """Note which frames are speech and which are none; what is neither counts for nothing."""
+        every, count = self._frame // 2, len(totals)
+        speech = np.lib.stride_tricks.sliding_window_view(activity.speech, self._frame)[::every][:count]
+        confidence = np.lib.stride_tricks.sliding_window_view(activity.confidence, self._frame)[::every][
+            :count
+        ]
+        quiet = ~speech.any(axis=1) & (confidence.max(axis=1) <= QUIET_CONFIDENCE)
+        spoken = speech.all(axis=1)
+        self._quiet += (int(quiet.sum()), float(totals[quiet].sum()))
+        self._speech += (int(spoken.sum()), float(totals[spoken].sum()))
 
     def _powers(self, frames: Signal) -> Signal:
         lines = np.fft.rfft(frames * self._window, axis=1)
@@ -156,7 +190,7 @@ class NoiseRatioMeter:
         spread = float((noise * (low - lowest - expected)).sum() / floor)
         confidence = float(np.clip(1 - spread / STEADY, 0, 1) * min(1, seconds / CERTAIN))
         if spread > STEADY:
-            return NoiseRatio(None, floor_db, 0.0, "the noise is not stationary")
+            return self._between(float((10 ** (lowest / 10)).sum()), floor_db)
         mean = self._sum / self._frames - floor
         over = 10 * math.log10(max(mean / floor, 1e-9))
         speaking = self._speaking(floor)
@@ -165,6 +199,19 @@ class NoiseRatioMeter:
         most, at, tenth, least = HIDDEN
         speaking = min(1.0, speaking * (1 + most * 10 ** ((at - max(over, least)) / tenth)))
         return NoiseRatio(over - 10 * math.log10(speaking), floor_db, confidence, None)
+
+    def _between(self, lowest: float, floor_db: float) -> NoiseRatio:
+        """Return the ratio by what is speech and what is none, if that is about as loud as the floor."""
+        count, total = self._quiet.tolist()
+        spoken, power = self._speech.tolist()
+        if count < max(QUIET_FRAMES, QUIET_SHARE * self._frames) or not spoken:
+            return NoiseRatio(None, floor_db, 0.0, "the noise is not stationary")
+        noise, speech = total / count, power / spoken
+        over = 10 * math.log10(noise / max(lowest, 1e-14))
+        if over > QUIET_OVER or speech <= noise:
+            return NoiseRatio(None, floor_db, 0.0, "the noise is not stationary")
+        confidence = (1 - over / QUIET_OVER) * min(1.0, count / 100)
+        return NoiseRatio(10 * math.log10((speech - noise) / noise), 10 * math.log10(noise), confidence, None)
 
     def _speaking(self, floor: float) -> float:
         """Return the share of the frames that are clearly above the noise."""
