@@ -14,7 +14,7 @@ Everything is defined here or where it is measured:
 - ``spectrum_db``: FFT of 2048 samples, Hann window, half overlapped; the mean power of each line, in dBFS of
   a sine (a full-scale sine on a line has 0 dB).
 
-Lists and figures of a sound of any length take the same memory, but for the segments: of more than
+Lists and figures of a sound of any length take the same memory, except the segments: of more than
 :data:`MOST_SEGMENTS` the first are returned, and ``speech_segment_count`` counts all.
 """
 
