@@ -180,7 +180,8 @@ def _not_owner(action: Action) -> ProblemError:
     if action is Action.MODERATE_SESSION:
         return ProblemError(
             "not_owner",
-            "Only the session's owner or an operator can mute, remove or rename others, lock it or end it.",
+            "Only the session's owner or an operator can mute, remove or rename others, lock it, "
+            "end it or change how its sound is processed.",
         )
     return ProblemError(
         "not_your_recording", "Only its sender, the session's owner or an operator can cancel a recording."

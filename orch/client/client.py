@@ -34,6 +34,8 @@ from orch.protocol.messages import (
     NameSpeaker,
     NewKeys,
     Ping,
+    PipelineChoice,
+    PipelineSet,
     RemoveParticipant,
     RenameParticipant,
     ServiceMessage,
@@ -44,6 +46,7 @@ from orch.protocol.messages import (
     SessionLeft,
     SessionMessage,
     SessionTitled,
+    SetPipeline,
     SetSession,
     SetTerms,
     SpeakerNamed,
@@ -110,11 +113,13 @@ class Client:
         growing: bool = False,
         config: dict[str, Any] | None = None,
         terms: Iterable[Term] = (),
+        pipeline: PipelineChoice | None = None,
     ) -> SessionCreated:
         """Create a session and join it; ``keys`` in the reply let others join.
 
         ``languages``: the languages that this participant reads; ``growing``: lines are also translated into
-        them while they grow. ``terms``: the session's names and terms.
+        them while they grow. ``terms``: the session's names and terms. ``pipeline``: what its
+        speech passes through, a preset's name or exported settings.
         """
         message = CreateSession(
             session_id=session_id,
@@ -123,6 +128,7 @@ class Client:
             growing=growing,
             config=config or {},
             terms=tuple(terms),
+            pipeline=pipeline,
         )
         return await self._ask(SessionCreated, message)
 
@@ -222,6 +228,10 @@ class Client:
     async def end(self, session_id: str) -> ModerationChanged:
         """End a session for everyone; ``SessionLeft`` follows once the last words are transcribed."""
         return await self._ask(ModerationChanged, EndSession(session_id=session_id))
+
+    async def set_pipeline(self, session_id: str, pipeline: PipelineChoice | None) -> PipelineSet:
+        """Have a session's speech pass through another pipeline, or through none."""
+        return await self._ask(PipelineSet, SetPipeline(session_id=session_id, pipeline=pipeline))
 
     async def set_terms(self, session_id: str, terms: Iterable[Term]) -> TermsSet:
         """Replace the names and terms of a session; return the reply once they are stored."""

@@ -5,8 +5,9 @@ The wire format is described in :mod:`orch.protocol.messages`.
 
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from orch.protocol.pipeline_choice import PipelineChoice
 from orch.protocol.session_keys import KEY_LENGTH
 from orch.protocol.terms import Terms
 
@@ -49,7 +50,8 @@ class CreateSession(ClientMessage, frozen=True, tag="create_session"):
     """Create a session and join it as its owner.
 
     ``languages``: those this participant reads. ``growing``: also translate lines that still grow into them.
-    ``terms``: the session's names and terms.
+    ``terms``: the session's names and terms. ``pipeline``: what its speech passes through, a preset or
+    settings.
     """
 
     session_id: SessionId | None = None
@@ -58,6 +60,7 @@ class CreateSession(ClientMessage, frozen=True, tag="create_session"):
     languages: Languages = ()
     growing: bool = False
     terms: Terms = ()
+    pipeline: PipelineChoice | None = None
 
 
 class JoinSession(ClientMessage, frozen=True, tag="join_session"):
@@ -140,7 +143,8 @@ class AudioStart(ClientMessage, frozen=True, tag="audio_start"):
     connection. ``stream_id``: the stream to continue after a lost connection; the client has stored its
     speech from ``position`` (seconds of that stream) on. ``lost_seconds``: unacknowledged speech before that
     position which the client no longer has. ``diarization``: several people speak into this microphone, and
-    the lines should say which.
+    the lines should say which. ``pipeline``: what this stream passes through in place of the session's; null:
+    nothing.
     """
 
     session_id: SessionId
@@ -152,6 +156,7 @@ class AudioStart(ClientMessage, frozen=True, tag="audio_start"):
     position: Annotated[float, Meta(ge=0, le=LONGEST_STREAM)] = 0.0
     lost_seconds: Annotated[float, Meta(ge=0, le=LONGEST_AGE)] = 0.0
     diarization: bool = False
+    pipeline: PipelineChoice | UnsetType | None = UNSET
 
 
 class AudioEnd(ClientMessage, frozen=True, tag="audio_end"):
@@ -182,6 +187,16 @@ class SetTerms(ClientMessage, frozen=True, tag="set_terms"):
 
     session_id: SessionId
     terms: Terms
+
+
+class SetPipeline(ClientMessage, frozen=True, tag="set_pipeline"):
+    """Have the session's speech pass through another pipeline from now on, also while someone speaks.
+
+    For its owner and operators. ``pipeline``: a preset or settings; null: none. The reply is ``pipeline``.
+    """
+
+    session_id: SessionId
+    pipeline: PipelineChoice | None
 
 
 class CorrectLine(ClientMessage, frozen=True, tag="correct_line"):
@@ -304,6 +319,7 @@ AnyClientMessage = (
     | CancelRecording
     | NameSpeaker
     | SetTerms
+    | SetPipeline
     | CorrectLine
     | DeleteLine
     | TitleSession

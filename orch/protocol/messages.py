@@ -41,6 +41,7 @@ from orch.protocol.client_messages import (
     RenameParticipant,
     ServiceMessage,
     SessionId,
+    SetPipeline,
     SetSession,
     SetTerms,
     SpeakerLabel,
@@ -52,6 +53,7 @@ from orch.protocol.client_messages import (
     Unmute,
     Unsubscribe,
 )
+from orch.protocol.pipeline_choice import PipelineChoice
 from orch.protocol.server_messages import (
     AudioEnded,
     AudioStarted,
@@ -65,6 +67,7 @@ from orch.protocol.server_messages import (
     ModerationChanged,
     Participant,
     ParticipantRenamed,
+    PipelineSet,
     Pong,
     Presence,
     PresenceChange,
@@ -132,6 +135,8 @@ __all__ = [
     "ParticipantId",
     "ParticipantRenamed",
     "Ping",
+    "PipelineChoice",
+    "PipelineSet",
     "Pong",
     "Presence",
     "PresenceChange",
@@ -152,6 +157,7 @@ __all__ = [
     "SessionMessage",
     "SessionRecovered",
     "SessionTitled",
+    "SetPipeline",
     "SetSession",
     "SetTerms",
     "SpeakerIdentified",

@@ -74,7 +74,8 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     """The session was created and the client has joined it.
 
     ``recovery_token``: the client's own, for ``recover_session``. ``keys``: the session's speak key and read
-    key, for links. ``title``, ``terms`` (names and terms): the session's, omitted if it has none.
+    key, for links. ``title``, ``terms`` (names and terms), ``pipeline`` (a preset's name or settings): the
+    session's, omitted if it has none.
     """
 
     session_id: str
@@ -90,6 +91,7 @@ class SessionCreated(ServerMessage, frozen=True, tag="session_created"):
     title: str | UnsetType = UNSET
     moderation: Moderation | UnsetType = UNSET
     terms: Terms | UnsetType = UNSET
+    pipeline: Raw | UnsetType = UNSET
 
 
 class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
@@ -97,7 +99,8 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
 
     ``participant_count``: null while another worker has not yet sent its participants; ``presence`` follows.
     ``keys``: those the client may pass on; ``speak`` only if it may speak. ``title``: the session's, if it
-    has one. ``terms``: its names and terms, for those who may speak; omitted if it has none.
+    has one. ``terms``: its names and terms, ``pipeline``: a preset's name or settings, for those who may
+    speak; omitted if it has none.
     ``messages`` (if ``history`` was requested): the stored messages up to ``offset``, in order. ``complete``:
     no caption is missing; ``broadcasts_complete``: no broadcast is missing. ``more``: this is the first part,
     which ends at ``offset``; the others follow as ``session_history``.
@@ -116,6 +119,7 @@ class SessionJoined(ServerMessage, frozen=True, tag="session_joined"):
     title: str | UnsetType = UNSET
     moderation: Moderation | UnsetType = UNSET
     terms: Terms | UnsetType = UNSET
+    pipeline: Raw | UnsetType = UNSET
     messages: tuple[Raw, ...] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
     broadcasts_complete: bool | UnsetType = UNSET
@@ -181,8 +185,8 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     ``more``: these are the first of the missed messages, up to ``offset``; the others follow as
     ``session_history``, and the recovery succeeds with the last of those, unless that carries a ``reason``.
     ``broadcasts_complete``: false only if the client sent ``broadcasts_optional``, and some missed
-    broadcasts, but no captions, are no longer stored. ``title``: the session's, if it has one. ``terms`` as
-    in ``session_joined``, also if there are none.
+    broadcasts, but no captions, are no longer stored. ``title``: the session's, if it has one. ``terms``,
+    ``pipeline`` as in ``session_joined``, also if there are none (null).
     ``reason`` if ``recovered`` is false: ``unknown_session``, ``token_required``, ``wrong_token``,
     ``epoch_changed``, ``history_expired``, ``offset_unknown``, ``recovery_disabled``; by the host:
     ``removed``, ``ended``.
@@ -196,6 +200,7 @@ class SessionRecovered(ServerMessage, frozen=True, tag="session_recovered"):
     role: Role | UnsetType = UNSET
     title: str | UnsetType = UNSET
     terms: Terms | UnsetType = UNSET
+    pipeline: Raw | UnsetType = UNSET
     epoch: str | UnsetType = UNSET
     offset: int | UnsetType = UNSET
     participants: tuple[Participant, ...] | UnsetType = UNSET
@@ -429,6 +434,19 @@ class TermsSet(ServerMessage, frozen=True, tag="terms"):
     participant_id: str | UnsetType = UNSET
 
 
+class PipelineSet(ServerMessage, frozen=True, tag="pipeline"):
+    """The session's speech passes through another pipeline now; for those who may speak.
+
+    ``pipeline``: a preset's name or settings; null: none. ``revision``: how often it was set; the highest one
+    counts. ``participant_id``: who set it; omitted: an operator over HTTP.
+    """
+
+    session_id: str
+    pipeline: Raw
+    revision: int
+    participant_id: str | UnsetType = UNSET
+
+
 class ParticipantRenamed(ServerMessage, frozen=True, tag="participant_renamed"):
     """A participant has a new name, which applies to earlier lines too. Stored in the history."""
 
@@ -492,6 +510,7 @@ class Error(ServerMessage, frozen=True, tag="error"):
     """A request failed; the connection stays open. ``code`` is from ``problems.py``.
 
     ``session_id``, ``stream_id``: the affected stream or recording, if any; without ``id`` they identify it.
+    ``faults``: everything that is wrong with a pipeline's settings, {path, expected} each.
     """
 
     code: str
@@ -499,4 +518,5 @@ class Error(ServerMessage, frozen=True, tag="error"):
     session_id: str | UnsetType = UNSET
     stream_id: str | UnsetType = UNSET
     path: str | UnsetType = UNSET
+    faults: list[dict[str, str]] | UnsetType = UNSET
     service: str | UnsetType = UNSET

@@ -143,6 +143,12 @@ class SessionStore(Protocol):
         None: the session does not exist.
         """
 
+    async def store_pipeline(self, session_id: str, pipeline: bytes) -> int | None:
+        """Store what a session's speech passes through, as JSON; return its revision.
+
+        None: the session does not exist.
+        """
+
     async def newest(self, limit: int) -> tuple[SessionRecord, ...]:
         """Return the sessions that were last active, newest first."""
 

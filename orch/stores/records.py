@@ -21,7 +21,8 @@ class SessionRecord(Struct, frozen=True):
     ``offset`` is the newest message's; ``kept_first`` the oldest stored one's (``offset`` + 1: none is
     stored). Messages between the two may have been dropped: :class:`orch.stores.history.Losses`.
     ``moderation``: what the host has decided, as JSON; empty: nothing. ``terms_revision``: how often the
-    ``terms`` were set since the session was created.
+    ``terms`` were set since the session was created. ``pipeline``: what its speech passes through, as JSON;
+    empty: nothing; ``pipeline_revision`` as that of the terms.
     """
 
     session_id: str
@@ -35,6 +36,8 @@ class SessionRecord(Struct, frozen=True):
     moderation: bytes = b""
     terms: Terms = ()
     terms_revision: int = 0
+    pipeline: bytes = b""
+    pipeline_revision: int = 0
 
 
 _TERMS: Final = msgspec.json.Decoder(Terms)

@@ -228,6 +228,7 @@ LOOPS: Final = (
     "leases",
     "moderation",
     "page and API requests",
+    "pipelines of sessions",
     "presence",
     "presence of other workers",
     "recordings",

@@ -43,6 +43,7 @@ from orch.protocol.messages import (
     RenameParticipant,
     ServiceMessage,
     SessionMessage,
+    SetPipeline,
     SetSession,
     SetTerms,
     SpeakerNamed,
@@ -64,6 +65,7 @@ from orch.websocket.moderation.requests import ModerationRequests
 from orch.websocket.participants.names import clean
 from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.session import Session
+from orch.websocket.sessions.session_pipeline import SessionPipelines
 from orch.websocket.sessions.session_terms import SessionTerms
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.title_editor import TitleEditor
@@ -85,6 +87,7 @@ WEIGHTS: Final[dict[type, int]] = {
     Unsubscribe: 10,
     NameSpeaker: 10,
     SetTerms: 20,
+    SetPipeline: 20,
     AudioStart: 50,
     CorrectLine: 20,
     DeleteLine: 10,
@@ -137,6 +140,7 @@ class Handlers:
         title_editor: TitleEditor,
         moderation: ModerationRequests,
         session_terms: SessionTerms,
+        session_pipelines: SessionPipelines,
         gateway: Gateway,
     ) -> None:
         self._sessions = sessions
@@ -160,6 +164,7 @@ class Handlers:
             CancelRecording: _waiting(recordings.handle_cancel),
             NameSpeaker: _waiting(self._name_speaker),
             SetTerms: _waiting(session_terms.set),
+            SetPipeline: _waiting(session_pipelines.handle),
             CorrectLine: _waiting(line_editor.correct),
             DeleteLine: _waiting(line_editor.delete),
             TitleSession: _waiting(title_editor.handle),

@@ -13,7 +13,7 @@ from orch.access.actors import Actor
 from orch.capacity import Capacity, CurrentCapacity
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
-from orch.protocol.messages import ServerMessage
+from orch.protocol.messages import PipelineChoice, ServerMessage
 from orch.protocol.session_keys import Right, given
 from orch.protocol.terms import Terms
 from orch.settings.source import SettingsSource
@@ -48,6 +48,7 @@ from orch.websocket.sessions.membership import Membership
 from orch.websocket.sessions.quota_enforcement import QuotaEnforcer
 from orch.websocket.sessions.session import SessionDetails, SessionListed, SessionMade, summary
 from orch.websocket.sessions.session_access import SessionAccess
+from orch.websocket.sessions.session_pipeline import SessionPipelines, accepted_pipeline
 from orch.websocket.sessions.session_terms import SessionTerms
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import StorageQuota
@@ -147,6 +148,7 @@ class HubService:
             sessions=self._sessions, speech_streams=self._speech_streams, survey=survey
         )
         self._session_terms = SessionTerms(self._sessions)
+        self.pipelines = SessionPipelines(self._sessions)
         self._line_editor = LineEditor(sessions=self._sessions, streams=self._speech_streams, speech=speech)
         self._title_editor = TitleEditor(self._sessions)
         self._enforcement = Enforcement(sessions=self._sessions, streams=self._speech_streams)
@@ -180,6 +182,7 @@ class HubService:
                 sessions=self._sessions, moderator=self.moderator, endings=self.endings
             ),
             session_terms=self._session_terms,
+            session_pipelines=self.pipelines,
             gateway=gateway,
         )
         self.boundaries = (
@@ -193,6 +196,7 @@ class HubService:
             self._enforcement.boundary,
             self.endings.boundary,
             self._session_terms.boundary,
+            self.pipelines.boundary,
             self._publisher.boundary,
             self._sweeper.boundary,
             self._quota_enforcer.boundary,
@@ -228,6 +232,7 @@ class HubService:
                 if self._sessions.cluster.is_shared:
                     await nursery.start(self._sweeper.keep)
                     await nursery.start(self._session_terms.run)
+                    await nursery.start(self.pipelines.run)
                 nursery.start_soon(self._connections.watch)
                 self._is_running = True
                 task_status.started()
@@ -274,19 +279,29 @@ class HubService:
         config: dict[str, Any] | None = None,
         *,
         terms: Terms = (),
+        pipeline: PipelineChoice | None = None,
         actor: Actor | None = None,
     ) -> SessionMade:
         """Create a session without participants; ``actor``: the caller, None for the service itself.
 
-        Raises ``session_exists``, ``invalid_message``, ``rate_limited``, ``sessions_full``, ``store_full``
-        and ``too_many_sessions_from_address``.
+        Raises ``session_exists``, ``invalid_message``, ``invalid_settings``, ``rate_limited``,
+        ``sessions_full``, ``store_full`` and ``too_many_sessions_from_address``.
         """
         async with self.creation_limits.reserve(actor) as created_from:
             session, _ = await self._sessions.create(
-                session_id, config or {}, terms=terms, created_from=created_from
+                session_id,
+                config or {},
+                terms=terms,
+                pipeline=accepted_pipeline(pipeline),
+                created_from=created_from,
             )
         keys = given(session.keys, Right.SPEAK)
-        return SessionMade(keys=keys, terms=session.terms, **msgspec.structs.asdict(summary(session)))
+        return SessionMade(
+            keys=keys,
+            terms=session.terms,
+            pipeline=msgspec.json.decode(session.pipeline or b"null"),
+            **msgspec.structs.asdict(summary(session)),
+        )
 
     async def get_session(self, session_id: str) -> SessionDetails:
         """Return a session. Raises ``unknown_session``."""

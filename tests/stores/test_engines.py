@@ -80,6 +80,22 @@ async def test_terms_are_stored_with_their_revision(engine: Engine) -> None:
         assert (session.terms, session.terms_revision) == (chair, 3)
 
 
+async def test_a_pipeline_is_stored_with_its_revision(engine: Engine) -> None:
+    """As terms are; its bytes count, and those of a session's creation are stored with it."""
+    store = engine.store()
+    async with running(store):
+        assert await store.store_pipeline("s", b'"noisy"') is None
+        await store.create(record(pipeline=b'"voice"'))
+        assert (await store.load("s")) == record(pipeline=b'"voice"')
+        before = await store.used_bytes()
+        assert await store.store_pipeline("s", b'"%s"' % (b"x" * 5_000)) == 1
+        assert await store.used_bytes() > before
+        assert await store.store_pipeline("s", b"") == 2
+        assert (await store.load("s")) == record(pipeline_revision=2)
+        assert await store.store_pipeline("s", b'"noisy"') == 3
+        assert [(one.pipeline, one.pipeline_revision) for one in await store.newest(5)] == [(b'"noisy"', 3)]
+
+
 async def test_participants_are_updated_and_removed(engine: Engine) -> None:
     """A participant has one row, the latest; dropped, the token opens nothing. Being there is activity."""
     store = engine.store()

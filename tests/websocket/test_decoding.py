@@ -119,6 +119,7 @@ def test_the_types_are_those_of_the_wire() -> None:
         "leave_session",
         "name_speaker",
         "set_terms",
+        "set_pipeline",
         "recover_session",
         "service_message",
         "broadcast",

@@ -35,7 +35,7 @@ PARTICIPANT_BYTES: Final = 256
 
 _FIELDS: Final = (
     *("epoch", "offset", "first", "config", "created", "active", "speak", "read"),
-    *("moderation", "terms", "terms_revision"),
+    *("moderation", "terms", "terms_revision", "pipeline", "pipeline_revision"),
 )
 
 
@@ -67,13 +67,15 @@ class SessionCommands(IndexCommands, ParticipantCommands):
                     record.keys.read,
                     encode_terms(record.terms),
                     record.terms_revision,
+                    record.pipeline,
+                    record.pipeline_revision,
                     *there,
                 ),
                 (b"ZADD", INDEX, b"NX", number(record.last_active), record.session_id),
             ),
             lambda replies: replies[0] == 1,
             record.session_id,
-            len(record.config) + len(encode_terms(record.terms)),
+            len(record.config) + len(encode_terms(record.terms)) + len(record.pipeline),
             decisive=1,
         )
 
@@ -92,6 +94,7 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             self.replace_config(PROBE, b"{}", b"{}"),
             self.moderate(PROBE, b"", b"{}", None),
             self.store_terms(PROBE, ()),
+            self.store_pipeline(PROBE, b""),
             self.append(PROBE, [said], limits, batch=token, place=0, known=("", 0)),
             self.read(PROBE, 0, 1),
             self.losses(PROBE),
@@ -157,6 +160,15 @@ class SessionCommands(IndexCommands, ParticipantCommands):
             len(encoded),
         )
 
+    def store_pipeline(self, session_id: str, pipeline: bytes) -> Call[int | None]:
+        """Store a session's pipeline; return its revision, or None if it does not exist."""
+        return Call(
+            (self._script("pipeline", keys(session_id)[:1], pipeline),),
+            lambda replies: int(replies[0]) or None,
+            session_id,
+            len(pipeline),
+        )
+
     def heads(self, session_ids: Sequence[str]) -> Call[dict[str, SessionRecord | None]]:
         """Return several sessions by name; invalid ones are left out."""
         return Call(
@@ -175,6 +187,7 @@ class SessionCommands(IndexCommands, ParticipantCommands):
                     (b"HGET", keys(session_id).session, b"bytes"),
                     (b"HSTRLEN", keys(session_id).session, b"config"),
                     (b"HSTRLEN", keys(session_id).session, b"terms"),
+                    (b"HSTRLEN", keys(session_id).session, b"pipeline"),
                     (b"HLEN", keys(session_id).participants),
                 )
             ),
@@ -183,8 +196,9 @@ class SessionCommands(IndexCommands, ParticipantCommands):
                 + _size(history)
                 + _size(config)
                 + _size(terms)
+                + _size(pipeline)
                 + PARTICIPANT_BYTES * _size(participants)
-                for history, config, terms, participants in zip(*[iter(replies)] * 4, strict=True)
+                for history, config, terms, pipeline, participants in zip(*[iter(replies)] * 5, strict=True)
             ),
             is_partial=True,
         )
@@ -396,7 +410,8 @@ def _used(session_id: str, at: float) -> Command:
 
 
 def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord | None:
-    epoch, offset, first, config, created, active, speak, read, moderation, terms, revision = fields
+    epoch, offset, first, config, created, active, speak, read, moderation, *more = fields
+    terms, terms_revision, pipeline, pipeline_revision = more
     if (
         epoch is None
         or offset is None
@@ -417,5 +432,7 @@ def _session(session_id: str, fields: Sequence[bytes | None]) -> SessionRecord |
         Keys(read_text(speak or b""), read_text(read or b"")),
         moderation or b"",
         read_terms(terms or b""),
-        read_number(revision or b"0"),
+        read_number(terms_revision or b"0"),
+        pipeline or b"",
+        read_number(pipeline_revision or b"0"),
     )

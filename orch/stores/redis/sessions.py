@@ -80,6 +80,10 @@ class RedisSessions:
         """Replace a session's ``config``. False: it is ``known`` no longer, or the session does not exist."""
         return await self._pipeline.execute(self._commands.replace_config(session_id, known, config))
 
+    async def store_pipeline(self, session_id: str, pipeline: bytes) -> int | None:
+        """Store what a session's speech passes through; return its revision, or None if it does not exist."""
+        return await self._pipeline.execute(self._commands.store_pipeline(session_id, pipeline))
+
     async def store_terms(self, session_id: str, terms: Terms) -> int | None:
         """Store a session's names and terms; return their revision, or None if it does not exist."""
         return await self._pipeline.execute(self._commands.store_terms(session_id, terms))

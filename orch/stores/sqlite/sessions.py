@@ -39,7 +39,7 @@ class SqliteSessions:
         """Store a new session and its owner. False: the name is taken."""
         return await self.file.execute(
             lambda database: statements.create(database, record, owner, created_from),
-            size=len(record.config) + len(encode_terms(record.terms)),
+            size=len(record.config) + len(encode_terms(record.terms)) + len(record.pipeline),
             adds=True,
         )
 
@@ -66,6 +66,14 @@ class SqliteSessions:
         return await self.file.execute(
             lambda database: statements.store_terms(database, session_id, encoded),
             size=len(encoded),
+            adds=True,
+        )
+
+    async def store_pipeline(self, session_id: str, pipeline: bytes) -> int | None:
+        """Store what a session's speech passes through; return its revision, or None if it does not exist."""
+        return await self.file.execute(
+            lambda database: statements.store_pipeline(database, session_id, pipeline),
+            size=len(pipeline),
             adds=True,
         )
 

@@ -32,7 +32,7 @@ SIGN_INS_KEPT: Final = 1_000
 
 _SESSION: Final = (
     "session_id, epoch, last_offset, kept_first, config, created, last_active, speak_key, read_key,"
-    " moderation, terms, terms_revision"
+    " moderation, terms, terms_revision, pipeline, pipeline_revision"
 )
 
 
@@ -45,7 +45,7 @@ def create(
     """Insert a session; False: its name is taken."""
     cursor = database.execute(
         f"INSERT INTO sessions ({_SESSION}, dropped_captions, dropped_others)"  # noqa: S608 - a constant
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?4 - 1, ?4 - 1)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?4 - 1, ?4 - 1)"
         " ON CONFLICT (session_id) DO NOTHING",
         (
             record.session_id,
@@ -60,6 +60,8 @@ def create(
             record.moderation,
             encode_terms(record.terms).decode(),
             record.terms_revision,
+            record.pipeline,
+            record.pipeline_revision,
         ),
     )
     if cursor.rowcount == 0:
@@ -106,6 +108,16 @@ def store_terms(database: sqlite3.Connection, session_id: str, terms: bytes) -> 
         "UPDATE sessions SET terms = ?, terms_revision = terms_revision + 1 WHERE session_id = ?"
         " RETURNING terms_revision",
         (terms.decode(), session_id),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def store_pipeline(database: sqlite3.Connection, session_id: str, pipeline: bytes) -> int | None:
+    """Store what a session's speech passes through; return its revision, or None if it does not exist."""
+    row = database.execute(
+        "UPDATE sessions SET pipeline = ?, pipeline_revision = pipeline_revision + 1 WHERE session_id = ?"
+        " RETURNING pipeline_revision",
+        (pipeline, session_id),
     ).fetchone()
     return None if row is None else row[0]
 
@@ -329,7 +341,7 @@ def drop_participant(database: sqlite3.Connection, session_id: str, participant_
 
 def _session(row: tuple[Any, ...]) -> SessionRecord:
     session_id, epoch, offset, kept_first, config, created, last_active, speak, read, *more = row
-    moderation, terms, revision = more
+    moderation, terms, terms_revision, pipeline, pipeline_revision = more
     return SessionRecord(
         session_id,
         epoch,
@@ -341,7 +353,9 @@ def _session(row: tuple[Any, ...]) -> SessionRecord:
         Keys(speak, read),
         moderation,
         decode_terms(terms),
-        revision,
+        terms_revision,
+        pipeline,
+        pipeline_revision,
     )
 
 

@@ -10,7 +10,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from orch.access.actors import actor_of
 from orch.problems import ProblemError
-from orch.protocol.messages import Languages, SessionId, Title
+from orch.protocol.messages import Languages, PipelineChoice, SessionId, Title
 from orch.protocol.terms import Terms
 from orch.speech.exports import Choice
 from orch.speech.text_search import QUERY_LENGTH, Found
@@ -20,20 +20,31 @@ from orch.web.json_api import json_response, read_json, read_query
 from orch.web.transcripts import FileBody, Transcripts
 from orch.websocket.service import HubService
 from orch.websocket.sessions.session import SessionDetails, SessionListed, SessionMade
+from orch.websocket.sessions.session_pipeline import PipelineShown
 
 
 class NewSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The session to create. Without ``session_id`` it gets a new name. ``terms``: its names and terms."""
+    """The session to create. Without ``session_id`` it gets a new name.
+
+    ``terms``: its names and terms. ``pipeline``: what its speech passes through, a preset's name or settings.
+    """
 
     session_id: SessionId | None = None
     config: dict[str, Any] = {}
     terms: Terms = ()
+    pipeline: PipelineChoice | None = None
 
 
 class NewTitle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A session's title; an empty one removes it."""
 
     title: Title
+
+
+class NewPipeline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a session's speech passes through: a preset's name or settings; null: nothing."""
+
+    pipeline: PipelineChoice | None
 
 
 class Sessions(Struct, frozen=True, kw_only=True):
@@ -87,7 +98,11 @@ def blueprint(hub: HubService, ended: EndedSessions) -> Blueprint:
         """Create a session without participants; join it over the WebSocket, remotely with a key."""
         wanted = await read_json(NewSession, is_optional=True)
         session = await hub.create_session(
-            wanted.session_id, wanted.config, terms=wanted.terms, actor=actor_of(request.scope)
+            wanted.session_id,
+            wanted.config,
+            terms=wanted.terms,
+            pipeline=wanted.pipeline,
+            actor=actor_of(request.scope),
         )
         return json_response(session, status=201, headers={"Location": f"/api/sessions/{session.session_id}"})
 
@@ -115,6 +130,22 @@ def blueprint(hub: HubService, ended: EndedSessions) -> Blueprint:
         await hub.title_session(session_id, wanted.title)
         log_change("session titled", session_id=session_id)
         return json_response(await hub.get_session(session_id))
+
+    @api.get("/<session_id>/pipeline")
+    @document_response(PipelineShown)
+    async def pipeline(session_id: str) -> Response:
+        """Return what a session's speech passes through. For operators."""
+        return json_response(await hub.pipelines.shown(session_id))
+
+    @api.put("/<session_id>/pipeline")
+    @document_request(NewPipeline)
+    @document_response(PipelineShown)
+    async def set_pipeline(session_id: str) -> Response:
+        """Have a session's speech pass through another pipeline, also while someone speaks. For operators."""
+        wanted = await read_json(NewPipeline)
+        await hub.pipelines.set(session_id, wanted.pipeline)
+        log_change("session pipeline set", session_id=session_id)
+        return json_response(await hub.pipelines.shown(session_id))
 
     @api.delete("/<session_id>")
     async def end(session_id: str) -> Response:

@@ -1,8 +1,8 @@
 """Messages and participants of sessions, exchanged with the other workers through the store.
 
 Stored messages reach every worker as they are appended. This sends what is not stored: interim captions,
-changes of a session's participants (:class:`PresenceSync`) and of its terms, and that its host has decided
-something.
+changes of a session's participants (:class:`PresenceSync`), its terms and pipeline, and that its host has
+decided something.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from typing import Final
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from orch.audio.pipeline_choice import decoded
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.protocol.terms import Terms
@@ -21,6 +22,7 @@ from orch.stores.records import SessionRecord
 from orch.websocket.cluster.presence_sync import PresenceSync
 from orch.websocket.connections.outbox import Frame
 from orch.websocket.participants.presence import PresencePublisher
+from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.session_cache import SessionCache
 
 
@@ -35,6 +37,14 @@ class _TermsNotice(Struct):
     revision: int
 
 
+class _PipelineNotice(Struct):
+    """A pipeline that another worker stored, as its clients received it."""
+
+    pipeline: Raw
+    revision: int
+
+
+_pipelines: Final = msgspec.json.Decoder(_PipelineNotice)
 _terms: Final = msgspec.json.Decoder(_TermsNotice)
 _objects: Final = msgspec.json.Decoder(_Object)
 
@@ -49,12 +59,14 @@ _PARTICIPANTS: Final = b"p"
 _SURVEY: Final = b"?"
 _MODERATION: Final = b"d"
 _TERMS: Final = b"t"
+_PIPELINE: Final = b"a"
 
 
 class ClusterLink:
     """Exchanges a session's messages and participants with the other workers.
 
-    ``moderated`` is called with a session whose host has decided something through another worker.
+    ``moderated`` is called with a session whose host has decided something through another worker,
+    ``pipeline_changed`` with one whose pipeline was changed there.
     Its state is ``invalid``, the number of malformed messages, and whether messages may have been lost.
     """
 
@@ -68,10 +80,12 @@ class ClusterLink:
         cache: SessionCache,
         presence: PresencePublisher,
         moderated: Callable[[str], None] = lambda _session_id: None,
+        pipeline_changed: Callable[[Session], None] = lambda _session: None,
     ) -> None:
         self._store = store
         self._cache = cache
         self._moderated = moderated
+        self._pipeline_changed = pipeline_changed
         self._presence_sync = PresenceSync(
             survey.me.name,
             publish=lambda session_id, delta: store.publish(session_id, _PARTICIPANTS + delta),
@@ -129,6 +143,10 @@ class ClusterLink:
         """Send changed names and terms to the other workers that have the session."""
         self._store.publish(session_id, _TERMS + frame.data)
 
+    def publish_pipeline(self, session_id: str, frame: Frame) -> None:
+        """Send a changed pipeline to the other workers that have the session."""
+        self._store.publish(session_id, _PIPELINE + frame.data)
+
     def resynchronise(self) -> None:
         """Exchange all participants with the other workers again: messages between them were lost."""
         self._presence_sync.resynchronise()
@@ -158,11 +176,9 @@ class ClusterLink:
             if kind in (_TRANSIENT, _DURABLE):
                 _require_object(rest)
                 session.deliver(Frame(rest, is_durable=kind == _DURABLE))
-            elif kind == _TERMS:
+            elif kind in (_TERMS, _PIPELINE):
                 _require_object(rest)
-                changed = _terms.decode(rest)
-                if session.set_terms(changed.terms, changed.revision):
-                    session.deliver_to_speakers(Frame(rest, is_durable=True))
+                (self._receive_terms if kind == _TERMS else self._receive_pipeline)(session, rest)
             elif kind == _PARTICIPANTS:
                 self._presence_sync.apply(session, rest)
             elif kind == _SURVEY:
@@ -171,6 +187,20 @@ class ClusterLink:
             # Anyone with access to the Redis server can publish there.
             self.invalid += 1
             _log.debug("message of another worker invalid", session=session_id, reason=str(error)[:200])
+
+    def _receive_terms(self, session: Session, rest: bytes) -> None:
+        changed = _terms.decode(rest)
+        if session.set_terms(changed.terms, changed.revision):
+            session.deliver_to_speakers(Frame(rest, is_durable=True))
+
+    def _receive_pipeline(self, session: Session, rest: bytes) -> None:
+        changed = _pipelines.decode(rest)
+        pipeline = bytes(changed.pipeline)
+        pipeline = b"" if pipeline == b"null" else pipeline
+        decoded(pipeline)  # raises if it is none
+        if session.set_pipeline(pipeline, changed.revision):
+            session.deliver_to_speakers(Frame(rest, is_durable=True))
+            self._pipeline_changed(session)
 
 
 def _require_object(frame: bytes) -> None:

@@ -54,6 +54,9 @@ class WorkerLink(Protocol):
     def publish_terms(self, session_id: str, frame: Frame) -> None:
         """Send changed names and terms to the other workers that have the session."""
 
+    def publish_pipeline(self, session_id: str, frame: Frame) -> None:
+        """Send a changed pipeline to the other workers that have the session."""
+
     async def interrupted(self) -> None:
         """Wait until messages of other workers may have been lost, and they can be reached again."""
 
@@ -115,6 +118,9 @@ class SingleWorker:
 
     def publish_terms(self, session_id: str, frame: Frame) -> None:
         """Do nothing: all members are here."""
+
+    def publish_pipeline(self, session_id: str, frame: Frame) -> None:
+        """Do nothing: all streams are here."""
 
     async def interrupted(self) -> None:
         """Wait until cancelled: there are no messages of other workers."""

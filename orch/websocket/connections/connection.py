@@ -215,7 +215,7 @@ class Connection(ABC):
     def refuse(self, error: ProblemError, identity: MessageId | None, *, is_audio: bool = False) -> None:
         """Send the client the error of its message. ``is_audio``: it belongs to its stream."""
         fields: dict[str, Any] = {
-            name: error.extra[name] for name in ("path", "service") if name in error.extra
+            name: error.extra[name] for name in ("path", "service", "faults") if name in error.extra
         }
         if is_audio and self.last_stream is not None:
             fields["session_id"], fields["stream_id"] = self.last_stream

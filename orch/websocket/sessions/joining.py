@@ -170,6 +170,7 @@ class Joining:
                     role=member.role,
                     title=session.title or UNSET,
                     terms=session.terms if session.terms and member.role in SPEAKERS else UNSET,
+                    pipeline=session.shown_pipeline if member.role in SPEAKERS else UNSET,
                     epoch=session.epoch,
                     offset=offset if history is None else history.offset,
                     config=msgspec.json.decode(session.config),

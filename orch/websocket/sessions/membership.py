@@ -17,6 +17,7 @@ from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.entrance import Entrance, display_name, reply_id
 from orch.websocket.sessions.joining import Joining
 from orch.websocket.sessions.session_access import SessionAccess
+from orch.websocket.sessions.session_pipeline import accepted_pipeline
 from orch.websocket.sessions.session_recovery import SessionRecovery
 from orch.websocket.sessions.sessions import Sessions
 
@@ -50,6 +51,7 @@ class Membership:
                     growing=message.growing,
                 ),
                 terms=message.terms,
+                pipeline=accepted_pipeline(message.pipeline),
                 created_from=created_from,
             )
         assert owner is not None  # noqa: S101 - one was asked for
@@ -65,6 +67,7 @@ class Membership:
                 role=owner.role,
                 title=session.title or UNSET,
                 terms=session.terms or UNSET,
+                pipeline=session.shown_pipeline,
                 epoch=session.epoch,
                 offset=session.offset,
                 config=msgspec.json.decode(session.config),

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from orch.access.permissions import SPEAKERS
 from orch.problems import ProblemError
-from orch.protocol.messages import Change, Participant
+from orch.protocol.messages import Change, Participant, PipelineChoice
 from orch.protocol.session_keys import GivenKeys
 from orch.protocol.terms import Term, Terms, TermsError, cleaned
 from orch.stores.records import Appended, SessionRecord
@@ -38,11 +38,11 @@ PARTICIPANTS_BYTES: Final = 32_768
 class Session:
     """A session in memory. In the store it is a :class:`SessionRecord`.
 
-    The mutable state: the host's ``decisions``, and the ``keys``; the terms and their revision; ``offset``,
-    of the newest message sent to members; ``last_active`` in seconds since the epoch; the members, the
-    participants on other workers, and the roster of both; the speech streams; ``presence_due``, when
-    (monotonic seconds) presence may be sent again; ``pins``, the number of operations that use it across an
-    await.
+    The mutable state: the host's ``decisions``, and the ``keys``; the terms, the pipeline, and their
+    revisions; ``offset``, of the newest message sent to members; ``last_active`` in seconds since the epoch;
+    the members, the participants on other workers, and the roster of both; the speech streams;
+    ``presence_due``, when (monotonic seconds) presence may be sent again; ``pins``, the number of operations
+    that use it across an await.
     """
 
     __slots__ = (
@@ -60,6 +60,8 @@ class Session:
         "last_active",
         "offset",
         "pins",
+        "pipeline",
+        "pipeline_revision",
         "presence_due",
         "session_id",
         "streams",
@@ -77,6 +79,8 @@ class Session:
         self.decisions = decode(record.moderation)
         self.terms = record.terms
         self.terms_revision = record.terms_revision
+        self.pipeline = record.pipeline
+        self.pipeline_revision = record.pipeline_revision
         self.created = record.created
         self.last_active = record.last_active
         self.has_ended = False
@@ -278,6 +282,18 @@ class Session:
         self.terms, self.terms_revision = terms, revision
         return True
 
+    def set_pipeline(self, pipeline: bytes, revision: int) -> bool:
+        """Replace what speech passes through. False: it is newer already."""
+        if revision <= self.pipeline_revision:
+            return False
+        self.pipeline, self.pipeline_revision = pipeline, revision
+        return True
+
+    @property
+    def shown_pipeline(self) -> msgspec.Raw | msgspec.UnsetType:
+        """What speech passes through, for messages; UNSET where it is nothing."""
+        return msgspec.Raw(self.pipeline) if self.pipeline else msgspec.UNSET
+
     def deliver_to_speakers(self, frame: Frame, *, but: Member | None = None) -> None:
         """Deliver a frame to the members who may speak, except ``but``."""
         for member in self.members():
@@ -350,10 +366,14 @@ class SessionDetails(SessionSummary, frozen=True, kw_only=True):
 
 
 class SessionMade(SessionSummary, frozen=True, kw_only=True):
-    """A created session with its keys, for links to speak and links to read, and its names and terms."""
+    """A created session with its keys, for links to speak and links to read, its names and terms.
+
+    ``pipeline``: what its speech passes through; null: nothing.
+    """
 
     keys: GivenKeys
     terms: Terms = ()
+    pipeline: PipelineChoice | None = None
 
 
 def listed(

@@ -1,6 +1,6 @@
 """Recovering sessions: a client that lost its connection returns, and receives what it missed."""
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from orch.access.permissions import SPEAKERS, right_of_role
 from orch.problems import ProblemError
@@ -107,6 +107,7 @@ class SessionRecovery:
                     role=member.role,
                     title=session.title or UNSET,
                     terms=session.terms if member.role in SPEAKERS else UNSET,
+                    pipeline=Raw(session.pipeline or b"null") if member.role in SPEAKERS else UNSET,
                     epoch=session.epoch,
                     offset=missed.offset,
                     participants=session.participants(member.participant_id),

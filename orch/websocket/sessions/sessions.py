@@ -87,6 +87,7 @@ class Sessions:
         self.on_ended: Callable[[Session], None] | None = None
         self.on_renamed: Callable[[Session, Member], None] = lambda _session, _member: None
         self.on_moderated: Callable[[str], None] = lambda _session_id: None
+        self.on_pipeline: Callable[[Session], None] = lambda _session: None
         self._settings = settings
         self.on_lost: Callable[[int], None] = lambda _count: None
         self._lost_count = 0
@@ -107,6 +108,7 @@ class Sessions:
                 cache=self.cache,
                 presence=presence,
                 moderated=self._moderated_by_another_worker,
+                pipeline_changed=self._pipeline_changed,
             )
         )
 
@@ -168,13 +170,14 @@ class Sessions:
         owner: Callable[[], Member] | None = None,
         *,
         terms: Terms = (),
+        pipeline: bytes = b"",
         created_from: str = "",
     ) -> tuple[Session, Member | None]:
         """Create a session and store its owner with it, who is not a member yet.
 
         Raises ``session_exists``, ``invalid_message``.
 
-        ``created_from``: the address whose limit it counts against; empty: none.
+        ``created_from``: the address whose limit it counts against; empty: none. ``pipeline``: as stored.
         """
         encoded = encoded_config(config)
         terms = accepted_terms(terms)
@@ -190,12 +193,13 @@ class Sessions:
             last_active=now,
             keys=new_session_keys(),
             terms=terms,
+            pipeline=pipeline,
         )
         there = member.record(now) if member else None
         if not await self.store.create(record, there, created_from=created_from):
             raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
-        self.storage.add_written(len(encoded) + len(encode_terms(terms)))
+        self.storage.add_written(len(encoded) + len(encode_terms(terms)) + len(pipeline))
         if not self.cluster.is_shared:
             return self.cache.add(Session(record)), member
         # Cached sessions are followed; only one with members needs to be.
@@ -346,6 +350,9 @@ class Sessions:
                 self.cluster.drop(session.session_id)
             else:
                 self._moderated_by_another_worker(session.session_id)
+
+    def _pipeline_changed(self, session: Session) -> None:
+        self.on_pipeline(session)
 
     def _moderated_by_another_worker(self, session_id: str) -> None:
         # What is being loaded may be older.

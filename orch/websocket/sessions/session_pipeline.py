@@ -1,0 +1,146 @@
+"""What the speech of sessions passes through: set by hosts, applied to running streams on all workers."""
+
+from typing import Final
+
+import msgspec
+import structlog
+import trio
+from msgspec import Raw, Struct
+
+from orch.audio.pipeline_choice import encoded, settings_of
+from orch.audio.pipeline_settings import SettingsFaultError
+from orch.audio.resampling import BACK_END_RATE
+from orch.problems import ProblemError
+from orch.protocol.messages import PipelineChoice, PipelineSet, SetPipeline
+from orch.telemetry.boundaries import Boundary
+from orch.websocket.connections.connection import Connection
+from orch.websocket.connections.outbox import frame
+from orch.websocket.participants.member import Member
+from orch.websocket.sessions.entrance import reply_id
+from orch.websocket.sessions.session import Session
+from orch.websocket.sessions.sessions import Sessions
+
+#: Seconds after the connection to the store is back, and between two attempts.
+CHECK_AFTER: Final = 1.0
+
+#: Faults that the sentence of an error lists; its ``faults`` have all.
+FAULTS_LISTED: Final = 3
+
+_log = structlog.get_logger("websocket")
+
+
+class PipelineShown(Struct, frozen=True, kw_only=True):
+    """What a session's speech passes through: a preset's name or settings; null: nothing.
+
+    ``revision``: how often it was set since the session was created.
+    """
+
+    pipeline: PipelineChoice | None
+    revision: int
+
+
+def accepted_pipeline(choice: PipelineChoice | None) -> bytes:
+    """Return a pipeline as it is stored. Raises ``invalid_settings`` with all ``faults``.
+
+    Their paths are those of the settings, such as ``vad.aggressiveness``.
+    """
+    try:
+        if choice is not None:
+            settings_of(choice, sample_rate=BACK_END_RATE)
+        return encoded(choice)
+    except SettingsFaultError as error:
+        listed = "; ".join(f"{one.path}: expected {one.expected}" for one in error.faults[:FAULTS_LISTED])
+        more = len(error.faults) - FAULTS_LISTED
+        faults = [{"path": one.path, "expected": one.expected} for one in error.faults]
+        raise ProblemError(
+            "invalid_settings",
+            f"$.pipeline: {listed}{f'; and {more} more' if more > 0 else ''}.",
+            path="$.pipeline",
+            faults=faults,
+        ) from None
+
+
+class SessionPipelines:
+    """Handles ``set_pipeline``, and operators' changes over HTTP. Who may send it is decided before.
+
+    The store gives each change a revision; a worker applies only a newer one, so that all workers have the
+    same pipeline whatever the order of their messages. The last change counts. Stateless.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self.boundary = Boundary("pipelines of sessions")
+
+    async def handle(self, connection: Connection, message: SetPipeline) -> None:
+        """Store a session's pipeline and send it to those who may speak; the sender with the ``id``.
+
+        Raises ``not_in_session``, ``invalid_settings``, ``store_full``.
+        """
+        member = connection.members.get(message.session_id)
+        if member is None:
+            raise ProblemError("not_in_session", f"Join session {message.session_id} to set its pipeline.")
+        changed = await self.set(message.session_id, message.pipeline, by=member)
+        member.deliver(frame(msgspec.structs.replace(changed, id=reply_id(message.id)), is_durable=True))
+
+    async def set(
+        self, session_id: str, choice: PipelineChoice | None, *, by: Member | None = None
+    ) -> PipelineSet:
+        """Store a session's pipeline, apply it, and send it to all who may speak but ``by``.
+
+        Raises ``unknown_session``, ``invalid_settings``, ``store_full``.
+        """
+        pipeline = accepted_pipeline(choice)
+        self._sessions.storage.require("The pipeline")
+        async with self._sessions.open(session_id) as session:
+            revision = await self._sessions.store.store_pipeline(session.session_id, pipeline)
+            if revision is None or session.has_ended:
+                raise ProblemError("unknown_session", f"The session {session.session_id} has ended.")
+            self._sessions.storage.add_written(len(pipeline))
+            changed = PipelineSet(
+                timestamp=self._sessions.now_ms(),
+                session_id=session.session_id,
+                pipeline=Raw(pipeline or b"null"),
+                revision=revision,
+                participant_id=msgspec.UNSET if by is None else by.participant_id,
+            )
+            if session.set_pipeline(pipeline, revision):
+                self._sessions.on_pipeline(session)
+            session.deliver_to_speakers(frame(changed, is_durable=True), but=by)
+            self._sessions.cluster.publish_pipeline(session.session_id, frame(changed, is_durable=True))
+        return changed
+
+    async def shown(self, session_id: str) -> PipelineShown:
+        """Return a session's pipeline now. Raises ``unknown_session``."""
+        session = await self._sessions.view(session_id)
+        return PipelineShown(
+            pipeline=msgspec.json.decode(session.pipeline or b"null"), revision=session.pipeline_revision
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read the pipelines of sessions in use again whenever messages of other workers were lost."""
+        task_status.started()
+        while True:
+            await self._sessions.cluster.interrupted()
+            for session in self._sessions.cache:
+                if session.count or session.streams:
+                    with self.boundary.item(session=session.session_id):
+                        await self._read_again(session)
+
+    async def _read_again(self, session: Session) -> None:
+        while True:
+            try:
+                with trio.fail_after(CHECK_AFTER * 10):
+                    record = await self._sessions.store.load(session.session_id)
+                break
+            except (ProblemError, trio.TooSlowError) as error:
+                _log.warning("pipeline not read", session_id=session.session_id, reason=str(error))
+            await trio.sleep(CHECK_AFTER)
+        if record is not None and session.set_pipeline(record.pipeline, record.pipeline_revision):
+            self._sessions.on_pipeline(session)
+            changed = PipelineSet(
+                timestamp=self._sessions.now_ms(),
+                session_id=session.session_id,
+                pipeline=Raw(session.pipeline or b"null"),
+                revision=session.pipeline_revision,
+            )
+            session.deliver_to_speakers(frame(changed, is_durable=True))
