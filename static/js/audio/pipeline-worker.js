@@ -13,8 +13,8 @@ const BLOCK = 4096;
 const REPORT_EVERY = 64;
 
 /** `report(share)` is called now and then. */
-export function run({ samples, sampleRate, settings, taps = [] }, report = () => {}) {
-  const kernel = new PipelineKernel(settings, sampleRate, { clock: () => performance.now() / 1000 });
+export function run({ samples, sampleRate, settings, taps = [] }, report = () => {}, kernels = undefined) {
+  const kernel = new PipelineKernel(settings, sampleRate, { kernels, clock: () => performance.now() / 1000 });
   const output = new Collected(Float32Array, samples.length + BLOCK);
   const tapped = taps.map((stage) => [stage, new Collected(Float32Array)]);
   const track = { confidence: new Collected(Float32Array), speech: new Collected(Uint8Array) };

@@ -5,7 +5,7 @@
  * and infinity become silence, and what is 18 dB over full scale is clipped.
  *
  * **Latency.** A stage is late by a fixed number of samples, also while it is off. The zeros at the beginning are
- * dropped, and `flush` returns what is still inside: output sample n belongs to input sample n, but for what `silence`
+ * dropped, and `flush` returns what is still inside: output sample n belongs to input sample n, except for what `silence`
  * cut (`cuts`) and the rate that `resample` made.
  *
  * **Changes.** A stage with new parameters continues from the old one; both run for 30 ms (fading.js). Of the changes
