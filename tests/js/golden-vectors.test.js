@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
+import { NoiseKernel } from "../../static/js/audio/kernels/noise.js";
 import { ResampleKernel } from "../../static/js/audio/kernels/resample.js";
 import { VoiceEnhanceKernel } from "../../static/js/audio/kernels/voice-enhance.js";
 import { distance, inBlocks, joined, vectors } from "./vectors.js";
@@ -13,6 +14,7 @@ const FOLDER = new URL("../data/audio/vectors", import.meta.url);
 
 /** The kernels, by stage. */
 const KERNELS = {
+  noise: NoiseKernel,
   resample: ResampleKernel,
   voice_enhance: VoiceEnhanceKernel,
 };

@@ -30,6 +30,15 @@ FRAME_SECONDS: Final = 0.032
 """About two periods of the deepest voice, and as long as speech stays much the same."""
 
 
+def windows(values: Signal, count: int, size: int, step: int) -> Signal:
+    """Return ``count`` overlapping parts of contiguous ``values`` as rows, without a copy: read only.
+
+    NumPy's ``sliding_window_view`` does the same with more checks, which cost more than the transform.
+    """
+    strides = (step * values.itemsize, values.itemsize)
+    return np.ndarray((count, size), values.dtype, values, strides=strides)
+
+
 @dataclass(frozen=True, slots=True)
 class StftState:
     """What is between the input and the output.
@@ -102,12 +111,7 @@ class Stft:
         count = (len(pending) - self.frame) // self.hop + 1
         if count <= 0:
             return np.empty((0, self.bins), np.complex128), StftState(pending, state.overlap, state.ready)
-        frames = np.lib.stride_tricks.as_strided(
-            pending,
-            (count, self.frame),
-            (self.hop * pending.itemsize, pending.itemsize),
-            writeable=False,
-        )
+        frames = windows(pending, count, self.frame, self.hop)
         spectra = np.fft.rfft(frames * self.window, self.size, axis=1)
         return spectra, StftState(pending[count * self.hop :], state.overlap, state.ready)
 
@@ -116,15 +120,26 @@ class Stft:
 
         ``spectra``: those of the last ``analyse``, changed or not; ``samples``: the length of its block.
         """
-        ready, overlap = state.ready, state.overlap
+        if not len(spectra):
+            return self._next(state.overlap, 0, samples, state)
         count = len(spectra)
-        if count:
-            frames = np.fft.irfft(spectra, self.size, axis=1)[:, : self.frame] * self.synthesis_window
-            sums = np.zeros(self.frame + (count - 1) * self.hop)
-            sums[: len(overlap)] = overlap
-            for start in range(0, self.frame, self.hop):
-                part = frames[:, start : start + self.hop]
-                sums[start : start + count * self.hop] += part.ravel()
-            done = count * self.hop
-            ready, overlap = np.concatenate((ready, sums[:done])), sums[done:]
-        return ready[:samples].astype(np.float32), StftState(state.pending, overlap, ready[samples:])
+        frames = np.fft.irfft(spectra, self.size, axis=1)[:, : self.frame] * self.synthesis_window
+        sums = self._sums(count, state)
+        for start in range(0, self.frame, self.hop):
+            part = frames[:, start : start + self.hop]
+            sums[start : start + count * self.hop] += part.ravel()
+        return self._next(sums, count, samples, state)
+
+    def skip(self, count: int, samples: int, state: StftState) -> tuple[Block, StftState]:
+        """Do as ``synthesise`` with ``count`` frames of nothing, without transforming them."""
+        return self._next(self._sums(count, state), count, samples, state)
+
+    def _sums(self, count: int, state: StftState) -> Signal:
+        sums = np.zeros(self.frame - self.hop + count * self.hop)
+        sums[: len(state.overlap)] = state.overlap
+        return sums
+
+    def _next(self, sums: Signal, count: int, samples: int, state: StftState) -> tuple[Block, StftState]:
+        done = count * self.hop
+        ready = np.concatenate((state.ready, sums[:done]))
+        return ready[:samples].astype(np.float32), StftState(state.pending, sums[done:], ready[samples:])

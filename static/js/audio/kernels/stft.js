@@ -51,6 +51,13 @@ export class Stft {
     return Float64Array.from({ length: this.bins }, (_, index) => (index * rate) / this.size);
   }
 
+  /** Continue the state of another one of the same lengths. */
+  adopt(other) {
+    this.#history.set(other.#history);
+    this.#sums.set(other.#sums);
+    this.#position = other.#position;
+  }
+
   /**
    * As many samples as `block` has, `latency` late. `transform(re, im, filled)` is called for each frame that ends in
    * the block, and changes its spectrum in place; `filled`: samples of the block that were read by then.
