@@ -89,33 +89,45 @@ class Tables:
 
 def measure(frames: Signal, tables: Tables) -> Fundamental:
     """Return the fundamental of each row of ``frames``: shape ``(count, tables.frame)``, full scale 1."""
-    centred = frames - np.mean(frames, axis=1, keepdims=True)
-    spectrum = np.fft.rfft(centred * tables.window, tables.size)[:, : tables.lines]
-    return of_power(spectrum.real**2 + spectrum.imag**2, tables)
+    return of_power(powers(frames, tables), tables)
+
+
+def powers(frames: Signal, tables: Tables) -> Signal:
+    """Return the power of each line of each frame without its mean: shape ``(count, size / 2 + 1)``."""
+    centred = frames - (np.add.reduce(frames, axis=1) / tables.frame)[:, None]
+    centred *= tables.window
+    spectrum = np.fft.rfft(centred, tables.size)
+    power: Signal = spectrum.real**2
+    power += spectrum.imag**2
+    return power
 
 
 def of_power(power: Signal, tables: Tables) -> Fundamental:
-    """Return the fundamental of frames from their lines' powers: shape ``(count, at least tables.lines)``."""
+    """Return the fundamental of frames from their lines' powers: shape ``(count, lines)``.
+
+    Lines above :data:`TOP` have no weight and may be missing.
+    """
     first, last = tables.first, tables.last
-    products = np.fft.irfft(power[:, : tables.lines] * tables.weights, 2 * tables.lines)
+    width = min(power.shape[1], tables.lines)
+    products = np.fft.irfft(power[:, :width] * tables.weights[:width], 2 * tables.lines)
     energy = products[:, :1] + NOTHING * tables.frame * tables.frame / (2 * tables.lines)
-    r = products[:, : last + 2] * tables.correction / energy
+    r = products[:, : last + 2] * tables.correction
+    r /= energy
     # Sound that swells has more than 1: the more, the less it is a period.
-    r = np.where(r > 1, 1 / np.maximum(r, 1), r)
-    here, before, after = r[:, first : last + 1], r[:, first - 1 : last], r[:, first + 1 : last + 2]
-    is_peak = (here > before) & (here >= after) & (here > 0)
+    np.minimum(r, 2 - r, out=r)
+    here = r[:, first : last + 1]
+    is_peak = (here > r[:, first - 1 : last]) & (here >= r[:, first + 1 : last + 2]) & (here > 0)
     best = np.argmax(np.where(is_peak, here - tables.cost, -1.0), axis=1)
-    rows = np.arange(len(best))
-    top, left, right = here[rows, best], before[rows, best], after[rows, best]
-    found = is_peak[rows, best]
-    # The vertex of the parabola through the three points.
-    bend = np.where(found, left - 2 * top + right, -1.0)
-    shift = 0.5 * (left - right) / bend
-    height = top - 0.25 * (left - right) * shift
-    return Fundamental(
-        frequency=np.where(found, tables.lag_rate / (best + first + shift), 0.0),
-        harmonicity=np.where(found, np.clip(height, 0.0, 1.0), 0.0),
-    )
+    frequency, harmonicity = np.zeros(len(r)), np.zeros(len(r))
+    for row, index in enumerate(best.tolist()):
+        if not is_peak[row, index]:
+            continue
+        # The vertex of the parabola through the three points.
+        before, top, after = r[row, first + index - 1 : first + index + 2].tolist()
+        shift = 0.5 * (before - after) / (before - 2 * top + after)
+        frequency[row] = tables.lag_rate / (first + index + shift)
+        harmonicity[row] = min(max(top - 0.25 * (before - after) * shift, 0.0), 1.0)
+    return Fundamental(frequency, harmonicity)
 
 
 def _hann(length: int) -> Signal:

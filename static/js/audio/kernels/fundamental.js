@@ -104,10 +104,10 @@ export class FundamentalFinder {
     for (let lag = this.first - 1; lag < r.length; lag += 1) {
       const value = (this.#products[lag] * this.#correction[lag]) / energy;
       // Sound that swells has more than 1: the more, the less it is a period.
-      r[lag] = value > 1 ? 1 / value : value;
+      r[lag] = Math.min(value, 2 - value);
     }
     let best = 0;
-    let highest = -1;
+    let highest = -Infinity;
     for (let lag = this.first; lag <= this.last; lag += 1) {
       const isPeak = r[lag] > r[lag - 1] && r[lag] >= r[lag + 1] && r[lag] > 0;
       if (!isPeak || r[lag] - this.#cost[lag] <= highest) continue;
