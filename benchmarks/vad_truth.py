@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import audio_mixtures
-from audio_mixtures import RATE, Samples
+from benchmarks import audio_mixtures
+from benchmarks.audio_mixtures import RATE, Samples
 
 Truth = npt.NDArray[np.bool_]
 
@@ -153,24 +153,24 @@ def closed(truth: Truth, gap: int) -> Truth:
 def passages(
     seed: int, count: int, *, seconds: float, languages: Sequence[str], variants: Sequence[str]
 ) -> list[Passage]:
-    """Return passages, the noises in turn, at -3 to 25 dB; one in twelve is noise alone."""
+    """Return passages, the noises in turn, at -3 to 28 dB; one in seven is noise alone."""
     random = np.random.default_rng(seed)
-    names = [*audio_mixtures.NOISES, "babble", "babble", "colour", "quiet", "mixed"]
+    names = [*audio_mixtures.NOISES, "babble", "colour", "quiet", "knocks", "babble", "fan", "mixed"]
     found = []
     for index in range(count):
         speech, truth = _speech(random, seconds, languages, variants)
         name = names[index % len(names)]
         noise = _noise(random, name, len(speech), languages, variants)
-        ratio = random.uniform(25, 45) if name == "quiet" else random.uniform(-3, 25)
-        if random.random() < 1 / 12:
+        ratio = random.uniform(25, 45) if name == "quiet" else random.uniform(-3, 28)
+        if random.random() < 1 / 7:
             speech, truth = np.zeros_like(speech), np.zeros_like(truth)
         else:
             speech /= np.sqrt(np.mean(speech[truth] ** 2))
         total = speech + _unit(noise) * 10 ** (-ratio / 20)
         room = _coloured(random, len(speech)) * _swell(random, len(speech), random.uniform(0, 3))
-        total += room * 10 ** (-random.uniform(17, 50) / 20) + _breaths(random, len(speech))
-        level = random.uniform(-34, -16) if random.random() < 0.85 else random.uniform(-46, -34)
-        total = np.clip(total * 10 ** (level / 20), -1, 1)
+        faintness = random.uniform(17, 50) if random.random() < 0.75 else random.uniform(50, 100)
+        total += room * 10 ** (-faintness / 20) + _breaths(random, len(speech))
+        total = np.clip(total * 10 ** (random.normal(-26, 5) / 20), -1, 1)
         found.append(Passage(name, ratio, total.astype(np.float32), truth))
     return found
 
@@ -236,6 +236,8 @@ def _noise(
         return _coloured(random, count) * _swell(random, count, random.uniform(0, 4))
     if name == "quiet":
         return audio_mixtures.pink(count, int(random.integers(1 << 30)))
+    if name == "knocks":
+        return _knocks(random, count)
     if name == "mixed":
         one, other = random.choice(sorted(audio_mixtures.NOISES), 2, replace=False)
         seeds = random.integers(1 << 30, size=2)
@@ -287,6 +289,23 @@ def _breaths(random: np.random.Generator, count: int) -> Samples:
         burst *= np.sin(np.pi * np.linspace(0, 1, length)) ** random.uniform(0.3, 2)
         total[begin : begin + length] += burst * 10 ** (-random.uniform(10, 28) / 20)
     return total
+
+
+def _knocks(random: np.random.Generator, count: int) -> Samples:
+    """Return short sounds in stillness: clicks, keys, knocks and drops, once to ten times a second."""
+    total = np.zeros(count + RATE)
+    pause, longest = random.uniform(0.1, 1), random.choice((0.001, 0.02, 0.1))
+    is_regular = random.random() < 0.5
+    begin = 0.0
+    while (begin := begin + pause * (1 if is_regular else random.uniform(0.3, 1.7))) < count / RATE:
+        length = max(2, round(random.uniform(0.2, 1) * longest * RATE))
+        at = np.arange(5 * length)
+        stroke = random.normal(size=len(at)) * np.exp(-at / length)
+        if random.random() < 0.3:
+            stroke = np.sin(2 * np.pi * random.uniform(100, 3000) / RATE * at) * np.exp(-at / length)
+        first = int(begin * RATE)
+        total[first : first + len(at)] += random.uniform(0.3, 1) * stroke[: len(total) - first]
+    return total[:count]
 
 
 def _unit(samples: Samples) -> Samples:

@@ -50,7 +50,8 @@ class Tables:
     """What depends on the sample rate alone: window, weights of lines and lags. Immutable.
 
     ``frame``: samples of a frame. ``size``: points of the transform, a power of two. ``lines``: how many of
-    its lines are used for the autocorrelation. ``lag_rate``: lags a second.
+    its lines are used for the autocorrelation. ``lag_rate``: lags a second. ``size_for``: the lowest
+    frequency that the transform is long enough for; tables of one ``size_for`` have the same lines.
     """
 
     __slots__ = (
@@ -66,11 +67,19 @@ class Tables:
         "window",
     )
 
-    def __init__(self, sample_rate: int, *, lowest: float, highest: float, frame: int | None = None) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        lowest: float,
+        highest: float,
+        frame: int | None = None,
+        size_for: float | None = None,
+    ) -> None:
         self.frame = frame = round(sample_rate * FRAME) if frame is None else frame
         self.window = _hann(frame)
         # Aliases of the circular correlation stay beyond the longest lag.
-        self.size = 1 << (frame + ceil(sample_rate / lowest) + 1).bit_length()
+        self.size = 1 << (frame + ceil(sample_rate / (size_for or lowest)) + 1).bit_length()
         spacing = sample_rate / self.size
         self.lines = 1 << ceil(_LAG_RATE / 2 / spacing - 1).bit_length()
         self.lag_rate = 2 * self.lines * spacing

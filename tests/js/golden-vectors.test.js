@@ -6,7 +6,9 @@ import { test } from "node:test";
 
 import { NoiseKernel } from "../../static/js/audio/kernels/noise.js";
 import { ResampleKernel } from "../../static/js/audio/kernels/resample.js";
+import { VadKernel } from "../../static/js/audio/kernels/vad.js";
 import { VoiceEnhanceKernel } from "../../static/js/audio/kernels/voice-enhance.js";
+import { VoiceFilterKernel } from "../../static/js/audio/kernels/voice-filter.js";
 import { distance, inBlocks, joined, vectors } from "./vectors.js";
 
 const WITHIN = 1e-4;
@@ -16,7 +18,9 @@ const FOLDER = new URL("../data/audio/vectors", import.meta.url);
 const KERNELS = {
   noise: NoiseKernel,
   resample: ResampleKernel,
+  vad: VadKernel,
   voice_enhance: VoiceEnhanceKernel,
+  voice_filter: VoiceFilterKernel,
 };
 
 test("every stage with golden vectors has a kernel, and the other way round", () => {
@@ -26,18 +30,38 @@ test("every stage with golden vectors has a kernel, and the other way round", ()
   assert.deepEqual(stages.sort(), Object.keys(KERNELS).sort());
 });
 
+/** Decisions are equal but for a frame at an edge, and so is the confidence, which is no decision. */
+function compareActivity(found, { sampleRate, parameters, detectedConfidence, detectedSpeech }) {
+  const confidence = joined(found.map((part) => part.confidence));
+  const speech = joined(found.map((part) => part.speech), Uint8Array);
+  assert.ok(distance(confidence, detectedConfidence) <= WITHIN, `confidence: ${distance(confidence, detectedConfidence)} away`);
+  const frame = (sampleRate * parameters.frameDuration) / 1000;
+  const edges = (values) => values.reduce((sum, value, index) => sum + (index > 0 && value !== values[index - 1] ? 1 : 0), 0);
+  assert.equal(edges(speech), edges(detectedSpeech));
+  const differing = speech.reduce((sum, value, index) => sum + (value === detectedSpeech[index] ? 0 : 1), 0);
+  assert.ok(differing <= frame * edges(detectedSpeech), `${differing} samples decided otherwise`);
+}
+
 for (const [stage, Kernel] of Object.entries(KERNELS)) {
   const { blocks, cases } = vectors(stage);
   for (const each of cases) {
     test(`${stage}: ${each.name}`, () => {
       const kernel = new Kernel(each.parameters, each.sampleRate);
       const parts = [];
+      const found = [];
+      const add = ({ block, activity }) => {
+        parts.push(block.slice());
+        found.push({ confidence: activity.confidence.slice(), speech: activity.speech.slice() });
+      };
       for (const { block, activity } of inBlocks(each, blocks)) {
         const before = block.slice();
-        parts.push(kernel.process(block, activity).slice());
+        if (kernel.detect) add(kernel.detect(block));
+        else parts.push(kernel.process(block, activity).slice());
         assert.deepEqual(block, before, "the input was modified");
       }
-      parts.push(kernel.flush().slice());
+      if (kernel.detect) parts.push(kernel.flush().block.slice());
+      else parts.push(kernel.flush().slice());
+      if (each.detectedSpeech) compareActivity(found, each);
       const output = joined(parts);
       assert.equal(output.length, each.output.length);
       assert.ok(distance(output, each.output) <= WITHIN, `${distance(output, each.output)} away`);

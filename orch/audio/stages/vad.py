@@ -223,7 +223,7 @@ class VadStage:
         """Return the delayed block, where speech is in it, and the state after it."""
         held = np.concatenate((state.held, block))
         late, held = held[: len(block)], held[len(block) :].copy()
-        signal = np.concatenate((state.frame, block))
+        signal: Signal = np.concatenate((state.frame, block.astype(np.float64)))
         count = max(0, len(signal) // self.hop - (SPAN - 1))
         seen, decision, pending = state.features, state.decision, state.pending
         for begin in range(0, count, _CHUNK):

@@ -56,6 +56,7 @@ HARMONIC, STEADY, MEAN, LOUDEST, UNDER_PEAK, FLUX, UNDER_SUMMIT, ABOVE, OVER_THR
 )
 
 _NOTHING: Final = 1e-10  # power of 16 bits' rounding
+_LOWEST: Final = 50.0  # Hz: of the parameters' range
 _FEWEST: Final = 3  # lines of a band
 _WHITENING: Final = 2.0  # times the floor: about the mean of noise whose minimum it is
 _SMOOTH_BANDS: Final = 0.7
@@ -85,7 +86,8 @@ class Bank:
 
     def __init__(self, sample_rate: int, lowest: float, highest: float) -> None:
         self.hop = round(sample_rate / 100)
-        self.tables = Tables(sample_rate, lowest=lowest, highest=highest, frame=SPAN * self.hop)
+        frame = SPAN * self.hop
+        self.tables = Tables(sample_rate, lowest=lowest, highest=highest, frame=frame, size_for=_LOWEST)
         spacing = sample_rate / self.tables.size
         lines = np.arange(self.tables.size // 2 + 1) * spacing
         self.scale = 1 / float(np.sum(self.tables.window**2))

@@ -20,7 +20,7 @@ STILL = VoiceFilter(adaptive_filtering=False)
 FLAT = VoiceFilter(adaptive_filtering=False, voice_band_gain=1, sibilance_boost=1)
 
 
-def changed(base: VoiceFilter = FLAT, **changes: Any) -> VoiceFilter:
+def changed(base: VoiceFilter = FLAT, /, **changes: Any) -> VoiceFilter:
     return structs.replace(base, **changes)
 
 
@@ -82,7 +82,7 @@ def test_without_preserving_each_formant_has_a_bell_between_its_edges(formant: i
     bands = others | {formant: edges}
     if formant == 1:
         bands[2] = (1990.0, 2010.0)
-    names = {
+    names: dict[str, Any] = {
         f"formant{number}_{side}": value
         for number, band in bands.items()
         for side, value in zip(("min", "max"), band, strict=True)

@@ -29,16 +29,18 @@ export class FundamentalFinder {
   #zeros;
   #products;
   #r;
-  #weights;
   #correction;
   #cost;
 
-  /** `sampleRate`, `lowest`, `highest` in Hz; `frame` in samples. Everything is allocated here. */
-  constructor(sampleRate, { lowest, highest, frame = Math.round(sampleRate * FRAME) }) {
+  /**
+   * `sampleRate`, `lowest`, `highest` in Hz; `frame` in samples; `sizeFor`: the lowest frequency that the transform is
+   * long enough for. Everything is allocated here.
+   */
+  constructor(sampleRate, { lowest, highest, frame = Math.round(sampleRate * FRAME), sizeFor = lowest }) {
     this.frame = frame;
     this.window = Float64Array.from({ length: frame }, (_, index) => 0.5 - 0.5 * Math.cos((2 * Math.PI * (index + 0.5)) / frame));
     // Aliases of the circular correlation stay beyond the longest lag.
-    this.size = powerOfTwoAbove(frame + Math.ceil(sampleRate / lowest) + 1);
+    this.size = powerOfTwoAbove(frame + Math.ceil(sampleRate / sizeFor) + 1);
     const spacing = sampleRate / this.size;
     this.lines = powerOfTwoAbove(Math.ceil(LAG_RATE / 2 / spacing - 1));
     this.lagRate = 2 * this.lines * spacing;
@@ -54,7 +56,7 @@ export class FundamentalFinder {
     this.#zeros = new Float64Array(this.lines + 1);
     this.#products = new Float64Array(2 * this.lines);
     this.#r = new Float64Array(this.last + 2);
-    this.#weights = Float64Array.from({ length: this.lines }, (_, line) => {
+    this.weights = Float64Array.from({ length: this.lines }, (_, line) => {
       const frequency = line * spacing;
       return raisedCosine((frequency - lowest / 4) / (lowest / 4)) * raisedCosine((TOP - frequency) / (TOP - BEND));
     });
@@ -87,19 +89,26 @@ export class FundamentalFinder {
 
   /** Measure the `frame` samples from `offset` on: sets `power` (of each line), `frequency` and `harmonicity`. */
   measure(samples, offset = 0) {
+    this.transform(samples, offset);
+    this.search(this.power);
+  }
+
+  /** Set `power` to that of each line of the `frame` samples from `offset` on, without their mean. */
+  transform(samples, offset) {
     let mean = 0;
     for (let index = 0; index < this.frame; index += 1) mean += samples[offset + index];
     mean /= this.frame;
     for (let index = 0; index < this.frame; index += 1) this.#input[index] = (samples[offset + index] - mean) * this.window[index];
     this.#fft.forward(this.#input, this.#re, this.#im);
     for (let line = 0; line < this.power.length; line += 1) this.power[line] = this.#re[line] ** 2 + this.#im[line] ** 2;
-    for (let line = 0; line < this.lines; line += 1) this.#weighted[line] = this.power[line] * this.#weights[line];
-    this.#inverse.inverse(this.#weighted, this.#zeros, this.#products);
-    this.#search();
   }
 
-  #search() {
+  /** Set `frequency` and `harmonicity` from the power of lines; those above TOP have no weight and may be missing. */
+  search(power) {
     const r = this.#r;
+    const count = Math.min(power.length, this.lines);
+    for (let line = 0; line < count; line += 1) this.#weighted[line] = power[line] * this.weights[line];
+    this.#inverse.inverse(this.#weighted, this.#zeros, this.#products);
     const energy = this.#products[0] + (NOTHING * this.frame * this.frame) / (2 * this.lines);
     for (let lag = this.first - 1; lag < r.length; lag += 1) {
       const value = (this.#products[lag] * this.#correction[lag]) / energy;
