@@ -15,7 +15,7 @@ half). The frame ends 20 ms after the 10 ms that it decides about: that is the s
     e = max(0, e + min(s m + o, CAP) - bias)         0 while the RMS is under the energy threshold
 
 It lasts while confidence and RMS stay above what ends it, and for the hangover after that:
-maxSilenceDuration, but for speech shorter than minSpeechDuration only its share of it. So a click that was
+maxSilenceDuration; for speech shorter than minSpeechDuration its share of it. So a click that was
 taken for speech ends at once, and a pause in a sentence does not end anything.
 
 The energy threshold is lowered in a still room, where the floor of the noise is far below it, as the
