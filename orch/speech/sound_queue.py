@@ -157,25 +157,42 @@ class SoundQueue:
                 activity=activity,
             )
 
+    @property
+    def limit_seconds(self) -> float:
+        """How much sound may be queued before the queue :attr:`is_full`."""
+        return QUEUED
+
+    @property
+    def is_break_next(self) -> bool:
+        """Whether the oldest item is a gap or the end. The queue must not be empty."""
+        return not isinstance(self._queue[0], _Block)
+
+    def pop_block(self) -> tuple[bytes, float]:
+        """Remove the oldest block; return its samples at the back ends' rate, and when they arrived."""
+        block = self._queue.popleft()
+        assert isinstance(block, _Block), self  # noqa: S101 - no break is next
+        self._queued -= len(block.pcm) // 2
+        return self._resampler.feed(block.pcm), block.at
+
+    def rest(self) -> tuple[bytes, float]:
+        """Return the samples before a gap or the end that the resampler still has."""
+        rest = self._resampler.flush()
+        self._resampler = Resampler(source=self._sample_rate)
+        return rest, self._queue[0].at
+
     def process_next(self) -> list[Event | Gap | SoundEnded]:
         """Process the oldest block, gap or end; return its events."""
-        events: list[Event | Gap | SoundEnded] = []
-        match self._queue.popleft():
-            case _Block(pcm, at):
-                self._queued -= len(pcm) // 2
-                events += self._segment(self._resampler.feed(pcm), at)
-            case _Missing(end, error, at):
-                events += self._segment(self._resampler.flush(), at)
-                events += self._segmenter.flush()
-                self._resampler = Resampler(source=self._sample_rate)
-                start = self._segmenter.position
-                self._segmenter.skip(end - start)
-                self._arrivals.append((end, at))
-                events.append(Gap(start, end, error))
-            case _End(at):
-                events += self._segment(self._resampler.flush(), at)
-                events += self._segmenter.flush()
-                events.append(SoundEnded())
+        if not self.is_break_next:
+            return list(self.segment(*self.pop_block()))
+        events: list[Event | Gap | SoundEnded] = [*self.segment(*self.rest()), *self._segmenter.flush()]
+        following = self._queue.popleft()
+        if isinstance(following, _Missing):
+            start = self._segmenter.position
+            self._segmenter.skip(following.end - start)
+            self._arrivals.append((following.end, following.at))
+            events.append(Gap(start, following.end, following.error))
+        else:
+            events.append(SoundEnded())
         return events
 
     def growing(self) -> tuple[int, int, bytes] | None:
@@ -199,7 +216,8 @@ class SoundQueue:
                 return at
         return self._arrivals[-1][1]
 
-    def _segment(self, pcm: bytes, at: float) -> list[Event]:
+    def segment(self, pcm: bytes, at: float) -> list[Event]:
+        """Segment samples at the back ends' rate that arrived at ``at``; return their events."""
         events = self._segmenter.feed(pcm)
         position = self._segmenter.position
         self._arrivals.append((position, at))

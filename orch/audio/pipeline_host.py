@@ -1,0 +1,113 @@
+"""``python -m orch.audio.pipeline_host``: runs the pipelines of live streams, one after another.
+
+The service starts a few of these processes (``pipeline_pool.py``): arithmetic takes no time of its event loop,
+and only they import SciPy. One whose pipeline fails loses that stream alone; the service goes on with the
+stream's own sound. It ends with its input, so it does not outlive the service.
+
+Frames: ``pipeline_frames.py``.
+"""
+
+import os
+import sys
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from orch.audio import pipeline_frames as frames
+from orch.audio.pipeline import Pipeline
+from orch.audio.pipeline_settings import PipelineSettings, decode
+from orch.audio.stages.stage import Block
+
+_FULL_SCALE: Final = 32_768
+_RECEIVE: Final = 65_536
+_NICENESS: Final = 5
+"""Speech is processed sooner than recordings are decoded, and later than connections are served."""
+_TEXT: Final = 500
+
+
+class HostedPipelines:
+    """The pipelines of one process, by stream. ``write`` receives what is returned, a frame at a time."""
+
+    def __init__(self) -> None:
+        self._pipelines: dict[int, Pipeline] = {}
+
+    def handle(self, kind: bytes, stream: int, content: bytes) -> list[bytes]:
+        """Carry out a frame; return those to send. What fails ends its stream alone."""
+        try:
+            return self._handle(kind, stream, content)
+        except Exception as error:  # noqa: BLE001 - one stream's boundary: the others go on
+            self._pipelines.pop(stream, None)
+            reason = f"{type(error).__name__}: {error}"[:_TEXT]
+            return [frames.pack(frames.FAILED, stream, reason.encode())]
+
+    def _handle(self, kind: bytes, stream: int, content: bytes) -> list[bytes]:
+        if kind == frames.OPEN:
+            return [self._open(stream, msgspec.json.decode(content, type=frames.Opening))]
+        pipeline = self._pipelines.get(stream)
+        if pipeline is None:
+            return []  # it has failed, and the service does not know yet
+        if kind == frames.BLOCK:
+            return _returned(stream, pipeline.process(samples_of(content)).samples)
+        if kind == frames.CHANGE:
+            pipeline.change(decode(msgspec.json.decode(content)))
+            return []
+        del self._pipelines[stream]
+        if kind == frames.CLOSE:
+            return []
+        return [*_returned(stream, pipeline.flush().samples), frames.pack(frames.FLUSHED, stream)]
+
+    def _open(self, stream: int, opening: frames.Opening) -> bytes:
+        settings = decode(msgspec.json.decode(opening.settings))
+        if opening.joins:
+            pipeline = Pipeline(PipelineSettings(enabled=frozenset()), opening.sample_rate)
+            pipeline.change(settings)
+        else:
+            pipeline = Pipeline(settings, opening.sample_rate)
+        self._pipelines[stream] = pipeline
+        return frames.pack(frames.OPENED, stream, msgspec.json.encode(pipeline.latency))
+
+
+def samples_of(pcm: bytes) -> Block:
+    """Return 16-bit PCM as samples from -1 to 1."""
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(_FULL_SCALE)
+
+
+def pcm_of(samples: Block) -> bytes:
+    """Return samples as 16-bit PCM: those of :func:`samples_of` give the same PCM."""
+    whole = np.rint(samples.astype(np.float64) * _FULL_SCALE)
+    return np.clip(whole, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes()
+
+
+def _returned(stream: int, samples: Block) -> list[bytes]:
+    pcm = pcm_of(samples)
+    return [
+        frames.pack(frames.PCM, stream, pcm[begin : begin + frames.MOST_BYTES])
+        for begin in range(0, len(pcm), frames.MOST_BYTES)
+    ]
+
+
+def main() -> int:
+    """Read frames to the end of the input, and write those they bring about."""
+    os.nice(_NICENESS)
+    hosted = HostedPipelines()
+    received = frames.StreamFrames(frames.TO_HOST)
+    try:
+        while data := os.read(0, _RECEIVE):
+            received.feed(data)
+            while (frame := received.next()) is not None:
+                for reply in hosted.handle(*frame):
+                    _write(reply)
+    except BrokenPipeError:
+        os._exit(1)  # the service has closed the pipe
+    return 0
+
+
+def _write(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
