@@ -59,7 +59,11 @@ async def running(
         ),
         tree.supervise(
             "websocket",
-            together(parts.hub.run, partial(parts.access.sign_ins.watch, lambda: parts.hub.sign_ins)),
+            together(
+                parts.pipelines.run,
+                parts.hub.run,
+                partial(parts.access.sign_ins.watch, lambda: parts.hub.sign_ins),
+            ),
             describe=lambda: branch_details.websocket(parts),
         ),
         tree.supervise("gateway", parts.gateway.run, describe=lambda: branch_details.gateway(parts)),

@@ -47,7 +47,7 @@ class PipelineReceiver(Protocol):
     def opened(self, latency: int) -> None:
         """Receive the latency, in samples."""
 
-    def returned(self, pcm: bytes) -> None:
+    def received(self, pcm: bytes) -> None:
         """Receive processed samples."""
 
     def flushed(self) -> None:
@@ -105,6 +105,11 @@ class LivePipeline:
     def owed(self) -> int:
         """How many samples were sent and have not returned."""
         return self._sent_samples - self._returned_samples
+
+    @property
+    def returned(self) -> int:
+        """How many samples have returned."""
+        return self._returned_samples
 
     @property
     def has_room(self) -> bool:
@@ -166,7 +171,7 @@ class LivePipeline:
         self._latency = latency
         self._changed()
 
-    def returned(self, pcm: bytes) -> None:
+    def received(self, pcm: bytes) -> None:
         """Receive processed samples; more than were sent are dropped."""
         view = memoryview(pcm)
         while view and self._sent:

@@ -2,7 +2,7 @@
 
 Both directions carry frames: one letter, the number of a stream and the length in four bytes each
 (big-endian), the content. The order of a stream's frames is that of its sound. A process serves several
-streams; frames of different streams do not wait for each other but for the processor.
+streams; frames of different streams wait for each other only in their turn.
 """
 
 import struct

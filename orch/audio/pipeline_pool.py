@@ -8,19 +8,21 @@ grows with each failure.
 
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Never
 
 import msgspec
 import structlog
 import trio
-from msgspec import Raw, Struct
+from msgspec import Raw
 
+from orch.audio import child_processes
 from orch.audio import pipeline_frames as frames
-from orch.audio.child_processes import end, start
+from orch.audio.decoder_frames import MalformedError
 from orch.audio.live_pipeline import PipelineLink, PipelineReceiver, PipelineUnavailableError
 from orch.audio.pipeline_settings import PipelineSettings, encode
+from orch.audio.pipeline_statistics import PipelineStatistics
 from orch.backoff import Backoff
 from orch.problems import ProblemError
 
@@ -41,22 +43,6 @@ _latency: Final = msgspec.json.Decoder(int)
 _log = structlog.get_logger("pipelines")
 
 
-class PipelineStatistics(Struct, frozen=True, kw_only=True):
-    """The processes of this worker that run pipelines.
-
-    ``streams``: how many are processed now. ``processes``: how many run, ``limit`` at most. ``failures``: how
-    many ended by themselves or were killed because they did not respond. ``bypassed``: how often a stream
-    went on unprocessed because its pipeline failed, was too slow or had no process. ``error``: the last reason.
-    """
-
-    streams: int = 0
-    processes: int = 0
-    limit: int
-    failures: int = 0
-    bypassed: int = 0
-    error: str | None = None
-
-
 def processes_for(cores: int) -> int:
     """Return how many processes a machine may run: one for two cores."""
     return max(1, cores // 2)
@@ -64,7 +50,8 @@ def processes_for(cores: int) -> int:
 
 async def start_host() -> trio.Process:
     """Start a process. ProblemError, OSError: it cannot be started now."""
-    return await start(MODULE, stdin=subprocess.PIPE, refusal="Sound cannot be processed right now")
+    refusal = "Sound cannot be processed right now"
+    return await child_processes.start(MODULE, stdin=subprocess.PIPE, refusal=refusal)
 
 
 @dataclass(eq=False)
@@ -100,8 +87,9 @@ class _Host:
     """
 
     pool: "PipelinePool"
+    backoff: Backoff
+    stalled: float
     streams: dict[int, PipelineReceiver] = field(default_factory=dict)
-    backoff: Backoff = field(default_factory=lambda: Backoff(first=FIRST_PAUSE, longest=LONGEST_PAUSE))
     is_running: bool = False
     failure: str | None = None
     received_at: float = 0.0
@@ -134,7 +122,7 @@ class _Host:
             return
         self.send(frames.CLOSE, number)
         self._forget(number)
-        if was_late and trio.current_time() - self.received_at >= STALLED:
+        if was_late and trio.current_time() - self.received_at >= self.stalled:
             self._fail("It does not respond.")
 
     def _forget(self, number: int) -> None:
@@ -178,7 +166,7 @@ class _Host:
             if self.failure is None:
                 self.failure = f"It ended with code {await process.wait()}."
         finally:
-            await end(process)
+            await child_processes.end(process)
             if process.stdin is not None:
                 with trio.CancelScope(shield=True):
                     await process.stdin.aclose()
@@ -203,7 +191,7 @@ class _Host:
                 received.feed(bytes(data))
                 while (frame := received.next()) is not None:
                     self._receive(*frame)
-        except (frames.MalformedError, msgspec.MsgspecError) as error:
+        except (MalformedError, msgspec.MsgspecError) as error:
             self.failure = f"Its output is invalid: {error}"
         except trio.BrokenResourceError as error:
             self.failure = f"Its output cannot be read: {error}"
@@ -215,7 +203,7 @@ class _Host:
         if kind == frames.OPENED:
             receiver.opened(_latency.decode(content))
         elif kind == frames.PCM:
-            receiver.returned(content)
+            receiver.received(content)
         elif kind == frames.FLUSHED:
             self._forget(number)
             receiver.flushed()
@@ -227,18 +215,27 @@ class _Host:
 class PipelinePool:
     """Runs pipelines in ``limit`` processes at most, each started by ``start``.
 
-    A stream goes to the process with the fewest. Beyond :data:`MOST_STREAMS` a process accepts none, and where
+    A stream goes to the process with the fewest. Beyond :data:`MOST_STREAMS` a process accepts none; where
     none accepts one, the stream is not processed.
 
     ``on_failure`` is called with the reason when a process fails. The mutable state is the processes, the
     number of streams so far, and the counters.
     """
 
-    def __init__(self, *, limit: int, start: Callable[[], "trio.abc.Awaitable[trio.Process]"] = start_host) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int,
+        start: Callable[[], Awaitable[trio.Process]] = start_host,
+        first_pause: float = FIRST_PAUSE,
+        stalled: float = STALLED,
+    ) -> None:
         self.nursery: trio.Nursery
         self.start = start
         self.on_failure: Callable[[str], None] = lambda _reason: None
-        self._hosts: Sequence[_Host] = tuple(_Host(self) for _ in range(limit))
+        self._hosts: Sequence[_Host] = tuple(
+            _Host(self, Backoff(first=first_pause, longest=LONGEST_PAUSE), stalled) for _ in range(limit)
+        )
         self._count = 0
         self._failures = 0
         self._bypassed = 0
@@ -260,9 +257,13 @@ class PipelinePool:
     ) -> PipelineLink:
         """Begin a stream. PipelineUnavailableError: no process accepts it now."""
         now = trio.current_time()
-        usable = [host for host in self._hosts if host.backoff.until <= now and len(host.streams) < MOST_STREAMS]
+        usable = [
+            host for host in self._hosts if host.backoff.until <= now and len(host.streams) < MOST_STREAMS
+        ]
         if not self._is_running or not usable:
-            raise PipelineUnavailableError(self._error if self._is_running and self._error else "All are busy.")
+            raise PipelineUnavailableError(
+                self._error if self._is_running and self._error else "All are busy."
+            )
         running = [host for host in usable if host.is_running]
         host = min(running or usable, key=lambda each: len(each.streams))
         if running and len(host.streams) >= STREAMS_EACH and len(running) < len(usable):

@@ -319,7 +319,8 @@ class AudioStatus(ServerMessage, frozen=True, tag="audio_status"):
 
     It acknowledges audio: ``received_seconds`` of the stream have arrived, counted from its first sample;
     audio before ``settled_seconds`` is transcribed and published, or given up. The speaker receives one each
-    second while audio arrives.
+    second while audio arrives. ``pipeline``: the sound passes through one (``on``), or goes on unprocessed
+    because it failed or was too slow (``bypassed``); omitted where none is wanted.
     """
 
     session_id: str
@@ -330,6 +331,7 @@ class AudioStatus(ServerMessage, frozen=True, tag="audio_status"):
     waiting_for: str | None
     received_seconds: float = 0.0
     settled_seconds: float = 0.0
+    pipeline: Literal["on", "bypassed"] | UnsetType = UNSET
 
 
 class CaptionError(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
+from orch.audio.pipeline_settings import PipelineSettings
 from orch.audio.resampling import check_rate
 from orch.audio.voice_activity import ModelActivity, VoiceActivity
 from orch.problems import ProblemError
@@ -23,6 +24,7 @@ from orch.speech.requests import AUDIO, TRANSLATION
 from orch.speech.session_budgets import SessionBudgets, Usage
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
+from orch.speech.stream_sound import Pipelines
 from orch.speech.transcriber import Transcriber
 from orch.speech.translations import Translations
 from orch.speech.translator import Pairs, Translator
@@ -63,7 +65,8 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
 class SpeechService:
     """Creates a :class:`SpeechStream` for each speaker, and lists the languages on offer.
 
-    ``voices``: models that decide what is speech, where there are any.
+    ``voices``: models that decide what is speech, where there are any. ``pipelines``: processes that run
+    pipelines; without them all speech goes on unprocessed.
 
     The mutable state is the counters, the request queue, the sessions' budgets for growing lines, and the
     languages that the back ends last listed.
@@ -78,8 +81,10 @@ class SpeechService:
         wall: Callable[[], float],
         clock: Callable[[], float] = trio.current_time,
         voices: VoiceModels | None = None,
+        pipelines: Pipelines | None = None,
     ) -> None:
         self._voices = voices
+        self._pipelines = pipelines
         self._transcriber = transcriber
         self._translator = translator
         self._settings = settings
@@ -100,10 +105,12 @@ class SpeechService:
         sample_rate: int,
         output: CaptionOutput,
         address: str = "",
+        pipeline: PipelineSettings | None = None,
     ) -> SpeechStream:
         """Return a stream; its ``run`` publishes the captions to ``output``.
 
-        ``address``: under which its requests are counted where many wait.
+        ``address``: under which its requests are counted where many wait. ``pipeline``: what its sound passes
+        through (:meth:`SpeechStream.process_with` changes it).
 
         ProblemError ``unsupported_sample_rate``; ``unsupported_language`` where the back end has listed
         its languages in the last minute, and this is none of them.
@@ -111,7 +118,7 @@ class SpeechService:
         check_rate(sample_rate)
         self._check_language(origin.source_language)
         settings = self._settings.current.orchestration.speech
-        return SpeechStream(
+        stream = SpeechStream(
             origin=origin,
             sample_rate=sample_rate,
             settings=settings,
@@ -126,7 +133,10 @@ class SpeechService:
             shortest_interval=self._shortest_interval(),
             may_translate_growing=partial(self._may_translate_growing, origin.session_id),
             growing_usage=partial(self._growing_usage, origin.session_id),
+            pipelines=self._pipelines,
         )
+        stream.process_with(pipeline)
+        return stream
 
     async def translate_line(self, final: Transcript, output: CaptionOutput) -> None:
         """Translate a final that was edited into every language that ``output`` reads; return when done."""
@@ -244,6 +254,7 @@ class SpeechService:
             growing_limit=self.growing_limit,
             back_ends=asked,
             voice_models=None if self._voices is None else self._voices.statistics(),
+            pipelines=None if self._pipelines is None else self._pipelines.statistics(),
         )
 
     def readings(self) -> Iterator[Reading]:
@@ -262,6 +273,11 @@ class SpeechService:
         if speech.voice_models is not None:
             yield Reading(names.VOICE_MODELS_LENT, speech.voice_models.lent)
             yield Reading(names.VOICE_MODELS_MISSED, speech.voice_models.missed)
+        if speech.pipelines is not None:
+            yield Reading(names.PIPELINE_STREAMS, speech.pipelines.streams)
+            yield Reading(names.PIPELINE_PROCESSES, speech.pipelines.processes)
+            yield Reading(names.PIPELINE_FAILURES, speech.pipelines.failures)
+            yield Reading(names.PIPELINE_BYPASSED, speech.pipelines.bypassed)
         for asked in speech.back_ends:
             yield Reading(names.SPEECH_REFUSED, asked.refused, (asked.service,))
             yield Reading(names.SPEECH_REFUSING, float(asked.refusal is not None), (asked.service,))

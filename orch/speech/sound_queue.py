@@ -85,7 +85,12 @@ class SoundQueue:
     @property
     def is_full(self) -> bool:
         """Whether the oldest block must be processed before the sender goes on."""
-        return self._queued > QUEUED * self._sample_rate or len(self._queue) > QUEUED_BLOCKS
+        return self.fill > 1
+
+    @property
+    def fill(self) -> float:
+        """How much is queued, as a share of what may be."""
+        return max(self._queued / (QUEUED * self._sample_rate), len(self._queue) / QUEUED_BLOCKS)
 
     @property
     def queued_seconds(self) -> float:
@@ -156,11 +161,6 @@ class SoundQueue:
                 max_utterance=self._max_utterance,
                 activity=activity,
             )
-
-    @property
-    def limit_seconds(self) -> float:
-        """How much sound may be queued before the queue :attr:`is_full`."""
-        return QUEUED
 
     @property
     def is_break_next(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from orch.audio.pipeline_statistics import PipelineStatistics
 from orch.speech.outcomes import BackEndStatistics
 from orch.telemetry.percentiles import quantile_ms, step_of
 from orch.telemetry.sliding_window import SlidingWindow
@@ -51,7 +52,7 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     lines; ``growing_translations_deferred``: how often one waited because its session had reached the limit;
     ``growing_translations_per_minute``: those of the session with the most, and ``growing_limit`` its limit.
     ``back_ends``: the outcomes of the requests to each.
-    ``voice_models``: null where none is installed.
+    ``voice_models``: null where none is installed. ``pipelines``: the processes that run them.
     """
 
     streams: int
@@ -79,6 +80,7 @@ class SpeechStatistics(Struct, frozen=True, kw_only=True):
     growing_limit: int = 0
     back_ends: tuple[BackEndStatistics, ...] = ()
     voice_models: VoiceModelStatistics | None = None
+    pipelines: PipelineStatistics | None = None
 
 
 class CountedStream(Protocol):

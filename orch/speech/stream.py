@@ -13,10 +13,14 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Final, Never
+from typing import Final, Literal, Never
 
 import trio
+from msgspec import UNSET, UnsetType
 
+from orch.audio.live_pipeline import PATIENCE
+from orch.audio.pipeline_choice import for_speech
+from orch.audio.pipeline_settings import PipelineSettings
 from orch.audio.resampling import BACK_END_RATE
 from orch.audio.segmenter import Utterance
 from orch.audio.voice_activity import VoiceActivity
@@ -37,6 +41,7 @@ from orch.speech.session_budgets import Usage
 from orch.speech.sound_queue import SoundQueue
 from orch.speech.statistics import SpeechCounters
 from orch.speech.status import StatusPublisher
+from orch.speech.stream_sound import Pipelines, StreamSound
 from orch.speech.transcriber import Transcriber
 from orch.speech.translations import Translations
 from orch.speech.translator import Translator
@@ -48,6 +53,7 @@ from orch.speech.utterances import (
     Utterances,
 )
 
+RECORDING_PATIENCE: Final = 20.0  # s for its pipeline: nobody waits for its words
 PACED_STEP: Final = 0.2  # s of a recording queued at a time
 PACED_WAITING: Final = 2  # utterances: one being transcribed, and the next, so that the engine never idles
 
@@ -92,6 +98,7 @@ class SpeechStream:
         may_translate_growing: Callable[[], bool] = lambda: False,
         growing_usage: Callable[[], Usage | None] = lambda: None,
         voice_activity: Callable[[], AbstractAsyncContextManager[VoiceActivity | None]] = nullcontext,
+        pipelines: Pipelines | None = None,
     ) -> None:
         self._sample_rate = sample_rate
         self._settings = settings
@@ -106,6 +113,12 @@ class SpeechStream:
             sample_rate=sample_rate,
             vad=settings.vad,
             max_utterance=settings.max_utterance,
+        )
+        self._processing = StreamSound(
+            self._sound,
+            pipelines=pipelines,
+            changed=self._sound_moved,
+            patience=RECORDING_PATIENCE if origin.is_recording else PATIENCE,
         )
         self._utterances = Utterances(
             self._sound,
@@ -167,7 +180,12 @@ class SpeechStream:
     @property
     def queued_seconds(self) -> float:
         """How much sound has arrived and is not processed yet."""
-        return self._sound.queued_seconds
+        return self._sound.queued_seconds + self._processing.owed_seconds
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more sound waits for a pipeline than should: its sender should wait a moment."""
+        return self._sound.is_full
 
     @property
     def is_speaking(self) -> bool:
@@ -237,6 +255,14 @@ class SpeechStream:
         self._sound.add_gap(seconds, error, trio.current_time())
         self._sound_added()
 
+    def process_with(self, pipeline: PipelineSettings | None) -> None:
+        """Let the sound that is not processed yet pass through a pipeline, or through none.
+
+        Also while somebody speaks, without a click. Its stages ``silence`` and ``resample`` are left out: see
+        :func:`~orch.audio.pipeline_choice.for_speech`.
+        """
+        self._processing.want(None if pipeline is None else for_speech(pipeline))
+
     def rename(self, speaker: str | None) -> None:
         """Change the speaker's name in what is published from now on."""
         self._captions.origin = replace(self._captions.origin, speaker=speaker)
@@ -284,8 +310,9 @@ class SpeechStream:
         if self._has_ended:
             return self.received_seconds
         self._has_ended = True
-        while self._sound:
-            self._process_next()
+        self._processing.bypass(None, trio.current_time())
+        while self._process_next():
+            pass
         self._change_request(self._utterances.release(trio.current_time()))
         self._wake()
         return self.received_seconds
@@ -295,8 +322,13 @@ class SpeechStream:
         return bool(self._sound) or self._utterances.waiting >= PACED_WAITING or self._translations.is_crowded
 
     def _sound_added(self) -> None:
-        while self._sound.is_full:
-            self._process_next()
+        while self._sound.is_full and self._process_next():
+            pass
+        if self._processing.has_overflowed:
+            self._processing.bypass("It is too slow.", trio.current_time(), was_late=True)
+        self._arrived.set()
+
+    def _sound_moved(self) -> None:
         self._arrived.set()
 
     # Sound is processed.
@@ -304,17 +336,21 @@ class SpeechStream:
     async def _process_sound(self) -> Never:
         """Process what is queued as soon as it is there; other tasks run between two blocks."""
         while True:
-            await self._arrived.wait()
+            due = self._processing.due
+            with trio.move_on_at(math.inf if due is None else due):
+                await self._arrived.wait()
             self._arrived = trio.Event()
-            while self._sound:
-                self._process_next()
-                if self._sound:
-                    await trio.lowlevel.checkpoint()
+            while self._process_next():
+                await trio.lowlevel.checkpoint()
 
-    def _process_next(self) -> None:
+    def _process_next(self) -> bool:
+        """Process the oldest block, or move it to the pipeline; False: there is nothing to do now."""
         now = trio.current_time()
+        events = self._processing.step(now)
+        if events is None:
+            return False
         self._utterances.sound_arrived(now)
-        for event in self._sound.process_next():
+        for event in events:
             is_end = isinstance(event, Utterance)
             under_way = self._under_way
             # Reading it cancels a scope that is due, so only here: a pause may be resumed in the same block.
@@ -324,6 +360,7 @@ class SpeechStream:
                 self._counters.utterance(trio.current_time())
                 self._counters.limit_waiting(self._settings.max_waiting_seconds)
         self._wake()
+        return True
 
     def _change_request(self, change: CancelRequest | KeepRequest | PromoteRequest | None) -> None:
         if self._under_way is None:
@@ -362,7 +399,7 @@ class SpeechStream:
                 self._status.publish_change()
             finally:
                 self._has_ended = self._is_over = True
-                self._sound.clear()
+                self._processing.clear()
                 self._room.set()
 
     async def _transcribe_all(self, nursery: trio.Nursery) -> None:
@@ -472,6 +509,11 @@ class SpeechStream:
         self._utterances.published(number)
         self._wake()
 
+    def _pipeline_state(self) -> Literal["on", "bypassed"] | UnsetType:
+        if self._processing.is_bypassed:
+            return "bypassed"
+        return "on" if self._processing.is_processed else UNSET
+
     def _status_now(self) -> AudioStatus:
         if self._utterances.is_failing:
             waiting_for = AUDIO
@@ -489,4 +531,5 @@ class SpeechStream:
             waiting_for=waiting_for,
             received_seconds=round(self.received_seconds, 6),
             settled_seconds=round(self.settled_seconds, 6),
+            pipeline=self._pipeline_state(),
         )

@@ -1,9 +1,9 @@
 """A stream's sound on its way to the segmenter: through a pipeline, where one is wanted. Pure.
 
-Blocks leave the sound queue in their order, and what a pipeline returns is segmented in the same order. Nothing
-is lost: what a pipeline holds is known to the sample (``orch/audio/live_pipeline.py``), so where it fails, is
-too slow or cannot be had, the stream goes on at exactly that sample with its sound as it came, and tries again
-later. Times are those of the sound as it was spoken, since a pipeline changes no sample's place.
+Blocks leave the sound queue in their order, and what a pipeline returns is segmented in the same order.
+Nothing is lost: what a pipeline holds is known to the sample (``orch/audio/live_pipeline.py``), so where it
+fails, is too slow or is not available, the stream goes on at exactly that sample with its sound as it came,
+and tries again later. Times are those of the sound as it was spoken, since a pipeline moves no sample.
 
 Without a click: a pipeline that is added while somebody speaks begins with all stages off and fades them in;
 one that is removed fades them out, and what it returns then is the sound as it came.
@@ -17,18 +17,21 @@ import msgspec
 
 from orch.audio.live_pipeline import PATIENCE, LivePipeline, Piece, PipelineLink, PipelineUnavailableError
 from orch.audio.pipeline_settings import PipelineSettings
+from orch.audio.pipeline_statistics import PipelineStatistics
 from orch.audio.resampling import BACK_END_RATE
 from orch.audio.segmenter import Event
 from orch.backoff import Backoff
 from orch.speech.sound_queue import Gap, SoundEnded, SoundQueue
 
 FADED_OUT: Final = 1.0
-"""Seconds of sound after which all stages are off: a change that is under way, the latencies, and the fade."""
+"""Seconds of sound after which all stages are off: a change under way, the latencies, and the fade."""
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 60.0
 """Seconds until a pipeline is tried again: at first, and at most."""
 MOST_QUEUED: Final = 3.0
-"""How many times its length a sound queue may be over before the sound goes on unprocessed."""
+"""How many times as much as it should a sound queue may have before its sound goes on unprocessed."""
+WORKS_WELL: Final = 10.0
+"""Seconds of processed sound after which a failure is no longer counted with those before."""
 
 SoundEvent = Event | Gap | SoundEnded
 
@@ -43,6 +46,9 @@ class Pipelines(Protocol):
 
     def bypassed(self, reason: str) -> None:
         """Note that a stream goes on unprocessed."""
+
+    def statistics(self) -> PipelineStatistics:
+        """Return the figures."""
 
 
 def all_off(settings: PipelineSettings) -> PipelineSettings:
@@ -82,8 +88,8 @@ class StreamSound:
 
     @property
     def is_processed(self) -> bool:
-        """Whether a pipeline processes the sound now."""
-        return self._pipeline is not None and self._wanted is not None
+        """Whether the sound passes through a pipeline."""
+        return self._wanted is not None and self._pipelines is not None and not self.is_bypassed
 
     @property
     def is_bypassed(self) -> bool:
@@ -104,7 +110,7 @@ class StreamSound:
     @property
     def has_overflowed(self) -> bool:
         """Whether more sound waits than a sender that waits for the stream can have sent."""
-        return self.queue.queued_seconds > MOST_QUEUED * self.queue.limit_seconds
+        return self.queue.fill > MOST_QUEUED
 
     def want(self, settings: PipelineSettings | None) -> None:
         """Process what is not processed yet with other settings; None: not at all."""
@@ -155,13 +161,18 @@ class StreamSound:
     def _next_piece(self) -> Piece | None:
         if self._unprocessed:
             return self._unprocessed.popleft()
-        return None if self._pipeline is None else self._pipeline.take()
+        if self._pipeline is None:
+            return None
+        if self._backoff.failures and self._pipeline.returned > WORKS_WELL * BACK_END_RATE:
+            self._backoff.succeeded()
+        return self._pipeline.take()
 
     def _change(self, now: float) -> None:
         """Bring the pipeline to what is wanted."""
         pipeline = self._pipeline
         if pipeline is None:
-            if self._wanted is not None and self.queue and self._backoff.until <= now:
+            has_sound = bool(self.queue) and not self.queue.is_break_next
+            if self._wanted is not None and has_sound and self._backoff.until <= now:
                 self._open(self._wanted, now)
         elif pipeline.is_flushing or self._wanted == self._used:
             return
@@ -175,9 +186,7 @@ class StreamSound:
     def _open(self, settings: PipelineSettings, now: float) -> None:
         if self._pipelines is None:
             return
-        pipeline = LivePipeline(
-            rate=BACK_END_RATE, now=now, patience=self._patience, changed=self._changed
-        )
+        pipeline = LivePipeline(rate=BACK_END_RATE, now=now, patience=self._patience, changed=self._changed)
         try:
             pipeline.link = self._pipelines.open(
                 pipeline, settings, sample_rate=BACK_END_RATE, joins=self._joins
@@ -191,10 +200,7 @@ class StreamSound:
         """Move the oldest block of the queue on, or the gap or end that follows."""
         pipeline = self._pipeline
         if pipeline is None:
-            if self.queue.is_break_next:
-                self._joins = False
-            else:
-                self._joins = True
+            self._joins = not self.queue.is_break_next
             return self.queue.process_next()
         if pipeline.is_flushing or not pipeline.has_room:
             return None

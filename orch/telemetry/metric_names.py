@@ -193,6 +193,22 @@ VOICE_MODELS_MISSED: Final = Name(
     "counter",
     "Streams that had no voice model because none was free or could be loaded.",
 )
+PIPELINE_STREAMS: Final = Name(
+    "orch_pipeline_streams", "gauge", "Streams of this worker whose sound passes through a pipeline."
+)
+PIPELINE_PROCESSES: Final = Name(
+    "orch_pipeline_processes", "gauge", "Processes of this worker that run pipelines of streams."
+)
+PIPELINE_FAILURES: Final = Name(
+    "orch_pipeline_failures_total",
+    "counter",
+    "Processes with pipelines that ended by themselves or did not respond.",
+)
+PIPELINE_BYPASSED: Final = Name(
+    "orch_pipeline_bypassed_total",
+    "counter",
+    "How often a stream went on unprocessed because its pipeline failed, was too slow or had no process.",
+)
 CAPTION_SECONDS: Final = Name(
     "orch_speech_caption_seconds",
     "gauge",

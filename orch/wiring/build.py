@@ -8,6 +8,7 @@ from orch.access.service import Access
 from orch.access.sign_ins import SignIns
 from orch.analytics.dashboard import Dashboard
 from orch.audio import silero
+from orch.audio.pipeline_pool import PipelinePool, available_cores, processes_for
 from orch.bots.service import BotsService
 from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases
@@ -76,12 +77,14 @@ def build(
     transcriber = Transcriber(settings=configuration, fetch=gateway.fetch)
     translator = Translator(settings=configuration, fetch=gateway.fetch)
     gateway.use_adapter(PromisedApi(transcriber=transcriber, translator=translator, settings=configuration))
+    pipelines = PipelinePool(limit=processes_for(available_cores()))
     speech = SpeechService(
         transcriber=transcriber,
         translator=translator,
         settings=configuration,
         wall=wall,
         voices=VoiceModels(silero.load, frame=silero.FRAME) if silero.is_installed() else None,
+        pipelines=pipelines,
     )
     capacity = CurrentCapacity(configuration, limit())
     hub = HubService(
@@ -122,6 +125,7 @@ def build(
         bots=BotsService(),
         gateway=gateway,
         speech=speech,
+        pipelines=pipelines,
         hub=hub,
         dashboard=dashboard,
         tree=tree,

@@ -22,6 +22,7 @@ def connect(parts: Parts) -> None:
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
     parts.access.sign_ins.on_end = parts.hub.sign_out
     parts.speech.follow_refusals(parts.health.note_refusal)
+    parts.pipelines.on_failure = lambda reason: _pipelines_failed(parts, reason)
     parts.health.on_engine_change = lambda _service: parts.speech.expire_languages()
     for readings in (
         parts.tree.readings,
@@ -38,6 +39,12 @@ def connect(parts: Parts) -> None:
         parts.dashboard.boundary.readings,
     ):
         parts.metrics.read_from(readings)
+
+
+def _pipelines_failed(parts: Parts, reason: str) -> None:
+    parts.events.record(
+        "warn", "speech", f"A process with audio pipelines failed; its speech goes on unprocessed. {reason}"
+    )
 
 
 def _settings_applied(parts: Parts, changed: tuple[Change, ...]) -> None:

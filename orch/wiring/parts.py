@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orch.access.service import Access
     from orch.analytics.dashboard import Dashboard
+    from orch.audio.pipeline_pool import PipelinePool
     from orch.bots.service import BotsService
     from orch.capacity import CurrentCapacity
     from orch.cluster.runtime_settings import RuntimeSettings
@@ -43,6 +44,7 @@ class Parts:
     bots: "BotsService"
     gateway: "GatewayService"
     speech: "SpeechService"
+    pipelines: "PipelinePool"
     hub: "HubService"
     dashboard: "Dashboard"
     tree: "Tree"

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import trio
 
+from orch.audio.pipeline_settings import PipelineSettings
 from orch.problems import ProblemError
 from orch.protocol.messages import AudioStatus, SpeakerIdentified, Transcript, Translation, TranslationUsage
 from orch.protocol.terms import Term
@@ -20,6 +21,7 @@ from orch.speech.captions import Origin
 from orch.speech.output import CaptionOutput
 from orch.speech.requests import AUDIO, TRANSLATION, Headers
 from orch.speech.service import SpeechService, SpeechStream
+from orch.speech.stream_sound import Pipelines
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from orch.speech.voice_models import VoiceModels
@@ -258,9 +260,17 @@ class ObservedSpeech(SpeechService):
         self.opened: list[Opened] = []
 
     def stream(
-        self, origin: Origin, *, sample_rate: int, output: CaptionOutput, address: str = ""
+        self,
+        origin: Origin,
+        *,
+        sample_rate: int,
+        output: CaptionOutput,
+        address: str = "",
+        pipeline: PipelineSettings | None = None,
     ) -> SpeechStream:
-        stream = super().stream(origin, sample_rate=sample_rate, output=output, address=address)
+        stream = super().stream(
+            origin, sample_rate=sample_rate, output=output, address=address, pipeline=pipeline
+        )
         age = self._wall() - origin.started / 1000
         self.opened.append(Opened(origin, output, stream, age))
         return stream
@@ -282,6 +292,7 @@ class Room:
     )
 
     voices: VoiceModels | None = None
+    pipelines: Pipelines | None = None
 
     def __post_init__(self) -> None:
         self.transcriber = Transcriber(fetch=self.back_ends.fetch, settings=self.settings)
@@ -292,6 +303,7 @@ class Room:
             settings=self.settings,
             wall=self.wall,
             voices=self.voices,
+            pipelines=self.pipelines,
         )
 
     @staticmethod
@@ -299,7 +311,12 @@ class Room:
         return 1_700_000_000 + trio.current_time()
 
     def stream(
-        self, *, sample_rate: int = 16_000, source_language: str = "auto", name: str = "s1"
+        self,
+        *,
+        sample_rate: int = 16_000,
+        source_language: str = "auto",
+        name: str = "s1",
+        pipeline: PipelineSettings | None = None,
     ) -> SpeechStream:
         return self.speech.stream(
             Origin(
@@ -312,6 +329,7 @@ class Room:
             ),
             sample_rate=sample_rate,
             output=self.session,
+            pipeline=pipeline,
         )
 
 

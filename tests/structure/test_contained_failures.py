@@ -26,6 +26,7 @@ PASSED_ON = {
     "supervision/branches.py": "the branch is restarted, which is counted",
     "sandbox/engines/speakers.py": "the response has no speaker, and says why",
     "sandbox/serving.py": "a development server without metrics",
+    "audio/hosted_pipelines.py": "the service is sent the reason, and notes it",
     "sandbox/engines/pocketsphinx_worker.py": "the process ends with it",
 }
 

@@ -1,17 +1,31 @@
 """The pipeline of a session: who may set it, who receives it, and that all workers have the newest."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from orch.audio.pipeline_choice import for_speech
+from orch.audio.pipeline_settings import PipelineSettings
+from orch.audio.presets import PRESETS
 from orch.stores.redis.store import RedisStore
 from tests.fakes.hub import running_hub
+from tests.fakes.pipelines import FakePipelines
 from tests.fakes.redis import redis_server
+from tests.fakes.sounds import pcm, silence, voice
+from tests.fakes.speech_back_ends import Room
 from tests.websocket.test_moderation import GUEST
 
 OWN = {"parameters": {"noiseReduction": {"strength": 0.5}}, "enabledStages": ["noise"]}
+
+SPOKEN = pcm(silence(0.3), voice(1.0), silence(1))
+START = {"type": "audio_start", "session_id": "s", "sample_rate": 16_000}
+
+
+def speech(preset: str) -> PipelineSettings:
+    return for_speech(PRESETS[preset].settings)
 
 
 def setting(pipeline: Any, **more: Any) -> dict[str, Any]:
@@ -88,6 +102,55 @@ async def test_settings_that_cannot_be_used_change_nothing(tmp_path: Path) -> No
         assert (await hub.service.pipelines.shown("s")).pipeline == "voice"
         created = {"type": "create_session", "pipeline": "loud", "id": 1}
         assert (await ann.ask(created, "error"))["code"] == "invalid_settings"
+
+
+async def test_running_streams_change_with_the_session(tmp_path: Path) -> None:
+    """One that asked for its own, or for none, has that; recordings pass through the session's."""
+    pipelines = FakePipelines()
+    async with (
+        running_hub(tmp_path, Room(pipelines=pipelines)) as hub,
+        hub.connected() as ann,
+        hub.connected() as bob,
+        hub.connected() as eve,
+    ):
+        await ann.ask({"type": "create_session", "session_id": "s", "pipeline": "voice"})
+        for guest, own in ((bob, {"pipeline": "music"}), (eve, {"pipeline": None})):
+            await guest.ask({"type": "join_session", "session_id": "s"})
+            await guest.ask(START | own, "audio_started")
+        await ann.ask(START, "audio_started")
+        used = [opened.stream._processing._wanted for opened in hub.speech.opened]
+        assert used == [speech("music"), None, speech("voice")]
+        await ann.ask(setting("noisy"), "pipeline")
+        used = [opened.stream._processing._wanted for opened in hub.speech.opened]
+        assert used == [speech("music"), None, speech("noisy")]
+        await hub.service.pipelines.set("s", "minimal")
+        assert (await bob.until("pipeline"))["revision"] == 1
+        by_operator = await bob.until("pipeline")
+        assert (by_operator["pipeline"], "participant_id" in by_operator) == ("minimal", False)
+        wanted = hub.speech.opened[2].stream._processing._wanted
+        assert wanted == speech("minimal")
+        ann.say({"type": "audio_end"})
+        await ann.until("audio_ended")
+        refused = await ann.ask(START | {"pipeline": "loud", "id": 4}, "error")
+        assert (refused["code"], refused["id"]) == ("invalid_settings", 4)
+
+
+async def test_a_recording_passes_through_the_pipeline_of_its_session(tmp_path: Path) -> None:
+    """As what is spoken there does."""
+    pipelines = FakePipelines()
+    async with running_hub(tmp_path, Room(pipelines=pipelines)) as hub, hub.connected() as ann:
+        await ann.ask({"type": "create_session", "session_id": "s", "pipeline": "voice"})
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield SPOKEN
+
+        opened = await hub.service.open_recording(
+            "s", name="Talk", source_language="en", target_languages=(), chunks=chunks()
+        )
+        caption = await ann.until("transcript")
+        assert caption["segment_id"].startswith(opened.stream_id)
+        await ann.until("audio_ended")
+        assert (pipelines.opened, pipelines.receivers) == (1, {})
 
 
 @pytest.mark.process

@@ -3,6 +3,9 @@
 from functools import partial
 from pathlib import Path
 
+from msgspec import UNSET, UnsetType
+
+from orch.audio.pipeline_settings import PipelineSettings
 from orch.protocol.messages import AudioEnded, AudioStatus, Error, Role
 from orch.websocket.sessions.session import Session
 from orch.websocket.speech.sources import SpeechSource
@@ -39,6 +42,7 @@ class Robot:
             self.events.append("end")
 
     diarization = False
+    pipeline: PipelineSettings | UnsetType | None = UNSET
 
     def acknowledge(self, status: AudioStatus) -> None:
         self.received = status.received_seconds

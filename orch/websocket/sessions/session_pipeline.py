@@ -5,10 +5,10 @@ from typing import Final
 import msgspec
 import structlog
 import trio
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-from orch.audio.pipeline_choice import encoded, settings_of
-from orch.audio.pipeline_settings import SettingsFaultError
+from orch.audio.pipeline_choice import decoded, encoded, settings_of
+from orch.audio.pipeline_settings import PipelineSettings, SettingsFaultError
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import PipelineChoice, PipelineSet, SetPipeline
@@ -60,6 +60,25 @@ def accepted_pipeline(choice: PipelineChoice | None) -> bytes:
         ) from None
 
 
+def requested_pipeline(
+    choice: PipelineChoice | UnsetType | None,
+) -> PipelineSettings | UnsetType | None:
+    """Return what a stream asks for, UNSET where it does not. Raises ``invalid_settings``."""
+    return UNSET if isinstance(choice, UnsetType) else decoded(accepted_pipeline(choice))
+
+
+def pipeline_of(session: Session) -> PipelineSettings | None:
+    """Return what a session's speech passes through now.
+
+    None: nothing, or what this version does not know.
+    """
+    try:
+        return decoded(session.pipeline)
+    except (SettingsFaultError, msgspec.MsgspecError) as error:
+        _log.warning("pipeline unknown", session_id=session.session_id, reason=str(error)[:200])
+        return None
+
+
 class SessionPipelines:
     """Handles ``set_pipeline``, and operators' changes over HTTP. Who may send it is decided before.
 
@@ -101,7 +120,7 @@ class SessionPipelines:
                 session_id=session.session_id,
                 pipeline=Raw(pipeline or b"null"),
                 revision=revision,
-                participant_id=msgspec.UNSET if by is None else by.participant_id,
+                participant_id=UNSET if by is None else by.participant_id,
             )
             if session.set_pipeline(pipeline, revision):
                 self._sessions.on_pipeline(session)

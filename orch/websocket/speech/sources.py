@@ -10,9 +10,10 @@ over a connection; with ``stream.speech.feed_paced`` what could come all at once
 from typing import Protocol
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from orch.access.addresses import group
+from orch.audio.pipeline_settings import PipelineSettings
 from orch.protocol.messages import AudioEnded, AudioStatus, Error, Role
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
@@ -39,6 +40,10 @@ class SpeechSource(Protocol):
     @property
     def target_languages(self) -> frozenset[str]:
         """What it asks to be translated into, besides what the session's participants read."""
+
+    @property
+    def pipeline(self) -> PipelineSettings | UnsetType | None:
+        """What its sound passes through; None: nothing; UNSET: what the session's speech passes through."""
 
     @property
     def diarization(self) -> bool:
@@ -100,6 +105,7 @@ class SocketSource:
         is_stored: bool,
         age: float = 0.0,
         diarization: bool = False,
+        pipeline: PipelineSettings | UnsetType | None = UNSET,
     ) -> None:
         self.session = session
         self.sample_rate = sample_rate
@@ -112,6 +118,7 @@ class SocketSource:
         self.is_stored = is_stored
         self.age = age
         self.diarization = diarization
+        self.pipeline = pipeline
         self._connection = connection
         self._member = member
         self._presence = presence
@@ -175,6 +182,7 @@ class RecordingSource:
     address: str | None = None
     is_stored = False
     age = 0.0
+    pipeline: PipelineSettings | UnsetType | None = UNSET
 
     def __init__(
         self,

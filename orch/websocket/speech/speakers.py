@@ -21,6 +21,7 @@ from orch.protocol.messages import AudioEnd, AudioStart, AudioStarted
 from orch.websocket.connections.connection import Connection
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.session import Session
+from orch.websocket.sessions.session_pipeline import requested_pipeline
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.speech import resumption
 from orch.websocket.speech.resumption import GAP, Progress, StreamStart
@@ -193,6 +194,7 @@ class Speakers:
             is_stored=message.age is not None,
             age=age,
             diarization=message.diarization,
+            pipeline=requested_pipeline(message.pipeline),
         )
 
     # Streams that continue after a lost connection.

@@ -53,6 +53,7 @@ class SpeechStreams:
         self.boundary = Boundary("speech streams")
         sessions.on_ended = self._cancel_all
         sessions.on_renamed = self._rename
+        sessions.on_pipeline = self._change_pipeline
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run streams until cancelled."""
@@ -139,6 +140,7 @@ class SpeechStreams:
             sample_rate=source.sample_rate,
             output=SessionOutput(stream, self._sessions),
             address=source.address or "",
+            pipeline=stream.pipeline(),
         )
         for other in idle:
             self.end_stream(other)
@@ -195,6 +197,7 @@ class SpeechStreams:
         stream.fed_at = trio.current_time()
         source.begin(stream.stream_id)
         stream.speech.rename(source.speaker)
+        stream.speech.process_with(stream.pipeline())
 
     def end_stream(self, stream: Stream) -> None:
         """Accept no more speech for a stream; what has arrived is transcribed."""
@@ -211,6 +214,11 @@ class SpeechStreams:
         if self._nursery is None or self._is_draining:
             raise ProblemError("shutting_down", "Speech cannot be accepted right now. Try again soon.")
         return self._nursery
+
+    def _change_pipeline(self, session: Session) -> None:
+        """Let the streams of a session pass through its pipeline from now on, also while someone speaks."""
+        for stream in self.of_session(session.session_id):
+            stream.speech.process_with(stream.pipeline())
 
     def _cancel_all(self, session: Session) -> None:
         """Cancel the streams of a session that has ended."""

@@ -1,13 +1,20 @@
 """A speech stream in the hub: its source, its state, and its transcription."""
 
 from collections.abc import Collection
+from typing import Final
 
 import trio
+from msgspec import UnsetType
 
+from orch.audio.pipeline_settings import PipelineSettings
 from orch.protocol.messages import MessageId
 from orch.speech.stream import SpeechStream
+from orch.websocket.sessions.session_pipeline import pipeline_of
 from orch.websocket.speech.pacing import CatchUpLimit
 from orch.websocket.speech.sources import RecordingSource, SpeechSource
+
+#: Seconds that a speaker waits with the next frame while its pipeline is behind.
+CROWDED_PAUSE: Final = 0.1
 
 
 class Stream:
@@ -71,6 +78,11 @@ class Stream:
         """Return the languages to translate into now."""
         return self.source.target_languages | self.session.languages()
 
+    def pipeline(self) -> PipelineSettings | None:
+        """Return what its sound passes through now: what its source asked for, else the session's."""
+        own = self.source.pipeline
+        return pipeline_of(self.session) if isinstance(own, UnsetType) else own
+
     def feed(self, pcm: bytes) -> float | None:
         """Feed a part of a frame; return when more may be fed, None: at once.
 
@@ -81,4 +93,6 @@ class Stream:
         if self.speech.is_speaking:
             self.spoken_at = now
         ready_at = self._limit.add(len(pcm) / 2 / self.source.sample_rate, now)
+        if self.speech.is_crowded:
+            ready_at = max(ready_at, now + CROWDED_PAUSE)
         return ready_at if ready_at > now else None

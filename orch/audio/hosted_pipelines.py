@@ -1,21 +1,16 @@
-"""``python -m orch.audio.pipeline_host``: runs the pipelines of live streams, one after another.
+"""Runs the pipelines of live streams in a process of its own, one block after another.
 
-The service starts a few of these processes (``pipeline_pool.py``): arithmetic takes no time of its event loop,
-and only they import SciPy. One whose pipeline fails loses that stream alone; the service goes on with the
-stream's own sound. It ends with its input, so it does not outlive the service.
-
-Frames: ``pipeline_frames.py``.
+A pipeline that fails loses its stream alone; the service goes on with the stream's own sound.
 """
 
 import os
-import sys
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
 
 from orch.audio import pipeline_frames as frames
-from orch.audio.pipeline import Pipeline
 from orch.audio.pipeline_settings import PipelineSettings, decode
 from orch.audio.stages.stage import Block
 
@@ -26,11 +21,41 @@ _NICENESS: Final = 5
 _TEXT: Final = 500
 
 
-class HostedPipelines:
-    """The pipelines of one process, by stream. ``write`` receives what is returned, a frame at a time."""
+class Output(Protocol):
+    """What a call of a pipeline returned."""
 
-    def __init__(self) -> None:
-        self._pipelines: dict[int, Pipeline] = {}
+    @property
+    def samples(self) -> Block:
+        """Samples from -1 to 1."""
+
+
+class RunningPipeline(Protocol):
+    """A pipeline: see ``pipeline.py``."""
+
+    @property
+    def latency(self) -> int:
+        """Samples of input for which nothing is returned."""
+
+    def process(self, block: Block) -> Output:
+        """Process a block."""
+
+    def flush(self) -> Output:
+        """Return what is still inside."""
+
+    def change(self, settings: PipelineSettings) -> None:
+        """Continue with other settings."""
+
+
+MakePipeline = Callable[[PipelineSettings, int], RunningPipeline]
+"""Returns a pipeline with settings for a sample rate."""
+
+
+class HostedPipelines:
+    """The pipelines of one process, by stream; ``make`` returns one."""
+
+    def __init__(self, make: MakePipeline) -> None:
+        self._make = make
+        self._pipelines: dict[int, RunningPipeline] = {}
 
     def handle(self, kind: bytes, stream: int, content: bytes) -> list[bytes]:
         """Carry out a frame; return those to send. What fails ends its stream alone."""
@@ -60,10 +85,10 @@ class HostedPipelines:
     def _open(self, stream: int, opening: frames.Opening) -> bytes:
         settings = decode(msgspec.json.decode(opening.settings))
         if opening.joins:
-            pipeline = Pipeline(PipelineSettings(enabled=frozenset()), opening.sample_rate)
+            pipeline = self._make(PipelineSettings(enabled=frozenset()), opening.sample_rate)
             pipeline.change(settings)
         else:
-            pipeline = Pipeline(settings, opening.sample_rate)
+            pipeline = self._make(settings, opening.sample_rate)
         self._pipelines[stream] = pipeline
         return frames.pack(frames.OPENED, stream, msgspec.json.encode(pipeline.latency))
 
@@ -87,10 +112,10 @@ def _returned(stream: int, samples: Block) -> list[bytes]:
     ]
 
 
-def main() -> int:
-    """Read frames to the end of the input, and write those they bring about."""
+def serve(make: MakePipeline) -> None:
+    """Read frames to the end of the input, and write those that they bring about."""
     os.nice(_NICENESS)
-    hosted = HostedPipelines()
+    hosted = HostedPipelines(make)
     received = frames.StreamFrames(frames.TO_HOST)
     try:
         while data := os.read(0, _RECEIVE):
@@ -100,14 +125,9 @@ def main() -> int:
                     _write(reply)
     except BrokenPipeError:
         os._exit(1)  # the service has closed the pipe
-    return 0
 
 
 def _write(data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(1, view) :]
-
-
-if __name__ == "__main__":
-    sys.exit(main())
