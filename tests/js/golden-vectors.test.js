@@ -6,6 +6,7 @@ import { test } from "node:test";
 
 import { NoiseKernel } from "../../static/js/audio/kernels/noise.js";
 import { ResampleKernel } from "../../static/js/audio/kernels/resample.js";
+import { SilenceKernel } from "../../static/js/audio/kernels/silence.js";
 import { VadKernel } from "../../static/js/audio/kernels/vad.js";
 import { VoiceEnhanceKernel } from "../../static/js/audio/kernels/voice-enhance.js";
 import { VoiceFilterKernel } from "../../static/js/audio/kernels/voice-filter.js";
@@ -18,6 +19,7 @@ const FOLDER = new URL("../data/audio/vectors", import.meta.url);
 const KERNELS = {
   noise: NoiseKernel,
   resample: ResampleKernel,
+  silence: SilenceKernel,
   vad: VadKernel,
   voice_enhance: VoiceEnhanceKernel,
   voice_filter: VoiceFilterKernel,
