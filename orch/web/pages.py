@@ -87,6 +87,17 @@ NAVIGATION: Final = (
         ),
     ),
     Group(
+        title="Audio",
+        pages=(
+            Page(
+                name="audio-processing-controls",
+                path="/audio-processing-controls.html",
+                title="Audio controls",
+                description="The stages of the audio pipeline, their live levels and their parameters.",
+            ),
+        ),
+    ),
+    Group(
         title=None,
         foot=True,
         pages=(

@@ -25,13 +25,13 @@ export class Meters {
     }
   }
 
-  /** {stage: {rms, peak}}, full scale 1, since the last reading; 0 where nothing has left the stage. */
+  /** {stage: {rms, peak, count}}, full scale 1, since the last reading; `count` samples, 0 where nothing has left. */
   take() {
     const levels = {};
     STAGE_IDS.forEach((stage, index) => {
       const power = this.#counts[index] === 0 ? 0 : this.#sums[index] / this.#counts[index];
       // A sum that a broken sample has spoilt is of no use.
-      levels[stage] = { rms: Number.isFinite(power) ? Math.sqrt(power) : 0, peak: Math.min(this.#peaks[index], 1e3) };
+      levels[stage] = { rms: Number.isFinite(power) ? Math.sqrt(power) : 0, peak: Math.min(this.#peaks[index], 1e3), count: this.#counts[index] };
     });
     this.#sums.fill(0);
     this.#counts.fill(0);

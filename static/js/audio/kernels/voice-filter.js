@@ -19,7 +19,7 @@ const HIGHEST = 0.495;
 const bounded = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /** The high-pass at a lower edge in Hz. */
-const lower = (edge, sampleRate) => Q4.flatMap((q) => highPass(edge, sampleRate, q));
+export const lower = (edge, sampleRate) => Q4.flatMap((q) => highPass(edge, sampleRate, q));
 
 /** A shelf from `frequency` on; none where it is above half the sample rate or changes nothing. */
 const shelf = (frequency, gain, sampleRate) =>

@@ -1,18 +1,18 @@
 /**
  * Runs audio/kernels/listening.js on the audio thread.
  *
- * Messages to it: {settings}, {listen: stage}, {taps: [stage]}, "stop". It sends, 30 times a second, {at, levels,
+ * Messages to it: {settings}, {listen: stage}, {taps: [stage]}, "stop". It sends, 60 times a second, {at, levels,
  * reductions, confidence, speech, taps, track}: `at` samples since the start; `confidence` null while the VAD stage is
  * off; `taps` {stage: samples} since the last one, and with any, `track` {confidence, speech} of the same time behind
  * voiceProcess.
  */
 
+import { Collected } from "../kernels/collected.js";
 import { ListeningKernel } from "../kernels/listening.js";
 import { Meters } from "../kernels/meters.js";
 import { GROUPS } from "../kernels/stages.js";
-import { Collected } from "../kernels/collected.js";
 
-const REPORTS = 30;
+const REPORTS = 60;
 
 class Pipeline extends AudioWorkletProcessor {
   #kernel;
