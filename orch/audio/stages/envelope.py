@@ -4,14 +4,19 @@ A gain that follows a level need not be computed for each sample: a voice's leve
 millisecond. So the level is measured once a *step* of :data:`STEP` seconds, counted from the first sample;
 gains are computed and smoothed a step at a time, and interpolated linearly between steps.
 
-    level[k] = max |x| of step k, in dB
+    level[k] = max |x| of the steps k - HOLD to k, in dB
     smooth[k] = c smooth[k-1] + (1 - c) wanted[k],   c = exp(-STEP / time constant)
+
+A step is shorter than a period of a voice, and has few samples, so its own peak depends on where it begins:
+without holding the highest of the last ones the gain would follow that, which is a modulation that was not in
+the sound, and aliases.
 
 A step's gain is known when the step is complete, so samples are a step late.
 """
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -20,6 +25,10 @@ from orch.audio.stages.stage import Signal
 
 STEP: Final = 0.001
 """Seconds."""
+HOLD: Final = 9
+"""Steps for which a peak still counts."""
+ARRIVED: Final = 1e-7
+"""A smoothed value that is so near to what is wanted is equal to it."""
 SILENCE_DB: Final = -120.0
 """The lowest level."""
 _SILENCE: Final = 10 ** (SILENCE_DB / 20)
@@ -36,6 +45,18 @@ def decibels(level: Signal) -> Signal:
     return decibel
 
 
+def held(peaks: Signal, before: Signal) -> tuple[Signal, Signal]:
+    """Return the highest peak of each step and the :data:`HOLD` before it, and the last :data:`HOLD` peaks.
+
+    ``before``: the peaks of as many steps before the first.
+    """
+    last = np.concatenate((before, peaks))
+    two = np.maximum(last[1:], last[:-1])
+    four = np.maximum(two[2:], two[:-2])
+    eight = np.maximum(four[4:], four[:-4])
+    return np.maximum(eight[HOLD - 7 :], eight[: 7 - HOLD]), last[len(peaks) :]
+
+
 def coefficient(seconds: float) -> float:
     """Return c of a smoothing with a time constant, a step at a time."""
     return math.exp(-STEP / seconds) if seconds > 0 else 0.0
@@ -47,7 +68,8 @@ def smoothed(wanted: Signal, before: float, *, falling: float, rising: float) ->
     value = before
     for target in wanted.tolist():
         c = falling if target < value else rising
-        value = target + c * (value - target)
+        away = c * (value - target)
+        value = target + away if away * away > ARRIVED * ARRIVED else target
         out.append(value)
     return np.array(out)
 
@@ -59,9 +81,11 @@ def compression(level: Signal, *, threshold: float, ratio: float, knee: float) -
     the identity below the knee, 1/ratio above it, a parabola of width ``knee`` between.
     """
     over = level - threshold
-    slope = 1 / ratio - 1
-    inside = slope * (over + knee / 2) ** 2 / (2 * knee) if knee > 0 else np.zeros_like(over)
-    gain: Signal = np.where(2 * over < -knee, 0.0, np.where(2 * over <= knee, inside, slope * over))
+    above = np.maximum(over - knee / 2, 0)
+    if knee > 0:
+        inside = np.minimum(np.maximum(over + knee / 2, 0), knee)
+        above += inside * inside / (2 * knee)
+    gain: Signal = (1 / ratio - 1) * above
     return gain
 
 
@@ -100,6 +124,10 @@ def ramps(gains: Signal, before: float, size: int) -> Signal:
     ``gains``: one for each step (factors). Shape (steps, size).
     """
     starts = np.concatenate(([before], gains[:-1])) if len(gains) else gains
-    shares = np.arange(1, size + 1) / size
-    slopes: Signal = starts[:, None] + (gains - starts)[:, None] * shares
+    slopes: Signal = starts[:, None] + (gains - starts)[:, None] * _shares(size)
     return slopes
+
+
+@lru_cache(maxsize=16)
+def _shares(size: int) -> Signal:
+    return np.arange(1, size + 1) / size

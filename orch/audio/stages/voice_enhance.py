@@ -3,8 +3,8 @@
 In this order, everything on steps of a millisecond (``envelope.py``):
 
 1. *Gain*: y = gain x.
-2. *Compressor*: the peak level of each step, in dB, gives a gain with a soft knee (Giannoulis et al. 2012);
-   it falls with the attack and returns with the release; the make-up gain follows.
+2. *Compressor*: the peak level, in dB, gives a gain with a soft knee (Giannoulis et al. 2012); it falls with
+   the attack and returns with the release (``gain_computer.py``); the make-up gain follows.
 3. *Clarity*: a bell (``biquad.peaking``) of up to +6 dB around the focus frequency.
 4. *De-esser*: a band-pass is the side chain; above the threshold the band, not the whole, is reduced:
    y = x + (g - 1) band, with the compressor's curve and time constants of 1 and 60 ms.
@@ -27,12 +27,10 @@ from orch.audio.stages.biquad import Sections, SectionState, at_rest, band_pass,
 from orch.audio.stages.envelope import (
     Steps,
     coefficient,
-    compression,
-    decibels,
     ramps,
-    smoothed,
     step_size,
 )
+from orch.audio.stages.gain_computer import GainComputer, GainState
 from orch.audio.stages.limiter import Limiter, LimiterState
 from orch.audio.stages.stage import Activity, Block, Signal
 
@@ -61,12 +59,10 @@ def _factor(decibel: Signal) -> Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
-    """The gains of the last step in dB, each its unit's: 0 for none. ``loudness``: slow and fast K-powers."""
+class NormalizationState:
+    """What normalisation remembers: its gain in dB, and the K-weighted power, averaged slowly and fast."""
 
-    compressor: float = 0.0
-    de_esser: float = 0.0
-    normalization: float = 0.0
+    gain: float = 0.0
     slow: float = 0.0
     fast: float = 0.0
 
@@ -76,7 +72,9 @@ class VoiceEnhanceState:
     """``ready``: output that is complete and not returned yet."""
 
     steps: Steps
-    levels: Levels
+    compressor: GainState
+    de_esser: GainState
+    normalization: NormalizationState
     clarity: SectionState
     band: SectionState
     weighted: SectionState
@@ -90,15 +88,31 @@ class VoiceEnhanceStage:
 
     parameters: VoiceEnhancement
     sample_rate: int
+    _compressor: GainComputer = field(init=False, repr=False, compare=False)
+    _de_esser: GainComputer = field(init=False, repr=False, compare=False)
     _clarity: Sections = field(init=False, repr=False, compare=False)
     _band: Sections = field(init=False, repr=False, compare=False)
     _weighting: Sections = field(init=False, repr=False, compare=False)
     _limiter: Limiter = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        clarity, de_esser = self.parameters.clarity, self.parameters.de_esser
-        rate = self.sample_rate
+        compressor, clarity = self.parameters.compressor, self.parameters.clarity
+        de_esser, rate = self.parameters.de_esser, self.sample_rate
         own = {
+            "_compressor": GainComputer(
+                compressor.threshold,
+                compressor.ratio,
+                compressor.knee,
+                falling=coefficient(compressor.attack),
+                rising=coefficient(compressor.release),
+            ),
+            "_de_esser": GainComputer(
+                de_esser.threshold,
+                de_esser.ratio,
+                DE_ESSER_KNEE,
+                falling=coefficient(DE_ESSER_ATTACK),
+                rising=coefficient(DE_ESSER_RELEASE),
+            ),
             "_clarity": peaking(clarity.focus_freq, clarity.bandwidth, CLARITY**clarity.amount, rate),
             "_band": band_pass(de_esser.frequency, de_esser.bandwidth, rate),
             "_weighting": k_weighting(rate),
@@ -116,7 +130,9 @@ class VoiceEnhanceStage:
         """Return the state before the first sample."""
         return VoiceEnhanceState(
             steps=Steps.at(self.sample_rate),
-            levels=Levels(),
+            compressor=GainState(),
+            de_esser=GainState(),
+            normalization=NormalizationState(),
             clarity=at_rest(self._clarity),
             band=at_rest(self._band),
             weighted=at_rest(self._weighting),
@@ -125,13 +141,16 @@ class VoiceEnhanceStage:
         )
 
     def adopted(self, state: VoiceEnhanceState) -> VoiceEnhanceState:
-        """Return the state of a stage with other parameters: all of it has the same form."""
-        return state
+        """Return the state of a stage with other parameters: all of it has the same form.
+
+        What waits in the limiter is measured again, for its target peak may be lower.
+        """
+        return replace(state, limiter=self._limiter.adopted(state.limiter))
 
     def reduction(self, state: VoiceEnhanceState) -> float:
         """Return the gain change of compressor, de-esser and limiter together in dB."""
         limiter = 20 * math.log10(max(state.limiter.gain, 1e-6))
-        return state.levels.compressor + state.levels.de_esser + limiter
+        return state.compressor.gain + state.de_esser.gain + limiter
 
     def process(
         self,
@@ -147,15 +166,16 @@ class VoiceEnhanceStage:
                 state.ready[:count].astype(np.float32),
                 replace(state, steps=cutter, ready=state.ready[count:]),
             )
-        steps, levels = self._compressed(steps, state.levels)
+        steps, compressor = self._compressed(steps, state.compressor)
+        de_esser, normalization = state.de_esser, state.normalization
         clarity, band, weighted = state.clarity, state.band, state.weighted
         if self.parameters.clarity.enabled:
             flat, clarity = filtered(self._clarity, steps.ravel(), clarity)
             steps = flat.reshape(steps.shape)
         if self.parameters.de_esser.enabled:
-            steps, levels, band = self._de_essed(steps, levels, band)
+            steps, de_esser, band = self._de_essed(steps, de_esser, band)
         if self.parameters.normalize:
-            steps, levels, weighted = self._normalized(steps, levels, weighted)
+            steps, normalization, weighted = self._normalized(steps, normalization, weighted)
         limiter = state.limiter
         if self.parameters.limiter.enabled:
             steps, limiter = self._limiter.process(steps, limiter)
@@ -164,55 +184,42 @@ class VoiceEnhanceStage:
             held = np.concatenate((limiter.steps, steps))
             steps, limiter = held[: len(steps)], replace(self._limiter.initial(), steps=held[len(steps) :])
         ready = np.concatenate((state.ready, steps.ravel()))
-        after = VoiceEnhanceState(cutter, levels, clarity, band, weighted, limiter, ready[count:])
+        after = VoiceEnhanceState(
+            cutter, compressor, de_esser, normalization, clarity, band, weighted, limiter, ready[count:]
+        )
         return ready[:count].astype(np.float32), after
 
     def flush(self, state: VoiceEnhanceState) -> tuple[Block, VoiceEnhanceState]:
         """Return the last samples."""
         return self.process(np.zeros(self.latency, np.float32), state)
 
-    def _compressed(self, steps: Signal, levels: Levels) -> tuple[Signal, Levels]:
+    def _compressed(self, steps: Signal, state: GainState) -> tuple[Signal, GainState]:
         unit = self.parameters.compressor
         if not unit.enabled:
-            return steps, replace(levels, compressor=0.0)
-        wanted = compression(
-            decibels(np.abs(steps).max(axis=1)), threshold=unit.threshold, ratio=unit.ratio, knee=unit.knee
-        )
-        gains = smoothed(
-            wanted, levels.compressor, falling=coefficient(unit.attack), rising=coefficient(unit.release)
-        )
-        factors = unit.makeup_gain * _factor(gains)
-        before = unit.makeup_gain * 10 ** (levels.compressor / 20)
-        return steps * ramps(factors, before, steps.shape[1]), replace(levels, compressor=float(gains[-1]))
+            return steps, GainState()
+        factors, after = self._compressor.factors(np.abs(steps).max(axis=1), state)
+        if factors is None:
+            return steps * unit.makeup_gain, after
+        shares = ramps(unit.makeup_gain * factors, unit.makeup_gain * state.factor, steps.shape[1])
+        return steps * shares, after
 
     def _de_essed(
-        self, steps: Signal, levels: Levels, state: SectionState
-    ) -> tuple[Signal, Levels, SectionState]:
-        unit = self.parameters.de_esser
-        band, state = filtered(self._band, steps.ravel(), state)
+        self, steps: Signal, state: GainState, filter_state: SectionState
+    ) -> tuple[Signal, GainState, SectionState]:
+        band, filter_state = filtered(self._band, steps.ravel(), filter_state)
         band = band.reshape(steps.shape)
-        wanted = compression(
-            decibels(np.abs(band).max(axis=1)),
-            threshold=unit.threshold,
-            ratio=unit.ratio,
-            knee=DE_ESSER_KNEE,
-        )
-        gains = smoothed(
-            wanted,
-            levels.de_esser,
-            falling=coefficient(DE_ESSER_ATTACK),
-            rising=coefficient(DE_ESSER_RELEASE),
-        )
-        shares = ramps(_factor(gains), 10 ** (levels.de_esser / 20), steps.shape[1]) - 1
-        return steps + shares * band, replace(levels, de_esser=float(gains[-1])), state
+        factors, after = self._de_esser.factors(np.abs(band).max(axis=1), state)
+        if factors is not None:
+            steps = steps + (ramps(factors, state.factor, steps.shape[1]) - 1) * band
+        return steps, after, filter_state
 
     def _normalized(
-        self, steps: Signal, levels: Levels, state: SectionState
-    ) -> tuple[Signal, Levels, SectionState]:
-        weighted, state = filtered(self._weighting, steps.ravel(), state)
+        self, steps: Signal, state: NormalizationState, filter_state: SectionState
+    ) -> tuple[Signal, NormalizationState, SectionState]:
+        weighted, filter_state = filtered(self._weighting, steps.ravel(), filter_state)
         powers = np.mean(weighted.reshape(steps.shape) ** 2, axis=1)
         most = SLEW * step_size(self.sample_rate) / self.sample_rate
-        slow, fast, gain = levels.slow, levels.fast, levels.normalization
+        slow, fast, gain = state.slow, state.fast, state.gain
         gains = []
         for power in powers.tolist():
             fast = power + _FAST * (fast - power)
@@ -223,5 +230,5 @@ class VoiceEnhanceStage:
                 gain += min(most, max(-most, target - gain))
             gains.append(gain)
         factors = _factor(np.array(gains))
-        out = steps * ramps(factors, 10 ** (levels.normalization / 20), steps.shape[1])
-        return out, replace(levels, slow=slow, fast=fast, normalization=gain), state
+        out = steps * ramps(factors, 10 ** (state.gain / 20), steps.shape[1])
+        return out, NormalizationState(gain, slow, fast), filter_state

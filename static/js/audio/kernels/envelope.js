@@ -4,6 +4,10 @@
 
 /** Seconds. */
 export const STEP = 0.001;
+/** Steps for which a peak still counts. */
+export const HOLD = 9;
+/** A smoothed value that is so near to what is wanted is equal to it. */
+const ARRIVED = 1e-7;
 /** The lowest level. */
 const SILENCE_DB = -120;
 const SILENCE = 10 ** (SILENCE_DB / 20);
@@ -28,15 +32,16 @@ export const factor = (decibel) => 10 ** (decibel / 20);
 export const coefficient = (seconds) => (seconds > 0 ? Math.exp(-STEP / seconds) : 0);
 
 /** The next value of a smoothing towards `target`; `falling`, `rising`: the c of each direction. */
-export const smoothed = (target, before, falling, rising) => target + (target < before ? falling : rising) * (before - target);
+export function smoothed(target, before, falling, rising) {
+  const away = (target < before ? falling : rising) * (before - target);
+  return Math.abs(away) > ARRIVED ? target + away : target;
+}
 
 /** The gain in dB of a compressor with a soft knee for a level in dB (Giannoulis et al. 2012, eq. 4). */
 export function compression(level, { threshold, ratio, knee }) {
   const over = level - threshold;
-  const slope = 1 / ratio - 1;
-  if (2 * over < -knee) return 0;
-  if (2 * over <= knee) return knee > 0 ? (slope * (over + knee / 2) ** 2) / (2 * knee) : 0;
-  return slope * over;
+  const inside = Math.min(knee, Math.max(0, over + knee / 2));
+  return (1 / ratio - 1) * (Math.max(0, over - knee / 2) + (knee > 0 ? (inside * inside) / (2 * knee) : 0));
 }
 
 /** The gain in dB of a downward expander for a level in dB; at least −`range`. */

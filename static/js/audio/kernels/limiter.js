@@ -1,12 +1,12 @@
 /** A look-ahead limiter for true peaks; the twin of orch/audio/stages/limiter.py, which says how it works. */
 
-import { coefficient, peakOf, smoothed, stepSize } from "./envelope.js";
+import { HOLD, coefficient, peakOf, smoothed, stepSize } from "./envelope.js";
 import { TruePeakFilter } from "./true-peak.js";
 
 const AHEAD = 4;
 const RELEASE = coefficient(0.06);
 const HALF = 12;
-const margin = (half) => 10 ** ((half >= HALF ? -0.1 : -0.4) / 20);
+const margin = (half) => 10 ** ((half >= HALF ? -0.3 : -0.5) / 20);
 
 export class Limiter {
   #ceiling;
@@ -14,7 +14,7 @@ export class Limiter {
   #size;
   /** The steps that wait, and the newest at the end. */
   #audio;
-  #needs = new Float64Array(AHEAD + 1).fill(1);
+  #needs = new Float64Array(HOLD + AHEAD + 1).fill(1);
   #lows = new Float64Array(AHEAD + 1).fill(1);
   #out;
   /** The gain of the last step. */
@@ -34,19 +34,30 @@ export class Limiter {
     return AHEAD + 1;
   }
 
+  /** Continue with what waits in another one, under this one's ceiling from now on. */
   adopt(other) {
-    this.#audio.set(other.#audio);
+    // Each step that waits is measured again, as it was when the one after it came.
+    const size = this.#size;
+    let most = 1;
     this.#needs.set(other.#needs);
-    this.#lows.set(other.#lows);
-    this.gain = other.gain;
+    for (let index = 1; index <= AHEAD; index += 1) {
+      this.#audio.fill(0);
+      this.#audio.set(other.#audio.subarray(size, (index + 2) * size), (AHEAD + 1 - index) * size);
+      this.#needs[HOLD + index] = this.#need();
+      most = Math.min(most, this.#needs[HOLD + index]);
+    }
+    this.#audio.set(other.#audio);
+    for (let index = 0; index <= AHEAD; index += 1) this.#lows[index] = Math.min(other.#lows[index], most);
+    this.gain = Math.min(other.gain, most);
   }
 
   /** The step that leaves as `step` enters. */
   process(step) {
     this.#enter(step);
     this.#needs.copyWithin(0, 1);
-    this.#needs[AHEAD] = this.#need();
-    const least = Math.min(...this.#needs);
+    this.#needs[HOLD + AHEAD] = this.#need();
+    let least = 1;
+    for (const need of this.#needs) if (need < least) least = need;
     this.#lows.copyWithin(0, 1);
     this.#lows[AHEAD] = smoothed(least, this.#lows[AHEAD - 1], 0, RELEASE);
     let sum = 0;

@@ -1,7 +1,8 @@
 /** The stage voiceEnhance: level and clarity; the twin of orch/audio/stages/voice_enhance.py. */
 
 import { Filter, bandPass, peaking } from "./biquad.js";
-import { Steps, coefficient, compression, decibels, factor, peakOf, smoothed, stepSize } from "./envelope.js";
+import { Steps, coefficient, factor, peakOf, stepSize } from "./envelope.js";
+import { GainComputer } from "./gain-computer.js";
 import { kWeighting, lufs } from "./k-weighting.js";
 import { Limiter } from "./limiter.js";
 
@@ -18,23 +19,25 @@ export class VoiceEnhanceKernel {
   #sampleRate;
   #size;
   #steps;
+  #compressor;
+  #deEsser;
   #clarity;
   #band;
   #weighting;
   #limiter;
   #scratch;
-  #compressor = 0;
-  #deEsser = 0;
   #normalization = 0;
   #slow = 0;
   #fast = 0;
 
   constructor(parameters, sampleRate) {
-    const { clarity, deEsser, targetPeak } = parameters;
+    const { compressor, clarity, deEsser, targetPeak } = parameters;
     this.#parameters = parameters;
     this.#sampleRate = sampleRate;
     this.#size = stepSize(sampleRate);
     this.#steps = new Steps(this.#size);
+    this.#compressor = new GainComputer(compressor, coefficient(compressor.attack), coefficient(compressor.release));
+    this.#deEsser = new GainComputer({ ...deEsser, knee: DE_ESSER.knee }, DE_ESSER.attack, DE_ESSER.release);
     this.#clarity = new Filter(peaking(clarity.focusFreq, clarity.bandwidth, CLARITY ** clarity.amount, sampleRate));
     this.#band = new Filter(bandPass(deEsser.frequency, deEsser.bandwidth, sampleRate));
     this.#weighting = new Filter(kWeighting(sampleRate));
@@ -48,7 +51,7 @@ export class VoiceEnhanceKernel {
 
   /** The gain change of compressor, de-esser and limiter together, dB. */
   get reduction() {
-    return this.#compressor + this.#deEsser + 20 * Math.log10(Math.max(this.#limiter.gain, 1e-6));
+    return this.#compressor.gain + this.#deEsser.gain + 20 * Math.log10(Math.max(this.#limiter.gain, 1e-6));
   }
 
   adopt(other) {
@@ -57,8 +60,8 @@ export class VoiceEnhanceKernel {
     this.#band.adopt(other.#band);
     this.#weighting.adopt(other.#weighting);
     this.#limiter.adopt(other.#limiter);
-    this.#compressor = other.#compressor;
-    this.#deEsser = other.#deEsser;
+    this.#compressor.adopt(other.#compressor);
+    this.#deEsser.adopt(other.#deEsser);
     this.#normalization = other.#normalization;
     this.#slow = other.#slow;
     this.#fast = other.#fast;
@@ -74,29 +77,26 @@ export class VoiceEnhanceKernel {
 
   #step(step) {
     const { compressor, clarity, deEsser, normalize, limiter } = this.#parameters;
-    if (compressor.enabled) this.#compress(step, compressor);
-    else this.#compressor = 0;
+    if (compressor.enabled) this.#compress(step, compressor.makeupGain);
+    else this.#compressor.reset();
     if (clarity.enabled) this.#clarity.process(step);
-    if (deEsser.enabled) this.#deEss(step, deEsser);
+    if (deEsser.enabled) this.#deEss(step);
     if (normalize) this.#normalize(step);
     return limiter.enabled ? this.#limiter.process(step) : this.#limiter.delay(step);
   }
 
-  #compress(step, unit) {
-    const before = unit.makeupGain * factor(this.#compressor);
-    const wanted = compression(decibels(peakOf(step, 0, this.#size)), unit);
-    this.#compressor = smoothed(wanted, this.#compressor, coefficient(unit.attack), coefficient(unit.release));
-    this.#ramp(step, before, unit.makeupGain * factor(this.#compressor));
+  #compress(step, makeupGain) {
+    this.#compressor.follow(peakOf(step, 0, this.#size));
+    this.#ramp(step, makeupGain * this.#compressor.before, makeupGain * this.#compressor.factor);
   }
 
-  #deEss(step, unit) {
+  #deEss(step) {
     const band = this.#scratch;
     band.set(step);
     this.#band.process(band);
-    const before = factor(this.#deEsser);
-    const wanted = compression(decibels(peakOf(band, 0, this.#size)), { ...unit, knee: DE_ESSER.knee });
-    this.#deEsser = smoothed(wanted, this.#deEsser, DE_ESSER.attack, DE_ESSER.release);
-    const slope = factor(this.#deEsser) - before;
+    this.#deEsser.follow(peakOf(band, 0, this.#size));
+    const { before } = this.#deEsser;
+    const slope = this.#deEsser.factor - before;
     for (let index = 0; index < this.#size; index += 1) {
       step[index] += (before + (slope * (index + 1)) / this.#size - 1) * band[index];
     }
