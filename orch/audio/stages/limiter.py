@@ -14,8 +14,8 @@ millisecond in advance (``envelope.py``):
 
 A gain that moves makes new peaks, and other meters interpolate otherwise: up to 0.2 dB over what was measured
 here. A step of fewer than :data:`HALF` samples (8 kHz) leaves room for a shorter interpolation, which misses
-up to 0.36 dB. :func:`margin` is as much. Within a tenth of half the sample rate from it, no meter of BS.1770
-interpolates fully; what is there can have higher peaks in an ideal reconstruction.
+up to 0.36 dB. :func:`margin` allows for both. Sounds above 0.45 of the sample rate are interpolated fully by
+no meter of BS.1770; their peaks in an ideal reconstruction can be higher.
 """
 
 from dataclasses import dataclass, field
