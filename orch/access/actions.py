@@ -94,6 +94,9 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     # The audio pipeline.
     ("GET", "/api/pipeline/schema"): Action.USE_PUBLIC,
     ("GET", "/api/pipeline/presets"): Action.USE_PUBLIC,
+    ("POST", "/api/pipeline/process"): Action.PROCESS_AUDIO,
+    ("POST", "/api/pipeline/analyze"): Action.PROCESS_AUDIO,
+    ("POST", "/api/pipeline/compare"): Action.PROCESS_AUDIO,
     # Sessions.
     ("GET", "/api/languages"): Action.USE_PUBLIC,
     ("POST", "/api/sessions/create"): Action.CREATE_SESSION,

@@ -6,18 +6,20 @@ above half the sample rate: then nothing ends it.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, Literal
 
-from msgspec import Struct, convert, to_builtins
+from msgspec import Struct, convert, structs, to_builtins
 
-from orch.audio.parameters import Parameters
+from orch.audio.parameters import GROUPS, STAGE_IDS, Parameters, StageId
 
 HALF_RATE: Final = "sampleRate / 2"
 """The other side of a rule about frequencies: the highest frequency that audio of a sample rate has."""
 
 Relation = Literal["<", ">=", ">"]
 
+_GROUPS: Final = {field.name: field.encode_name for field in structs.fields(Parameters)}
+_STAGES: Final = {_GROUPS[group]: stage for stage, group in GROUPS.items()}
 _HOLDS: Final[dict[Relation, Callable[[float, float], bool]]] = {
     "<": operator.lt,
     ">=": operator.ge,
@@ -86,13 +88,19 @@ RULES: Final = (
 )
 
 
-def faults(parameters: Parameters, *, sample_rate: int | None = None) -> tuple[Fault, ...]:
-    """Return the broken rules; those about frequencies only where the ``sample_rate`` (Hz) is known."""
+def faults(
+    parameters: Parameters, *, sample_rate: int | None = None, enabled: Collection[StageId] = STAGE_IDS
+) -> tuple[Fault, ...]:
+    """Return the broken rules.
+
+    Those about frequencies count where the ``sample_rate`` (Hz) is known, and the stage is ``enabled``.
+    """
     values = to_builtins(parameters)
     return tuple(
         Fault(rule.path, _expected(rule, other))
         for rule in RULES
         if (other := _other(rule, values, sample_rate)) is not None
+        and (rule.other != HALF_RATE or _STAGES[rule.path.partition(".")[0]] in enabled)
         and _applies(rule, values)
         and not _HOLDS[rule.relation](_at(values, rule.path), other)
     )

@@ -53,7 +53,7 @@ def decode(document: object, *, sample_rate: int | None = None) -> PipelineSetti
     paused_at = _paused_at(document.get("pausedAt"), found)
     parameters = decode_parameters(document.get("parameters", {}), found)
     if not found:
-        found += faults(parameters, sample_rate=sample_rate)
+        found += faults(parameters, sample_rate=sample_rate, enabled=enabled)
     if found:
         raise SettingsFaultError(tuple(found))
     return PipelineSettings(parameters=parameters, enabled=enabled | _ALWAYS, paused_at=paused_at)

@@ -20,12 +20,14 @@ from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
 from orch.speech.output import CaptionOutput
 from orch.speech.request_queue import Requester, RequestQueue
-from orch.speech.requests import AUDIO, TRANSLATION
+from orch.speech.requests import AUDIO, TRANSLATION, Fetch
+from orch.speech.results import Transcription
 from orch.speech.session_budgets import SessionBudgets, Usage
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
 from orch.speech.stream_sound import Pipelines
-from orch.speech.transcriber import Transcriber
+from orch.speech.transcriber import AudioFile, Transcriber
+from orch.speech.transcription_responses import OF_RECORDINGS
 from orch.speech.translations import Translations
 from orch.speech.translator import Pairs, Translator
 from orch.speech.voice_models import VoiceModels
@@ -149,6 +151,12 @@ class SpeechService:
         )
         async with trio.open_nursery() as nursery:
             translations.start(nursery, final)
+
+    async def transcribe_file(self, file: AudioFile, *, language: str, fetch: Fetch) -> Transcription:
+        """Transcribe a file on behalf of a client, through ``fetch``. ProblemError as the transcriber's."""
+        return await self._transcriber.transcribe_file(
+            file, language=language, session_id="", limits=OF_RECORDINGS, fetch=fetch
+        )
 
     @asynccontextmanager
     async def _voice_activity(self, vad: Vad) -> AsyncIterator[VoiceActivity | None]:

@@ -185,6 +185,16 @@ SPEECH_QUEUED: Final = Name(
 SPEECH_WAITING: Final = Name(
     "orch_speech_waiting_seconds", "gauge", "Seconds of speech that wait for a back end."
 )
+PIPELINE_RUNNING: Final = Name(
+    "orch_pipeline_running", "gauge", "Files that pass through the audio pipeline now."
+)
+PIPELINE_RUNS: Final = Name(
+    "orch_pipeline_runs_total",
+    "counter",
+    "Files that passed through the audio pipeline, by how that ended.",
+    ("outcome",),
+    ("finished", "refused", "failed", "cancelled"),
+)
 VOICE_MODELS_LENT: Final = Name(
     "orch_speech_voice_models_lent", "gauge", "Streams of this worker that have a voice model to themselves."
 )

@@ -42,6 +42,8 @@ from orch.websocket.connections.handshake import Refused
 log = structlog.get_logger("web")
 
 BODY_LIMIT: Final = 131_072
+UNBOUNDED: Final = 2**62
+"""Of bodies that their reader limits, by the settings; None would mean :data:`BODY_LIMIT`."""
 
 
 class LimitedRequest(TrioRequest):
@@ -52,6 +54,8 @@ class LimitedRequest(TrioRequest):
             named["max_content_length"] = RECORDING_LIMIT + RECORDING_OVERHEAD
         elif method == "PATCH" and path.startswith("/api/sessions/") and "/uploads/" in path:
             named["max_content_length"] = PIECE
+        elif method == "POST" and path.startswith("/api/pipeline/"):
+            named["max_content_length"] = UNBOUNDED
         super().__init__(method, scheme, path, *args, **named)
         self.max_content_length = named.get("max_content_length")
         self.max_form_memory_size = BODY_LIMIT

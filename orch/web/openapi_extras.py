@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from orch.audio.presets import PRESETS
 from orch.settings import Route
 from orch.speech.exports import FORMATS
 
@@ -11,6 +12,21 @@ _CODES: Final = "Language codes separated by commas: up to 32, each of at most 3
 
 _UPLOAD: Final = "/api/sessions/{session_id}/uploads/{upload_id}"
 _OFFSET: Final = {"Upload-Offset": {"schema": {"type": "integer"}}}
+
+_PRESET: Final = {"type": "string", "enum": list(PRESETS), "default": "default"}
+_SETTINGS: Final = {"type": "string", "description": "An exported file; not together with preset."}
+
+
+def _pipeline_form(fields: Mapping[str, Any], *, required: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the description of a form with a file and other fields."""
+    schema = {
+        "type": "object",
+        "required": ["audio", *required],
+        "properties": {"audio": _FILE, **fields},
+        "additionalProperties": False,
+    }
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
 
 #: Additions to operations, by method and path.
 OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
@@ -73,6 +89,29 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
             },
         },
         "parameters": {"target_languages": {"description": _CODES}},
+    },
+    ("post", "/api/pipeline/process"): {
+        "requestBody": _pipeline_form({"preset": _PRESET, "settings": _SETTINGS}),
+        "responses": {
+            "200": {
+                "description": "The processed file.",
+                "content": {"audio/wav": {"schema": _FILE}},
+            }
+        },
+    },
+    ("post", "/api/pipeline/analyze"): {
+        "requestBody": _pipeline_form({"preset": _PRESET, "settings": _SETTINGS}),
+    },
+    ("post", "/api/pipeline/compare"): {
+        "requestBody": _pipeline_form(
+            {
+                "a": {"type": "string", "description": "A preset's name, or settings as JSON."},
+                "b": {"type": "string", "description": "A preset's name, or settings as JSON."},
+                "reference": {"type": "string", "description": "What is spoken."},
+                "language": {"type": "string", "default": "auto"},
+            },
+            required=("a", "b"),
+        ),
     },
     ("post", "/api/sessions/{session_id}/uploads"): {
         "responses": {"201": {"description": "The upload's address is in Location.", "headers": _OFFSET}}

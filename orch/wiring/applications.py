@@ -57,7 +57,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             workers.blueprint(parts.survey),
             tree.blueprint(parts.tree, parts.survey),
             config.blueprint(settings, parts.runtime),
-            pipeline.blueprint(),
+            pipeline.blueprint(settings, parts.speech, parts.gateway, parts.pipeline_runs),
         ),
         assets=assets,
     )

@@ -9,6 +9,7 @@ from orch.access.sign_ins import SignIns
 from orch.analytics.dashboard import Dashboard
 from orch.audio import silero
 from orch.audio.pipeline_pool import PipelinePool, available_cores, processes_for
+from orch.audio.pipeline_runs import PipelineRuns
 from orch.bots.service import BotsService
 from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases
@@ -127,6 +128,7 @@ def build(
         speech=speech,
         pipelines=pipelines,
         hub=hub,
+        pipeline_runs=PipelineRuns(),
         dashboard=dashboard,
         tree=tree,
     )

@@ -31,6 +31,7 @@ def connect(parts: Parts) -> None:
         parts.gateway.readings,
         parts.health.readings,
         parts.speech.readings,
+        parts.pipeline_runs.readings,
         parts.stores.engine.readings,
         parts.access.readings,
         parts.settings.boundary.readings,

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from orch.access.service import Access
     from orch.analytics.dashboard import Dashboard
     from orch.audio.pipeline_pool import PipelinePool
+    from orch.audio.pipeline_runs import PipelineRuns
     from orch.bots.service import BotsService
     from orch.capacity import CurrentCapacity
     from orch.cluster.runtime_settings import RuntimeSettings
@@ -46,5 +47,6 @@ class Parts:
     speech: "SpeechService"
     pipelines: "PipelinePool"
     hub: "HubService"
+    pipeline_runs: "PipelineRuns"
     dashboard: "Dashboard"
     tree: "Tree"

@@ -149,3 +149,11 @@ def test_a_fault_says_what_was_expected() -> None:
     assert faults(Parameters(voice_filter=VoiceFilter(formant1_min=900, formant1_max=800))) == (
         Fault("voiceFilter.formant1Min", "less than formant1Max, which is 800 Hz"),
     )
+
+
+def test_frequencies_of_stages_that_are_off_are_no_faults() -> None:
+    """What is off does nothing at any rate; rules between two parameters hold anyway."""
+    assert decode({"parameters": {}, "enabledStages": ["noise"]}, sample_rate=8000).enabled
+    with pytest.raises(SettingsFaultError) as refused:
+        decode({"parameters": {}, "enabledStages": ["voiceEnhance"]}, sample_rate=8000)
+    assert [fault.path for fault in refused.value.faults] == ["voiceEnhancement.deEsser.frequency"]

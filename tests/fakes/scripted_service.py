@@ -20,6 +20,7 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from orch.access.actors import ACTOR
+from orch.audio.pipeline_runs import PipelineRuns
 from orch.cluster.runtime_settings import Changed, WorkerChanged
 from orch.problems import ProblemError
 from orch.settings import Settings
@@ -142,6 +143,7 @@ class ScriptedService:
                 stopping=SimpleNamespace(is_set=lambda: self.state()["tree"].state != "running"),
             ),
             metrics=Metrics(),
+            pipeline_runs=PipelineRuns(),
             speech=SimpleNamespace(languages=self._languages),
         )
         return cast("Parts", parts)
