@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 import trio
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from orch.client.connection import CLOSE_WITHIN, ClientStatistics, Connection
 from orch.client.events import (
@@ -278,11 +278,13 @@ class Client:
         source_language: str = "auto",
         target_languages: Sequence[str] = (),
         diarization: bool = False,
+        pipeline: PipelineChoice | UnsetType | None = UNSET,
     ) -> AbstractAsyncContextManager[SpeechStream]:
         """Speak in a session for the block, with ``sample_rate`` samples a second.
 
         The block begins when the service has started the stream. After it, the last words are waited for.
         ``diarization``: several people speak, and the transcripts should say which (``speaker_label``).
+        ``pipeline``: what this stream passes through in place of what the session's do; None: nothing.
         """
         start = AudioStart(
             session_id=session_id,
@@ -290,6 +292,7 @@ class Client:
             source_language=source_language,
             target_languages=tuple(target_languages),
             diarization=diarization,
+            pipeline=pipeline,
         )
         return speaking(self._connection, start)
 

@@ -57,6 +57,30 @@ def test_a_session_is_created_found_listed_and_ended(tmp_path: Path) -> None:
     using(tmp_path, use)
 
 
+def test_operators_set_the_pipeline_of_a_session(tmp_path: Path) -> None:
+    """A preset, settings or none; what is invalid changes nothing, and each fault has its path."""
+
+    async def use(client: httpx2.AsyncClient) -> None:
+        made = await client.post("/api/sessions/create", json={"session_id": "s", "pipeline": "voice"})
+        assert made.json()["pipeline"] == "voice"
+        path = "/api/sessions/s/pipeline"
+        assert (await client.get(path)).json() == {"pipeline": "voice", "revision": 0}
+        own = {"parameters": {"noiseReduction": {"strength": 0.5}}, "enabledStages": ["noise"]}
+        changed = (await client.put(path, json={"pipeline": own})).json()
+        assert changed["pipeline"]["parameters"]["noiseReduction"]["strength"] == 0.5
+        own["parameters"] = {"noiseReduction": {"strength": 2}}
+        refused = await client.put(path, json={"pipeline": own})
+        assert code(refused) == (422, "invalid_settings")
+        assert [fault["path"] for fault in refused.json()["faults"]] == ["noiseReduction.strength"]
+        assert (await client.get(path)).json() == changed
+        assert (await client.put(path, json={"pipeline": None})).json() == {"pipeline": None, "revision": 2}
+        assert code(await client.put(path, json={})) == (400, "invalid_request")
+        assert code(await client.get("/api/sessions/gone/pipeline")) == (404, "unknown_session")
+        assert code(await client.put("/api/sessions/gone/pipeline", json={"pipeline": "voice"}))[0] == 404
+
+    using(tmp_path, use)
+
+
 def test_a_session_without_a_name_gets_one(tmp_path: Path) -> None:
     """An empty body requests a session with defaults."""
 
