@@ -1,7 +1,6 @@
 """A response's body that is read from a private file, which is closed when it is sent, or cannot be."""
 
 import weakref
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import IO, Final, Self
@@ -32,6 +31,11 @@ class SpooledBody(ResponseBody):
     ) -> None:
         self._close()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while piece := await trio.to_thread.run_sync(self._file.read, _PIECE):
-            yield piece
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await trio.to_thread.run_sync(self._file.read, _PIECE)
+        if not piece:
+            raise StopAsyncIteration
+        return piece

@@ -336,6 +336,24 @@ async def test_a_client_that_leaves_ends_both_processes(tmp_path: Path) -> None:
         assert (await post(client, "process", CLIP, settings=NOTHING)).status_code == 200
 
 
+async def test_a_client_that_stops_reading_gives_its_place_back(tmp_path: Path) -> None:
+    """The file that it did not read is closed with the connection."""
+    noise = wav_file(np.random.default_rng(1).normal(0, 0.1, (48000 * 40, 1)), 48000)
+    before = unreaped()
+    async with running(tmp_path, concurrent_requests=1) as (service, client):
+        files, fields = {"audio": ("a.wav", noise)}, {"settings": NOTHING}
+        async with client.stream("POST", "/api/pipeline/process", files=files, data=fields) as response:
+            assert response.status_code == 200
+            assert int(response.headers["content-length"]) == 58 + 48000 * 40 * 4
+            assert unreaped() == before  # both processes have ended; the file is being sent
+            assert problem(await post(client, "process", CLIP))[:2] == (503, "pipeline_busy")
+        with trio.fail_after(60):
+            while (last := await post(client, "process", CLIP, settings=NOTHING)).status_code == 503:
+                pass  # the service has not noticed yet
+        assert last.status_code == 200
+        assert service.parts.pipeline_runs.statistics().finished == 2
+
+
 class AudioService(BaseHTTPRequestHandler):
     """Returns a text by the length of the audio; fails for what is longer than 6.9 s."""
 
