@@ -5,6 +5,7 @@ A pipeline that fails loses its stream alone; the service goes on with the strea
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
@@ -50,12 +51,40 @@ MakePipeline = Callable[[PipelineSettings, int], RunningPipeline]
 """Returns a pipeline with settings for a sample rate."""
 
 
+@dataclass
+class _Hosted:
+    """A pipeline. ``joining``: other settings, and after how many more samples they apply."""
+
+    pipeline: RunningPipeline
+    joining: tuple[PipelineSettings, int] | None = None
+
+    def process(self, block: Block) -> Output:
+        """Process a block."""
+        if self.joining is not None:
+            settings, rest = self.joining
+            if rest <= 0:
+                self.pipeline.change(settings)
+            self.joining = None if rest <= 0 else (settings, rest - len(block))
+        return self.pipeline.process(block)
+
+    def change(self, settings: PipelineSettings) -> None:
+        """Continue with other settings."""
+        if self.joining is None:
+            self.pipeline.change(settings)
+        else:
+            self.joining = (settings, self.joining[1])
+
+
 class HostedPipelines:
-    """The pipelines of one process, by stream; ``make`` returns one."""
+    """The pipelines of one process, by stream; ``make`` returns one.
+
+    A stream that joins is sent back as it came for the latency, so that its first sample has left every stage
+    before the first one fades in: a stage that fades before the sound reaches it begins with a click.
+    """
 
     def __init__(self, make: MakePipeline) -> None:
         self._make = make
-        self._pipelines: dict[int, RunningPipeline] = {}
+        self._pipelines: dict[int, _Hosted] = {}
 
     def handle(self, kind: bytes, stream: int, content: bytes) -> list[bytes]:
         """Carry out a frame; return those to send. What fails ends its stream alone."""
@@ -69,27 +98,25 @@ class HostedPipelines:
     def _handle(self, kind: bytes, stream: int, content: bytes) -> list[bytes]:
         if kind == frames.OPEN:
             return [self._open(stream, msgspec.json.decode(content, type=frames.Opening))]
-        pipeline = self._pipelines.get(stream)
-        if pipeline is None:
+        hosted = self._pipelines.get(stream)
+        if hosted is None:
             return []  # it has failed, and the service does not know yet
         if kind == frames.BLOCK:
-            return _returned(stream, pipeline.process(samples_of(content)).samples)
+            return _returned(stream, hosted.process(samples_of(content)).samples)
         if kind == frames.CHANGE:
-            pipeline.change(decode(msgspec.json.decode(content)))
+            hosted.change(decode(msgspec.json.decode(content)))
             return []
         del self._pipelines[stream]
         if kind == frames.CLOSE:
             return []
-        return [*_returned(stream, pipeline.flush().samples), frames.pack(frames.FLUSHED, stream)]
+        return [*_returned(stream, hosted.pipeline.flush().samples), frames.pack(frames.FLUSHED, stream)]
 
     def _open(self, stream: int, opening: frames.Opening) -> bytes:
         settings = decode(msgspec.json.decode(opening.settings))
-        if opening.joins:
-            pipeline = self._make(PipelineSettings(enabled=frozenset()), opening.sample_rate)
-            pipeline.change(settings)
-        else:
-            pipeline = self._make(settings, opening.sample_rate)
-        self._pipelines[stream] = pipeline
+        begins = PipelineSettings(enabled=frozenset()) if opening.joins else settings
+        pipeline = self._make(begins, opening.sample_rate)
+        joining = (settings, pipeline.latency) if opening.joins else None
+        self._pipelines[stream] = _Hosted(pipeline, joining)
         return frames.pack(frames.OPENED, stream, msgspec.json.encode(pipeline.latency))
 
 
