@@ -9,7 +9,7 @@ import trio
 
 from orch.audio import pipeline_frames as frames
 from orch.audio.decoder_frames import MalformedError
-from orch.audio.hosted_pipelines import HostedPipelines, pcm_of, samples_of
+from orch.audio.hosted_pipelines import HostedPipelines, joined, pcm_of, samples_of
 from orch.audio.pipeline import Pipeline
 from orch.audio.pipeline_choice import for_speech
 from orch.audio.pipeline_pool import PipelinePool
@@ -139,3 +139,25 @@ async def test_the_process_processes_speech() -> None:
     pipeline = Pipeline(NOISY, 16_000)
     whole = [pipeline.process(samples_of(SPEECH)).samples, pipeline.flush().samples]
     assert bytes(receiver.pcm) == pcm_of(np.concatenate(whole))
+
+
+def test_blocks_that_wait_are_processed_as_one() -> None:
+    """Those of a stream up to what else is sent of it; others' frames between them make no difference."""
+    split = frames.StreamFrames(frames.TO_HOST)
+    for kind, stream, content in (
+        (frames.BLOCK, 1, b"aa"),
+        (frames.BLOCK, 2, b"bb"),
+        (frames.BLOCK, 1, b"cc"),
+        (frames.CHANGE, 1, b"{}"),
+        (frames.BLOCK, 1, b"dd"),
+        (frames.BLOCK, 2, b"ee"),
+        (frames.FLUSH, 2, b""),
+    ):
+        split.feed(frames.pack(kind, stream, content))
+    assert joined(split) == [
+        (frames.BLOCK, 1, b"aacc"),
+        (frames.BLOCK, 2, b"bbee"),
+        (frames.CHANGE, 1, b"{}"),
+        (frames.BLOCK, 1, b"dd"),
+        (frames.FLUSH, 2, b""),
+    ]
