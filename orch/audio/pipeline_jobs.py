@@ -58,7 +58,8 @@ class Outcome(Struct, frozen=True, kw_only=True, tag="outcome"):
 
     ``own_rate``: the file's sample rate; ``sample_rate``: that of the pipeline. ``invalid_samples``: NaN and
     infinity, which became silence. ``original``: the measures of the file with all its channels; None where
-    nothing was measured. ``memory_bytes``: the most that the process had in use.
+    nothing was measured. ``memory_bytes``: the most that the process had in use;
+    0: not known.
     """
 
     format: str

@@ -11,7 +11,6 @@ Its reply (``pipeline_jobs.py``) is all that it writes to its output.
 
 import errno
 import os
-import resource
 import sys
 import time
 import traceback
@@ -28,7 +27,7 @@ from orch.audio.downmix import Downmix
 from orch.audio.parameter_rules import suited
 from orch.audio.pipeline_jobs import Failed, Job, Outcome, Output, Reply, Variant
 from orch.audio.pipeline_settings import PipelineSettings, SettingsFaultError, decode
-from orch.audio.process_limits import bound
+from orch.audio.process_limits import bound, most_memory
 from orch.audio.stages.stage import Block
 from orch.audio.wav import FLOAT_HEADER_BYTES, HEADER_BYTES, float_header, header
 
@@ -210,7 +209,7 @@ def run(job: Job, descriptor: int) -> Outcome:
         invalid_samples=invalid,
         original=None if original is None else original.result(),
         outputs=tuple(each.output() for each in runs),
-        memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        memory_bytes=most_memory(),
     )
 
 

@@ -31,3 +31,16 @@ def _mapped() -> int:
             return int(file.read().split()[0]) * resource.getpagesize()
     except OSError:  # no /proc: no Linux
         return 1 << 30
+
+
+def most_memory() -> int:
+    """Return the most bytes of memory that the calling process has had in use; 0 where that is not known.
+
+    ``ru_maxrss`` begins with what the parent had in use when it started this process; ``VmHWM`` does not.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123 - lines of the kernel's
+            line = next(each for each in file if each.startswith("VmHWM:"))
+    except (OSError, StopIteration):  # no Linux
+        return 0
+    return int(line.split()[1]) * 1024

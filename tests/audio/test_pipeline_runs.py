@@ -119,4 +119,5 @@ async def test_a_file_of_two_hours_needs_no_more_memory_than_one_of_a_minute() -
         outcome = await PipelineRuns().run(file, job(output, seconds=7200))
         assert outcome.seconds == 7200
         assert outcome.outputs[0].file_bytes == os.fstat(output.fileno()).st_size == 58 + 7200 * 8000 * 4
+    assert 20 * 2**20 < short.memory_bytes < 256 * 2**20
     assert outcome.memory_bytes < short.memory_bytes + 8 * 2**20
