@@ -34,6 +34,7 @@ from orch.audio.stages.stage import Activity, Block, Stage
 from orch.audio.stages.vad import VadStage
 from orch.audio.stages.voice_enhance import VoiceEnhanceStage
 from orch.audio.stages.voice_filter import VoiceFilterStage
+from orch.audio.stages.voice_process import VoiceProcessStage
 from orch.audio.time_map import Cut
 
 FADE: Final = 0.03
@@ -49,8 +50,9 @@ FADING: Final[dict[StageId, Callable[[Any, int], Stage[Any]]]] = {
     "voiceFilter": VoiceFilterStage,
     "noise": NoiseStage,
     "voiceEnhance": VoiceEnhanceStage,
+    "voiceProcess": VoiceProcessStage,
 }
-_ORDER: Final[tuple[StageId, ...]] = ("voiceFilter", "vad", "noise", "voiceEnhance")
+_ORDER: Final[tuple[StageId, ...]] = ("voiceFilter", "vad", "noise", "voiceEnhance", "voiceProcess")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import { SilenceKernel } from "../../static/js/audio/kernels/silence.js";
 import { VadKernel } from "../../static/js/audio/kernels/vad.js";
 import { VoiceEnhanceKernel } from "../../static/js/audio/kernels/voice-enhance.js";
 import { VoiceFilterKernel } from "../../static/js/audio/kernels/voice-filter.js";
+import { VoiceProcessKernel } from "../../static/js/audio/kernels/voice-process.js";
 import { distance, inBlocks, joined, vectors } from "./vectors.js";
 
 const WITHIN = 1e-4;
@@ -23,6 +24,7 @@ const KERNELS = {
   vad: VadKernel,
   voice_enhance: VoiceEnhanceKernel,
   voice_filter: VoiceFilterKernel,
+  voice_process: VoiceProcessKernel,
 };
 
 test("every stage with golden vectors has a kernel, and the other way round", () => {
