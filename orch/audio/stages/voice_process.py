@@ -82,7 +82,7 @@ class VoiceProcessStage:
         )
 
     def adopted(self, state: VoiceProcessState) -> VoiceProcessState:
-        """Return the state of a stage with other parameters; spectra begin anew where there were none."""
+        """Return the state of a stage with other parameters; spectra begin again where there were none."""
         if not self._is_spectral:
             return replace(state, spectral=None)
         return state if state.spectral is not None else replace(state, spectral=self.stft.initial())
