@@ -41,7 +41,8 @@ GLOBAL: Final = (-12.0, -4.0)
 """dB: the same for the mean of the voice band."""
 VOICE_BAND: Final = (125.0, 2000.0)
 """Hz."""
-MOST_ABSENCE: Final = 0.95
+MOST_ABSENCE: Final = 0.35
+"""A low bound: quiet speech is worth more than the last of the noise."""
 LEAST_PRESENCE: Final = 0.001
 
 STEP: Final = 1 / 64

@@ -140,9 +140,9 @@ class NoiseStage:
         """Return the last ``latency`` samples."""
         return self.process(np.zeros(self.latency, np.float32), state)
 
-    def adopted(self, state: NoiseStageState) -> NoiseStageState:
-        """Return the state itself: it does not depend on the parameters."""
-        return state
+    def adopted(self, state: object) -> NoiseStageState:
+        """Return the state itself, or a first one where another engine was used before."""
+        return state if isinstance(state, NoiseStageState) else self.initial()
 
     def reduction(self, state: NoiseStageState) -> float:
         """Return the change of the power of the last frame, in dB."""

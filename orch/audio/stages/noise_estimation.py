@@ -3,14 +3,14 @@
 The presence of speech at each frequency decides how much of a frame is noise (Gerkmann & Hendriks, "Unbiased
 MMSE-based noise power estimation with low complexity and low tracking delay", IEEE TASLP 20(4), 2012)::
 
-    p = 1 / (1 + (1 + ξ₁) · exp(-P/N · ξ₁ / (1 + ξ₁)))          ξ₁ = 15 dB, equal priors
+    p = 1 / (1 + (1 + ξ₁) · exp(-P/N · ξ₁ / (1 + ξ₁)))          ξ₁ = 18 dB, equal priors
     N ← m · N + (1 - m) · (p · N + (1 - p) · P)
 
 where P is the power of the frame and N that of the noise. Noise that grows by far looks like speech that
 never ends. There minimum statistics help (R. Martin, "Noise power spectral density estimation based on
 optimal smoothing and minimum statistics", IEEE TSAP 9(5), 2001; the two windows are those of Cohen's MCRA,
-2003): speech has gaps at every frequency, so where the smallest smoothed power of the last one to two
-:data:`WINDOW` is :data:`OVERTAKEN` times N, it replaces N.
+2003): speech has gaps, so where the smallest smoothed power of the last one to two :data:`WINDOW` is
+:data:`OVERTAKEN` times N, at more than the :data:`SHARE` of the frequencies, it replaces N.
 
 Frames without any signal (a muted microphone) change nothing. Powers are unscaled squared magnitudes.
 """
@@ -23,7 +23,7 @@ import numpy as np
 
 from orch.audio.stages.stage import Signal
 
-PRIOR: Final = 10**1.5
+PRIOR: Final = 10**1.8
 """ξ₁: the ratio of speech to noise that speech is assumed to have where it is."""
 MEMORY: Final = 0.6
 """Seconds: time constant of N in noise alone."""
@@ -35,7 +35,9 @@ MINIMUM_MEMORY: Final = 0.1
 WINDOW: Final = 1.2
 """Seconds."""
 OVERTAKEN: Final = 4.0
-"""Within speech the minimum hardly exceeds the noise by so much."""
+"""How many times the noise the minimum is where the noise has grown."""
+SHARE: Final = 0.5
+"""Of the frequencies; where fewer are overtaken, it may be a voice that is held."""
 FIRST: Final = 0.1
 """Seconds: the mean of so much signal is the first estimate."""
 NOTHING: Final = 1e-10
@@ -106,5 +108,7 @@ class NoiseTracker:
         # With few frames, each counts as much as each before it.
         memory = min(self.memory, 1 - 1 / (frames + 1))
         noise = state.noise + (1 - memory) * (1 - present) * (power - state.noise)
-        noise = np.where(lowest > OVERTAKEN * noise, lowest, noise)
+        overtaken = lowest > OVERTAKEN * noise
+        if np.count_nonzero(overtaken) > SHARE * self.bins:
+            noise = np.where(overtaken, lowest, noise)
         return NoiseState(noise, presence, smooth, lowest, coming, frames + 1)

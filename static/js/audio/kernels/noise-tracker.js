@@ -1,6 +1,6 @@
 /** The power of the noise at each frequency, followed through speech: orch/audio/stages/noise_estimation.py. */
 
-const PRIOR = 10 ** 1.5;
+const PRIOR = 10 ** 1.8;
 const SLOPE = PRIOR / (1 + PRIOR);
 const MEMORY = 0.6;
 const PRESENCE_MEMORY = 0.23;
@@ -8,6 +8,7 @@ const CERTAIN = 0.99;
 const MINIMUM_MEMORY = 0.1;
 const WINDOW = 1.2;
 const OVERTAKEN = 4;
+const SHARE = 0.5;
 const FIRST = 0.1;
 export const NOTHING = 1e-10;
 
@@ -59,6 +60,7 @@ export class NoiseTracker {
     const isNewWindow = frames % this.#window === 0;
     // With few frames, each counts as much as each before it.
     const memory = Math.min(this.#memory, 1 - 1 / (frames + 1));
+    let overtaken = 0;
     for (let bin = 0; bin < power.length; bin += 1) {
       const smooth = this.#minimumMemory * this.#smooth[bin] + (1 - this.#minimumMemory) * power[bin];
       const before = isNewWindow ? this.#coming[bin] : this.#lowest[bin];
@@ -73,6 +75,10 @@ export class NoiseTracker {
       this.#presence[bin] = this.#presenceMemory * this.#presence[bin] + (1 - this.#presenceMemory) * present;
       if (this.#presence[bin] > CERTAIN) present = Math.min(present, CERTAIN);
       noise[bin] += (1 - memory) * (1 - present) * (power[bin] - noise[bin]);
+      if (this.#lowest[bin] > OVERTAKEN * noise[bin]) overtaken += 1;
+    }
+    if (overtaken <= SHARE * power.length) return;
+    for (let bin = 0; bin < power.length; bin += 1) {
       if (this.#lowest[bin] > OVERTAKEN * noise[bin]) noise[bin] = this.#lowest[bin];
     }
   }

@@ -17,7 +17,7 @@ const WIDTH = 50;
 const LOCAL = [-10, 0];
 const GLOBAL = [-12, -4];
 const VOICE_BAND = [125, 2000];
-const MOST_ABSENCE = 0.95;
+const MOST_ABSENCE = 0.35;
 const LEAST_PRESENCE = 0.001;
 
 /** A Hann window without its zeros, of sum 1; its length is odd. */
