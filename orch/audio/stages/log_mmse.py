@@ -41,8 +41,8 @@ GLOBAL: Final = (-12.0, -4.0)
 """dB: the same for the mean of the voice band."""
 VOICE_BAND: Final = (125.0, 2000.0)
 """Hz."""
-MOST_ABSENCE: Final = 0.35
-"""A low bound: quiet speech is worth more than the last of the noise."""
+MOST_ABSENCE: Final = (0.95, 0.35)
+"""Where the frame has no speech, and where it has: there, quiet speech counts more than the last noise."""
 LEAST_PRESENCE: Final = 0.001
 
 STEP: Final = 1 / 64
@@ -110,7 +110,9 @@ class Presence:
         side = len(self.kernel) // 2
         padded = np.concatenate((smooth[side:0:-1], smooth, smooth[-2 : -side - 2 : -1]))
         near = between(10 * np.log10(np.convolve(padded, self.kernel, "valid")), LOCAL)
-        absence = np.minimum(1 - np.maximum(near * frame, LEAST_PRESENCE), MOST_ABSENCE)
+        pause, speech = MOST_ABSENCE
+        most = pause + (speech - pause) * frame
+        absence = np.minimum(1 - np.maximum(near * frame, LEAST_PRESENCE), most)
         odds = absence / (1 - absence) * (1 + prior)
         presence: Signal = 1 / (1 + odds * np.exp(-np.minimum(v, 200.0)))
         return presence

@@ -17,7 +17,7 @@ const WIDTH = 50;
 const LOCAL = [-10, 0];
 const GLOBAL = [-12, -4];
 const VOICE_BAND = [125, 2000];
-const MOST_ABSENCE = 0.35;
+const MOST_ABSENCE = [0.95, 0.35];
 const LEAST_PRESENCE = 0.001;
 
 /** A Hann window without its zeros, of sum 1; its length is odd. */
@@ -183,6 +183,7 @@ export class NoiseKernel {
   /** Replace γ by the gain, which is at least `floor`; return the power that is left. */
   #suppress(voiced, floor) {
     const { spectralSubtraction, overSubtraction, spectralFloor, musicNoiseSuppression } = this.#parameters;
+    const most = MOST_ABSENCE[0] + (MOST_ABSENCE[1] - MOST_ABSENCE[0]) * voiced;
     let left = 0;
     for (let bin = 0; bin < this.#power.length; bin += 1) {
       const [prior, ratio] = [this.#prior[bin], this.#ratio[bin]];
@@ -192,7 +193,7 @@ export class NoiseKernel {
       this.#amplitude[bin] = gain * gain * this.#power[bin];
       if (spectralSubtraction) gain = Math.sqrt(Math.min(Math.max(1 - overSubtraction / ratio, spectralFloor / ratio), 1));
       const near = between(10 * Math.log10(this.#near(bin)), LOCAL);
-      const absence = Math.min(1 - Math.max(near * voiced, LEAST_PRESENCE), MOST_ABSENCE);
+      const absence = Math.min(1 - Math.max(near * voiced, LEAST_PRESENCE), most);
       const present = 1 / (1 + (absence / (1 - absence)) * (1 + prior) * Math.exp(-Math.min(v, 200)));
       const weight = 1 - musicNoiseSuppression * (1 - present);
       gain = floor * Math.exp(weight * Math.log(Math.max(gain / floor, 1)));
