@@ -9,6 +9,7 @@
  *                  uninvited: this page may not begin sessions and needs a link with a session's key
  * - `participants` detail {participants, count}: at most the first hundred participants, and how many there are
  * - `title`        the session has another title
+ * - `pipeline`     the session's speech passes through another pipeline
  * - `moderation`   detail {moderation, before}: the host has decided something, for this page or for everyone
  * - `keys`         the session has other keys: former links no longer open it
  * - `rejoined`     detail {complete, reason}: recovery was impossible; the stored history was loaded again
@@ -53,6 +54,8 @@ export class SessionClient extends EventTarget {
   #title = "";
   #terms = [];
   #termsRevision = 0;
+  #pipeline = null;
+  #pipelineRevision = 0;
   #participants = [];
   #count = 0;
   #me = { name: "", languages: [], growing: false, role: "participant", key: null };
@@ -114,6 +117,11 @@ export class SessionClient extends EventTarget {
   /** Why the host keeps this page out, where the phase is gone or failed: "removed", "ended" or "locked"; or null. */
   get shutOut() {
     return this.#shutOut;
+  }
+
+  /** What the session's speech passes through: a preset's name, settings, or null; those who only read have null. */
+  get pipeline() {
+    return this.#pipeline;
   }
 
   /** The session's names and terms: {text, translations?} each; those who only read have none. */
@@ -185,6 +193,7 @@ export class SessionClient extends EventTarget {
     this.#title = "";
     this.#terms = [];
     this.#termsRevision = 0;
+    this.#pipeline = null;
     this.#participants = [];
     this.#count = 0;
     this.#keys = null;
@@ -264,6 +273,12 @@ export class SessionClient extends EventTarget {
     if (JSON.stringify(terms) === JSON.stringify(this.#terms)) return;
     this.#terms = terms;
     this.#emit("terms");
+  }
+
+  #setPipeline(pipeline, revision) {
+    this.#pipelineRevision = revision;
+    this.#pipeline = pipeline;
+    this.#emit("pipeline");
   }
 
   #announce() {
@@ -414,7 +429,9 @@ export class SessionClient extends EventTarget {
     if (RESPONSES.has(message.type) && message.recovered !== false) this.#titled(message.title ?? "");
     if (message.type === "session_titled") this.#titled(message.title);
     if (RESPONSES.has(message.type) && message.recovered !== false) this.#setTerms(message.terms ?? [], 0);
+    if (RESPONSES.has(message.type) && message.recovered !== false) this.#setPipeline(message.pipeline ?? null, 0);
     // Of two that cross, the higher revision counts.
+    if (message.type === "pipeline" && message.revision > this.#pipelineRevision) this.#setPipeline(message.pipeline, message.revision);
     if (message.type === "terms" && message.revision > this.#termsRevision) this.#setTerms(message.terms, message.revision);
     if (Array.isArray(message.participants)) {
       this.#participants = message.participants;

@@ -222,3 +222,20 @@ def test_hosting_is_accessible_and_fits(
             ".getBoundingClientRect(); return box.left < card.left || box.right > card.right; }).length"
         )
         assert inside == 0
+
+
+def test_the_host_chooses_how_sound_is_processed(
+    context: BrowserContext, guests: BrowserContext, served: RunningService
+) -> None:
+    """For everyone; after a reload it is chosen still. A guest has no choice."""
+    page, link = hosting(context, served)
+    bob = joined(guests, link)
+    choice = page.get_by_label("Sound processing")
+    expect(choice).to_have_value("")
+    choice.select_option("Noisy room")
+    expect(page.locator("body")).to_contain_text("Everyone's sound is processed: Noisy room.")
+    page.reload()
+    expect(choice).to_have_value("noisy", timeout=LONG)
+    expect(bob.locator("#host-sound")).to_have_count(0)
+    choice.select_option("Off")
+    expect(page.locator("body")).to_contain_text("Nobody's sound is processed any more.")

@@ -119,6 +119,24 @@ test("names and terms are the session's: a new one is created with them, the hig
   assert.deepEqual(changes, ["Norland", "Barton", ""]);
 });
 
+test("the pipeline is the session's: of two changes that cross, the higher revision counts", async () => {
+  const { client, newest, answer } = setUp();
+  const changes = [];
+  client.addEventListener("pipeline", () => changes.push(client.pipeline));
+  newest().greet();
+  const begun = begin(client);
+  await settle();
+  await answer("session_created", "create_session", { keys: { speak: "S", read: "R" }, role: "owner", pipeline: "voice" });
+  await begun;
+  const { session_id } = newest().last("create_session");
+  newest().say({ type: "pipeline", session_id, pipeline: "noisy", revision: 2 });
+  newest().say({ type: "pipeline", session_id, pipeline: "music", revision: 1 });
+  newest().say({ type: "pipeline", session_id: "other", pipeline: "music", revision: 9 });
+  newest().say({ type: "pipeline", session_id, pipeline: null, revision: 3 });
+  await settle();
+  assert.deepEqual(changes, ["voice", "noisy", null]);
+});
+
 test("a session that cannot be created fails, and so do those who wait for it", async () => {
   const { client, newest, refuse } = setUp();
   newest().greet();

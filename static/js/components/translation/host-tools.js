@@ -6,6 +6,18 @@ import { Scope } from "../scope.js";
 /** Characters of a name, as the service limits it. */
 const NAME_LENGTH = 80;
 
+/** The choices of sound processing, by preset; "" is none. */
+const PRESETS = {
+  "": "host.sound_off",
+  default: "host.sound_default",
+  voice: "host.sound_voice",
+  noisy: "host.sound_noisy",
+  music: "host.sound_music",
+  minimal: "host.sound_minimal",
+  aggressive: "host.sound_aggressive",
+};
+const OWN = "own";
+
 export class HostTools {
   #scope = new Scope();
   #texts;
@@ -17,6 +29,7 @@ export class HostTools {
   #box;
   #lock;
   #only;
+  #sound;
   #buttons;
 
   /**
@@ -37,6 +50,7 @@ export class HostTools {
     if (!this.#scope.open()) return;
     if (!this.#lock) this.#create();
     this.#scope.listen(this.#session, "moderation", () => this.show());
+    this.#scope.listen(this.#session, "pipeline", () => this.show());
     this.#scope.listen(this.#session, "phase", () => this.show());
     this.show();
   }
@@ -50,21 +64,30 @@ export class HostTools {
     const button = (key, run, kind = "") => h("button", { type: "button", class: `button button-small ${kind}`, onclick: run }, text(key));
     this.#lock = h("button", { type: "button", class: "button button-small", onclick: () => this.#toggleLock() });
     this.#only = h("input", { type: "checkbox", id: "host-only", onchange: () => this.#setSpeaking() });
+    this.#sound = h(
+      "select",
+      { id: "host-sound", onchange: () => this.#setPipeline() },
+      ...Object.entries(PRESETS).map(([value, key]) => h("option", { value }, text(key))),
+      h("option", { value: OWN, disabled: true, hidden: true }, text("host.sound_own")),
+    );
     this.#buttons = [button("host.mute_all", () => this.#muteAll()), button("host.new_links", () => this.#newLinks()), button("host.end", () => this.#end(), "button-danger")];
     const [muteAll, newLinks, end] = this.#buttons;
     this.#box.setAttribute("role", "group");
     this.#box.setAttribute("aria-label", text("host.tools"));
-    this.#box.append(h("label", { class: "check" }, this.#only, text("host.only_host_speaks")), h("p", { class: "row" }, this.#lock, muteAll, newLinks, end));
+    this.#box.append(h("label", { class: "check" }, this.#only, text("host.only_host_speaks")), h("p", { class: "field" }, h("label", { for: "host-sound" }, text("host.sound")), this.#sound), h("p", { class: "row" }, this.#lock, muteAll, newLinks, end));
   }
 
   show() {
-    const { moderation, phase, isHost } = this.#session;
+    const { moderation, phase, isHost, pipeline } = this.#session;
     this.#box.hidden = !isHost;
     const isOpen = phase === "open" && !moderation.ending;
-    for (const control of [this.#lock, this.#only, ...this.#buttons]) control.disabled = !isOpen;
+    for (const control of [this.#lock, this.#only, this.#sound, ...this.#buttons]) control.disabled = !isOpen;
     setText(this.#lock, this.#texts.text(moderation.locked ? "host.unlock" : "host.lock"));
     setAttribute(this.#lock, "aria-pressed", String(moderation.locked));
     this.#only.checked = moderation.speaking === "host";
+    // Settings of one's own are set elsewhere; they can only be replaced here.
+    this.#sound.querySelector(`[value=${OWN}]`).hidden = typeof pipeline !== "object" || pipeline === null;
+    this.#sound.value = pipeline === null ? "" : typeof pipeline === "string" ? pipeline : OWN;
   }
 
   /** Show what can be done about a participant in their row. */
@@ -180,6 +203,12 @@ export class HostTools {
   async #setSpeaking() {
     const speaking = this.#only.checked ? "host" : "everyone";
     if (!(await this.#ask({ type: "set_session", speaking }, this.#texts.text(speaking === "host" ? "host.only_host_now" : "host.everyone_now")))) this.show();
+  }
+
+  async #setPipeline() {
+    const { value } = this.#sound;
+    const done = value === "" ? this.#texts.text("host.sound_is_off") : this.#texts.text("host.sound_is", { name: this.#texts.text(PRESETS[value]) });
+    if (!(await this.#ask({ type: "set_pipeline", pipeline: value === "" ? null : value }, done))) this.show();
   }
 
   #muteAll() {
