@@ -79,6 +79,13 @@ const respond = (data) => ({ ok: true, status: 200, text: async () => JSON.strin
 
 const byId = (document, id) => document.getElementById(id);
 
+/** The lines of the transcript, once there are `count`: a busy machine draws them in several turns of Node's loop. */
+async function drawnLines(document, count, paint) {
+  const lines = () => byId(document, "lines").querySelectorAll(".line");
+  for (; lines().length < count; paint()) await new Promise((resolve) => setImmediate(resolve));
+  return lines();
+}
+
 /** Open the Translation page in a new session that has been begun. */
 async function openTranslation(t, { language = "en" } = {}) {
   const opened = open(t, "translation", { href: "http://localhost/translation" });
@@ -91,7 +98,7 @@ async function openTranslation(t, { language = "en" } = {}) {
 }
 
 test("translation: a copied link begins the session, and its transcript is drawn", async (t) => {
-  const { page, document, newest, clock, copied } = await openTranslation(t);
+  const { page, document, newest, clock, copied, paint } = await openTranslation(t);
   assert.match(byId(document, "page-status").textContent, /^Ready\./);
   byId(document, "copy-link").click();
   await clock.advance(1);
@@ -104,7 +111,7 @@ test("translation: a copied link begins the session, and its transcript is drawn
   const transcript = { type: "transcript", session_id, offset: 1, segment_id: "s-0", revision: 1, final: true, text: "Good morning.", language: "en", confidence: 0.9, start: 0, end: 1, stream_started: 1000, speaker: "Ann", participant_id: "p" };
   newest().say(transcript);
   await clock.advance(1);
-  const [line, ...others] = byId(document, "lines").querySelectorAll(".line");
+  const [line, ...others] = await drawnLines(document, 1, paint);
   assert.equal(others.length, 0);
   assert.match(line.textContent, /Good morning\./);
   assert.equal(byId(document, "empty").hidden, true);
@@ -124,7 +131,7 @@ test("translation: what the page adds to the transcript is in the page's languag
   newest().say({ ...line, offset: 2, segment_id: "s-1", start: 2, end: 3, text: "", edited: "deleted" });
   await clock.advance(1);
   paint();
-  const [corrected, deleted] = byId(document, "lines").querySelectorAll(".line");
+  const [corrected, deleted] = await drawnLines(document, 2, paint);
   assert.match(corrected.textContent, /^Person 2.* · en · von der Sitzungsleitung korrigiert/);
   assert.equal(corrected.querySelector(".line-said").getAttribute("lang"), "en");
   const words = deleted.querySelector(".deleted");
