@@ -140,6 +140,15 @@ class Passage:
     truth: Truth
 
 
+def onset(seed: int) -> tuple[Samples, int]:
+    """Return a sentence of a voice that nothing was fitted to, and its first sample, at 16 kHz."""
+    random = np.random.default_rng((7, seed))
+    samples, truth = _sentence(random, HELD_LANGUAGES, HELD_VARIANTS)
+    rate = speaker().rate
+    heard: Samples = signal.resample_poly(samples, RATE, rate)
+    return heard, round(int(np.argmax(truth)) * RATE / rate)
+
+
 def closed(truth: Truth, gap: int) -> Truth:
     """Return ``truth`` with gaps of at most ``gap`` values closed."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], truth.astype(np.int8), [0]))))

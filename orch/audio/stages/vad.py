@@ -63,10 +63,10 @@ class Eagerness:
 
 
 AGGRESSIVENESS: Final = (
-    Eagerness(bias=-0.5, evidence=2.0, release=-1.5),
-    Eagerness(bias=0.0, evidence=4.0, release=-1.0),
-    Eagerness(bias=0.5, evidence=6.0, release=-0.5),
-    Eagerness(bias=1.5, evidence=9.0, release=0.5),
+    Eagerness(bias=-1.0, evidence=1.0, release=-1.5),
+    Eagerness(bias=-0.5, evidence=2.0, release=-1.0),
+    Eagerness(bias=0.0, evidence=3.0, release=-0.5),
+    Eagerness(bias=1.0, evidence=8.0, release=0.5),
 )
 
 

@@ -16,10 +16,10 @@ const LONGEST = 3;
 const BELOW = Math.log10(0.4);
 /** By aggressiveness: the logit that is no evidence, the evidence that begins speech, the logit that pauses it. */
 const AGGRESSIVENESS = [
-  { bias: -0.5, evidence: 2, release: -1.5 },
-  { bias: 0, evidence: 4, release: -1 },
-  { bias: 0.5, evidence: 6, release: -0.5 },
-  { bias: 1.5, evidence: 9, release: 0.5 },
+  { bias: -1, evidence: 1, release: -1.5 },
+  { bias: -0.5, evidence: 2, release: -1 },
+  { bias: 0, evidence: 3, release: -0.5 },
+  { bias: 1, evidence: 8, release: 0.5 },
 ];
 
 const NETWORK = readNetwork();
