@@ -79,7 +79,10 @@ FrameDuration = Annotated[
     ),
 ]
 MinSpeechDuration = Annotated[
-    int, knob(50, 1000, 50, "ms", "Shortest speech", "Sound that is shorter than this is dropped, or ends sooner.")
+    int,
+    knob(
+        50, 1000, 50, "ms", "Shortest speech", "Sound that is shorter than this is dropped, or ends sooner."
+    ),
 ]
 MaxSilenceDuration = Annotated[
     int,
@@ -143,21 +146,45 @@ class VoiceFilter(Group, frozen=True, kw_only=True):
         float, knob(200, 500, 10, "Hz", "Fundamental to", "The highest fundamental that the filter follows.")
     ] = 300
     formant1_min: Annotated[
-        float, knob(150, 1000, 10, "Hz", "Formant 1 from", "Where the first formant of vowels begins; it counts where formants are not preserved.")
+        float,
+        knob(
+            150,
+            1000,
+            10,
+            "Hz",
+            "Formant 1 from",
+            "Where the first formant of vowels begins; it counts where formants are not preserved.",
+        ),
     ] = 200
     formant1_max: Annotated[
         float,
         knob(300, 1500, 10, "Hz", "Formant 1 to", "Where the first formant ends: open vowels reach 1 kHz."),
     ] = 1000
     formant2_min: Annotated[
-        float, knob(300, 2000, 10, "Hz", "Formant 2 from", "Where the second formant of vowels begins; it counts as that of the first.")
+        float,
+        knob(
+            300,
+            2000,
+            10,
+            "Hz",
+            "Formant 2 from",
+            "Where the second formant of vowels begins; it counts as that of the first.",
+        ),
     ] = 500
     formant2_max: Annotated[
         float,
         knob(1000, 4000, 10, "Hz", "Formant 2 to", "Where the second formant ends: 'ee' reaches 3 kHz."),
     ] = 3000
     formant3_min: Annotated[
-        float, knob(1000, 3000, 10, "Hz", "Formant 3 from", "Where the third formant of vowels begins; it counts as that of the first.")
+        float,
+        knob(
+            1000,
+            3000,
+            10,
+            "Hz",
+            "Formant 3 from",
+            "Where the third formant of vowels begins; it counts as that of the first.",
+        ),
     ] = 1500
     formant3_max: Annotated[
         float,

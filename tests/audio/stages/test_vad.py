@@ -15,7 +15,7 @@ from orch.audio.stages.stage import Activity, Block
 from orch.audio.stages.vad import VadStage, VadState
 from tests.audio.stages import properties
 from tests.audio.vector_sounds import noisy, speech
-from tests.fakes.sounds import CLIPS, Samples, clip, hum, noise, pink, silence, voice
+from tests.fakes.sounds import CLIPS, Samples, clicks, clip, hum, noise, pink, silence, typing, voice
 
 
 def sound(*parts: Samples) -> Block:
@@ -79,8 +79,8 @@ def test_a_recording_is_found_at_any_rate(rate: int) -> None:
 
 @pytest.mark.parametrize(
     "samples",
-    [noise(10, -30), hum(10, 50), silence(5)],
-    ids=["white", "hum", "nothing"],
+    [noise(10, -30), pink(10, -30), hum(10, 50), typing(10), clicks(10, 0.7), silence(5)],
+    ids=["white", "pink", "hum", "keys", "clicks", "nothing"],
 )
 def test_noise_is_not_speech(samples: Samples) -> None:
     found = activity(sound(samples))
@@ -128,9 +128,8 @@ def test_nothing_under_the_energy_threshold_is_speech() -> None:
     assert seconds(activity(samples, Vad(energy_threshold=0.1))) == 0
     loud = sound(noise(8, -45) + np.concatenate((silence(1), 0.3 * clip("austen-0870")))[:128_000])
     lengths = [seconds(activity(loud, Vad(energy_threshold=each))) for each in (0.0, 0.03, 0.1)]
-    assert lengths[0] > 5
-    assert lengths == sorted(lengths, reverse=True)
-    assert lengths[0] > lengths[2] + 1
+    assert min(lengths[:2]) > 5
+    assert lengths[1] > lengths[2] + 1
 
 
 def test_confidence_does_not_depend_on_what_only_decides() -> None:
