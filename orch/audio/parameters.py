@@ -168,7 +168,7 @@ class VoiceFilter(Group, frozen=True, kw_only=True):
             10,
             "Hz",
             "Formant 2 from",
-            "Where the second formant of vowels begins; it counts as that of the first.",
+            "Where the second formant of vowels begins; it counts where formants are not preserved.",
         ),
     ] = 500
     formant2_max: Annotated[
@@ -183,7 +183,7 @@ class VoiceFilter(Group, frozen=True, kw_only=True):
             10,
             "Hz",
             "Formant 3 from",
-            "Where the third formant of vowels begins; it counts as that of the first.",
+            "Where the third formant of vowels begins; it counts where formants are not preserved.",
         ),
     ] = 1500
     formant3_max: Annotated[
