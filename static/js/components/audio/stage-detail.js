@@ -7,12 +7,15 @@ import { ConfidenceTrack } from "./confidence-track.js";
 import { Curve } from "./curve.js";
 import { ParameterList } from "./parameter-list.js";
 
+/** The most that the expander reduces (dB), as in expander.js. */
+const EXPANDER_RANGE = 40;
+
 /** The curves of a stage. */
 const CURVES = {
   voiceFilter: ({ voiceFilter }, rate) => [voiceFilterCurve(voiceFilter, rate)],
   noise: ({ noiseReduction }) => [gateCurve(noiseReduction)],
   voiceEnhance: ({ voiceEnhancement }, rate) => [compressorCurve(voiceEnhancement), toneCurve(voiceEnhancement, rate)],
-  voiceProcess: ({ voiceProcessing }) => [expanderCurve(voiceProcessing, 40)],
+  voiceProcess: ({ voiceProcessing }) => [expanderCurve(voiceProcessing, EXPANDER_RANGE)],
   resample: ({ resampling }, rate) => [resampleCurve(resampling, rate)],
 };
 
