@@ -23,11 +23,11 @@ from typing import Any, Final
 import numpy as np
 from msgspec import structs
 
+from orch.audio.deepfilternet import noise_stage
 from orch.audio.fading import FadingStage
 from orch.audio.parameters import GROUPS, STAGE_IDS, StageId
 from orch.audio.pipeline_settings import PipelineSettings
 from orch.audio.stages.delay import delayed, delayed_activity, joined, no_activity
-from orch.audio.stages.noise import NoiseStage
 from orch.audio.stages.resample import ResampleStage
 from orch.audio.stages.silence import SilenceStage
 from orch.audio.stages.stage import Activity, Block, Stage
@@ -48,7 +48,7 @@ _NOTHING: Final = np.zeros(0, np.float32)
 #: The stages that change samples and return as many as they are given; ``vad`` is between the first two.
 FADING: Final[dict[StageId, Callable[[Any, int], Stage[Any]]]] = {
     "voiceFilter": VoiceFilterStage,
-    "noise": NoiseStage,
+    "noise": noise_stage,
     "voiceEnhance": VoiceEnhanceStage,
     "voiceProcess": VoiceProcessStage,
 }
