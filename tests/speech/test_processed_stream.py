@@ -3,6 +3,8 @@
 import pytest
 import trio
 
+from orch.audio.pipeline_pool import PipelinePool, start_host
+from orch.audio.pipeline_settings import PipelineSettings
 from orch.protocol.messages import AudioStatus
 from orch.speech.captions import Origin
 from orch.speech.stream import SpeechStream
@@ -11,6 +13,8 @@ from tests.fakes.sounds import pcm, silence, voice
 from tests.fakes.speech_back_ends import Room, play, speak
 
 TWO = pcm(silence(0.5), voice(2), silence(1), voice(1.5), silence(1))
+
+LOUDER = PipelineSettings(enabled=frozenset({"vad", "voiceEnhance"}))
 
 
 def room_with(**pool: object) -> tuple[Room, FakePipelines]:
@@ -165,3 +169,39 @@ def _recording(room: Room) -> SpeechStream:
         participant_id=None,
     )
     return room.speech.stream(origin, sample_rate=16_000, output=room.session)
+
+
+@pytest.mark.process
+@pytest.mark.real_time
+async def test_no_word_is_lost_where_a_real_process_is_killed_in_an_utterance() -> None:
+    """The real pipeline, in a real process; the utterance ends where it ends without one."""
+    processes: list[trio.Process] = []
+
+    async def start() -> trio.Process:
+        processes.append(await start_host())
+        return processes[-1]
+
+    plain = Room()
+    await _transcribe(plain, None)
+    pool = PipelinePool(limit=1, start=start)
+    room = Room(pipelines=pool)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pool.run)
+        await _transcribe(room, processes)
+        nursery.cancel_scope.cancel()
+    assert times(room) == pytest.approx(times(plain), abs=0.1)
+    assert (pool.statistics().failures, pool.statistics().bypassed) == (1, 1)
+
+
+async def _transcribe(room: Room, processes: list[trio.Process] | None) -> None:
+    """Transcribe a recording through some stages, and kill the process in its second utterance."""
+    stream = _recording(room)
+    stream.process_with(LOUDER)
+    half = round(3.6 * 16_000) * 2
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stream.run)
+        await stream.feed_paced(TWO[:half])
+        for process in processes or ():
+            process.kill()
+        await stream.feed_paced(TWO[half:])
+        stream.end()
