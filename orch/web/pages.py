@@ -95,6 +95,12 @@ NAVIGATION: Final = (
                 title="Audio controls",
                 description="The stages of the audio pipeline, their live levels and their parameters.",
             ),
+            Page(
+                name="audio-diagnostic",
+                path="/audio-diagnostic.html",
+                title="Audio diagnostic",
+                description="Measures a microphone or a file before and after the audio pipeline.",
+            ),
         ),
     ),
     Group(

@@ -8,8 +8,9 @@
 import { STAGE_IDS, isOn } from "../kernels/stages.js";
 import { ActivityColumns, SpeechSegments } from "./activity-columns.js";
 import { FrequencyAxis, LOWEST_HZ } from "./frequency-axis.js";
+import { COLUMNS_PER_SECOND } from "./measures.js";
 import { FRAME_SECONDS } from "./snr-track.js";
-import { COLUMNS_PER_SECOND, TapAnalysis } from "./tap-analysis.js";
+import { TapAnalysis } from "./tap-analysis.js";
 
 /** The sides that are compared. */
 export const SIDES = ["before", "after"];
@@ -63,6 +64,10 @@ export class Diagnosis {
     return isAfter(tap, "resample") ? this.#pipeline.outputRate : this.sampleRate;
   }
 
+  rateOfSide(side) {
+    return this.rateOf(this.#taps[side]);
+  }
+
   /** Continue with other settings, without a click. */
   change(settings) {
     this.#settings = settings;
@@ -85,7 +90,7 @@ export class Diagnosis {
   }
 
   /**
-   * Process and measure a block of input. Returns a frame: {seconds, sides: {before, after}: {begun, low, high, columns},
+   * Process and measure a block of input. Returns a frame: {seconds, sampleRate, sides: {before, after}: {begun, low, high, columns},
    * with a spectrum also {levels, peaks, strongest, values}; activity: {confidence, speech} in columns, or null; stages;
    * sound: the samples of each side, valid until the next call}.
    */
@@ -126,6 +131,7 @@ export class Diagnosis {
     }
     return {
       seconds: this.#samples / this.sampleRate,
+      sampleRate: this.sampleRate,
       sides,
       activity: track,
       stages: isDue ? this.#stages : null,

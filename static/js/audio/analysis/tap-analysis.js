@@ -7,15 +7,12 @@
 
 import { LoudnessMeter } from "../kernels/loudness.js";
 import { LevelMeter, decibels } from "./levels.js";
+import { BANDS, COLUMNS_PER_SECOND, SPECTROGRAM_PER_SECOND } from "./measures.js";
 import { FramePowers, SnrTrack } from "./snr-track.js";
 import { PeakHold, SpectrumAnalyser, strongest } from "./spectrum.js";
 import { Spectrogram } from "./spectrogram.js";
 import { WaveformColumns } from "./waveform.js";
 
-/** Columns of the waveform and of the spectrogram a second. */
-export const COLUMNS_PER_SECOND = 500;
-export const SPECTROGRAM_PER_SECOND = 50;
-export const BANDS = 160;
 const SPECTROGRAM_SECONDS = 0.043;
 const LONGEST = 16_384;
 /** Frames without activity wait this long (in frames of 20 ms): more than any pipeline is late. */

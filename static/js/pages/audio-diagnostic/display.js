@@ -1,0 +1,165 @@
+/** The plots and meters of both sides, drawn once a frame from what was measured. */
+
+import { FrequencyAxis, LOWEST_HZ } from "../../audio/analysis/frequency-axis.js";
+import { FrameLoop } from "../../components/audio/frame-loop.js";
+import { Meters } from "../../components/audio/meters.js";
+import { NoisePlot } from "../../components/audio/noise-plot.js";
+import { SpectrumPlot } from "../../components/audio/spectrum-plot.js";
+import { SpectrogramPlot, WaveformPlot } from "../../components/audio/time-plots.js";
+import { byId, setText } from "../../components/dom.js";
+import { Scope } from "../../components/scope.js";
+import { STAGE_TITLES } from "../../models/audio-diagnosis-text.js";
+import { ActivityHistory, NoiseHistory, SideHistory } from "../../models/audio-history.js";
+import { NoiseTable, SpectrumTable } from "./tables.js";
+
+const SIDES = ["before", "after"];
+const SHORTENED = ["silence", "resample", "final"];
+/** Before anything was measured the axes are those of 48 kHz. */
+const DEFAULT_RATE = 48_000;
+const TITLES = { before: "Before", after: "After" };
+
+export class Display {
+  #scope = new Scope();
+  #controls;
+  #settings;
+  #plots;
+  #meters;
+  #spectrum = new SpectrumPlot(byId("spectrum"));
+  #noise = new NoisePlot(byId("noise"));
+  #tables;
+  #loop = new FrameLoop((now) => this.#draw(now));
+  #sides;
+  #activity;
+  #noiseHistory;
+  #axis;
+  #rate;
+  #seconds = 0;
+  #described = "";
+  /** What the stages did, as of the last frame that had it. */
+  latestStages = null;
+  /** The sides as they were when the view was frozen, for what has no time axis. */
+  #held = null;
+
+  /** `controls`: AnalysisControls; `settings()` returns those of the pipeline. */
+  constructor(controls, settings) {
+    this.#controls = controls;
+    this.#settings = settings;
+    this.#plots = Object.fromEntries(SIDES.map((side) => [side, { waveform: new WaveformPlot(byId(`waveform-${side}`)), spectrogram: new SpectrogramPlot(byId(`spectrogram-${side}`)) }]));
+    this.#meters = Object.fromEntries(SIDES.map((side) => [side, new Meters(byId(`meters-${side}`), TITLES[side])]));
+    this.#tables = [new SpectrumTable(byId("spectrum"), this.#spectrum), new NoiseTable(byId("noise"))];
+    controls.now = () => this.#seconds;
+    this.reset();
+  }
+
+  start() {
+    const scope = this.#scope;
+    if (!scope.open()) return;
+    for (const plot of this.#allPlots) scope.start(plot);
+    for (const table of this.#tables) scope.start(table);
+    for (const plot of this.#timePlots) plot.onCursor = (cursor, byKeyboard) => this.#share(plot, cursor, byKeyboard);
+    for (const plot of [this.#spectrum]) plot.onCursor = (_cursor, byKeyboard) => byKeyboard && this.#announce(plot);
+    scope.start(this.#loop);
+  }
+
+  stop() {
+    this.#scope.close();
+  }
+
+  /** Forget everything, for a new measurement. */
+  reset() {
+    this.#sides = { before: new SideHistory(), after: new SideHistory() };
+    this.#activity = new ActivityHistory();
+    this.#noiseHistory = new NoiseHistory();
+    this.#seconds = 0;
+    this.#held = null;
+    this.latestStages = null;
+    this.#setRate(DEFAULT_RATE);
+  }
+
+  /** Add a frame of a DiagnosticSession. */
+  add({ seconds, sides, activity, stages, sampleRate }) {
+    this.#seconds = seconds;
+    if (sampleRate !== this.#rate) this.#setRate(sampleRate);
+    for (const side of SIDES) {
+      // Another tap has a time of its own.
+      if (sides[side].begun !== this.#sides[side].begun) this.#sides[side] = new SideHistory(sides[side].begun);
+      this.#sides[side].add(sides[side]);
+    }
+    this.#activity.add(activity, seconds);
+    if (sides.before.values !== undefined) this.#noiseHistory.add(seconds, sides.before.values);
+    if (stages !== null) this.latestStages = stages;
+  }
+
+  #setRate(rate) {
+    this.#rate = rate;
+    this.#axis = new FrequencyAxis(LOWEST_HZ, rate / 2);
+    this.#described = "";
+  }
+
+  get #timePlots() {
+    return [...SIDES.flatMap((side) => [this.#plots[side].waveform, this.#plots[side].spectrogram]), this.#noise];
+  }
+
+  get #allPlots() {
+    return [...this.#timePlots, this.#spectrum];
+  }
+
+  /** All plots over time have the cursor at the same time. */
+  #share(source, cursor, byKeyboard) {
+    for (const plot of this.#timePlots) if (plot !== source) plot.cursor = cursor === null ? null : { x: cursor.x, y: plot.cursor?.y ?? cursor.y };
+    if (byKeyboard) this.#announce(source);
+  }
+
+  /** Announce the read-out once it has been drawn. */
+  #announce(plot) {
+    this.#draw(performance.now());
+    setText(plot.announcement, plot.cursor === null ? "" : plot.readout.textContent);
+  }
+
+  #draw(now) {
+    const { view, weighting, spectrum, taps } = this.#controls;
+    const window = view.window(this.#seconds);
+    const settings = this.#settings();
+    for (const side of SIDES) {
+      const why = this.#trackAbsence(taps[side], settings);
+      const title = `${TITLES[side]}, at ${STAGE_TITLES[taps[side]]}`;
+      this.#plots[side].waveform.draw(now, this.#sides[side], why === "" ? this.#activity : null, window, { title, why });
+      this.#plots[side].spectrogram.draw(now, this.#sides[side], this.#axis, window, { title });
+    }
+    const shown = this.#shown(view.isFrozen);
+    for (const side of SIDES) this.#meters[side].draw(now, shown[side].values);
+    this.#spectrum.draw(now, shown, this.#axis, { weighting, size: spectrum.size });
+    this.#noise.draw(now, this.#noiseHistory.points, window);
+    this.#describe(spectrum);
+    for (const table of this.#tables) table.draw(now, { sides: shown, axis: this.#axis, weighting, points: this.#noiseHistory.points });
+    setText(byId("clipped-before"), clippedText(shown.before.values));
+    setText(byId("clipped-after"), clippedText(shown.after.values));
+  }
+
+  /** What has no time axis stands still too while the view is frozen. */
+  #shown(isFrozen) {
+    if (!isFrozen) this.#held = null;
+    else this.#held ??= Object.fromEntries(SIDES.map((side) => [side, { ...pick(this.#sides[side]) }]));
+    return this.#held ?? this.#sides;
+  }
+
+  #describe(spectrum) {
+    const key = `${spectrum.size} ${spectrum.window} ${this.#rate}`;
+    if (key === this.#described) return;
+    this.#described = key;
+    this.#controls.describe(this.#rate);
+  }
+
+  #trackAbsence(tap, settings) {
+    if (settings === null) return "";
+    const { enabledStages, pausedAt } = settings;
+    const isPausedBefore = (stage) => pausedAt !== null && Object.keys(STAGE_TITLES).indexOf(stage) > Object.keys(STAGE_TITLES).indexOf(pausedAt);
+    if (!enabledStages.includes("vad") || isPausedBefore("vad")) return "No voice activity: its stage is off.";
+    if (SHORTENED.includes(tap) && enabledStages.includes("silence") && !isPausedBefore("silence")) return "No voice activity here: the stage Silence has shortened the time.";
+    return "";
+  }
+}
+
+const pick = ({ levels, peaks, strongest, values }) => ({ levels, peaks, strongest, values });
+
+const clippedText = (values) => (values === null ? "–" : `${values.clipped.toLocaleString("en")} clipped`);
