@@ -10,6 +10,7 @@ import { FakeStorage, fakeWebSockets } from "../fakes/js/websocket.js";
 const importing = fakeBrowser();
 const { LiveSocket } = await import("../../static/js/live-socket.js");
 const PAGES = {
+  "audio-diagnostic": (await import("../../static/js/pages/audio-diagnostic/page.js")).AudioDiagnosticPage,
   captions: (await import("../../static/js/pages/captions/page.js")).CaptionsPage,
   connections: (await import("../../static/js/pages/connections/page.js")).ConnectionsPage,
   gateway: (await import("../../static/js/pages/gateway/page.js")).GatewayPage,

@@ -20,6 +20,15 @@ export class SideHistory {
     this.values = null;
   }
 
+  /** The same until now, which stays as it is. */
+  copy() {
+    const other = new SideHistory(this.begun);
+    other.waveform = this.waveform.copy();
+    other.#columns.set(this.#columns);
+    other.#count = this.#count;
+    return Object.assign(other, { levels: this.levels, peaks: this.peaks, strongest: this.strongest, values: this.values });
+  }
+
   /** Seconds until which there is sound. */
   get end() {
     return this.begun + this.waveform.length / COLUMNS_PER_SECOND;
@@ -57,6 +66,14 @@ export class ActivityHistory {
   #speech = new Uint8Array(STORED_SECONDS * COLUMNS_PER_SECOND);
   #length = 0;
 
+  copy() {
+    const other = new ActivityHistory();
+    other.#confidence.set(this.#confidence);
+    other.#speech.set(this.#speech);
+    other.#length = this.#length;
+    return other;
+  }
+
   get end() {
     return this.#length / COLUMNS_PER_SECOND;
   }
@@ -90,6 +107,12 @@ export class ActivityHistory {
 /** The ratio and the noise floor over time: a point every quarter of a second. */
 export class NoiseHistory {
   #points = [];
+
+  copy() {
+    const other = new NoiseHistory();
+    other.#points = [...this.#points];
+    return other;
+  }
 
   get points() {
     return this.#points;

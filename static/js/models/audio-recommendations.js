@@ -66,7 +66,7 @@ const RULES = [
     return null;
   },
   function energy({ before, settings }) {
-    if (before.floorDb === null || !isStage(settings, "vad")) return null;
+    if (before.floorDb === null || before.confidence < LEAST_CONFIDENCE || !isStage(settings, "vad")) return null;
     const threshold = settings.parameters.vad.energyThreshold;
     const floor = 10 ** (before.floorDb / 20);
     if (floor <= threshold || threshold >= 0.1) return null;

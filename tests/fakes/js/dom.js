@@ -289,7 +289,7 @@ class FakeDocument extends CountingTarget {
 
 /** Every element has the parts that the macros of templates/components/ui.html give to theirs. */
 function parts(element, add) {
-  for (const name of ["value", "unit", "note", "legend", "plot", "summary", "table", "toggle"]) add("div", { "data-part": name });
+  for (const name of ["value", "unit", "note", "legend", "plot", "summary", "table", "toggle", "box", "canvas", "readout", "announcement"]) add("div", { "data-part": name });
   add("h2");
   add("button", { "data-close": "" });
   add("div", { class: "panel-body" });

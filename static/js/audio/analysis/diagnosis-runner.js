@@ -24,6 +24,7 @@ export class DiagnosisRunner {
   #post;
   #now;
   #timers;
+  #makePipeline;
   #diagnosis = null;
   #port = null;
   #file = null;
@@ -32,7 +33,8 @@ export class DiagnosisRunner {
   #handlers;
 
   /** `post(message, transfer)`; `now()` in ms; `timers` {setTimeout, clearTimeout}. */
-  constructor({ post, now = () => performance.now(), timers = globalThis }) {
+  constructor({ post, now = () => performance.now(), timers = globalThis, makePipeline = (settings, rate) => new PipelineKernel(settings, rate, { clock: () => now() / 1_000 }) }) {
+    this.#makePipeline = makePipeline;
     this.#post = post;
     this.#now = now;
     this.#timers = timers;
@@ -64,8 +66,7 @@ export class DiagnosisRunner {
 
   #open({ settings, sampleRate, taps, spectrum, port = null, samples = null }) {
     this.#close();
-    const makePipeline = (wanted, rate) => new PipelineKernel(wanted, rate, { clock: () => this.#now() / 1_000 });
-    this.#diagnosis = new Diagnosis({ makePipeline, settings, sampleRate, taps, spectrum });
+    this.#diagnosis = new Diagnosis({ makePipeline: this.#makePipeline, settings, sampleRate, taps, spectrum });
     if (port !== null) {
       this.#port = port;
       port.onmessage = ({ data }) => this.#guarded(() => this.#feed(data));

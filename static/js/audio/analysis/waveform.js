@@ -17,6 +17,14 @@ export class WaveformColumns {
     this.#length = 0;
   }
 
+  copy() {
+    const other = new WaveformColumns(this.samplesPerColumn, this.capacity);
+    other.#low.set(this.#low);
+    other.#high.set(this.#high);
+    other.#length = this.#length;
+    return other;
+  }
+
   /** Complete columns since the start; the last `capacity` of them can be read. */
   get length() {
     return this.#length;

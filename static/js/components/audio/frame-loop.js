@@ -14,8 +14,8 @@ export class FrameLoop {
   #handle = null;
   #drawnAt = -Infinity;
 
-  /** `draw(now)`: now in ms. `browser`: a window. */
-  constructor(draw, browser = globalThis.window) {
+  /** `draw(now)`: now in ms. `browser`: a window, or what has its parts. */
+  constructor(draw, browser = globalThis) {
     this.#draw = draw;
     this.#browser = browser;
   }

@@ -68,7 +68,7 @@ export class WaveformPlot extends Plot {
   write(history, activity, window, why) {
     const { cursor } = this;
     if (cursor === null) {
-      setText(this.readout, activity === null ? why : "Green: speech; the bar above it: confidence");
+      setText(this.readout, activity === null ? why : "Green: speech, with its confidence at the top");
       return;
     }
     const at = window.begin + cursor.x * (window.end - window.begin);
@@ -81,7 +81,7 @@ export class WaveformPlot extends Plot {
 }
 
 /** The colours of a spectrogram: [level in dBFS, token]. */
-const STOPS = [[-110, "surface-0"], [-65, "accent"], [-30, "warn"], [0, "text"]];
+const STOPS = [[-100, "surface-1"], [-60, "accent"], [-30, "warn"], [0, "text"]];
 
 export class SpectrogramPlot extends Plot {
   #palette = null;
@@ -139,7 +139,7 @@ export class SpectrogramPlot extends Plot {
 
   #write(history, axis, window) {
     if (this.cursor === null) {
-      setText(this.readout, "−110 dBFS dark to 0 dBFS bright; over its colours: time, frequency, level");
+      setText(this.readout, "Blue: −60 dBFS, orange: −30 dBFS");
       return;
     }
     const at = window.begin + this.cursor.x * (window.end - window.begin);

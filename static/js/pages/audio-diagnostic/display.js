@@ -37,7 +37,7 @@ export class Display {
   #described = "";
   /** What the stages did, as of the last frame that had it. */
   latestStages = null;
-  /** The sides as they were when the view was frozen, for what has no time axis. */
+  /** What was measured until the view was frozen; null while it follows. */
   #held = null;
 
   /** `controls`: AnalysisControls; `settings()` returns those of the pipeline. */
@@ -120,27 +120,30 @@ export class Display {
     const { view, weighting, spectrum, taps } = this.#controls;
     const window = view.window(this.#seconds);
     const settings = this.#settings();
+    const { sides, activity, noise } = this.#shown(view.isFrozen);
     for (const side of SIDES) {
       const why = this.#trackAbsence(taps[side], settings);
       const title = `${TITLES[side]}, at ${STAGE_TITLES[taps[side]]}`;
-      this.#plots[side].waveform.draw(now, this.#sides[side], why === "" ? this.#activity : null, window, { title, why });
-      this.#plots[side].spectrogram.draw(now, this.#sides[side], this.#axis, window, { title });
+      this.#plots[side].waveform.draw(now, sides[side], why === "" ? activity : null, window, { title, why });
+      this.#plots[side].spectrogram.draw(now, sides[side], this.#axis, window, { title });
+      this.#meters[side].draw(now, sides[side].values);
+      setText(byId(`clipped-${side}`), clippedText(sides[side].values));
     }
-    const shown = this.#shown(view.isFrozen);
-    for (const side of SIDES) this.#meters[side].draw(now, shown[side].values);
-    this.#spectrum.draw(now, shown, this.#axis, { weighting, size: spectrum.size });
-    this.#noise.draw(now, this.#noiseHistory.points, window);
+    this.#spectrum.draw(now, sides, this.#axis, { weighting, size: spectrum.size });
+    this.#noise.draw(now, noise.points, window);
     this.#describe(spectrum);
-    for (const table of this.#tables) table.draw(now, { sides: shown, axis: this.#axis, weighting, points: this.#noiseHistory.points });
-    setText(byId("clipped-before"), clippedText(shown.before.values));
-    setText(byId("clipped-after"), clippedText(shown.after.values));
+    for (const table of this.#tables) table.draw(now, { sides, axis: this.#axis, weighting, points: noise.points });
   }
 
-  /** What has no time axis stands still too while the view is frozen. */
+  /** What is drawn: the present, or a copy from when the view was frozen, which later sound does not overwrite. */
   #shown(isFrozen) {
-    if (!isFrozen) this.#held = null;
-    else this.#held ??= Object.fromEntries(SIDES.map((side) => [side, { ...pick(this.#sides[side]) }]));
-    return this.#held ?? this.#sides;
+    const present = { sides: this.#sides, activity: this.#activity, noise: this.#noiseHistory };
+    if (!isFrozen) {
+      this.#held = null;
+      return present;
+    }
+    this.#held ??= { sides: { before: this.#sides.before.copy(), after: this.#sides.after.copy() }, activity: this.#activity.copy(), noise: this.#noiseHistory.copy() };
+    return this.#held;
   }
 
   #describe(spectrum) {
@@ -159,7 +162,5 @@ export class Display {
     return "";
   }
 }
-
-const pick = ({ levels, peaks, strongest, values }) => ({ levels, peaks, strongest, values });
 
 const clippedText = (values) => (values === null ? "–" : `${values.clipped.toLocaleString("en")} clipped`);

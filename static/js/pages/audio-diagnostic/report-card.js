@@ -67,7 +67,7 @@ function showAdvice(element, { tone, text, change }) {
   const key = `${tone} ${text} ${change?.path} ${change?.to}`;
   if (element.dataset.shown === key) return;
   element.dataset.shown = key;
-  const parts = [pill(WORDS[tone], tone === "quiet" ? "busy" : tone), h("p", {}, text)];
+  const parts = [pill(WORDS[tone], tone), h("p", {}, text)];
   if (change) parts.push(h("p", { class: "advice-change" }, h("code", {}, change.path), ` ${value(change.from)} → ${value(change.to)}`));
   element.replaceChildren(...parts);
 }

@@ -26,9 +26,9 @@ export class StagesCard {
       {},
       h("th", { scope: "row" }, title),
       h("td", {}, isOn ? "on" : "off"),
-      h("td", { class: "number" }, `${perSecond.toFixed(1)} ms`),
+      h("td", { class: "number beyond-phone" }, `${perSecond.toFixed(1)} ms`),
       h("td", { class: "number" }, `${(perSecond / 10).toFixed(1)} %`),
-      h("td", { class: "number" }, gain),
+      h("td", { class: "number beyond-phone" }, gain),
     );
   }
 }
