@@ -164,7 +164,7 @@ def _guard(app: Pages, keys: SessionKeys) -> None:
 
     @app.after_request
     async def finish(response: Response) -> Response:
-        for name, value in headers_of(response.mimetype or "").items():
+        for name, value in headers_of(response.mimetype or "", path=request.path).items():
             response.headers.setdefault(name, value)
         # Versioned files are kept for a year, and a page has a hundred of them: they need no id.
         if "immutable" not in response.headers.get("Cache-Control", ""):

@@ -26,14 +26,16 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-# Scripts and styles are governed by the policies of the page that loads them; there are no workers, whose own
-# responses would count. The others are 400 bytes in each of a page's hundred files.
+# Scripts and styles are governed by the policies of the page that loads them, but for workers, whose own
+# responses count. The others are 400 bytes in each of a page's hundred files.
 _OF_SUBRESOURCES: Final = frozenset({"X-Content-Type-Options", "Cross-Origin-Resource-Policy"})
 _SUBRESOURCES: Final = frozenset({"text/javascript", "text/css"})
+#: How the names of workers' scripts end.
+_WORKER: Final = "-worker.js"
 
 
-def headers_of(mimetype: str) -> Mapping[str, str]:
-    """Return the security headers of a response of this type."""
-    if mimetype not in _SUBRESOURCES:
+def headers_of(mimetype: str, *, path: str = "") -> Mapping[str, str]:
+    """Return the security headers of a response of this type; ``path``: of its request."""
+    if mimetype not in _SUBRESOURCES or path.endswith(_WORKER):
         return HEADERS
     return {name: value for name, value in HEADERS.items() if name in _OF_SUBRESOURCES}

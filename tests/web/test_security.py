@@ -26,3 +26,9 @@ def test_only_scripts_and_styles_go_without_a_policy_of_their_own() -> None:
             "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "same-origin",
         }
+
+
+def test_a_worker_has_a_policy_of_its_own() -> None:
+    """What the page forbids is forbidden to its workers by their own response alone."""
+    assert headers_of("text/javascript", path="/static/1/js/audio/workers/diagnostic-worker.js") == HEADERS
+    assert headers_of("text/javascript", path="/static/1/js/audio/analysis/levels.js") != HEADERS
