@@ -26,7 +26,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-# Scripts and styles are governed by the policies of the page that loads them, but for workers, whose own
+# Scripts and styles are governed by the policies of the page that loads them, except for workers, whose own
 # responses count. The others are 400 bytes in each of a page's hundred files.
 _OF_SUBRESOURCES: Final = frozenset({"X-Content-Type-Options", "Cross-Origin-Resource-Policy"})
 _SUBRESOURCES: Final = frozenset({"text/javascript", "text/css"})

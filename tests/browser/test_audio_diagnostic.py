@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 from scipy.io import wavfile
 
 from tests.browser.conftest import (
@@ -96,7 +96,7 @@ def open_microphone(page: Page) -> None:
     expect(value(page, "before", "momentary")).to_have_text(re.compile("LUFS"))
 
 
-def value(page: Page, side: str, field: str):  # noqa: ANN201 - a locator
+def value(page: Page, side: str, field: str) -> Locator:
     return page.locator(f"#meters-{side} [data-field={field}] .meter-value")
 
 
