@@ -149,7 +149,7 @@ def test_each_message_is_open_to_those_who_may_do_its_action(tmp_path: Path, som
         "cancel_recording": {"session_id": "s", "stream_id": "none"},
         "name_speaker": {"session_id": "s", "speaker_label": "1-a", "name": "Ann"},
         "set_terms": {"session_id": "s", "terms": [{"text": "Norland"}]},
-        "set_pipeline": {"session_id": "s", "pipeline": "noisy"},
+        "set_pipeline": {"session_id": "s", "pipeline": None},
         "correct_line": {"session_id": "s", "segment_id": "none-1", "offset": 1, "text": "x"},
         "delete_line": {"session_id": "s", "segment_id": "none-1", "offset": 1},
         "title_session": {"session_id": "s", "title": "Plans"},
