@@ -34,6 +34,7 @@ export class AudioDiagnosticPage {
   /** What is measured, as the session describes it; null before the first. `ended`: its summary, once it has ended. */
   #source = null;
   #summary = null;
+  #lastDropOuts = null;
   #isOpening = false;
 
   constructor(socket, { get = (path) => control("GET", path), session = new DiagnosticSession() } = {}) {
@@ -92,6 +93,7 @@ export class AudioDiagnosticPage {
     }
     this.#isOpening = true;
     this.#summary = null;
+    this.#lastDropOuts = null;
     this.#display.reset();
     this.#controls.follow();
     this.#showFaults(null);
@@ -157,9 +159,10 @@ export class AudioDiagnosticPage {
     return { summary, settings: this.#choice.settings, input: this.#source, dropOuts: this.#dropOuts, spectrum: this.#controls.spectrumDescription(this.#source.sampleRate) };
   }
 
-  /** As they are, or as they were when the measurement ended. */
+  /** As they are, or as they were when they were last read before the measurement ended. */
   get #dropOuts() {
-    return this.#session.dropOuts;
+    if (this.#session.isOpen || this.#lastDropOuts === null) this.#lastDropOuts = this.#session.dropOuts;
+    return this.#lastDropOuts;
   }
 
   async #showTexts() {
