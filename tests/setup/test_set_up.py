@@ -57,7 +57,7 @@ def test_help_lists_every_target_with_a_sentence() -> None:
     assert targets - set(listed) == {"checkers", "static", "tools"}
     assert set(listed) <= targets
     expected = "help install run test lint types test-py test-js test-browser coverage bench soak fuzz clean"
-    expected += " check wheel outages lock conformance bench-captions"
+    expected += " check wheel outages lock conformance bench-captions bench-audio"
     assert set(listed) == set(expected.split())
     assert subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout == shown
 
@@ -232,7 +232,7 @@ def test_a_missing_test_tool_is_an_error(tmp_path: Path) -> None:
     """Never a test less in silence."""
     ended = script("test-tools.sh", env=bare_path(tmp_path / "bin"))
     assert ended.returncode == 1
-    assert "apt install chromium-headless-shell apertium" in ended.stderr
+    assert "apt install chromium chromium-headless-shell apertium" in ended.stderr
 
 
 def test_tools_that_are_there_are_taken_and_packages_installed_once(tmp_path: Path) -> None:
