@@ -54,8 +54,12 @@ class TimeMap:
         return min(found, self.breaks[index + 1][0]) if index + 1 < len(self.breaks) else found
 
     def seconds(self, output: float, sample_rate: int) -> float:
-        """Return the time in the input, in seconds, of a time in the output, in seconds."""
-        return self.input_at(output * sample_rate) / sample_rate
+        """Return the time in the input, in seconds, of a time in the output, in seconds.
+
+        The seconds of a sample are a rounded number; they are taken for that sample, so that the first one
+        after a cut is not before it.
+        """
+        return self.input_at(round(output * sample_rate, 6)) / sample_rate
 
     def _index(self, output: float) -> int:
         return max(0, bisect_right(self.breaks, output, key=itemgetter(0)) - 1)

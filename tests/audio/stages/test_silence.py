@@ -191,6 +191,12 @@ def test_a_map_that_forgets_the_past_is_the_same_from_there_on(steps: list[tuple
     assert times.seconds(at / 100, 100) == times.input_at(at) / 100
 
 
+def test_the_seconds_of_a_sample_are_that_sample_whatever_their_rounding() -> None:
+    """0.29 s times 100 is less than 29."""
+    times = TimeMap().extended([Cut(29, 29, 500)])
+    assert times.seconds(29 / 100, 100) == 5
+
+
 def test_where_it_was_cut_the_time_is_that_of_the_join() -> None:
     """A word that began in the removed part is placed at the cut."""
     times = TimeMap().extended([Cut(100, 100, 500), Cut(200, 600, 900)])
