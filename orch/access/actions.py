@@ -57,6 +57,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/settings"): Action.VIEW_OPERATIONS,
     ("GET", "/audio-processing-controls.html"): Action.VIEW_OPERATIONS,
     ("GET", "/audio-diagnostic.html"): Action.VIEW_OPERATIONS,
+    ("GET", "/test-audio.html"): Action.VIEW_OPERATIONS,
     ("GET", "/translation"): Action.USE_PUBLIC,
     ("GET", "/sessions"): Action.USE_PUBLIC,  # the page; each session's key decides about the session
     ("GET", "/join"): Action.USE_PUBLIC,

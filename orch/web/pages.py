@@ -101,6 +101,12 @@ NAVIGATION: Final = (
                 title="Audio diagnostic",
                 description="Measures a microphone or a file before and after the audio pipeline.",
             ),
+            Page(
+                name="test-audio",
+                path="/test-audio.html",
+                title="Audio tests",
+                description="Recordings and files through two settings of the audio pipeline, side by side.",
+            ),
         ),
     ),
     Group(
