@@ -21,7 +21,7 @@ async function send(path, file, fields, signal) {
   throw new ProblemError(problem, response.status);
 }
 
-async function document(response) {
+async function readDocument(response) {
   const data = parseObject(await response.text());
   if (data === null) throw new ProblemError({ code: "not_the_service", detail: foreignResponseText(response.status) }, response.status);
   return data;
@@ -34,10 +34,10 @@ export async function processFile(file, settings, signal) {
 
 /** Resolves to the measures before, after, and of each stage. */
 export async function analyzeFile(file, settings, signal) {
-  return document(await send("analyze", file, { settings }, signal));
+  return readDocument(await send("analyze", file, { settings }, signal));
 }
 
 /** Resolves to measures and transcripts of both, and the words that differ. `reference`, `language`: text or null. */
 export async function compareFile(file, { a, b, reference, language }, signal) {
-  return document(await send("compare", file, { a, b, reference, language }, signal));
+  return readDocument(await send("compare", file, { a, b, reference, language }, signal));
 }
