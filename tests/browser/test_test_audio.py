@@ -1,0 +1,112 @@
+"""The page that tests settings of the audio pipeline with recordings and files, in Chromium."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import FilePayload, Page, Route, expect
+
+from tests.browser.conftest import PageAt, assert_accessible, settled
+from tests.browser.test_audio_controls import recording
+from tests.fakes.scripted_service import Running, scripted
+
+pytestmark = pytest.mark.browser
+
+PATH: Final = "/test-audio.html"
+MEASURED: Final = {"rms_db": -21.34, "true_peak_db": -1.0, "snr_db": None, "clipping_count": 0}
+
+
+def side(text: str) -> dict[str, Any]:
+    transcript = {"text": text, "language": "en", "confidence": 0.9, "word_errors": None, "problem": None}
+    return {
+        "preset": None,
+        "sample_rate": 16_000,
+        "seconds": 2.0,
+        "milliseconds": 41.2,
+        "analysis": MEASURED,
+        "transcript": transcript,
+    }
+
+
+def aligned(kind: str, reference: str | None, recognised: str | None) -> dict[str, Any]:
+    return {"kind": kind, "reference": reference, "recognised": recognised}
+
+
+COMPARED: Final = {
+    "file": {
+        "format": "wav",
+        "seconds": 2.0,
+        "sample_rate": 16_000,
+        "channels": 1,
+        "pipeline_rate": 16_000,
+        "invalid_samples": 0,
+    },
+    "before": MEASURED,
+    "a": side("the old man sat"),
+    "b": side("the young man sat down"),
+    "differences": {
+        "rate": 0.5,
+        "words": 4,
+        "substituted": 1,
+        "deleted": 0,
+        "inserted": 1,
+        "alignment": [
+            aligned("equal", "the", "the"),
+            aligned("substituted", "old", "young"),
+            aligned("equal", "man", "man"),
+            aligned("equal", "sat", "sat"),
+            aligned("inserted", None, "down"),
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[Running]:
+    with scripted("full") as running:
+        yield running
+
+
+def respond(page: Page) -> None:
+    """Respond as the service does to a run."""
+    result = recording(2)
+
+    def process(route: Route) -> None:
+        route.fulfill(body=result, content_type="audio/wav")
+
+    page.route("**/api/pipeline/process", process)
+    page.route("**/api/pipeline/compare", lambda route: route.fulfill(json=COMPARED))
+
+
+def run(page: Page) -> None:
+    sound = FilePayload(name="voice.wav", mimeType="audio/wav", buffer=recording(2))
+    page.locator("#file").set_input_files([sound])
+    expect(page.locator("#page-status")).to_have_text("voice.wav is ready to run.")
+    page.get_by_role("button", name="Run A and B").click()
+    expect(page.locator("#differences")).to_be_visible()
+
+
+def test_words_that_differ_are_marked_and_the_run_is_stored(page_at: PageAt, full: Running, axe: str) -> None:
+    """After a reload it is opened again, and exported with its sounds."""
+    page = page_at(full.url + PATH)
+    settled(page)
+    respond(page)
+    run(page)
+    expect(page.locator("#differences del")).to_contain_text("old")
+    expect(page.locator("#differences ins").last).to_contain_text("down")
+    expect(page.locator("#result-body")).to_contain_text("2 words differ: 1 other with B, 1 only with B.")
+    expect(page.locator("#runs li")).to_have_count(1)
+    assert_accessible(page, axe, 1280)
+    page.reload()
+    settled(page)
+    page.get_by_role("button", name="Open voice.wav").click()
+    expect(page.locator("#transcript-b")).to_have_text("the young man sat down")
+    expect(page.locator("#versions button")).to_have_count(3)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export all").click()
+    document = json.loads(Path(download.value.path()).read_text())
+    (exported,) = document["runs"]
+    assert exported["audio"]["original"]["bytes"] == len(recording(2))
+    assert exported["comparison"] == COMPARED
