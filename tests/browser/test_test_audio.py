@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import FilePayload, Page, Route, expect
+from playwright.sync_api import Browser, FilePayload, Page, Playwright, Route, expect
 
 from tests.browser.conftest import PageAt, assert_accessible, settled
 from tests.browser.test_audio_controls import recording
+from tests.browser.test_translation import watched
+from tests.fakes.chromium import launch
 from tests.fakes.scripted_service import Running, scripted
 
 pytestmark = pytest.mark.browser
@@ -110,3 +113,31 @@ def test_words_that_differ_are_marked_and_the_run_is_stored(page_at: PageAt, ful
     (exported,) = document["runs"]
     assert exported["audio"]["original"]["bytes"] == len(recording(2))
     assert exported["comparison"] == COMPARED
+
+
+@pytest.fixture(scope="module")
+def speaking(playwright_here: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Start Chromium with a microphone that plays a voice for a minute."""
+    sound = tmp_path_factory.mktemp("sound") / "voice.wav"
+    sound.write_bytes(recording(60))
+    with closing(launch(playwright_here, sound)) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize(("form", "rate"), [("wav16", "16000"), ("wav32", ""), ("webm", "")])
+def test_a_microphone_is_recorded(speaking: Browser, full: Running, form: str, rate: str) -> None:
+    """The file can be played and run; what the browser granted is shown while it is open."""
+    with watched(speaking) as context:
+        page = context.new_page()
+        page.goto(full.url + PATH)
+        settled(page)
+        page.locator("#format").select_option(form)
+        page.locator("#rate").select_option(rate)
+        page.get_by_role("button", name="Record").click()
+        expect(page.locator("#granted dd")).to_have_count(4)
+        expect(page.locator("#record-length")).to_have_text("0:01 of 5:00")
+        page.get_by_role("button", name="Stop recording").click()
+        expect(page.locator("#page-status")).to_contain_text("is ready to run.")
+        expect(page.locator("#waveform-text")).to_contain_text("Original: ")
+        assert float(page.locator("#waveform").get_attribute("aria-valuemax") or 0) >= 0.5
+        expect(page.locator("#waveform-text")).to_contain_text("loudest at")
