@@ -141,3 +141,46 @@ def test_a_microphone_is_recorded(speaking: Browser, full: Running, form: str, r
         expect(page.locator("#waveform-text")).to_contain_text("Original: ")
         assert float(page.locator("#waveform").get_attribute("aria-valuemax") or 0) >= 0.5
         expect(page.locator("#waveform-text")).to_contain_text("loudest at")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_run_is_accessible_and_fits(page_at: PageAt, full: Running, axe: str, width: int) -> None:
+    page = page_at(full.url + PATH, width=width)
+    settled(page)
+    assert_accessible(page, axe, width)
+    respond(page)
+    run(page)
+    expect(page.locator("#runs li")).to_have_count(1)
+    assert_accessible(page, axe, width)
+
+
+def test_the_keyboard_moves_the_position_and_a_version_stays_at_it(page_at: PageAt, full: Running) -> None:
+    page = page_at(full.url + PATH)
+    settled(page)
+    respond(page)
+    run(page)
+    expect(page.locator("#versions button")).to_have_count(3)
+    slider = page.get_by_role("slider", name="Position")
+    slider.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "1.0 s of 2.0 s")
+    page.get_by_role("button", name="B: Default").click()
+    expect(slider).to_have_attribute("aria-valuetext", "1.0 s of 2.0 s")
+    slider.press("End")
+    expect(page.locator("#time")).to_have_text("0:02.0 / 0:02.0")
+    slider.press("Home")
+    slider.press(" ")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(slider).not_to_have_attribute("aria-valuenow", "0.0")
+
+
+def test_a_refusal_of_the_service_is_shown(page_at: PageAt, full: Running) -> None:
+    page = page_at(full.url + PATH, expects=("503",))
+    settled(page)
+    problem = {"code": "pipeline_busy", "title": "Busy", "detail": "Two files are processed; try again."}
+    page.route("**/api/pipeline/process", lambda route: route.fulfill(status=503, json=problem))
+    sound = FilePayload(name="voice.wav", mimeType="audio/wav", buffer=recording(1))
+    page.locator("#file").set_input_files([sound])
+    page.get_by_role("button", name="Run A and B").click()
+    expect(page.locator("#notices")).to_contain_text("Two files are processed; try again.")
+    expect(page.locator("#runs li")).to_have_count(0)
+    expect(page.get_by_role("button", name="Run A and B")).to_be_enabled()
