@@ -25,7 +25,7 @@ export function peaks(samples, columns) {
   return [low, high];
 }
 
-/** What is to be seen: "3.2 s, loudest at 1.1 s with −3 dB, sound in 78 % of it." */
+/** The picture in words: "3.2 s, loudest at 1.1 s with −3 dB, sound in 78 % of it." */
 export function waveformWords(samples, rate) {
   if (samples.length === 0) return "It has no samples.";
   let at = 0;

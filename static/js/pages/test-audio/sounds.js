@@ -6,7 +6,7 @@ import { pill, setPill } from "../../components/pill.js";
 import { Scope } from "../../components/scope.js";
 import { grantedWords } from "../../models/pipeline-text.js";
 import { lengthWords, LONGEST, RATES, recordingName, supportedFormats } from "../../models/recording-formats.js";
-import { bytes, joined } from "../../models/number-format.js";
+import { bytes } from "../../models/number-format.js";
 
 const SHOW_EVERY = 250;
 
@@ -149,7 +149,7 @@ export class Sounds extends EventTarget {
     }));
     keyed(byId("files"), this.#all, {
       key: ({ id }) => id,
-      create: ({ id, name, blob }) => h("li", {}, h("label", {}, h("input", { type: "radio", name: "sound", value: id }), h("bdi", { dir: "auto" }, name), h("span", { class: "small muted" }, joined(bytes(blob.size))))),
+      create: ({ id, name, blob }) => h("li", {}, h("label", {}, h("input", { type: "radio", name: "sound", value: id }), h("bdi", { dir: "auto" }, name), h("span", { class: "small muted" }, bytes(blob.size)))),
       update: (element, { id }) => (element.querySelector("input").checked = id === this.#chosen),
     });
   }
