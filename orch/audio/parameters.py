@@ -5,7 +5,8 @@ controls page, its documentation, and the limits and defaults of ``vad`` in the 
 names are in camelCase; a group is a stage's parameters (:data:`GROUPS`).
 
 A ``knob`` is msgspec's ``Meta`` of a number: validation uses its range, the schema has the rest, as
-``title``, ``description``, ``x-step`` and ``x-unit``. Rules about two parameters: ``parameter_rules.py``.
+``title``, ``description``, ``x-step``, ``x-unit`` and ``x-labels``. Rules about two parameters:
+``parameter_rules.py``.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -58,9 +59,11 @@ def knob(low: float, high: float, step: float, unit: str, label: str, text: str)
     )
 
 
-def described(label: str, text: str, unit: str = "") -> Meta:
-    """Return the description of a switch or a choice."""
+def described(label: str, text: str, unit: str = "", choices: dict[str, str] | None = None) -> Meta:
+    """Return the description of a switch or a choice; ``choices``: the label of each, in their order."""
     extra: dict[str, Any] = {"x-unit": unit} if unit else {}
+    if choices:
+        extra["x-labels"] = choices
     return Meta(title=label, description=text, extra_json_schema=extra)
 
 
@@ -231,6 +234,7 @@ class NoiseReduction(Group, frozen=True, kw_only=True):
         described(
             "Engine",
             "Built in, or the DeepFilterNet model: better, on the server only, a third of a core.",
+            choices={"builtIn": "Built in", "deepFilterNet": "DeepFilterNet (server only)"},
         ),
     ] = "builtIn"
     strength: Annotated[
@@ -425,6 +429,7 @@ class VoiceIsolation(Group, frozen=True, kw_only=True):
         described(
             "Keep",
             "The kind that stays: tones that last, as vowels, or short strokes, as keys.",
+            choices={"harmonic": "Tones (harmonic)", "percussive": "Strokes (percussive)"},
         ),
     ] = "harmonic"
 
@@ -509,7 +514,11 @@ class Resampling(Group, frozen=True, kw_only=True):
     ] = 16000
     quality: Annotated[
         Literal["high", "medium", "low"],
-        described("Quality", "Attenuation of what would alias: 100, 80 or 60 dB."),
+        described(
+            "Quality",
+            "Attenuation of what would alias: 100, 80 or 60 dB.",
+            choices={"high": "High: 100 dB", "medium": "Medium: 80 dB", "low": "Low: 60 dB"},
+        ),
     ] = "high"
     anti_alias: Annotated[
         bool, described("Anti-alias filter", "Remove what the target rate cannot hold before converting.")
@@ -531,7 +540,11 @@ class Resampling(Group, frozen=True, kw_only=True):
     ] = True
     dither_type: Annotated[
         Literal["triangular", "rectangular", "none"],
-        described("Dither's shape", "Triangular makes the error independent of the signal."),
+        described(
+            "Dither's shape",
+            "Triangular makes the error independent of the signal.",
+            choices={"triangular": "Triangular", "rectangular": "Rectangular", "none": "None"},
+        ),
     ] = "triangular"
 
 

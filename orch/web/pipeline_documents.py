@@ -42,8 +42,9 @@ class StageListed(Struct, frozen=True, kw_only=True, rename="camel"):
 class PipelineSchema(Struct, frozen=True, kw_only=True):
     """What an exported file may contain.
 
-    ``schema``: JSON Schema of its ``parameters``, with ``x-step`` and ``x-unit``. ``stages``: in the order in
-    which audio passes them. ``rules``: between two parameters, or one and the sample rate.
+    ``schema``: JSON Schema of its ``parameters``, with ``x-step``, ``x-unit`` and, of choices, ``x-labels``.
+    ``stages``: in the order in which audio passes them. ``rules``: between two parameters, or one and the
+    sample rate.
     """
 
     version: str

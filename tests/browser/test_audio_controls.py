@@ -298,6 +298,41 @@ def test_everything_is_done_with_the_keyboard(page_at: PageAt, full: Running) ->
     expect(page.locator("#page-status")).to_contain_text("6 of 7 stages on.")
 
 
+def test_choices_have_labels_and_silence_has_pictures(page_at: PageAt, full: Running) -> None:
+    """Not the values of the exported file; the pictures follow the parameters, and say so in words."""
+    page = at(page_at, full)
+    opened(page, "noise")
+    engine = parameter(page, "noiseReduction.engine").locator("option")
+    assert engine.all_inner_texts() == ["Built in", "DeepFilterNet (server only)"]
+    opened(page, "silence")
+    pauses = page.locator(".curve").filter(has_text="Pauses up to")
+    expect(pauses).to_contain_text("longer ones become 300 ms")
+    parameter(page, "silence.padDuration").get_by_role("spinbutton").fill("50")
+    expect(pauses).to_contain_text("Pauses up to 200 ms stay; longer ones become 100 ms")
+    level = page.locator(".curve").filter(has_text="Level over six seconds")
+    threshold = level.locator(".curve-line").first
+    before = threshold.get_attribute("d")
+    parameter(page, "silence.threshold").get_by_role("spinbutton").fill("-60")
+    assert threshold.get_attribute("d") != before
+
+
+def test_the_dot_on_a_curve_is_at_the_peak_that_the_stage_compares(live: Page) -> None:
+    """Speech at -1 dBFS has far lower RMS: the dot of the compressor gets near full scale, on its curve."""
+    opened(live, "voiceEnhance")
+    live.wait_for_function(
+        """() => {
+          const dot = document.querySelector(".curve-dot");
+          const line = [...document.querySelector(".curve").querySelectorAll(".curve-line")].at(-1);
+          const pairs = line.getAttribute("d").slice(1).split("L");
+          const points = pairs.map((pair) => pair.split(" ").map(Number));
+          const [x, y] = ["cx", "cy"].map((name) => Number(dot.getAttribute(name)));
+          const level = -80 + (80 * (x - 44)) / (360 - 54);
+          const near = points.reduce((a, b) => (Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a));
+          return dot.getAttribute("visibility") === "visible" && level > -6 && Math.abs(near[1] - y) < 3;
+        }"""
+    )
+
+
 def test_other_code_reads_and_changes_the_parameters(page_at: PageAt, full: Running) -> None:
     """By stage or group, nested by a dotted path; what does not exist is an error and changes nothing."""
     page = at(page_at, full)

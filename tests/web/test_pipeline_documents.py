@@ -45,6 +45,9 @@ def test_every_parameter_has_what_a_control_needs() -> None:
         if knob.get("type") in {"number", "integer"}:
             assert knob["minimum"] < knob["maximum"], path
             assert knob["x-step"] > 0, path
+        choices = knob.get("enum", ())
+        if any(isinstance(choice, str) for choice in choices):
+            assert set(knob["x-labels"]) == set(choices), path
     assert found["silence.padDuration"]["x-unit"] == "ms"
 
 

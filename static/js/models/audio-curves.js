@@ -2,20 +2,17 @@
  * What the parameters of a stage do, as curves. Pure.
  *
  * A curve is {id, title, x, y, lines, summary, follows}: an axis is {label, unit, from, to, ticks, isLog}; a line is
- * {points: [[x, y]], isReference, label}; `summary` says in words what it shows; `follows`: whether a dot shows
- * where the present level is. The equations are those of the kernels.
+ * {points: [[x, y]], isReference, label}; `summary` says in words what it shows; `follows` {level, output}: a dot
+ * shows where the present level is: `level({before, after})` of {rms, peak} in dB around the stage, and its `output`;
+ * null where there is none. The equations are those of the kernels, and so is the level that each compares.
  */
 
+import { ATTENUATION, CLARITY, EXPANDER_RANGE, GATED, LEAST_FLOOR } from "../audio/kernels/bounds.js";
 import { magnitude, peaking } from "../audio/kernels/biquad.js";
 import { compression, decibels, expansion } from "../audio/kernels/envelope.js";
 import { bands, lower } from "../audio/kernels/voice-filter.js";
 import { kaiserBeta, phaseTable, transitionWidth } from "../audio/kernels/windowed-sinc.js";
 
-/** A gain of 2 at the centre where the amount of clarity is 1, as in voice-enhance.js. */
-const CLARITY = 2;
-/** The gain of a closed gate, as in noise.js. */
-const GATED = 0.1;
-const ATTENUATION = { high: 100, medium: 80, low: 60 };
 /** Points of a frequency response. */
 const POINTS = 160;
 
@@ -25,8 +22,8 @@ export const figure = (value) => String(Math.round(value * 100) / 100).replace("
 /** A frequency as it is read: 85 Hz, 2.5 kHz. */
 export const hertz = (value) => (value >= 1000 ? `${figure(value / 1000)} kHz` : `${figure(value)} Hz`);
 
-const LEVELS = { label: "Input", unit: "dBFS", from: -80, to: 0, ticks: [-80, -60, -40, -20, 0], isLog: false };
-const OUTPUTS = { ...LEVELS, label: "Output" };
+const LEVELS = { label: "Input peak", unit: "dBFS", from: -80, to: 0, ticks: [-80, -60, -40, -20, 0], isLog: false };
+const OUTPUTS = { ...LEVELS, label: "Output peak" };
 
 const frequencies = (from, to) => ({ label: "Frequency", unit: "Hz", from, to, ticks: [20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000].filter((tick) => tick >= from && tick <= to), isLog: true });
 const gains = (from, to, step) => ({ label: "Gain", unit: "dB", from, to, ticks: Array.from({ length: (to - from) / step + 1 }, (_, index) => from + index * step), isLog: false });
@@ -44,9 +41,12 @@ function response(axis, gain) {
   });
 }
 
-export function compressorCurve({ compressor: unit }) {
-  const gain = unit.enabled ? 20 * Math.log10(unit.makeupGain) : 0;
-  const output = (level) => level + gain + (unit.enabled ? compression(level, unit) : 0);
+/** The input is that of the stage: before its gain. */
+export function compressorCurve({ gain, compressor: unit }) {
+  const first = 20 * Math.log10(gain);
+  const makeup = unit.enabled ? 20 * Math.log10(unit.makeupGain) : 0;
+  const output = (level) => level + first + makeup + (unit.enabled ? compression(level + first, unit) : 0);
+  const from = gain === 1 ? "" : ` after ${figure(first)} dB of gain`;
   return {
     id: "compressor",
     title: "Compressor",
@@ -54,9 +54,9 @@ export function compressorCurve({ compressor: unit }) {
     y: { ...OUTPUTS, to: 12, ticks: [-80, -60, -40, -20, 0] },
     lines: [UNCHANGED, { points: levels(output), label: "output" }],
     summary: unit.enabled
-      ? `Above ${figure(unit.threshold)} dBFS, ${figure(unit.ratio)} dB more at the input are 1 dB more at the output. −60 dBFS become ${figure(output(-60))}, −10 dBFS become ${figure(output(-10))}.`
-      : "The compressor is off: levels are unchanged.",
-    follows: output,
+      ? `Above ${figure(unit.threshold)} dBFS${from}, ${figure(unit.ratio)} dB more at the input are 1 dB more at the output. −60 dBFS become ${figure(output(-60))}, −10 dBFS become ${figure(output(-10))}.`
+      : `The compressor is off: levels ${gain === 1 ? "are unchanged" : `change by ${figure(first)} dB, the stage's gain`}.`,
+    follows: { level: ({ before }) => before.peak, output },
   };
 }
 
@@ -74,8 +74,8 @@ export function toneCurve({ clarity, deEsser }, sampleRate) {
   return { id: "tone", title: "Clarity and de-esser", x, y: gains(-3, 9, 3), lines: [...watched, line], summary: words.join(" "), follows: null };
 }
 
-/** `range`: the most that the expander reduces, dB. */
-export function expanderCurve({ expanderGate: unit }, range) {
+export function expanderCurve({ expanderGate: unit }) {
+  const range = EXPANDER_RANGE;
   const output = (level) => level + (unit.enabled ? expansion(level, { ...unit, range }) : 0);
   return {
     id: "expander",
@@ -86,24 +86,44 @@ export function expanderCurve({ expanderGate: unit }, range) {
     summary: unit.enabled
       ? `Below ${figure(unit.threshold)} dBFS the output falls ${figure(unit.ratio)} dB for each dB of the input, by ${figure(range)} dB at most. −60 dBFS become ${figure(output(-60))}.`
       : "The expander is off: levels are unchanged.",
-    follows: output,
+    follows: { level: ({ before }) => before.peak, output },
   };
 }
 
 export function gateCurve({ gateThreshold, noiseFloor, strength }) {
   const edge = decibels(gateThreshold);
-  const gain = 20 * Math.log10(Math.max(GATED, noiseFloor));
+  // The gate closes no further than suppression does.
+  const gain = 20 * Math.log10(Math.max(GATED, Math.max(noiseFloor, LEAST_FLOOR) ** strength));
   const output = (level) => (gateThreshold > 0 && level < edge ? level + gain : level);
   const points = gateThreshold > 0 && edge > -80 ? [[-80, -80 + gain], [edge, edge + gain], [edge, edge], [0, 0]] : [[-80, -80], [0, 0]];
   const removed = strength > 0 ? `Suppression at strength ${figure(strength)} lowers what is only noise` : "Suppression is off";
   return {
     id: "gate",
     title: "Gate",
-    x: LEVELS,
-    y: { ...OUTPUTS, from: -120, ticks: [-120, -90, -60, -30, 0] },
+    x: { ...LEVELS, label: "RMS after suppression" },
+    y: { ...OUTPUTS, label: "Output RMS", from: -120, ticks: [-120, -90, -60, -30, 0] },
     lines: [UNCHANGED, { points, label: "output" }],
     summary: gateThreshold > 0 ? `What is below ${figure(edge)} dBFS after suppression is lowered by ${figure(-gain)} dB. ${removed}.` : `The gate is open at every level. ${removed}.`,
-    follows: output,
+    // What is below the threshold at the output left a closed gate.
+    follows: { level: ({ after }) => (gateThreshold > 0 && after.rms < edge ? Math.min(edge - 0.01, after.rms - gain) : after.rms), output },
+  };
+}
+
+/** Pauses within sound; at its ends one side of the padding is left. Frames of 10 ms, as in silence.js. */
+export function pauseCurve({ minDuration, padDuration, trimStart, trimEnd }) {
+  const left = 20 * Math.floor(padDuration / 10);
+  const longest = Math.max(10 * Math.floor(minDuration / 10), left);
+  const to = Math.max(500, 500 * Math.ceil((2 * longest) / 500));
+  const axis = { unit: "ms", from: 0, to, ticks: Array.from({ length: 6 }, (_, index) => (index * to) / 5), isLog: false };
+  const ends = trimStart && trimEnd ? "Both ends are trimmed" : trimStart ? "The start is trimmed" : trimEnd ? "The end is trimmed" : "The ends are not trimmed";
+  return {
+    id: "pauses",
+    title: "Pauses",
+    x: { ...axis, label: "Pause in the input" },
+    y: { ...axis, label: "In the output" },
+    lines: [{ points: [[0, 0], [to, to]], isReference: true, label: "unchanged" }, { points: [[0, 0], [longest, longest], [longest, left], [to, left]], label: "output" }],
+    summary: `Pauses up to ${figure(longest)} ms stay; longer ones become ${figure(left)} ms, ${figure(left / 2)} ms at each side. ${ends}. While one listens, what is cut is silent, since time goes on.`,
+    follows: null,
   };
 }
 

@@ -39,7 +39,7 @@ export class PipelineSchema {
     this.#definitions = schema.$defs;
     this.#root = this.#resolved(schema);
     this.rules = rules;
-    /** Every parameter by its path: {path, group, name, section, kind, title, help, unit, step, minimum, maximum, choices, initial}. */
+    /** Every parameter by its path: {path, group, name, section, kind, title, help, unit, step, minimum, maximum, choices, labels, initial}. */
     this.parameters = new Map();
     for (const [group, node] of Object.entries(this.#root.properties)) this.#list(group, node, group);
     this.initial = this.#settings(this.#defaults(), stages.map(({ id }) => id));
@@ -57,6 +57,12 @@ export class PipelineSchema {
   /** The parameters of a group, in their order. */
   ofGroup(group) {
     return [...this.parameters.values()].filter((each) => each.group === group);
+  }
+
+  /** A value of a parameter as it is read: "−20 dBFS", "on", "Built in". */
+  words({ kind, labels, unit }, value) {
+    if (kind === "switch") return value ? "on" : "off";
+    return labels?.[value] ?? `${typeof value === "number" ? String(value).replace("-", "−") : value} ${unit}`.trimEnd();
   }
 
   /** What `value` has to be instead for this parameter, or null where it is right. */
@@ -141,6 +147,7 @@ export class PipelineSchema {
       for (const [key, child] of Object.entries(target.properties)) this.#list(`${path}.${key}`, child, group, name);
       return;
     }
+    const labels = node["x-labels"] ?? null;
     const kind = target.enum ? "choice" : target.type === "boolean" ? "switch" : target.type;
     this.parameters.set(path, {
       path,
@@ -154,7 +161,9 @@ export class PipelineSchema {
       step: node["x-step"] ?? null,
       minimum: node.minimum,
       maximum: node.maximum,
-      choices: target.enum ?? null,
+      // In the order of their labels, where they have some.
+      choices: target.enum === undefined ? null : labels === null ? target.enum : Object.keys(labels),
+      labels,
       initial: node.default,
     });
   }

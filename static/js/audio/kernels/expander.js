@@ -1,8 +1,7 @@
 /** A downward expander: makes what is below a threshold quieter; the twin of orch/audio/stages/expander.py. */
 
+import { EXPANDER_RANGE } from "./bounds.js";
 import { Steps, coefficient, decibels, expansion, factor, peakOf, smoothed, stepSize } from "./envelope.js";
-
-const RANGE = 40;
 
 export class Expander {
   #unit;
@@ -36,7 +35,7 @@ export class Expander {
       this.gain = 0;
       return step;
     }
-    const wanted = expansion(decibels(peakOf(step, 0, this.#size)), { threshold, ratio, range: RANGE });
+    const wanted = expansion(decibels(peakOf(step, 0, this.#size)), { threshold, ratio, range: EXPANDER_RANGE });
     if (this.gain === 0 && wanted === 0) return step;
     const before = factor(this.gain);
     this.gain = smoothed(wanted, this.gain, coefficient(release), coefficient(attack));

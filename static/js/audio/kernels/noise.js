@@ -1,14 +1,13 @@
 /** The stage noise: suppresses what is not the voice; the twin of orch/audio/stages/noise.py, where the steps are. */
 
+import { GATED, LEAST_FLOOR } from "./bounds.js";
 import { logMmse } from "./log-mmse.js";
 import { NOTHING, NoiseTracker } from "./noise-tracker.js";
 import { Stft } from "./stft.js";
 import { StrokeFilter } from "./strokes.js";
 
 const FRAME_SECONDS = 0.048;
-const LEAST_FLOOR = 1e-3;
 const PROTECTED = 0.05;
-const GATED = 0.1;
 const GATE_MEMORY = 0.15;
 const LEAST_PRIOR = 0.01;
 const MOST_RATIO = 1000;

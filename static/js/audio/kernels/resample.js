@@ -5,11 +5,10 @@
  * before it is known. N samples of input give ceil(N·L/M) after `flush`.
  */
 
+import { ATTENUATION } from "./bounds.js";
 import { rounded } from "./dither.js";
 import { gcd, kaiserBeta, phaseTable, transitionWidth } from "./windowed-sinc.js";
 
-/** dB, by quality. */
-const ATTENUATION = { high: 100, medium: 80, low: 60 };
 const MOST_PHASES = 1024;
 
 export class ResampleKernel {

@@ -1,12 +1,12 @@
 /** The stage voiceEnhance: level and clarity; the twin of orch/audio/stages/voice_enhance.py. */
 
 import { Filter, bandPass, peaking } from "./biquad.js";
+import { CLARITY } from "./bounds.js";
 import { Steps, coefficient, factor, peakOf, stepSize } from "./envelope.js";
 import { GainComputer } from "./gain-computer.js";
 import { kWeighting, lufs } from "./k-weighting.js";
 import { Limiter } from "./limiter.js";
 
-const CLARITY = 2;
 const DE_ESSER = { attack: coefficient(0.001), release: coefficient(0.06), knee: 6 };
 const SLOW = coefficient(3);
 const FAST = coefficient(0.4);

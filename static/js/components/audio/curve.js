@@ -4,6 +4,8 @@ import { h, setAttribute, setText } from "../dom.js";
 
 const WIDTH = 360;
 const HEIGHT = 220;
+/** The dot falls by this many dB a second, as meters do. */
+const FALL = 40;
 const INSET = { left: 44, right: 10, top: 10, bottom: 36 };
 
 export class Curve {
@@ -13,6 +15,8 @@ export class Curve {
   #lines;
   #dot;
   #curve = null;
+  #level = -Infinity;
+  #at = null;
 
   constructor() {
     this.#title = h("h4", { class: "curve-title" });
@@ -34,15 +38,18 @@ export class Curve {
     this.#lines.replaceChildren(...curve.lines.map(({ points, isReference = false }) => h("svg:path", { class: "curve-line", "data-reference": isReference, d: this.#path(points) })));
   }
 
-  /** Show where a level in dBFS is; null: nowhere. */
-  follow(level) {
+  /** Show where the present level is: `levels` {before, after} of {rms, peak} in dB, null: nowhere; `now` in seconds. */
+  follow(levels, now) {
     if (!this.#curve) return;
     const { follows, x, y } = this.#curve;
-    const isShown = follows !== null && level !== null && level >= x.from;
+    const level = follows === null || levels === null ? -Infinity : Math.max(follows.level(levels), this.#level - FALL * Math.max(0, now - (this.#at ?? now)));
+    this.#level = level;
+    this.#at = now;
+    const isShown = level >= x.from;
     setAttribute(this.#dot, "visibility", isShown ? "visible" : "hidden");
     if (!isShown) return;
     setAttribute(this.#dot, "cx", this.#x(Math.min(level, x.to)).toFixed(1));
-    setAttribute(this.#dot, "cy", this.#y(Math.min(y.to, Math.max(y.from, follows(level)))).toFixed(1));
+    setAttribute(this.#dot, "cy", this.#y(Math.min(y.to, Math.max(y.from, follows.output(level)))).toFixed(1));
   }
 
   #x(value) {

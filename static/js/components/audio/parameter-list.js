@@ -48,7 +48,7 @@ export class ParameterList {
     const id = `p-${parameter.path.replaceAll(".", "-")}`;
     const fault = h("p", { class: "parameter-fault is-bad small", id: `${id}-fault`, hidden: true, "aria-live": "polite" });
     const help = h("p", { class: "parameter-help small muted", id: `${id}-help` }, parameter.help);
-    const initial = parameter.kind === "switch" ? (parameter.initial ? "on" : "off") : `${typeof parameter.initial === "number" ? figure(parameter.initial) : parameter.initial} ${parameter.unit}`.trimEnd();
+    const initial = this.#schema.words(parameter, parameter.initial);
     const reset = h("button", { type: "button", class: "button button-small button-plain parameter-reset", "aria-label": `Reset ${this.#name(parameter)} to ${initial}`, title: `Reset to ${initial}`, onclick: () => (this.#change(parameter.path, parameter.initial), this.#settle()) }, "Reset");
     const described = `${id}-help ${id}-fault`;
     const make = { switch: () => this.#switch(parameter, id, described), choice: () => this.#choice(parameter, id, described) }[parameter.kind] ?? (() => this.#number(parameter, id, described));
@@ -83,9 +83,8 @@ export class ParameterList {
   }
 
   #choice(parameter, id, described) {
-    const words = (choice) => `${choice} ${parameter.unit}`.trimEnd();
     const control = h("select", { id, class: "parameter-choice", "aria-describedby": described, autocomplete: "off", onchange: () => (this.#change(parameter.path, parameter.choices[control.selectedIndex]), this.#settle()) });
-    control.append(...parameter.choices.map((choice) => h("option", { value: String(choice) }, words(choice))));
+    control.append(...parameter.choices.map((choice) => h("option", { value: String(choice) }, this.#schema.words(parameter, choice))));
     return { control, controls: control, fill: (value) => (control.value = String(value)) };
   }
 

@@ -1,21 +1,20 @@
 /** The selected stage: its parameters at the left, what they do as a picture at the right. */
 
-import { compressorCurve, expanderCurve, gateCurve, resampleCurve, toneCurve, voiceFilterCurve } from "../../models/audio-curves.js";
+import { compressorCurve, expanderCurve, gateCurve, pauseCurve, resampleCurve, toneCurve, voiceFilterCurve } from "../../models/audio-curves.js";
 import { decibels } from "../../models/levels.js";
 import { h, setAttribute, setText } from "../dom.js";
 import { ConfidenceTrack } from "./confidence-track.js";
 import { Curve } from "./curve.js";
 import { ParameterList } from "./parameter-list.js";
-
-/** The most that the expander reduces (dB), as in expander.js. */
-const EXPANDER_RANGE = 40;
+import { SilenceTrack } from "./silence-track.js";
 
 /** The curves of a stage. */
 const CURVES = {
   voiceFilter: ({ voiceFilter }, rate) => [voiceFilterCurve(voiceFilter, rate)],
   noise: ({ noiseReduction }) => [gateCurve(noiseReduction)],
   voiceEnhance: ({ voiceEnhancement }, rate) => [compressorCurve(voiceEnhancement), toneCurve(voiceEnhancement, rate)],
-  voiceProcess: ({ voiceProcessing }) => [expanderCurve(voiceProcessing, EXPANDER_RANGE)],
+  voiceProcess: ({ voiceProcessing }) => [expanderCurve(voiceProcessing)],
+  silence: ({ silence }) => [pauseCurve(silence)],
   resample: ({ resampling }, rate) => [resampleCurve(resampling, rate)],
 };
 
@@ -61,7 +60,7 @@ export class StageDetail {
     setText(this.#title, title);
     this.#pause.hidden = !canPause;
     this.#reset.hidden = group === null;
-    this.#track = id === "vad" ? new ConfidenceTrack() : null;
+    this.#track = id === "vad" ? new ConfidenceTrack() : id === "silence" ? new SilenceTrack() : null;
     this.#curves = [];
     this.#list = group === null ? null : new ParameterList(this.#schema, group, this.#actions);
     const pictures = h("div", { class: "detail-pictures" }, this.#track?.element);
@@ -76,6 +75,7 @@ export class StageDetail {
     setText(this.#pause, isPaused ? "Go on to the next stage" : "Pause here");
     setText(this.#note, isPaused ? "paused here: later stages are off" : "");
     this.#list?.show(settings, faults);
+    this.#track?.show?.(settings.parameters[this.#stage.group]);
     const curves = CURVES[id]?.(settings.parameters, rate ?? RATE) ?? [];
     while (this.#curves.length < curves.length) {
       const curve = new Curve();
@@ -91,9 +91,9 @@ export class StageDetail {
     if (this.#curves.length === 0) return;
     const { id } = this.#stage;
     const index = this.#schema.stages.findIndex((each) => each.id === id);
-    const before = this.#schema.stages[Math.max(0, index - 1)].id;
-    const level = report === null ? null : decibels(report.levels[before].rms);
-    for (const curve of this.#curves) curve.follow(level);
+    const at = ({ id: stage }) => ({ rms: decibels(report.levels[stage].rms), peak: decibels(report.levels[stage].peak) });
+    const levels = report === null ? null : { before: at(this.#schema.stages[Math.max(0, index - 1)]), after: at(this.#schema.stages[index]) };
+    for (const curve of this.#curves) curve.follow(levels, now);
   }
 
   focusParameter(path) {
