@@ -25,7 +25,8 @@ export class Preferences {
   }
 }
 
-function browserStorage() {
+/** The browser's storage, or null where it is forbidden. */
+export function browserStorage() {
   try {
     return globalThis.localStorage ?? null;
   } catch {

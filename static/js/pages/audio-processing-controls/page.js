@@ -10,10 +10,9 @@ import { byId, endLoading, h, setText } from "../../components/dom.js";
 import { Notices } from "../../components/notices.js";
 import { Scope } from "../../components/scope.js";
 import { toast } from "../../components/toasts.js";
-import { control, ProblemError } from "../../control-api.js";
-import { isEqual, parseSettings, PipelineSchema } from "../../models/pipeline-settings.js";
+import { isEqual, parseSettings } from "../../models/pipeline-settings.js";
 import { statusWords } from "../../models/pipeline-text.js";
-import { SettingsStorage } from "../../models/settings-history.js";
+import { loadPipeline } from "../../pipeline-catalogue.js";
 import { Shell } from "../../shell.js";
 import { offer } from "./page-api.js";
 import { Slots } from "./slots.js";
@@ -56,22 +55,15 @@ export class AudioControlsPage {
   }
 
   async #load() {
-    this.#notices.remove("load");
-    try {
-      const [schema, { presets }] = await Promise.all([control("GET", "/api/pipeline/schema"), control("GET", "/api/pipeline/presets")]);
-      if (!this.#scope.isOpen) return;
-      this.#schema = new PipelineSchema(schema);
-      this.#presets = presets.map((preset) => ({ ...preset, settings: this.#schema.decode(preset.settings).settings }));
-    } catch (error) {
-      if (!(error instanceof ProblemError)) throw error;
-      this.#notices.show("load", { word: "not loaded", tone: "bad", text: error.message, more: "The parameters come from the service.", isDismissable: false, actions: [{ label: "Load again", run: () => this.#load() }] });
-      return;
-    }
-    this.#build();
+    const pipeline = await loadPipeline({ scope: this.#scope, notices: this.#notices, more: "The parameters come from the service." });
+    if (pipeline === null) return;
+    this.#schema = pipeline.schema;
+    this.#presets = pipeline.presets.map((preset) => ({ ...preset, settings: this.#schema.decode(preset.settings).settings }));
+    this.#build(pipeline.storage);
   }
 
-  #build() {
-    this.#slots = new Slots(this.#schema, new SettingsStorage(storage()));
+  #build(storage) {
+    this.#slots = new Slots(this.#schema, storage);
     const faults = this.#slots.load();
     if (faults.length > 0) this.#notices.show("stored", { word: "not used", text: "The settings stored in this browser are not valid.", more: faults.map(({ path, expected }) => `${path}: expected ${expected}`).join("; ") });
     this.#node = new PipelineNode(this.#slots.settings);
@@ -261,13 +253,4 @@ export class AudioControlsPage {
     this.#detail.draw(report, now);
     this.#drawing = requestAnimationFrame(this.#draw);
   };
-}
-
-/** The browser's storage, or null where it is forbidden. */
-function storage() {
-  try {
-    return window.localStorage;
-  } catch {
-    return null;
-  }
 }

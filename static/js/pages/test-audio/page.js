@@ -7,10 +7,9 @@ import { Notices } from "../../components/notices.js";
 import { Scope } from "../../components/scope.js";
 import { saveText } from "../../components/text-export.js";
 import { toast } from "../../components/toasts.js";
-import { control, ProblemError } from "../../control-api.js";
-import { PipelineSchema } from "../../models/pipeline-settings.js";
+import { ProblemError } from "../../control-api.js";
 import { settingsChoices } from "../../models/settings-choices.js";
-import { SettingsStorage } from "../../models/settings-history.js";
+import { loadPipeline } from "../../pipeline-catalogue.js";
 import { analyzeFile, compareFile, processFile } from "../../pipeline-api.js";
 import { Shell } from "../../shell.js";
 import { RunList } from "./run-list.js";
@@ -24,7 +23,6 @@ export class TestAudioPage {
   #player = new Player();
   #sounds = null;
   #runs = null;
-  #schema = null;
   #titles = new Map();
   /** [{id, title, settings}]. */
   #choices = [];
@@ -58,18 +56,11 @@ export class TestAudioPage {
   }
 
   async #load() {
-    this.#notices.remove("load");
-    try {
-      const [schema, { presets }] = await Promise.all([control("GET", "/api/pipeline/schema"), control("GET", "/api/pipeline/presets")]);
-      if (!this.#scope.isOpen) return;
-      this.#schema = new PipelineSchema(schema);
-      this.#titles = new Map(schema.stages.map(({ id, title }) => [id, title]));
-      this.#choices = settingsChoices(this.#schema, presets, new SettingsStorage(storage()), new Date());
-    } catch (error) {
-      if (!(error instanceof ProblemError)) throw error;
-      this.#notices.show("load", { word: "not loaded", tone: "bad", text: error.message, more: "The presets come from the service.", isDismissable: false, actions: [{ label: "Load again", run: () => this.#load() }] });
-      return;
-    }
+    const pipeline = await loadPipeline({ scope: this.#scope, notices: this.#notices, more: "The presets come from the service." });
+    if (pipeline === null) return;
+    const { schema, presets, storage } = pipeline;
+    this.#titles = new Map(schema.stages.map(({ id, title }) => [id, title]));
+    this.#choices = settingsChoices(schema, presets, storage, new Date());
     const options = () => this.#choices.map(({ id, title }) => h("option", { value: id }, title));
     byId("settings-a").replaceChildren(...options());
     byId("settings-b").replaceChildren(...options());
@@ -190,14 +181,5 @@ export class TestAudioPage {
     setAttribute(byId("run"), "aria-busy", isRunning ? "true" : null);
     byId("cancel").hidden = !isRunning;
     setText(byId("page-status"), isRunning ? `${chosen?.name ?? "The sound"} runs through the pipeline.` : chosen === null ? "No sound is chosen. Record one, or choose a file." : `${chosen.name} is ready to run.`);
-  }
-}
-
-/** The browser's storage, or null where it is forbidden. */
-function storage() {
-  try {
-    return window.localStorage;
-  } catch {
-    return null;
   }
 }
