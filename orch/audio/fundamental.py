@@ -14,7 +14,8 @@ periodic power to the rest. A tone has 1; noise has 0.1 to 0.4, as its few value
 Frames of three periods or more have the frequency within 1 %; of two and a half, within 5 %.
 
 Only lines below :data:`TOP` Hz count, with the same weights at any sample rate: above, voices are hiss, and a
-sample rate would change the measure.
+sample rate would change the measure. So few lines and so few lags are left that the inverse transform is a
+product with a matrix of cosines, which has g and q in it.
 """
 
 from dataclasses import dataclass
@@ -50,18 +51,21 @@ class Tables:
     """What depends on the sample rate alone: window, weights of lines and lags. Immutable.
 
     ``frame``: samples of a frame. ``size``: points of the transform, a power of two. ``lines``: how many of
-    its lines are used for the autocorrelation. ``lag_rate``: lags a second. ``size_for``: the lowest
-    frequency that the transform is long enough for; tables of one ``size_for`` have the same lines.
+    its lines have a weight. ``lag_rate``: lags a second. ``first``, ``last``: the range of lags.
+    ``products``: from powers of lines to p's sum, and to the autocorrelation at the lags from one before
+    the range to one behind it, shape ``(lines, 1 + last - first + 3)``. ``size_for``: the lowest frequency
+    that the transform is long enough for; tables of one ``size_for`` have the same lines.
     """
 
     __slots__ = (
-        "correction",
         "cost",
         "first",
         "frame",
         "lag_rate",
         "last",
         "lines",
+        "nothing",
+        "products",
         "size",
         "weights",
         "window",
@@ -81,19 +85,23 @@ class Tables:
         # Aliases of the circular correlation stay beyond the longest lag.
         self.size = 1 << (frame + ceil(sample_rate / (size_for or lowest)) + 1).bit_length()
         spacing = sample_rate / self.size
-        self.lines = 1 << ceil(_LAG_RATE / 2 / spacing - 1).bit_length()
-        self.lag_rate = 2 * self.lines * spacing
+        points = 2 << ceil(_LAG_RATE / 2 / spacing - 1).bit_length()
+        self.lag_rate = points * spacing
+        self.lines = min(int(TOP / spacing) + 1, points // 2)
         self.weights = _weights(np.arange(self.lines) * spacing, lowest)
         # The first and the last lag that may be a period; one more on either side shows whether it is a peak.
         self.first = max(2, ceil(self.lag_rate / highest))
-        self.last = min(int(self.lag_rate / lowest), self.lines - 2)
-        lags = np.arange(self.last + 2)
+        self.last = min(int(self.lag_rate / lowest), points // 2 - 2)
+        lags = np.arange(self.first - 1, self.last + 2)
         power = np.abs(np.fft.rfft(self.window, self.size)) ** 2
         whole = np.fft.irfft(power, self.size)
         at = np.interp(lags / self.lag_rate * sample_rate, np.arange(self.size // 2), whole[: self.size // 2])
-        self.correction = whole[0] / np.maximum(at, whole[0] * 1e-3)
+        correction = whole[0] / np.maximum(at, whole[0] * 1e-3)
+        cosines = np.cos(2 * np.pi / points * np.outer(np.arange(self.lines), lags)) * correction
+        self.products = np.column_stack((self.weights, cosines * self.weights[:, None]))
+        self.nothing = NOTHING * frame * frame / 2
         # By how much a lag has to be better than the first one, for each lag in the range.
-        self.cost = OCTAVE_COST * np.log2(np.maximum(lags, 1) / self.first)[self.first : self.last + 1]
+        self.cost = OCTAVE_COST * np.log2(lags[1:-1] / self.first)
 
 
 def measure(frames: Signal, tables: Tables) -> Fundamental:
@@ -103,38 +111,33 @@ def measure(frames: Signal, tables: Tables) -> Fundamental:
 
 def powers(frames: Signal, tables: Tables) -> Signal:
     """Return the power of each line of each frame without its mean: shape ``(count, size / 2 + 1)``."""
-    centred = frames - (np.add.reduce(frames, axis=1) / tables.frame)[:, None]
+    centred = frames - np.add.reduce(frames, axis=1, keepdims=True) / tables.frame
     centred *= tables.window
-    spectrum = np.fft.rfft(centred, tables.size)
-    power: Signal = spectrum.real**2
-    power += spectrum.imag**2
+    parts = np.fft.rfft(centred, tables.size).view(np.float64)
+    parts *= parts
+    power: Signal = parts[:, ::2] + parts[:, 1::2]
     return power
 
 
 def of_power(power: Signal, tables: Tables) -> Fundamental:
-    """Return the fundamental of frames from their lines' powers: shape ``(count, lines)``.
-
-    Lines above :data:`TOP` have no weight and may be missing.
-    """
-    first, last = tables.first, tables.last
-    width = min(power.shape[1], tables.lines)
-    products = np.fft.irfft(power[:, :width] * tables.weights[:width], 2 * tables.lines)
-    energy = products[:, :1] + NOTHING * tables.frame * tables.frame / (2 * tables.lines)
-    r = products[:, : last + 2] * tables.correction
-    r /= energy
+    """Return the fundamental of frames from their lines' powers: shape ``(count, tables.lines)`` or more."""
+    products = power[:, : tables.lines] @ tables.products
+    r = products[:, 1:]
+    r /= products[:, :1] + tables.nothing
     # Sound that swells has more than 1: the more, the less it is a period.
     np.minimum(r, 2 - r, out=r)
-    here = r[:, first : last + 1]
-    is_peak = (here > r[:, first - 1 : last]) & (here >= r[:, first + 1 : last + 2]) & (here > 0)
-    best = np.argmax(np.where(is_peak, here - tables.cost, -1.0), axis=1)
+    here = r[:, 1:-1]
+    is_peak = here > np.maximum(r[:, :-2], 0.0)
+    is_peak &= here >= r[:, 2:]
+    best = np.where(is_peak, here - tables.cost, -1.0).argmax(axis=1)
     frequency, harmonicity = np.zeros(len(r)), np.zeros(len(r))
     for row, index in enumerate(best.tolist()):
         if not is_peak[row, index]:
             continue
         # The vertex of the parabola through the three points.
-        before, top, after = r[row, first + index - 1 : first + index + 2].tolist()
+        before, top, after = r[row, index : index + 3].tolist()
         shift = 0.5 * (before - after) / (before - 2 * top + after)
-        frequency[row] = tables.lag_rate / (first + index + shift)
+        frequency[row] = tables.lag_rate / (tables.first + index + shift)
         harmonicity[row] = min(max(top - 0.25 * (before - after) * shift, 0.0), 1.0)
     return Fundamental(frequency, harmonicity)
 

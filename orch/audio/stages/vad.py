@@ -22,13 +22,12 @@ The energy threshold is lowered in a still room, where the floor of the noise is
 segmenter does (``speech_thresholds.py``), by 10 dB at most.
 """
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from math import exp
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from orch.audio.parameters import Vad
 from orch.audio.speech_thresholds import RELEASE_SHARE
@@ -37,7 +36,9 @@ from orch.audio.stages.vad_features import COUNT, SPAN, Bank, FeatureState, feat
 from orch.audio.stages.vad_model import HIDDEN, NUMBERS
 
 HOP_MS: Final = 10
-LATE: Final = 3
+EARLY: Final = 0
+"""Hops before its decision at which speech begins."""
+LATE: Final = 3 + EARLY
 """Hops by which the stage is late."""
 CAP: Final = 4.0
 """The most evidence of one decision: a click is not speech, however sure a frame is."""
@@ -140,48 +141,57 @@ class Decision(NamedTuple):
     active: int = 0
     pause: int = 0
 
-    def after(self, logit: float, level: float, hop: int, rule: Rule) -> tuple["Decision", float]:
-        """Return what follows a hop's logit and level (lg RMS/threshold), and its own logit."""
-        logits = (*self.logits, logit)[-_LONGEST:]
-        recent = logits[-rule.step :]
-        mean = rule.scale * (sum(recent) / len(recent)) + rule.shift
-        mean = min(max(mean, -SURE), SURE)
-        if hop % rule.step:
-            return self._replace(logits=logits), mean
-        return self._replace(logits=logits).decided(mean, level, rule), mean
+    def after(
+        self, logits: list[float], levels: list[float], hop: int, rule: Rule
+    ) -> tuple[list[float], list[bool], "Decision"]:
+        """Return confidence and decision for each logit and level (lg RMS/threshold), and what follows.
 
-    def decided(self, mean: float, level: float, rule: Rule) -> "Decision":
-        """Return what follows a decision by a logit and a level."""
-        eagerness = rule.eagerness
-        if not self.is_speech:
-            gain = rule.step * (min(mean, CAP) - eagerness.bias)
-            evidence = max(0.0, self.evidence + gain) if level >= 0 else 0.0
-            if evidence < eagerness.evidence:
-                return self._replace(evidence=evidence)
-            return self._replace(evidence=0.0, is_speech=True, active=rule.step, pause=0)
-        if mean >= eagerness.release and level >= _BELOW:
-            return self._replace(active=self.active + self.pause + rule.step, pause=0)
-        pause = self.pause + rule.step
-        if pause > rule.hangover * min(1.0, self.active / rule.shortest):
-            return self._replace(is_speech=False, active=0, pause=0)
-        return self._replace(pause=pause)
+        ``hop``: the one that the first decision is about; it is negative before the first sample.
+        """
+        eagerness, step = rule.eagerness, rule.step
+        recent = [*self.logits, *logits]
+        evidence, is_speech, active, pause = self.evidence, self.is_speech, self.active, self.pause
+        confidences, speech = [], []
+        for index, level in enumerate(levels, len(self.logits) + 1):
+            window = recent[max(0, index - step) : index]
+            mean = rule.scale * (sum(window) / len(window)) + rule.shift
+            mean = min(max(mean, -SURE), SURE)
+            if hop % step:
+                pass
+            elif not is_speech:
+                evidence += step * (min(mean, CAP) - eagerness.bias)
+                if level < 0 or evidence < 0:
+                    evidence = 0.0
+                elif evidence >= eagerness.evidence:
+                    evidence, is_speech, active, pause = 0.0, True, step, 0
+            elif mean >= eagerness.release and level >= _BELOW:
+                active, pause = active + pause + step, 0
+            else:
+                pause += step
+                if pause > EARLY + rule.hangover * min(1.0, active / rule.shortest):
+                    is_speech, active, pause = False, 0, 0
+            hop += 1
+            confidences.append(1 / (1 + exp(-mean)))
+            speech.append(is_speech)
+        after = Decision(tuple(recent[-_LONGEST:]), evidence, is_speech, active, pause)
+        return confidences, speech, after
 
 
-@dataclass(frozen=True, slots=True)
-class VadState:
+class VadState(NamedTuple):
     """What is between the samples and the decisions.
 
     ``held``: the samples that are not yet returned. ``frame``: the last samples that are in no complete hop,
-    and the three hops before them. ``pending``: confidence and decision of the hops that are not yet
-    returned; ``offset``: how many samples of the first of them were.
+    and the three hops before them. ``confidences`` and ``speech`` of the hops that are not yet returned;
+    ``offset``: how many samples of the first of them were.
     """
 
     held: Block
     frame: Signal
     offset: int
-    pending: tuple[tuple[float, bool], ...]
-    features: FeatureState = field(default_factory=FeatureState)
-    decision: Decision = field(default_factory=Decision)
+    confidences: tuple[float, ...]
+    speech: tuple[bool, ...]
+    features: FeatureState = FeatureState()
+    decision: Decision = Decision()
 
 
 @dataclass(frozen=True)
@@ -191,10 +201,20 @@ class VadStage:
     parameters: Vad
     sample_rate: int
 
-    @property
+    @cached_property
     def hop(self) -> int:
         """Samples of a hop: 10 ms."""
         return round(self.sample_rate / 100)
+
+    @cached_property
+    def rule(self) -> Rule:
+        """How the parameters decide."""
+        return rule_of(self.parameters)
+
+    @cached_property
+    def bank(self) -> Bank:
+        """The tables of the features."""
+        return bank(self.sample_rate, self.parameters.voice_freq_min, self.parameters.voice_freq_max)
 
     @property
     def latency(self) -> int:
@@ -208,7 +228,8 @@ class VadStage:
             held=np.zeros(self.latency, np.float32),
             frame=np.zeros((SPAN - 1) * self.hop),
             offset=0,
-            pending=((0.0, False),) * LATE,
+            confidences=(0.0,) * LATE,
+            speech=(False,) * LATE,
         )
 
     def process(
@@ -221,46 +242,48 @@ class VadStage:
 
     def detect(self, block: Block, state: VadState) -> tuple[Block, Activity, VadState]:
         """Return the delayed block, where speech is in it, and the state after it."""
+        hop, length = self.hop, len(block)
         held = np.concatenate((state.held, block))
-        late, held = held[: len(block)], held[len(block) :].copy()
-        signal: Signal = np.concatenate((state.frame, block.astype(np.float64)))
-        count = max(0, len(signal) // self.hop - (SPAN - 1))
-        seen, decision, pending = state.features, state.decision, state.pending
+        signal: Signal = np.concatenate((state.frame, block))
+        count = max(0, len(signal) // hop - (SPAN - 1))
+        confidences, speech, seen, decision = state[3:]
         for begin in range(0, count, _CHUNK):
-            end = min(begin + _CHUNK, count)
-            part = signal[begin * self.hop : (end + SPAN - 1) * self.hop]
-            decided, seen, decision = self._decided(part, seen, decision)
-            pending += decided
-        activity, pending, offset = self._returned(len(block), pending, state.offset)
-        return late, activity, VadState(held, signal[count * self.hop :], offset, pending, seen, decision)
+            shape, stride = (min(_CHUNK, count - begin), SPAN * hop), signal.itemsize
+            frames: Signal = np.ndarray(
+                shape, signal.dtype, signal, begin * hop * stride, (hop * stride, stride)
+            )
+            confident, decided, seen, decision = self._decided(frames, seen, decision)
+            confidences += confident
+            speech += decided
+        end = state.offset + length
+        over, hops = end // hop, -(-end // hop)
+        activity = Activity(
+            np.array(confidences[:hops], np.float32).repeat(hop)[state.offset : end],
+            np.array(speech[:hops], np.bool_).repeat(hop)[state.offset : end],
+        )
+        after = VadState(
+            held[length:].copy(),
+            signal[count * hop :].copy(),
+            end - over * hop,
+            confidences[over:],
+            speech[over:],
+            seen,
+            decision,
+        )
+        return held[:length], activity, after
 
     def _decided(
-        self, signal: Signal, seen: FeatureState, decision: Decision
-    ) -> tuple[tuple[tuple[float, bool], ...], FeatureState, Decision]:
-        """Return confidence and decision of the hops that a signal of whole frames completes."""
-        tables = bank(self.sample_rate, self.parameters.voice_freq_min, self.parameters.voice_freq_max)
-        frames = sliding_window_view(signal, SPAN * self.hop)[:: self.hop]
+        self, frames: Signal, seen: FeatureState, decision: Decision
+    ) -> tuple[tuple[float, ...], tuple[bool, ...], FeatureState, Decision]:
+        """Return confidence and decision of the hops that frames complete, and the states after them."""
         before = seen.frames
-        found, levels, seen = features(frames, tables, seen, self.parameters.energy_threshold)
-        rule, net = rule_of(self.parameters), network()
-        decided = []
-        for index, logit in enumerate(net.logits(found)):
-            decision, mean = decision.after(logit, float(levels[index]), before + index - LATE + 1, rule)
-            # The first frames end before the first hop of the signal can be decided about.
-            if before + index >= LATE - 1:
-                decided.append((1 / (1 + exp(-mean)), decision.is_speech))
-        return tuple(decided), seen, decision
-
-    def _returned(
-        self, count: int, pending: tuple[tuple[float, bool], ...], offset: int
-    ) -> tuple[Activity, tuple[tuple[float, bool], ...], int]:
-        """Return the activity of the next samples, and what is pending after them."""
-        end = offset + count
-        hops = pending[: -(-end // self.hop)]
-        confidence = np.repeat(np.array([each[0] for each in hops], np.float32), self.hop)
-        speech = np.repeat(np.array([each[1] for each in hops], np.bool_), self.hop)
-        over = end // self.hop
-        return Activity(confidence[offset:end], speech[offset:end]), pending[over:], end - over * self.hop
+        found, levels, seen = features(frames, self.bank, seen, self.parameters.energy_threshold)
+        confidences, speech, decision = decision.after(
+            network().logits(found), levels, before - LATE + 1, self.rule
+        )
+        # The first frames are before the first hop of the signal can be known or decided about.
+        known, decided = max(0, LATE - EARLY - 1 - before), max(0, LATE - 1 - before)
+        return tuple(confidences[known:]), tuple(speech[decided:]), seen, decision
 
     def flush(self, state: VadState) -> tuple[Block, VadState]:
         """Return the samples that are still inside, and the state after them."""

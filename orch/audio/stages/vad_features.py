@@ -21,15 +21,14 @@ Of nine of them also the exponential means over 50 ms, 200 ms and 1 s, and the s
 speech changes, noise does not.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from itertools import pairwise
-from math import exp, log2, log10
-from typing import Final
+from math import ceil, exp, log2, log10
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from orch.audio.fundamental import TOP, Tables, of_power, powers
+from orch.audio.fundamental import Tables, of_power, powers
 from orch.audio.speech_thresholds import FULL_SCALE, STILL_ROOM, STILL_SHARE
 from orch.audio.stages.stage import Signal
 
@@ -62,8 +61,11 @@ _WHITENING: Final = 2.0  # times the floor: about the mean of noise whose minimu
 _SMOOTH_BANDS: Final = 0.7
 _SMOOTH_LINES: Final = 0.85
 _STEADY: Final = 0.06  # octaves
-#: The share of the past in the means, each a row: three means, and mean and mean square for the deviation.
-_PAST: Final = np.array([[0.8], [0.95], [0.99], [0.97], [0.97]])
+#: The share of the past in the means: three means, then mean and mean square for the deviation.
+_PAST: Final = np.repeat([0.8, 0.95, 0.99, 0.97, 0.97], SLOW)
+#: The means over the bands: of all but the lowest, and of all.
+_MEAN: Final = np.array([0.0, *[1 / (BANDS - 1)] * (BANDS - 1)])
+_MEAN_OF_ALL: Final = np.full(BANDS, 1 / BANDS)
 
 
 def _shape() -> Signal:
@@ -81,41 +83,33 @@ _SHAPE: Final = _shape()
 class Bank:
     """What depends on sample rate and range of fundamentals alone. Immutable.
 
-    ``hop``: samples. ``bands``: the weight of each line in each band, shape ``(lines, BANDS)``.
+    ``hop``: samples. ``starts``: the first line of each group of lines, from one edge of a band to the next.
+    ``bands``: from the groups' sums to the bands' means and the frame's power, shape ``(groups, BANDS + 1)``.
     """
 
     def __init__(self, sample_rate: int, lowest: float, highest: float) -> None:
         self.hop = round(sample_rate / 100)
         frame = SPAN * self.hop
         self.tables = Tables(sample_rate, lowest=lowest, highest=highest, frame=frame, size_for=_LOWEST)
-        spacing = sample_rate / self.tables.size
-        lines = np.arange(self.tables.size // 2 + 1) * spacing
+        size = self.tables.size
         self.scale = 1 / float(np.sum(self.tables.window**2))
-        self.lines = min(int(TOP / spacing) + 1, self.tables.lines)
-        self.bands = np.zeros((len(lines), BANDS))
-        for band, (low, high) in enumerate(pairwise(EDGES)):
-            inside = (lines >= low) & (lines < high)
+        self.lines = self.tables.lines
+        edges = [ceil(edge * size / sample_rate) for edge in EDGES]
+        self.starts = np.unique([0, *(edge for edge in edges if edge <= size // 2)])
+        self.bands = np.full((len(self.starts), BANDS + 1), 2 / size)
+        for band, (first, end) in enumerate(pairwise(edges)):
+            count = min(end, size // 2 + 1) - first
+            inside = (self.starts >= first) & (self.starts < end)
             # Above half the sample rate there is nothing: the highest band that has lines stands for it.
-            count = int(inside.sum())
             self.bands[:, band] = inside / count if count >= _FEWEST else self.bands[:, band - 1]
+        self.bands *= self.scale
         self.past = np.concatenate((np.full(BANDS + 1, _SMOOTH_BANDS), np.full(self.lines, _SMOOTH_LINES)))
-        self.weights = self.tables.weights[: self.lines]
+        self.new = 1 - self.past
 
 
-def _nothing() -> Signal:
-    return np.zeros(0)
+class Levels(NamedTuple):
+    """What follows from frame to frame, one number each."""
 
-
-@dataclass(frozen=True, slots=True)
-class FeatureState:
-    """What the features remember: smoothed powers, their minima, levels and means."""
-
-    frames: int = 0
-    smooth: Signal = field(default_factory=_nothing)
-    lowest: Signal = field(default_factory=_nothing)  # of the present part
-    older: tuple[Signal, ...] = ()  # of the parts before it
-    oldest: Signal = field(default_factory=_nothing)  # their minimum
-    ratios: Signal = field(default_factory=_nothing)  # lg B/floor of the frame before
     pitch: float = 0.0  # lg2 Hz
     step: float = 0.0  # octaves, of the frame before
     peak: float = -9.0  # lg power, falling 4 dB/s
@@ -123,167 +117,166 @@ class FeatureState:
     power: float = 0.0  # smoothed
     mean: float = 0.0  # lg power
     rms: float = 0.0  # power of the whole frame, smoothed
-    means: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((len(_PAST), SLOW)))
+
+
+class Floors(NamedTuple):
+    """Minimum statistics of the bands' powers, the frame's and the lines'."""
+
+    smooth: Signal
+    lowest: Signal  # of the present part
+    older: tuple[Signal, ...]  # of the parts before it
+    oldest: Signal  # their minimum
+
+
+class FeatureState(NamedTuple):
+    """What the features remember: how many frames there were, minima, levels and means."""
+
+    frames: int = 0
+    floors: Floors | None = None
+    ratios: Signal | None = None  # lg B/floor of the frame before
+    levels: Levels = Levels()
+    means: Signal | None = None
 
 
 def features(
     frames: Signal, bank: Bank, state: FeatureState, energy_threshold: float
-) -> tuple[Signal, Signal, FeatureState]:
+) -> tuple[Signal, list[float], FeatureState]:
     """Return the features and the level over the energy threshold of each frame, and the state after them.
 
     ``frames``: shape ``(count, SPAN * hop)``, at least one. The features have shape ``(count, COUNT)``; the
     levels are lg RMS/threshold, where the threshold is lowered in a still room as the segmenter's is.
     """
-    tables = bank.tables
-    power = powers(frames, tables)
-    power *= bank.scale
-    whole = np.add.reduce(power, axis=1) * (2 / tables.size)
-    lines = power[:, : bank.lines]
-    values = np.empty((len(frames), BANDS + 1 + bank.lines))
-    np.matmul(power, bank.bands, out=values[:, :BANDS])
-    values[:, BANDS] = whole
-    values[:, BANDS + 1 :] = lines
+    count = len(frames)
+    power = powers(frames, bank.tables)
+    values = np.empty((count, BANDS + 1 + bank.lines))
+    np.matmul(np.add.reduceat(power, bank.starts, axis=1), bank.bands, out=values[:, : BANDS + 1])
+    np.multiply(power[:, : bank.lines], bank.scale, out=values[:, BANDS + 1 :])
     values += _NOTHING
-    floors, smooth, lowest, older, oldest = _followed(values, bank, state)
-    bands = values[:, :BANDS]
+    every, floors = _followed(values, bank, state)
+    bands, band_floors = values[:, :BANDS], every[:, :BANDS]
 
-    noise = np.minimum(_WHITENING * floors[:, BANDS + 1 :], lines)
-    rest = lines - noise
-    found = of_power(rest, tables)
-    left, taken = rest @ bank.weights, noise @ bank.weights
-    harmonicity = found.harmonicity * left / (left + 0.2 * taken + 1e-9)
+    lines = values[:, BANDS + 1 :]
+    rest = every[:, BANDS + 1 :] * -_WHITENING
+    rest += lines
+    np.maximum(rest, 0.0, out=rest)
+    found = of_power(rest, bank.tables)
+    left = rest @ bank.tables.weights
+    harmonicity = found.harmonicity * left / (0.8 * left + 0.2 * (lines @ bank.tables.weights) + 1e-9)
 
-    ratios = bands / floors[:, :BANDS]
-    out = np.empty((len(frames), COUNT))
-    np.log10(np.add.reduce(ratios[:, 1:], axis=1) / (BANDS - 1), out=out[:, LOUDEST])
-    np.log10(ratios, out=ratios)
-    np.maximum(np.minimum(ratios, 3.5), -0.5, out=ratios)
-    before = np.empty_like(ratios)
-    before[0] = state.ratios if state.frames else ratios[0]
-    before[1:] = ratios[:-1]
+    out = np.empty((count, COUNT))
+    linear = bands / band_floors
+    ratios = np.log10(linear)
+    np.minimum(ratios, 3.5, out=ratios)
+    np.maximum(ratios, -0.5, out=ratios)
     out[:, :BANDS] = ratios
-    out[:, MEAN] = np.add.reduce(ratios[:, 1:], axis=1) / (BANDS - 1)
-    out[:, BANDS:MEAN_CHANGE] = np.maximum(np.minimum(np.log10(bands) @ _SHAPE, 3.0), -3.0)
-    out[:, FLUX] = np.add.reduce(np.abs(ratios - before), axis=1) / BANDS
-    level = _Level(state, energy_threshold)
-    level.walk(
-        out,
-        harmonicity.tolist(),
-        found.frequency.tolist(),
-        (np.add.reduce(bands[:, 1:], axis=1) / (BANDS - 1)).tolist(),
-        (np.add.reduce(floors[:, 1:BANDS], axis=1) / (BANDS - 1)).tolist(),
-        whole.tolist(),
-        floors[:, BANDS].tolist(),
+    shape = np.log10(bands) @ _SHAPE
+    np.minimum(shape, 3.0, out=shape)
+    np.maximum(shape, -3.0, out=out[:, BANDS:MEAN_CHANGE])
+    change = ratios.copy()
+    change[1:] -= ratios[:-1]
+    change[0] -= ratios[0] if state.ratios is None else state.ratios
+    rows, levels = _levels(
+        state,
+        energy_threshold,
+        zip(
+            found.frequency.tolist(),
+            harmonicity.tolist(),
+            (ratios @ _MEAN).tolist(),
+            (linear @ _MEAN).tolist(),
+            (np.abs(change, out=change) @ _MEAN_OF_ALL).tolist(),
+            (bands @ _MEAN).tolist(),
+            (band_floors @ _MEAN).tolist(),
+            values[:, BANDS].tolist(),
+            every[:, BANDS].tolist(),
+            strict=True,
+        ),
     )
-    after = FeatureState(
-        state.frames + len(frames),
-        smooth,
-        lowest,
-        older,
-        oldest,
-        ratios[-1],
-        level.pitch,
-        level.step,
-        level.peak,
-        level.summit,
-        level.power,
-        level.mean,
-        level.rms,
-        _averaged(out, state.means),
-    )
-    return out, out[:, OVER_THRESHOLD].copy(), after
+    out[:, MEAN_CHANGE:INSTANT] = rows
+    means = _averaged(out, state.means)
+    after = FeatureState(state.frames + count, floors, ratios[-1], levels, means)
+    return out, [row[-1] for row in rows], after
 
 
-def _followed(
-    values: Signal, bank: Bank, state: FeatureState
-) -> tuple[Signal, Signal, Signal, tuple[Signal, ...], Signal]:
+def _followed(values: Signal, bank: Bank, state: FeatureState) -> tuple[Signal, Floors]:
     """Return the floor of each value in each frame, and the state of the floors."""
-    smooth, lowest, older, oldest = state.smooth, state.lowest, state.older, state.oldest
-    if not state.frames:
-        smooth, lowest = values[0], np.full(values.shape[1], np.inf)
-        oldest = lowest
-    past, new = bank.past, (1 - bank.past) * values
+    nothing = np.full(values.shape[1], np.inf)
+    smooth, lowest, older, oldest = state.floors or Floors(values[0], nothing, (), nothing)
+    new = bank.new * values
     floors = np.empty_like(values)
     for index in range(len(values)):
-        smooth = past * smooth + new[index]
+        smooth = bank.past * smooth
+        smooth += new[index]
         lowest = np.minimum(lowest, smooth)
         np.minimum(lowest, oldest, out=floors[index])
         if not (state.frames + index + 1) % PART:
             older = (*older, lowest)[-(PARTS - 1) :]
             oldest = np.minimum.reduce(older)
             lowest = smooth
-    return floors, smooth, lowest, older, oldest
+    return floors, Floors(smooth, lowest, older, oldest)
 
 
-def _averaged(out: Signal, means: Signal) -> Signal:
-    """Write the means over time into ``out``; return them."""
+def _averaged(out: Signal, means: Signal | None) -> Signal:
+    """Write the means over time into ``out``; return the last of them."""
     slow = out[:, FIRST_SLOW:INSTANT]
-    new = np.empty((len(out), len(_PAST), SLOW))
-    new[:] = slow[:, None]
-    new[:, -1] *= slow
-    new *= 1 - _PAST
-    for index in range(len(out)):
-        means = _PAST * means + new[index]
-        out[index, INSTANT : INSTANT + 3 * SLOW] = means[:3].ravel()
-        np.maximum(means[4] - means[3] ** 2, 0.0, out=out[index, INSTANT + 3 * SLOW :])
-    np.sqrt(out[:, INSTANT + 3 * SLOW :], out=out[:, INSTANT + 3 * SLOW :])
-    return means
+    every = np.concatenate((slow, slow, slow, slow, slow * slow), axis=1)
+    every *= 1 - _PAST
+    if means is not None:
+        every[0] += _PAST * means
+    for index in range(1, len(every)):
+        every[index] += _PAST * every[index - 1]
+    out[:, INSTANT : INSTANT + 3 * SLOW] = every[:, : 3 * SLOW]
+    mean = every[:, 3 * SLOW : 4 * SLOW]
+    variance = every[:, 4 * SLOW :] - mean * mean
+    np.maximum(variance, 0.0, out=variance)
+    np.sqrt(variance, out=out[:, INSTANT + 3 * SLOW :])
+    last: Signal = every[-1].copy()  # a view would hold all rows
+    return last
 
 
-class _Level:
-    """The features that follow from frame to frame, one number each: plain arithmetic is fastest."""
+def _levels(
+    state: FeatureState, energy_threshold: float, frames: Iterable[tuple[float, ...]]
+) -> tuple[list[tuple[float, ...]], Levels]:
+    """Return the features from MEAN_CHANGE to INSTANT of each frame, and what follows from the last one.
 
-    def __init__(self, state: FeatureState, energy_threshold: float) -> None:
-        self.frames = state.frames
-        self.pitch, self.step = state.pitch, state.step
-        self.peak, self.summit = state.peak, state.summit
-        self.power, self.mean, self.rms = state.power, state.mean, state.rms
-        self.threshold = energy_threshold
-
-    def walk(
-        self,
-        out: Signal,
-        harmonicity: list[float],
-        frequency: list[float],
-        power: list[float],
-        floor: list[float],
-        whole: list[float],
-        whole_floor: list[float],
-    ) -> None:
-        """Write the features of each frame into its row of ``out``."""
-        for index in range(len(out)):
-            pitch = log2(max(frequency[index], 50.0))
-            step = abs(pitch - self.pitch) if self.frames + index else 0.0
-            steady = exp(-min(step, self.step) / _STEADY) * harmonicity[index]
-            self.pitch, self.step = pitch, step
-            lg = log10(power[index])
-            self.peak = max(lg, self.peak - 0.004)
-            self.power = 0.7 * self.power + 0.3 * power[index]
-            level = log10(self.power)
-            self.summit = max(level, self.summit - 0.001)
-            if not self.frames + index:
-                self.mean = max(lg, -9.0)
-            self.mean = 0.997 * self.mean + 0.003 * max(lg, -9.0)
-            lowest = log10(floor[index])
-            span = _clipped(self.summit - lowest, 0.0, 5.0)
-            above = _clipped(level - lowest, 0.0, 5.0)
-            self.rms = 0.5 * self.rms + 0.5 * whole[index]
-            row = out[index]
-            row[MEAN_CHANGE] = _clipped(level - self.mean, -3.0, 3.0)
-            row[SHARE] = above / (span + 0.3)
-            row[SPAN_OF_LEVELS] = span
-            row[HARMONIC] = harmonicity[index]
-            row[STEADY] = steady
-            row[UNDER_PEAK] = _clipped(self.peak - lg, 0.0, 4.0)
-            row[UNDER_SUMMIT] = _clipped(self.summit - level, 0.0, 5.0)
-            row[ABOVE] = above
-            row[OVER_THRESHOLD] = self._over_threshold(whole_floor[index])
-
-    def _over_threshold(self, floor: float) -> float:
-        threshold = min(self.threshold, max(floor**0.5 * STILL_ROOM, self.threshold * STILL_SHARE))
-        lg = 0.5 * log10(self.rms + _NOTHING) - log10(max(threshold, 1 / FULL_SCALE))
-        return _clipped(lg, -1.5, 1.5)
-
-
-def _clipped(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
+    They depend on the frame before, one number each: plain arithmetic is fastest. ``frames``: frequency and
+    harmonicity; means over the bands of lg ratio, ratio, lg ratio's change, power and floor; the power of the
+    whole frame, and its floor.
+    """
+    before, step_before, peak, summit, smooth, mean, rms = state.levels
+    is_first = state.frames == 0
+    rows: list[tuple[float, ...]] = []
+    for frequency, harmonicity, ratio, linear, flux, power, floor, whole, whole_floor in frames:
+        pitch = log2(max(frequency, 50.0))
+        step = 0.0 if is_first else abs(pitch - before)
+        steady = exp(-min(step, step_before) / _STEADY) * harmonicity
+        before, step_before = pitch, step
+        lg = log10(power)
+        peak = max(lg, peak - 0.004)
+        smooth = 0.7 * smooth + 0.3 * power
+        level = log10(smooth)
+        summit = max(level, summit - 0.001)
+        mean = max(lg, -9.0) if is_first else 0.997 * mean + 0.003 * max(lg, -9.0)
+        is_first = False
+        lowest = log10(floor)
+        span = min(max(summit - lowest, 0.0), 5.0)
+        above = min(max(level - lowest, 0.0), 5.0)
+        rms = 0.5 * rms + 0.5 * whole
+        threshold = min(energy_threshold, max(whole_floor**0.5 * STILL_ROOM, energy_threshold * STILL_SHARE))
+        over = 0.5 * log10(rms) - log10(max(threshold, 1 / FULL_SCALE))
+        rows.append(
+            (
+                min(max(level - mean, -3.0), 3.0),
+                above / (span + 0.3),
+                span,
+                harmonicity,
+                steady,
+                ratio,
+                log10(linear),
+                min(max(peak - lg, 0.0), 4.0),
+                flux,
+                min(max(summit - level, 0.0), 5.0),
+                above,
+                min(max(over, -1.5), 1.5),
+            )
+        )
+    return rows, Levels(before, step_before, peak, summit, smooth, mean, rms)

@@ -119,7 +119,7 @@ export class VadFeatures {
     values[BANDS] = whole + NOTHING;
     for (let line = 0; line < this.#lines; line += 1) values[BANDS + 1 + line] = power[line] + NOTHING;
     this.#follow();
-    const harmonicity = this.#harmonicity(power);
+    const harmonicity = this.#harmonicity();
     let [sum, linear, flux, bandPower, bandFloor] = [0, 0, 0, 0, 0];
     for (let band = 0; band < BANDS; band += 1) {
       const ratio = values[band] / this.#floors[band];
@@ -137,7 +137,7 @@ export class VadFeatures {
     out[LOUDEST] = Math.log10(linear / (BANDS - 1));
     out[FLUX] = flux / BANDS;
     this.#shape();
-    this.#levels(harmonicity, bandPower / (BANDS - 1), bandFloor / (BANDS - 1), whole);
+    this.#levels(harmonicity, bandPower / (BANDS - 1), bandFloor / (BANDS - 1), values[BANDS]);
     this.#average();
     state.frames += 1;
   }
@@ -161,12 +161,13 @@ export class VadFeatures {
   }
 
   /** The harmonicity of the frame without its floor, times the share of what was left. */
-  #harmonicity(power) {
+  #harmonicity() {
     const finder = this.#finder;
     let [left, removed] = [0, 0];
     for (let line = 0; line < this.#lines; line += 1) {
-      const noise = Math.min(WHITENING * this.#floors[BANDS + 1 + line], power[line]);
-      this.#rest[line] = power[line] - noise;
+      const value = this.#values[BANDS + 1 + line];
+      const noise = Math.min(WHITENING * this.#floors[BANDS + 1 + line], value);
+      this.#rest[line] = value - noise;
       left += this.#rest[line] * finder.weights[line];
       removed += noise * finder.weights[line];
     }
@@ -213,7 +214,7 @@ export class VadFeatures {
     out[ABOVE] = above;
     const still = Math.max(Math.sqrt(this.#floors[BANDS]) * STILL_ROOM, this.#threshold * STILL_SHARE);
     const threshold = Math.max(Math.min(this.#threshold, still), 1 / FULL_SCALE);
-    this.level = bounded(0.5 * Math.log10(state.rms + NOTHING) - Math.log10(threshold), -1.5, 1.5);
+    this.level = bounded(0.5 * Math.log10(state.rms) - Math.log10(threshold), -1.5, 1.5);
     out[OVER_THRESHOLD] = this.level;
   }
 
