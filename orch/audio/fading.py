@@ -1,13 +1,11 @@
 """Changes a stage while audio runs: the old and the new one run side by side for a moment. Pure."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from orch.audio.stages.delay import delayed
+from orch.audio.stages.delay import Recent
 from orch.audio.stages.stage import Activity, Block, Stage
-
-_NOTHING: Final = np.zeros(0, np.float32)
 
 
 class _Path:
@@ -19,9 +17,10 @@ class _Path:
         self.stage = stage
         self.state = state
 
-    def process(self, block: Block, bypass: Block, activity: Activity | None) -> Block:
-        """Return the block as it leaves this way; ``bypass``: the delayed block."""
+    def process(self, block: Block, bypass: Block | None, activity: Activity | None) -> Block:
+        """Return the block as it leaves this way; ``bypass``: the delayed block, where there is no stage."""
         if self.stage is None:
+            assert bypass is not None  # noqa: S101 - given wherever a way has no stage
             return bypass
         block, self.state = self.stage.process(block, self.state, activity)
         return block
@@ -42,7 +41,7 @@ class FadingStage:
     def __init__(self, stage: Stage[Any], *, is_on: bool, fade: int) -> None:
         self.latency = stage.latency
         self._fade = fade
-        self._held = np.zeros(stage.latency, np.float32)
+        self._recent = Recent(stage.latency)
         self._path = self._off if not is_on else _Path(stage, stage.initial())
         self._next: _Path | None = None
         self._position = 0  # in the fade; negative before it
@@ -66,7 +65,10 @@ class FadingStage:
 
     def process(self, block: Block, activity: Activity | None) -> Block:
         """Return the processed block, ``latency`` samples late."""
-        bypass, self._held = delayed(block, self._held)
+        if self._next is None and self._path.stage is not None:
+            self._recent.add(block)
+            return self._path.process(block, None, activity)
+        bypass = self._recent.delayed(block)
         out = self._path.process(block, bypass, activity)
         if self._next is None:
             return out
@@ -89,6 +91,7 @@ class FadingStage:
         """Return another one that continues from here on its own."""
         other = object.__new__(FadingStage)
         other.__dict__.update(self.__dict__)
+        other._recent = self._recent.copy()
         other._path = self._path.copy()
         other._next = self._next and self._next.copy()
         return other

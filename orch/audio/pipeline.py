@@ -27,7 +27,7 @@ from orch.audio.deepfilternet import noise_stage
 from orch.audio.fading import FadingStage
 from orch.audio.parameters import GROUPS, STAGE_IDS, StageId
 from orch.audio.pipeline_settings import PipelineSettings
-from orch.audio.stages.delay import delayed, delayed_activity, joined, no_activity
+from orch.audio.stages.delay import Recent, delayed_activity, joined, no_activity
 from orch.audio.stages.resample import ResampleStage
 from orch.audio.stages.silence import SilenceStage
 from orch.audio.stages.stage import Activity, Block, Stage
@@ -52,7 +52,8 @@ FADING: Final[dict[StageId, Callable[[Any, int], Stage[Any]]]] = {
     "voiceEnhance": VoiceEnhanceStage,
     "voiceProcess": VoiceProcessStage,
 }
-_ORDER: Final[tuple[StageId, ...]] = ("voiceFilter", "vad", "noise", "voiceEnhance", "voiceProcess")
+_AFTER_VAD: Final[tuple[StageId, ...]] = ("noise", "voiceEnhance", "voiceProcess")
+_ORDER: Final[tuple[StageId, ...]] = ("voiceFilter", "vad", *_AFTER_VAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,11 @@ class Processed:
 
 def sanitised(block: Block) -> Block:
     """Return the block without what no stage accepts: NaN and infinity are silence, the rest is bounded."""
-    clean = np.where(np.isfinite(block) & (np.abs(block) >= FAINTEST), block, np.float32(0))
+    sizes = np.abs(block)
+    if sizes.max(initial=0) <= LOUDEST:  # not so with NaN
+        clean: Block = block * (sizes >= FAINTEST)
+        return clean
+    clean = np.where(np.isfinite(block) & (sizes >= FAINTEST), block, np.float32(0))
     return np.clip(clean, -LOUDEST, LOUDEST).astype(np.float32, copy=False)
 
 
@@ -106,7 +111,8 @@ class Pipeline:
             for stage, factory in FADING.items()
         }
         self._vad = _Detector(settings, sample_rate)
-        self._held = {stage: no_activity(slot.latency) for stage, slot in self._fading.items()}
+        # Only the noise stage looks at the activity; behind it, it waits until the block is out.
+        self._held = no_activity(sum(self._fading[stage].latency for stage in _AFTER_VAD))
         self._late: dict[StageId, int] = {}
         late = 0
         for stage in _ORDER:
@@ -172,7 +178,6 @@ class Pipeline:
         other._seconds = dict(self._seconds)
         other._fading = {stage: slot.copy() for stage, slot in self._fading.items()}
         other._vad = self._vad.copy()
-        other._held = dict(self._held)
         other._surplus = dict(self._surplus)
         other._silence = self._silence.copy()
         return other
@@ -181,19 +186,19 @@ class Pipeline:
         left: dict[StageId, Block] = {"original": block}
         block = left["decoded"] = sanitised(block)
         activity: Activity | None = None
+        surplus = 0
         for stage in _ORDER:
             begun = self._now()
             if stage == "vad":
                 block, activity = self._vad.process(block, is_last=is_last)
             else:
-                block, activity = self._steady(stage, block, activity, is_last=is_last)
+                block = self._steady(stage, block, activity if stage == "noise" else None, is_last=is_last)
             self._seconds[stage] += self._now() - begun
             # What is before the first sample is dropped, whether this call asks for the tap or another.
             surplus = min(self._surplus[stage], len(block))
             self._surplus[stage] -= surplus
-            left[stage] = block[surplus:]
-        if activity is not None:
-            activity = Activity(activity.confidence[surplus:], activity.speech[surplus:])
+            left[stage] = block[surplus:] if surplus else block
+        activity = self._late_activity(activity, len(block), surplus, is_last=is_last)
         begun = self._now()
         block, cuts = self._silence.process(left[_ORDER[-1]], activity, is_last=is_last)
         self._seconds["silence"] += self._now() - begun
@@ -203,19 +208,25 @@ class Pipeline:
         self._seconds["resample"] += self._now() - begun
         return Processed(left["final"], activity, {tap: left[tap] for tap in taps}, cuts)
 
-    def _steady(
-        self, stage: StageId, block: Block, activity: Activity | None, *, is_last: bool
-    ) -> tuple[Block, Activity | None]:
-        """Return the output of one of :data:`FADING`, and the activity of it."""
+    def _steady(self, stage: StageId, block: Block, activity: Activity | None, *, is_last: bool) -> Block:
+        """Return the output of one of :data:`FADING`."""
         slot = self._fading[stage]
         out = slot.process(block, activity)
-        late, self._held[stage] = delayed_activity(
-            activity if activity is not None else no_activity(len(block)), self._held[stage]
-        )
         if is_last:
             out = np.concatenate((out, slot.flush(activity and no_activity(slot.latency))))
-            late = joined(late, self._held[stage])
-        return out, activity and late
+        return out
+
+    def _late_activity(
+        self, activity: Activity | None, count: int, surplus: int, *, is_last: bool
+    ) -> Activity | None:
+        """Return the activity of the ``count`` samples that left the last stage, without the first ones."""
+        if activity is None:
+            _, self._held = delayed_activity(no_activity(count), self._held)
+            return None
+        late, self._held = delayed_activity(activity, self._held)
+        if is_last:
+            late = joined(late, self._held)
+        return Activity(late.confidence[surplus:], late.speech[surplus:]) if surplus else late
 
     def _resampled(self, block: Block, *, is_last: bool) -> Block:
         if self._resample is None:
@@ -236,7 +247,7 @@ class _Detector:
     def __init__(self, settings: PipelineSettings, sample_rate: int) -> None:
         self._stage = VadStage(settings.parameters.vad, sample_rate)
         self._state = self._stage.initial() if is_on(settings, "vad") else None
-        self._held = np.zeros(self._stage.latency, np.float32)
+        self._recent = Recent(self._stage.latency)
         self.latency = self._stage.latency
 
     def change(self, settings: PipelineSettings) -> None:
@@ -254,7 +265,7 @@ class _Detector:
         """Return the delayed block and its activity; None where the stage is off."""
         if is_last:
             block = np.concatenate((block, np.zeros(self.latency, np.float32)))
-        late, self._held = delayed(block, self._held)
+        late = self._recent.delayed(block)
         if self._state is None:
             return late, None
         _, activity, self._state = self._stage.detect(block, self._state)
@@ -264,6 +275,7 @@ class _Detector:
         """Return another one that continues from here on its own."""
         other = object.__new__(_Detector)
         other.__dict__.update(self.__dict__)
+        other._recent = self._recent.copy()
         return other
 
 
@@ -313,8 +325,10 @@ class _Shortener:
                 end, self._state = self._stage.flush(self._state)
                 block = np.concatenate((block, end))
                 cuts += self._state.cuts
-        out = np.concatenate((rest, block))
+        out = np.concatenate((rest, block)) if len(rest) else block
         self._written += len(out)
+        if not cuts:
+            return out, cuts
         before, written = self._begun
         return out, tuple(
             Cut(cut.output + written, cut.input_from + before, cut.input_to + before) for cut in cuts

@@ -23,7 +23,8 @@ returned when they are complete; in a pause, its first padding apart, with the n
 :data:`LONGEST_END` of silence.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -79,10 +80,16 @@ class SilenceStage:
     parameters: Silence
     sample_rate: int
 
-    @property
+    @cached_property
     def frame(self) -> int:
         """Samples of a frame."""
         return max(1, round(FRAME * self.sample_rate))
+
+    @cached_property
+    def _powers(self) -> tuple[float, float]:
+        """The mean squares at the two thresholds: of silence and of breath."""
+        p = self.parameters
+        return 10 ** (p.threshold / 10), 10 ** (p.breath_threshold / 10)
 
     @property
     def latency(self) -> int:
@@ -97,26 +104,34 @@ class SilenceStage:
         self, block: Block, state: SilenceState, activity: Activity | None = None
     ) -> tuple[Block, SilenceState]:
         """Return the samples that are certain to stay, and the state after the block."""
-        joined = np.concatenate((state.rest, block))
-        known = (
-            np.full(len(block), _UNKNOWN, np.int8) if activity is None else activity.speech.astype(np.int8)
-        )
-        voice = np.concatenate((state.rest_voice, known))
+        joined = np.concatenate((state.rest, block)) if len(state.rest) else block
+        if activity is not None:
+            voice = activity.speech.view(np.int8)
+        else:
+            voice = np.full(len(block), _UNKNOWN, np.int8)
+        if len(state.rest_voice):
+            voice = np.concatenate((state.rest_voice, voice))
         count = len(joined) // self.frame
         used = count * self.frame
+        frames = joined[:used].reshape(count, self.frame)
+        kinds = self._kinds(frames, voice[:used].reshape(count, self.frame)) if count else []
+        if not state.leading and not state.pause and "silence" not in kinds:
+            # Most of the time: everything stays as it is.
+            written = state.written + used
+            rest, rest_voice = joined[used:], voice[used:]
+            return joined[:used], SilenceState(
+                rest, rest_voice, state.position + used, written, leading=False
+            )
         cutter = _Cutter(self, state)
-        if count:
-            frames = joined[:used].reshape(count, self.frame)
-            voices = voice[:used].reshape(count, self.frame).max(axis=1)
-            for frame, kind in zip(frames, self._kinds(frames, voices), strict=True):
-                cutter.add(frame, kind)
+        for frame, kind in zip(frames, kinds, strict=True):
+            cutter.add(frame, kind)
         return cutter.result(joined[used:], voice[used:])
 
     def flush(self, state: SilenceState) -> tuple[Block, SilenceState]:
         """Return what stays of the rest; the end is one of a pause, too."""
         cutter = _Cutter(self, state)
         if len(state.rest):
-            kinds = self._kinds(state.rest[None, :], state.rest_voice.max(keepdims=True))
+            kinds = self._kinds(state.rest[None, :], state.rest_voice[None, :])
             cutter.add(state.rest, kinds[0])
         cutter.end()
         return cutter.result(_NO_SAMPLES, state.rest_voice[:0])
@@ -129,20 +144,27 @@ class SilenceStage:
         """Return 0, or :data:`SILENCE_DB` while something is being cut."""
         return SILENCE_DB if len(state.joint) else 0.0
 
-    def _kinds(self, frames: Block, voices: npt.NDArray[np.int8]) -> list[str]:
+    def _kinds(self, frames: Block, voice: npt.NDArray[np.int8]) -> list[str]:
+        """Return what each frame is; ``voice`` has a value for each sample."""
         wanted = self.parameters
-        powers = np.mean(frames.astype(np.float64) ** 2, axis=1)
-        levels = 10 * np.log10(np.maximum(powers, 10 ** (SILENCE_DB / 10)))
+        silence, breath = self._powers
+        wide = frames.astype(np.float64)
+        wide *= wide
+        powers: list[float] = (np.add.reduce(wide, axis=1) / frames.shape[1]).tolist()
+        voices: list[int] | None = None
         kinds = []
-        for level, voice in zip(levels.tolist(), voices.tolist(), strict=True):
-            is_faint = level < wanted.breath_threshold
-            if not level >= wanted.threshold:
-                kind = "silence"
-            elif wanted.use_voice_activity and voice != _UNKNOWN:
-                kind = "sound" if voice or (is_faint and wanted.keep_breaths) else "silence"
-            else:
-                kind = "breath" if is_faint and not wanted.keep_breaths else "sound"
-            kinds.append(kind)
+        for index, power in enumerate(powers):
+            if not power >= silence:
+                kinds.append("silence")
+                continue
+            is_faint = power < breath
+            if wanted.use_voice_activity:
+                voices = voices or np.maximum.reduce(voice, axis=1).tolist()
+                if voices[index] != _UNKNOWN:
+                    is_sound = voices[index] or (is_faint and wanted.keep_breaths)
+                    kinds.append("sound" if is_sound else "silence")
+                    continue
+            kinds.append("breath" if is_faint and not wanted.keep_breaths else "sound")
         return kinds
 
 
@@ -159,7 +181,6 @@ class _Cutter:
         self._shortest = stage.parameters.min_duration // 10
         self._trim_start = stage.parameters.trim_start
         self._end = 0 if stage.parameters.trim_end else round(LONGEST_END * stage.sample_rate)
-        self._before = state
         self._parts: list[Block] = []
         self._cuts: list[Cut] = []
         self._position = state.position
@@ -174,21 +195,23 @@ class _Cutter:
 
     def result(self, rest: Block, rest_voice: npt.NDArray[np.int8]) -> tuple[Block, SilenceState]:
         """Return the output and the state."""
-        out = np.concatenate(self._parts) if self._parts else _NO_SAMPLES
-        state = replace(
-            self._before,
-            rest=rest,
-            rest_voice=rest_voice,
-            position=self._position,
-            written=self._written,
-            leading=self._leading,
-            pause=self._pause,
-            returned=self._returned,
-            breath=self._breath,
-            held=self._held,
-            joint=self._joint,
-            joint_from=self._joint_from,
-            cuts=tuple(self._cuts),
+        if len(self._parts) > 1:
+            out = np.concatenate(self._parts)
+        else:
+            out = self._parts[0] if self._parts else _NO_SAMPLES
+        state = SilenceState(
+            rest,
+            rest_voice,
+            self._position,
+            self._written,
+            self._leading,
+            self._pause,
+            self._returned,
+            self._breath,
+            self._held,
+            self._joint,
+            self._joint_from,
+            tuple(self._cuts),
         )
         return out, state
 

@@ -39,6 +39,7 @@ from orch.audio.stages.biquad import (
     high_shelf,
     peaking,
 )
+from orch.audio.stages.block_filter import BlockFilter, block_filter
 from orch.audio.stages.stage import Activity, Block, Signal
 
 SHARE: Final = 0.7
@@ -78,7 +79,7 @@ class VoiceFilterStage:
         """0: the filters have no more than their phase."""
         return 0
 
-    @property
+    @cached_property
     def hop(self) -> int:
         """Samples between two measurements of the fundamental."""
         return round(HOP * self.sample_rate)
@@ -86,21 +87,17 @@ class VoiceFilterStage:
     @cached_property
     def bands(self) -> Sections:
         """The filters that do not move."""
-        p, rate = self.parameters, self.sample_rate
-        parts = [np.zeros((0, 6))]
-        if p.preserve_formants:
-            parts += _raised(_shelf(p.formant3_max, 1 / p.voice_band_gain, rate), p.voice_band_gain)
-        else:
-            for low, high in (
-                (p.formant1_min, p.formant1_max),
-                (p.formant2_min, p.formant2_max),
-                (p.formant3_min, p.formant3_max),
-            ):
-                parts += _bell(low, high, p.voice_band_gain, rate)
-        if p.sibilance_min < HIGHEST * rate:
-            parts += _shelf(p.sibilance_min, p.sibilance_boost, rate)
-            parts += _shelf(p.sibilance_max, 1 / p.sibilance_boost, rate)
-        return cascade(*parts)
+        return _bands(self.parameters, self.sample_rate)
+
+    @cached_property
+    def _still(self) -> BlockFilter | None:
+        """The same, ready to be applied; None where nothing changes."""
+        return block_filter(self.bands) if len(self.bands) else None
+
+    @cached_property
+    def _tables(self) -> Tables:
+        p = self.parameters
+        return _tables(self.sample_rate, p.fundamental_min, p.fundamental_max)
 
     def sections(self, edge: float) -> Sections:
         """Return all filters at a lower edge in Hz."""
@@ -118,10 +115,23 @@ class VoiceFilterStage:
         """Return the filtered block and the state after it."""
         del activity
         samples = block.astype(np.float64)
+        edge, recent = state.edge, state.recent
         if not self.parameters.adaptive_filtering:
-            low_pass, low = filtered(_lower(state.edge, self.sample_rate), samples, state.low)
-            out, rest = filtered(self.bands, low_pass, state.rest)
-            return out.astype(np.float32), VoiceFilterState(state.edge, low, rest, state.recent)
+            samples, low = filtered(_lower(edge, self.sample_rate), samples, state.low)
+        elif 0 < len(samples) < self.hop - len(recent):
+            recent = np.concatenate((recent, samples))
+            samples, low = filtered(_lower(edge, self.sample_rate), samples, state.low)
+        else:
+            samples, low, edge, recent = self._following(samples, state)
+        rest = state.rest
+        if self._still is not None:
+            (samples,), rest = self._still.process(samples, rest)
+        return samples.astype(np.float32), VoiceFilterState(edge, low, rest, recent)
+
+    def _following(
+        self, samples: Signal, state: VoiceFilterState
+    ) -> tuple[Signal, SectionState, float, Signal]:
+        """Return the samples behind the lower edge, the state of its filter, the edge and what is recent."""
         parts: list[Signal] = []
         edge, low, recent = state.edge, state.low, state.recent
         begin = 0
@@ -134,14 +144,14 @@ class VoiceFilterStage:
             recent = np.concatenate((recent, part))
             if len(recent) == self.hop:
                 edge, recent = self._followed(recent, edge), np.zeros(0)
-        moved = np.concatenate(parts) if parts else samples
-        out, rest = filtered(self.bands, moved, state.rest)
-        return out.astype(np.float32), VoiceFilterState(edge, low, rest, recent)
+        if len(parts) != 1:
+            return np.concatenate(parts) if parts else samples, low, edge, recent
+        return parts[0], low, edge, recent
 
     def _followed(self, frame: Signal, edge: float) -> float:
         """Return the edge after a frame."""
         p = self.parameters
-        found = measure(frame[None], _tables(self.sample_rate, p.fundamental_min, p.fundamental_max))
+        found = measure(frame[None], self._tables)
         if found.harmonicity[0] < HARMONIC:
             return edge
         target = min(max(SHARE * float(found.frequency[0]), p.fundamental_min), p.fundamental_max)
@@ -166,6 +176,24 @@ class VoiceFilterStage:
         """Return 0: the stage is linear, its gain does not follow the sound."""
         del state
         return 0.0
+
+
+@lru_cache(maxsize=16)
+def _bands(p: VoiceFilter, rate: int) -> Sections:
+    parts = [np.zeros((0, 6))]
+    if p.preserve_formants:
+        parts += _raised(_shelf(p.formant3_max, 1 / p.voice_band_gain, rate), p.voice_band_gain)
+    else:
+        for low, high in (
+            (p.formant1_min, p.formant1_max),
+            (p.formant2_min, p.formant2_max),
+            (p.formant3_min, p.formant3_max),
+        ):
+            parts += _bell(low, high, p.voice_band_gain, rate)
+    if p.sibilance_min < HIGHEST * rate:
+        parts += _shelf(p.sibilance_min, p.sibilance_boost, rate)
+        parts += _shelf(p.sibilance_max, 1 / p.sibilance_boost, rate)
+    return cascade(*parts)
 
 
 @lru_cache(maxsize=64)
