@@ -17,10 +17,16 @@ export class Delay {
     return this.#ring.length;
   }
 
+  /** Continue with what another one of the same length holds. */
+  adopt(other) {
+    this.#ring.set(other.#ring);
+    this.#at = other.#at;
+  }
+
   process(block) {
     const ring = this.#ring;
     if (ring.length === 0) return block;
-    if (this.#out.length < block.length) this.#out = new this.#Numbers(block.length);
+    if (this.#out.length !== block.length) this.#out = new this.#Numbers(block.length);
     const out = this.#out;
     let at = this.#at;
     for (let index = 0; index < block.length; index += 1) {
@@ -29,7 +35,7 @@ export class Delay {
       at = at + 1 === ring.length ? 0 : at + 1;
     }
     this.#at = at;
-    return out.subarray(0, block.length);
+    return out;
   }
 }
 

@@ -68,6 +68,7 @@ export class Steps {
   #ready;
   #first = 0;
   #count;
+  #out = new Float32Array(128);
 
   constructor(size) {
     this.#size = size;
@@ -85,18 +86,23 @@ export class Steps {
     this.#count = other.#count;
   }
 
-  /** The block, `gain` times as loud, through `process`; as a new Float32Array. */
+  /** The block, `gain` times as loud, through `process`; the returned array is used again by the next call. */
   process(block, gain, process) {
-    for (let index = 0; index < block.length; index += 1) {
-      this.#step[this.#filled] = block[index] * gain;
-      this.#filled += 1;
+    const step = this.#step;
+    for (let taken = 0; taken < block.length; ) {
+      const count = Math.min(this.#size - this.#filled, block.length - taken);
+      for (let index = 0; index < count; index += 1) step[this.#filled + index] = block[taken + index] * gain;
+      this.#filled += count;
+      taken += count;
       if (this.#filled === this.#size) {
         this.#filled = 0;
-        this.#append(process(this.#step));
+        this.#append(process(step));
       }
     }
-    const out = new Float32Array(block.length);
-    for (let index = 0; index < out.length; index += 1) out[index] = this.#ready[this.#first + index];
+    if (this.#out.length !== block.length) this.#out = new Float32Array(block.length);
+    const out = this.#out;
+    const ready = this.#ready;
+    for (let index = 0, at = this.#first; index < out.length; index += 1, at += 1) out[index] = ready[at];
     this.#first += out.length;
     this.#count -= out.length;
     return out;

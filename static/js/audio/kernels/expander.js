@@ -7,6 +7,7 @@ export class Expander {
   #unit;
   #size;
   #steps;
+  #transform = (step) => this.#step(step);
   /** Of the last step, dB. */
   gain = 0;
 
@@ -26,7 +27,7 @@ export class Expander {
   }
 
   process(block) {
-    return this.#steps.process(block, 1, (step) => this.#step(step));
+    return this.#steps.process(block, 1, this.#transform);
   }
 
   #step(step) {

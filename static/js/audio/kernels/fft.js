@@ -32,9 +32,10 @@ export class RealFft {
   /** The spectrum of `input` (`size` numbers) into `re` and `im` (`bins` numbers each). */
   forward(input, re, im) {
     const half = this.#half;
-    const [a, b] = [this.#re, this.#im];
+    const reversed = this.#reversed;
+    const [a, b, cosines, sines] = [this.#re, this.#im, this.#cosines, this.#sines];
     for (let index = 0; index < half; index += 1) {
-      const from = 2 * this.#reversed[index];
+      const from = 2 * reversed[index];
       a[index] = input[from];
       b[index] = input[from + 1];
     }
@@ -49,7 +50,8 @@ export class RealFft {
       const evenIm = (b[index] - b[mirror]) / 2;
       const oddRe = (b[index] + b[mirror]) / 2;
       const oddIm = (a[mirror] - a[index]) / 2;
-      const [cosine, sine] = [this.#cosines[index], this.#sines[index]];
+      const cosine = cosines[index];
+      const sine = sines[index];
       const turnedRe = oddRe * cosine + oddIm * sine;
       const turnedIm = oddIm * cosine - oddRe * sine;
       re[index] = evenRe + turnedRe;
@@ -62,7 +64,8 @@ export class RealFft {
   /** The signal of the spectrum in `re` and `im` into `output` (`size` numbers). The spectrum is not modified. */
   inverse(re, im, output) {
     const half = this.#half;
-    const [a, b] = [this.#re, this.#im];
+    const reversed = this.#reversed;
+    const [a, b, cosines, sines] = [this.#re, this.#im, this.#cosines, this.#sines];
     // The transform of the conjugate is the conjugate of the inverse: `im` is negated on the way in and out.
     for (let index = 0; index < half; index += 1) {
       const mirror = half - index;
@@ -72,10 +75,11 @@ export class RealFft {
       const evenIm = (ownIm - mirrorIm) / 2;
       const differenceRe = (re[index] - re[mirror]) / 2;
       const differenceIm = (ownIm + mirrorIm) / 2;
-      const [cosine, sine] = [this.#cosines[index], this.#sines[index]];
+      const cosine = cosines[index];
+      const sine = sines[index];
       const oddRe = differenceRe * cosine - differenceIm * sine;
       const oddIm = differenceRe * sine + differenceIm * cosine;
-      const to = this.#reversed[index];
+      const to = reversed[index];
       a[to] = evenRe - oddIm;
       b[to] = -(evenIm + oddRe);
     }
@@ -86,23 +90,62 @@ export class RealFft {
     }
   }
 
-  /** Transform the complex numbers in `#re` and `#im`, which are in bit-reversed order, in place. */
+  /**
+   * Transform the complex numbers in `#re` and `#im`, which are in bit-reversed order, in place: two of the radix-2
+   * passes at a time, so that each number is read and written half as often.
+   */
   #transform() {
     const half = this.#half;
-    const [a, b] = [this.#re, this.#im];
-    for (let width = 1; width < half; width *= 2) {
-      const stride = half / width;
+    const [a, b, cosines, sines] = [this.#re, this.#im, this.#cosines, this.#sines];
+    let width = 1;
+    if (Math.log2(half) % 2 === 1) {
+      for (let low = 0; low < half; low += 2) {
+        const re = a[low + 1];
+        const im = b[low + 1];
+        a[low + 1] = a[low] - re;
+        b[low + 1] = b[low] - im;
+        a[low] += re;
+        b[low] += im;
+      }
+      width = 2;
+    }
+    for (; width < half; width *= 4) {
+      const stride = half / (2 * width);
       for (let offset = 0; offset < width; offset += 1) {
-        const cosine = this.#cosines[offset * stride];
-        const sine = this.#sines[offset * stride];
-        for (let low = offset; low < half; low += 2 * width) {
-          const high = low + width;
-          const re = a[high] * cosine + b[high] * sine;
-          const im = b[high] * cosine - a[high] * sine;
-          a[high] = a[low] - re;
-          b[high] = b[low] - im;
-          a[low] += re;
-          b[low] += im;
+        const cosine1 = cosines[2 * offset * stride];
+        const sine1 = sines[2 * offset * stride];
+        const cosine2 = cosines[offset * stride];
+        const sine2 = sines[offset * stride];
+        for (let first = offset; first < half; first += 4 * width) {
+          const second = first + width;
+          const third = second + width;
+          const fourth = third + width;
+          // The pass of `width`: first and second, third and fourth.
+          const re2 = a[second] * cosine1 + b[second] * sine1;
+          const im2 = b[second] * cosine1 - a[second] * sine1;
+          const re4 = a[fourth] * cosine1 + b[fourth] * sine1;
+          const im4 = b[fourth] * cosine1 - a[fourth] * sine1;
+          const sumRe = a[first] + re2;
+          const sumIm = b[first] + im2;
+          const leftRe = a[first] - re2;
+          const leftIm = b[first] - im2;
+          const upRe = a[third] + re4;
+          const upIm = b[third] + im4;
+          const downRe = a[third] - re4;
+          const downIm = b[third] - im4;
+          // The pass of twice that: first and third, second and fourth, whose factor is a quarter turn further.
+          const re3 = upRe * cosine2 + upIm * sine2;
+          const im3 = upIm * cosine2 - upRe * sine2;
+          const turnedRe = downIm * cosine2 - downRe * sine2;
+          const turnedIm = -(downRe * cosine2 + downIm * sine2);
+          a[first] = sumRe + re3;
+          b[first] = sumIm + im3;
+          a[third] = sumRe - re3;
+          b[third] = sumIm - im3;
+          a[second] = leftRe + turnedRe;
+          b[second] = leftIm + turnedIm;
+          a[fourth] = leftRe - turnedRe;
+          b[fourth] = leftIm - turnedIm;
         }
       }
     }

@@ -38,7 +38,7 @@ function sanitise(block, out) {
     const size = Math.abs(sample);
     out[index] = size >= FAINTEST && size < Infinity ? Math.max(-LOUDEST, Math.min(LOUDEST, sample)) : 0;
   }
-  return out.subarray(0, block.length);
+  return out;
 }
 
 /** One array after the other; the only one itself where the others are empty. */
@@ -171,7 +171,7 @@ export class PipelineKernel {
   }
 
   #run(input, isLast) {
-    if (this.#clean.length < input.length) this.#clean = new Float32Array(input.length);
+    if (this.#clean.length !== input.length) this.#clean = new Float32Array(input.length);
     const left = { original: input };
     let block = (left.decoded = sanitise(input, this.#clean));
     const whole = { original: input, decoded: block };

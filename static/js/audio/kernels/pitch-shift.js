@@ -111,7 +111,8 @@ export class PitchShift {
       const moves = (ratio - 1) * (expected + wrapped(advance));
       const rotation = wrapped(this.#rotation[peak] + moves);
       const offset = Math.floor((moves * size) / (TURN * hop) + 0.5);
-      const [cosine, sine] = [Math.cos(rotation), Math.sin(rotation)];
+      const cosine = Math.cos(rotation);
+      const sine = Math.sin(rotation);
       for (; bin <= end; bin += 1) {
         this.#newRotation[bin] = rotation;
         const target = bin + offset;

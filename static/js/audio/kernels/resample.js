@@ -23,6 +23,7 @@ export class ResampleKernel {
   #first;
   #received = 0;
   #produced = 0;
+  #out = new Float32Array(128);
 
   constructor(parameters, sampleRate) {
     const { targetRate, antiAlias, filterOrder, quality } = parameters;
@@ -68,7 +69,7 @@ export class ResampleKernel {
     this.#produced = other.#produced;
   }
 
-  /** The output that no later input changes. */
+  /** The output that no later input changes; valid until the next call. */
   process(block) {
     this.#received += block.length;
     if (this.#half === 0) return this.#copied(block);
@@ -96,18 +97,24 @@ export class ResampleKernel {
   }
 
   #copied(block) {
-    const out = new Float32Array(block.length);
+    const out = this.#room(block.length);
     for (let index = 0; index < out.length; index += 1) out[index] = this.#finished(block[index], this.#produced + index);
     this.#produced += out.length;
     return out;
   }
 
+  #room(count) {
+    if (this.#out.length < count) this.#out = new Float32Array(2 * count);
+    return this.#out.subarray(0, count);
+  }
+
   #until(until) {
-    const out = new Float32Array(Math.max(0, until - this.#produced));
+    const out = this.#room(Math.max(0, until - this.#produced));
     for (let index = 0; index < out.length; index += 1) {
       const position = (this.#produced + index) * this.#down;
-      const begin = Math.floor(position / this.#up) - this.#half + 1 - this.#first;
-      out[index] = this.#finished(this.#interpolated(begin, position % this.#up), this.#produced + index);
+      const whole = Math.floor(position / this.#up);
+      const begin = whole - this.#half + 1 - this.#first;
+      out[index] = this.#finished(this.#interpolated(begin, position - whole * this.#up), this.#produced + index);
     }
     this.#produced += out.length;
     const needed = Math.floor((this.#produced * this.#down) / this.#up) - this.#half + 1;
@@ -133,9 +140,16 @@ export class ResampleKernel {
   #sum(begin, row) {
     const taps = 2 * this.#half;
     const from = row * taps;
-    let sum = 0;
-    for (let tap = 0; tap < taps; tap += 1) sum += this.#history[begin + tap] * this.#table[from + tap];
-    return sum;
+    const history = this.#history;
+    const table = this.#table;
+    // Two sums, so that one addition need not wait for the other.
+    let even = 0;
+    let odd = 0;
+    for (let tap = 0; tap < taps; tap += 2) {
+      even += history[begin + tap] * table[from + tap];
+      odd += history[begin + tap + 1] * table[from + tap + 1];
+    }
+    return even + odd;
   }
 
   #finished(sample, index) {

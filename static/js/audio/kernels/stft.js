@@ -16,6 +16,7 @@ export class Stft {
   #position = 0;
   #padded;
   #frameOut;
+  #output = new Float32Array(128);
 
   /** `frame` samples, one every `hop`, which divides it; zero-padded to the next power of two. */
   constructor(frame, hop) {
@@ -60,18 +61,24 @@ export class Stft {
 
   /**
    * As many samples as `block` has, `latency` late. `transform(re, im, filled)` is called for each frame that ends in
-   * the block, and changes its spectrum in place; `filled`: samples of the block that were read by then.
+   * the block, and changes its spectrum in place; `filled`: samples of the block that were read by then. The returned
+   * array is used again by the next call.
    */
   process(block, transform) {
-    const output = new Float32Array(block.length);
+    if (this.#output.length !== block.length) this.#output = new Float32Array(block.length);
+    const output = this.#output;
+    const history = this.#history;
+    const sums = this.#sums;
     const { frame, hop } = this;
     for (let taken = 0; taken < block.length; ) {
-      const count = Math.min(hop - this.#position, block.length - taken);
+      const position = this.#position;
+      const begin = frame - hop + position;
+      const count = Math.min(hop - position, block.length - taken);
       for (let index = 0; index < count; index += 1) {
-        this.#history[frame - hop + this.#position + index] = block[taken + index];
-        output[taken + index] = this.#sums[this.#position + index];
+        history[begin + index] = block[taken + index];
+        output[taken + index] = sums[position + index];
       }
-      this.#position += count;
+      this.#position = position + count;
       taken += count;
       if (this.#position === hop) this.#next(transform, taken);
     }
@@ -79,15 +86,16 @@ export class Stft {
   }
 
   #next(transform, filled) {
-    const { frame, hop } = this;
-    for (let index = 0; index < frame; index += 1) this.#padded[index] = this.#history[index] * this.window[index];
+    const { frame, hop, window, synthesisWindow } = this;
+    const [history, padded, sums, out] = [this.#history, this.#padded, this.#sums, this.#frameOut];
+    for (let index = 0; index < frame; index += 1) padded[index] = history[index] * window[index];
     this.#history.copyWithin(0, hop);
     this.#fft.forward(this.#padded, this.re, this.im);
     transform(this.re, this.im, filled);
     this.#fft.inverse(this.re, this.im, this.#frameOut);
     this.#sums.copyWithin(0, hop);
     this.#sums.fill(0, frame);
-    for (let index = 0; index < frame; index += 1) this.#sums[index] += this.#frameOut[index] * this.synthesisWindow[index];
+    for (let index = 0; index < frame; index += 1) sums[index] += out[index] * synthesisWindow[index];
     this.#position = 0;
   }
 }

@@ -29,6 +29,7 @@ export class VoiceEnhanceKernel {
   #normalization = 0;
   #slow = 0;
   #fast = 0;
+  #transform = (step) => this.#step(step);
 
   constructor(parameters, sampleRate) {
     const { compressor, clarity, deEsser, targetPeak } = parameters;
@@ -68,7 +69,7 @@ export class VoiceEnhanceKernel {
   }
 
   process(block) {
-    return this.#steps.process(block, this.#parameters.gain, (step) => this.#step(step));
+    return this.#steps.process(block, this.#parameters.gain, this.#transform);
   }
 
   flush() {

@@ -1,5 +1,6 @@
 /** The stage voiceProcess: pitch, isolation and expander; the twin of orch/audio/stages/voice_process.py. */
 
+import { Delay } from "./delay.js";
 import { Expander } from "./expander.js";
 import { HarmonicPercussive } from "./harmonic-percussive.js";
 import { PitchShift } from "./pitch-shift.js";
@@ -19,6 +20,7 @@ export class VoiceProcessKernel {
   #held;
   #magnitude;
   #mask;
+  #transform = (re, im) => this.#change(re, im);
 
   constructor(parameters, sampleRate) {
     const { preservePitch, pitchShiftCents, formantShift, formantPreservation, voiceIsolation, expanderGate } = parameters;
@@ -29,7 +31,7 @@ export class VoiceProcessKernel {
     this.#masks = new HarmonicPercussive(sampleRate, this.#stft.size, this.#stft.bins);
     this.#shift = new PitchShift(this.#stft, sampleRate);
     this.#expander = new Expander(expanderGate, sampleRate);
-    this.#held = new Float32Array(this.#stft.latency);
+    this.#held = new Delay(this.#stft.latency);
     this.#magnitude = new Float64Array(this.#stft.bins);
     this.#mask = new Float64Array(this.#stft.bins);
   }
@@ -52,7 +54,7 @@ export class VoiceProcessKernel {
   }
 
   adopt(other) {
-    this.#held.set(other.#held);
+    this.#held.adopt(other.#held);
     this.#expander.adopt(other.#expander);
     this.#masks.adopt(other.#masks);
     this.#shift.adopt(other.#shift);
@@ -60,22 +62,13 @@ export class VoiceProcessKernel {
   }
 
   process(block) {
-    let out = this.#delayed(block);
-    if (this.#isSpectral) out = this.#stft.process(block, (re, im) => this.#change(re, im));
+    let out = this.#held.process(block);
+    if (this.#isSpectral) out = this.#stft.process(block, this.#transform);
     return this.#expander.process(out);
   }
 
   flush() {
     return this.process(new Float32Array(this.latency));
-  }
-
-  #delayed(block) {
-    const { length } = this.#held;
-    const both = new Float32Array(length + block.length);
-    both.set(this.#held);
-    both.set(block, length);
-    this.#held.set(both.subarray(block.length));
-    return both.subarray(0, block.length);
   }
 
   #change(re, im) {
