@@ -2,26 +2,19 @@
 
     gain = max(-RANGE, (ratio - 1) (level - threshold))      dB, below the threshold; 0 above
 
-The level is that of a step of a millisecond (``envelope.py``); the gain rises with the attack, when a voice
+The level is held on steps of a millisecond (``envelope.py``); the gain rises with the attack, when a voice
 begins, and falls with the release. At most :data:`RANGE` dB: digital silence between words sounds like a
 broken connection.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from orch.audio.parameters import ExpanderGate
-from orch.audio.stages.envelope import (
-    Steps,
-    coefficient,
-    decibels,
-    expansion,
-    ramps,
-    smoothed,
-    step_size,
-)
+from orch.audio.stages.envelope import Expansion, Steps, coefficient, ramped, step_size
+from orch.audio.stages.gain_computer import GainComputer, GainState
 from orch.audio.stages.stage import Signal
 
 RANGE: Final = 40.0
@@ -30,11 +23,16 @@ RANGE: Final = 40.0
 
 @dataclass(frozen=True, slots=True)
 class ExpanderState:
-    """``gain``: of the last step, in dB. ``ready``: output that is complete and not returned yet."""
+    """``computed``: the last gain, and its levels. ``ready``: output that is not returned yet."""
 
     steps: Steps
-    gain: float
+    computed: GainState
     ready: Signal
+
+    @property
+    def gain(self) -> float:
+        """The gain of the last step in dB."""
+        return self.computed.gain
 
 
 @dataclass(frozen=True)
@@ -43,38 +41,33 @@ class Expander:
 
     parameters: ExpanderGate
     sample_rate: int
+    latency: int = field(init=False, repr=False, compare=False)
+    """Samples by which the output is late."""
+    _computer: GainComputer = field(init=False, repr=False, compare=False)
 
-    @property
-    def latency(self) -> int:
-        """Samples by which the output is late."""
-        return step_size(self.sample_rate)
+    def __post_init__(self) -> None:
+        unit, size = self.parameters, step_size(self.sample_rate)
+        curve = Expansion(unit.threshold, unit.ratio, RANGE)
+        computer = GainComputer(
+            curve, falling=coefficient(unit.release), rising=coefficient(unit.attack), size=size
+        )
+        object.__setattr__(self, "latency", size)
+        object.__setattr__(self, "_computer", computer)
 
     def initial(self) -> ExpanderState:
         """Return the state before the first sample."""
-        return ExpanderState(Steps.at(self.sample_rate), 0.0, np.zeros(self.latency))
+        return ExpanderState(Steps.at(self.sample_rate), GainState(), np.zeros(self.latency))
 
     def process(self, block: Signal, state: ExpanderState) -> tuple[Signal, ExpanderState]:
         """Return the processed block and the state after it."""
         count = len(block)
-        steps, cutter = state.steps.cut(block)
-        if not len(steps):
-            return state.ready[:count], replace(state, steps=cutter, ready=state.ready[count:])
-        gain = 0.0
+        sound, cutter = state.steps.cut(block)
+        if not len(sound):
+            return state.ready[:count], ExpanderState(cutter, state.computed, state.ready[count:])
+        computed = GainState()
         if self.parameters.enabled:
-            unit = self.parameters
-            wanted = expansion(
-                decibels(np.abs(steps).max(axis=1)),
-                threshold=unit.threshold,
-                ratio=unit.ratio,
-                range_db=RANGE,
-            )
-            if state.gain or wanted.any():
-                gains = smoothed(
-                    wanted, state.gain, falling=coefficient(unit.release), rising=coefficient(unit.attack)
-                )
-                gain = float(gains[-1])
-                steps = steps * ramps(10 ** (gains / 20), 10 ** (state.gain / 20), steps.shape[1])
-                # It nears 0 for ever; what is below rounding is none.
-                gain = gain if gain < -1e-9 else 0.0  # noqa: PLR2004
-        ready = np.concatenate((state.ready, steps.ravel()))
-        return ready[:count], ExpanderState(cutter, gain, ready[count:])
+            gains, computed = self._computer.factors(sound, state.computed)
+            if gains is not None:
+                sound = ramped(sound, gains, self.latency)
+        ready = np.concatenate((state.ready, sound))
+        return ready[:count], ExpanderState(cutter, computed, ready[count:])

@@ -1,47 +1,52 @@
-"""The gain of a compressor, step by step, for the compressor and the de-esser of *voiceEnhance*. Pure."""
+"""The gain of a compressor, a de-esser or an expander, step by step. Pure."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from orch.audio.stages.envelope import HOLD, compression, decibels, held, smoothed
+from orch.audio.stages.envelope import Detected, decibels, detected, smoothed
 from orch.audio.stages.stage import Signal
 
-_PER_DB: Final = np.log(10) / 20
+_PER_DB: Final = math.log(10) / 20
 
 
 @dataclass(frozen=True, slots=True)
 class GainState:
-    """``gain``: of the last step, dB. ``peaks``: of the last :data:`HOLD` steps."""
+    """``gain``: of the last step, dB. ``detected``: what the levels remember."""
 
     gain: float = 0.0
-    peaks: Signal = field(default_factory=lambda: np.zeros(HOLD))
-
-    @property
-    def factor(self) -> float:
-        """The gain as a factor."""
-        return float(10 ** (self.gain / 20))
+    detected: Detected = field(default_factory=Detected)
 
 
 @dataclass(frozen=True, slots=True)
 class GainComputer:
-    """A curve with a soft knee (dB) over held peaks, smoothed.
+    """A curve (dB to dB) over held levels, smoothed.
 
-    ``falling``, ``rising``: c of each direction.
+    ``falling``, ``rising``: c of each direction. ``size``: samples of a step.
     """
 
-    threshold: float
-    ratio: float
-    knee: float
+    curve: Callable[[float], float]
     falling: float
     rising: float
+    size: int
 
-    def factors(self, peaks: Signal, state: GainState) -> tuple[Signal | None, GainState]:
-        """Return the gain of each step as a factor, from its peak, and the state; None where all are 1."""
-        highest, last = held(peaks, state.peaks)
-        if state.gain == 0 and highest.max() <= 10 ** ((self.threshold - self.knee / 2) / 20):
-            return None, GainState(0.0, last)
-        wanted = compression(decibels(highest), threshold=self.threshold, ratio=self.ratio, knee=self.knee)
+    def factors(self, sound: Signal, state: GainState) -> tuple[Signal | None, GainState]:
+        """Return gains as factors, the one before the first step first, and the state.
+
+        ``sound``: whole steps, from which the level is taken. None instead of gains where all are 1.
+        """
+        powers, after = detected(sound, self.size, state.detected)
+        wanted: list[float] = []
+        last, gain = -1.0, 0.0
+        for power in powers:
+            # A level is held, so most steps have that of the one before.
+            if power != last:
+                last, gain = power, self.curve(decibels(power))
+            wanted.append(gain)
+        if state.gain == 0 and not any(wanted):
+            return None, GainState(0.0, after)
         gains = smoothed(wanted, state.gain, falling=self.falling, rising=self.rising)
-        return np.exp(gains * _PER_DB), GainState(float(gains[-1]), last)
+        return np.exp(np.array([state.gain, *gains]) * _PER_DB), GainState(gains[-1], after)

@@ -19,14 +19,15 @@ no meter of BS.1770; their peaks in an ideal reconstruction can be higher.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from orch.audio.loudness import TruePeakFilter
-from orch.audio.stages.envelope import HOLD, coefficient, ramps, smoothed, step_size
+from orch.audio.stages.envelope import HOLD, coefficient, ramped, smoothed, step_size
 from orch.audio.stages.stage import Signal
+from orch.audio.stages.stft import windows
 
 AHEAD: Final = 4
 """Steps."""
@@ -34,6 +35,11 @@ RELEASE: Final = 0.06
 """Seconds."""
 HALF: Final = 12
 """Samples on each side that the interpolation looks at."""
+_RISING: Final = coefficient(RELEASE)
+_PIECE: Final = 32
+"""Steps that are interpolated at once."""
+_NO_NEEDS: Final = np.ones(HOLD + AHEAD)
+_NO_LOWS: Final = np.ones(AHEAD)
 
 
 def margin(half: int) -> float:
@@ -43,13 +49,13 @@ def margin(half: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class LimiterState:
-    """``steps``: audio that waits, whole steps.
+    """``waiting``: audio, whole steps, flat.
 
     ``needs``: of :data:`HOLD` steps before it and of those of it that are measured. ``lows``: the last
     :data:`AHEAD`.
     """
 
-    steps: Signal
+    waiting: Signal
     needs: Signal
     lows: Signal
     gain: float
@@ -62,11 +68,13 @@ class Limiter:
     ceiling: float
     sample_rate: int
     filter: TruePeakFilter = field(init=False, repr=False, compare=False)
+    size: int = field(init=False, repr=False, compare=False)
+    """Samples of a step."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "filter", TruePeakFilter.at(self.sample_rate, half=min(HALF, step_size(self.sample_rate)))
-        )
+        size = step_size(self.sample_rate)
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "filter", _true_peaks(self.sample_rate, min(HALF, size)))
 
     @property
     def late(self) -> int:
@@ -75,45 +83,67 @@ class Limiter:
 
     def initial(self) -> LimiterState:
         """Return the state before the first step."""
-        size = step_size(self.sample_rate)
-        return LimiterState(np.zeros((self.late, size)), np.ones(HOLD + AHEAD), np.ones(AHEAD), 1.0)
+        return LimiterState(np.zeros(self.late * self.size), _NO_NEEDS, _NO_LOWS, 1.0)
 
     def adopted(self, state: LimiterState) -> LimiterState:
         """Return the state of a limiter with another ceiling: what waits is under this one from now on."""
-        size = state.steps.shape[1]
-        before = np.zeros((self.late, size))
-        needs = self._needs(np.concatenate((before, state.steps)))[1:]
+        needs = self._needs(np.concatenate((np.zeros(self.late * self.size), state.waiting)))
+        if needs is None:
+            return state
         most = float(needs.min())
-        needs = np.concatenate((state.needs[:HOLD], needs))
-        return LimiterState(state.steps, needs, np.minimum(state.lows, most), min(state.gain, most))
+        needs = np.concatenate((state.needs[:HOLD], needs[1:]))
+        return LimiterState(state.waiting, needs, np.minimum(state.lows, most), min(state.gain, most))
 
-    def process(self, steps: Signal, state: LimiterState) -> tuple[Signal, LimiterState]:
-        """Return as many steps as are given, shape (steps, size), :attr:`late` steps late; and the state."""
-        count = len(steps)
+    def process(self, sound: Signal, state: LimiterState) -> tuple[Signal, LimiterState]:
+        """Return as many samples as are given, whole steps, :attr:`late` steps late; and the state."""
+        count, used = len(sound) // self.size, len(sound)
         if not count:
-            return steps, state
-        audio = np.concatenate((state.steps, steps))
-        needs = np.concatenate((state.needs, self._needs(audio)))
-        if state.gain == 1 and needs.min() == 1 and state.lows.min() == 1:
+            return sound, state
+        audio = np.concatenate((state.waiting, sound))
+        new = self._needs(audio)
+        if new is None and state.needs is _NO_NEEDS and state.lows is _NO_LOWS and state.gain == 1:
             # Most of the time; the rest would come to the same.
-            lows = np.ones(AHEAD)
-            return audio[:count], LimiterState(audio[count:], needs[count:], lows, 1.0)
-        least = sliding_window_view(needs, HOLD + AHEAD + 1).min(axis=1)
-        low = smoothed(least, float(state.lows[-1]), falling=0.0, rising=coefficient(RELEASE))
+            return audio[:used], LimiterState(audio[used:], _NO_NEEDS, _NO_LOWS, 1.0)
+        needs = np.concatenate((state.needs, np.ones(count) if new is None else new))
+        least = np.minimum.reduce(windows(needs, HOLD + AHEAD + 1, count, 1), axis=0)
+        low = smoothed(least.tolist(), float(state.lows[-1]), falling=0.0, rising=_RISING)
         lows = np.concatenate((state.lows, low))
-        gains = sliding_window_view(lows, AHEAD)[1:].mean(axis=1)
-        out = audio[:count] * ramps(gains, state.gain, audio.shape[1])
-        return out, LimiterState(audio[count:], needs[count:], lows[count:], float(gains[-1]))
+        gains = np.add.reduce(windows(lows, AHEAD, count + 1, 1), axis=0) / AHEAD
+        gains[0] = state.gain
+        out = ramped(audio[:used], gains, self.size)
+        needs, lows, gain = needs[count:], lows[count:], float(gains[-1])
+        if gain == 1 and needs.min() == 1 and lows.min() == 1:
+            needs, lows = _NO_NEEDS, _NO_LOWS
+        return out, LimiterState(audio[used:], needs, lows, gain)
 
-    def _needs(self, audio: Signal) -> Signal:
-        """Return the gain that each step needs, from the one that was the newest to the last but one."""
-        count, size = len(audio) - self.late, audio.shape[1]
-        half, flat = self.filter.half, audio.ravel()
-        part = flat[AHEAD * size - half : (AHEAD + count) * size + half]
+    def _needs(self, audio: Signal) -> Signal | None:
+        """Return the gain that each step needs, from the one that was the newest to the last but one.
+
+        None where none needs any. Only steps whose samples come near the ceiling are interpolated.
+        """
+        size, half, gain = self.size, self.filter.half, self.filter.gain
+        count = len(audio) // size - self.late
         ceiling = self.ceiling * margin(half)
-        if np.abs(part).max() * self.filter.gain <= ceiling:
-            return np.ones(count)
-        between = np.abs(self.filter.interpolated(part)).reshape(count, -1).max(axis=1)
-        peaks = np.maximum(between, np.abs(audio[AHEAD : AHEAD + count]).max(axis=1))
+        first = AHEAD * size
+        magnitudes = np.abs(audio[first - size :])
+        if magnitudes.max() * gain <= ceiling:
+            return None
+        peaks = magnitudes.reshape(-1, size).max(axis=1)
+        near = np.maximum(np.maximum(peaks[:-2], peaks[1:-1]), peaks[2:]) * gain
+        rows = np.flatnonzero(near > ceiling)
+        peaks = peaks[1:-1]
+        part = audio[first - half : first + count * size + half]
+        taps = 2 * half + 1
+        step, sample = size * part.itemsize, part.itemsize
+        around = np.ndarray((count, size, taps), part.dtype, part, strides=(step, sample, sample))
+        for begin in range(0, len(rows), _PIECE):
+            some = rows[begin : begin + _PIECE]
+            between = np.abs(around[some].reshape(-1, taps) @ self.filter.phases)
+            peaks[some] = np.maximum(peaks[some], between.reshape(len(some), -1).max(axis=1))
         needs: Signal = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9))
         return needs
+
+
+@lru_cache(maxsize=8)
+def _true_peaks(sample_rate: int, half: int) -> TruePeakFilter:
+    return TruePeakFilter.at(sample_rate, half=half)

@@ -23,13 +23,9 @@ import numpy as np
 
 from orch.audio.loudness import k_weighting, lufs
 from orch.audio.parameters import VoiceEnhancement
-from orch.audio.stages.biquad import Sections, SectionState, at_rest, band_pass, filtered, peaking
-from orch.audio.stages.envelope import (
-    Steps,
-    coefficient,
-    ramps,
-    step_size,
-)
+from orch.audio.stages.biquad import SectionState, band_pass, cascade, peaking
+from orch.audio.stages.block_filter import BlockFilter, block_filter
+from orch.audio.stages.envelope import Compression, Steps, coefficient, ramped, step_size
 from orch.audio.stages.gain_computer import GainComputer, GainState
 from orch.audio.stages.limiter import Limiter, LimiterState
 from orch.audio.stages.stage import Activity, Block, Signal
@@ -53,11 +49,6 @@ _SLOW: Final = coefficient(MEMORY)
 _FAST: Final = coefficient(MOMENT)
 
 
-def _factor(decibel: Signal) -> Signal:
-    factor: Signal = 10 ** (decibel / 20)
-    return factor
-
-
 @dataclass(frozen=True, slots=True)
 class NormalizationState:
     """What normalisation remembers: its gain in dB, and the K-weighted power, averaged slowly and fast."""
@@ -69,14 +60,13 @@ class NormalizationState:
 
 @dataclass(frozen=True, slots=True)
 class VoiceEnhanceState:
-    """``ready``: output that is complete and not returned yet."""
+    """``filters``: clarity and the band of the de-esser. ``ready``: output that is not returned yet."""
 
     steps: Steps
     compressor: GainState
     de_esser: GainState
     normalization: NormalizationState
-    clarity: SectionState
-    band: SectionState
+    filters: SectionState
     weighted: SectionState
     limiter: LimiterState
     ready: Signal
@@ -90,41 +80,43 @@ class VoiceEnhanceStage:
     sample_rate: int
     _compressor: GainComputer = field(init=False, repr=False, compare=False)
     _de_esser: GainComputer = field(init=False, repr=False, compare=False)
-    _clarity: Sections = field(init=False, repr=False, compare=False)
-    _band: Sections = field(init=False, repr=False, compare=False)
-    _weighting: Sections = field(init=False, repr=False, compare=False)
+    _filters: BlockFilter = field(init=False, repr=False, compare=False)
+    _weighting: BlockFilter = field(init=False, repr=False, compare=False)
     _limiter: Limiter = field(init=False, repr=False, compare=False)
+    latency: int = field(init=False, repr=False, compare=False)
+    """Samples by which the output is late."""
 
     def __post_init__(self) -> None:
         compressor, clarity = self.parameters.compressor, self.parameters.clarity
         de_esser, rate = self.parameters.de_esser, self.sample_rate
+        size, limiter = step_size(rate), Limiter(self.parameters.target_peak, rate)
+        amount = clarity.amount if clarity.enabled else 0.0
         own = {
             "_compressor": GainComputer(
-                compressor.threshold,
-                compressor.ratio,
-                compressor.knee,
+                Compression(compressor.threshold, compressor.ratio, compressor.knee),
                 falling=coefficient(compressor.attack),
                 rising=coefficient(compressor.release),
+                size=size,
             ),
             "_de_esser": GainComputer(
-                de_esser.threshold,
-                de_esser.ratio,
-                DE_ESSER_KNEE,
+                Compression(de_esser.threshold, de_esser.ratio, DE_ESSER_KNEE),
                 falling=coefficient(DE_ESSER_ATTACK),
                 rising=coefficient(DE_ESSER_RELEASE),
+                size=size,
             ),
-            "_clarity": peaking(clarity.focus_freq, clarity.bandwidth, CLARITY**clarity.amount, rate),
-            "_band": band_pass(de_esser.frequency, de_esser.bandwidth, rate),
-            "_weighting": k_weighting(rate),
-            "_limiter": Limiter(self.parameters.target_peak, rate),
+            "_filters": block_filter(
+                cascade(
+                    peaking(clarity.focus_freq, clarity.bandwidth, CLARITY**amount, rate),
+                    band_pass(de_esser.frequency, de_esser.bandwidth, rate),
+                ),
+                (0, 1) if de_esser.enabled else (0,),
+            ),
+            "_weighting": block_filter(k_weighting(rate)),
+            "_limiter": limiter,
+            "latency": (1 + limiter.late) * size,
         }
         for name, value in own.items():
             object.__setattr__(self, name, value)
-
-    @property
-    def latency(self) -> int:
-        """Samples by which the output is late."""
-        return (1 + self._limiter.late) * step_size(self.sample_rate)
 
     def initial(self) -> VoiceEnhanceState:
         """Return the state before the first sample."""
@@ -133,9 +125,8 @@ class VoiceEnhanceStage:
             compressor=GainState(),
             de_esser=GainState(),
             normalization=NormalizationState(),
-            clarity=at_rest(self._clarity),
-            band=at_rest(self._band),
-            weighted=at_rest(self._weighting),
+            filters=np.zeros((2, 2)),
+            weighted=np.zeros((2, 2)),
             limiter=self._limiter.initial(),
             ready=np.zeros(step_size(self.sample_rate)),
         )
@@ -159,33 +150,33 @@ class VoiceEnhanceStage:
         activity: Activity | None = None,  # noqa: ARG002 - of the protocol
     ) -> tuple[Block, VoiceEnhanceState]:
         """Return the processed block and the state after it."""
-        count = len(block)
-        steps, cutter = state.steps.cut(block * np.float64(self.parameters.gain))
-        if not len(steps):
-            return (
-                state.ready[:count].astype(np.float32),
-                replace(state, steps=cutter, ready=state.ready[count:]),
-            )
-        steps, compressor = self._compressed(steps, state.compressor)
+        unit, count = self.parameters, len(block)
+        sound, cutter = state.steps.cut(block * np.float64(unit.gain))
+        if not len(sound):
+            ready = state.ready
+            return ready[:count].astype(np.float32), replace(state, steps=cutter, ready=ready[count:])
+        compressor = GainState()
+        if unit.compressor.enabled:
+            sound, compressor = self._compressed(sound, state.compressor)
         de_esser, normalization = state.de_esser, state.normalization
-        clarity, band, weighted = state.clarity, state.band, state.weighted
-        if self.parameters.clarity.enabled:
-            flat, clarity = filtered(self._clarity, steps.ravel(), clarity)
-            steps = flat.reshape(steps.shape)
-        if self.parameters.de_esser.enabled:
-            steps, de_esser, band = self._de_essed(steps, de_esser, band)
-        if self.parameters.normalize:
-            steps, normalization, weighted = self._normalized(steps, normalization, weighted)
+        filters, weighted = state.filters, state.weighted
+        if unit.clarity.enabled or unit.de_esser.enabled:
+            (sound, *bands), filters = self._filters.process(sound, filters)
+            for band in bands:
+                sound, de_esser = self._de_essed(sound, band, de_esser)
+        if unit.normalize:
+            sound, normalization, weighted = self._normalized(sound, normalization, weighted)
         limiter = state.limiter
-        if self.parameters.limiter.enabled:
-            steps, limiter = self._limiter.process(steps, limiter)
+        if unit.limiter.enabled:
+            sound, limiter = self._limiter.process(sound, limiter)
         else:
             # As late as it would be.
-            held = np.concatenate((limiter.steps, steps))
-            steps, limiter = held[: len(steps)], replace(self._limiter.initial(), steps=held[len(steps) :])
-        ready = np.concatenate((state.ready, steps.ravel()))
+            held = np.concatenate((limiter.waiting, sound))
+            used = len(sound)
+            sound, limiter = held[:used], replace(self._limiter.initial(), waiting=held[used:])
+        ready = np.concatenate((state.ready, sound))
         after = VoiceEnhanceState(
-            cutter, compressor, de_esser, normalization, clarity, band, weighted, limiter, ready[count:]
+            cutter, compressor, de_esser, normalization, filters, weighted, limiter, ready[count:]
         )
         return ready[:count].astype(np.float32), after
 
@@ -193,34 +184,29 @@ class VoiceEnhanceStage:
         """Return the last samples."""
         return self.process(np.zeros(self.latency, np.float32), state)
 
-    def _compressed(self, steps: Signal, state: GainState) -> tuple[Signal, GainState]:
-        unit = self.parameters.compressor
-        if not unit.enabled:
-            return steps, GainState()
-        factors, after = self._compressor.factors(np.abs(steps).max(axis=1), state)
+    def _compressed(self, sound: Signal, state: GainState) -> tuple[Signal, GainState]:
+        makeup = self.parameters.compressor.makeup_gain
+        factors, after = self._compressor.factors(sound, state)
         if factors is None:
-            return steps * unit.makeup_gain, after
-        shares = ramps(unit.makeup_gain * factors, unit.makeup_gain * state.factor, steps.shape[1])
-        return steps * shares, after
+            return sound * makeup, after
+        return ramped(sound, factors * makeup, self._compressor.size), after
 
-    def _de_essed(
-        self, steps: Signal, state: GainState, filter_state: SectionState
-    ) -> tuple[Signal, GainState, SectionState]:
-        band, filter_state = filtered(self._band, steps.ravel(), filter_state)
-        band = band.reshape(steps.shape)
-        factors, after = self._de_esser.factors(np.abs(band).max(axis=1), state)
+    def _de_essed(self, sound: Signal, band: Signal, state: GainState) -> tuple[Signal, GainState]:
+        factors, after = self._de_esser.factors(band, state)
         if factors is not None:
-            steps = steps + (ramps(factors, state.factor, steps.shape[1]) - 1) * band
-        return steps, after, filter_state
+            sound = sound + ramped(band, factors - 1, self._de_esser.size)
+        return sound, after
 
     def _normalized(
-        self, steps: Signal, state: NormalizationState, filter_state: SectionState
+        self, sound: Signal, state: NormalizationState, filter_state: SectionState
     ) -> tuple[Signal, NormalizationState, SectionState]:
-        weighted, filter_state = filtered(self._weighting, steps.ravel(), filter_state)
-        powers = np.mean(weighted.reshape(steps.shape) ** 2, axis=1)
-        most = SLEW * step_size(self.sample_rate) / self.sample_rate
+        (weighted,), filter_state = self._weighting.process(sound, filter_state)
+        size = self._compressor.size
+        weighted *= weighted
+        powers = np.add.reduce(weighted.reshape(-1, size), axis=1) / size
+        most = SLEW * size / self.sample_rate
         slow, fast, gain = state.slow, state.fast, state.gain
-        gains = []
+        gains = [gain]
         for power in powers.tolist():
             fast = power + _FAST * (fast - power)
             if lufs(fast) >= GATE:
@@ -229,6 +215,5 @@ class VoiceEnhanceStage:
                 target = min(MOST, max(-MOST, self.parameters.target_level - lufs(slow)))
                 gain += min(most, max(-most, target - gain))
             gains.append(gain)
-        factors = _factor(np.array(gains))
-        out = steps * ramps(factors, 10 ** (state.gain / 20), steps.shape[1])
-        return out, NormalizationState(gain, slow, fast), filter_state
+        factors = 10 ** (np.array(gains) / 20)
+        return ramped(sound, factors, size), NormalizationState(gain, slow, fast), filter_state

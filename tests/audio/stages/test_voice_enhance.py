@@ -11,7 +11,7 @@ from scipy.signal import chirp, firwin, lfilter, resample
 
 from orch.audio.loudness import LoudnessMeter
 from orch.audio.parameters import Clarity, Compressor, DeEsser, Limiter, VoiceEnhancement
-from orch.audio.stages.envelope import compression, expansion
+from orch.audio.stages.envelope import Compression, Expansion
 from orch.audio.stages.stage import Block
 from orch.audio.stages.voice_enhance import VoiceEnhanceStage
 from tests.audio.stages import properties
@@ -73,15 +73,16 @@ def test_it_keeps_the_promises_of_stages(parameters: VoiceEnhancement, rate: int
 def test_the_compressor_has_its_static_curve(input_db: float) -> None:
     unit = Compressor(threshold=-20, ratio=4, knee=6, makeup_gain=1, attack=0.001)
     stage = VoiceEnhanceStage(changed(compressor=unit), 16_000)
-    expected = input_db + compression(np.array([float(input_db)]), threshold=-20, ratio=4, knee=6)[0]
+    expected = input_db + Compression(threshold=-20, ratio=4, knee=6)(input_db)
     assert level(properties.whole(stage, tone(input_db))) == pytest.approx(expected, abs=0.1)
 
 
 def test_curves_are_the_formulas() -> None:
     levels = np.array([-60.0, -23, -20, -17, 0])
-    assert np.allclose(compression(levels, threshold=-20, ratio=4, knee=6), [0, 0, -0.5625, -2.25, -15])
-    assert np.allclose(compression(levels, threshold=-20, ratio=4, knee=0), [0, 0, 0, -2.25, -15])
-    assert np.allclose(expansion(levels, threshold=-20, ratio=2, range_db=30), [-30, -3, 0, 0, 0])
+    soft, hard = Compression(-20, 4, 6), Compression(-20, 4, 0)
+    assert np.allclose([soft(each) for each in levels], [0, 0, -0.5625, -2.25, -15])
+    assert np.allclose([hard(each) for each in levels], [0, 0, 0, -2.25, -15])
+    assert np.allclose([Expansion(-20, 2, 30)(each) for each in levels], [-30, -3, 0, 0, 0])
 
 
 def test_attack_and_release_take_their_times() -> None:
@@ -202,5 +203,18 @@ def test_limiting_and_compressing_make_no_aliases(rate: int, frequency: int) -> 
     strong = changed(de_esser=DeEsser(threshold=-60, ratio=20), limiter=Limiter(), target_peak=0.3)
     for parameters in (VoiceEnhancement(), strong):
         stage = VoiceEnhanceStage(parameters, rate)
+        found = properties.whole(stage, tone(-3, frequency, rate, seconds=2))[rate : 2 * rate]
+        assert properties.loudest_elsewhere(found, frequency, rate) < -80
+
+
+@pytest.mark.parametrize("rate", properties.RATES)
+@pytest.mark.parametrize("part", [1 / 4, 1 / 3, 1 / 8, 1 / 16])
+def test_the_strongest_compressor_makes_no_aliases_where_samples_drift_past_periods(
+    rate: int, part: float
+) -> None:
+    """Near a part of the rate the highest sample varies slowly; the level must not."""
+    unit = Compressor(threshold=-40, ratio=20, attack=0.001, release=0.02)
+    stage = VoiceEnhanceStage(changed(compressor=unit), rate)
+    for frequency in (round(part * rate) + 3, round(part * rate) + 15):
         found = properties.whole(stage, tone(-3, frequency, rate, seconds=2))[rate : 2 * rate]
         assert properties.loudest_elsewhere(found, frequency, rate) < -80

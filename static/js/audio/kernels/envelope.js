@@ -6,6 +6,8 @@
 export const STEP = 0.001;
 /** Steps for which a peak still counts. */
 export const HOLD = 9;
+/** Samples on each side of one that its level needs. */
+const HALF = 7;
 /** A smoothed value that is so near to what is wanted is equal to it. */
 const ARRIVED = 1e-7;
 /** The lowest level. */
@@ -24,6 +26,9 @@ function roundHalfEven(value) {
 
 /** A level in dB, at least −120. */
 export const decibels = (level) => 20 * Math.log10(Math.max(level, SILENCE));
+
+/** The square of a magnitude in dB, at least −120. */
+export const powerDecibels = (power) => 10 * Math.log10(Math.max(power, SILENCE * SILENCE));
 
 /** A gain in dB as a factor. */
 export const factor = (decibel) => 10 ** (decibel / 20);
@@ -55,6 +60,47 @@ export function peakOf(samples, begin, end) {
     if (value > most) most = value;
   }
   return most;
+}
+
+/** Measures the level of a stream, a step at a time: the square of its held magnitude. */
+export class Levels {
+  #samples;
+  #powers = new Float64Array(HOLD + 1);
+
+  /** `size`: samples of a step. */
+  constructor(size) {
+    this.#samples = new Float64Array(2 * HALF + size);
+  }
+
+  adopt(other) {
+    this.#samples.set(other.#samples);
+    this.#powers.set(other.#powers);
+  }
+
+  /** As if there had been nothing before. */
+  reset() {
+    this.#samples.fill(0);
+    this.#powers.fill(0);
+  }
+
+  /** The square of the highest magnitude of this step and those that are held, HALF samples late. */
+  add(step) {
+    const x = this.#samples;
+    const powers = this.#powers;
+    x.copyWithin(0, step.length);
+    x.set(step, 2 * HALF);
+    let most = 0;
+    for (let at = HALF; at < HALF + step.length; at += 1) {
+      const turned =
+        0.615898 * (x[at + 1] - x[at - 1]) + 0.156331 * (x[at + 3] - x[at - 3]) + 0.051743 * (x[at + 5] - x[at - 5]) + 0.012585 * (x[at + 7] - x[at - 7]);
+      const power = x[at] * x[at] + turned * turned;
+      if (power > most) most = power;
+    }
+    powers.copyWithin(0, 1);
+    powers[HOLD] = most;
+    for (let index = 0; index < HOLD; index += 1) if (powers[index] > most) most = powers[index];
+    return most;
+  }
 }
 
 /**

@@ -1,29 +1,38 @@
 /** A downward expander: makes what is below a threshold quieter; the twin of orch/audio/stages/expander.py. */
 
-import { EXPANDER_RANGE } from "./bounds.js";
-import { Steps, coefficient, decibels, expansion, factor, peakOf, smoothed, stepSize } from "./envelope.js";
+import { Steps, coefficient, expansion, stepSize } from "./envelope.js";
+import { GainComputer } from "./gain-computer.js";
+
+const RANGE = 40;
 
 export class Expander {
   #unit;
   #size;
   #steps;
+  #computer;
   #transform = (step) => this.#step(step);
-  /** Of the last step, dB. */
-  gain = 0;
 
   constructor(unit, sampleRate) {
+    const size = stepSize(sampleRate);
+    const curve = { threshold: unit.threshold, ratio: unit.ratio, range: RANGE };
     this.#unit = unit;
-    this.#size = stepSize(sampleRate);
-    this.#steps = new Steps(this.#size);
+    this.#size = size;
+    this.#steps = new Steps(size);
+    this.#computer = new GainComputer((level) => expansion(level, curve), { falling: coefficient(unit.release), rising: coefficient(unit.attack), size });
   }
 
   get latency() {
     return this.#size;
   }
 
+  /** Of the last step, dB. */
+  get gain() {
+    return this.#computer.gain;
+  }
+
   adopt(other) {
     this.#steps.adopt(other.#steps);
-    this.gain = other.gain;
+    this.#computer.adopt(other.#computer);
   }
 
   process(block) {
@@ -31,18 +40,17 @@ export class Expander {
   }
 
   #step(step) {
-    const { enabled, threshold, ratio, attack, release } = this.#unit;
-    if (!enabled) {
-      this.gain = 0;
+    const computer = this.#computer;
+    if (!this.#unit.enabled) {
+      computer.reset();
       return step;
     }
-    const wanted = expansion(decibels(peakOf(step, 0, this.#size)), { threshold, ratio, range: EXPANDER_RANGE });
-    if (this.gain === 0 && wanted === 0) return step;
-    const before = factor(this.gain);
-    this.gain = smoothed(wanted, this.gain, coefficient(release), coefficient(attack));
-    const slope = factor(this.gain) - before;
-    for (let index = 0; index < this.#size; index += 1) step[index] *= before + (slope * (index + 1)) / this.#size;
-    if (this.gain >= -1e-9) this.gain = 0;
+    computer.follow(step);
+    const { before } = computer;
+    const slope = computer.factor - before;
+    if (slope === 0 && before === 1) return step;
+    const size = this.#size;
+    for (let index = 0; index < size; index += 1) step[index] *= before + (slope * (index + 1)) / size;
     return step;
   }
 }

@@ -2,12 +2,13 @@
 
 import { Filter, bandPass, peaking } from "./biquad.js";
 import { CLARITY } from "./bounds.js";
-import { Steps, coefficient, factor, peakOf, stepSize } from "./envelope.js";
+import { Steps, coefficient, compression, factor, stepSize } from "./envelope.js";
 import { GainComputer } from "./gain-computer.js";
 import { kWeighting, lufs } from "./k-weighting.js";
 import { Limiter } from "./limiter.js";
 
-const DE_ESSER = { attack: coefficient(0.001), release: coefficient(0.06), knee: 6 };
+const DE_ESSER = { falling: coefficient(0.001), rising: coefficient(0.06) };
+const DE_ESSER_KNEE = 6;
 const SLOW = coefficient(3);
 const FAST = coefficient(0.4);
 const GATE = -50;
@@ -35,10 +36,12 @@ export class VoiceEnhanceKernel {
     const { compressor, clarity, deEsser, targetPeak } = parameters;
     this.#parameters = parameters;
     this.#sampleRate = sampleRate;
-    this.#size = stepSize(sampleRate);
-    this.#steps = new Steps(this.#size);
-    this.#compressor = new GainComputer(compressor, coefficient(compressor.attack), coefficient(compressor.release));
-    this.#deEsser = new GainComputer({ ...deEsser, knee: DE_ESSER.knee }, DE_ESSER.attack, DE_ESSER.release);
+    const size = stepSize(sampleRate);
+    const band = { ...deEsser, knee: DE_ESSER_KNEE };
+    this.#size = size;
+    this.#steps = new Steps(size);
+    this.#compressor = new GainComputer((level) => compression(level, compressor), { falling: coefficient(compressor.attack), rising: coefficient(compressor.release), size });
+    this.#deEsser = new GainComputer((level) => compression(level, band), { ...DE_ESSER, size });
     this.#clarity = new Filter(peaking(clarity.focusFreq, clarity.bandwidth, CLARITY ** clarity.amount, sampleRate));
     this.#band = new Filter(bandPass(deEsser.frequency, deEsser.bandwidth, sampleRate));
     this.#weighting = new Filter(kWeighting(sampleRate));
@@ -87,7 +90,7 @@ export class VoiceEnhanceKernel {
   }
 
   #compress(step, makeupGain) {
-    this.#compressor.follow(peakOf(step, 0, this.#size));
+    this.#compressor.follow(step);
     this.#ramp(step, makeupGain * this.#compressor.before, makeupGain * this.#compressor.factor);
   }
 
@@ -95,7 +98,7 @@ export class VoiceEnhanceKernel {
     const band = this.#scratch;
     band.set(step);
     this.#band.process(band);
-    this.#deEsser.follow(peakOf(band, 0, this.#size));
+    this.#deEsser.follow(band);
     const { before } = this.#deEsser;
     const slope = this.#deEsser.factor - before;
     for (let index = 0; index < this.#size; index += 1) {
