@@ -9,7 +9,7 @@ import trio
 from msgspec import Struct
 
 from orch.front.flooders import Flooders
-from orch.front.readiness import Readiness
+from orch.readiness import Readiness
 from orch.front.timer_wheel import TimerWheel
 from orch.front.websocket.limits import WebSocketLimits
 from orch.front.websocket.partial_messages import PartialMessages

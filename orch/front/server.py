@@ -24,7 +24,7 @@ from orch.front.http1.connection import HttpConnection
 from orch.front.http1.error_responses import problem
 from orch.front.link import ClientGoneError, Link, drain
 from orch.front.listeners import OTHER_WORKER_WAIT, Listener, detach_sockets
-from orch.front.readiness import Readiness, create_readiness
+from orch.readiness import Readiness, create_readiness
 from orch.front.statistics import FrontStatistics, readings
 from orch.front.tls_link import TlsLink
 from orch.front.websocket.connection import WebSocketConnection, shake_hands

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -16,7 +16,8 @@ from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.retries import Failure, backoff, may_retry
-from orch.gateway.upstream import Request, UpstreamError, UpstreamResponse
+from orch.gateway.tcp_stream import Patience
+from orch.gateway.upstream import Begun, Request, UpstreamError, UpstreamResponse
 from orch.problems import ProblemError
 from orch.shortages import Shortage
 
@@ -38,6 +39,9 @@ class Outcome(Enum):
     DOUBTFUL = auto()
     """It failed, and the request itself may be the reason."""
     ABANDONED = auto()
+    """The caller ended it."""
+    BLAMELESS = auto()
+    """It failed for a reason that is not the instance's; it is not counted."""
 
 
 _FAILED: Final = frozenset({Outcome.FAILED, Outcome.DOUBTFUL})
@@ -108,6 +112,24 @@ class DispatchedResponse:
         return data
 
 
+class QuickResponse(NamedTuple):
+    """A whole response, and where it came from."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
+    service: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class BegunAttempt:
+    """An attempt whose instance is chosen; ``exchange``: the request, if it was sent already."""
+
+    attempt: "_Attempt"
+    exchange: Begun | None
+
+
 class Dispatcher:
     """Sends requests to the instances, and reports each outcome to the instance's breaker."""
 
@@ -130,13 +152,70 @@ class Dispatcher:
         self._was_suspended = was_suspended
         self._jitter = jitter
 
+    def begin(
+        self, service: str, request: Request, trace: Trace, *, flow: Flow, caller: str
+    ) -> "BegunAttempt | None":
+        """Choose an instance, and send it a small request at once if a connection is idle.
+
+        What is returned is ended by :meth:`quick` or passed to :meth:`send`, without a checkpoint before.
+        None: there is no instance now; :meth:`send` says why. Raises
+        :class:`~orch.gateway.http1.UnsendableError`.
+        """
+        backend = self._backends.get(service)
+        now = trio.current_time()
+        chosen = backend and backend.choose(now, flow, caller, self._is_usable, tried=())
+        if not chosen:
+            return None
+        lane, permit = chosen
+        try:
+            exchange = lane.upstream.begin(request)
+        except UnsendableError:
+            lane.breaker.abandoned(permit)
+            raise
+        attempt = _Attempt(lane, permit, trace, self._on_failure, self._was_suspended)
+        if exchange is not None:
+            trace.attempts += 1
+            attempt.start()
+            attempt.begin()
+        return BegunAttempt(attempt, exchange)
+
+    async def quick(self, begun: "BegunAttempt", patience: Patience) -> QuickResponse | None:
+        """Wait a little for the response of what has begun; None: pass it on to :meth:`send`.
+
+        None unless the response is complete and shows that the instance works.
+        """
+        exchange, attempt = begun.exchange, begun.attempt
+        if exchange is None:
+            return None
+        try:
+            head = await exchange.receive_within(patience)
+        except BaseException:
+            exchange.end()
+            attempt.settle(Outcome.ABANDONED)
+            raise
+        if head is None or head.status in BREAKER_STATUSES:
+            return None
+        body = exchange.body()
+        exchange.end()
+        attempt.settle(Outcome.SUCCEEDED, status=head.status)
+        return QuickResponse(head.status, head.headers, body, attempt.lane.service, attempt.lane.url)
+
     @asynccontextmanager
     async def send(
-        self, service: str, request: Request, trace: Trace, *, retries: int, flow: Flow, caller: str = ""
+        self,
+        service: str,
+        request: Request,
+        trace: Trace,
+        *,
+        retries: int,
+        flow: Flow,
+        caller: str = "",
+        begun: "BegunAttempt | None" = None,
     ) -> AsyncIterator[DispatchedResponse]:
         """Yield the response of ``service`` as soon as its head has arrived.
 
-        ``flow``: whose share of the instances is used; ``caller``: who chose what is sent.
+        ``flow``: whose share of the instances is used; ``caller``: who chose what is sent; ``begun``: the
+        first attempt.
 
         Raises :class:`ProblemError`: unknown_service, service_unavailable, overloaded, own_shortage,
         bad_gateway (also out of the block, if the response breaks off), invalid_request; and OSError if the
@@ -146,21 +225,26 @@ class Dispatcher:
         the instance has failed. It has not failed if the request was still in our own queue, if this process
         was suspended meanwhile (``was_suspended``), or if any other cancellation ended the request.
         """
-        backend = self._backends.get(service)
-        if backend is None:
-            raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
         deadline = trio.current_effective_deadline()
         tried: set[str] = set()
         stale: Lane | None = None
         while True:
-            lane, permit, fresh = self._next(backend, flow, caller, tried, stale)
-            trace.attempts += 1
+            fresh, exchange = False, None
+            if begun is not None:
+                attempt, exchange, begun = begun.attempt, begun.exchange, None
+            else:
+                lane, permit, fresh = self._next(service, flow, caller, tried, stale)
+                attempt = _Attempt(lane, permit, trace, self._on_failure, self._was_suspended)
+            attempt.deadline = deadline
+            lane = attempt.lane
             tried.add(lane.url)
-            attempt = _Attempt(lane, permit, deadline, trace, self._on_failure, self._was_suspended)
+            if exchange is None:
+                trace.attempts += 1
+                attempt.start()
             try:
                 with attempt:
                     async with lane.upstream.exchange(
-                        request, fresh=fresh, on_slot=attempt.begin
+                        request, fresh=fresh, begun=exchange, on_slot=attempt.begin
                     ) as response:
                         attempt.response = DispatchedResponse(response, lane)
                         yield attempt.response
@@ -182,11 +266,14 @@ class Dispatcher:
                 stale = None
 
     def _next(
-        self, backend: Backend, flow: Flow, caller: str, tried: set[str], stale: Lane | None
+        self, service: str, flow: Flow, caller: str, tried: set[str], stale: Lane | None
     ) -> tuple[Lane, Permit, bool]:
         now = trio.current_time()
         if stale is not None and (permit := stale.admit(now, caller)) is not None:
             return stale, permit, True
+        backend = self._backends.get(service)
+        if backend is None:
+            raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
         chosen = backend.choose(now, flow, caller, self._is_usable, tried=tried)
         if chosen is None:
             raise _unavailable(backend, flow, now)
@@ -194,7 +281,7 @@ class Dispatcher:
 
 
 class _Attempt:
-    """One request to one instance. Leaving the block settles its permit and counts it.
+    """One request to one instance. It starts in our own queue; leaving the block settles its permit.
 
     It begins when it has a connection, or the right to open one: the wait in our own queue before is not the
     instance's time.
@@ -204,48 +291,53 @@ class _Attempt:
         self,
         lane: Lane,
         permit: Permit,
-        deadline: float,
         trace: Trace,
         on_failure: Callable[[Lane], None],
         was_suspended: Callable[[float], bool],
     ) -> None:
+        self.lane = lane
         self.response: DispatchedResponse | None = None
-        self._lane = lane
+        self.deadline = math.inf
         self._permit = permit
-        self._deadline = deadline
         self._trace = trace
         self._on_failure = on_failure
         self._was_suspended = was_suspended
         self._began: float | None = None
+
+    def start(self) -> None:
+        """Count the request as in flight, and as queued until it begins."""
+        self.lane.in_flight += 1
+        self._trace.is_queued = True
 
     def begin(self) -> None:
         """Note that the request is sent to the instance from now on."""
         self._trace.is_queued = False
         self._began = trio.current_time()
 
-    def __enter__(self) -> None:
-        self._lane.in_flight += 1
-        self._trace.is_queued = True
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+    def settle(self, outcome: Outcome, *, status: int = 0, why: str = "") -> None:
+        """Report the outcome. ``status``: of the response; ``why``: the reason of a failure."""
         now = trio.current_time()
-        lane = self._lane
+        lane = self.lane
         lane.in_flight -= 1
-        outcome = self._outcome(error, now)
-        if self._began is not None and not self._is_blameless(error, self._began, now):
-            is_error = outcome in _FAILED or (
-                self.response is not None and self.response.status >= _FIRST_ERROR
-            )
+        if self._began is not None and outcome is not Outcome.BLAMELESS:
+            is_error = outcome in _FAILED or status >= _FIRST_ERROR
             lane.window.add(now, now - self._began, is_error=is_error)
         if outcome is Outcome.SUCCEEDED:
             lane.breaker.succeeded(self._permit)
-        elif outcome is Outcome.ABANDONED:
-            lane.breaker.abandoned(self._permit)
-        else:
-            lane.last_failure = self._why(error)
+        elif outcome in _FAILED:
+            lane.last_failure = why
             lane.breaker.failed(self._permit, now, is_doubtful=outcome is Outcome.DOUBTFUL)
             self._on_failure(lane)
+        else:
+            lane.breaker.abandoned(self._permit)
         lane.notify()
+
+    def __enter__(self) -> None:
+        """Nothing: it has started."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        status = 0 if self.response is None else self.response.status
+        self.settle(self._outcome(error, trio.current_time()), status=status, why=self._why(error))
 
     def _outcome(self, error: BaseException | None, now: float) -> Outcome:
         outcome = self._seen(error, now)
@@ -253,14 +345,14 @@ class _Attempt:
         # did not fail because of what was sent.
         is_doubtful = (
             outcome is Outcome.FAILED
-            and self._lane.flow is Flow.REQUESTS
+            and self.lane.flow is Flow.REQUESTS
             and not (isinstance(error, UpstreamError) and error.failure is Failure.REFUSED)
         )
         return Outcome.DOUBTFUL if is_doubtful else outcome
 
     def _seen(self, error: BaseException | None, now: float) -> Outcome:
         if self._began is None or self._is_blameless(error, self._began, now):
-            return Outcome.ABANDONED
+            return Outcome.BLAMELESS
         if isinstance(error, UpstreamError):
             return Outcome.FAILED
         is_late = self._is_late(error, now)
@@ -269,7 +361,7 @@ class _Attempt:
         return Outcome.FAILED if is_late else Outcome.ABANDONED
 
     def _is_late(self, error: BaseException | None, now: float) -> bool:
-        return error is not None and not isinstance(error, Exception) and now >= self._deadline
+        return error is not None and not isinstance(error, Exception) and now >= self.deadline
 
     def _is_blameless(self, error: BaseException | None, began: float, now: float) -> bool:
         """Return whether the end of the attempt shows nothing about the instance.

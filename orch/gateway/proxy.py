@@ -10,7 +10,7 @@ Hypercorn and uvicorn then close the connection (HTTP/1.1), which shows the clie
 incomplete.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -32,9 +32,18 @@ from orch.gateway.client_request import (
     too_large,
 )
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import DispatchedResponse, Dispatcher, collect, short, too_slow
+from orch.gateway.dispatch import (
+    BegunAttempt,
+    DispatchedResponse,
+    Dispatcher,
+    QuickResponse,
+    collect,
+    short,
+    too_slow,
+)
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.http1 import UnsendableError
 from orch.gateway.places import Places
 from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
@@ -42,6 +51,7 @@ from orch.gateway.response_buffer import ResponseBuffer
 from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
+from orch.gateway.tcp_stream import Patience
 from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Gateway
@@ -53,10 +63,14 @@ ADAPTED_AT_ONCE: Final = 4
 """Bodies from the disk that are in memory for the adapter at the same time."""
 MAX_ADAPTED_RESPONSE: Final = 8 * 2**20
 
+PATIENCE_SECONDS: Final = 0.02
+"""Seconds for which a response is waited for before the client's disconnect is watched for."""
 DISCARD_SECONDS: Final = 5.0
 """Seconds for which the rest of a refused body is read; browsers and curl send on until then."""
 
 # CONNECT would open a tunnel, TRACE would return our own headers.
+_FRAMED_BY_HEAD: Final = frozenset({"1.0", "1.1"})
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 
 log = structlog.get_logger(__name__)
@@ -86,6 +100,7 @@ class Proxy:
         self._on_shortage = on_shortage
         self._make_id = make_id
         self.adapter: ApiAdapter = NoAdapter()
+        self.patience = Patience(PATIENCE_SECONDS)
         self._adapting = trio.CapacityLimiter(ADAPTED_AT_ONCE)
         self.boundary = Boundary("gateway requests")
 
@@ -94,27 +109,23 @@ class Proxy:
         call = ClientRequest(scope, send, new_id=self._make_id, trusted=self._routes.trusted_proxies)
         policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None
-        async with trio.open_nursery() as nursery:
-            try:
-                await self._relay(call, receive, policy, nursery)
-            except ProblemError as error:
-                problem = error
-            except ClientGoneError:
-                nursery.cancel_scope.cancel()
-            except Exception as error:  # noqa: BLE001 - one request's boundary
-                problem = self._unexpected(call, error)
-            if problem is not None:
-                with trio.move_on_after(policy.timeout):
-                    await _refuse(call, problem)
-                if call.inbound is not None:
-                    with trio.move_on_after(DISCARD_SECONDS):
-                        await call.inbound.discard()
-            nursery.cancel_scope.cancel()
+        try:
+            await self._serve(call, receive, policy)
+        except ProblemError as error:
+            problem = error
+        except ClientGoneError:
+            log.debug("client gone", request_id=call.request_id.decode())
+        except Exception as error:  # noqa: BLE001 - one request's boundary
+            problem = self._unexpected(call, error)
+        if problem is not None:
+            with trio.move_on_after(policy.timeout):
+                await _refuse(call, problem)
+            if call.inbound is not None:
+                with trio.move_on_after(DISCARD_SECONDS):
+                    await call.inbound.discard()
         self._finish(call, problem)
 
-    async def _relay(
-        self, call: ClientRequest, receive: Receive, policy: Gateway, nursery: trio.Nursery
-    ) -> None:
+    async def _serve(self, call: ClientRequest, receive: Receive, policy: Gateway) -> None:
         try:
             match = call.match = self._routes.match(call.path)
         except UnroutableError as error:
@@ -127,22 +138,54 @@ class Proxy:
         with self._places.taking(
             call.caller, limit=policy.max_requests, of_caller=policy.max_requests_per_address
         ):
-            async with self._spool.body() as incoming:
-                body = await self._collect(call, receive, policy, nursery, incoming)
-                if self.adapter.adapts(match.service, call.method, match.path):
-                    await self._respond(call, match, body, policy)
-                else:
-                    await self._exchange(call, match, self._request(call, body), policy, nursery)
+            if _has_no_body(call):
+                call.inbound = Inbound(receive, declared=0, limit=0)
+                await self._forward(call, match, RequestBody(), policy)
+            else:
+                async with self._spool.body() as incoming:
+                    body = await self._collect(call, receive, policy, incoming)
+                    await self._forward(call, match, body, policy)
+
+    async def _forward(self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway) -> None:
+        """Forward a complete request: the quick way if the response comes at once, else with a watch."""
+        if self.adapter.adapts(match.service, call.method, match.path):
+            await _while_client_waits(call, self._respond, call, match, body, policy)
+            return
+        request = self._request(call, body)
+        begun = self._begin(call, match, request)
+        if begun is None or not await self._answer_quickly(call, match, begun):
+            await _while_client_waits(call, self._exchange, call, match, request, policy, begun)
+
+    def _begin(self, call: ClientRequest, match: Match, request: Request) -> BegunAttempt | None:
+        try:
+            return self._dispatcher.begin(
+                match.service, request, call.trace, flow=Flow.REQUESTS, caller=call.caller
+            )
+        except UnsendableError as error:
+            raise ProblemError("invalid_request", f"The request cannot be forwarded: {error}.") from error
+
+    async def _answer_quickly(self, call: ClientRequest, match: Match, begun: BegunAttempt) -> bool:
+        """Forward the response if it comes soon and whole; return False if it does not.
+
+        Most responses are small and come within milliseconds. They need no watch for the client's disconnect,
+        no time limit and no buffer, which together cost more than forwarding itself.
+        """
+        response = await self._dispatcher.quick(begun, self.patience)
+        if response is None:
+            return False
+        call.answered_at = trio.current_time()
+        await call.out.start(response.status, self._headers(call, response, match))
+        await call.out.end(response.body)
+        return True
 
     async def _collect(
         self,
         call: ClientRequest,
         receive: Receive,
         policy: Gateway,
-        nursery: trio.Nursery,
         incoming: IncomingBody,
     ) -> RequestBody:
-        """Read the whole body and return it; from then on watch for the client's disconnect.
+        """Read the whole body and return it.
 
         The limit is ``gateway.timeout`` seconds plus the time the body takes at the minimum rate.
         """
@@ -166,7 +209,6 @@ class Proxy:
                 f"The request did not arrive completely within {call.elapsed:.0f} s. Send at least "
                 f"{policy.client_rate:g} bytes a second.",
             )
-        nursery.start_soon(inbound.watch, nursery.cancel_scope)
         return await incoming.end()
 
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
@@ -183,7 +225,13 @@ class Proxy:
         )
 
     async def _exchange(
-        self, call: ClientRequest, match: Match, request: Request, policy: Gateway, nursery: trio.Nursery
+        self,
+        nursery: trio.Nursery,
+        call: ClientRequest,
+        match: Match,
+        request: Request,
+        policy: Gateway,
+        begun: BegunAttempt | None,
     ) -> None:
         """Send the request and forward the response; the connection is free once the response has arrived."""
         rest: bytes | None = None
@@ -198,6 +246,7 @@ class Proxy:
                     retries=policy.retries,
                     flow=Flow.REQUESTS,
                     caller=call.caller,
+                    begun=begun,
                 ) as response:
                     headers = self._headers(call, response, match)
                     if response.is_received:
@@ -230,7 +279,9 @@ class Proxy:
                 raise _too_slow(call, policy.timeout)
             raise _client_too_slow(seconds or policy.timeout)
 
-    async def _respond(self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway) -> None:
+    async def _respond(
+        self, _nursery: trio.Nursery, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway
+    ) -> None:
         """Have the adapter serve the request, and send its response. It gets the whole body at once."""
         data: bytes | None = None
         with trio.move_on_after(policy.timeout) as limit:
@@ -280,7 +331,9 @@ class Proxy:
     def _is_own_credential(self, authorization: bytes) -> bool:
         return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
 
-    def _headers(self, call: ClientRequest, response: DispatchedResponse, match: Match) -> list[Header]:
+    def _headers(
+        self, call: ClientRequest, response: DispatchedResponse | QuickResponse, match: Match
+    ) -> list[Header]:
         root = call.scope.get("root_path", "")
 
         def outside(path: str) -> str | None:
@@ -318,6 +371,30 @@ class Proxy:
                 reason=problem.detail,
             )
         self._recorder.routed(call.match, status, call.back_end_seconds, trio.current_time())
+
+
+def _has_no_body(call: ClientRequest) -> bool:
+    """Return whether the request's head shows that no body follows; in HTTP/2 and later it never does."""
+    return call.scope.get("http_version") in _FRAMED_BY_HEAD and not any(
+        name in _FRAMING for name, _ in call.headers
+    )
+
+
+async def _while_client_waits(
+    call: ClientRequest, work: Callable[..., Awaitable[None]], *arguments: object
+) -> None:
+    """Run ``work`` with a nursery and ``arguments``, and end it when the client disconnects."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        if call.inbound is not None:
+            nursery.start_soon(call.inbound.watch, nursery.cancel_scope)
+        try:
+            await work(nursery, *arguments)
+        except Exception as error:  # noqa: BLE001 - raised below, so that no group is wrapped around it
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _refuse(call: ClientRequest, problem: ProblemError) -> None:

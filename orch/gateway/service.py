@@ -28,6 +28,7 @@ from orch.gateway.statistics import GatewayStatistics
 from orch.gateway.transport import Connect, Connector
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_request_id
+from orch.readiness import create_readiness
 from orch.settings import Settings
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
@@ -91,7 +92,8 @@ class GatewayService:
         self._make_id = make_id
         self._routes = CurrentRoutes(settings)
         self._recorder = Recorder(metrics)
-        self._backends = Backends(connect=connect or Connector(), on_change=self._breaker_changed)
+        self._connector = Connector()
+        self._backends = Backends(connect=connect or self._connector, on_change=self._breaker_changed)
         self._dispatcher = Dispatcher(
             self._backends,
             is_usable=health.is_usable,
@@ -139,19 +141,28 @@ class GatewayService:
         self._apply_settings()
         self._backends.reuse_connections(reuse=True)
         try:
-            task_status.started()
-            while True:
-                await trio.sleep(SWEEP_SECONDS)
-                with self.boundary.item(step="settings"):
-                    self._apply_settings()
-                now = trio.current_time()
-                for lane in self._backends.lanes():
-                    with self.boundary.item(service=lane.service, instance=lane.shown):
-                        lane.upstream.close_idle(now)
-                        lane.breaker.tick(now)
-                        lane.notify()
+            async with trio.open_nursery() as nursery:
+                self._connector.readiness = readiness = create_readiness()
+                if readiness is not None:
+                    nursery.start_soon(readiness.run)
+                nursery.start_soon(self._proxy.patience.run)
+                task_status.started()
+                await self._sweep()
         finally:
+            self._connector.readiness = None
             self._backends.reuse_connections(reuse=False)
+
+    async def _sweep(self) -> None:
+        while True:
+            await trio.sleep(SWEEP_SECONDS)
+            with self.boundary.item(step="settings"):
+                self._apply_settings()
+            now = trio.current_time()
+            for lane in self._backends.lanes():
+                with self.boundary.item(service=lane.service, instance=lane.shown):
+                    lane.upstream.close_idle(now)
+                    lane.breaker.tick(now)
+                    lane.notify()
 
     def handles(self, path: str, raw_path: bytes | None = None) -> bool:
         """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""

@@ -1,12 +1,14 @@
 """Opens connections to back ends."""
 
-import select
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import trio
 
+from orch.gateway.tcp_stream import TcpStream
+from orch.readiness import Readiness
 from orch.settings.addresses import PORTS, read_address
 from orch.tls.trust import TrustStore
 
@@ -48,41 +50,44 @@ class Transport:
     """An open connection.
 
     ``close`` closes it at once, without a checkpoint, so that cleanup cannot be interrupted. ``is_quiet``
-    returns whether neither data nor the end of the stream has arrived unread.
+    returns whether neither data nor the end of the stream has arrived unread. ``plain``: the stream, if it is
+    one of plain TCP, over which a small request needs no waiting to be sent.
     """
 
     stream: trio.abc.Stream
     close: Callable[[], None]
     is_quiet: Callable[[], bool]
+    plain: TcpStream | None = None
 
 
 Connect = Callable[[Address], Awaitable[Transport]]
 
 
 class Connector:
-    """Opens TCP connections, with TLS for https. ``tls`` makes a context that replaces the trust store's."""
+    """Opens TCP connections, with TLS for https. ``tls`` makes a context that replaces the trust store's.
+
+    ``readiness``: what waits for the new connections' data; without it, Trio does.
+    """
 
     def __init__(
         self, tls: Callable[[], ssl.SSLContext] | None = None, *, trust: TrustStore | None = None
     ) -> None:
         self._make_context = tls
         self._trust = trust or TrustStore()
+        self.readiness: Readiness | None = None
 
     async def __call__(self, address: Address) -> Transport:
         """Connect, TLS handshake included.
 
         Raises OSError (no such host, refused, certificate not trusted) or trio.BrokenResourceError.
         """
-        tcp = await trio.open_tcp_stream(address.host, address.port)
-        sock = tcp.socket
-
-        def is_quiet() -> bool:
-            poll = select.poll()
-            poll.register(sock.fileno(), select.POLLIN)
-            return not poll.poll(0)
-
+        opened = await trio.open_tcp_stream(address.host, address.port)
+        sock = opened.socket
+        plain = socket.socket(sock.family, sock.type, sock.proto, sock.detach())
+        plain.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        tcp = TcpStream(plain, self.readiness)
         if address.scheme == "http":
-            return Transport(tcp, sock.close, is_quiet)
+            return Transport(tcp, tcp.close, tcp.is_quiet, tcp)
         try:
             if self._make_context is not None:
                 context = self._make_context()
@@ -93,6 +98,6 @@ class Connector:
             )
             await tls.do_handshake()
         except BaseException:
-            sock.close()
+            tcp.close()
             raise
-        return Transport(tls, sock.close, is_quiet)
+        return Transport(tls, tcp.close, tcp.is_quiet)

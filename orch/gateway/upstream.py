@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -29,6 +29,7 @@ from orch.gateway.http1 import (
 )
 from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
+from orch.gateway.tcp_stream import Patience, TcpStream
 from orch.gateway.transport import Address, Connect, Transport
 from orch.shortages import WORDS, Shortage, own_shortage
 from orch.tls.trust import in_words as tls_in_words
@@ -42,6 +43,8 @@ IDLE_SECONDS: Final = 4.0
 CONNECT_SECONDS: Final = 3.0
 """Seconds for connecting; short, so that there is time left for another instance."""
 READ: Final = 65_536
+AT_ONCE: Final = 65_536
+"""Bytes of a request, head included, that is sent without a task of its own. Linux buffers more than that."""
 
 _BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
 
@@ -155,19 +158,56 @@ class Upstream:
                 connection.transport.close()
         self._idle = kept
 
+    def begin(self, request: Request) -> "Begun | None":
+        """Send a small request over an idle connection at once; None if that is not possible now.
+
+        What has begun is ended by its :meth:`Begun.end`, or continued by :meth:`exchange`. Raises
+        :class:`~orch.gateway.http1.UnsendableError`.
+        """
+        body = request.body.whole
+        if body is None or self._busy >= self.limit or self._queue or not self._idle:
+            return None
+        wire = self._head(request) + body
+        if len(wire) > AT_ONCE or (connection := self._take_idle()) is None:
+            return None
+        plain = connection.transport.plain
+        if plain is None or not plain.is_watched:
+            self._idle.append(connection)
+            return None
+        self._busy += 1
+        connection.begin(request.method)
+        connection.offer(plain, wire)
+        return Begun(connection, plain, self._end)
+
+    def _end(self, connection: "_Connection") -> None:
+        self._put_back(connection)
+        self._release_slot()
+
     @asynccontextmanager
     async def exchange(
-        self, request: Request, *, fresh: bool = False, on_slot: Callable[[], None] = lambda: None
+        self,
+        request: Request,
+        *,
+        fresh: bool = False,
+        begun: "Begun | None" = None,
+        on_slot: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[UpstreamResponse]:
         """Send a request, and yield its response as soon as the head has arrived.
 
-        ``fresh``: on a new connection. ``on_slot`` is called when the wait in our own queue is over and the
-        exchange with the instance begins.
+        ``fresh``: on a new connection; ``begun``: continue what has begun. ``on_slot`` is called when the
+        wait in our own queue is over and the exchange with the instance begins.
 
         Raises :class:`UpstreamError`, :class:`~orch.gateway.http1.UnsendableError` before anything is sent,
         and what reading the request's body raises. In every case the connection is returned or closed and its
         slot freed without a checkpoint.
         """
+        if begun is not None:
+            try:
+                await begun.connection.send_rest()
+                yield await begun.connection.receive_head()
+            finally:
+                begun.end()
+            return
         head = self._head(request)
         await self._take_slot()
         try:
@@ -247,6 +287,45 @@ class Upstream:
         return request_head(request.method, self.address.base + request.target, headers)
 
 
+class Begun:
+    """A request that was sent over an idle connection, and whose response has not been read."""
+
+    def __init__(
+        self, connection: "_Connection", plain: TcpStream, end: "Callable[[_Connection], None]"
+    ) -> None:
+        self.connection = connection
+        self._plain = plain
+        self._end = end
+
+    async def receive_within(self, patience: Patience) -> Head | None:
+        """Wait a little for the response; return its head if the response is complete.
+
+        None: it is late, or incomplete, or invalid; :meth:`Upstream.exchange` continues, and raises what is
+        wrong. Raises trio.Cancelled and nothing else.
+        """
+        connection = self.connection
+        try:
+            data = await self._plain.receive_within(patience)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return None  # which the next read finds again
+        if not data:
+            return None
+        try:
+            connection.parser.feed(data)
+        except MalformedError as error:
+            connection.malformed = error
+            return None
+        return connection.parser.head if connection.parser.is_complete else None
+
+    def body(self) -> bytes:
+        """Return the body of a complete response."""
+        return self.connection.parser.take_body()
+
+    def end(self) -> None:
+        """Return the connection or close it, and free its slot, without a checkpoint."""
+        self._end(self.connection)
+
+
 class _Connection:
     """One connection, and the exchange on it."""
 
@@ -255,6 +334,8 @@ class _Connection:
         self.parser = ResponseParser("GET")
         self.is_reused = False
         self.is_sent = False
+        self.malformed: MalformedError | None = None
+        self._rest = b""
         self._ended = False
         self._keep_until = 0.0
 
@@ -280,6 +361,21 @@ class _Connection:
         self._keep_until = now + seconds
         self.is_reused = True
 
+    def offer(self, plain: TcpStream, wire: bytes) -> None:
+        """Send a request as far as the kernel accepts it now; :meth:`send_rest` sends what is left."""
+        sent = len(wire)
+        # If the peer has closed, reading finds the end.
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            sent = plain.offer(wire)
+        self._rest = wire[sent:]
+        self.is_sent = not self._rest
+
+    async def send_rest(self) -> None:
+        if self._rest:
+            with _ending():
+                await self.transport.stream.send_all(self._rest)
+                self.is_sent = True
+
     async def send_whole(self, head: bytes, body: RequestBody) -> None:
         with _ending():
             await self.transport.stream.send_all(head + (body.whole or b""))
@@ -300,6 +396,8 @@ class _Connection:
         return UpstreamResponse(self, self.parser.head)
 
     async def read(self) -> None:
+        if self.malformed is not None:
+            raise UpstreamError(Failure.MALFORMED, str(self.malformed)) from self.malformed
         is_reset = False
         try:
             data = await self.transport.stream.receive_some(READ)

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from orch.front.context import Timeouts
-from orch.front.readiness import create_readiness
+from orch.readiness import create_readiness
 from orch.front.server import Server
 
 HANDSHAKE = (

@@ -21,6 +21,7 @@ LAYERS = (
         "shortages",
         "queued_bytes",
         "sockets",
+        "readiness",
     ),
     ("problems", "protocol"),
     ("telemetry", "audio.parameters"),

@@ -1,9 +1,9 @@
-"""Waits for all sockets of the server at once, with one epoll.
+"""Waits for many sockets at once, with one epoll: the clients' of the server, the back ends' of the gateway.
 
 Trio registers a socket again for each wait: a system call, and over a kilobyte of coroutines and tables for
 as long as the wait lasts. Most of our connections do nothing but wait. So each socket is registered once,
-edge-triggered, in an epoll of the server's own. One task waits for it, marks the sockets that can be read,
-and wakes their readers.
+edge-triggered, in an epoll of its owner. One task waits for it, marks the sockets that can be read, and wakes
+their readers.
 
 Edge-triggered means that each change is reported once: a reader reads until the kernel has no more, which a
 read shorter than its buffer shows. The end of the stream may arrive together with the last data and is then
@@ -31,12 +31,18 @@ class Watched(Protocol):
 class Readiness:
     """Notifies sockets that they can be read. The mutable state is the registered sockets, by descriptor.
 
-    Resource handling: ``run`` closes the epoll at its end; sockets are not notified any more then.
+    Resource handling: ``run`` closes the epoll at its end, and notifies every socket once more; after that
+    ``is_closed``, and none is notified any more.
     """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: dict[int, Watched] = {}
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no socket is notified any more."""
+        return self._epoll.closed
 
     def add(self, number: int, watched: Watched) -> None:
         """Watch the descriptor ``number``; data that has already come is reported, too."""
@@ -60,6 +66,8 @@ class Readiness:
                         watched.on_readable(is_end=bool(news & ends))
         finally:
             self._epoll.close()
+            for watched in list(self._watched.values()):
+                watched.on_readable(is_end=False)
 
 
 def create_readiness() -> Readiness | None:
