@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Final
 
+from msgspec import Struct
+
 CALLERS: Final = 3
 """Callers that have to fail in a row before their requests are ruled out as the reason."""
 TRIALS: Final = 3
@@ -63,8 +65,7 @@ class BreakerPolicy:
     cooldown: float
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(Struct, frozen=True):
     """The permission to send one request; its outcome is reported with it."""
 
     generation: int

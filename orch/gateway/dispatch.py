@@ -122,8 +122,7 @@ class QuickResponse(NamedTuple):
     instance: str
 
 
-@dataclass(frozen=True, slots=True)
-class BegunAttempt:
+class BegunAttempt(NamedTuple):
     """An attempt whose instance is chosen; ``exchange``: the request, if it was sent already."""
 
     attempt: "_Attempt"

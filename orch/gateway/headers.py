@@ -23,10 +23,11 @@ import ipaddress
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from hmac import compare_digest
 from typing import Final
+
+from msgspec import Struct
 
 from orch.access.addresses import Network, is_in
 from orch.protocol.request_id import HEADER
@@ -101,8 +102,7 @@ _PLAIN_ONLY: Final = frozenset({b"authorization", b"content-type", b"content-enc
 _SANE_HOST: Final = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """The client of a request, as the connection and the request show it. ``address``: the peer's IP address.
 
     ``trusted``: the networks of proxies whose statements about their own clients are believed.

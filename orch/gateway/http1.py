@@ -8,10 +8,10 @@ heads, trailers or chunk extensions.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import httptools
+from msgspec import Struct
 
 from orch.gateway.headers import Header
 
@@ -76,8 +76,7 @@ def _fault(headers: Sequence[Header]) -> str:
     return f"the header {name.decode()} holds a control character"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """A response's status and headers; names in lower case, values stripped."""
 
     status: int

@@ -11,8 +11,8 @@ type, in a sandbox without an origin, readable by pages of this service only.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from orch.gateway.headers import Header, end_to_end
@@ -109,8 +109,7 @@ _PLACES: Final = frozenset({b"location", b"content-location"})
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a response comes from: ``url`` of the instance, ``target`` path of the request.
 
     ``outside`` maps a path of the back end (without the base in its URL) to the path under which clients
@@ -126,7 +125,7 @@ def for_client(headers: Iterable[Header], own: Iterable[Header], place: Place | 
     """Return the headers of a back end's response for the client, with the gateway's ``own``."""
     kept: list[Header] = []
     for name, value in end_to_end(headers):
-        if name in _ENDING or name.startswith(_ENDING_BEGINNING):
+        if _ends(name):
             continue
         if name in _PLACES and place is not None:
             found = moved(value.decode("latin-1"), place)
@@ -137,6 +136,11 @@ def for_client(headers: Iterable[Header], own: Iterable[Header], place: Place | 
     kept.extend(own)
     kept.extend(SECURITY)
     return kept
+
+
+@lru_cache(maxsize=1024)
+def _ends(name: bytes) -> bool:
+    return name in _ENDING or name.startswith(_ENDING_BEGINNING)
 
 
 def moved(reference: str, place: Place) -> str | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 import trio
+from msgspec import Struct
 
 from orch.gateway.headers import Header
 from orch.gateway.http1 import (
@@ -58,8 +59,7 @@ class UpstreamError(Exception):
         self.shortage = shortage
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request to a back end. ``target``: path and query. Host and framing are added to ``headers``."""
 
     method: str
