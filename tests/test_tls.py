@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import trio
 
+from orch.gateway.connection import Request, UpstreamError
 from orch.gateway.request_body import RequestBody
 from orch.gateway.transport import Address, Connector
-from orch.gateway.upstream import Request, Upstream, UpstreamError
+from orch.gateway.upstream import Upstream
 from orch.health.probes import open_client, probe
 from orch.health.verdict import Finding, Observation
 from orch.settings import Service, Settings

@@ -8,7 +8,7 @@ import trio
 
 from orch.access.actors import ACTOR
 from orch.access.addresses import Network, group
-from orch.gateway.dispatch import Trace
+from orch.gateway.attempt import Trace
 from orch.gateway.headers import Client, Header
 from orch.gateway.routes import Match
 from orch.gateway.spool import IncomingBody

@@ -9,15 +9,17 @@ import trio
 
 from orch.gateway import headers as heads
 from orch.gateway.api_adapter import AdaptedRequest, ApiAdapter, NoAdapter
+from orch.gateway.attempt import Trace, collect
 from orch.gateway.client_request import CLIENT_GONE
-from orch.gateway.dispatch import Dispatcher, Trace, collect, too_slow
+from orch.gateway.connection import Request
+from orch.gateway.dispatch import Dispatcher
 from orch.gateway.flows import Flow
+from orch.gateway.gateway_problems import too_slow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
 from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import is_canonical
-from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource

@@ -20,6 +20,7 @@ import trio
 from orch.gateway import headers as heads
 from orch.gateway import response_headers
 from orch.gateway.api_adapter import AdaptedRequest, AdapterResponse, ApiAdapter, NoAdapter
+from orch.gateway.attempt import DispatchedResponse, collect
 from orch.gateway.client_request import (
     CLIENT_GONE,
     ClientGoneError,
@@ -31,19 +32,14 @@ from orch.gateway.client_request import (
     Send,
     too_large,
 )
+from orch.gateway.connection import Request
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import (
-    BegunAttempt,
-    DispatchedResponse,
-    Dispatcher,
-    QuickResponse,
-    collect,
-    short,
-    too_slow,
-)
+from orch.gateway.dispatch import BegunAttempt, Dispatcher, QuickResponse
 from orch.gateway.flows import Flow
+from orch.gateway.gateway_problems import short, too_slow
 from orch.gateway.headers import Header
 from orch.gateway.http1 import UnsendableError
+from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.places import Places
 from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
@@ -52,7 +48,6 @@ from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.gateway.tcp_stream import Patience
-from orch.gateway.upstream import Request
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
@@ -153,7 +148,7 @@ class Proxy:
             return
         request = self._request(call, body)
         begun = self._begin(call, match, request)
-        if begun is None or not await self._answer_quickly(call, match, begun):
+        if begun is None or not await self._answer_quickly(call, match, policy, begun):
             await _while_client_waits(call, self._exchange, call, match, request, policy, begun)
 
     def _begin(self, call: ClientRequest, match: Match, request: Request) -> BegunAttempt | None:
@@ -164,18 +159,23 @@ class Proxy:
         except UnsendableError as error:
             raise ProblemError("invalid_request", f"The request cannot be forwarded: {error}.") from error
 
-    async def _answer_quickly(self, call: ClientRequest, match: Match, begun: BegunAttempt) -> bool:
+    async def _answer_quickly(
+        self, call: ClientRequest, match: Match, policy: Gateway, begun: BegunAttempt
+    ) -> bool:
         """Forward the response if it comes soon and whole; return False if it does not.
 
-        Most responses are small and come within milliseconds. They need no watch for the client's disconnect,
-        no time limit and no buffer, which together cost more than forwarding itself.
+        Most responses are small and come within milliseconds. They need no watch for the client's disconnect
+        and no buffer, which together cost more than forwarding itself.
         """
         response = await self._dispatcher.quick(begun, self.patience)
         if response is None:
             return False
         call.answered_at = trio.current_time()
-        await call.out.start(response.status, self._headers(call, response, match))
-        await call.out.end(response.body)
+        with trio.move_on_after(policy.timeout) as limit:
+            await call.out.start(response.status, self._headers(call, response, match))
+            await call.out.end(response.body)
+        if limit.cancelled_caught:
+            raise _client_too_slow(policy.timeout)
         return True
 
     async def _collect(
@@ -384,17 +384,10 @@ async def _while_client_waits(
     call: ClientRequest, work: Callable[..., Awaitable[None]], *arguments: object
 ) -> None:
     """Run ``work`` with a nursery and ``arguments``, and end it when the client disconnects."""
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
+    async with nursery_of_block() as nursery:
         if call.inbound is not None:
             nursery.start_soon(call.inbound.watch, nursery.cancel_scope)
-        try:
-            await work(nursery, *arguments)
-        except Exception as error:  # noqa: BLE001 - raised below, so that no group is wrapped around it
-            failure = error
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        await work(nursery, *arguments)
 
 
 async def _refuse(call: ClientRequest, problem: ProblemError) -> None:

@@ -84,7 +84,7 @@ class Connector:
         opened = await trio.open_tcp_stream(address.host, address.port)
         sock = opened.socket
         plain = socket.socket(sock.family, sock.type, sock.proto, sock.detach())
-        plain.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        plain.settimeout(0.0)
         tcp = TcpStream(plain, self.readiness)
         if address.scheme == "http":
             return Transport(tcp, tcp.close, tcp.is_quiet, tcp)

@@ -12,60 +12,38 @@ followed it.
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
 import trio
-from msgspec import Struct
 
-from orch.gateway.headers import Header
-from orch.gateway.http1 import (
-    CutError,
-    Head,
-    MalformedError,
-    ResponseParser,
-    request_head,
+from orch.gateway.connection import (
+    Begun,
+    Connection,
+    Request,
+    UpstreamError,
+    UpstreamResponse,
+    sending,
+    short,
 )
-from orch.gateway.request_body import RequestBody
+from orch.gateway.http1 import request_head
 from orch.gateway.retries import Failure
-from orch.gateway.tcp_stream import Patience, TcpStream
-from orch.gateway.transport import Address, Connect, Transport
-from orch.shortages import WORDS, Shortage, own_shortage
+from orch.gateway.transport import Address, Connect
+from orch.shortages import own_shortage
 from orch.tls.trust import in_words as tls_in_words
 
 CONNECTIONS: Final = 64
 """Open connections of one flow to one instance. nginx and Go keep 32 to 100 per host."""
 WAITING: Final = 256
 """Requests that may wait for one of the connections."""
-IDLE_SECONDS: Final = 4.0
-"""Seconds for which an idle connection may be reused; uvicorn, Hypercorn and Node close theirs after 5 s."""
 CONNECT_SECONDS: Final = 3.0
 """Seconds for connecting; short, so that there is time left for another instance."""
-READ: Final = 65_536
 AT_ONCE: Final = 65_536
 """Bytes of a request, head included, that is sent without a task of its own. Linux buffers more than that."""
 
 _BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
-
-
-class UpstreamError(Exception):
-    """An exchange that failed. The text is the reason, without the address."""
-
-    def __init__(self, failure: Failure, text: str, *, shortage: Shortage | None = None) -> None:
-        super().__init__(text)
-        self.failure = failure
-        self.shortage = shortage
-
-
-class Request(Struct, frozen=True):
-    """A request to a back end. ``target``: path and query. Host and framing are added to ``headers``."""
-
-    method: str
-    target: str
-    headers: tuple[Header, ...]
-    body: RequestBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +53,6 @@ class PoolStatistics:
     busy: int
     idle: int
     waiting: int
-
-
-class UpstreamResponse:
-    """A response whose head has arrived. Its body is read from the connection as the caller asks for it."""
-
-    def __init__(self, connection: "_Connection", head: Head) -> None:
-        self._connection = connection
-        self.status = head.status
-        self.headers = head.headers
-        self.is_waiting = False
-        """Whether the caller waits for the back end now."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the whole body has been received (though perhaps not yet read by the caller)."""
-        return self._connection.parser.is_complete
-
-    async def receive(self) -> bytes:
-        """Return the next piece of the body, empty at its end. Raises :class:`UpstreamError`."""
-        parser = self._connection.parser
-        while True:
-            data = parser.take_body()
-            if data or parser.is_complete:
-                return data
-            self.is_waiting = True
-            await self._connection.read()
-            self.is_waiting = False
 
 
 class Upstream:
@@ -124,7 +75,7 @@ class Upstream:
         self._connect = connect
         self._busy = 0
         self._queue = trio.lowlevel.ParkingLot()
-        self._idle: deque[_Connection] = deque()
+        self._idle: deque[Connection] = deque()
 
     def __repr__(self) -> str:
         now = self.statistics()
@@ -150,7 +101,7 @@ class Upstream:
 
     def close_idle(self, now: float | None = None) -> None:
         """Close the idle connections; with ``now``, only those idle for too long or closed by the peer."""
-        kept: deque[_Connection] = deque()
+        kept: deque[Connection] = deque()
         for connection in self._idle:
             if now is not None and connection.is_usable(now):
                 kept.append(connection)
@@ -158,7 +109,7 @@ class Upstream:
                 connection.transport.close()
         self._idle = kept
 
-    def begin(self, request: Request) -> "Begun | None":
+    def begin(self, request: Request) -> Begun | None:
         """Send a small request over an idle connection at once; None if that is not possible now.
 
         What has begun is ended by its :meth:`Begun.end`, or continued by :meth:`exchange`. Raises
@@ -179,7 +130,7 @@ class Upstream:
         connection.offer(plain, wire)
         return Begun(connection, plain, self._end)
 
-    def _end(self, connection: "_Connection") -> None:
+    def _end(self, connection: Connection) -> None:
         self._put_back(connection)
         self._release_slot()
 
@@ -189,7 +140,7 @@ class Upstream:
         request: Request,
         *,
         fresh: bool = False,
-        begun: "Begun | None" = None,
+        begun: Begun | None = None,
         on_slot: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[UpstreamResponse]:
         """Send a request, and yield its response as soon as the head has arrived.
@@ -218,7 +169,7 @@ class Upstream:
             try:
                 connection.begin(request.method)
                 if request.body.whole is None:
-                    async with _sending(connection, head, request):
+                    async with sending(connection, head, request):
                         yield await connection.receive_head()
                 else:
                     await connection.send_whole(head, request.body)
@@ -242,7 +193,7 @@ class Upstream:
         else:
             self._busy -= 1
 
-    def _take_idle(self) -> "_Connection | None":
+    def _take_idle(self) -> "Connection | None":
         now = trio.current_time()
         while self._idle:
             connection = self._idle.pop()
@@ -251,17 +202,17 @@ class Upstream:
             connection.transport.close()
         return None
 
-    def _put_back(self, connection: "_Connection") -> None:
+    def _put_back(self, connection: Connection) -> None:
         if self.reuses_connections and connection.is_clean:
             connection.rest(trio.current_time())
             self._idle.append(connection)
         else:
             connection.transport.close()
 
-    async def _open(self) -> "_Connection":
+    async def _open(self) -> Connection:
         try:
             with trio.fail_after(CONNECT_SECONDS):
-                return _Connection(await self._connect(self.address))
+                return Connection(await self._connect(self.address))
         except trio.TooSlowError as error:
             raise UpstreamError(
                 Failure.REFUSED, f"no connection within {CONNECT_SECONDS:g} seconds"
@@ -269,12 +220,12 @@ class Upstream:
         # ValueError: a host name that DNS cannot represent.
         except (OSError, ValueError, MemoryError, trio.BrokenResourceError) as error:
             if (shortage := own_shortage(error)) is not None:
-                raise _short(shortage) from error
+                raise short(shortage) from error
             raise UpstreamError(Failure.REFUSED, _reason(error)) from error
         except RuntimeError as error:  # no thread can be started to resolve the host name
             if (shortage := own_shortage(error)) is None:
                 raise
-            raise _short(shortage) from error
+            raise short(shortage) from error
 
     def _head(self, request: Request) -> bytes:
         body = request.body
@@ -285,191 +236,6 @@ class Upstream:
         if body.length or request.method in _BODY_EXPECTED:
             headers.append((b"content-length", b"%d" % body.length))
         return request_head(request.method, self.address.base + request.target, headers)
-
-
-class Begun:
-    """A request that was sent over an idle connection, and whose response has not been read."""
-
-    def __init__(
-        self, connection: "_Connection", plain: TcpStream, end: "Callable[[_Connection], None]"
-    ) -> None:
-        self.connection = connection
-        self._plain = plain
-        self._end = end
-
-    async def receive_within(self, patience: Patience) -> Head | None:
-        """Wait a little for the response; return its head if the response is complete.
-
-        None: it is late, or incomplete, or invalid; :meth:`Upstream.exchange` continues, and raises what is
-        wrong. Raises trio.Cancelled and nothing else.
-        """
-        connection = self.connection
-        try:
-            data = await self._plain.receive_within(patience)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return None  # which the next read finds again
-        if not data:
-            return None
-        try:
-            connection.parser.feed(data)
-        except MalformedError as error:
-            connection.malformed = error
-            return None
-        return connection.parser.head if connection.parser.is_complete else None
-
-    def body(self) -> bytes:
-        """Return the body of a complete response."""
-        return self.connection.parser.take_body()
-
-    def end(self) -> None:
-        """Return the connection or close it, and free its slot, without a checkpoint."""
-        self._end(self.connection)
-
-
-class _Connection:
-    """One connection, and the exchange on it."""
-
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
-        self.parser = ResponseParser("GET")
-        self.is_reused = False
-        self.is_sent = False
-        self.malformed: MalformedError | None = None
-        self._rest = b""
-        self._ended = False
-        self._keep_until = 0.0
-
-    def begin(self, method: str) -> None:
-        self.parser = ResponseParser(method)
-        self.is_sent = False
-
-    @property
-    def is_clean(self) -> bool:
-        return self.is_sent and self.parser.is_reusable and not self._ended
-
-    def is_usable(self, now: float) -> bool:
-        return now < self._keep_until and self.transport.is_quiet()
-
-    def rest(self, now: float) -> None:
-        seconds = IDLE_SECONDS
-        header = self.parser.head.get(b"keep-alive") if self.parser.head else None
-        for parameter in (header or b"").split(b","):
-            name, _, value = parameter.strip().partition(b"=")
-            if name.lower() == b"timeout" and value.isdigit():
-                # A second less than the peer announced, for the time on the way.
-                seconds = min(seconds, int(value) - 1.0)
-        self._keep_until = now + seconds
-        self.is_reused = True
-
-    def offer(self, plain: TcpStream, wire: bytes) -> None:
-        """Send a request as far as the kernel accepts it now; :meth:`send_rest` sends what is left."""
-        sent = len(wire)
-        # If the peer has closed, reading finds the end.
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            sent = plain.offer(wire)
-        self._rest = wire[sent:]
-        self.is_sent = not self._rest
-
-    async def send_rest(self) -> None:
-        if self._rest:
-            with _ending():
-                await self.transport.stream.send_all(self._rest)
-                self.is_sent = True
-
-    async def send_whole(self, head: bytes, body: RequestBody) -> None:
-        with _ending():
-            await self.transport.stream.send_all(head + (body.whole or b""))
-            self.is_sent = True
-
-    async def send_streamed(self, head: bytes, request: Request) -> None:
-        body = request.body
-        body.rewind()
-        with _ending():
-            await self.transport.stream.send_all(head)
-            while data := await body.next():
-                await self.transport.stream.send_all(data)
-            self.is_sent = True
-
-    async def receive_head(self) -> UpstreamResponse:
-        while self.parser.head is None:
-            await self.read()
-        return UpstreamResponse(self, self.parser.head)
-
-    async def read(self) -> None:
-        if self.malformed is not None:
-            raise UpstreamError(Failure.MALFORMED, str(self.malformed)) from self.malformed
-        is_reset = False
-        try:
-            data = await self.transport.stream.receive_some(READ)
-        except trio.BrokenResourceError as error:
-            if (shortage := own_shortage(error)) is not None:
-                raise _short(shortage) from error
-            data, is_reset = b"", True
-        try:
-            if data:
-                self.parser.feed(bytes(data))
-            else:
-                self._ended = True
-                self.parser.feed_end(is_reset=is_reset)
-        except MalformedError as error:
-            raise UpstreamError(Failure.MALFORMED, str(error)) from error
-        except CutError as error:
-            self._fail_cut(error)
-
-    def _fail_cut(self, error: CutError) -> NoReturn:
-        if error.any_byte:
-            raise UpstreamError(Failure.CUT, str(error)) from error
-        raise UpstreamError(Failure.STALE if self.is_reused else Failure.LOST, str(error)) from error
-
-
-@asynccontextmanager
-async def _sending(connection: _Connection, head: bytes, request: Request) -> AsyncIterator[None]:
-    """Send head and body in a task beside the block; the end of the block ends the sending.
-
-    A back end may respond before it has read the body, and go on reading while it responds. An error while
-    reading the body ends the block and is raised in its place.
-    """
-    reading: Exception | None = None
-    inside: Exception | None = None
-    async with trio.open_nursery() as nursery:
-
-        async def send() -> None:
-            nonlocal reading
-            try:
-                await connection.send_streamed(head, request)
-            except Exception as error:  # noqa: BLE001 - raised below, out of the nursery
-                reading = error
-                nursery.cancel_scope.cancel()
-
-        nursery.start_soon(send)
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - raised below, so that no group is wrapped around it
-            inside = error
-        nursery.cancel_scope.cancel()
-    if reading is not None:
-        raise reading
-    if inside is not None:
-        raise inside
-
-
-@contextmanager
-def _ending() -> Iterator[None]:
-    """Leave the block if the peer has closed: its response may give the reason; reading finds the end.
-
-    Raises :class:`UpstreamError` (SHORTAGE) if the cause is this process.
-    """
-    try:
-        yield
-    except trio.BrokenResourceError as error:
-        if (shortage := own_shortage(error)) is not None:
-            raise _short(shortage) from error
-
-
-def _short(shortage: Shortage) -> UpstreamError:
-    return UpstreamError(
-        Failure.SHORTAGE, f"the orchestration service is {WORDS[shortage]}", shortage=shortage
-    )
 
 
 def _reason(error: BaseException) -> str:

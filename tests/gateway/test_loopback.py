@@ -14,11 +14,12 @@ import pytest
 import trio
 
 from orch.front.server import Server
+from orch.gateway.connection import Request, UpstreamError
 from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.service import GatewayService
 from orch.gateway.transport import Connector
-from orch.gateway.upstream import Request, Upstream, UpstreamError
+from orch.gateway.upstream import Upstream
 from orch.settings import decode
 from orch.telemetry.events import EventLog
 from orch.telemetry.topics import Topics

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import trio
 
+from orch.gateway.connection import IDLE_SECONDS, Request, UpstreamError, UpstreamResponse
 from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.transport import Transport
-from orch.gateway.upstream import IDLE_SECONDS, Request, Upstream, UpstreamError, UpstreamResponse
+from orch.gateway.upstream import Upstream
 from tests.fakes.gateway import MemoryNetwork, Serve, answering, ok, read_request
 
 

@@ -1,0 +1,214 @@
+"""One request to one instance, and what its end shows about the instance."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+import trio
+
+from orch.gateway.backends import Lane
+from orch.gateway.breaker import Permit
+from orch.gateway.connection import UpstreamError, UpstreamResponse
+from orch.gateway.flows import Flow
+from orch.gateway.headers import Header
+from orch.gateway.retries import Failure
+from orch.problems import ProblemError
+
+BREAKER_STATUSES: Final = frozenset({500, 502, 503, 504})
+"""Statuses that count as failures, as in Envoy's consecutive 5xx. 501 and 505 do not."""
+
+_FIRST_ERROR: Final = 500
+_ENGINE_MISSING: Final = b'"engine_missing"'
+_PEEKED: Final = 4096
+
+
+class Outcome(Enum):
+    """What an attempt shows about its instance."""
+
+    SUCCEEDED = auto()
+    FAILED = auto()
+    DOUBTFUL = auto()
+    """It failed, and the request itself may be the reason."""
+    ABANDONED = auto()
+    """The caller ended it."""
+    BLAMELESS = auto()
+    """It failed for a reason that is not the instance's; it is not counted."""
+
+
+_FAILED: Final = frozenset({Outcome.FAILED, Outcome.DOUBTFUL})
+
+# A connection that was closed while idle, a full queue of our own and a lack of descriptors are no faults of
+# the instance.
+_BLAMELESS: Final = frozenset({Failure.STALE, Failure.OVERLOADED, Failure.SHORTAGE})
+
+
+@dataclass(slots=True)
+class Trace:
+    """The progress of a request, up to date at any time, so that a failure can be reported with it."""
+
+    attempts: int = 0
+    is_queued: bool = False
+    """Whether it waits for a connection in our own queue, so that the back end has not received it."""
+
+
+class DispatchedResponse:
+    """A response on its way to the caller: its head, its instance, and its body as the caller reads it."""
+
+    def __init__(self, response: UpstreamResponse, lane: Lane) -> None:
+        self.status = response.status
+        self.headers: tuple[Header, ...] = response.headers
+        self.service = lane.service
+        self.instance = lane.url
+        self._response = response
+        kind = next((value for name, value in response.headers if name == b"content-type"), b"")
+        self._peeks = response.status in BREAKER_STATUSES and kind.startswith(b"application/problem+json")
+        self._peeked = b""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the caller waits for the back end now."""
+        return self._response.is_waiting
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the response shows about the instance.
+
+        A problem ``engine_missing`` is a proper response of a healthy back end: it is no failure, or the
+        breaker would hide the sentence on what to install.
+        """
+        if self.status not in BREAKER_STATUSES or _ENGINE_MISSING in self._peeked:
+            return Outcome.SUCCEEDED
+        return Outcome.FAILED
+
+    @property
+    def is_received(self) -> bool:
+        """Whether the whole response has arrived, so that reading the rest needs no waiting."""
+        return self._response.is_complete
+
+    async def receive(self) -> bytes:
+        """Return the next piece of the body, empty at its end."""
+        data = await self._response.receive()
+        if self._peeks and len(self._peeked) < _PEEKED:
+            self._peeked += data[:_PEEKED]
+        return data
+
+
+class Attempt:
+    """One request to one instance. It starts in our own queue; leaving the block settles its permit.
+
+    It begins when it has a connection, or the right to open one: the wait in our own queue before is not the
+    instance's time.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        permit: Permit,
+        trace: Trace,
+        on_failure: Callable[[Lane], None],
+        was_suspended: Callable[[float], bool],
+    ) -> None:
+        self.lane = lane
+        self.response: DispatchedResponse | None = None
+        self.deadline = math.inf
+        self._permit = permit
+        self._trace = trace
+        self._on_failure = on_failure
+        self._was_suspended = was_suspended
+        self._began: float | None = None
+
+    def start(self) -> None:
+        """Count the request as in flight, and as queued until it begins."""
+        self.lane.in_flight += 1
+        self._trace.is_queued = True
+
+    def begin(self) -> None:
+        """Note that the request is sent to the instance from now on."""
+        self._trace.is_queued = False
+        self._began = trio.current_time()
+
+    def settle(self, outcome: Outcome, *, status: int = 0, why: str = "") -> None:
+        """Report the outcome. ``status``: of the response; ``why``: the reason of a failure."""
+        now = trio.current_time()
+        lane = self.lane
+        lane.in_flight -= 1
+        if self._began is not None and outcome is not Outcome.BLAMELESS:
+            is_error = outcome in _FAILED or status >= _FIRST_ERROR
+            lane.window.add(now, now - self._began, is_error=is_error)
+        if outcome is Outcome.SUCCEEDED:
+            lane.breaker.succeeded(self._permit)
+        elif outcome in _FAILED:
+            lane.last_failure = why
+            lane.breaker.failed(self._permit, now, is_doubtful=outcome is Outcome.DOUBTFUL)
+            self._on_failure(lane)
+        else:
+            lane.breaker.abandoned(self._permit)
+        lane.notify()
+
+    def __enter__(self) -> None:
+        """Nothing: it has started."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        status = 0 if self.response is None else self.response.status
+        self.settle(self._outcome(error, trio.current_time()), status=status, why=self._why(error))
+
+    def _outcome(self, error: BaseException | None, now: float) -> Outcome:
+        outcome = self._seen(error, now)
+        # The service's own requests are not chosen by a client, and a connection that could not be opened
+        # did not fail because of what was sent.
+        is_doubtful = (
+            outcome is Outcome.FAILED
+            and self.lane.flow is Flow.REQUESTS
+            and not (isinstance(error, UpstreamError) and error.failure is Failure.REFUSED)
+        )
+        return Outcome.DOUBTFUL if is_doubtful else outcome
+
+    def _seen(self, error: BaseException | None, now: float) -> Outcome:
+        if self._began is None or self._is_blameless(error, self._began, now):
+            return Outcome.BLAMELESS
+        if isinstance(error, UpstreamError):
+            return Outcome.FAILED
+        is_late = self._is_late(error, now)
+        if self.response is not None:
+            return Outcome.FAILED if is_late and self.response.is_waiting else self.response.outcome
+        return Outcome.FAILED if is_late else Outcome.ABANDONED
+
+    def _is_late(self, error: BaseException | None, now: float) -> bool:
+        return error is not None and not isinstance(error, Exception) and now >= self.deadline
+
+    def _is_blameless(self, error: BaseException | None, began: float, now: float) -> bool:
+        """Return whether the end of the attempt shows nothing about the instance.
+
+        While this process was suspended, the response may have arrived without being read, and the instance
+        may have given up waiting and closed.
+        """
+        if isinstance(error, UpstreamError):
+            return error.failure in _BLAMELESS or (
+                error.failure is not Failure.MALFORMED and self._was_suspended(began)
+            )
+        return self._is_late(error, now) and self._was_suspended(began)
+
+    def _why(self, error: BaseException | None) -> str:
+        if isinstance(error, UpstreamError):
+            return str(error)
+        if self.response is not None and error is None:
+            return f"it responded with {self.response.status}"
+        return "it did not respond in time"
+
+
+async def collect(response: DispatchedResponse, limit: int) -> bytes:
+    """Return the whole body of a response. ProblemError ``bad_gateway`` if it is longer than ``limit``."""
+    pieces: list[bytes] = []
+    size = 0
+    while data := await response.receive():
+        size += len(data)
+        if size > limit:
+            raise ProblemError(
+                "bad_gateway",
+                f"The {response.service} sent a response of more than {limit} bytes.",
+                service=response.service,
+            )
+        pieces.append(data)
+    return b"".join(pieces)

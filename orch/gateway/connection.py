@@ -1,0 +1,251 @@
+"""One connection to an instance, and one exchange at a time over it."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Final, NoReturn
+
+import trio
+from msgspec import Struct
+
+from orch.gateway.headers import Header
+from orch.gateway.http1 import CutError, Head, MalformedError, ResponseParser
+from orch.gateway.nurseries import nursery_of_block
+from orch.gateway.request_body import RequestBody
+from orch.gateway.retries import Failure
+from orch.gateway.tcp_stream import READ, Patience, TcpStream
+from orch.gateway.transport import Transport
+from orch.shortages import WORDS, Shortage, own_shortage
+
+IDLE_SECONDS: Final = 4.0
+"""Seconds for which an idle connection may be reused; uvicorn, Hypercorn and Node close theirs after 5 s."""
+
+
+class UpstreamError(Exception):
+    """An exchange that failed. The text is the reason, without the address."""
+
+    def __init__(self, failure: Failure, text: str, *, shortage: Shortage | None = None) -> None:
+        super().__init__(text)
+        self.failure = failure
+        self.shortage = shortage
+
+
+class Request(Struct, frozen=True):
+    """A request to a back end. ``target``: path and query. Host and framing are added to ``headers``."""
+
+    method: str
+    target: str
+    headers: tuple[Header, ...]
+    body: RequestBody
+
+
+class UpstreamResponse:
+    """A response whose head has arrived. Its body is read from the connection as the caller asks for it."""
+
+    def __init__(self, connection: "Connection", head: Head) -> None:
+        self._connection = connection
+        self.status = head.status
+        self.headers = head.headers
+        self.is_waiting = False
+        """Whether the caller waits for the back end now."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole body has been received (though perhaps not yet read by the caller)."""
+        return self._connection.parser.is_complete
+
+    async def receive(self) -> bytes:
+        """Return the next piece of the body, empty at its end. Raises :class:`UpstreamError`."""
+        parser = self._connection.parser
+        while True:
+            data = parser.take_body()
+            if data or parser.is_complete:
+                return data
+            self.is_waiting = True
+            await self._connection.read()
+            self.is_waiting = False
+
+
+class Connection:
+    """One connection, and the exchange on it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.parser = ResponseParser("GET")
+        self.is_reused = False
+        self.is_sent = False
+        self.malformed: MalformedError | None = None
+        self._rest = b""
+        self._ended = False
+        self._keep_until = 0.0
+
+    def begin(self, method: str) -> None:
+        """Begin an exchange."""
+        self.parser = ResponseParser(method)
+        self.is_sent = False
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it can be used again after the exchange."""
+        return self.is_sent and self.parser.is_reusable and not self._ended
+
+    def is_usable(self, now: float) -> bool:
+        """Return whether it has not been idle for too long, and nothing came meanwhile."""
+        return now < self._keep_until and self.transport.is_quiet()
+
+    def rest(self, now: float) -> None:
+        """Become idle, for as long as the peer announced or servers usually allow."""
+        seconds = IDLE_SECONDS
+        header = self.parser.head.get(b"keep-alive") if self.parser.head else None
+        for parameter in (header or b"").split(b","):
+            name, _, value = parameter.strip().partition(b"=")
+            if name.lower() == b"timeout" and value.isdigit():
+                # A second less than the peer announced, for the time on the way.
+                seconds = min(seconds, int(value) - 1.0)
+        self._keep_until = now + seconds
+        self.is_reused = True
+
+    def offer(self, plain: TcpStream, wire: bytes) -> None:
+        """Send a request as far as the kernel accepts it now; :meth:`send_rest` sends what is left."""
+        sent = len(wire)
+        # If the peer has closed, reading finds the end.
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            sent = plain.offer(wire)
+        self._rest = wire[sent:]
+        self.is_sent = not self._rest
+
+    async def send_rest(self) -> None:
+        """Send what :meth:`offer` could not."""
+        if self._rest:
+            with _ending():
+                await self.transport.stream.send_all(self._rest)
+                self.is_sent = True
+
+    async def send_whole(self, head: bytes, body: RequestBody) -> None:
+        """Send a request whose body is in memory."""
+        with _ending():
+            await self.transport.stream.send_all(head + (body.whole or b""))
+            self.is_sent = True
+
+    async def send_streamed(self, head: bytes, request: Request) -> None:
+        """Send a request whose body is read piece by piece."""
+        body = request.body
+        body.rewind()
+        with _ending():
+            await self.transport.stream.send_all(head)
+            while data := await body.next():
+                await self.transport.stream.send_all(data)
+            self.is_sent = True
+
+    async def receive_head(self) -> UpstreamResponse:
+        """Wait for the head of the response."""
+        while self.parser.head is None:
+            await self.read()
+        return UpstreamResponse(self, self.parser.head)
+
+    async def read(self) -> None:
+        """Wait for some bytes and parse them. Raises :class:`UpstreamError`."""
+        if self.malformed is not None:
+            raise UpstreamError(Failure.MALFORMED, str(self.malformed)) from self.malformed
+        is_reset = False
+        try:
+            data = await self.transport.stream.receive_some(READ)
+        except trio.BrokenResourceError as error:
+            if (shortage := own_shortage(error)) is not None:
+                raise short(shortage) from error
+            data, is_reset = b"", True
+        try:
+            if data:
+                self.parser.feed(bytes(data))
+            else:
+                self._ended = True
+                self.parser.feed_end(is_reset=is_reset)
+        except MalformedError as error:
+            raise UpstreamError(Failure.MALFORMED, str(error)) from error
+        except CutError as error:
+            self._fail_cut(error)
+
+    def _fail_cut(self, error: CutError) -> NoReturn:
+        if error.any_byte:
+            raise UpstreamError(Failure.CUT, str(error)) from error
+        raise UpstreamError(Failure.STALE if self.is_reused else Failure.LOST, str(error)) from error
+
+
+class Begun:
+    """A request that was sent over an idle connection, and whose response has not been read."""
+
+    def __init__(self, connection: Connection, plain: TcpStream, end: Callable[[Connection], None]) -> None:
+        self.connection = connection
+        self._plain = plain
+        self._end = end
+
+    async def receive_within(self, patience: Patience) -> Head | None:
+        """Wait a little for the response; return its head if the response is complete.
+
+        None: it is late, or incomplete, or invalid; :meth:`Upstream.exchange` continues, and raises what is
+        wrong. Raises trio.Cancelled and nothing else.
+        """
+        connection = self.connection
+        try:
+            data = await self._plain.receive_within(patience)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return None  # which the next read finds again
+        if not data:
+            return None
+        try:
+            connection.parser.feed(data)
+        except MalformedError as error:
+            connection.malformed = error
+            return None
+        return connection.parser.head if connection.parser.is_complete else None
+
+    def body(self) -> bytes:
+        """Return the body of a complete response."""
+        return self.connection.parser.take_body()
+
+    def end(self) -> None:
+        """Return the connection or close it, and free its slot, without a checkpoint."""
+        self._end(self.connection)
+
+
+@asynccontextmanager
+async def sending(connection: Connection, head: bytes, request: Request) -> AsyncIterator[None]:
+    """Send head and body in a task beside the block; the end of the block ends the sending.
+
+    A back end may respond before it has read the body, and go on reading while it responds. An error while
+    reading the body ends the block and is raised in its place.
+    """
+    reading: Exception | None = None
+    async with nursery_of_block() as nursery:
+
+        async def send() -> None:
+            nonlocal reading
+            try:
+                await connection.send_streamed(head, request)
+            except Exception as error:  # noqa: BLE001 - raised below, out of the nursery
+                reading = error
+                nursery.cancel_scope.cancel()
+
+        nursery.start_soon(send)
+        yield
+    if reading is not None:
+        raise reading
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Leave the block if the peer has closed: its response may give the reason; reading finds the end.
+
+    Raises :class:`UpstreamError` (SHORTAGE) if the cause is this process.
+    """
+    try:
+        yield
+    except trio.BrokenResourceError as error:
+        if (shortage := own_shortage(error)) is not None:
+            raise short(shortage) from error
+
+
+def short(shortage: Shortage) -> UpstreamError:
+    """Return the error of an exchange that failed because this process is short of something."""
+    return UpstreamError(
+        Failure.SHORTAGE, f"the orchestration service is {WORDS[shortage]}", shortage=shortage
+    )
