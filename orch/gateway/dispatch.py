@@ -1,5 +1,6 @@
 """Sends one request to a service: chooses an instance, and another one if that fails."""
 
+import math
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -134,6 +135,8 @@ class Dispatcher:
         was suspended meanwhile (``was_suspended``), or if any other cancellation ended the request.
         """
         deadline = trio.current_effective_deadline()
+        if deadline == -math.inf:  # cancelled already, for whatever reason: no time limit of the instance
+            deadline = math.inf
         tried: set[str] = set()
         stale: Lane | None = None
         while True:

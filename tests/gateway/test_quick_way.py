@@ -247,3 +247,15 @@ async def test_after_random_cancellations_everything_is_free() -> None:
         assert instance.in_flight == 0
         assert [(lane.busy, lane.waiting) for lane in instance.lanes] == [(0, 0), (0, 0)]
         assert (instance.errors, instance.breaker) == (0, "closed")
+
+
+async def test_a_request_that_was_cancelled_before_it_began_is_no_failure_of_the_instance() -> None:
+    """A cancelled scope has a deadline in the past, which is not the instance's."""
+    async with hosted(answering(ok())) as (gateway, _, _):
+        await gateway.fetch("audio-service", "GET", "/x")
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await gateway.fetch("audio-service", "GET", "/x")
+        assert scope.cancelled_caught
+        [instance] = gateway.statistics().instances
+        assert instance.errors == 0
