@@ -9,11 +9,11 @@ import trio
 from msgspec import Struct
 
 from orch.front.flooders import Flooders
-from orch.readiness import Readiness
 from orch.front.timer_wheel import TimerWheel
 from orch.front.websocket.limits import WebSocketLimits
 from orch.front.websocket.partial_messages import PartialMessages
 from orch.queued_bytes import QueuedBytes
+from orch.readiness import Readiness
 from orch.telemetry.boundaries import Boundary
 
 TICK: Final = 0.25

@@ -24,12 +24,12 @@ from orch.front.http1.connection import HttpConnection
 from orch.front.http1.error_responses import problem
 from orch.front.link import ClientGoneError, Link, drain
 from orch.front.listeners import OTHER_WORKER_WAIT, Listener, detach_sockets
-from orch.readiness import Readiness, create_readiness
 from orch.front.statistics import FrontStatistics, readings
 from orch.front.tls_link import TlsLink
 from orch.front.websocket.connection import WebSocketConnection, shake_hands
 from orch.front.websocket.limits import WebSocketLimits
 from orch.queued_bytes import QueuedBytes
+from orch.readiness import Readiness, create_readiness
 from orch.shortages import Shortage, own_shortage
 from orch.sockets import Bound
 from orch.telemetry.boundaries import Boundary

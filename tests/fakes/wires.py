@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from orch.front.context import Timeouts
-from orch.readiness import create_readiness
 from orch.front.server import Server
+from orch.readiness import create_readiness
 
 HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
