@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.browser.conftest import (
 )
 from tests.fakes.chromium import launch
 from tests.fakes.service import RunningService, service
+from tests.fakes.sounds import clip, noise
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -59,6 +61,32 @@ def bursts(path: Path) -> Path:
     samples = 0.12 * vowel * swell + noise
     wavfile.write(path, RATE, np.round(np.clip(samples, -1, 1) * 32_767).astype(np.int16))
     return path
+
+
+def speech_in_noise(path: Path, *, swell: bool) -> Path:
+    """Write five seconds of speech in white noise at 16 kHz, which is steady or swells."""
+    speech = np.tile(clip("austen-0870"), 2)[: 5 * 16_000]
+    hiss = noise(5, -35, seed=3)[: len(speech)]
+    if swell:
+        hiss *= (0.5 - 0.5 * np.cos(2 * np.pi * 1.3 * np.arange(len(hiss)) / 16_000)) ** 2
+        speech = 0.05 * speech
+    wavfile.write(path, 16_000, np.round(np.clip(speech + hiss, -32_768, 32_767)).astype(np.int16))
+    return path
+
+
+def analysed(page: Page, path: Path) -> dict:  # type: ignore[type-arg]
+    """Return what the service measures of a file with its preset default."""
+    return page.evaluate(  # type: ignore[no-any-return]
+        """async (data) => {
+          const form = new FormData();
+          const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+          form.append("audio", new Blob([bytes]), "speech.wav");
+          form.append("preset", "default");
+          const response = await fetch("/api/pipeline/analyze", { method: "POST", body: form });
+          return response.json();
+        }""",
+        b64encode(path.read_bytes()).decode(),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +252,8 @@ def test_a_file_is_measured_and_its_report_has_the_figures(page: Page, tmp_path:
         "sample_rate": RATE,
         "channels": 1,
         "processing": None,
+        "phase_correlation": None,
+        "reasons": {"phase_correlation": "it is defined for two channels; there are 1"},
     }
     before = found["before"]
     assert before["tap"] == "original"
@@ -257,6 +287,76 @@ def test_a_file_is_measured_and_its_report_has_the_figures(page: Page, tmp_path:
     page.emulate_media(media="print")
     expect(page.locator("#printed")).to_contain_text("Before and after")
     expect(page.locator("#pictures")).to_be_hidden()
+
+
+def test_two_channels_that_cancel_each_other_are_reported(page: Page, tmp_path: Path) -> None:
+    """Their phase correlation is shown, and what to do; one channel has none, and says so."""
+    path = tmp_path / "opposite.wav"
+    time = np.arange(RATE * 2) / RATE
+    left = np.round(3_000 * np.sin(2 * np.pi * TONE * time)).astype(np.int16)
+    wavfile.write(path, RATE, np.stack((left, -left), axis=1))
+    found = measured_file(page, path)
+    assert found["input"]["channels"] == 2
+    assert found["input"]["phase_correlation"] == -1
+    assert any(
+        each["id"] == "phase" and "phase correlation \N{MINUS SIGN}1.00" in each["text"]
+        for each in found["recommendations"]
+    )
+    expect(page.locator("#phase-text")).to_contain_text("the channels cancel each other")
+    expect(page.get_by_role("meter", name="Phase correlation now")).to_have_attribute(
+        "aria-valuenow", "-1.00"
+    )
+    measured_file(page, tone(tmp_path / "tone.wav", 2))
+    expect(page.locator("#phase-text")).to_have_text("none: the input is mono")
+
+
+def test_the_noise_is_that_of_the_service(page: Page, tmp_path: Path) -> None:
+    """The same file and preset: the same ratio, floor and confidence; or none, with the same reason."""
+    steady = speech_in_noise(tmp_path / "steady.wav", swell=False)
+    swelling = speech_in_noise(tmp_path / "swelling.wav", swell=True)
+    for path in (steady, swelling):
+        found = measured_file(page, path)["before"]
+        expected = analysed(page, path)["before"]
+        for name in ("snr_db", "noise_floor_db", "snr_confidence"):
+            assert found[name] == pytest.approx(expected[name], abs=0.05), (path.name, name)
+        assert found["reasons"].get("snr_db") == expected["reasons"].get("snr_db")
+        assert (found["snr_db"] is None) == (path == swelling)
+    expect(page.locator("#page-status")).to_contain_text(
+        "no signal-to-noise ratio (the noise is not stationary)"
+    )
+
+
+def test_stored_settings_with_faults_are_not_offered(page: Page) -> None:
+    """Each fault by its path, as on the controls page; valid ones are offered first, with their pause."""
+    broken = {"parameters": {"noiseReduction": {"strength": 2}, "vad": 3}, "enabledStages": ["reverb"]}
+    store = "(settings) => localStorage.setItem('audioProcessingConfig', JSON.stringify(settings))"
+    page.evaluate(store, broken)
+    page.reload()
+    expect(page.locator("#settings")).to_be_enabled()
+    expect(page.locator("#settings-note")).to_contain_text("not valid, so they are not offered")
+    for fault in (
+        "noiseReduction.strength: expected a number from 0 to 1",
+        "vad: expected an object",
+        "enabledStages[0]: expected one of original",
+    ):
+        expect(page.locator("#settings-faults")).to_contain_text(fault)
+    expect(page.locator("#settings")).to_have_value("default")
+    page.evaluate(store, {"parameters": {}, "enabledStages": ["noise"], "pausedAt": "noise"})
+    page.reload()
+    expect(page.locator("#settings")).to_have_value("own")
+    expect(page.locator("#paused-at")).to_have_value("noise")
+    expect(page.locator("#settings-faults")).to_be_hidden()
+
+
+def test_without_worklets_a_microphone_is_refused_and_files_are_measured(page: Page, tmp_path: Path) -> None:
+    """The page says why."""
+    page.add_init_script("delete window.AudioWorkletNode;")
+    page.reload()
+    expect(page.locator("#settings")).to_be_enabled()
+    page.locator("#open-microphone").click()
+    expect(page.locator("#problems")).to_contain_text("AudioWorklet")
+    found = measured_file(page, tone(tmp_path / "tone.wav", 2))
+    assert found["before"]["peak_db"] == pytest.approx(LEVEL, abs=0.02)
 
 
 def test_speech_is_tracked_over_the_waveform(page: Page, tmp_path: Path) -> None:

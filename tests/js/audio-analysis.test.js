@@ -7,13 +7,16 @@ import { ActivityColumns, SpeechSegments } from "../../static/js/audio/analysis/
 import { FrequencyAxis, LogBands } from "../../static/js/audio/analysis/frequency-axis.js";
 import { LevelMeter } from "../../static/js/audio/analysis/levels.js";
 import { noteOf, noteText } from "../../static/js/audio/analysis/notes.js";
-import { FramePowers, SnrTrack } from "../../static/js/audio/analysis/snr-track.js";
+import { NoiseTrack } from "../../static/js/audio/analysis/noise-track.js";
 import { PeakHold, SpectrumAnalyser, strongest } from "../../static/js/audio/analysis/spectrum.js";
 import { Spectrogram, byteLevel, levelByte } from "../../static/js/audio/analysis/spectrogram.js";
+import { NoiseRatioMeter } from "../../static/js/audio/kernels/noise-ratio.js";
+import { PhaseCorrelation } from "../../static/js/audio/kernels/phase-correlation.js";
 import { TapAnalysis } from "../../static/js/audio/analysis/tap-analysis.js";
 import { WaveformColumns } from "../../static/js/audio/analysis/waveform.js";
 import { weightingAt } from "../../static/js/audio/analysis/weighting.js";
 import { FFT_SIZES, WINDOWS, makeWindow } from "../../static/js/audio/analysis/windows.js";
+import { CASES, made } from "./noise-ratio-cases.js";
 
 const sine = (frequency, rate, count, amplitude = 1) => Float32Array.from({ length: count }, (_, n) => amplitude * Math.sin((2 * Math.PI * frequency * n) / rate));
 
@@ -171,47 +174,62 @@ test("a column of the waveform has the lowest and the highest of its samples", (
   assert.equal(columns.range(0, 2), null, "columns that were overwritten");
 });
 
-/** A track over `seconds` of noise, with a voice of `voiceRms` in every other half second. */
-function measured({ seconds = 6, noiseRms, voiceRms, swing = 0, isOn = true }) {
-  const rate = 16_000;
-  const samples = noise(seconds * rate, noiseRms);
-  const voice = noise(seconds * rate, voiceRms, 2);
-  const isVoice = (n) => Math.floor(n / 8_000) % 2 === 1;
-  for (let n = 0; n < samples.length; n += 1) {
-    samples[n] *= 10 ** ((swing * Math.sin((2 * Math.PI * n) / 20_000)) / 20);
-    if (isVoice(n)) samples[n] += voice[n];
+test("sound waits for its activity, in whatever blocks both arrive", () => {
+  const { case: each } = CASES.find(({ case: { name } }) => name === "a room that decays, with activity");
+  const { rate, samples, activity } = made(each);
+  const meter = new NoiseRatioMeter(rate);
+  meter.add(samples, activity);
+  const track = new NoiseTrack(rate);
+  for (let at = 0; at < samples.length; at += 160) {
+    track.add(samples.subarray(at, at + 160));
+    const late = at - 4_000;
+    if (late < 0) continue;
+    track.addActivity({ confidence: activity.confidence.slice(late, late + 160), speech: activity.speech.slice(late, late + 160) }, 160);
   }
-  const track = new SnrTrack();
-  new FramePowers(rate).add(samples).forEach((power, frame) => {
-    const speech = isVoice(frame * 320);
-    track.add(power, isOn ? (speech ? 0.9 : 0.05) : null, speech);
-  });
-  return track.value;
-}
-
-test("the ratio of a voice to stationary noise is within a decibel from 0 to 20 dB", () => {
-  for (const snr of [0, 5, 10, 15, 20]) {
-    const value = measured({ noiseRms: 0.01, voiceRms: 0.01 * 10 ** (snr / 20) });
-    near(value.snrDb, snr, 1, `${snr} dB:`);
-    near(value.floorDb, -40, 0.5);
-    assert.ok(value.confidence > 0.85, String(value.confidence));
-    assert.equal(value.reason, "");
-  }
+  const rest = samples.length - 4_000;
+  track.addActivity({ confidence: activity.confidence.slice(rest), speech: activity.speech.slice(rest) }, 4_000);
+  const { snrDb, floorDb, confidence, reason } = meter.value;
+  assert.equal(reason, "");
+  near(track.whole.snrDb, snrDb, 1e-6);
+  near(track.whole.floorDb, floorDb, 1e-6);
+  near(track.whole.confidence, confidence, 1e-6);
+  const without = new NoiseTrack(rate);
+  without.add(samples);
+  without.finish();
+  assert.equal(without.whole.snrDb, null);
+  assert.match(without.whole.reason, /not stationary/);
 });
 
-test("where a ratio means nothing there is none, and the reason", () => {
-  const swinging = measured({ noiseRms: 0.01, voiceRms: 0.1, swing: 12 });
-  assert.equal(swinging.snrDb, null);
-  assert.match(swinging.reason, /not stationary/);
-  assert.match(measured({ noiseRms: 0.01, voiceRms: 0.1, isOn: false }).reason, /VAD stage is off/);
-  assert.match(measured({ noiseRms: 0.01, voiceRms: 0.1, seconds: 0.2 }).reason, /too little/);
-  const one = new SnrTrack();
-  for (let frame = 0; frame < 100; frame += 1) one.add(0.01, 0.9, true);
-  assert.match(one.value.reason, /no pause/);
-  const quiet = new SnrTrack();
-  for (let frame = 0; frame < 100; frame += 1) quiet.add(1e-6, 0.05, false);
-  assert.match(quiet.value.reason, /no speech/);
-  near(quiet.value.floorDb, -60, 0.1);
+test("the recent estimate forgets what was more than 12 s ago", () => {
+  const rate = 8_000;
+  const track = new NoiseTrack(rate);
+  const hear = (seconds, rms) => {
+    track.add(noise(seconds * rate, rms));
+    track.finish();
+  };
+  hear(7, 0.001);
+  const inBand = track.recent.floorDb;
+  hear(13, 0.1);
+  near(track.recent.floorDb, inBand + 40, 0.5);
+  assert.ok(track.whole.floorDb < inBand + 20);
+  assert.equal(track.recent.reason, "no speech is louder than the noise");
+});
+
+test("two channels: the same, opposite, foreign to each other; others have no correlation, and the reason", () => {
+  const rate = 16_000;
+  const [one, other] = [noise(rate, 0.1), noise(rate, 0.1, 2)];
+  const of = (...channels) => {
+    const meter = new PhaseCorrelation(rate);
+    for (let at = 0; at < rate; at += 160) meter.add(channels.map((channel) => channel.subarray(at, at + 160)));
+    return meter.value;
+  };
+  near(of(one, one).whole, 1, 1e-12);
+  near(of(one, one.map((sample) => -0.5 * sample)).now, -1, 1e-12);
+  near(of(one, other).whole, 0, 0.05);
+  assert.deepEqual(of(one), { channels: 1, whole: null, now: null, silent: 0, reason: "it is defined for two channels; there are 1" });
+  const { silent, reason } = of(one, new Float32Array(rate));
+  assert.deepEqual([silent, reason], [1, "a channel is silent"]);
+  assert.equal(new PhaseCorrelation(rate).value, null);
 });
 
 test("activity is collected into columns and segments", () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { DiagnosisRunner } from "../../static/js/audio/analysis/diagnosis-runner.js";
-import { Diagnosis, isShortened } from "../../static/js/audio/analysis/diagnosis.js";
+import { Diagnosis } from "../../static/js/audio/analysis/diagnosis.js";
 import { BANDS, COLUMNS_PER_SECOND } from "../../static/js/audio/analysis/measures.js";
 import { grantedProcessing, wavRate } from "../../static/js/audio/diagnostic-session.js";
 import { PipelineKernel } from "../../static/js/audio/kernels/pipeline.js";
@@ -16,7 +16,7 @@ import { reportRows } from "../../static/js/models/audio-report-rows.js";
 import { makeReport, measuredOf } from "../../static/js/models/audio-report.js";
 import { hertz, level } from "../../static/js/models/audio-text.js";
 import { AudioView, SPANS, STORED_SECONDS } from "../../static/js/models/audio-view.js";
-import { statusSentence } from "../../static/js/models/audio-diagnosis-text.js";
+import { phaseText, statusSentence } from "../../static/js/models/audio-diagnosis-text.js";
 
 const PARAMETERS = {
   voiceFilter: {},
@@ -127,8 +127,6 @@ test("paused at a stage, the later ones pass sound on", () => {
   near(run("decoded").sides.after.peakDb, -6.02, 0.01);
   assert.equal(run("decoded").stages.find(({ id }) => id === "noise").isOn, false);
   near(run("noise").sides.after.peakDb, -12.04, 0.01);
-  assert.equal(isShortened("final", { ...SETTINGS, pausedAt: "noise" }), false);
-  assert.equal(isShortened("final", SETTINGS), true);
 });
 
 /** A runner with a clock of its own. */
@@ -149,7 +147,7 @@ function runner() {
     now = until;
   };
   const settings = { ...SETTINGS, enabledStages: ["original", "decoded", "final"] };
-  const open = (samples) => made.receive({ type: "open", settings, sampleRate: 16_000, samples, taps: { before: "original", after: "final" }, spectrum: { size: 1024, window: "hann" } });
+  const open = (...channels) => made.receive({ type: "open", settings, sampleRate: 16_000, channels, taps: { before: "original", after: "final" }, spectrum: { size: 1024, window: "hann" } });
   return { made, posted, advance, open, waiting };
 }
 
@@ -166,9 +164,21 @@ test("a file is fed as fast as it would be heard, and then at once", () => {
   assert.equal(waiting.size, 0);
 });
 
+test("two channels are measured as their mean, and their correlation besides", () => {
+  const { posted, advance, open } = runner();
+  const left = new Float32Array(16_000).map((_, n) => 0.5 * Math.sin(n / 10));
+  open(left, left.map((sample) => -0.5 * sample));
+  advance(2_000);
+  const { summary } = posted.at(-1);
+  near(summary.sides.before.peakDb, 20 * Math.log10(0.125), 0.01);
+  near(summary.phase.whole, -1, 1e-9);
+  assert.equal(summary.phase.channels, 2);
+  assert.equal(posted.findLast(({ phase }) => phase).phase.channels, 2);
+});
+
 test("settings that no kernel accepts end the measurement with a message", () => {
   const { made, posted, waiting } = runner();
-  made.receive({ type: "open", settings: { parameters: null, enabledStages: STAGE_IDS }, sampleRate: 16_000, samples: new Float32Array(10), taps: { before: "original", after: "final" }, spectrum: { size: 1024, window: "hann" } });
+  made.receive({ type: "open", settings: { parameters: null, enabledStages: STAGE_IDS }, sampleRate: 16_000, channels: [new Float32Array(10)], taps: { before: "original", after: "final" }, spectrum: { size: 1024, window: "hann" } });
   assert.equal(posted.at(-1).type, "failed");
   assert.equal(waiting.size, 0);
 });
@@ -256,7 +266,7 @@ const TAP = { seconds: 10, sampleRate: 48_000, rmsDb: -24, totalRmsDb: -24, peak
 const STAGES = [{ id: "noise", isOn: true, seconds: 0.2, reduction: -3 }];
 
 function measured({ before = {}, after = {}, settings = SETTINGS, ...others } = {}) {
-  return { before: { ...TAP, ...before }, after: { ...TAP, ...after }, settings, stages: STAGES, seconds: 10, granted: null, underruns: null, dropped: null, speechShare: 0.5, ...others };
+  return { before: { tap: "original", ...TAP, ...before }, after: { tap: "final", ...TAP, ...after }, phase: null, settings, stages: STAGES, seconds: 10, granted: null, underruns: null, dropped: null, speechShare: 0.5, ...others };
 }
 
 const advice = (changes) => recommendations(measured(changes));
@@ -278,6 +288,8 @@ test("each recommendation has its number, and the parameter that would change it
     [{ stages: [{ id: "noise", isOn: true, seconds: 3 }] }, "speed", /30 % of real time/, null],
     [{ granted: { echoCancellation: "on", noiseSuppression: "off", autoGainControl: "unknown" } }, "processing", /echo cancellation: 1 of 4/, null],
     [{ underruns: 3 }, "dropOuts", /3 underruns/, null],
+    [{ phase: { channels: 2, whole: -0.9, now: -0.9, silent: 0, reason: "" } }, "phase", /phase correlation −0\.90/, null],
+    [{ phase: { channels: 2, whole: null, now: null, silent: 1, reason: "a channel is silent" } }, "phase", /6\.0 dB quieter/, null],
   ];
   for (const [changes, id, text, change] of cases) {
     const found = advice(changes);
@@ -291,6 +303,8 @@ test("each recommendation has its number, and the parameter that would change it
 test("nothing is recommended on an uncertain estimate, or for a stage that is off", () => {
   assert.deepEqual(advice({ before: { snrDb: 6, confidence: 0.2 } }), []);
   assert.deepEqual(advice({ after: { integrated: -29 }, settings: { ...SETTINGS, enabledStages: ["noise", "vad"] } }), []);
+  assert.deepEqual(advice({ after: { integrated: -29 }, settings: { ...SETTINGS, pausedAt: "noise" } }), []);
+  assert.deepEqual(advice({ after: { integrated: -29, tap: "noise" } }), []);
   assert.equal(advice({ before: { snrDb: 6 }, settings: { ...SETTINGS, enabledStages: [] } })[0].change, null);
 });
 
@@ -299,8 +313,8 @@ test("the gravest comes first", () => {
 });
 
 const MATERIAL = {
-  summary: { seconds: 10, sampleRate: 48_000, sides: { before: { tap: "original", ...TAP, snrDb: null, reason: "no pause" }, after: { tap: "final", ...TAP, integrated: -29 } }, stages: STAGES, speechSegments: [{ start: 1, end: 3.5 }] },
-  settings: { ...SETTINGS, pausedAt: "noise" },
+  summary: { seconds: 10, sampleRate: 48_000, sides: { before: { tap: "original", ...TAP, snrDb: null, reason: "no pause" }, after: { tap: "final", ...TAP, integrated: -29 } }, stages: STAGES, speechSegments: [{ start: 1, end: 3.5 }], phase: { channels: 2, whole: -0.97, now: -0.9, silent: 0, reason: "" } },
+  settings: { ...SETTINGS, pausedAt: "voiceProcess" },
   input: { kind: "file", label: "a.wav", sampleRate: 48_000, channels: 2 },
   dropOuts: { underruns: null, underrunSeconds: null, dropped: null },
   spectrum: { size: 2048, window: "hann", bandwidthHz: 35.156 },
@@ -310,7 +324,9 @@ const MATERIAL = {
 test("a report has what was measured under the names of the API, and what was not known as null", () => {
   const report = JSON.parse(JSON.stringify(makeReport(MATERIAL)));
   assert.equal(report.before.snr_db, null);
-  assert.equal(report.before.snr_reason, "no pause");
+  assert.deepEqual(report.before.reasons, { snr_db: "no pause" });
+  assert.deepEqual(report.after.reasons, {});
+  assert.equal(report.input.phase_correlation, -0.97);
   assert.equal(report.after.snr_db, 20);
   assert.equal(report.after.loudness_integrated, -29);
   assert.equal(report.before.strongest_hz, 200.1);
@@ -318,8 +334,8 @@ test("a report has what was measured under the names of the API, and what was no
   assert.equal(report.spectrum.noise_bandwidth_hz, 35.16);
   assert.deepEqual(report.drop_outs, { underruns: null, underrun_seconds: null, dropped_frames: null });
   assert.deepEqual(report.stage_timings_ms, { noise: 200 });
-  assert.equal(report.settings.pausedAt, "noise");
-  assert.deepEqual(report.recommendations.map(({ parameter, number }) => [parameter, number]), [["voiceEnhancement.gain", -29]]);
+  assert.equal(report.settings.pausedAt, "voiceProcess");
+  assert.deepEqual(report.recommendations.map(({ parameter, number }) => [parameter, number]), [[null, -0.97], ["voiceEnhancement.gain", -29]]);
   const tables = reportRows(report);
   assert.deepEqual(tables.map(({ title }) => title), ["Input", "Before and after", "Recommendations", "Stages, ms in all"]);
   assert.deepEqual(tables[1].rows.find(([name]) => name === "Signal-to-noise ratio"), ["Signal-to-noise ratio", "–", "20.0\u00a0dB"]);
@@ -330,8 +346,16 @@ test("the page's sentence says what is measured, and how it stands", () => {
   const source = MATERIAL.input;
   const found = recommendations(measuredOf(MATERIAL));
   assert.match(statusSentence({ source: null, isOpen: false, summary: null, found: [] }), /^Nothing is measured/);
-  assert.equal(statusSentence({ source, isOpen: true, summary: MATERIAL.summary, found }), "Measuring a.wav for 10\u00a0s: no signal-to-noise ratio (no pause); loudness after the pipeline is −29.0\u00a0LUFS. 1 recommendation.");
-  assert.equal(statusSentence({ source: { kind: "microphone" }, isOpen: false, summary: { ...MATERIAL.summary, sides: { before: TAP, after: TAP } }, found: [] }), "Measured the microphone, 10\u00a0s: speech is 20.0\u00a0dB over the noise; loudness after the pipeline is −23.0\u00a0LUFS. Nothing to change.");
+  assert.equal(statusSentence({ source, isOpen: true, summary: MATERIAL.summary, found }), "Measuring a.wav for 10\u00a0s: no signal-to-noise ratio (no pause); loudness behind Final is −29.0\u00a0LUFS. 2 recommendations.");
+  assert.equal(statusSentence({ source: { kind: "microphone" }, isOpen: false, summary: { ...MATERIAL.summary, sides: { before: TAP, after: { tap: "voiceProcess", ...TAP } } }, found: [] }), "Measured the microphone, 10\u00a0s: speech is 20.0\u00a0dB over the noise; loudness behind Processing is −23.0\u00a0LUFS. Nothing to change.");
+});
+
+test("the correlation of channels in words", () => {
+  assert.equal(phaseText(null), "–");
+  assert.equal(phaseText({ channels: 1, whole: null, now: null, reason: "" }), "none: the input is mono");
+  assert.equal(phaseText({ channels: 6, whole: null, now: null, reason: "it is defined for two channels; there are 6" }), "none: it is defined for two channels; there are 6");
+  assert.equal(phaseText({ channels: 2, whole: 1, now: 1, reason: "" }), "1.00: both channels are the same; 1.00 now");
+  assert.equal(phaseText({ channels: 2, whole: -0.9, now: null, reason: "" }), "−0.90: the channels cancel each other; a channel is silent now");
 });
 
 test("levels and frequencies as text", () => {

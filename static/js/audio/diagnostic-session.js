@@ -83,7 +83,8 @@ export class DiagnosticSession extends EventTarget {
     const context = (this.#context = new AudioContextClass());
     try {
       await context.audioWorklet.addModule(SAMPLES);
-      const audio = Object.fromEntries(CONSTRAINTS.map((name) => [name, false]));
+      // Two channels, so that their phase correlation can be measured; a device with one gives one.
+      const audio = { channelCount: { ideal: 2 }, ...Object.fromEntries(CONSTRAINTS.map((name) => [name, false])) };
       const stream = await mediaDevices.getUserMedia({ audio, video: false });
       if (this.#context !== context) {
         for (const track of stream.getTracks()) track.stop();
@@ -114,8 +115,9 @@ export class DiagnosticSession extends EventTarget {
     const { OfflineAudioContextClass } = this.#parts;
     const decoder = new OfflineAudioContextClass(1, 1, isPossibleRate(rate) ? rate : 48_000);
     const buffer = await decoder.decodeAudioData(bytes);
-    const samples = mixed(buffer);
-    this.#begin({ ...options, sampleRate: buffer.sampleRate, samples }, [samples.buffer]);
+    const { numberOfChannels } = buffer;
+    const channels = numberOfChannels > 2 ? [mixed(buffer)] : Array.from({ length: numberOfChannels }, (_, index) => buffer.getChannelData(index).slice());
+    this.#begin({ ...options, sampleRate: buffer.sampleRate, channels, mixed: numberOfChannels > 2 ? numberOfChannels : null }, channels.map((channel) => channel.buffer));
     return { kind: "file", label: file.name, sampleRate: buffer.sampleRate, fileRate: rate, channels: buffer.numberOfChannels, seconds: buffer.duration };
   }
 

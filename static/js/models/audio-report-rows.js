@@ -1,6 +1,6 @@
 /** A report as tables for the printed page: [{title, rows: [[name, …values]]}]. Pure. */
 
-import { STAGE_TITLES } from "./audio-diagnosis-text.js";
+import { PROCESSING, STAGE_TITLES } from "./audio-diagnosis-text.js";
 import { level } from "./audio-text.js";
 import { count } from "./number-format.js";
 
@@ -28,7 +28,9 @@ export function reportRows(report) {
         ["Kind", input.kind],
         ["Length", `${report.duration} s`],
         ["Sample rate", `${count(input.sample_rate)} Hz`],
-        ...Object.entries(input.processing ?? {}).map(([name, word]) => [name, word]),
+        ["Channels", input.channels === null ? "not known" : String(input.channels)],
+        ["Phase correlation", input.phase_correlation === null ? `none: ${input.reasons.phase_correlation ?? "not measured"}` : input.phase_correlation.toFixed(2).replace("-", "−")],
+        ...Object.entries(input.processing ?? {}).map(([name, word]) => [PROCESSING[name], word]),
         ["Underruns", known(report.drop_outs.underruns)],
         ["Dropped frames", known(report.drop_outs.dropped_frames)],
       ],
@@ -38,7 +40,8 @@ export function reportRows(report) {
       rows: [
         ["Measured at", STAGE_TITLES[before.tap], STAGE_TITLES[after.tap]],
         ...FIELDS.map(([field, label, unit]) => [label, ...both(field, unit)]),
-        ["Confidence of the noise", before.noise_confidence.toFixed(2), after.noise_confidence.toFixed(2)],
+        ["Confidence of ratio and floor", before.snr_confidence.toFixed(2), after.snr_confidence.toFixed(2)],
+        ...([before, after].some((side) => side.reasons.snr_db) ? [["Why there is no ratio", ...[before, after].map((side) => side.reasons.snr_db ?? "–")]] : []),
         ["Clipped samples", count(before.clipping_count), count(after.clipping_count)],
       ],
     },

@@ -26,8 +26,8 @@ function tapFields({ tap, ...values }) {
     loudness_range: round(values.range),
     snr_db: round(values.snrDb),
     noise_floor_db: round(values.floorDb),
-    noise_confidence: round(values.confidence),
-    snr_reason: values.reason === "" ? null : values.reason,
+    snr_confidence: round(values.confidence),
+    reasons: values.reason === "" ? {} : { snr_db: values.reason },
     strongest_hz: round(values.strongest?.frequency ?? null, 1),
     strongest_db: round(values.strongest?.level ?? null),
   };
@@ -42,7 +42,7 @@ export function speechShare({ speechSegments, seconds }, settings) {
 /** What the recommendations are derived from. */
 export function measuredOf({ summary, settings, input, dropOuts }) {
   const { before, after } = summary.sides;
-  return { before, after, settings, stages: summary.stages, seconds: summary.seconds, granted: input.granted ?? null, underruns: dropOuts.underruns, dropped: dropOuts.dropped, speechShare: speechShare(summary, settings) };
+  return { before, after, phase: summary.phase ?? null, settings, stages: summary.stages, seconds: summary.seconds, granted: input.granted ?? null, underruns: dropOuts.underruns, dropped: dropOuts.dropped, speechShare: speechShare(summary, settings) };
 }
 
 /**
@@ -53,7 +53,7 @@ export function makeReport({ summary, settings, input, dropOuts, spectrum, at })
   return {
     version: VERSION,
     timestamp: at,
-    input: { kind: input.kind, label: input.label, sample_rate: input.sampleRate, channels: input.channels, processing: input.granted ?? null },
+    input: { kind: input.kind, label: input.label, sample_rate: input.sampleRate, channels: input.channels, processing: input.granted ?? null, phase_correlation: round(summary.phase?.whole), reasons: summary.phase?.reason ? { phase_correlation: summary.phase.reason } : {} },
     duration: round(summary.seconds, 3),
     spectrum: { fft_size: spectrum.size, window: spectrum.window, noise_bandwidth_hz: round(spectrum.bandwidthHz) },
     before: tapFields(summary.sides.before),

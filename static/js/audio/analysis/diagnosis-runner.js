@@ -1,13 +1,14 @@
 /**
  * Feeds a Diagnosis from a port (a microphone) or from samples (a file), and posts what it measured.
  *
- * Messages in, by `type`: `open` {settings, sampleRate, taps, spectrum; port, or samples}, `settings`, `tap` {side,
- * tap}, `spectrum`, `reset-peaks`, `listen` {side or null, port, rate}, `rush`: the rest of a file at once, `report`,
- * `close`. Messages out: `frame`, `report`, `ended`: the file's end, `failed` {message}.
+ * Messages in, by `type`: `open` {settings, sampleRate, taps, spectrum; port, or channels and mixed}, `settings`, `tap`
+ * {side, tap}, `spectrum`, `reset-peaks`, `listen` {side or null, port, rate}, `rush`: the rest of a file at once,
+ * `report`, `close`. Channels are arrays of one length; the pipeline gets their mean. Messages out: `frame`, `report`, `ended`: the file's end, `failed` {message}.
  *
  * A file is fed at the speed at which it would be heard: a timer feeds as many samples as its time has passed.
  */
 
+import { mix } from "../kernels/capture.js";
 import { PipelineKernel } from "../kernels/pipeline.js";
 import { Resampler } from "../kernels/resampler.js";
 import { Diagnosis, SIDES } from "./diagnosis.js";
@@ -64,14 +65,14 @@ export class DiagnosisRunner {
     this.#post({ type: "failed", message: error.message });
   }
 
-  #open({ settings, sampleRate, taps, spectrum, port = null, samples = null }) {
+  #open({ settings, sampleRate, taps, spectrum, port = null, channels = null, mixed = null }) {
     this.#close();
-    this.#diagnosis = new Diagnosis({ makePipeline: this.#makePipeline, settings, sampleRate, taps, spectrum });
+    this.#diagnosis = new Diagnosis({ makePipeline: this.#makePipeline, settings, sampleRate, taps, spectrum, mixed });
     if (port !== null) {
       this.#port = port;
       port.onmessage = ({ data }) => this.#guarded(() => this.#feed(data));
     } else {
-      this.#file = { samples, at: 0, begun: this.#now() };
+      this.#file = { channels, length: channels[0].length, at: 0, begun: this.#now() };
       this.#schedule();
     }
   }
@@ -104,9 +105,9 @@ export class DiagnosisRunner {
     const rate = this.#diagnosis.sampleRate;
     const wanted = () => Math.round(((this.#now() - file.begun) / 1_000) * rate);
     if (wanted() - file.at > (rate * LONGEST_GAP) / 1_000) file.begun = this.#now() - (file.at / rate) * 1_000;
-    const until = Math.min(wanted(), file.samples.length);
+    const until = Math.min(wanted(), file.length);
     this.#feedUntil(until);
-    if (file.at >= file.samples.length) this.#end();
+    if (file.at >= file.length) this.#end();
     else this.#schedule();
   }
 
@@ -115,8 +116,8 @@ export class DiagnosisRunner {
     if (this.#file === null) return;
     this.#timers.clearTimeout(this.#timer);
     const rate = this.#diagnosis.sampleRate;
-    this.#feedUntil(Math.min(this.#file.samples.length, this.#file.at + RUSH_SECONDS * rate));
-    if (this.#file.at >= this.#file.samples.length) this.#end();
+    this.#feedUntil(Math.min(this.#file.length, this.#file.at + RUSH_SECONDS * rate));
+    if (this.#file.at >= this.#file.length) this.#end();
     else this.#timer = this.#timers.setTimeout(() => this.#guarded(() => this.#rush()), 0);
   }
 
@@ -124,8 +125,8 @@ export class DiagnosisRunner {
     const file = this.#file;
     const length = Math.round(this.#diagnosis.sampleRate * BLOCK_SECONDS);
     while (file.at < until) {
-      const end = Math.min(file.samples.length, file.at + length);
-      this.#feed(file.samples.slice(file.at, end));
+      const end = Math.min(file.length, file.at + length);
+      this.#feed(file.channels.map((channel) => channel.slice(file.at, end)));
       file.at = end;
     }
   }
@@ -136,8 +137,8 @@ export class DiagnosisRunner {
     this.#file = null;
   }
 
-  #feed(block) {
-    this.#send(this.#diagnosis.process(block));
+  #feed(channels) {
+    this.#send(this.#diagnosis.process(channels.length === 1 ? channels[0] : mix(channels), channels));
   }
 
   #send({ sound, ...frame }) {

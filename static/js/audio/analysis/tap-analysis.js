@@ -1,22 +1,19 @@
 /**
  * Everything that is measured of the sound at one tap of the pipeline, block by block.
  *
- * The mutable state: the meters below, the last samples for the spectrum, and the powers of frames that wait for
- * their voice activity, which is known later than the sound at an early tap.
+ * The mutable state: the meters below, and the last samples for the spectrum.
  */
 
 import { LoudnessMeter } from "../kernels/loudness.js";
 import { LevelMeter, decibels } from "./levels.js";
 import { BANDS, COLUMNS_PER_SECOND, SPECTROGRAM_PER_SECOND } from "./measures.js";
-import { FramePowers, SnrTrack } from "./snr-track.js";
+import { NoiseTrack } from "./noise-track.js";
 import { PeakHold, SpectrumAnalyser, strongest } from "./spectrum.js";
 import { Spectrogram } from "./spectrogram.js";
 import { WaveformColumns } from "./waveform.js";
 
 const SPECTROGRAM_SECONDS = 0.043;
 const LONGEST = 16_384;
-/** Frames without activity wait this long (in frames of 20 ms): more than any pipeline is late. */
-const WAITING = 250;
 
 /** The power of two next to `count`. */
 const powerOfTwo = (count) => 2 ** Math.round(Math.log2(count));
@@ -30,9 +27,7 @@ export class TapAnalysis {
   #waveform;
   #spectrogram;
   #loudness;
-  #powers;
-  #waiting = [];
-  #snr = new SnrTrack();
+  #noise;
 
   /** `axis`: the FrequencyAxis of the spectrogram; `spectrum`: {size, window}. */
   constructor(sampleRate, { axis, spectrum }) {
@@ -48,7 +43,7 @@ export class TapAnalysis {
       hop: Math.round(sampleRate / SPECTROGRAM_PER_SECOND),
     });
     this.#loudness = new LoudnessMeter(sampleRate);
-    this.#powers = new FramePowers(sampleRate);
+    this.#noise = new NoiseTrack(sampleRate);
     this.setSpectrum(spectrum);
   }
 
@@ -72,8 +67,7 @@ export class TapAnalysis {
   add(block) {
     this.meter.add(block);
     this.#loudness.add([block]);
-    this.#waiting.push(...this.#powers.add(block));
-    if (this.#waiting.length > WAITING) this.#waiting.splice(0, this.#waiting.length - WAITING);
+    this.#noise.add(block);
     const fresh = block.length >= LONGEST ? block.subarray(block.length - LONGEST) : block;
     this.#history.copyWithin(0, fresh.length);
     this.#history.set(fresh, LONGEST - fresh.length);
@@ -90,12 +84,14 @@ export class TapAnalysis {
     return { low, high, columns: this.#spectrogram.add(block) };
   }
 
-  /** Take in the voice activity of the next frames: [{confidence, speech}], null for one without. */
-  addActivity(frames) {
-    for (const frame of frames) {
-      if (this.#waiting.length === 0) return;
-      this.#snr.add(this.#waiting.shift(), frame?.confidence ?? null, frame?.speech ?? false);
-    }
+  /** Take in the voice activity of the next `count` samples: {confidence, speech}, or null where none is known. */
+  addActivity(activity, count) {
+    this.#noise.addActivity(activity, count);
+  }
+
+  /** No sound and no activity will follow. */
+  finish() {
+    this.#noise.finish();
   }
 
   /** The present spectrum and the held peaks: {levels, peaks}, copies, in dBFS. */
@@ -109,6 +105,11 @@ export class TapAnalysis {
   /** The strongest tone of the last spectrum: {frequency, level}, or null. */
   get strongest() {
     return strongest(this.#levels, this.#analyser.binWidth, { least: -100 });
+  }
+
+  /** The same with the noise of the whole sound instead of that of the last seconds. */
+  get summary() {
+    return { ...this.values, ...this.#noise.whole };
   }
 
   /** Everything that has a number now. Levels in dBFS, LUFS or dB; null where there is none. */
@@ -128,7 +129,7 @@ export class TapAnalysis {
       integrated: loudness.integrated,
       range: loudness.range,
       clipped: meter.clipped,
-      ...this.#snr.value,
+      ...this.#noise.recent,
     };
   }
 }

@@ -1,8 +1,13 @@
-/** Sends what a source plays, mixed to one channel, in blocks of about 10 ms to a port that the page passes in. */
+/**
+ * Sends what a source plays to a port that the page passes in: one array for each channel, of about 10 ms. More than two
+ * channels are mixed to one.
+ */
+
+const MOST = 2;
 
 class Samples extends AudioWorkletProcessor {
   #length = 128 * Math.max(1, Math.round((0.01 * sampleRate) / 128));
-  #block = new Float32Array(this.#length);
+  #blocks = [];
   #filled = 0;
   #target = null;
   #isOpen = true;
@@ -17,22 +22,26 @@ class Samples extends AudioWorkletProcessor {
 
   process([channels]) {
     if (this.#target === null || channels.length === 0) return this.#isOpen;
-    const count = channels[0].length;
-    for (let n = 0; n < count; n += 1) {
-      let sum = 0;
-      for (const channel of channels) sum += channel[n];
-      this.#block[this.#filled] = sum / channels.length;
-      this.#filled += 1;
-      if (this.#filled === this.#length) this.#send();
-    }
+    const count = channels.length > MOST ? 1 : channels.length;
+    // A device that changes its channels begins a block.
+    if (count !== this.#blocks.length) this.#begin(count);
+    const [first] = channels;
+    if (channels.length > MOST) for (let n = 0; n < first.length; n += 1) this.#blocks[0][this.#filled + n] = channels.reduce((sum, channel) => sum + channel[n], 0) / channels.length;
+    else channels.forEach((channel, index) => this.#blocks[index].set(channel, this.#filled));
+    this.#filled += first.length;
+    if (this.#filled === this.#length) this.#send();
     return this.#isOpen;
   }
 
-  #send() {
-    const block = this.#block;
-    this.#target.postMessage(block, [block.buffer]);
-    this.#block = new Float32Array(this.#length);
+  #begin(count) {
+    this.#blocks = Array.from({ length: count }, () => new Float32Array(this.#length));
     this.#filled = 0;
+  }
+
+  #send() {
+    const blocks = this.#blocks;
+    this.#target.postMessage(blocks, blocks.map(({ buffer }) => buffer));
+    this.#begin(blocks.length);
   }
 }
 

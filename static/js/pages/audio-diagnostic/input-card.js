@@ -3,9 +3,9 @@
 import { byId, h, setAttribute, setText } from "../../components/dom.js";
 import { pill } from "../../components/pill.js";
 import { Scope } from "../../components/scope.js";
+import { CANCELS, phaseText, PROCESSING } from "../../models/audio-diagnosis-text.js";
 import { count } from "../../models/number-format.js";
 
-const NAMES = { echoCancellation: "Echo cancellation", noiseSuppression: "Noise suppression", autoGainControl: "Gain control", voiceIsolation: "Voice isolation" };
 const toneOf = (word) => (word === "off" ? "ok" : word.startsWith("on") ? "warn" : "quiet");
 
 export class InputCard {
@@ -48,10 +48,22 @@ export class InputCard {
     setText(byId("input-name"), label || "a microphone without a name");
     const rate = fileRate && fileRate !== sampleRate ? `${count(sampleRate)} Hz, converted by the browser from ${count(fileRate)} Hz` : `${count(sampleRate)} Hz`;
     setText(byId("input-rate"), rate);
-    const mixed = channels > 1 ? `${channels}, mixed to one` : channels === null ? "not known" : String(channels);
+    const mixed = channels > 1 ? `${channels}, mixed to one for the pipeline` : channels === null ? "not known" : String(channels);
     setText(byId("input-channels"), seconds === undefined ? mixed : `${mixed}; ${seconds.toFixed(2)} s`);
-    const words = Object.entries(NAMES).map(([name, title]) => [title, granted?.[name] ?? "none"]);
+    const words = Object.entries(PROCESSING).map(([name, title]) => [title, granted?.[name] ?? "none"]);
     byId("granted").replaceChildren(...words.map(([title, word]) => h("li", {}, h("span", {}, `${title} `), granted === undefined ? h("span", { class: "muted" }, "not for files") : pill(word, toneOf(word)))));
+  }
+
+  /** The correlation of the channels: `phase` of a Diagnosis, or null. */
+  showPhase(phase) {
+    const now = phase?.now ?? null;
+    setText(byId("phase-text"), phaseText(phase));
+    const meter = byId("phase");
+    meter.hidden = now === null;
+    if (now === null) return;
+    meter.style.setProperty("--place", `${50 + 50 * now}%`);
+    setAttribute(meter, "aria-valuenow", now.toFixed(2));
+    setAttribute(meter, "data-tone", now <= CANCELS ? "bad" : null);
   }
 
   /** `dropOuts` as the session has it; `isOpen`: a measurement runs. */

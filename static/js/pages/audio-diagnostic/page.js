@@ -172,6 +172,7 @@ export class AudioDiagnosticPage {
     if (!this.#isOpening) setText(byId("page-status"), statusSentence({ source: this.#source, isOpen: this.#session.isOpen, summary: material?.summary ?? null, found }));
     this.#report.show(material, found);
     this.#stages.show(material, this.#display.latestStages);
+    this.#input.showPhase(material?.summary.phase ?? null);
     this.#input.showDropOuts(this.#dropOuts, this.#session.isOpen);
   }
 }

@@ -2,18 +2,11 @@
 
 import { byId, h, setText } from "../../components/dom.js";
 import { Scope } from "../../components/scope.js";
+import { parseSettings, PipelineSchema } from "../../models/pipeline-settings.js";
+import { CONFIG_KEY, SettingsStorage } from "../../models/settings-history.js";
 
-const STORED = "audioProcessingConfig";
-
-/** The settings stored by the controls page, or null. */
-function stored(storage) {
-  try {
-    const settings = JSON.parse(storage.getItem(STORED));
-    return settings?.parameters && Array.isArray(settings.enabledStages) ? settings : null;
-  } catch {
-    return null;
-  }
-}
+/** More faults are only counted. */
+const LISTED = 8;
 
 export class PipelineChoice {
   #scope = new Scope();
@@ -23,11 +16,11 @@ export class PipelineChoice {
   /** The settings of each choice by its name. */
   #choices = new Map();
 
-  /** `get(path)` resolves to a response of the control API; `onChange(settings)`. */
-  constructor({ get, onChange, storage = globalThis.localStorage }) {
+  /** `get(path)` resolves to a response of the control API; `onChange(settings)`; `storage`: the browser's, or null. */
+  constructor({ get, onChange, storage = browserStorage() }) {
     this.#get = get;
     this.#onChange = onChange;
-    this.#storage = storage;
+    this.#storage = new SettingsStorage(storage);
   }
 
   /** {parameters, enabledStages, pausedAt}, or null until they are loaded. */
@@ -41,6 +34,7 @@ export class PipelineChoice {
   start() {
     if (!this.#scope.open()) return;
     for (const id of ["settings", "paused-at"]) this.#scope.listen(byId(id), "change", () => this.#changed());
+    this.#scope.listen(byId("load-settings"), "click", () => this.#load());
     this.#load();
   }
 
@@ -49,23 +43,33 @@ export class PipelineChoice {
   }
 
   async #load() {
-    let presets;
+    byId("load-settings").hidden = true;
     try {
-      ({ presets } = await this.#get("/api/pipeline/presets"));
+      const [schema, { presets }] = await Promise.all([this.#get("/api/pipeline/schema"), this.#get("/api/pipeline/presets")]);
+      if (this.#scope.isOpen) this.#show(new PipelineSchema(schema), presets);
     } catch (error) {
       setText(byId("settings-note"), `The presets are not loaded: ${error.message}`);
-      return;
+      byId("load-settings").hidden = false;
     }
-    if (!this.#scope.isOpen) return;
-    const defaults = presets[0].settings;
-    const own = stored(this.#storage);
-    const listed = presets.map(({ name, title, text, settings }) => ({ name, title, text, settings }));
-    if (own !== null) listed.unshift({ name: "own", title: "Stored in this browser", text: "As the controls page stored them.", settings: { ...own, parameters: completed(defaults.parameters, own.parameters) } });
+  }
+
+  #show(schema, presets) {
+    const listed = presets.map(({ name, title, settings }) => ({ name, title, settings: schema.decode(settings).settings }));
+    const text = this.#storage.read(CONFIG_KEY);
+    const { settings: own, faults } = text === null ? { settings: null, faults: [] } : parseSettings(schema, text);
+    if (own !== null) listed.unshift({ name: "own", title: "Stored in this browser", settings: own });
     this.#choices = new Map(listed.map(({ name, settings }) => [name, settings]));
     byId("settings").replaceChildren(...listed.map(({ name, title }) => h("option", { value: name }, title)));
     byId("settings").value = listed[0].name;
     byId("settings").disabled = false;
-    setText(byId("settings-note"), "");
+    if (own !== null && own.pausedAt !== null) byId("paused-at").value = own.pausedAt;
+    setText(byId("settings-note"), faults.length === 0 ? "" : "The settings stored in this browser are not valid, so they are not offered:");
+    const more = faults.length - LISTED;
+    byId("settings-faults").hidden = faults.length === 0;
+    byId("settings-faults").replaceChildren(
+      ...faults.slice(0, LISTED).map(({ path, expected }) => h("li", {}, h("span", { class: "mono", dir: "auto" }, path), `: expected ${expected}`)),
+      ...(more > 0 ? [h("li", {}, `and ${more} more`)] : []),
+    );
   }
 
   #changed() {
@@ -74,13 +78,11 @@ export class PipelineChoice {
   }
 }
 
-/** The defaults with what `own` has of them. */
-function completed(defaults, own) {
-  return Object.fromEntries(
-    Object.entries(defaults).map(([name, value]) => {
-      const mine = own?.[name];
-      if (mine === undefined || mine === null) return [name, value];
-      return [name, typeof value === "object" ? completed(value, mine) : typeof mine === typeof value ? mine : value];
-    }),
-  );
+/** The browser's storage, or null where it is forbidden. */
+function browserStorage() {
+  try {
+    return globalThis.localStorage;
+  } catch {
+    return null;
+  }
 }
