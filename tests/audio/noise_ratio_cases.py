@@ -29,8 +29,9 @@ class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a sound is made.
 
     ``noise``: its highest magnitude; ``swell``: how often a second it swells; ``speech``: from and until,
-    seconds; ``decay``: its time constant after each; ``hang``: so long after each its activity is still
-    speech; ``activity_from``: the second from which the activity is known, None: never.
+    seconds; ``depth``: of its syllables, 0.5: down to nothing; ``decay``: its time constant after each;
+    ``hang``: so long after each its activity is still speech; ``activity_from``: the second from which the
+    activity is known, None: never.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Case(Struct, frozen=True, kw_only=True, omit_defaults=True):
     swell: float = 0.0
     speech: tuple[tuple[float, float], ...] = ((1.0, 2.2), (3.0, 4.1))
     loud: float = 0.1
+    depth: float = 0.5
     decay: float = 0.02
     hang: float = 0.0
     activity_from: float | None = None
@@ -57,14 +59,23 @@ class Found(Struct, frozen=True):
 CASES: Final = (
     Case(name="speech in steady noise"),
     Case(name="the same with its activity", activity_from=0.0),
-    Case(name="loud noise", noise=0.15),
+    Case(name="loud noise", noise=0.08),
+    Case(name="louder noise", noise=0.2),
     Case(name="faint noise", noise=0.001),
     Case(name="noise that swells", swell=1.3),
     Case(name="noise that swells, with activity", swell=1.3, activity_from=0.0),
-    Case(name="a room that decays", noise=0.0005, decay=0.1, seconds=4.2, speech=((0.3, 1.5), (2.5, 4.0))),
+    Case(
+        name="a room that decays",
+        noise=0.0005,
+        depth=0.3,
+        decay=0.1,
+        seconds=4.2,
+        speech=((0.3, 1.5), (2.5, 4.0)),
+    ),
     Case(
         name="a room that decays, with activity",
         noise=0.0005,
+        depth=0.3,
         decay=0.1,
         hang=0.6,
         seconds=4.2,
@@ -74,6 +85,7 @@ CASES: Final = (
     Case(
         name="activity that begins later",
         noise=0.0005,
+        depth=0.3,
         decay=0.1,
         hang=0.6,
         seconds=4.2,
@@ -105,7 +117,7 @@ def sound(case: Case) -> npt.NDArray[np.float64]:
     envelope = np.zeros(count)
     for begin, end in case.speech:
         inside = (time >= begin) & (time < end)
-        envelope[inside] = 0.7 - 0.3 * np.cos(2 * np.pi * SYLLABLES * time[inside])
+        envelope[inside] = 1 - case.depth - case.depth * np.cos(2 * np.pi * SYLLABLES * time[inside])
         after = time >= end
         envelope[after] = np.maximum(envelope[after], 0.7 * np.exp(-(time[after] - end) / case.decay))
     voice = np.zeros(count)

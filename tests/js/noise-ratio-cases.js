@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 export const CASES = JSON.parse(readFileSync(new URL("../data/audio/noise-ratio.json", import.meta.url), "utf8"));
 
 /** The sound and the activity of a case, as Python makes them; `begins`: the sample from which the activity is known. */
-export function made({ sample_rate: rate = 16_000, seconds = 5, noise = 0.02, swell = 0, speech = [[1, 2.2], [3, 4.1]], loud = 0.1, decay = 0.02, hang = 0, activity_from: from = null }) {
+export function made({ sample_rate: rate = 16_000, seconds = 5, noise = 0.02, swell = 0, speech = [[1, 2.2], [3, 4.1]], loud = 0.1, depth = 0.5, decay = 0.02, hang = 0, activity_from: from = null }) {
   const count = Math.round(seconds * rate);
   const samples = new Float64Array(count);
   const activity = { confidence: new Float32Array(count), speech: new Uint8Array(count) };
@@ -18,7 +18,7 @@ export function made({ sample_rate: rate = 16_000, seconds = 5, noise = 0.02, sw
     let envelope = 0;
     for (const [begin, end] of speech) {
       if (time >= begin && time < end) {
-        envelope = 0.7 - 0.3 * Math.cos(2 * Math.PI * 4 * time);
+        envelope = 1 - depth - depth * Math.cos(2 * Math.PI * 4 * time);
       } else if (time >= end) envelope = Math.max(envelope, 0.7 * Math.exp(-(time - end) / decay));
       if (time >= begin && time < end + hang) activity.speech[index] = 1;
     }

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { inverseLowerGamma } from "../../static/js/audio/kernels/gamma.js";
 import { NoiseRatioMeter } from "../../static/js/audio/kernels/noise-ratio.js";
 import { CASES, made } from "./noise-ratio-cases.js";
 
@@ -30,10 +29,3 @@ for (const { case: each, found } of CASES) {
     }
   });
 }
-
-test("the inverse of the incomplete gamma function", () => {
-  // scipy.special.gammaincinv(a, share)
-  for (const [a, share, x] of [[0.5, 0.5, 0.22746821155978637], [7.63, 0.03, 3.3367809056186664], [30, 0.15, 24.379330346040707], [117, 0.9, 131.0585542333879]]) {
-    assert.ok(Math.abs(inverseLowerGamma(a, share) / x - 1) < 1e-9, `${inverseLowerGamma(a, share)}, not ${x}`);
-  }
-});

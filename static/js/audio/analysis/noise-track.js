@@ -6,7 +6,8 @@
  * the older of two.
  */
 
-import { NoiseEstimate, NoiseFrames } from "../kernels/noise-ratio.js";
+import { NoiseFrames } from "../kernels/noise-frames.js";
+import { NoiseEstimate } from "../kernels/noise-ratio.js";
 import { Pending } from "../kernels/pending.js";
 
 /** Seconds. */

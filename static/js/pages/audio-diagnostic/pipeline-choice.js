@@ -1,6 +1,7 @@
 /** Which settings the pipeline has: a preset, or those stored in this browser; and the stage at which it is paused. */
 
 import { byId, h, setText } from "../../components/dom.js";
+import { browserStorage } from "../../components/preferences.js";
 import { Scope } from "../../components/scope.js";
 import { parseSettings, PipelineSchema } from "../../models/pipeline-settings.js";
 import { CONFIG_KEY, SettingsStorage } from "../../models/settings-history.js";
@@ -75,14 +76,5 @@ export class PipelineChoice {
   #changed() {
     const { settings } = this;
     if (settings !== null) this.#onChange(settings);
-  }
-}
-
-/** The browser's storage, or null where it is forbidden. */
-function browserStorage() {
-  try {
-    return globalThis.localStorage;
-  } catch {
-    return null;
   }
 }
