@@ -2,7 +2,7 @@
  * The ratio of speech to noise, and the noise floor, of the sound at a tap: of all of it, and of the last 6 to 12 s.
  *
  * Sound and voice activity of the same samples arrive one before the other, and are measured once both are there. The
- * estimates are those of the service (kernels/noise-ratio.js): the recent one begins anew every 6 s, and is read from
+ * estimates are those of the service (kernels/noise-ratio.js): the recent one begins again every 6 s, and is read from
  * the older of two.
  */
 
