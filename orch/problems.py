@@ -61,6 +61,7 @@ _TABLE: Final = (
     Problem("recording_too_large", 413, "The recording is too large."),
     Problem("recording_too_long", 413, "The recording is too long."),
     Problem("recording_too_costly", 422, "Decoding the recording takes too much memory or time."),
+    Problem("nothing_left", 422, "The stage silence removed all of the recording."),
     Problem("unknown_preset", 422, "No preset of the audio pipeline has this name."),
     Problem("pipeline_busy", 503, "The limit of files in the audio pipeline has been reached."),
     Problem("too_many_files", 429, "The limit of files of this address in the audio pipeline is reached."),

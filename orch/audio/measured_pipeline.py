@@ -16,11 +16,14 @@ from orch.audio.parameters import GROUPS, STAGE_IDS, StageId, Vad
 from orch.audio.pipeline import FADING, Pipeline, Processed, is_on
 from orch.audio.pipeline_jobs import Measured
 from orch.audio.pipeline_settings import PipelineSettings
+from orch.audio.shortened import Shortened
 from orch.audio.stages.stage import Activity, Block
 from orch.audio.stages.vad import VadStage
 
 #: Where sound differs from what it was before; ``resample`` returns what ``final`` does, ``vad`` no other.
 _MEASURED: Final[tuple[StageId, ...]] = ("decoded", *FADING, "silence", "final")
+_BEFORE: Final[StageId] = "voiceProcess"
+"""What ``silence`` is given."""
 _NOTHING = np.zeros(0, np.float32)
 
 
@@ -90,7 +93,7 @@ class _Detector:
 class MeasuredPipeline:
     """A pipeline with a meter at each stage that changes sound. ``clock``: seconds, for the timings.
 
-    The mutable state: the pipeline, its meters, and the detectors of what ``silence`` returned.
+    The mutable state: the pipeline, its meters, the detectors of what ``silence`` returned, and what it cut.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class MeasuredPipeline:
     ) -> None:
         self.pipeline = Pipeline(settings, sample_rate, clock=clock)
         self.has_activity = is_on(settings, "vad")
+        self.shortened = Shortened(settings, has_activity=self.has_activity)
         self._meters: dict[StageId, Meter] = {}
         self._detectors: dict[StageId, _Detector] = {}
         stages = {"stages": _MEASURED, "ends": _MEASURED[-1:], "nothing": ()}[measured]
@@ -114,15 +118,18 @@ class MeasuredPipeline:
             if stage in {"silence", "final"} and self.has_activity:
                 self._detectors[stage] = _Detector(settings.parameters.vad, rate)
 
+        self._taps: set[StageId] = {*self._meters, _BEFORE, "silence"}
+
     def process(self, block: Block) -> Processed:
         """Process a block of one channel."""
-        return self._measure(self.pipeline.process(block, self._meters), is_last=False)
+        return self._measure(self.pipeline.process(block, self._taps), is_last=False)
 
     def flush(self) -> Processed:
         """Return what is still inside."""
-        return self._measure(self.pipeline.flush(self._meters), is_last=True)
+        return self._measure(self.pipeline.flush(self._taps), is_last=True)
 
     def _measure(self, processed: Processed, *, is_last: bool) -> Processed:
+        self.shortened.add(processed.taps[_BEFORE], processed.taps["silence"], processed.cuts)
         for stage, meter in self._meters.items():
             tap = processed.taps.get(stage, _NOTHING)
             meter.add(tap[None])

@@ -10,8 +10,10 @@ from msgspec import Struct
 from orch.audio.parameter_rules import Fault
 from orch.audio.parameters import StageId
 
-MOST_REPLY: Final = 8 * 2**20
-"""Bytes. A file of two hours has 2,000 segments of speech at each stage: less than 2 MiB."""
+MOST_REPLY: Final = 16 * 2**20
+"""Bytes. A file of two hours has 2,000 segments of speech at each stage: less than 2 MiB; and 72,000 cuts at
+most, those of pauses of 0.1 s: less than 2 MiB for each variant.
+"""
 
 Measured = Literal["nothing", "ends", "stages"]
 """Of what is measured: the file and each output, or what leaves each stage besides."""
@@ -40,10 +42,19 @@ class Job(Struct, frozen=True, kw_only=True):
     measured: Measured
 
 
+class Emptied(Struct, frozen=True, kw_only=True):
+    """Why ``silence`` left nothing of a file: ``path``: the parameter that decided it; ``detail``: a text."""
+
+    path: str
+    detail: str
+
+
 class Output(Struct, frozen=True, kw_only=True):
     """What a variant made. ``timings_ms``: processor time in each stage that is on.
 
     ``stages``: the measures of what leaves each stage, as ``orch.audio.analysis.Analysis`` in JSON, by stage.
+    ``parts``: ``start``, ``end`` and ``source`` of what stayed (``time_map.py``), in samples at the rate of
+    the pipeline. ``emptied``: why nothing did.
     """
 
     sample_rate: int
@@ -51,6 +62,8 @@ class Output(Struct, frozen=True, kw_only=True):
     file_bytes: int
     timings_ms: dict[StageId, float]
     stages: dict[StageId, dict[str, Any]]
+    parts: tuple[tuple[int, int, int], ...] = ()
+    emptied: Emptied | None = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True, tag="outcome"):

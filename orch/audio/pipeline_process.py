@@ -172,6 +172,8 @@ class _Run:
             file_bytes=0 if self._file is None else self._file.finish(),
             timings_ms=self.measured.timings_ms(),
             stages=self.measured.stages(),
+            parts=self.measured.shortened.parts(),
+            emptied=self.measured.shortened.emptied(),
         )
 
 

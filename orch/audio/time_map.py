@@ -14,6 +14,17 @@ from operator import itemgetter
 from typing import NamedTuple
 
 
+class Part(NamedTuple):
+    """A part of the output in which nothing was cut; samples from ``start`` to before ``end``.
+
+    Its first one is input sample ``source``.
+    """
+
+    start: int
+    end: int
+    source: int
+
+
 class Cut(NamedTuple):
     """A removed part: output sample ``output`` is input sample ``input_to``; before it was ``input_from``.
 
@@ -40,6 +51,15 @@ class TimeMap:
         """Return the map for samples from ``output`` on: without the breaks that only earlier ones need."""
         first = self._index(output)
         return TimeMap(self.breaks[first:]) if first else self
+
+    def parts(self, length: int) -> tuple[Part, ...]:
+        """Return the parts between cuts of an output of ``length`` samples, in their order."""
+        ends = (*(begins for begins, _ in self.breaks[1:]), length)
+        return tuple(
+            Part(begins, min(end, length), source)
+            for (begins, source), end in zip(self.breaks, ends, strict=True)
+            if begins < min(end, length)
+        )
 
     def input_at(self, output: float) -> float:
         """Return the input sample of an output sample."""

@@ -1,13 +1,15 @@
 """Compares two settings of the audio pipeline by what the audio-service recognises. No routes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import IO, Final
 
 import trio
 from msgspec import Struct
 
+from orch.audio.pipeline_jobs import Output
+from orch.audio.time_map import TimeMap
 from orch.problems import ProblemError
-from orch.speech.results import Transcription
+from orch.speech.results import TranscribedWord, Transcription
 from orch.speech.transcriber import AudioFile
 from orch.speech.word_errors import TooManyWordsError, WordErrors, word_errors
 
@@ -25,20 +27,45 @@ class TranscriptProblem(Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class WordRecognised(Struct, frozen=True, kw_only=True):
+    """A word; seconds from the beginning of the original file, also where ``silence`` cut before it."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None
+
+
 class Transcript(Struct, frozen=True, kw_only=True):
-    """What was recognised. ``text``: None: see ``problem``. ``word_errors``: against the reference."""
+    """What was recognised. ``text``: None: see ``problem``. ``word_errors``: against the reference.
+
+    ``words``: with their times, where the back end reports them.
+    """
 
     text: str | None = None
     language: str | None = None
     confidence: float | None = None
+    words: tuple[WordRecognised, ...] = ()
     word_errors: WordErrors | None = None
     problem: TranscriptProblem | None = None
 
 
 async def transcript(
-    file: IO[bytes], size: int, *, transcribe: Transcribe, language: str, reference: str | None
+    file: IO[bytes],
+    output: Output,
+    *,
+    rate: int,
+    transcribe: Transcribe,
+    language: str,
+    reference: str | None,
 ) -> Transcript:
-    """Transcribe a WAV file of ``size`` bytes. What prevents it is part of the result."""
+    """Transcribe the WAV file of an output; ``rate``: of its parts.
+
+    What prevents it is part of the result.
+    """
+    size = output.file_bytes
+    if output.emptied is not None:
+        return Transcript(problem=TranscriptProblem(code="nothing_left", detail=output.emptied.detail))
     if size > LARGEST:
         text = f"A file of {size:,} bytes is not transcribed here; the limit is {LARGEST:,}."
         return Transcript(problem=TranscriptProblem(code="recording_too_large", detail=text))
@@ -51,7 +78,26 @@ async def transcript(
         text=recognised.text,
         language=recognised.language,
         confidence=recognised.confidence,
+        words=words_of_original(recognised.words, output, rate),
         word_errors=None if reference is None else await errors_between(reference, recognised.text),
+    )
+
+
+def words_of_original(
+    words: Sequence[TranscribedWord], output: Output, rate: int
+) -> tuple[WordRecognised, ...]:
+    """Return the words with the times that they have in the original; ``rate``: of the output's parts."""
+    times = TimeMap(tuple((start, source) for start, _, source in output.parts) or ((0, 0),))
+    sample = 1 / rate
+    return tuple(
+        WordRecognised(
+            text=word.text,
+            start=round(times.seconds(word.start, rate), 6),
+            # Of its last sample: a word that ends where something was cut does not last as long as that.
+            end=round(times.seconds(max(word.start, word.end - sample), rate) + sample, 6),
+            confidence=word.confidence,
+        )
+        for word in words
     )
 
 

@@ -15,7 +15,7 @@ from quart_schema import document_response
 from orch.access.actors import actor_of
 from orch.access.addresses import group
 from orch.audio.parameters import GROUPS, STAGE_IDS, StageId
-from orch.audio.pipeline_jobs import Job, Measured, Outcome, Output, Variant
+from orch.audio.pipeline_jobs import Emptied, Job, Measured, Outcome, Output, Variant
 from orch.audio.pipeline_runs import PipelineRuns
 from orch.audio.pipeline_settings import encode
 from orch.gateway.flows import Flow
@@ -51,6 +51,17 @@ class FileRead(Struct, frozen=True, kw_only=True):
     invalid_samples: int
 
 
+class PartKept(Struct, frozen=True, kw_only=True):
+    """A part of the result; it begins at ``original_start`` of the file. All in seconds.
+
+    Time t of the result is original_start + t - start of the file.
+    """
+
+    start: float
+    end: float
+    original_start: float
+
+
 class StageAnalysis(Struct, frozen=True, kw_only=True):
     """What left a stage. ``milliseconds``: processor time in it; None: it is off, or passes audio through."""
 
@@ -61,17 +72,25 @@ class StageAnalysis(Struct, frozen=True, kw_only=True):
 
 
 class FileAnalysis(Struct, frozen=True, kw_only=True):
-    """The measures of a file ``before`` and ``after`` the pipeline, and of what left each stage."""
+    """The measures of a file ``before`` and ``after`` the pipeline, and of what left each stage.
+
+    ``parts``: what of the file is in the result. ``emptied``: why nothing is; None: something is.
+    """
 
     file: FileRead
     preset: str | None
     before: dict[str, Any]
     after: dict[str, Any]
     stages: tuple[StageAnalysis, ...]
+    parts: tuple[PartKept, ...]
+    emptied: Emptied | None
 
 
 class Side(Struct, frozen=True, kw_only=True):
-    """What one of two settings made of the file. ``preset``: None: settings of one's own."""
+    """What one of two settings made of the file. ``preset``: None: settings of one's own.
+
+    ``parts``: what of the file is in it. ``emptied``: why nothing is; None: something is.
+    """
 
     preset: str | None
     sample_rate: int
@@ -79,6 +98,8 @@ class Side(Struct, frozen=True, kw_only=True):
     milliseconds: float
     analysis: dict[str, Any]
     transcript: Transcript
+    parts: tuple[PartKept, ...]
+    emptied: Emptied | None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -162,8 +183,12 @@ def blueprint(
         with ExitStack() as stack:
             form = await requests.read(stack, "preset", "settings")
             output = stack.enter_context(tempfile.TemporaryFile())
-            outcome = await requests.run(form, [(chosen(form.fields), output)], "nothing")
+            choice = chosen(form.fields)
+            outcome = await requests.run(form, [(choice, output)], "nothing")
             form.audio.close()
+            emptied = outcome.outputs[0].emptied
+            if emptied is not None:
+                raise ProblemError("nothing_left", emptied.detail, field=choice.field, path=emptied.path)
             response = Response(SpooledBody(output, stack.pop_all()), content_type="audio/wav")
         response.headers["Content-Length"] = str(outcome.outputs[0].file_bytes)
         response.headers["Cache-Control"] = "no-store"
@@ -206,7 +231,8 @@ def blueprint(
             transcripts = [
                 await transcript(
                     file,
-                    output.file_bytes,
+                    output,
+                    rate=outcome.sample_rate,
                     transcribe=lambda each, code: speech.transcribe_file(each, language=code, fetch=fetch),
                     language=language,
                     reference=reference,
@@ -214,7 +240,7 @@ def blueprint(
                 for file, output in zip(files, outcome.outputs, strict=True)
             ]
         first, second = (
-            _side(choice, output, recognised)
+            _side(choice, output, recognised, outcome.sample_rate)
             for choice, output, recognised in zip(choices, outcome.outputs, transcripts, strict=True)
         )
         return json_response(
@@ -266,10 +292,21 @@ def _file_analysis(outcome: Outcome, choice: Choice) -> FileAnalysis:
             )
             for stage in STAGE_IDS
         ),
+        parts=_parts(output, outcome.sample_rate),
+        emptied=output.emptied,
     )
 
 
-def _side(choice: Choice, output: Output, recognised: Transcript) -> Side:
+def _parts(output: Output, rate: int) -> tuple[PartKept, ...]:
+    return tuple(
+        PartKept(
+            start=round(start / rate, 6), end=round(end / rate, 6), original_start=round(source / rate, 6)
+        )
+        for start, end, source in output.parts
+    )
+
+
+def _side(choice: Choice, output: Output, recognised: Transcript, rate: int) -> Side:
     return Side(
         preset=choice.preset,
         sample_rate=output.sample_rate,
@@ -277,4 +314,6 @@ def _side(choice: Choice, output: Output, recognised: Transcript) -> Side:
         milliseconds=round(sum(output.timings_ms.values()), 3),
         analysis=output.stages["final"],
         transcript=recognised,
+        parts=_parts(output, rate),
+        emptied=output.emptied,
     )
