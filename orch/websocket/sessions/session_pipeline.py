@@ -12,16 +12,14 @@ from orch.audio.pipeline_settings import PipelineSettings, SettingsFaultError
 from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import PipelineChoice, PipelineSet, SetPipeline
-from orch.telemetry.boundaries import Boundary
+from orch.stores.records import SessionRecord
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
 from orch.websocket.participants.member import Member
 from orch.websocket.sessions.entrance import reply_id
 from orch.websocket.sessions.session import Session
+from orch.websocket.sessions.session_shared import Change, Shared
 from orch.websocket.sessions.sessions import Sessions
-
-#: Seconds after the connection to the store is back, and between two attempts.
-CHECK_AFTER: Final = 1.0
 
 #: Faults that the sentence of an error lists; its ``faults`` have all.
 FAULTS_LISTED: Final = 3
@@ -82,13 +80,19 @@ def pipeline_of(session: Session) -> PipelineSettings | None:
 class SessionPipelines:
     """Handles ``set_pipeline``, and operators' changes over HTTP. Who may send it is decided before.
 
-    The store gives each change a revision; a worker applies only a newer one, so that all workers have the
-    same pipeline whatever the order of their messages. The last change counts. Stateless.
+    Stateless.
     """
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self.boundary = Boundary("pipelines of sessions")
+        self._shared: Shared[PipelineSet] = Shared(
+            sessions,
+            name="pipelines",
+            title="The pipeline",
+            publish=sessions.cluster.publish_pipeline,
+            take=self._take,
+        )
+        self.boundary = self._shared.boundary
 
     async def handle(self, connection: Connection, message: SetPipeline) -> None:
         """Store a session's pipeline and send it to those who may speak; the sender with the ``id``.
@@ -109,24 +113,16 @@ class SessionPipelines:
         Raises ``unknown_session``, ``invalid_settings``, ``store_full``.
         """
         pipeline = accepted_pipeline(choice)
-        self._sessions.storage.require("The pipeline")
-        async with self._sessions.open(session_id) as session:
-            revision = await self._sessions.store.store_pipeline(session.session_id, pipeline)
-            if revision is None or session.has_ended:
-                raise ProblemError("unknown_session", f"The session {session.session_id} has ended.")
-            self._sessions.storage.add_written(len(pipeline))
-            changed = PipelineSet(
-                timestamp=self._sessions.now_ms(),
-                session_id=session.session_id,
-                pipeline=Raw(pipeline or b"null"),
-                revision=revision,
+        change = Change(
+            size=len(pipeline),
+            store=lambda known_id: self._sessions.store.store_pipeline(known_id, pipeline),
+            message=lambda session, revision: msgspec.structs.replace(
+                self._shown(session.session_id, pipeline, revision),
                 participant_id=UNSET if by is None else by.participant_id,
-            )
-            if session.set_pipeline(pipeline, revision):
-                self._sessions.on_pipeline(session)
-            session.deliver_to_speakers(frame(changed, is_durable=True), but=by)
-            self._sessions.cluster.publish_pipeline(session.session_id, frame(changed, is_durable=True))
-        return changed
+            ),
+            apply=lambda session, revision: self._apply(session, pipeline, revision),
+        )
+        return await self._shared.set(session_id, change, by=by)
 
     async def shown(self, session_id: str) -> PipelineShown:
         """Return a session's pipeline now. Raises ``unknown_session``."""
@@ -137,29 +133,23 @@ class SessionPipelines:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read the pipelines of sessions in use again whenever messages of other workers were lost."""
-        task_status.started()
-        while True:
-            await self._sessions.cluster.interrupted()
-            for session in self._sessions.cache:
-                if session.count or session.streams:
-                    with self.boundary.item(session=session.session_id):
-                        await self._read_again(session)
+        await self._shared.run(task_status=task_status)
 
-    async def _read_again(self, session: Session) -> None:
-        while True:
-            try:
-                with trio.fail_after(CHECK_AFTER * 10):
-                    record = await self._sessions.store.load(session.session_id)
-                break
-            except (ProblemError, trio.TooSlowError) as error:
-                _log.warning("pipeline not read", session_id=session.session_id, reason=str(error))
-            await trio.sleep(CHECK_AFTER)
-        if record is not None and session.set_pipeline(record.pipeline, record.pipeline_revision):
+    def _apply(self, session: Session, pipeline: bytes, revision: int) -> bool:
+        is_new = session.set_pipeline(pipeline, revision)
+        if is_new:
             self._sessions.on_pipeline(session)
-            changed = PipelineSet(
-                timestamp=self._sessions.now_ms(),
-                session_id=session.session_id,
-                pipeline=Raw(session.pipeline or b"null"),
-                revision=session.pipeline_revision,
-            )
-            session.deliver_to_speakers(frame(changed, is_durable=True))
+        return is_new
+
+    def _take(self, session: Session, record: SessionRecord) -> PipelineSet | None:
+        if not self._apply(session, record.pipeline, record.pipeline_revision):
+            return None
+        return self._shown(session.session_id, session.pipeline, session.pipeline_revision)
+
+    def _shown(self, session_id: str, pipeline: bytes, revision: int) -> PipelineSet:
+        return PipelineSet(
+            timestamp=self._sessions.now_ms(),
+            session_id=session_id,
+            pipeline=Raw(pipeline or b"null"),
+            revision=revision,
+        )
