@@ -27,6 +27,7 @@ from orch.audio.presets import PRESETS
 from orch.audio.stages.stage import Block
 from orch.audio.time_map import TimeMap
 from tests.audio.vector_sounds import noisy, speech
+from tests.fakes.sounds import voice
 
 RATE = 16_000
 NOTHING: frozenset[StageId] = frozenset({"original", "decoded", "final"})
@@ -206,3 +207,14 @@ def test_time_is_counted_by_stage() -> None:
     pipeline = Pipeline(PipelineSettings(), RATE, clock=lambda: float(next(ticks)))
     pipeline.process(noisy())
     assert set(pipeline.timings_ms.values()) == {1000.0}
+
+
+def test_a_voice_with_which_a_stream_begins_is_not_the_noise() -> None:
+    """As voice activity tells; the suppressor leaves it as loud as later."""
+    settings = structs.replace(OFF, enabled=frozenset({"vad", "noise"}))
+    sound = (voice(2.0) / 32_768).astype(np.float32)
+    pipeline = Pipeline(settings, RATE)
+    found = np.concatenate((pipeline.process(sound).samples, pipeline.flush().samples))
+    beginning = slice(RATE // 20, RATE // 4)
+    change = 10 * np.log10(np.mean(found[beginning] ** 2) / np.mean(sound[beginning] ** 2))
+    assert change > -8  # -27 if it is taken for noise

@@ -162,7 +162,7 @@ class NoiseStage:
         total = float(np.add.reduce(power))
         if total <= 2 * NOTHING * len(power):
             return np.ones(len(power)), noise, amplitude, smooth, gate, 0.0
-        noise = self.tracker.followed(power, noise)
+        noise = self.tracker.followed(power, noise, confidence)
         ratio = np.minimum(power / noise.noise, MOST_RATIO)
         past = parameters.smoothing
         prior = past * (amplitude / noise.noise) + (1 - past) * np.maximum(ratio - 1, 0.0)

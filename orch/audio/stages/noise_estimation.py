@@ -12,6 +12,10 @@ optimal smoothing and minimum statistics", IEEE TSAP 9(5), 2001; the two windows
 2003): speech has gaps, so where the smallest smoothed power of the last one to two :data:`WINDOW` is
 :data:`OVERTAKEN` times N, at more than the :data:`SHARE` of the frequencies, it replaces N.
 
+A stream may begin with a voice, which the first estimate must not be. Where the confidence c of voice
+activity is over :data:`VOICED` in the first :data:`LEARNING`, the power P · 10^(-1.5 · s) takes the place of
+P, with s = (c - VOICED) / (CLEAR - VOICED), at most 1: a voice is taken to be 15 dB above the noise.
+
 Frames without any signal (a muted microphone) change nothing. Powers are unscaled squared magnitudes.
 """
 
@@ -40,6 +44,10 @@ SHARE: Final = 0.5
 """Of the frequencies; where fewer are overtaken, it may be a voice that is held."""
 FIRST: Final = 0.1
 """Seconds: the mean of so much signal is the first estimate."""
+LEARNING: Final = 0.3
+"""Seconds."""
+VOICED: Final = 0.4
+CLEAR: Final = 0.7
 NOTHING: Final = 1e-10
 """Power that is no sound: less than the rounding to 16 bits has."""
 
@@ -73,6 +81,7 @@ class NoiseTracker:
     minimum_memory: float = field(init=False)
     window: int = field(init=False)
     first: int = field(init=False)
+    learning: int = field(init=False)
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -81,6 +90,7 @@ class NoiseTracker:
             ("minimum_memory", math.exp(-self.hop / MINIMUM_MEMORY)),
             ("window", max(1, round(WINDOW / self.hop))),
             ("first", max(1, round(FIRST / self.hop))),
+            ("learning", max(1, round(LEARNING / self.hop))),
         ):
             object.__setattr__(self, name, value)
 
@@ -89,9 +99,14 @@ class NoiseTracker:
         nothing = np.full(self.bins, NOTHING)
         return NoiseState(nothing, np.zeros(self.bins), nothing, nothing, nothing)
 
-    def followed(self, power: Signal, state: NoiseState) -> NoiseState:
-        """Return the state after a frame; ``power`` is at least :data:`NOTHING`."""
+    def followed(self, power: Signal, state: NoiseState, voice: float = 0.0) -> NoiseState:
+        """Return the state after a frame; ``power`` is at least :data:`NOTHING`.
+
+        ``voice``: the confidence of voice activity, where it is known.
+        """
         frames = state.frames
+        if frames < self.learning and voice > VOICED:
+            power = power * 10 ** (-1.5 * min((voice - VOICED) / (CLEAR - VOICED), 1.0))
         if frames == 0:
             return NoiseState(power, state.presence, power, power, power, 1)
         smooth = self.minimum_memory * state.smooth + (1 - self.minimum_memory) * power

@@ -13,6 +13,7 @@ from orch.audio.resampling import BACK_END_RATE
 from orch.problems import ProblemError
 from orch.protocol.messages import PipelineChoice, PipelineSet, SetPipeline
 from orch.stores.records import SessionRecord
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
 from orch.websocket.participants.member import Member
@@ -87,7 +88,7 @@ class SessionPipelines:
         self._sessions = sessions
         self._shared: Shared[PipelineSet] = Shared(
             sessions,
-            name="pipelines",
+            boundary=Boundary("pipelines of sessions"),
             title="The pipeline",
             publish=sessions.cluster.publish_pipeline,
             take=self._take,

@@ -46,7 +46,7 @@ class Change(Generic[Message]):
 class Shared(Generic[Message]):
     """Changes one kind of value, and reads it again where messages of other workers were lost.
 
-    ``name``: in logs; ``title``: in problems. ``publish(session_id, frame)`` sends a change to other workers.
+    ``title``: in problems. ``publish(session_id, frame)`` sends a change to other workers.
     ``take(session, record)`` applies what the store has, and returns what is sent for it; None: nothing is
     new. Stateless.
     """
@@ -55,17 +55,16 @@ class Shared(Generic[Message]):
         self,
         sessions: Sessions,
         *,
-        name: str,
+        boundary: Boundary,
         title: str,
         publish: Callable[[str, Frame], None],
         take: Callable[[Session, SessionRecord], Message | None],
     ) -> None:
         self._sessions = sessions
-        self._name = name
         self._title = title
         self._publish = publish
         self._take = take
-        self.boundary = Boundary(f"{name} of sessions")
+        self.boundary = boundary
 
     async def set(self, session_id: str, change: Change[Message], *, by: Member | None) -> Message:
         """Store a change, apply it, and send it to all who may speak but ``by``.
@@ -104,7 +103,7 @@ class Shared(Generic[Message]):
             except (ProblemError, trio.TooSlowError) as error:
                 _log.warning(
                     "session not read again",
-                    value=self._name,
+                    value=self._title,
                     session_id=session.session_id,
                     reason=str(error),
                 )

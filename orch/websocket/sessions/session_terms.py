@@ -7,6 +7,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import SetTerms, TermsSet
 from orch.protocol.terms import Terms
 from orch.stores.records import SessionRecord, encode_terms
+from orch.telemetry.boundaries import Boundary
 from orch.websocket.connections.connection import Connection
 from orch.websocket.connections.outbox import frame
 from orch.websocket.sessions.entrance import reply_id
@@ -22,7 +23,7 @@ class SessionTerms:
         self._sessions = sessions
         self._shared: Shared[TermsSet] = Shared(
             sessions,
-            name="terms",
+            boundary=Boundary("terms of sessions"),
             title="The names and terms",
             publish=sessions.cluster.publish_terms,
             take=self._take,

@@ -132,10 +132,10 @@ export class NoiseKernel {
       this.#reduction = 0;
       return;
     }
-    this.#tracker.follow(power);
+    const confidence = this.#confidence(filled);
+    this.#tracker.follow(power, confidence);
     this.#estimate();
     const voiced = this.#voiced();
-    const confidence = this.#confidence(filled);
     const floor = this.#lowest(confidence < 0 ? voiced : confidence);
     const left = this.#suppress(voiced, floor);
     if (Math.sqrt(left * this.#scale) >= this.#parameters.gateThreshold) this.#gate = 0;
