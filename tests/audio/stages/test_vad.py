@@ -1,6 +1,8 @@
 """The stage vad: what it takes for speech, when, and what each of its parameters changes."""
 
+import re
 from math import gcd
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from msgspec import structs
 from scipy.signal import resample_poly
 
 from orch.audio.parameters import Vad
+from orch.audio.stages import vad_model
 from orch.audio.stages.stage import Activity, Block
 from orch.audio.stages.vad import VadStage, VadState
 from tests.audio.stages import properties
@@ -247,3 +250,14 @@ def test_it_continues_with_other_parameters() -> None:
     _, _, state = VadStage(Vad(), 44_100).detect(samples, VadStage(Vad(), 44_100).initial())
     _, found, _ = other.detect(samples[:5_000], other.adopted(state))
     assert np.isfinite(found.confidence).all()
+
+
+def test_the_browser_has_the_same_model() -> None:
+    """The fit writes both files; one that was changed alone is found here."""
+    script = (Path(__file__).parents[3] / "static/js/audio/kernels/vad-model.js").read_text()
+    hidden = re.search(r"^export const HIDDEN = (\d+);$", script, re.MULTILINE)
+    numbers = re.search(r"^export const NUMBERS = `([^`]*)`;$", script, re.MULTILINE)
+    assert hidden
+    assert numbers
+    assert int(hidden[1]) == vad_model.HIDDEN
+    assert numbers[1].split() == vad_model.NUMBERS.split()

@@ -7,8 +7,13 @@ import { COUNT, SPAN, VadFeatures } from "./vad-features.js";
 import { HIDDEN, NUMBERS } from "./vad-model.js";
 
 const HOP_MS = 10;
+/** Hops between the first sample that a frame decides about and its end. */
+const AHEAD = 3;
+/** Hops before its decision at which speech begins. */
+const EARLY = 0;
 /** Hops by which the stage is late. */
-const LATE = 3;
+const LATE = AHEAD + EARLY;
+const RING = LATE + 1;
 const CAP = 4;
 const SURE = 30;
 const LONGEST = 3;
@@ -59,11 +64,10 @@ export class VadKernel {
   #offset = 0;
   #decision = { evidence: 0, isSpeech: false, active: 0, pause: 0 };
   #logits = new Float64Array(LONGEST);
-  /** Confidence and decision of the hops that are not yet returned, in a ring of LATE + 2. */
-  #confidences = new Float64Array(LATE + 2);
-  #speech = new Uint8Array(LATE + 2);
+  /** Confidence and decision of the hops that are not yet returned, in rings; and where the present one is. */
+  #confidences = new Float64Array(RING);
+  #speech = new Uint8Array(RING);
   #first = 0;
-  #pending = LATE;
   #block = new Float32Array(0);
   #confidence = new Float32Array(0);
   #isSpeech = new Uint8Array(0);
@@ -113,7 +117,9 @@ export class VadKernel {
       this.#confidence[index] = this.#confidences[this.#first];
       this.#isSpeech[index] = this.#speech[this.#first];
       this.#offset += 1;
-      if (this.#offset === this.#hop) this.#release();
+      if (this.#offset < this.#hop) continue;
+      this.#offset = 0;
+      this.#first = (this.#first + 1) % RING;
     }
     return {
       block: this.#block.subarray(0, count),
@@ -140,14 +146,6 @@ export class VadKernel {
     this.#confidences = old.#confidences;
     this.#speech = old.#speech;
     this.#first = old.#first;
-    this.#pending = old.#pending;
-  }
-
-  /** The first pending hop is returned. */
-  #release() {
-    this.#offset = 0;
-    this.#first = (this.#first + 1) % this.#confidences.length;
-    this.#pending -= 1;
   }
 
   /** A frame is complete: decide about its hop, and make room for the next one. */
@@ -157,20 +155,18 @@ export class VadKernel {
     this.#filled -= this.#hop;
     this.#logits.copyWithin(0, 1);
     this.#logits[LONGEST - 1] = logitOf(this.#features.features);
-    const hop = this.#hops - LATE + 1;
+    // The hop that is now known, and the one that is decided about; negative before the first sample.
+    const known = this.#hops - AHEAD + 1;
+    const decided = known - EARLY;
     this.#hops += 1;
     const { step, scale, shift } = this.#rule;
     const length = Math.min(step, this.#hops);
     let sum = 0;
     for (let index = LONGEST - length; index < LONGEST; index += 1) sum += this.#logits[index];
     const mean = Math.min(Math.max(scale * (sum / length) + shift, -SURE), SURE);
-    if (hop % step === 0) this.#decide(mean, this.#features.level);
-    // The first frames end before the first hop of the signal can be decided about.
-    if (hop < 0) return;
-    const at = (this.#first + this.#pending) % this.#confidences.length;
-    this.#confidences[at] = 1 / (1 + Math.exp(-mean));
-    this.#speech[at] = this.#decision.isSpeech ? 1 : 0;
-    this.#pending += 1;
+    if (decided % step === 0) this.#decide(mean, this.#features.level);
+    if (known >= 0) this.#confidences[(known + LATE) % RING] = 1 / (1 + Math.exp(-mean));
+    if (decided >= 0) this.#speech[(decided + LATE) % RING] = this.#decision.isSpeech ? 1 : 0;
   }
 
   #decide(mean, level) {
@@ -188,7 +184,7 @@ export class VadKernel {
       return;
     }
     decision.pause += rule.step;
-    if (decision.pause > rule.hangover * Math.min(1, decision.active / rule.shortest)) {
+    if (decision.pause > EARLY + rule.hangover * Math.min(1, decision.active / rule.shortest)) {
       Object.assign(decision, { isSpeech: false, active: 0, pause: 0 });
     }
   }
