@@ -63,6 +63,8 @@ _SMOOTH_LINES: Final = 0.85
 _STEADY: Final = 0.06  # octaves
 #: The share of the past in the means: three means, then mean and mean square for the deviation.
 _PAST: Final = np.repeat([0.8, 0.95, 0.99, 0.97, 0.97], SLOW)
+_NEW: Final = 1 - _PAST
+_NO_MEANS: Final = np.zeros(len(_PAST))
 #: The means over the bands: of all but the lowest, and of all.
 _MEAN: Final = np.array([0.0, *[1 / (BANDS - 1)] * (BANDS - 1)])
 _MEAN_OF_ALL: Final = np.full(BANDS, 1 / BANDS)
@@ -135,7 +137,7 @@ class FeatureState(NamedTuple):
     floors: Floors | None = None
     ratios: Signal | None = None  # lg B/floor of the frame before
     levels: Levels = Levels()
-    means: Signal | None = None
+    means: Signal = _NO_MEANS
 
 
 def features(
@@ -201,36 +203,33 @@ def _followed(values: Signal, bank: Bank, state: FeatureState) -> tuple[Signal, 
     """Return the floor of each value in each frame, and the state of the floors."""
     nothing = np.full(values.shape[1], np.inf)
     smooth, lowest, older, oldest = state.floors or Floors(values[0], nothing, (), nothing)
-    new = bank.new * values
     floors = np.empty_like(values)
-    for index in range(len(values)):
+    for index, (new, floor) in enumerate(zip(bank.new * values, floors, strict=True), state.frames + 1):
         smooth = bank.past * smooth
-        smooth += new[index]
+        smooth += new
         lowest = np.minimum(lowest, smooth)
-        np.minimum(lowest, oldest, out=floors[index])
-        if not (state.frames + index + 1) % PART:
+        np.minimum(lowest, oldest, out=floor)
+        if not index % PART:
             older = (*older, lowest)[-(PARTS - 1) :]
             oldest = np.minimum.reduce(older)
             lowest = smooth
     return floors, Floors(smooth, lowest, older, oldest)
 
 
-def _averaged(out: Signal, means: Signal | None) -> Signal:
+def _averaged(out: Signal, means: Signal) -> Signal:
     """Write the means over time into ``out``; return the last of them."""
     slow = out[:, FIRST_SLOW:INSTANT]
     every = np.concatenate((slow, slow, slow, slow, slow * slow), axis=1)
-    every *= 1 - _PAST
-    if means is not None:
-        every[0] += _PAST * means
-    for index in range(1, len(every)):
-        every[index] += _PAST * every[index - 1]
+    every *= _NEW
+    for row in every:
+        np.add(row, _PAST * means, out=row)
+        means = row
     out[:, INSTANT : INSTANT + 3 * SLOW] = every[:, : 3 * SLOW]
     mean = every[:, 3 * SLOW : 4 * SLOW]
     variance = every[:, 4 * SLOW :] - mean * mean
     np.maximum(variance, 0.0, out=variance)
     np.sqrt(variance, out=out[:, INSTANT + 3 * SLOW :])
-    last: Signal = every[-1].copy()  # a view would hold all rows
-    return last
+    return means.copy()  # a row of its own: a view would hold all rows
 
 
 def _levels(
