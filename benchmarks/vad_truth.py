@@ -184,6 +184,23 @@ def passages(
     return found
 
 
+def alone(
+    seed: int, count: int, *, seconds: float, languages: Sequence[str], variants: Sequence[str]
+) -> list[Passage]:
+    """Return passages of noise alone, three of eight of people who talk at the same time."""
+    random = np.random.default_rng(seed)
+    names = ("babble", "babble", "babble", "keyboard", "mixed", "fan", "knocks", "street")
+    length = round(seconds * RATE)
+    found = []
+    for index in range(count):
+        name = names[index % len(names)]
+        total = _unit(_noise(random, name, length, languages, variants))
+        total = total + _coloured(random, length) * 10 ** (-random.uniform(20, 60) / 20)
+        total = np.clip(total * 10 ** (random.normal(-36, 6) / 20), -1, 1)
+        found.append(Passage(name, 0.0, total.astype(np.float32), np.zeros(length, np.bool_)))
+    return found
+
+
 def _sentence(
     random: np.random.Generator, languages: Sequence[str], variants: Sequence[str]
 ) -> tuple[Samples, Truth]:

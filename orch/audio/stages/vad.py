@@ -7,7 +7,7 @@ fitted to speech with exact truth in seven kinds of noise (``vad_model.py``)::
     confidence = 1 / (1 + exp(-(s m + o)))        m: the mean of the last frameDuration / 10 ms logits
 
 so the confidence is the probability of speech where speech is as likely as in the passages of the fit (a
-half). The frame ends 20 ms after the 10 ms that it decides about: that is the stage's latency of 30 ms.
+half). The frame ends 20 ms after the 10 ms that it decides about.
 
 **Decision**, every frameDuration. Speech begins when the evidence for it, a cumulative sum (E. S. Page,
 "Continuous inspection schemes", Biometrika 41, 1954), reaches ``evidence`` of the aggressiveness::
@@ -17,6 +17,10 @@ half). The frame ends 20 ms after the 10 ms that it decides about: that is the s
 It lasts while confidence and RMS stay above what ends it, and for the hangover after that:
 maxSilenceDuration; for speech shorter than minSpeechDuration its share of it. So a click that was
 taken for speech ends at once, and a pause in a sentence does not end anything.
+
+**Early.** A sentence may begin with a closure, a burst or breath, and noise hides what is faint: evidence
+for it is complete only with the vowel. So speech begins :data:`EARLY` hops before the decision, and audio is
+late by as much: by 90 ms with the 30 of the frames. It ends where it would end otherwise.
 
 The energy threshold is lowered in a still room, where the floor of the noise is far below it, as the
 segmenter does (``speech_thresholds.py``), by 10 dB at most.
@@ -36,7 +40,7 @@ from orch.audio.stages.vad_features import COUNT, SPAN, Bank, FeatureState, feat
 from orch.audio.stages.vad_model import HIDDEN, NUMBERS
 
 HOP_MS: Final = 10
-EARLY: Final = 0
+EARLY: Final = 6
 """Hops before its decision at which speech begins."""
 LATE: Final = 3 + EARLY
 """Hops by which the stage is late."""
@@ -65,9 +69,9 @@ class Eagerness:
 
 AGGRESSIVENESS: Final = (
     Eagerness(bias=-1.0, evidence=1.0, release=-1.5),
-    Eagerness(bias=-0.5, evidence=2.0, release=-1.0),
-    Eagerness(bias=0.0, evidence=3.0, release=-0.5),
-    Eagerness(bias=1.0, evidence=8.0, release=0.5),
+    Eagerness(bias=-0.25, evidence=2.0, release=-1.0),
+    Eagerness(bias=0.5, evidence=3.0, release=-0.5),
+    Eagerness(bias=1.5, evidence=8.0, release=0.5),
 )
 
 

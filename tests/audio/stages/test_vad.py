@@ -102,11 +102,11 @@ def test_speech_is_found_in_noise(ratio: int) -> None:
     assert not found.speech[8_000:30_000].any()
 
 
-def test_speech_begins_within_60_ms() -> None:
-    """A voice that starts at once, after noise: what is cut from it is short."""
+def test_speech_begins_before_it_is_decided() -> None:
+    """A voice that starts at once, after noise: nothing is cut from it, and little is before it."""
     for level in (-65, -50):
         begin = begins(activity(sound(noise(1.5, level), voice(1))))[0]
-        assert -480 <= begin - 24_000 <= 960
+        assert -1_280 <= begin - 24_000 <= 0
 
 
 def test_aggressiveness_asks_for_more_evidence() -> None:
@@ -130,7 +130,7 @@ def test_nothing_under_the_energy_threshold_is_speech() -> None:
     assert seconds(activity(samples, Vad(energy_threshold=0.005))) > 4
     assert seconds(activity(samples, Vad(energy_threshold=0.1))) == 0
     loud = sound(noise(8, -45) + np.concatenate((silence(1), 0.3 * clip("austen-0870")))[:128_000])
-    lengths = [seconds(activity(loud, Vad(energy_threshold=each))) for each in (0.0, 0.03, 0.1)]
+    lengths = [seconds(activity(loud, Vad(energy_threshold=each))) for each in (0.0, 0.03, 0.2)]
     assert min(lengths[:2]) > 5
     assert lengths[1] > lengths[2] + 1
 
@@ -225,7 +225,7 @@ def test_it_keeps_the_promises_of_stages(rate: int) -> None:
     properties.check_states(stage, samples)
     properties.check_length(stage, samples)
     properties.check_hostile(stage, rate, most=1)
-    assert properties.measured_latency(stage, samples, 4000) == stage.latency == round(rate * 0.03)
+    assert properties.measured_latency(stage, samples, 5000) == stage.latency == round(rate * 0.09)
     assert stage.reduction(stage.initial()) == 0
     assert np.array_equal(properties.whole(stage, samples)[stage.latency :], samples)
 

@@ -10,7 +10,7 @@ const HOP_MS = 10;
 /** Hops between the first sample that a frame decides about and its end. */
 const AHEAD = 3;
 /** Hops before its decision at which speech begins. */
-const EARLY = 0;
+const EARLY = 6;
 /** Hops by which the stage is late. */
 const LATE = AHEAD + EARLY;
 const RING = LATE + 1;
@@ -22,9 +22,9 @@ const BELOW = Math.log10(0.4);
 /** By aggressiveness: the logit that is no evidence, the evidence that begins speech, the logit that pauses it. */
 const AGGRESSIVENESS = [
   { bias: -1, evidence: 1, release: -1.5 },
-  { bias: -0.5, evidence: 2, release: -1 },
-  { bias: 0, evidence: 3, release: -0.5 },
-  { bias: 1, evidence: 8, release: 0.5 },
+  { bias: -0.25, evidence: 2, release: -1 },
+  { bias: 0.5, evidence: 3, release: -0.5 },
+  { bias: 1.5, evidence: 8, release: 0.5 },
 ];
 
 const NETWORK = readNetwork();
