@@ -40,7 +40,18 @@ class BlockFilter:
     ``taps``: the numbers of the sections whose output is wanted; without, of the last.
     """
 
-    __slots__ = ("_added", "_carried", "_direct", "_free", "_longest", "_powers", "_size", "taps")
+    __slots__ = (
+        "_added",
+        "_all_direct",
+        "_all_free",
+        "_carried",
+        "_direct",
+        "_free",
+        "_longest",
+        "_powers",
+        "_size",
+        "taps",
+    )
 
     def __init__(self, sections: Sections, taps: tuple[int, ...] = ()) -> None:
         self.taps = taps = taps or (len(sections) - 1,)
@@ -56,10 +67,12 @@ class BlockFilter:
         #: Of each tap, what each sample (a row) adds to each output of its step: shape (STEP, STEP).
         impulses = np.concatenate((d[:, None], (c @ powers[: STEP - 1] @ b).T), axis=1)
         self._direct = [_toeplitz(impulse) for impulse in impulses]
+        self._all_direct = np.concatenate(self._direct, axis=1)
         #: Of each tap, what the state before a step adds to each of its outputs: shape (size, STEP).
         self._free = [np.ascontiguousarray(part.T) for part in np.moveaxis(c @ powers[:STEP], 1, 0)]
         most = max(1, MOST // size - 1)
         self._longest = most * STEP
+        self._all_free = np.concatenate(self._free, axis=1)
         self._carried = _recursion(powers[STEP], most)
 
     def process(self, block: Signal, state: SectionState) -> tuple[list[Signal], SectionState]:
@@ -92,13 +105,11 @@ class BlockFilter:
         known = (len(steps) + 1) * self._size
         driven = np.concatenate((z, (steps @ self._added).ravel()))
         states = (self._carried[:known, :known] @ driven).reshape(-1, self._size)
-        before = states[:-1]
-        outs = []
-        for direct, free in zip(self._direct, self._free, strict=True):
-            out = steps @ direct
-            out += before @ free
-            outs.append(out.ravel())
-        return outs, states[-1]
+        out = steps @ self._all_direct
+        out += states[:-1] @ self._all_free
+        if len(self.taps) == 1:
+            return [out.reshape(-1)], states[-1]
+        return [out[:, at : at + STEP].reshape(-1) for at in range(0, out.shape[1], STEP)], states[-1]
 
     def _rest(self, block: Signal, z: Signal) -> tuple[list[Signal], Signal]:
         """Filter less than a step."""

@@ -1,13 +1,12 @@
 """The gain of a compressor, a de-esser or an expander, step by step. Pure."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from orch.audio.stages.envelope import Detected, decibels, detected, smoothed
+from orch.audio.stages.envelope import Compression, Detected, Expansion, approached, decibels, detected, faint
 from orch.audio.stages.stage import Signal
 
 _PER_DB: Final = math.log(10) / 20
@@ -28,7 +27,7 @@ class GainComputer:
     ``falling``, ``rising``: c of each direction. ``size``: samples of a step.
     """
 
-    curve: Callable[[float], float]
+    curve: Compression | Expansion
     falling: float
     rising: float
     size: int
@@ -38,15 +37,21 @@ class GainComputer:
 
         ``sound``: whole steps, from which the level is taken. None instead of gains where all are 1.
         """
+        value = state.gain
+        if value == 0 and self.curve.highest_still > 0:
+            after = faint(sound, state.detected, self.curve.highest_still)
+            if after is not None:
+                return None, GainState(0.0, after)
         powers, after = detected(sound, self.size, state.detected)
-        wanted: list[float] = []
-        last, gain = -1.0, 0.0
+        if value == 0 and self.curve.is_still(min(powers), max(powers)):
+            return None, GainState(0.0, after)
+        gains = [value]
+        last, target = -1.0, 0.0
         for power in powers:
             # A level is held, so most steps have that of the one before.
             if power != last:
-                last, gain = power, self.curve(decibels(power))
-            wanted.append(gain)
-        if state.gain == 0 and not any(wanted):
-            return None, GainState(0.0, after)
-        gains = smoothed(wanted, state.gain, falling=self.falling, rising=self.rising)
-        return np.exp(np.array([state.gain, *gains]) * _PER_DB), GainState(gains[-1], after)
+                last, target = power, self.curve(decibels(power))
+            if value != target:
+                value = approached(target, value, self.falling if target < value else self.rising)
+            gains.append(value)
+        return np.exp(np.array(gains) * _PER_DB), GainState(value, after)

@@ -99,14 +99,14 @@ class VoiceProcessStage:
     ) -> tuple[Block, VoiceProcessState]:
         """Return the processed block and the state after it."""
         out, held = delayed(block, state.held)
-        state = replace(state, held=held)
-        if state.spectral is not None:
-            spectra, spectral = self.stft.analyse(block, state.spectral)
+        spectral = state.spectral
+        if spectral is not None:
+            spectra, spectral = self.stft.analyse(block, spectral)
             spectra, state = self._changed(spectra, state)
             out, spectral = self.stft.synthesise(spectra, len(block), spectral)
-            state = replace(state, spectral=spectral)
         expanded, expander = self._expander.process(out.astype(np.float64), state.expander)
-        return expanded.astype(np.float32), replace(state, expander=expander)
+        after = VoiceProcessState(spectral, state.magnitudes, state.shift, held, expander)
+        return expanded.astype(np.float32), after
 
     def flush(self, state: VoiceProcessState) -> tuple[Block, VoiceProcessState]:
         """Return the last samples."""
