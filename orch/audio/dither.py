@@ -11,6 +11,7 @@ The noise is a hash of the number of the sample, so the sizes of blocks never ch
 the same: the 32-bit mixer ``lowbias32`` (C. Wellons, "Hash function prospector", 2018) of a Weyl sequence.
 """
 
+from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
@@ -22,29 +23,42 @@ STEP: Final = 2.0**-15
 Shape = Literal["triangular", "rectangular", "none"]
 
 
-def _uniform(counters: npt.NDArray[np.uint32]) -> Signal:
-    """Return numbers from 0 to 1 (not 1 itself), one for each counter."""
-    x = counters * np.uint32(0x9E3779B9)
+def _hashes(first: int, count: int) -> Signal:
+    """Return numbers from 0 to 2^32 (not that itself), one for each counter."""
+    x = _counters(count) + np.uint32(first & 0xFFFF_FFFF)
+    x *= np.uint32(0x9E3779B9)
     x ^= x >> np.uint32(16)
     x *= np.uint32(0x7FEB352D)
     x ^= x >> np.uint32(15)
     x *= np.uint32(0x846CA68B)
     x ^= x >> np.uint32(16)
-    return x.astype(np.float64) * 2.0**-32
+    return x.astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _counters(count: int) -> npt.NDArray[np.uint32]:
+    return np.arange(count, dtype=np.uint32)
 
 
 def noise(shape: Shape, first: int, count: int) -> Signal:
     """Return the dither of ``count`` samples from number ``first`` on, in steps."""
     if shape == "none":
         return np.zeros(count)
-    numbers = np.arange(2 * first, 2 * (first + count)).astype(np.uint32)
+    hashes = _hashes(2 * first, 2 * count)
     if shape == "rectangular":
-        return _uniform(numbers[::2]) - 0.5
-    values = _uniform(numbers)
-    return values[::2] - values[1::2]
+        return hashes[::2] * 2.0**-32 - 0.5
+    difference: Signal = hashes[::2] - hashes[1::2]
+    difference *= 2.0**-32
+    return difference
 
 
 def rounded(samples: Signal, shape: Shape, first: int) -> Signal:
     """Return samples rounded to 16 bits; ``first``: the number of the first one."""
-    steps = np.floor(samples / STEP + noise(shape, first, len(samples)) + 0.5)
-    return np.clip(steps, -32_768, 32_767) * STEP
+    steps = samples * (1 / STEP)
+    steps += noise(shape, first, len(samples))
+    steps += 0.5
+    np.floor(steps, out=steps)
+    np.minimum(steps, 32_767, out=steps)
+    np.maximum(steps, -32_768, out=steps)
+    steps *= STEP
+    return steps
