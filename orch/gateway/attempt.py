@@ -61,6 +61,8 @@ class DispatchedResponse:
         self.headers: tuple[Header, ...] = response.headers
         self.service = lane.service
         self.instance = lane.url
+        self.at = trio.current_time()
+        """When its head had arrived, on Trio's clock."""
         self._response = response
         kind = next((value for name, value in response.headers if name == b"content-type"), b"")
         self._peeks = response.status in BREAKER_STATUSES and kind.startswith(b"application/problem+json")
@@ -109,8 +111,12 @@ class Attempt:
         trace: Trace,
         on_failure: Callable[[Lane], None],
         was_suspended: Callable[[float], bool],
+        *,
+        limit: float,
     ) -> None:
         self.lane = lane
+        self.limit = limit
+        """Seconds that the instance has, as which a failure counts."""
         self.response: DispatchedResponse | None = None
         self.deadline = math.inf
         self._permit = permit
@@ -135,8 +141,7 @@ class Attempt:
         lane = self.lane
         lane.in_flight -= 1
         if self._began is not None and outcome is not Outcome.BLAMELESS:
-            is_error = outcome in _FAILED or status >= _FIRST_ERROR
-            lane.window.add(now, now - self._began, is_error=is_error)
+            self._count(self._began, now, outcome, status)
         if outcome is Outcome.SUCCEEDED:
             lane.breaker.succeeded(self._permit)
         elif outcome in _FAILED:
@@ -146,6 +151,15 @@ class Attempt:
         else:
             lane.breaker.abandoned(self._permit)
         lane.notify()
+
+    def _count(self, began: float, now: float, outcome: Outcome, status: int) -> None:
+        is_error = outcome in _FAILED or status >= _FIRST_ERROR
+        self.lane.window.add(now, now - began, is_error=is_error)
+        if is_error:
+            self.lane.first_byte.failed(now, self.limit)
+        elif self.response is not None or outcome is Outcome.SUCCEEDED:
+            answered_at = now if self.response is None else self.response.at
+            self.lane.first_byte.answered(now, answered_at - began)
 
     def __enter__(self) -> None:
         """Nothing: it has started."""

@@ -1,11 +1,15 @@
 """The instances of each service, as in the settings, and each flow's share of them."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from orch.gateway.balancer import Balancer
+from orch.gateway.balancer import Balancer, Candidate, RoundRobin, create_balancer
 from orch.gateway.breaker import Breaker, BreakerPolicy, Permit, State
+from orch.gateway.first_byte import FirstByte
 from orch.gateway.flows import Flow
+from orch.gateway.headers import Header
+from orch.gateway.slow_start import SlowStart
 from orch.gateway.statistics import GatewayInstance, GatewayLane
 from orch.gateway.transport import Address, Connect
 from orch.gateway.upstream import Upstream
@@ -43,6 +47,8 @@ class Lane:
         self.breaker: Final = Breaker(policy)
         self.window: Final = Window(now)
         self.in_flight = 0
+        self.first_byte = FirstByte()
+        """The instance's, in all of its lanes."""
         self.last_failure = ""
         self._announced = State.CLOSED
         self._on_change = on_change
@@ -90,28 +96,48 @@ class Lane:
 class Instance:
     """One process that serves a service, with a lane for each flow."""
 
-    def __init__(self, service: str, url: str, lanes: Mapping[Flow, Lane]) -> None:
+    def __init__(
+        self, service: str, url: str, lanes: Mapping[Flow, Lane], now: float, *, is_new: bool
+    ) -> None:
         self.service: Final = service
         self.url: Final = url
         self.shown: Final = mask_url(url)
         self.weight = 1
         self.lanes: Final = lanes
+        self.first_byte: Final = FirstByte()
+        self.slow_start: Final = SlowStart(now, is_new=is_new)
+        for lane in lanes.values():
+            lane.first_byte = self.first_byte
 
     def __repr__(self) -> str:
         return f"<Instance {self.shown} of {self.service}: {list(self.lanes.values())!r}>"
+
+    def candidate(self, now: float, slow_start: float) -> Candidate:
+        """Return it as the balancer sees it."""
+        return Candidate(
+            self.url,
+            self.weight * self.slow_start.share(now, slow_start),
+            sum(lane.in_flight for lane in self.lanes.values()),
+            self.first_byte.average(now),
+        )
 
     def attempts(self, now: float) -> int:
         """Return how many attempts of both flows ended in the last minute."""
         return sum(lane.window.summary(now).count for lane in self.lanes.values())
 
-    def statistics(self, now: float, *, of_service: int, is_healthy: bool) -> GatewayInstance:
+    def statistics(
+        self, now: float, *, of_service: int, is_healthy: bool, slow_start: float
+    ) -> GatewayInstance:
         """Return the figures; ``of_service``: last minute's attempts of all the service's instances."""
+        candidate = self.candidate(now, slow_start)
         lanes = tuple(lane.statistics(now) for lane in self.lanes.values())
         worst = max(lanes, key=lambda lane: _BADNESS[lane.breaker])
         return GatewayInstance(
             service=self.service,
             url=self.shown,
             weight=self.weight,
+            weight_now=candidate.weight,
+            first_byte_ms=None if candidate.first_byte is None else candidate.first_byte * 1000,
             breaker=worst.breaker,
             breaker_retry_in=worst.breaker_retry_in,
             consecutive_failures=max(lane.consecutive_failures for lane in lanes),
@@ -133,25 +159,61 @@ class Backend:
     def __init__(self, name: str) -> None:
         self.name: Final = name
         self.instances: dict[str, Instance] = {}
-        self._balancers = {flow: Balancer() for flow in Flow}
+        self._sticky_header = b""
+        self.slow_start = 0.0
+        self._kind = "round_robin"
+        self._balancers: dict[Flow, Balancer] = {flow: RoundRobin() for flow in Flow}
+
+    def balance(self, service: Service, draw: Callable[[], float]) -> None:
+        """Choose as the settings say from now on; a balancer of the same kind keeps what it remembers."""
+        self._sticky_header = service.sticky_header.lower().encode()
+        self.slow_start = service.slow_start
+        if service.balancer != self._kind:
+            self._kind = service.balancer
+            self._balancers = {flow: create_balancer(service.balancer, draw) for flow in Flow}
+
+    def key(self, headers: Iterable[Header], caller: str) -> str:
+        """Return what keeps a request at one instance: a header's value, or who sent it."""
+        if self._kind != "sticky":
+            return ""
+        if self._sticky_header:
+            for name, value in headers:
+                if name == self._sticky_header:
+                    return value.decode("latin-1")
+        return caller
 
     def choose(
-        self, now: float, flow: Flow, caller: str, is_usable: IsUsable, *, tried: Collection[str]
+        self,
+        now: float,
+        flow: Flow,
+        caller: str,
+        is_usable: IsUsable,
+        *,
+        tried: Collection[str],
+        key: str = "",
     ) -> tuple[Lane, Permit] | None:
         """Return an instance that is healthy and whose breaker admits a request, with the permit.
 
         Instances that were not tried yet are preferred. None: there is none; then no request is sent, so that
         a failed service costs its clients no time.
         """
-        usable = {
-            instance.url: instance.weight
-            for instance in self.instances.values()
-            if is_usable(self.name, instance.url) and instance.lanes[flow].breaker.is_admitting(now, caller)
-        }
-        candidates = {url: weight for url, weight in usable.items() if url not in tried} or usable
-        if not candidates:
+        usable = []
+        for instance in self.instances.values():
+            is_alive = is_usable(self.name, instance.url)
+            breaker = instance.lanes[flow].breaker
+            instance.slow_start.see(now, is_usable=is_alive and breaker.state is not State.OPEN)
+            if is_alive and breaker.is_admitting(now, caller):
+                usable.append(instance)
+        if not usable:
             return None
-        lane = self.instances[self._balancers[flow].choose(candidates)].lanes[flow]
+        chosen = usable[0]
+        if len(self.instances) > 1:
+            candidates = [each for each in usable if each.url not in tried] or usable
+            name = self._balancers[flow].choose(
+                [each.candidate(now, self.slow_start) for each in candidates], key
+            )
+            chosen = self.instances[name]
+        lane = chosen.lanes[flow]
         permit = lane.admit(now, caller)
         assert permit is not None, "a breaker that is admitting gives a permit"  # noqa: S101 - an invariant
         return lane, permit
@@ -181,8 +243,11 @@ class Backend:
 class Backends:
     """All services. :meth:`apply` adapts them to new settings; what stays keeps its state."""
 
-    def __init__(self, *, connect: Connect, on_change: OnChange) -> None:
+    def __init__(
+        self, *, connect: Connect, on_change: OnChange, draw: Callable[[], float] = random.random
+    ) -> None:
         self._connect = connect
+        self._draw = draw
         self._on_change = on_change
         self._services: dict[str, Backend] = {}
         self._reuses_connections = False
@@ -231,7 +296,9 @@ class Backends:
         shares: Mapping[Flow, Share],
         now: float,
     ) -> None:
+        backend.balance(service, self._draw)
         wanted = service.all_instances()
+        are_first = not backend.instances
         backend.retain({entry.url for entry in wanted})
         ordered: dict[str, Instance] = {}
         for entry in wanted:
@@ -241,6 +308,8 @@ class Backends:
                     backend.name,
                     entry.url,
                     {flow: self._lane(backend.name, entry.url, flow, policy, now) for flow in Flow},
+                    now,
+                    is_new=not are_first,
                 )
             address = Address.of(entry.url, ca_file=service.ca_file)
             instance.weight = entry.weight

@@ -62,18 +62,22 @@ class Dispatcher:
         self._jitter = jitter
 
     def begin(
-        self, service: str, request: Request, trace: Trace, *, flow: Flow, caller: str
+        self, service: str, request: Request, trace: Trace, *, flow: Flow, caller: str, limit: float
     ) -> BegunAttempt | None:
         """Choose an instance, and send it a small request at once if a connection is idle.
+
+        ``limit``: seconds that the instance has.
 
         What is returned is ended by :meth:`quick` or passed to :meth:`send`, without a checkpoint before.
         None: there is no instance now; :meth:`send` says why. Raises
         :class:`~orch.gateway.http1.UnsendableError`.
         """
         backend = self._backends.get(service)
-        now = trio.current_time()
-        chosen = backend and backend.choose(now, flow, caller, self._is_usable, tried=())
-        if not chosen:
+        if backend is None:
+            return None
+        key = backend.key(request.headers, caller)
+        chosen = backend.choose(trio.current_time(), flow, caller, self._is_usable, tried=(), key=key)
+        if chosen is None:
             return None
         lane, permit = chosen
         try:
@@ -81,7 +85,7 @@ class Dispatcher:
         except UnsendableError:
             lane.breaker.abandoned(permit)
             raise
-        attempt = Attempt(lane, permit, trace, self._on_failure, self._was_suspended)
+        attempt = Attempt(lane, permit, trace, self._on_failure, self._was_suspended, limit=limit)
         if exchange is not None:
             trace.attempts += 1
             attempt.start()
@@ -144,8 +148,9 @@ class Dispatcher:
             if begun is not None:
                 attempt, exchange, begun = begun.attempt, begun.exchange, None
             else:
-                lane, permit, fresh = self._next(service, flow, caller, tried, stale)
-                attempt = Attempt(lane, permit, trace, self._on_failure, self._was_suspended)
+                lane, permit, fresh = self._next(service, flow, caller, tried, stale, request)
+                limit = max(0.0, deadline - trio.current_time())
+                attempt = Attempt(lane, permit, trace, self._on_failure, self._was_suspended, limit=limit)
             attempt.deadline = deadline
             lane = attempt.lane
             tried.add(lane.url)
@@ -177,7 +182,13 @@ class Dispatcher:
                 stale = None
 
     def _next(
-        self, service: str, flow: Flow, caller: str, tried: set[str], stale: Lane | None
+        self,
+        service: str,
+        flow: Flow,
+        caller: str,
+        tried: set[str],
+        stale: Lane | None,
+        request: Request,
     ) -> tuple[Lane, Permit, bool]:
         now = trio.current_time()
         if stale is not None and (permit := stale.admit(now, caller)) is not None:
@@ -185,7 +196,8 @@ class Dispatcher:
         backend = self._backends.get(service)
         if backend is None:
             raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
-        chosen = backend.choose(now, flow, caller, self._is_usable, tried=tried)
+        key = backend.key(request.headers, caller)
+        chosen = backend.choose(now, flow, caller, self._is_usable, tried=tried, key=key)
         if chosen is None:
             raise unavailable(backend, flow, now)
         return *chosen, False

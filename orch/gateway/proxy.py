@@ -147,14 +147,21 @@ class Proxy:
             await _while_client_waits(call, self._respond, call, match, body, policy)
             return
         request = self._request(call, body)
-        begun = self._begin(call, match, request)
+        begun = self._begin(call, match, request, policy)
         if begun is None or not await self._answer_quickly(call, match, policy, begun):
             await _while_client_waits(call, self._exchange, call, match, request, policy, begun)
 
-    def _begin(self, call: ClientRequest, match: Match, request: Request) -> BegunAttempt | None:
+    def _begin(
+        self, call: ClientRequest, match: Match, request: Request, policy: Gateway
+    ) -> BegunAttempt | None:
         try:
             return self._dispatcher.begin(
-                match.service, request, call.trace, flow=Flow.REQUESTS, caller=call.caller
+                match.service,
+                request,
+                call.trace,
+                flow=Flow.REQUESTS,
+                caller=call.caller,
+                limit=policy.timeout,
             )
         except UnsendableError as error:
             raise ProblemError("invalid_request", f"The request cannot be forwarded: {error}.") from error

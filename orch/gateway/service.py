@@ -263,7 +263,12 @@ class GatewayService:
             routes=recorder.routes(self._routes.table.routes, now),
             own=recorder.own(now),
             instances=tuple(
-                instance.statistics(now, of_service=attempts, is_healthy=self._is_usable(instance))
+                instance.statistics(
+                    now,
+                    of_service=attempts,
+                    is_healthy=self._is_usable(instance),
+                    slow_start=backend.slow_start,
+                )
                 for backend in self._backends
                 for attempts in [sum(one.attempts(now) for one in backend.instances.values())]
                 for instance in backend.instances.values()

@@ -75,12 +75,16 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
 
     Counts are of attempts: a repeated request counts again, one that reached no instance does not. They are
     of both flows together; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` are those of the
-    worse flow. ``usable``: requests of at least one flow are admitted. ``lanes`` has each flow on its own.
+    worse flow. ``usable``: requests of at least one flow are admitted. ``weight_now``: the part of ``weight``
+    that counts now, less for one that returned lately; ``first_byte_ms``: its usual time to the first byte of
+    a response, None before the first one. ``lanes`` has each flow on its own.
     """
 
     service: str
     url: str
     weight: int
+    weight_now: float
+    first_byte_ms: float | None
     breaker: Literal["closed", "open", "half_open"]
     breaker_retry_in: float | None
     consecutive_failures: int

@@ -20,6 +20,7 @@ Secret = Annotated[str, Meta(extra={KIND: "secret"})]
 Url = Annotated[str, Meta(extra={KIND: "url"})]
 FilePath = Annotated[str, Meta(extra={KIND: "file"})]
 Command = Annotated[tuple[str, ...], Meta(extra={KIND: "command"})]
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
 HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]
 
 
@@ -271,6 +272,8 @@ DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
 STREAMING_DIALECTS: Final[tuple[Dialect, ...]] = ("openai", "deepgram")
 """The dialects that have a WebSocket for live speech."""
 
+Balancing = Literal["round_robin", "least_requests", "fastest", "sticky"]
+
 HEALTH_ENDPOINT: Final = "/api/health"
 
 
@@ -286,6 +289,9 @@ class Service(Section, frozen=True):
     ``streaming``: whether live speech goes over the dialect's WebSocket;
     ``auto``: if the dialect is ``deepgram``. ``streaming_model``: its model, "" for the default.
     ``billing``: whether requests cost money; ``auto``: if they carry a key, or other added headers or query.
+    ``balancer``: how an instance is chosen; ``sticky`` sends requests with the same value of
+    ``sticky_header``, or of one client without it, to the same instance. ``slow_start``: seconds in which the
+    share of an instance that returned grows to all of its weight.
     """
 
     url: Url
@@ -304,6 +310,9 @@ class Service(Section, frozen=True):
     streaming: Literal["auto", "always", "never"] = "auto"
     streaming_model: str = ""
     billing: Literal["auto", "paid", "free"] = "auto"
+    balancer: Balancing = "round_robin"
+    sticky_header: HeaderName = ""
+    slow_start: NotNegative = 10
     restart_command: Command = ()
 
     @property

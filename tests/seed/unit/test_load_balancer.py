@@ -1,4 +1,4 @@
-from orch.gateway.balancer import Balancer
+from orch.gateway.balancer import Candidate, RoundRobin
 
 
 def test_weighted_round_robin() -> None:
@@ -6,8 +6,8 @@ def test_weighted_round_robin() -> None:
 
     Weights 2 and 1 give about two thirds and one third of 30 choices.
     """
-    balancer = Balancer()
-    weights = {"instance1": 2, "instance2": 1}
+    balancer = RoundRobin()
+    weights = [Candidate("instance1", 2), Candidate("instance2", 1)]
     selections = [balancer.choose(weights) for _ in range(30)]
     assert 18 <= selections.count("instance1") <= 22
     assert 8 <= selections.count("instance2") <= 12
