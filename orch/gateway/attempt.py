@@ -118,6 +118,8 @@ class Attempt:
         self.limit = limit
         """Seconds that the instance has, as which a failure counts."""
         self.response: DispatchedResponse | None = None
+        self.is_told_to_wait = False
+        """Whether the instance has asked for a rest, which is no fault of it."""
         self.deadline = math.inf
         self._permit = permit
         self._trace = trace
@@ -180,7 +182,7 @@ class Attempt:
         return Outcome.DOUBTFUL if is_doubtful else outcome
 
     def _seen(self, error: BaseException | None, now: float) -> Outcome:
-        if self._began is None or self._is_blameless(error, self._began, now):
+        if self._began is None or self.is_told_to_wait or self._is_blameless(error, self._began, now):
             return Outcome.BLAMELESS
         if isinstance(error, UpstreamError):
             return Outcome.FAILED

@@ -9,6 +9,7 @@ from orch.gateway.breaker import Breaker, BreakerPolicy, Permit, State
 from orch.gateway.first_byte import FirstByte
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.retry_budget import RetryBudget
 from orch.gateway.slow_start import SlowStart
 from orch.gateway.statistics import GatewayInstance, GatewayLane
 from orch.gateway.transport import Address, Connect
@@ -50,6 +51,8 @@ class Lane:
         self.first_byte = FirstByte()
         """The instance's, in all of its lanes."""
         self.last_failure = ""
+        self.rests_until = 0.0
+        """Until when it has asked for no requests, on Trio's clock."""
         self._announced = State.CLOSED
         self._on_change = on_change
 
@@ -159,6 +162,7 @@ class Backend:
     def __init__(self, name: str) -> None:
         self.name: Final = name
         self.instances: dict[str, Instance] = {}
+        self.budgets: Final = {flow: RetryBudget() for flow in Flow}
         self._sticky_header = b""
         self.slow_start = 0.0
         self._kind = "round_robin"
@@ -208,7 +212,8 @@ class Backend:
             return None
         chosen = usable[0]
         if len(self.instances) > 1:
-            candidates = [each for each in usable if each.url not in tried] or usable
+            awake = [each for each in usable if each.lanes[flow].rests_until <= now] or usable
+            candidates = [each for each in awake if each.url not in tried] or awake
             name = self._balancers[flow].choose(
                 [each.candidate(now, self.slow_start) for each in candidates], key
             )
@@ -217,6 +222,18 @@ class Backend:
         permit = lane.admit(now, caller)
         assert permit is not None, "a breaker that is admitting gives a permit"  # noqa: S101 - an invariant
         return lane, permit
+
+    def has_another(
+        self, now: float, flow: Flow, caller: str, is_usable: IsUsable, *, tried: Collection[str]
+    ) -> bool:
+        """Return whether an instance that was not tried, and does not rest, would get a request now."""
+        return any(
+            instance.url not in tried
+            and instance.lanes[flow].rests_until <= now
+            and is_usable(self.name, instance.url)
+            and instance.lanes[flow].breaker.is_admitting(now, caller)
+            for instance in self.instances.values()
+        )
 
     def retry_in(self, now: float, flow: Flow) -> float | None:
         """Return the seconds until the first breaker of a flow admits a trial; None if none is open.

@@ -2,9 +2,11 @@
 
 import math
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import trio
 
@@ -17,9 +19,15 @@ from orch.gateway.gateway_problems import problem_of, unavailable
 from orch.gateway.headers import Header
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.retries import Failure, backoff, may_retry
+from orch.gateway.retry_after import STATUSES as RESTING_STATUSES
+from orch.gateway.retry_after import rest_of
 from orch.gateway.tcp_stream import Patience
 from orch.problems import ProblemError
+from orch.settings import Repeatable
 from orch.shortages import Shortage
+
+_SLOWLY: Final = BREAKER_STATUSES | RESTING_STATUSES
+"""Statuses on which more is decided than that the instance works."""
 
 
 class QuickResponse(NamedTuple):
@@ -52,6 +60,7 @@ class Dispatcher:
         on_shortage: Callable[[Shortage, str], None] = lambda _shortage, _service: None,
         was_suspended: Callable[[float], bool] = lambda _since: False,
         jitter: Callable[[], float] = random.random,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._backends = backends
         self._is_usable = is_usable
@@ -60,6 +69,7 @@ class Dispatcher:
         self._on_shortage = on_shortage
         self._was_suspended = was_suspended
         self._jitter = jitter
+        self._wall = wall
 
     def begin(
         self, service: str, request: Request, trace: Trace, *, flow: Flow, caller: str, limit: float
@@ -75,8 +85,10 @@ class Dispatcher:
         backend = self._backends.get(service)
         if backend is None:
             return None
+        now = trio.current_time()
+        backend.budgets[flow].asked(now)
         key = backend.key(request.headers, caller)
-        chosen = backend.choose(trio.current_time(), flow, caller, self._is_usable, tried=(), key=key)
+        chosen = backend.choose(now, flow, caller, self._is_usable, tried=(), key=key)
         if chosen is None:
             return None
         lane, permit = chosen
@@ -106,7 +118,7 @@ class Dispatcher:
             exchange.end()
             attempt.settle(Outcome.ABANDONED)
             raise
-        if head is None or head.status in BREAKER_STATUSES:
+        if head is None or head.status in _SLOWLY:
             return None
         body = exchange.body()
         exchange.end()
@@ -122,13 +134,17 @@ class Dispatcher:
         *,
         retries: int,
         flow: Flow,
+        repeatable: Repeatable = "safe",
         caller: str = "",
         begun: BegunAttempt | None = None,
     ) -> AsyncIterator[DispatchedResponse]:
         """Yield the response of ``service`` as soon as its head has arrived.
 
-        ``flow``: whose share of the instances is used; ``caller``: who chose what is sent; ``begun``: the
-        first attempt.
+        ``flow``: whose share of the instances is used; ``repeatable``: which requests may be sent twice;
+        ``caller``: who chose what is sent; ``begun``: the first attempt.
+
+        A response that asks for a rest (429 or 503 with ``Retry-After``) is no fault: the instance gets
+        nothing until then, and another one is sent the request if there is one.
 
         Raises :class:`ProblemError`: unknown_service, service_unavailable, overloaded, own_shortage,
         bad_gateway (also out of the block, if the response breaks off), invalid_request; and OSError if the
@@ -138,66 +154,123 @@ class Dispatcher:
         the instance has failed. It has not failed if the request was still in our own queue, if this process
         was suspended meanwhile (``was_suspended``), or if any other cancellation ended the request.
         """
-        deadline = trio.current_effective_deadline()
-        if deadline == -math.inf:  # cancelled already, for whatever reason: no time limit of the instance
-            deadline = math.inf
-        tried: set[str] = set()
-        stale: Lane | None = None
+        if begun is None:
+            self._count(service, flow)
+        deadline = _deadline()
+        course = _Course(service, request, trace, retries, flow, repeatable, caller)
         while True:
-            fresh, exchange = False, None
-            if begun is not None:
-                attempt, exchange, begun = begun.attempt, begun.exchange, None
-            else:
-                lane, permit, fresh = self._next(service, flow, caller, tried, stale, request)
-                limit = max(0.0, deadline - trio.current_time())
-                attempt = Attempt(lane, permit, trace, self._on_failure, self._was_suspended, limit=limit)
+            fresh = False
+            if begun is None:
+                begun, fresh = self._start(course, deadline)
+            attempt, exchange, begun = begun.attempt, begun.exchange, None
             attempt.deadline = deadline
-            lane = attempt.lane
-            tried.add(lane.url)
+            course.tried.add(attempt.lane.url)
             if exchange is None:
                 trace.attempts += 1
                 attempt.start()
             try:
                 with attempt:
-                    async with lane.upstream.exchange(
+                    async with attempt.lane.upstream.exchange(
                         request, fresh=fresh, begun=exchange, on_slot=attempt.begin
                     ) as response:
-                        attempt.response = DispatchedResponse(response, lane)
-                        yield attempt.response
-                return
+                        attempt.response = DispatchedResponse(response, attempt.lane)
+                        moves_on = self._lets_rest(attempt) and self._can_move_on(course)
+                        if not moves_on:
+                            yield attempt.response
+                if not moves_on:
+                    return
+                pause = 0.0
             except UpstreamError as error:
-                if error.shortage is not None:
-                    self._on_shortage(error.shortage, service)
-                may = attempt.response is None and may_retry(error.failure, method=request.method)
-                # A stale connection is replaced once, even if the settings allow no retries.
-                is_replaced = error.failure is Failure.STALE and stale is None
-                if not may or not (is_replaced or trace.attempts <= retries):
-                    raise problem_of(service, error) from error
-                stale = lane if is_replaced else stale
+                pause = self._pause_after(error, attempt, course)
             except UnsendableError as error:
                 raise ProblemError("invalid_request", f"The request cannot be forwarded: {error}.") from error
             self._on_retry(service)
-            if not is_replaced:
-                await trio.sleep(backoff(trace.attempts, self._jitter()))
-                stale = None
+            if pause:
+                await trio.sleep(pause)
 
-    def _next(
-        self,
-        service: str,
-        flow: Flow,
-        caller: str,
-        tried: set[str],
-        stale: Lane | None,
-        request: Request,
-    ) -> tuple[Lane, Permit, bool]:
+    def _start(self, course: "_Course", deadline: float) -> tuple[BegunAttempt, bool]:
+        lane, permit, fresh = self._next(course)
+        limit = max(0.0, deadline - trio.current_time())
+        attempt = Attempt(lane, permit, course.trace, self._on_failure, self._was_suspended, limit=limit)
+        return BegunAttempt(attempt, None), fresh
+
+    def _count(self, service: str, flow: Flow) -> None:
+        if (backend := self._backends.get(service)) is not None:
+            backend.budgets[flow].asked(trio.current_time())
+
+    def _lets_rest(self, attempt: Attempt) -> bool:
+        """Let an instance rest that asks for it; return whether it does."""
+        assert attempt.response is not None, "it has responded"  # noqa: S101 - an invariant
+        seconds = rest_of(attempt.response.status, attempt.response.headers, self._wall())
+        if seconds is None:
+            return False
+        attempt.is_told_to_wait = True
+        attempt.lane.rests_until = trio.current_time() + seconds
+        return True
+
+    def _can_move_on(self, course: "_Course") -> bool:
+        """Return whether another instance can be asked, which then counts as a retry."""
+        backend = self._backends.get(course.service)
         now = trio.current_time()
-        if stale is not None and (permit := stale.admit(now, caller)) is not None:
-            return stale, permit, True
-        backend = self._backends.get(service)
+        course.stale = None
+        return (
+            backend is not None
+            and course.trace.attempts <= course.retries
+            and backend.has_another(now, course.flow, course.caller, self._is_usable, tried=course.tried)
+            and backend.budgets[course.flow].take(now)
+        )
+
+    def _pause_after(self, error: UpstreamError, attempt: Attempt, course: "_Course") -> float:
+        """Return the seconds until the next attempt. Raises the ProblemError if there is none."""
+        if error.shortage is not None:
+            self._on_shortage(error.shortage, course.service)
+        if attempt.response is not None or not may_retry(
+            error.failure, method=course.request.method, repeatable=course.repeatable
+        ):
+            raise problem_of(course.service, error) from error
+        if error.failure is Failure.STALE and course.stale is None:
+            # Replaced once, even if the settings allow no retries.
+            course.stale = attempt.lane
+            return 0.0
+        backend = self._backends.get(course.service)
+        is_allowed = backend is not None and backend.budgets[course.flow].take(trio.current_time())
+        if course.trace.attempts > course.retries or not is_allowed:
+            raise problem_of(course.service, error) from error
+        course.stale = None
+        return backoff(course.trace.attempts, self._jitter())
+
+    def _next(self, course: "_Course") -> tuple[Lane, Permit, bool]:
+        """Return the instance of the next attempt, its permit, and whether a new connection is needed."""
+        now = trio.current_time()
+        if course.stale is not None and (permit := course.stale.admit(now, course.caller)) is not None:
+            return course.stale, permit, True
+        backend = self._backends.get(course.service)
         if backend is None:
-            raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
-        key = backend.key(request.headers, caller)
-        chosen = backend.choose(now, flow, caller, self._is_usable, tried=tried, key=key)
+            name = course.service
+            raise ProblemError("unknown_service", f"No service is called {name}.", service=name)
+        key = backend.key(course.request.headers, course.caller)
+        chosen = backend.choose(now, course.flow, course.caller, self._is_usable, tried=course.tried, key=key)
         if chosen is None:
-            raise unavailable(backend, flow, now)
+            raise unavailable(backend, course.flow, now)
         return *chosen, False
+
+
+def _deadline() -> float:
+    """Return the caller's time limit; a scope that is cancelled already has none for an instance."""
+    deadline = trio.current_effective_deadline()
+    return math.inf if deadline == -math.inf else deadline
+
+
+@dataclass(slots=True)
+class _Course:
+    """One request on its way: what it is, what was tried, and the lane whose kept connection was closed."""
+
+    service: str
+    request: Request
+    trace: Trace
+    retries: int
+    flow: Flow
+    repeatable: Repeatable
+    caller: str
+    tried: set[str] = field(default_factory=set)
+    stale: Lane | None = None

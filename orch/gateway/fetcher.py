@@ -152,7 +152,14 @@ class Fetcher:
         try:
             with trio.fail_after(policy.timeout):
                 async with self._dispatcher.send(
-                    service, request, trace, retries=policy.retries, flow=flow, caller=caller
+                    service,
+                    request,
+                    trace,
+                    retries=policy.retries,
+                    flow=flow,
+                    # Transcribing or translating twice harms nothing.
+                    repeatable="always" if flow is Flow.CAPTIONS else "safe",
+                    caller=caller,
                 ) as response:
                     data = await collect(response, max_response)
             status = response.status

@@ -252,6 +252,7 @@ class Proxy:
                     call.trace,
                     retries=policy.retries,
                     flow=Flow.REQUESTS,
+                    repeatable=match.repeatable,
                     caller=call.caller,
                     begun=begun,
                 ) as response:
@@ -323,7 +324,13 @@ class Proxy:
                 body=RequestBody(body),
             )
             async with self._dispatcher.send(
-                service, own, call.trace, retries=policy.retries, flow=Flow.REQUESTS, caller=call.caller
+                service,
+                own,
+                call.trace,
+                retries=policy.retries,
+                flow=Flow.REQUESTS,
+                repeatable=match.repeatable,
+                caller=call.caller,
             ) as response:
                 data = await collect(response, MAX_ADAPTED_RESPONSE)
             return AdapterResponse(response.status, response.headers, data)

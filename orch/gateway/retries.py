@@ -1,14 +1,16 @@
 """Decides whether a failed request is repeated, and after how long. Pure.
 
 The rules are nginx's and Traefik's: a request that cannot have reached the back end may always be repeated;
-one that may have reached it only if it is idempotent (RFC 9110 §9.2.2); and after the first byte of a
-response, never. Any complete response counts as one, a 503 too: it is forwarded as it is.
+one that may have reached it only if it is idempotent (RFC 9110 §9.2.2), or if its route says that computing
+twice harms nothing; and after the first byte of a response, never. Any complete response counts as one and is
+forwarded as it is, except for a 429 or 503 that asks for a rest (:mod:`orch.gateway.retry_after`).
 """
 
 from enum import Enum, auto
 from typing import Final
 
 from orch.backoff import exponential
+from orch.settings import Repeatable
 
 
 class Failure(Enum):
@@ -56,10 +58,15 @@ BACKOFF_FIRST: Final = 0.025
 BACKOFF_LONGEST: Final = 0.250
 
 
-def may_retry(failure: Failure, *, method: str) -> bool:
+def may_retry(failure: Failure, *, method: str, repeatable: Repeatable = "safe") -> bool:
     """Return whether an attempt that failed in this way may be repeated."""
     rule = RULES[failure]
-    return rule is Rule.ALWAYS or (rule is Rule.IDEMPOTENT and method in IDEMPOTENT_METHODS)
+    return rule is Rule.ALWAYS or (rule is Rule.IDEMPOTENT and is_repeatable(method, repeatable))
+
+
+def is_repeatable(method: str, repeatable: Repeatable) -> bool:
+    """Return whether a request may be sent again that the back end may have received."""
+    return repeatable == "always" or (repeatable == "safe" and method in IDEMPOTENT_METHODS)
 
 
 def backoff(attempt: int, jitter: float) -> float:

@@ -106,18 +106,37 @@ class Websocket(Section, frozen=True):
         return max(self.history_seconds, self.keep_days * _DAY)
 
 
+Repeatable = Literal["never", "safe", "always"]
+
+
 class Route(Section, frozen=True):
-    """A route of the gateway: paths that begin with ``prefix`` are forwarded to ``service`` at ``path``."""
+    """A route of the gateway: paths that begin with ``prefix`` are forwarded to ``service`` at ``path``.
+
+    ``repeatable``: which requests may be sent again after the back end may have received them; ``safe``:
+    those of idempotent methods.
+    """
 
     prefix: Path
     service: str
     path: Path
+    repeatable: Repeatable = "safe"
 
 
 DEFAULT_ROUTES: Final = (
+    Route(
+        prefix="/api/audio/transcribe",
+        service="audio-service",
+        path="/api/transcribe",
+        repeatable="always",
+    ),
     Route(prefix="/api/audio/", service="audio-service", path="/api/"),
     Route(prefix="/api/whisper/", service="audio-service", path="/api/"),
-    Route(prefix="/api/translate", service="translation-service", path="/api/translate"),
+    Route(
+        prefix="/api/translate",
+        service="translation-service",
+        path="/api/translate",
+        repeatable="always",
+    ),
     Route(prefix="/api/translation/", service="translation-service", path="/api/"),
 )
 

@@ -89,7 +89,7 @@ async def test_requests_with_one_header_value_stay_at_one_instance() -> None:
     async with gateway_rig(A, B, C) as rig:
         for name in ("a:1", "b:1", "c:1"):
             rig.network.servers[name] = answering(ok())
-        balanced(rig, balancer="sticky", sticky_header="X-Session")
+        balanced(rig, balancer="sticky", sticky_header="X-Session", slow_start=0)
         places = {}
         for number in range(20):
             headers = [(b"x-session", b"%d" % number)]

@@ -59,7 +59,7 @@ async def test_a_request_is_forwarded_and_the_response_names_the_service() -> No
             **dict(SECURITY),
         }
         assert rig.metrics.requests == [("audio-service", 200)]
-        route = rig.gateway.statistics().routes[0]
+        route = rig.gateway.statistics().routes[1]
         assert (route.prefix, route.requests, route.errors) == ("/api/audio/", 1, 0)
     assert seen[0].split(b"\r\n")[:-2] == [
         b"GET /api/a%20b?x=%2F&y=a+b HTTP/1.1",

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from orch.gateway.fetcher import FetchedResponse
+from orch.gateway.flows import Flow
 from orch.problems import ProblemError
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
@@ -105,16 +106,16 @@ async def test_a_failed_instance_is_not_tried_twice_while_another_is_left() -> N
 async def test_a_request_without_a_response_is_repeated_only_if_idempotent(
     method: str, attempts: int
 ) -> None:
-    """What may have reached the back end is not sent twice unless it is idempotent."""
+    """What a client sends, and may have reached the back end, is not sent twice unless it is idempotent."""
     async with gateway_rig(A, B) as rig:
         rig.network.servers["a:1"] = lose
         rig.network.servers["b:1"] = answering(ok())
         if attempts == 1:
-            error = await problem(rig, method, body=b"x")
+            error = await problem(rig, method, body=b"x", flow=Flow.REQUESTS)
             assert error.code == "bad_gateway"
             assert "audio-service" in error.detail
         else:
-            answer = await rig.gateway.fetch(AUDIO, method, "/", body=b"x")
+            answer = await rig.gateway.fetch(AUDIO, method, "/", body=b"x", flow=Flow.REQUESTS)
             assert (answer.attempts, answer.instance) == (2, B)
 
 
@@ -445,6 +446,7 @@ async def test_statistics_count_what_happened() -> None:
         assert now.p50_ms is not None
         assert now.p95_ms is not None
         assert [route.prefix for route in now.routes] == [
+            "/api/audio/transcribe",
             "/api/audio/",
             "/api/whisper/",
             "/api/translate",
