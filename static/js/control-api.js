@@ -10,12 +10,15 @@ import { foreignResponseText, parseObject, parseProblem } from "./models/respons
  * code `not_the_service`.
  */
 export class ProblemError extends Error {
-  constructor(problem, status, options = undefined) {
-    super(problem.detail ?? problem.title ?? `The service responded with ${status}.`, options);
+  constructor(problem, status, options = {}) {
+    const { retryAfter = null, ...others } = options;
+    super(problem.detail ?? problem.title ?? `The service responded with ${status}.`, others);
     this.name = "ProblemError";
     this.code = problem.code ?? "internal_error";
     this.status = status;
     this.problem = problem;
+    /** Seconds after which it may be tried again, or null: the service did not say. */
+    this.retryAfter = retryAfter;
   }
 }
 

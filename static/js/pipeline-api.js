@@ -1,7 +1,7 @@
 /** Files through the service's audio pipeline (`/api/pipeline`). Each rejects with ProblemError, or as `signal` aborts. */
 
 import { ProblemError, signIn } from "./control-api.js";
-import { foreignResponseText, parseObject, parseProblem } from "./models/responses.js";
+import { foreignResponseText, parseObject, parseProblem, retryAfterSeconds } from "./models/responses.js";
 
 async function send(path, file, fields, signal) {
   const form = new FormData();
@@ -18,7 +18,7 @@ async function send(path, file, fields, signal) {
   if (response.ok) return response;
   const problem = parseProblem(await response.text()) ?? { code: "not_the_service", detail: foreignResponseText(response.status) };
   if (problem.code === "token_required") signIn();
-  throw new ProblemError(problem, response.status);
+  throw new ProblemError(problem, response.status, { retryAfter: retryAfterSeconds(response.headers.get("Retry-After"), Date.now()) });
 }
 
 async function readDocument(response) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { wavFile } from "../../static/js/audio/wav.js";
-import { FORMATS, lengthWords, recordingName, supportedFormats } from "../../static/js/models/recording-formats.js";
+import { FORMATS, lengthWords, missingFormatsWords, recordingName, supportedFormats } from "../../static/js/models/recording-formats.js";
 import { bytesOf, dropsFor, exportedRun, exportParts } from "../../static/js/models/run-history.js";
 import { peaks, waveformWords } from "../../static/js/models/waveform.js";
 import { differencePieces, differenceWords, errorRateWords } from "../../static/js/models/word-differences.js";
@@ -36,6 +36,14 @@ test("formats are those that the browser has", () => {
   assert.equal(ids({ hasWorklets: true, isSupported: () => true }).length, FORMATS.length);
   assert.equal(recordingName(new Date(2025, 10, 4, 9, 5, 7), FORMATS[0]), "recording-2025-11-04-090507.wav");
   assert.equal(lengthWords(67.9), "1:07 of 5:00");
+});
+
+test("formats that a browser lacks are named", () => {
+  const words = (has, hasWorklets = true) => missingFormatsWords({ hasWorklets, isSupported: has });
+  assert.equal(words(() => true), "");
+  assert.equal(words((type) => !type.includes("ogg")), "This browser does not record Ogg with Opus. Such files can be chosen all the same.");
+  assert.equal(words((type) => type.includes("webm")), "This browser does not record Ogg with Opus, MP4 with AAC or MP4 with Opus. Such files can be chosen all the same.");
+  assert.equal(words(null, false), "This browser records no sound here. Files can be chosen all the same.");
 });
 
 test("words that differ become pieces; a substituted one is deleted and inserted", () => {
@@ -90,7 +98,10 @@ test("a waveform is its lowest and highest samples, and a sentence", () => {
   assert.equal(peaks(Float32Array.of(0.5), 3)[1].length, 3);
   const samples = new Float32Array(2_000);
   samples[1_200] = -0.5;
-  assert.equal(waveformWords(samples, 1_000), "2 s, loudest at 1.2 s with −6 dB, sound in 5 % of it.");
-  assert.equal(waveformWords(new Float32Array(500), 1_000), "0.5 s of silence.");
-  assert.equal(waveformWords(new Float32Array(0), 1_000), "It has no samples.");
+  assert.equal(waveformWords([samples], 1_000), "2 s, loudest at 1.2 s with −6 dB, sound in 5 % of it.");
+  assert.equal(waveformWords([new Float32Array(500)], 1_000), "0.5 s of silence.");
+  assert.equal(waveformWords([new Float32Array(0)], 1_000), "It has no samples.");
+  assert.equal(waveformWords([new Float32Array(2_000), samples], 1_000), "2 channels, 2 s, loudest at 1.2 s with −6 dB in channel 2, sound in 5 % of it.");
+  assert.equal(waveformWords([samples, new Float32Array(2_000)], 1_000), "2 channels, 2 s, loudest at 1.2 s with −6 dB in channel 1, sound in 5 % of it.");
+  assert.equal(waveformWords([new Float32Array(500), new Float32Array(500)], 1_000), "2 channels, 0.5 s of silence.");
 });

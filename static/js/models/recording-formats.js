@@ -21,6 +21,16 @@ export function supportedFormats({ hasWorklets, isSupported }) {
   return FORMATS.filter(({ type }) => (type === null ? hasWorklets : isSupported !== null && isSupported(type)));
 }
 
+/** Which formats this browser does not record, and why; "" where it has all of them. Takes what `supportedFormats` takes. */
+export function missingFormatsWords(abilities) {
+  const has = new Set(supportedFormats(abilities));
+  const missing = FORMATS.filter((format) => !has.has(format)).map(({ title }) => title.replace(", ", " with "));
+  if (missing.length === 0) return "";
+  if (missing.length === FORMATS.length) return "This browser records no sound here. Files can be chosen all the same.";
+  const listed = missing.length === 1 ? missing[0] : `${missing.slice(0, -1).join(", ")} or ${missing.at(-1)}`;
+  return `This browser does not record ${listed}. Such files can be chosen all the same.`;
+}
+
 /** A file's name of the time: "recording-2025-11-24-140211.wav". `at`: a Date. */
 export function recordingName(at, { extension }) {
   const pad = (value) => String(value).padStart(2, "0");

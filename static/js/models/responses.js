@@ -21,7 +21,15 @@ export function parseProblem(text) {
   return [problem.detail, problem.title].some((words) => typeof words === "string" && words !== "") ? problem : null;
 }
 
-/** The same for readers, as a text {key, values} of the catalogue. */
+/** The seconds of a Retry-After header, which is a number or a date; null without one. `now`: epoch ms. */
+export function retryAfterSeconds(header, now) {
+  if (header === null) return null;
+  if (/^\d{1,6}$/.test(header.trim())) return Number(header);
+  const at = header.endsWith(" GMT") ? Date.parse(header) : NaN;
+  return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - now) / 1000));
+}
+
+/** For readers: what a response means that is not the service's, as a text {key, values} of the catalogue. */
 export function foreignResponse(status) {
   return { key: foreignResponseKey(status), values: { status: String(status) } };
 }

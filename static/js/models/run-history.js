@@ -7,7 +7,7 @@
 
 /** Limits of what is stored. */
 export const MOST_RUNS = 30;
-export const MOST_BYTES = 200 * 1024 * 1024;
+export const MOST_BYTES = 200_000_000;
 export const EXPORT_VERSION = "1.0";
 
 /** The bytes of a run's files. */

@@ -25,25 +25,32 @@ export function peaks(samples, columns) {
   return [low, high];
 }
 
-/** The picture in words: "3.2 s, loudest at 1.1 s with −3 dB, sound in 78 % of it." */
-export function waveformWords(samples, rate) {
-  if (samples.length === 0) return "It has no samples.";
-  let at = 0;
-  const step = Math.round(rate / 10);
+/**
+ * The picture in words: "3.2 s, loudest at 1.1 s with −3 dB, sound in 78 % of it." `channels`: Float32Arrays of equal
+ * length; with several of them their count, and in which one it is loudest, are added.
+ */
+export function waveformWords(channels, rate) {
+  const count = channels[0].length;
+  if (count === 0) return "It has no samples.";
+  const step = Math.max(1, Math.round(rate / 10));
+  let loudest = { size: 0, at: 0, channel: 0 };
   let sounding = 0;
   let parts = 0;
-  for (let from = 0; from < samples.length; from += step) {
-    let loudest = 0;
-    for (let index = from; index < Math.min(from + step, samples.length); index += 1) {
-      const size = Math.abs(samples[index]);
-      if (size > loudest) loudest = size;
-      if (size > Math.abs(samples[at])) at = index;
+  for (let from = 0; from < count; from += step) {
+    let most = 0;
+    for (const [channel, samples] of channels.entries()) {
+      for (let at = from; at < Math.min(from + step, count); at += 1) {
+        const size = Math.abs(samples[at]);
+        if (size > most) most = size;
+        if (size > loudest.size) loudest = { size, at, channel };
+      }
     }
     parts += 1;
-    if (decibels(loudest) > SOUND_DB) sounding += 1;
+    if (decibels(most) > SOUND_DB) sounding += 1;
   }
-  const level = decibels(Math.abs(samples[at]));
-  const length = `${figure(Math.round((10 * samples.length) / rate) / 10)} s`;
+  const level = decibels(loudest.size);
+  const length = `${channels.length === 1 ? "" : `${channels.length} channels, `}${figure(Math.round((10 * count) / rate) / 10)} s`;
   if (level <= FLOOR_DB) return `${length} of silence.`;
-  return `${length}, loudest at ${figure(Math.round((10 * at) / rate) / 10)} s with ${figure(Math.round(level))} dB, sound in ${Math.round((100 * sounding) / parts)} % of it.`;
+  const place = channels.length === 1 ? "" : ` in channel ${loudest.channel + 1}`;
+  return `${length}, loudest at ${figure(Math.round((10 * loudest.at) / rate) / 10)} s with ${figure(Math.round(level))} dB${place}, sound in ${Math.round((100 * sounding) / parts)} % of it.`;
 }

@@ -3,13 +3,14 @@
  * moving cursor. Keys on the waveform: Space plays and pauses, arrows move by 1 s (with Shift by 5 s), Home and End.
  */
 
+import { bytes } from "../../models/number-format.js";
 import { minutes } from "../../models/recording-formats.js";
 import { peaks, waveformWords } from "../../models/waveform.js";
 import { byId, h, setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 
 /** Larger files are not decoded here: an hour of samples fills the browser's memory. */
-export const LARGEST_PLAYED = 64 * 1024 * 1024;
+export const LARGEST_PLAYED = 64_000_000;
 const STEP = 1;
 const LONG_STEP = 5;
 /** Updates a second where the reader wants less motion. */
@@ -65,7 +66,7 @@ export class Player extends EventTarget {
     return Math.min(length, this.#isPlaying ? this.#position + this.#context.currentTime - this.#startedAt : this.#position);
   }
 
-  /** Show `versions`: [{key, title, blob}], null blobs left out. Resolves to the titles that cannot be played. */
+  /** Show `versions`: [{key, title, blob}], null blobs left out. Resolves to those that cannot be played: [{title, why}]. */
   async open(versions) {
     this.#halt();
     this.#opened += 1;
@@ -74,12 +75,14 @@ export class Player extends EventTarget {
     const decoded = new Map();
     for (const { key, title, blob } of versions) {
       if (blob === null) continue;
-      try {
-        const buffer = blob.size > LARGEST_PLAYED ? null : await this.#decoded(blob);
-        if (buffer === null) failed.push(title);
-        else decoded.set(key, { title, buffer, words: waveformWords(buffer.getChannelData(0), buffer.sampleRate) });
-      } catch {
-        failed.push(title); // a format that this browser does not have
+      if (blob.size > LARGEST_PLAYED) failed.push({ title, why: `larger than ${bytes(LARGEST_PLAYED)}` });
+      else {
+        try {
+          const buffer = await this.#decoded(blob);
+          decoded.set(key, { title, buffer, words: waveformWords(channelsOf(buffer), buffer.sampleRate) });
+        } catch {
+          failed.push({ title, why: "no sound, or a format that it does not have" });
+        }
       }
       if (opened !== this.#opened) return [];
     }
@@ -200,6 +203,8 @@ export class Player extends EventTarget {
   #show() {
     const version = this.#versions.get(this.#active);
     byId("play").disabled = version === undefined;
+    for (const id of ["waveform", "time"]) byId(id).hidden = version === undefined;
+    byId("player-empty").hidden = version !== undefined;
     setText(byId("play"), this.#isPlaying ? "Pause" : "Play");
     for (const button of byId("versions").children) setAttribute(button, "aria-pressed", String(button.dataset.version === this.#active));
     setText(byId("waveform-text"), version === undefined ? "" : `${version.title}: ${version.words}`);
@@ -227,14 +232,23 @@ export class Player extends EventTarget {
     picture.clearRect(0, 0, canvas.width, canvas.height);
     if (this.#buffer === null) return;
     const style = getComputedStyle(canvas);
-    const middle = canvas.height / 2;
-    const [low, high] = peaks(this.#buffer.getChannelData(0), canvas.width);
     picture.fillStyle = style.getPropertyValue("--accent");
-    for (let column = 0; column < canvas.width; column += 1) {
-      const top = middle - Math.min(1, high[column]) * middle;
-      const bottom = middle - Math.max(-1, low[column]) * middle;
-      picture.fillRect(column, top, 1, Math.max(1, bottom - top));
-    }
+    const channels = channelsOf(this.#buffer);
+    channels.forEach((samples, index) => drawLane(picture, samples, { lane: canvas.height / channels.length, index }));
+  }
+}
+
+const channelsOf = (buffer) => Array.from({ length: buffer.numberOfChannels }, (_, index) => buffer.getChannelData(index));
+
+/** Draw a channel into the lane `index` from above; a lane is `lane` pixels high. */
+function drawLane(picture, samples, { lane, index }) {
+  const { width } = picture.canvas;
+  const middle = (index + 0.5) * lane;
+  const [low, high] = peaks(samples, width);
+  for (let column = 0; column < width; column += 1) {
+    const top = middle - (Math.min(1, high[column]) * lane) / 2;
+    const bottom = middle - (Math.max(-1, low[column]) * lane) / 2;
+    picture.fillRect(column, top, 1, Math.max(1, bottom - top));
   }
 }
 

@@ -4,6 +4,7 @@ import { Player } from "../../components/audio/player.js";
 import { runView } from "../../components/audio/run-view.js";
 import { byId, h, setAttribute, setText } from "../../components/dom.js";
 import { Notices } from "../../components/notices.js";
+import { RetryNotice } from "../../components/retry-notice.js";
 import { Scope } from "../../components/scope.js";
 import { saveText } from "../../components/text-export.js";
 import { toast } from "../../components/toasts.js";
@@ -11,7 +12,10 @@ import { ProblemError } from "../../control-api.js";
 import { settingsChoices } from "../../models/settings-choices.js";
 import { loadPipeline } from "../../pipeline-catalogue.js";
 import { analyzeFile, compareFile, processFile } from "../../pipeline-api.js";
+import { retrying } from "../../retrying.js";
 import { Shell } from "../../shell.js";
+import { testRun } from "../../test-run.js";
+import { LanguageField } from "./language-field.js";
 import { RunList } from "./run-list.js";
 import { Sounds } from "./sounds.js";
 
@@ -20,10 +24,13 @@ export class TestAudioPage {
   #scope = new Scope();
   #shell;
   #notices = null;
+  #retries = null;
   #player = new Player();
   #sounds = null;
+  #language;
   #runs = null;
-  #titles = new Map();
+  /** {schema, presets, storage}, or null until it is loaded. */
+  #pipeline = null;
   /** [{id, title, settings}]. */
   #choices = [];
   #run = null;
@@ -32,20 +39,26 @@ export class TestAudioPage {
   constructor(socket) {
     this.#socket = socket;
     this.#shell = new Shell(socket);
+    this.#language = new LanguageField(socket);
   }
 
   start() {
-    if (!this.#scope.open()) return;
-    this.#scope.start(this.#shell);
-    this.#scope.start(this.#socket);
+    const scope = this.#scope;
+    if (!scope.open()) return;
+    scope.start(this.#shell);
+    scope.start(this.#socket);
     this.#notices = new Notices(byId("notices"));
+    this.#retries = new RetryNotice(this.#notices);
     this.#sounds = new Sounds({ notices: this.#notices });
-    this.#runs = new RunList({ notices: this.#notices, open: (run) => this.#show(run) });
-    for (const part of [this.#player, this.#sounds, this.#runs]) this.#scope.start(part);
-    this.#scope.listen(this.#sounds, "change", () => this.#soundChanged());
-    this.#scope.listen(byId("run"), "click", () => this.#start());
-    this.#scope.listen(byId("cancel"), "click", () => this.#running?.abort());
-    this.#scope.defer(() => this.#running?.abort());
+    this.#runs = new RunList({ notices: this.#notices, open: (run) => this.#open(run) });
+    for (const part of [this.#player, this.#sounds, this.#language, this.#runs]) scope.start(part);
+    scope.listen(this.#sounds, "change", () => this.#soundChanged());
+    scope.listen(byId("run"), "click", () => this.#start());
+    scope.listen(byId("cancel"), "click", () => this.#running?.abort());
+    for (const side of ["a", "b"]) scope.listen(byId(`settings-${side}`), "change", () => this.#showState());
+    // The controls page, in another tab, stores settings and presets.
+    scope.listen(globalThis, "storage", () => this.#showChoices());
+    scope.defer(() => this.#running?.abort());
     this.#show(null);
     this.#showState();
     this.#load();
@@ -56,101 +69,100 @@ export class TestAudioPage {
   }
 
   async #load() {
-    const pipeline = await loadPipeline({ scope: this.#scope, notices: this.#notices, more: "The presets come from the service." });
-    if (pipeline === null) return;
-    const { schema, presets, storage } = pipeline;
-    this.#titles = new Map(schema.stages.map(({ id, title }) => [id, title]));
-    this.#choices = settingsChoices(schema, presets, storage, new Date());
-    const options = () => this.#choices.map(({ id, title }) => h("option", { value: id }, title));
-    byId("settings-a").replaceChildren(...options());
-    byId("settings-b").replaceChildren(...options());
+    this.#pipeline = await loadPipeline({ scope: this.#scope, notices: this.#notices, more: "The presets come from the service." });
+    if (this.#pipeline === null) return;
+    this.#showChoices();
     byId("settings-b").value = this.#choices.some(({ id }) => id === "browser") ? "browser" : "preset:default";
     this.#shell.figuresReceived();
     this.#showState();
   }
 
+  /** Offer the settings there are; those chosen stay, or the first is. */
+  #showChoices() {
+    if (this.#pipeline === null) return;
+    const { schema, presets, storage } = this.#pipeline;
+    this.#choices = settingsChoices(schema, presets, storage, new Date());
+    for (const side of ["a", "b"]) {
+      const field = byId(`settings-${side}`);
+      const before = field.value;
+      field.replaceChildren(...this.#choices.map(({ id, title }) => h("option", { value: id }, title)));
+      field.value = this.#choices.some(({ id }) => id === before) ? before : this.#choices[0].id;
+    }
+    this.#showState();
+  }
+
   #soundChanged() {
     const { chosen } = this.#sounds;
-    if (chosen !== null) this.#play([{ key: "original", title: "Original", blob: chosen.blob }]);
+    this.#play(chosen === null ? [] : [{ key: "original", title: "Original", blob: chosen.blob }]);
     this.#showState();
   }
 
   async #play(versions) {
     const failed = await this.#player.open(versions);
     if (failed.length === 0) this.#notices.remove("player");
-    else this.#notices.show("player", { word: "not played", text: `${failed.join(" and ")} cannot be played here: this browser does not have the format, or the file is larger than 64 MB.`, more: "It can be run and downloaded all the same." });
+    else this.#notices.show("player", { word: "not played", text: `This browser cannot play ${failed.map(({ title, why }) => `${title} (${why})`).join(" and ")}.`, more: "The service may read it all the same: run it." });
   }
 
   async #start() {
     const sound = this.#sounds.chosen;
-    if (sound === null || this.#running !== null) return;
-    const [a, b] = ["a", "b"].map((side) => this.#choices.find(({ id }) => id === byId(`settings-${side}`).value));
-    const reference = byId("reference").value.trim() || null;
-    const language = byId("language").value.trim() || "auto";
-    const running = new AbortController();
-    this.#running = running;
-    this.#notices.remove("run");
-    try {
-      const blobs = {};
-      for (const [side, { settings, title }] of Object.entries({ a, b })) {
-        this.#progress(`${title} is run…`);
-        blobs[side] = await processFile(sound, settings, running.signal);
-      }
-      this.#progress("Both are measured and transcribed…");
-      const comparison = await compareFile(sound, { a: a.settings, b: b.settings, reference, language }, running.signal);
-      const run = {
-        id: `${Date.now()}-${Math.random().toString(36).slice(2, 8)}`,
-        at: Date.now(),
-        name: sound.name,
-        sides: { a: { title: a.title, settings: a.settings }, b: { title: b.title, settings: b.settings } },
-        comparison,
-        stages: null,
-        reference,
-        language,
-        files: { original: sound.blob, ...blobs },
-      };
-      this.#show(run);
-      await this.#runs.add(run);
-    } catch (error) {
-      this.#failed(error);
-    } finally {
-      this.#running = null;
-      this.#progress("");
-    }
+    if (sound === null || byId("run").disabled) return;
+    const [a, b] = ["a", "b"].map((side) => this.#choices.find(({ id }) => id === byId(`settings-${side}`).value)).map(({ title, settings }) => ({ title, settings }));
+    await this.#work(async (service, progress) => {
+      const run = await testRun({ sound, sides: { a, b }, reference: byId("reference").value.trim() || null, language: this.#language.value }, { service, progress });
+      this.#open(run);
+      if (await this.#runs.add(run)) this.#sounds.stored(sound.blob);
+      byId("result").scrollIntoView({ block: "nearest" });
+    }, () => this.#start());
   }
 
   async #measureStages() {
     const run = this.#run;
-    if (this.#running !== null) return;
-    this.#running = new AbortController();
-    this.#notices.remove("run");
-    this.#progress("Each stage of B is measured…");
-    try {
-      const stages = await analyzeFile({ blob: run.files.original, name: run.name }, run.sides.b.settings, this.#running.signal);
-      const measured = { ...run, stages };
-      if (this.#run === run) this.#showResult(measured);
+    await this.#work(async (service, progress) => {
+      progress("Each stage of B is measured.");
+      const measured = { ...run, stages: await service.analyze({ blob: run.files.original, name: run.name }, run.sides.b.settings) };
+      if (this.#run === run) this.#show(measured);
       await this.#runs.add(measured);
+    }, () => this.#measureStages());
+  }
+
+  /** Do `work(service, progress)`, one at a time; it can be cancelled, and `again()` repeats it after a failure. */
+  async #work(work, again) {
+    if (this.#running !== null) return;
+    const running = new AbortController();
+    const { signal } = running;
+    this.#running = running;
+    this.#notices.remove("run");
+    let step = "";
+    const progress = (text) => this.#progress((step = text));
+    const wait = async (error) => {
+      this.#progress("The service is busy. The run waits for its turn.");
+      await this.#retries.wait(error, signal);
+      this.#progress(step);
+    };
+    const service = Object.fromEntries(Object.entries({ process: processFile, compare: compareFile, analyze: analyzeFile }).map(([name, send]) => [name, (file, options) => retrying(() => send(file, options, signal), { wait })]));
+    try {
+      await work(service, progress);
     } catch (error) {
-      this.#failed(error);
+      this.#failed(error, again);
     } finally {
       this.#running = null;
       this.#progress("");
     }
   }
 
-  #failed(error) {
+  #failed(error, again) {
     if (error.name === "AbortError") {
-      toast("The run was cancelled.");
+      if (this.#scope.isOpen) toast("The run was cancelled. Nothing was stored.");
       return;
     }
     if (!(error instanceof ProblemError)) throw error;
     const faults = (error.problem.faults ?? []).map(({ path, expected }) => `${path}: expected ${expected}`).join("; ");
-    this.#notices.show("run", { word: "not run", tone: "bad", text: error.message, more: faults });
+    this.#notices.show("run", { word: "not run", tone: "bad", text: error.message, more: faults, actions: [{ label: "Run again", run: again }] });
   }
 
-  #show(run) {
-    this.#showResult(run);
-    if (run === null) return;
+  /** Show a run, and play its versions. */
+  #open(run) {
+    this.#show(run);
     const { files, sides } = run;
     this.#play([
       { key: "original", title: "Original", blob: files.original },
@@ -159,9 +171,18 @@ export class TestAudioPage {
     ]);
   }
 
-  #showResult(run) {
+  #show(run) {
     this.#run = run;
-    byId("result-body").replaceChildren(...runView(run, this.#titles, { stages: () => this.#measureStages(), download: (key) => this.#download(run, key) }));
+    const titles = new Map((this.#pipeline?.schema.stages ?? []).map(({ id, title }) => [id, title]));
+    byId("result-body").replaceChildren(...runView(run, titles, { stages: () => this.#measureStages(), download: (key) => this.#download(run, key), again: () => this.#again(run) }));
+  }
+
+  /** Choose the sound of a run, what is spoken in it, and its language. */
+  #again({ name, files, reference, language }) {
+    this.#sounds.add({ name, blob: files.original, isRecorded: false });
+    byId("reference").value = reference ?? "";
+    this.#language.choose(language);
+    byId("settings-a").focus();
   }
 
   #download({ name, files }, key) {
@@ -177,9 +198,17 @@ export class TestAudioPage {
   #showState() {
     const isRunning = this.#running !== null;
     const { chosen } = this.#sounds;
-    byId("run").disabled = isRunning || chosen === null || this.#choices.length === 0;
+    const isLoaded = this.#choices.length > 0;
+    byId("run").disabled = isRunning || chosen === null || !isLoaded;
     setAttribute(byId("run"), "aria-busy", isRunning ? "true" : null);
     byId("cancel").hidden = !isRunning;
-    setText(byId("page-status"), isRunning ? `${chosen?.name ?? "The sound"} runs through the pipeline.` : chosen === null ? "No sound is chosen. Record one, or choose a file." : `${chosen.name} is ready to run.`);
+    setText(byId("settings-note"), isLoaded && byId("settings-a").value === byId("settings-b").value ? "A and B are the same" : "");
+    setText(byId("page-status"), statusWords(isRunning, chosen, isLoaded));
   }
+}
+
+function statusWords(isRunning, chosen, isLoaded) {
+  if (isRunning) return `${chosen?.name ?? "The sound"} runs through the pipeline.`;
+  if (chosen === null) return "No sound is chosen. Record one, or choose a file.";
+  return isLoaded ? `${chosen.name} is ready to run.` : `${chosen.name} is chosen. The settings are not loaded yet.`;
 }

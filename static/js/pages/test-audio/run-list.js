@@ -6,11 +6,12 @@ import { emptyState } from "../../components/empty-state.js";
 import { Scope } from "../../components/scope.js";
 import { saveText } from "../../components/text-export.js";
 import { toast } from "../../components/toasts.js";
-import { exportedRun, exportParts, MOST_BYTES, MOST_RUNS } from "../../models/run-history.js";
+import { bytes } from "../../models/number-format.js";
+import { bytesOf, exportedRun, exportParts, MOST_BYTES, MOST_RUNS } from "../../models/run-history.js";
 import { absolute } from "../../models/time-format.js";
 import { RunStorage } from "../../run-storage.js";
 
-const LIMITS = `${MOST_RUNS} runs or ${MOST_BYTES / 2 ** 20} MB`;
+const LIMITS = `${MOST_RUNS} runs or ${bytes(MOST_BYTES)}`;
 
 export class RunList {
   #scope = new Scope();
@@ -38,12 +39,14 @@ export class RunList {
     this.#scope.close();
   }
 
-  /** Add a run, or replace one with the same id. */
+  /** Add a run, or replace one with the same id. Resolves to whether this browser stores it. */
   async add(run) {
     this.#runs = [run, ...this.#runs.filter(({ id }) => id !== run.id)].sort((first, second) => second.at - first.at);
+    let isStored = false;
     try {
       const { dropped, fits } = await this.#storage.add(run);
-      if (!fits) toast(`This run is larger than what is stored here (${MOST_BYTES / 2 ** 20} MB): it is gone when the page is left.`, { tone: "bad" });
+      isStored = fits;
+      if (!fits) toast(`This run is larger than what is stored here (${bytes(MOST_BYTES)}): it is gone when the page is left.`, { tone: "bad" });
       else if (dropped > 0) {
         this.#runs = await this.#storage.all();
         toast(dropped === 1 ? "The oldest run was dropped to make room." : `The ${dropped} oldest runs were dropped to make room.`);
@@ -52,6 +55,7 @@ export class RunList {
       this.#unstored(error);
     }
     this.#show();
+    return isStored;
   }
 
   async #load() {
@@ -70,6 +74,7 @@ export class RunList {
   async #delete(run) {
     this.#runs = this.#runs.filter(({ id }) => id !== run.id);
     this.#show();
+    (byId("runs").querySelector("button") ?? byId("choose-file")).focus();
     await this.#storage.delete(run.id).catch((error) => this.#unstored(error));
     toast(`The run of ${run.name} is deleted.`, { action: { label: "Undo", run: () => this.add(run) } });
   }
@@ -96,7 +101,7 @@ export class RunList {
     const box = byId("runs");
     const isEmpty = this.#runs.length === 0;
     if (box.hasAttribute("aria-busy")) box.removeAttribute("aria-busy");
-    setText(byId("history-note"), isEmpty ? `at most ${LIMITS}` : `${this.#runs.length} of at most ${LIMITS}`);
+    setText(byId("history-note"), isEmpty ? `at most ${LIMITS}` : `${this.#runs.length} with ${bytes(this.#runs.reduce((sum, run) => sum + bytesOf(run), 0))}, of at most ${LIMITS}`);
     for (const id of ["export-all", "delete-all"]) byId(id).disabled = isEmpty;
     if (isEmpty) {
       box.replaceChildren(emptyState("No runs are stored.", "Each run of A and B is stored in this browser, with its sounds."));
