@@ -7,6 +7,8 @@ import { languageName, sources } from "../../models/languages.js";
 import { languagesDependOn } from "../../models/service-notices.js";
 
 const TRANSCRIBER = "audio-service";
+/** What is not known yet is loaded again after so long (ms): a back end that starts, or recovers. */
+const AGAIN_AFTER = 5_000;
 
 export class LanguageField {
   #socket;
@@ -14,6 +16,7 @@ export class LanguageField {
   #scope = new Scope();
   #dependsOn = null;
   #loads = 0;
+  #timer = null;
 
   constructor(socket, { get = (path) => control("GET", path) } = {}) {
     this.#socket = socket;
@@ -23,6 +26,7 @@ export class LanguageField {
   start() {
     if (!this.#scope.open()) return;
     this.#scope.defer(this.#socket.onTopic("services", (services) => this.#servicesChanged(services)));
+    this.#scope.defer(() => clearTimeout(this.#timer));
     this.#load();
   }
 
@@ -50,7 +54,12 @@ export class LanguageField {
     if (!isFirst) this.#load();
   }
 
+  #loadLater() {
+    this.#timer = setTimeout(() => this.#load(), AGAIN_AFTER);
+  }
+
   async #load() {
+    clearTimeout(this.#timer);
     this.#loads += 1;
     const load = this.#loads;
     let offer;
@@ -58,7 +67,9 @@ export class LanguageField {
       offer = await this.#get("/api/languages");
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
-      if (load === this.#loads) setText(byId("language-note"), `The languages are not known: ${error.message}`);
+      if (load !== this.#loads || !this.#scope.isOpen) return;
+      setText(byId("language-note"), `The languages are not known: ${error.message}`);
+      this.#loadLater();
       return;
     }
     if (load !== this.#loads || !this.#scope.isOpen) return;
@@ -67,6 +78,7 @@ export class LanguageField {
     this.choose(value);
     const problem = (offer.errors ?? []).find(({ service }) => service === TRANSCRIBER);
     setText(byId("language-note"), problem === undefined ? "" : `${problem.detail} Sounds are processed and measured without words.`);
+    if (problem !== undefined) this.#loadLater();
   }
 }
 
