@@ -121,7 +121,7 @@ def test_a_microphone_is_recorded_run_transcribed_and_exported(
         page.locator("#language").select_option("en")
         page.locator("#reference").fill(SPOKEN)
         page.get_by_role("button", name="Run A and B").click()
-        expect(page.locator("#differences")).to_be_visible(timeout=LONG)
+        expect(page.locator("#differences")).to_be_visible(timeout=3 * LONG)
         (run,) = page.evaluate(STORED)
         compared = run["comparison"]
         recognised = {key: compared[key]["transcript"]["text"] for key in ("a", "b")}

@@ -158,6 +158,7 @@ export class TestAudioPage {
     if (!(error instanceof ProblemError)) throw error;
     const faults = (error.problem.faults ?? []).map(({ path, expected }) => `${path}: expected ${expected}`).join("; ");
     this.#notices.show("run", { word: "not run", tone: "bad", text: error.message, more: faults, actions: [{ label: "Run again", run: again }] });
+    byId("notices").scrollIntoView({ block: "nearest" });
   }
 
   /** Show a run, and play its versions. */
