@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
+from struct import unpack
 from typing import Any, Final
 
 import pytest
@@ -95,9 +96,11 @@ def assert_stored(page: Page, compared: dict[str, Any]) -> None:
     assert exported["comparison"] == compared
     assert len(exported["stages"]["stages"]) == 10
     for key in ("original", "a", "b"):
-        with wave.open(BytesIO(b64decode(exported["audio"][key]["base64"]))) as file:
-            assert file.getframerate() == 16_000
-            assert file.getnframes() / 16_000 > (8 if key == "original" else 4)
+        file = b64decode(exported["audio"][key]["base64"])
+        rate, bytes_per_second = unpack("<II", file[24:32])
+        assert file[:4] == b"RIFF"
+        assert rate == 16_000
+        assert len(file) / bytes_per_second > (8 if key == "original" else 4)
 
 
 @pytest.mark.slow
