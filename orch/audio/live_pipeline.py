@@ -1,7 +1,8 @@
 """The sound of one stream on its way through a pipeline in another process: none of it is lost. Pure.
 
 Output sample n belongs to input sample n, so what was sent and has not returned is known to the sample. It is
-stored here until it returns. Where the process dies, or is too slow, it is used as it was sent.
+stored here until it returns. Where the process dies, or is too slow, it is used as it was sent; its beginning
+fades over from what returned last (``borders.py``).
 """
 
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from orch.audio import borders
 from orch.audio.pipeline_settings import PipelineSettings
 
 IN_FLIGHT: Final = 1.0
@@ -80,7 +82,7 @@ class LivePipeline:
     Bounded: :attr:`has_room` is False beyond :data:`IN_FLIGHT` seconds and the latency.
 
     ``changed`` is called when something has arrived. The mutable state is what was sent and has not returned,
-    what has returned and was not taken, and how far it is.
+    what has returned and was not taken, the end of what has returned, and how far it is.
     """
 
     def __init__(self, *, rate: int, now: float, patience: float, changed: Callable[[], None]) -> None:
@@ -95,6 +97,9 @@ class LivePipeline:
         self._sent_samples = 0
         self._returned_samples = 0
         self._ready: deque[Piece] = deque()
+        self._came = self._made = (
+            b""  # the last samples that have returned, as they were sent and as they are
+        )
         self._flushed_at: float | None = None
         self._is_flushed = False
 
@@ -177,7 +182,9 @@ class LivePipeline:
         while view and self._sent:
             block = self._sent[0]
             length = min(len(view), len(block.pcm))
-            self._ready.append((bytes(view[:length]), block.arrived))
+            made = bytes(view[:length])
+            self._ready.append((made, block.arrived))
+            self._note(block.pcm[:length], made)
             view = view[length:]
             self._returned_samples += length // 2
             block.pcm = block.pcm[length:]
@@ -196,8 +203,16 @@ class LivePipeline:
         self.failure = reason
         self._changed()
 
+    def _note(self, came: bytes, made: bytes) -> None:
+        length = 2 * round(borders.COMPARED * self._rate)
+        self._came = (self._came + came)[-length:]
+        self._made = (self._made + made)[-length:]
+
     def _use_unprocessed(self) -> None:
+        rest = min(self.owed, round(borders.FADE * self._rate))
+        faded = borders.joined(self._came, self._made, b"".join(each.pcm for each in self._sent)[: 2 * rest])
         for block in self._sent:
-            self._ready.append((block.pcm, block.arrived))
+            begins, faded = faded[: len(block.pcm)], faded[len(block.pcm) :]
+            self._ready.append((begins + block.pcm[len(begins) :], block.arrived))
             self._returned_samples += len(block.pcm) // 2
         self._sent.clear()

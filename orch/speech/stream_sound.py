@@ -5,8 +5,9 @@ Nothing is lost: what a pipeline holds is known to the sample (``orch/audio/live
 fails, is too slow or is not available, the stream goes on at exactly that sample with its sound as it came,
 and tries again later. Times are those of the sound as it was spoken, since a pipeline moves no sample.
 
-Without a click: a pipeline that is added while somebody speaks begins with all stages off and fades them in;
-one that is removed fades them out, and what it returns then is the sound as it came.
+Without a click: where a pipeline fails, the sound as it came fades in. A pipeline that is added while
+somebody speaks begins with all stages off and fades them in; one that is removed fades them out, and what it
+returns then is the sound as it came.
 """
 
 from collections import deque

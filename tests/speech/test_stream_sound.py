@@ -1,12 +1,14 @@
 """Sound through a pipeline and past it: nothing is lost, doubled or moved, whatever happens."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orch.audio import borders
 from orch.audio.live_pipeline import IN_FLIGHT, OPENING, PATIENCE
 from orch.audio.segmenter import Event
 from orch.problems import ProblemError
@@ -16,6 +18,7 @@ from orch.speech.stream_sound import FADED_OUT, FIRST_PAUSE, StreamSound
 from tests.fakes.pipelines import LATENCY, FakePipelines, gain
 
 RATE = 16_000
+BORDER = round(borders.FADE * RATE)
 LOST = ProblemError("speech_lost", "It was lost.", service="speaker")
 
 
@@ -47,6 +50,18 @@ def value(n: int) -> int:
 
 def values(count: int, factor: Callable[[int], float] = lambda n: 1.0) -> list[int]:
     return [round(value(n) * factor(n)) for n in range(count)]
+
+
+def check_border(found: list[int], at: int, count: int) -> None:
+    """Half of each sample before ``at``, then a fade to all of it; none is lost or moved."""
+    after = at + min(BORDER, LATENCY)
+    assert len(found) == count
+    assert found[:at] == values(at, lambda n: 0.5)
+    assert found[after:] == values(count)[after:]
+    shares = [found[n] / value(n) for n in range(at, after)]
+    assert shares[0] == pytest.approx(0.5, abs=0.01)
+    assert shares[-1] == pytest.approx(1, abs=0.01)
+    assert all(-0.001 < after - before < 0.01 for before, after in pairwise(shares))  # but for rounding
 
 
 def drained(sound: StreamSound, now: float) -> list[object]:
@@ -147,7 +162,7 @@ def test_sound_goes_on_unprocessed_where_the_process_dies() -> None:
     assert (one.sound.is_bypassed, one.sound.owed_seconds) == (True, 0)
     one.feed(1_000, 1.0)
     at = 4_000 - LATENCY
-    assert one.queue.samples() == values(5_000, lambda n: 0.5 if n < at else 1.0)
+    check_border(one.queue.samples(), at, 5_000)
     assert one.pool.reasons == ["It ended with code -9."]
     one.feed(1_000, 1.0 + FIRST_PAUSE)
     assert (one.sound.is_bypassed, one.sound.is_processed, one.pool.opened) == (False, True, 2)
@@ -167,8 +182,7 @@ def test_a_pipeline_that_returns_nothing_is_left() -> None:
     drained(one.sound, 0.9 + PATIENCE)
     assert len(one.queue.samples()) == 4_000 - LATENCY
     drained(one.sound, 1.0 + PATIENCE)
-    at = 4_000 - LATENCY
-    assert one.queue.samples() == values(5_000, lambda n: 0.5 if n < at else 1.0)
+    check_border(one.queue.samples(), 4_000 - LATENCY, 5_000)
     assert (one.pool.closed_late, one.sound.is_bypassed) == (1, True)
     assert one.sound.due is None
 
@@ -239,5 +253,8 @@ def test_no_sample_is_lost_or_moved_whatever_happens(happenings: list[int | str]
         drained(one.sound, now)
     found = one.queue.samples()
     assert len(found) == one.fed
+    fading = 0
     for n, sample in enumerate(found):
-        assert sample in (value(n), value(n) // 2)
+        assert value(n) // 2 <= sample <= value(n)
+        fading += sample not in (value(n), value(n) // 2)
+    assert fading <= one.pool.opened * BORDER
