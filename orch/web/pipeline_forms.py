@@ -15,8 +15,9 @@ from orch.audio.pipeline_settings import PipelineSettings, SettingsFaultError, d
 from orch.audio.presets import PRESETS
 from orch.problems import ProblemError
 from orch.settings.structs import Pipeline
-from orch.shortages import Shortage, own_shortage
+from orch.shortages import WORDS, own_shortage
 from orch.untrusted_json import UnreadableError, read_document
+from orch.web.pipeline_places import RETRY_AFTER
 from orch.web.uploads import paced
 
 OVERHEAD: Final = 262_144
@@ -48,7 +49,7 @@ async def read_form(
     """Read the form, its file to a private file on disk. ``names``: the fields it may have beside ``audio``.
 
     ProblemError ``unsupported_media_type``, ``invalid_request`` (with ``path``), ``recording_too_large``,
-    ``body_too_large``, ``request_timeout``, ``own_shortage``.
+    ``body_too_large``, ``request_timeout``. OSError: see :func:`shortages`.
     """
     if request.mimetype != "multipart/form-data":
         raise ProblemError(
@@ -101,11 +102,19 @@ def _translated() -> Iterator[None]:
     except ValueError as error:
         text = f"The body is no complete multipart/form-data: {error}."
         raise ProblemError("invalid_request", text, path="$") from None
+
+
+@contextmanager
+def shortages() -> Iterator[None]:
+    """Raise what this machine lacks (disk space, file descriptors) as a problem: ``own_shortage``."""
+    try:
+        yield
     except OSError as error:
-        if own_shortage(error) is not Shortage.DISK:
+        shortage = own_shortage(error)
+        if shortage is None:
             raise
-        text = "The file cannot be stored: the service is out of disk space. Try again later."
-        raise ProblemError("own_shortage", text) from error
+        text = f"The file cannot be processed: the service is {WORDS[shortage]}. Try again later."
+        raise ProblemError("own_shortage", text, headers={"Retry-After": RETRY_AFTER}) from error
 
 
 async def _bounded(body: AsyncIterator[bytes], limits: Pipeline) -> AsyncGenerator[bytes, None]:

@@ -29,7 +29,7 @@ from orch.speech.word_errors import WordErrors
 from orch.web.json_api import json_response
 from orch.web.pipeline_comparisons import Transcript, check_reference, errors_between, transcript
 from orch.web.pipeline_documents import PipelineSchema, PresetsListed, pipeline_schema, presets_listed
-from orch.web.pipeline_forms import Choice, Form, chosen, either, read_form
+from orch.web.pipeline_forms import Choice, Form, chosen, either, read_form, shortages
 from orch.web.pipeline_places import PipelinePlaces
 from orch.web.spooled_body import SpooledBody
 
@@ -180,7 +180,7 @@ def blueprint(
         ``preset`` or ``settings`` (an exported file) choose how; without both, the preset ``default``. From
         another machine it is for operators.
         """
-        with ExitStack() as stack:
+        with shortages(), ExitStack() as stack:
             form = await requests.read(stack, "preset", "settings")
             output = stack.enter_context(tempfile.TemporaryFile())
             choice = chosen(form.fields)
@@ -203,7 +203,7 @@ def blueprint(
         ``preset`` or ``settings`` (an exported file) choose how; without both, the preset ``default``. From
         another machine it is for operators.
         """
-        with ExitStack() as stack:
+        with shortages(), ExitStack() as stack:
             form = await requests.read(stack, "preset", "settings")
             choice = chosen(form.fields)
             outcome = await requests.run(form, [(choice, None)], "stages")
@@ -218,7 +218,7 @@ def blueprint(
         spoken, word errors are counted. ``language``: a code; ``auto`` without one. From another machine it
         is for operators.
         """
-        with ExitStack() as stack:
+        with shortages(), ExitStack() as stack:
             form = await requests.read(stack, "a", "b", "reference", "language")
             language = _language(form.fields.get("language", AUTO))
             reference = check_reference(form.fields.get("reference"))
