@@ -10,10 +10,11 @@ The median over time looks at the last :data:`FRAMES` frames only, so that nothi
 beginning of a tone counts as a stroke for half of them.
 """
 
+from functools import reduce
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import median_filter
 
 from orch.audio.stages.stage import Signal
 
@@ -34,10 +35,25 @@ def masks(magnitudes: Signal, before: Signal, bins: int) -> Signal:
     ``before``: the magnitudes of the last ``FRAMES - 1`` frames; ``bins``: of :func:`width`.
     """
     history = np.concatenate((before, magnitudes))
-    lasting = np.median(sliding_window_view(history, FRAMES, axis=0), axis=2)
-    padded = np.pad(magnitudes, ((0, 0), (bins // 2, bins // 2)), mode="edge")
-    windows = sliding_window_view(padded, bins, axis=1)
-    striking = np.partition(windows, bins // 2, axis=2)[:, :, bins // 2]
+    lasting = _median_of_nine([history[begin : begin + len(magnitudes)] for begin in range(FRAMES)])
+    striking = np.stack([median_filter(row, size=bins, mode="nearest") for row in magnitudes])
     squared = lasting**2
     mask: Signal = squared / (squared + striking**2 + FAINTEST)
     return mask
+
+
+def _median_of_nine(rows: list[Signal]) -> Signal:
+    """Return the median of nine arrays, value by value.
+
+    It is that of the highest low, the middle middle and the lowest high of three triples (J. Smith, 1996):
+    a fifth of the time of a sort.
+    """
+    triples = [rows[0:3], rows[3:6], rows[6:9]]
+    low = reduce(np.maximum, [reduce(np.minimum, triple) for triple in triples])
+    high = reduce(np.minimum, [reduce(np.maximum, triple) for triple in triples])
+    return _median_of_three(low, _median_of_three(*[_median_of_three(*triple) for triple in triples]), high)
+
+
+def _median_of_three(a: Signal, b: Signal, c: Signal) -> Signal:
+    middle: Signal = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+    return middle

@@ -107,7 +107,8 @@ def shifted(
     offsets = np.floor(moves * size / (2 * np.pi * hop) + 0.5).astype(np.int64)
     target = np.arange(bins) + offsets[owner]
     inside = (target >= 0) & (target < bins)
-    out = np.zeros(bins, np.complex128)
-    moved = spectrum * np.exp(1j * rotation[owner])
-    np.add.at(out, target[inside], moved[inside])
+    moved = (spectrum * np.exp(1j * rotation)[owner])[inside]
+    out = np.empty(bins, np.complex128)
+    out.real = np.bincount(target[inside], moved.real, bins)
+    out.imag = np.bincount(target[inside], moved.imag, bins)
     return out, ShiftState(phase, rotation[owner])
