@@ -106,7 +106,8 @@ class Tables:
 
 def measure(frames: Signal, tables: Tables) -> Fundamental:
     """Return the fundamental of each row of ``frames``: shape ``(count, tables.frame)``, full scale 1."""
-    return of_power(powers(frames, tables), tables)
+    frequency, harmonicity, _ = of_power(powers(frames, tables), tables)
+    return Fundamental(np.array(frequency), np.array(harmonicity))
 
 
 def powers(frames: Signal, tables: Tables) -> Signal:
@@ -119,9 +120,13 @@ def powers(frames: Signal, tables: Tables) -> Signal:
     return power
 
 
-def of_power(power: Signal, tables: Tables) -> Fundamental:
-    """Return the fundamental of frames from their lines' powers: shape ``(count, tables.lines)`` or more."""
+def of_power(power: Signal, tables: Tables) -> tuple[list[float], list[float], list[float]]:
+    """Return frequency, harmonicity and power of frames.
+
+    ``power``: of their lines, shape ``(count, tables.lines)`` or more. The power is the sum of p.
+    """
     products = power[:, : tables.lines] @ tables.products
+    total = products[:, 0].tolist()
     r = products[:, 1:]
     r /= products[:, :1] + tables.nothing
     # Sound that swells has more than 1: the more, the less it is a period.
@@ -130,7 +135,7 @@ def of_power(power: Signal, tables: Tables) -> Fundamental:
     is_peak = here > np.maximum(r[:, :-2], 0.0)
     is_peak &= here >= r[:, 2:]
     best = np.where(is_peak, here - tables.cost, -1.0).argmax(axis=1)
-    frequency, harmonicity = np.zeros(len(r)), np.zeros(len(r))
+    frequency, harmonicity = [0.0] * len(r), [0.0] * len(r)
     for row, index in enumerate(best.tolist()):
         if not is_peak[row, index]:
             continue
@@ -139,7 +144,7 @@ def of_power(power: Signal, tables: Tables) -> Fundamental:
         shift = 0.5 * (before - after) / (before - 2 * top + after)
         frequency[row] = tables.lag_rate / (tables.first + index + shift)
         harmonicity[row] = min(max(top - 0.25 * (before - after) * shift, 0.0), 1.0)
-    return Fundamental(frequency, harmonicity)
+    return frequency, harmonicity, total
 
 
 def _hann(length: int) -> Signal:

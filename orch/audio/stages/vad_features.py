@@ -161,9 +161,7 @@ def features(
     rest = every[:, BANDS + 1 :] * -_WHITENING
     rest += lines
     np.maximum(rest, 0.0, out=rest)
-    found = of_power(rest, bank.tables)
-    left = rest @ bank.tables.weights
-    harmonicity = found.harmonicity * left / (0.8 * left + 0.2 * (lines @ bank.tables.weights) + 1e-9)
+    frequency, harmonicity, left = of_power(rest, bank.tables)
 
     out = np.empty((count, COUNT))
     linear = bands / band_floors
@@ -181,8 +179,10 @@ def features(
         state,
         energy_threshold,
         zip(
-            found.frequency.tolist(),
-            harmonicity.tolist(),
+            frequency,
+            harmonicity,
+            left,
+            (lines @ bank.tables.weights).tolist(),
             (ratios @ _MEAN).tolist(),
             (linear @ _MEAN).tolist(),
             (np.abs(change, out=change) @ _MEAN_OF_ALL).tolist(),
@@ -201,8 +201,7 @@ def features(
 
 def _followed(values: Signal, bank: Bank, state: FeatureState) -> tuple[Signal, Floors]:
     """Return the floor of each value in each frame, and the state of the floors."""
-    nothing = np.full(values.shape[1], np.inf)
-    smooth, lowest, older, oldest = state.floors or Floors(values[0], nothing, (), nothing)
+    smooth, lowest, older, oldest = state.floors or _no_floors(values[0])
     floors = np.empty_like(values)
     for index, (new, floor) in enumerate(zip(bank.new * values, floors, strict=True), state.frames + 1):
         smooth = bank.past * smooth
@@ -214,6 +213,11 @@ def _followed(values: Signal, bank: Bank, state: FeatureState) -> tuple[Signal, 
             oldest = np.minimum.reduce(older)
             lowest = smooth
     return floors, Floors(smooth, lowest, older, oldest)
+
+
+def _no_floors(values: Signal) -> Floors:
+    nothing = np.full(len(values), np.inf)
+    return Floors(values, nothing, (), nothing)
 
 
 def _averaged(out: Signal, means: Signal) -> Signal:
@@ -238,13 +242,14 @@ def _levels(
     """Return the features from MEAN_CHANGE to INSTANT of each frame, and what follows from the last one.
 
     They depend on the frame before, one number each: plain arithmetic is fastest. ``frames``: frequency and
-    harmonicity; means over the bands of lg ratio, ratio, lg ratio's change, power and floor; the power of the
-    whole frame, and its floor.
+    harmonicity without the floor, the power of the lines without it and with it; means over the bands of lg
+    ratio, ratio, lg ratio's change, power and floor; the power of the whole frame, and its floor.
     """
     before, step_before, peak, summit, smooth, mean, rms = state.levels
     is_first = state.frames == 0
     rows: list[tuple[float, ...]] = []
-    for frequency, harmonicity, ratio, linear, flux, power, floor, whole, whole_floor in frames:
+    for frequency, periodic, left, voiced, ratio, linear, flux, power, floor, whole, whole_floor in frames:
+        harmonicity = periodic * left / (0.8 * left + 0.2 * voiced + 1e-9)
         pitch = log2(max(frequency, 50.0))
         step = 0.0 if is_first else abs(pitch - before)
         steady = exp(-min(step, step_before) / _STEADY) * harmonicity
