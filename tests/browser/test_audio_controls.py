@@ -326,7 +326,7 @@ def test_the_dot_on_a_curve_is_at_the_peak_that_the_stage_compares(live: Page) -
           const pairs = line.getAttribute("d").slice(1).split("L");
           const points = pairs.map((pair) => pair.split(" ").map(Number));
           const [x, y] = ["cx", "cy"].map((name) => Number(dot.getAttribute(name)));
-          const level = -80 + (80 * (x - 44)) / (360 - 54);
+          const level = -80 + (80 * (x - 44)) / (360 - 60);
           const near = points.reduce((a, b) => (Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a));
           return dot.getAttribute("visibility") === "visible" && level > -6 && Math.abs(near[1] - y) < 3;
         }"""

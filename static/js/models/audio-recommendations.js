@@ -4,7 +4,7 @@
  */
 
 import { STAGE_IDS, isOn } from "../audio/kernels/stages.js";
-import { CANCELS } from "./audio-diagnosis-text.js";
+import { CANCELS, STAGE_TITLES } from "./audio-diagnosis-text.js";
 import { valueAt } from "./audio-report.js";
 
 /** EBU R 128: programme loudness, and the highest true peak. */
@@ -92,7 +92,7 @@ const RULES = [
     if (after.truePeakDb === null || after.truePeakDb <= TARGET_PEAK_DB || !isOn(settings, "voiceEnhance") || !isBehind(after, "voiceEnhance")) return null;
     const target = rounded(clamp(settings.parameters.voiceEnhancement.targetPeak * 10 ** ((TARGET_PEAK_DB - after.truePeakDb) / 20), 0, 1) - 0.005, 0.01);
     const path = settings.parameters.voiceEnhancement.limiter?.enabled === false ? ["voiceEnhancement.limiter.enabled", true] : ["voiceEnhancement.targetPeak", target];
-    return { tone: "warn", text: `The true peak after the pipeline is ${one(after.truePeakDb)} dBTP, above ${one(TARGET_PEAK_DB)} dBTP: players and codecs may clip it.`, number: after.truePeakDb, change: change(settings, ...path) };
+    return { tone: "warn", text: `The true peak behind ${STAGE_TITLES[after.tap]} is ${one(after.truePeakDb)} dBTP, above ${one(TARGET_PEAK_DB)} dBTP: players and codecs may clip it.`, number: after.truePeakDb, change: change(settings, ...path) };
   },
   function loudness({ after, settings }) {
     if (after.integrated === null || !isOn(settings, "voiceEnhance") || !isBehind(after, "voiceEnhance") || settings.parameters.voiceEnhancement.normalize) return null;
@@ -100,14 +100,14 @@ const RULES = [
     if (Math.abs(difference) <= LOUDNESS_WITHIN) return null;
     const gain = rounded(clamp(settings.parameters.voiceEnhancement.gain * 10 ** (difference / 20), 0.5, 2), 0.05);
     const side = difference > 0 ? "quieter" : "louder";
-    return { tone: "quiet", text: `Loudness after the pipeline is ${one(after.integrated)} LUFS, ${one(Math.abs(difference))} LU ${side} than the target of ${one(TARGET_LUFS)} LUFS.`, number: after.integrated, change: change(settings, "voiceEnhancement.gain", gain) };
+    return { tone: "quiet", text: `Loudness behind ${STAGE_TITLES[after.tap]} is ${one(after.integrated)} LUFS, ${one(Math.abs(difference))} LU ${side} than the target of ${one(TARGET_LUFS)} LUFS.`, number: after.integrated, change: change(settings, "voiceEnhancement.gain", gain) };
   },
   function speed({ stages, seconds }) {
     const busy = stages.map(({ id, seconds: spent }) => ({ id, load: spent / seconds }));
     const sum = busy.reduce((total, { load }) => total + load, 0);
     if (!(seconds > 2) || sum <= BUSY) return null;
     const slowest = busy.reduce((most, each) => (each.load > most.load ? each : most));
-    return { tone: "warn", text: `The stages need ${(100 * sum).toFixed(0)} % of real time in this browser, more than ${100 * BUSY} %; ${slowest.id} alone needs ${(100 * slowest.load).toFixed(0)} %. Switch it off here, or let the server process.`, number: sum, stage: slowest.id };
+    return { tone: "warn", text: `The stages need ${(100 * sum).toFixed(0)} % of real time in this browser, more than ${100 * BUSY} %; ${STAGE_TITLES[slowest.id]} alone needs ${(100 * slowest.load).toFixed(0)} %. Switch it off here, or let the server process.`, number: sum, stage: slowest.id };
   },
 ];
 

@@ -23,6 +23,10 @@ export function reportRows(report) {
   const known = (value) => (value === null ? "not known" : count(value));
   return [
     {
+      title: "Recommendations",
+      rows: report.recommendations.length === 0 ? [["None", "What was measured is within the targets."]] : report.recommendations.map(({ text, parameter, from, to }, index) => [String(index + 1), text, parameter === null ? "" : `${parameter}: ${from} → ${to}`]),
+    },
+    {
       title: "Input",
       rows: [
         ["Kind", input.kind],
@@ -44,10 +48,6 @@ export function reportRows(report) {
         ...([before, after].some((side) => side.reasons.snr_db) ? [["Why there is no ratio", ...[before, after].map((side) => side.reasons.snr_db ?? "–")]] : []),
         ["Clipped samples", count(before.clipping_count), count(after.clipping_count)],
       ],
-    },
-    {
-      title: "Recommendations",
-      rows: report.recommendations.length === 0 ? [["None", "What was measured is within the targets."]] : report.recommendations.map(({ text, parameter, from, to }, index) => [String(index + 1), text, parameter === null ? "" : `${parameter}: ${from} → ${to}`]),
     },
     { title: "Stages, ms in all", rows: Object.entries(report.stage_timings_ms).map(([id, spent]) => [STAGE_TITLES[id], String(spent)]) },
   ];

@@ -6,7 +6,7 @@ const WIDTH = 360;
 const HEIGHT = 220;
 /** The dot falls by this many dB a second, as meters do. */
 const FALL = 40;
-const INSET = { left: 44, right: 10, top: 10, bottom: 36 };
+const INSET = { left: 44, right: 16, top: 10, bottom: 36 };
 
 export class Curve {
   #title;

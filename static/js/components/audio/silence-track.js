@@ -28,7 +28,7 @@ export class SilenceTrack {
   #limits = null;
 
   constructor() {
-    const label = (level) => h("svg:text", { class: "curve-label", x: WIDTH - 4, y: y(level) - 3, "text-anchor": "end" }, `${figure(level)} dB`);
+    const label = (level) => h("svg:text", { class: "curve-label", x: 4, y: y(level) - 3 }, `${figure(level)} dB`);
     const grid = h("svg:path", { class: "track-grid", d: [-30, -60].map((level) => `M0 ${y(level)}H${WIDTH}`).join("") });
     const picture = h("svg:svg", { class: "curve-picture", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", focusable: "false" }, grid, label(-30), label(-60), this.#threshold, this.#breath, this.#cut, this.#line);
     this.element = h("figure", { class: "curve" }, h("h4", { class: "curve-title" }, "Level over six seconds"), picture, h("figcaption", {}, this.#summary));

@@ -7,11 +7,13 @@ import { saveText } from "../../components/text-export.js";
 import { makeReport } from "../../models/audio-report.js";
 import { reportRows } from "../../models/audio-report-rows.js";
 
-const WORDS = { bad: "mend", warn: "look", quiet: "could" };
+const WORDS = { bad: "fix", warn: "check", quiet: "optional" };
 
 export class ReportCard {
   #scope = new Scope();
   #material;
+  /** What was shown last, for a page that is printed without the button. */
+  #latest = null;
 
   /** `material()` resolves to what a report is made from, or null. */
   constructor(material) {
@@ -22,6 +24,7 @@ export class ReportCard {
     if (!this.#scope.open()) return;
     this.#scope.listen(byId("save-report"), "click", () => this.#save());
     this.#scope.listen(byId("print-report"), "click", () => this.#print());
+    this.#scope.listen(globalThis, "beforeprint", () => this.#fill());
   }
 
   stop() {
@@ -33,8 +36,9 @@ export class ReportCard {
     byId("print-report").disabled = !isEnabled;
   }
 
-  /** Show the recommendations `found`, and fill the printed page. */
+  /** Show the recommendations `found`. */
   show(material, found) {
+    if (material !== null) this.#latest = material;
     const isKnown = material !== null;
     byId("advice-none").hidden = found.length > 0;
     setText(byId("advice-none"), isKnown ? "Nothing to change: what was measured is within the targets." : "Recommendations are derived from what is measured; nothing is yet.");
@@ -52,10 +56,19 @@ export class ReportCard {
   }
 
   async #print() {
-    const report = await this.#report();
-    if (report === null) return;
-    byId("printed").replaceChildren(h("p", {}, `${report.input.label || "Microphone"}, ${report.timestamp}`), ...reportRows(report).map(table));
+    this.#latest = (await this.#material()) ?? this.#latest;
+    this.#fill();
     globalThis.print();
+  }
+
+  /** Fill the printed page. */
+  #fill() {
+    if (this.#latest === null) {
+      byId("printed").replaceChildren(h("p", {}, "Nothing was measured."));
+      return;
+    }
+    const report = makeReport({ ...this.#latest, at: new Date().toISOString() });
+    byId("printed").replaceChildren(h("p", { dir: "auto" }, `${report.input.label || "Microphone"}, ${new Date(report.timestamp).toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" })}`), ...reportRows(report).map(table));
   }
 }
 

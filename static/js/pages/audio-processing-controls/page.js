@@ -1,6 +1,7 @@
 /** Audio controls: the pipeline as a flow with live levels, its parameters, presets, and the sound that runs through it. */
 
 import { PipelineNode } from "../../audio/pipeline-node.js";
+import { FrameLoop } from "../../components/audio/frame-loop.js";
 import { showFaults, SettingsBar } from "../../components/audio/settings-bar.js";
 import { SessionTarget } from "../../components/audio/session-target.js";
 import { SoundCard } from "../../components/audio/sound-card.js";
@@ -35,7 +36,7 @@ export class AudioControlsPage {
   #selected = "noise";
   #faults = [];
   #report = null;
-  #drawing = null;
+  #loop = new FrameLoop((now) => this.#draw(now / 1000));
 
   constructor(socket) {
     this.#socket = socket;
@@ -95,8 +96,7 @@ export class AudioControlsPage {
     this.#detail.open(this.#selected);
     this.#show();
     this.#shell.figuresReceived();
-    this.#draw();
-    this.#scope.defer(() => cancelAnimationFrame(this.#drawing));
+    this.#scope.start(this.#loop);
   }
 
   get #settings() {
@@ -245,12 +245,10 @@ export class AudioControlsPage {
     this.#show();
   }
 
-  /** Once a frame; a hidden tab has none. */
-  #draw = () => {
-    const now = performance.now() / 1000;
+  /** `now` in seconds. */
+  #draw(now) {
     const report = this.#sound.running === null ? null : this.#report;
     this.#flow.draw(report, now);
     this.#detail.draw(report, now);
-    this.#drawing = requestAnimationFrame(this.#draw);
-  };
+  }
 }
