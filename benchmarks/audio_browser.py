@@ -4,7 +4,8 @@
 
 Offline: an OfflineAudioContext renders speech in noise through the worklet of the pages; share of real time,
 with preset default and with everything on, the best of two. Live: the page plays the same for as long,
-listening; drop-outs by AudioContext.playbackStats, "not known" where the browser has none.
+listening; drop-outs by AudioContext.playbackStats, "not known" where the browser has none. Drawing: frames
+a second of both live pages at 1280 pixels, and the share of its time for which the page's thread is busy.
 """
 
 import argparse
@@ -29,8 +30,10 @@ from orch.audio.presets import PRESETS
 from tests.fakes.scripted_service import scripted
 
 RATE: Final = 48_000
-WANTED: Final = {"offline": 25, "underruns": 0}
+WANTED: Final = {"offline": 25, "underruns": 0, "frames": 60}
 PAGE: Final = "/audio-processing-controls.html"
+DIAGNOSTIC: Final = "/audio-diagnostic.html"
+DRAWN_SECONDS: Final = 10
 
 #: Keeps the page's contexts, whose playbackStats are read at the end.
 CONTEXTS: Final = """
@@ -65,6 +68,19 @@ OFFLINE: Final = """async ({ data, seconds, settings, rate }) => {
   if (!(loudest > 0.01)) throw new Error(`nothing was heard: ${loudest}`);
   return took;
 }"""
+
+#: Counts animation frames; returns those a second, and the 95th percentile of the ms between two.
+FRAMES: Final = """(seconds) => new Promise((resolve) => {
+  const times = [];
+  const next = (now) => {
+    times.push(now);
+    if (now - times[0] < 1000 * seconds) return requestAnimationFrame(next);
+    const between = times.slice(1).map((time, index) => time - times[index]).sort((a, b) => a - b);
+    const perSecond = (1000 * between.length) / (times.at(-1) - times[0]);
+    resolve([perSecond, between[Math.floor(0.95 * between.length)]]);
+  };
+  requestAnimationFrame(next);
+})"""
 
 STATS: Final = """() => {
   const stats = window.contexts.at(-1).playbackStats;
@@ -115,6 +131,31 @@ def live(browser: Browser, url: str, data: bytes, seconds: float) -> tuple[str, 
     return f"{stats[0]} ({stats[1]:.2f} s of {stats[2]:.0f} s)", f"{rate / 1000:g} kHz"
 
 
+def drawing(browser: Browser, url: str, path: str, data: bytes) -> str:
+    """Return how a page draws while a file runs through the pipeline."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    page.goto(url + path)
+    page.locator("#settings:enabled, #preset option[value=default]").first.wait_for(state="attached")
+    file = FilePayload(name="speech.wav", mimeType="audio/wav", buffer=data)
+    page.locator("#file").set_input_files([file])
+    if path == PAGE:
+        page.get_by_role("button", name="Play the file").click()
+    page.locator("#page-status", has_text="speech.wav" if path == DIAGNOSTIC else "runs").wait_for()
+    session = context.new_cdp_session(page)
+    session.send("Performance.enable")
+
+    def busy() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    before = busy()
+    frames, slowest = page.evaluate(FRAMES, DRAWN_SECONDS)
+    share = (busy() - before) / DRAWN_SECONDS
+    context.close()
+    return f"{frames:.1f} (95 % within {slowest:.0f} ms; thread busy {share:.0%})"
+
+
 def main() -> None:
     """Measure, print, and with --write put the figures into the results."""
     parser = argparse.ArgumentParser(
@@ -137,6 +178,7 @@ def main() -> None:
             for name, settings in (("default", PRESETS["default"].settings), ("everything", EVERYTHING))
         }
         page.close()
+        drawn = {path: drawing(browser, running.url, path, data) for path in (PAGE, DIAGNOSTIC)}
         underruns, rate = live(browser, running.url, data, options.seconds)
         about = report.machine(busy, [f"Chromium {browser.version}"])
         browser.close()
@@ -150,6 +192,7 @@ def main() -> None:
             underruns,
             str(WANTED["underruns"]),
         ),
+        *((f"{path}, live, frames a second", found, str(WANTED["frames"])) for path, found in drawn.items()),
     ]
     table = report.table(("", "measured", "wanted"), rows)
     print(table)

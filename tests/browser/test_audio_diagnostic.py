@@ -285,7 +285,14 @@ def test_a_file_is_measured_and_its_report_has_the_figures(page: Page, tmp_path:
     page.locator("#print-report").click()
     page.wait_for_function("window.printed === true")
     page.emulate_media(media="print")
-    expect(page.locator("#printed")).to_contain_text("Before and after")
+    printed = page.locator("#printed")
+    expect(printed.get_by_role("heading").first).to_have_text("Recommendations")
+    expect(printed).to_contain_text("Before and after")
+    # Without the button, too, and in dark letters whatever the theme.
+    page.evaluate("document.getElementById('printed').replaceChildren()")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    expect(printed).to_contain_text("tone.wav")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
     expect(page.locator("#pictures")).to_be_hidden()
 
 
