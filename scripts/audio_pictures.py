@@ -2,10 +2,11 @@
 
 python scripts/audio_pictures.py docs/images [PAGE...]
 
-Needs the tests' packages and Chromium; the demo's PocketSphinx transcribes. Each page is a function of
-:data:`PICTURES` that brings it to what its picture shows; without PAGE all are taken.
+Needs the tests' packages, Chromium and ffmpeg; the demo's PocketSphinx transcribes. Each page is a function
+of :data:`PICTURES` that brings it to what its picture shows; without PAGE all are taken.
 """
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -49,8 +50,41 @@ def test_audio(page: Page, url: str) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
-PICTURES: Final[dict[str, Callable[[Page, str], None]]] = {"test-audio": test_audio}
+def controls(page: Page, url: str) -> None:
+    """Play a clip through the flow; the compressor is open."""
+    page.goto(f"{url}/audio-processing-controls.html")
+    page.locator("[data-stage=voiceEnhance] .stage-name").click()
+    page.locator("#file").set_input_files(CLIP)
+    page.get_by_role("button", name="Play the file").click()
+    page.wait_for_selector(".curve-dot[visibility=visible]")
+    page.wait_for_timeout(1000)
+    page.evaluate("scrollTo(0, 0)")
+
+
+def diagnostic(page: Page, url: str) -> None:
+    """Measure a clip to its end."""
+    page.goto(f"{url}/audio-diagnostic.html")
+    page.locator("#settings:enabled").wait_for()
+    page.locator("#file").set_input_files(CLIP)
+    page.locator("#rush").click()
+    page.locator("#page-status", has_text="Measured ").wait_for()
+    page.wait_for_timeout(1500)
+    page.evaluate("scrollTo(0, 0)")
+
+
+PICTURES: Final[dict[str, Callable[[Page, str], None]]] = {
+    "test-audio": test_audio,
+    "audio-controls": controls,
+    "audio-diagnostic": diagnostic,
+}
 """What is shown, by the name of the file."""
+
+
+def save(picture: bytes, path: Path) -> None:
+    """Write a picture with a palette of 64 colours, which makes it small."""
+    palette = "split[a][b];[a]palettegen=max_colors=64[p];[b][p]paletteuse=dither=none"
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "png_pipe", "-i", "-", "-vf", palette, str(path)]
+    subprocess.run(command, input=picture, check=True)
 
 
 def main() -> None:
@@ -70,7 +104,7 @@ def main() -> None:
             context.set_default_timeout(PATIENCE)
             page = context.new_page()
             PICTURES[name](page, running.url)
-            page.screenshot(path=folder / f"{name}.png")
+            save(page.screenshot(), folder / f"{name}.png")
             context.close()
 
 

@@ -12,6 +12,8 @@ import { Scope } from "../scope.js";
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 /** A key moves the cursor by this share; with Shift by ten times as much. */
 const STEP = 0.005;
+/** A read-out without a cursor changes at most so often (ms). */
+const READOUT_EVERY = 200;
 /** A summary changes at most so often (ms). */
 const SUMMARY_EVERY = 1_000;
 const FONT = "11px system-ui, sans-serif";
@@ -24,6 +26,7 @@ export class Plot {
   #observer;
   #colours = new Map();
   #summarisedAt = -Infinity;
+  #readAt = -Infinity;
   #onCursor = null;
 
   /** `margin` {left, bottom}: pixels for labels. */
@@ -137,6 +140,13 @@ export class Plot {
     context.fillRect(Math.round(this.cursor.x * this.innerWidth), 0, 1, this.innerHeight);
     context.fillRect(0, Math.round(this.cursor.y * this.innerHeight), this.innerWidth, 1);
     context.globalAlpha = 1;
+  }
+
+  /** Whether the read-out is to be written: in each frame for a cursor, without one as often as it can be read. */
+  isReadoutDue(now) {
+    if (this.cursor === null && now - this.#readAt < READOUT_EVERY) return false;
+    this.#readAt = this.cursor === null ? now : -Infinity;
+    return true;
   }
 
   /** Replace the summary, at most once a second. `text()` returns it. */

@@ -31,7 +31,7 @@ export class SpectrumPlot extends Plot {
       this.#curve(context, history.levels, history.values.sampleRate, axis, { weighting, size, token, isPeak: false });
     }
     this.drawCursor(context);
-    this.#write(sides, axis, weighting);
+    if (this.isReadoutDue(now)) this.#write(sides, axis, weighting);
     this.summarise(now, () => SIDES.map(({ side, label }) => `${label}: ${strongestText(sides[side].strongest)}`).join(". ").replace(/^./, (first) => first.toUpperCase()).concat("."));
   }
 

@@ -35,6 +35,8 @@ export class Display {
   #rate;
   #seconds = 0;
   #described = "";
+  /** Clipped samples as they are shown. */
+  #clippedAt = {};
   /** What the stages did, as of the last frame that had it. */
   latestStages = null;
   /** What was measured until the view was frozen; null while it follows. */
@@ -127,7 +129,7 @@ export class Display {
       this.#plots[side].waveform.draw(now, sides[side], why === "" ? activity : null, window, { title, why });
       this.#plots[side].spectrogram.draw(now, sides[side], this.#axis, window, { title });
       this.#meters[side].draw(now, sides[side].values);
-      setText(byId(`clipped-${side}`), clippedText(sides[side].values));
+      if (this.#clippedAt[side] !== sides[side].values?.clipped) this.#showClipped(side, sides[side].values);
     }
     this.#spectrum.draw(now, sides, this.#axis, { weighting, size: spectrum.size });
     this.#noise.draw(now, noise.points, window);
@@ -144,6 +146,11 @@ export class Display {
     }
     this.#held ??= { sides: { before: this.#sides.before.copy(), after: this.#sides.after.copy() }, activity: this.#activity.copy(), noise: this.#noiseHistory.copy() };
     return this.#held;
+  }
+
+  #showClipped(side, values) {
+    this.#clippedAt[side] = values?.clipped;
+    setText(byId(`clipped-${side}`), clippedText(values));
   }
 
   #describe(spectrum) {
