@@ -142,7 +142,7 @@ export class Plot {
     context.globalAlpha = 1;
   }
 
-  /** Whether the read-out is to be written: in each frame for a cursor, without one as often as it can be read. */
+  /** Whether the read-out must be written: in each frame for a cursor, without one as often as it can be read. */
   isReadoutDue(now) {
     if (this.cursor === null && now - this.#readAt < READOUT_EVERY) return false;
     this.#readAt = this.cursor === null ? now : -Infinity;
