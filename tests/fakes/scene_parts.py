@@ -66,6 +66,8 @@ def gateway_instance(service: str, url: str, **more: Any) -> dict[str, Any]:
         "service": service,
         "url": url,
         "weight": 1,
+        "weight_now": 1.0,
+        "first_byte_ms": 120.0,
         "breaker": "closed",
         "breaker_retry_in": None,
         "consecutive_failures": 0,
