@@ -14,6 +14,7 @@ from orch.gateway.connection import UpstreamError, UpstreamResponse
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.retries import Failure
+from orch.gateway.work import Task
 from orch.problems import ProblemError
 
 BREAKER_STATUSES: Final = frozenset({500, 502, 503, 504})
@@ -56,7 +57,7 @@ class Trace:
 class DispatchedResponse:
     """A response on its way to the caller: its head, its instance, and its body as the caller reads it."""
 
-    def __init__(self, response: UpstreamResponse, lane: Lane) -> None:
+    def __init__(self, response: UpstreamResponse, lane: Lane, task: Task | None) -> None:
         self.status = response.status
         self.headers: tuple[Header, ...] = response.headers
         self.service = lane.service
@@ -64,6 +65,8 @@ class DispatchedResponse:
         self.at = trio.current_time()
         """When its head had arrived, on Trio's clock."""
         self._response = response
+        self._task = task
+        self._moved()
         kind = next((value for name, value in response.headers if name == b"content-type"), b"")
         self._peeks = response.status in BREAKER_STATUSES and kind.startswith(b"application/problem+json")
         self._peeked = b""
@@ -89,9 +92,14 @@ class DispatchedResponse:
         """Whether the whole response has arrived, so that reading the rest needs no waiting."""
         return self._response.is_complete
 
+    def _moved(self) -> None:
+        if self._task is not None:
+            self._task.moved_at = trio.current_time()
+
     async def receive(self) -> bytes:
         """Return the next piece of the body, empty at its end."""
         data = await self._response.receive()
+        self._moved()
         if self._peeks and len(self._peeked) < _PEEKED:
             self._peeked += data[:_PEEKED]
         return data
@@ -126,6 +134,7 @@ class Attempt:
         self._on_failure = on_failure
         self._was_suspended = was_suspended
         self._began: float | None = None
+        self.task: Task | None = None
 
     def start(self) -> None:
         """Count the request as in flight, and as queued until it begins."""
@@ -136,12 +145,15 @@ class Attempt:
         """Note that the request is sent to the instance from now on."""
         self._trace.is_queued = False
         self._began = trio.current_time()
+        self.task = self.lane.work.begin(self._began, self.limit)
 
     def settle(self, outcome: Outcome, *, status: int = 0, why: str = "") -> None:
         """Report the outcome. ``status``: of the response; ``why``: the reason of a failure."""
         now = trio.current_time()
         lane = self.lane
         lane.in_flight -= 1
+        if self.task is not None:
+            lane.work.end(self.task, now, succeeded=outcome is Outcome.SUCCEEDED)
         if self._began is not None and outcome is not Outcome.BLAMELESS:
             self._count(self._began, now, outcome, status)
         if outcome is Outcome.SUCCEEDED:

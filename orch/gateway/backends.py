@@ -15,6 +15,7 @@ from orch.gateway.statistics import GatewayInstance, GatewayLane
 from orch.gateway.transport import Address, Connect
 from orch.gateway.upstream import Upstream
 from orch.gateway.window import Window, p95_of
+from orch.gateway.work import WorkInProgress
 from orch.masking import mask_url
 from orch.settings import Service, Settings, Share
 
@@ -48,6 +49,7 @@ class Lane:
         self.breaker: Final = Breaker(policy)
         self.window: Final = Window(now)
         self.in_flight = 0
+        self.work: Final = WorkInProgress()
         self.first_byte = FirstByte()
         """The instance's, in all of its lanes."""
         self.last_failure = ""

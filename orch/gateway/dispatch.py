@@ -173,7 +173,7 @@ class Dispatcher:
                     async with attempt.lane.upstream.exchange(
                         request, fresh=fresh, begun=exchange, on_slot=attempt.begin
                     ) as response:
-                        attempt.response = DispatchedResponse(response, attempt.lane)
+                        attempt.response = DispatchedResponse(response, attempt.lane, attempt.task)
                         moves_on = self._lets_rest(attempt) and self._can_move_on(course)
                         if not moves_on:
                             yield attempt.response

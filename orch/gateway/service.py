@@ -39,6 +39,7 @@ from orch.telemetry.metric_names import Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
+from orch.telemetry.work import IDLE, Work
 
 TOPIC: Final = "gateway"
 SWEEP_SECONDS: Final = 1.0
@@ -287,6 +288,20 @@ class GatewayService:
                     lane.last_failure = "a failure was reported"
                     lane.breaker.failed(permit, trio.current_time())
                     lane.notify()
+
+    def work_of(self, service: str, url: str) -> Work:
+        """Return what an instance has to do for requests that went through this gateway."""
+        backend = self._backends.get(service)
+        instance = None if backend is None else backend.instances.get(url)
+        if instance is None:
+            return IDLE
+        now = trio.current_time()
+        began = [task.began for lane in instance.lanes.values() for task in lane.work.tasks]
+        return Work(
+            len(began),
+            now - min(began, default=now),
+            makes_progress=any(lane.work.makes_progress(now) for lane in instance.lanes.values()),
+        )
 
     def is_open(self, service: str, flow: Flow = Flow.CAPTIONS) -> bool:
         """Return whether no instance's breaker would admit a request of the flow.

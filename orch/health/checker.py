@@ -1,6 +1,7 @@
 """Checks one instance after the other of each back end, each in a task of its own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import httpx2
@@ -10,16 +11,21 @@ from orch.health.history import next_check
 from orch.health.probes import probe
 from orch.health.verdict import Finding, Observation
 from orch.health.watched import WatchedInstance
+from orch.health.words import work_in_words
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
+from orch.telemetry.work import Work
 
 SOONEST: Final = 0.25
 """Seconds between two checks of one instance at least, however many are requested."""
 
 SUSPENDED: Final = Observation(Finding.UNSEEN, ("not checked: the orchestration service was suspended",))
+
+WorkOf = Callable[[str, str], Work]
+"""Returns what an instance (service, URL) has to do."""
 
 _ANSWERED: Final = frozenset({Finding.GOOD, Finding.SLOW, Finding.IMPAIRED, Finding.STARTING})
 
@@ -37,6 +43,7 @@ class Checker:
         jitter: Callable[[], float],
         boundary: Boundary,
         observe: Callable[[WatchedInstance, Observation], None],
+        work_of: WorkOf,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -45,6 +52,7 @@ class Checker:
         self._jitter = jitter
         self._boundary = boundary
         self._observe = observe
+        self._work_of = work_of
 
     async def watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
         """Check one instance again and again, until its scope is cancelled."""
@@ -96,4 +104,14 @@ class Checker:
             return
         self._metrics.health_check(name, instance.shown, observation.finding in _ANSWERED, took)
         if generation == instance.generation:
-            self._observe(instance, observation)
+            self._observe(instance, self._weighed(instance, observation))
+
+    def _weighed(self, instance: WatchedInstance, observation: Observation) -> Observation:
+        """Return the observation with the instance's work: one that does not respond may be busy."""
+        if observation.finding is not Finding.MISSED:
+            return observation
+        work = self._work_of(instance.service.name, instance.url)
+        if not work.makes_progress:
+            return observation
+        reasons = (f"{work_in_words(work)}; {'; '.join(observation.reasons)}",)
+        return replace(observation, finding=Finding.BUSY, reasons=reasons)

@@ -46,21 +46,25 @@ class Check(Struct, frozen=True, kw_only=True):
     latency_ms: float | None
 
 
+_SHOWN: Final = {
+    Finding.GOOD: State.HEALTHY,
+    Finding.SLOW: State.DEGRADED,
+    Finding.IMPAIRED: State.DEGRADED,
+    Finding.BUSY: State.BUSY,
+    Finding.STARTING: State.RECOVERING,
+    Finding.BEGUN: State.RECOVERING,
+    Finding.MISSED: State.UNHEALTHY,
+    Finding.REFUSED: State.UNHEALTHY,
+    Finding.EXITED: State.UNHEALTHY,
+    Finding.UNSEEN: State.UNKNOWN,
+}
+
+
 def check_state(finding: Finding, verdict: Verdict) -> State:
     """Return the state that a single check shows, whatever the verdict is."""
-    match finding:
-        case Finding.GOOD:
-            return State.HEALTHY
-        case Finding.SLOW | Finding.IMPAIRED:
-            return State.DEGRADED
-        case Finding.STARTING | Finding.BEGUN:
-            return State.RECOVERING
-        case Finding.MISSED | Finding.REFUSED:
-            return State.RECOVERING if verdict.starting else State.UNHEALTHY
-        case Finding.EXITED:
-            return State.UNHEALTHY
-        case Finding.UNSEEN:
-            return State.UNKNOWN
+    if verdict.starting and finding in {Finding.MISSED, Finding.REFUSED}:
+        return State.RECOVERING
+    return _SHOWN[finding]
 
 
 class History:
@@ -104,7 +108,7 @@ class History:
             counted = list(dropwhile(lambda check: check.state is State.RECOVERING, counted))
         if not counted:
             return None
-        up = sum(check.state in {State.HEALTHY, State.DEGRADED} for check in counted)
+        up = sum(check.state in {State.HEALTHY, State.DEGRADED, State.BUSY} for check in counted)
         return up / len(counted)
 
 

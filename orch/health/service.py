@@ -16,7 +16,7 @@ import trio
 from msgspec import UNSET
 
 from orch.cluster.lease import Leases
-from orch.health.checker import SUSPENDED, Checker
+from orch.health.checker import SUSPENDED, Checker, WorkOf
 from orch.health.history import Check, check_state
 from orch.health.kept_process import KeptProcess
 from orch.health.probes import open_client
@@ -50,6 +50,7 @@ from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
+from orch.telemetry.work import IDLE, Work
 
 log = structlog.get_logger("health")
 
@@ -102,6 +103,7 @@ class HealthService:
         self._is_running = False
         self.boundary = Boundary("health checks")
         self.restart_on_other_worker: RestartOnOtherWorker | None = None
+        self.work_of: WorkOf = lambda _service, _url: IDLE
         self.on_engine_change: Callable[[str], None] = lambda _service: None
         self._checker = Checker(
             settings=settings,
@@ -111,6 +113,7 @@ class HealthService:
             jitter=jitter,
             boundary=self.boundary,
             observe=self._observe,
+            work_of=self._work,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
@@ -134,10 +137,17 @@ class HealthService:
                 self._review(service)
 
     def is_usable(self, service: str, url: str) -> bool:
-        """Return whether requests should be sent to this instance; an unknown one is assumed to work."""
+        """Return whether requests should be sent to this instance; an unknown one is assumed to work.
+
+        A busy one gets requests if no other instance of the service does: they take their turn there.
+        """
         known = self._services.get(service)
         instance = known.instances.get(url) if known is not None else None
-        return instance is None or instance.verdict.is_usable
+        if known is None or instance is None or instance.verdict.is_usable:
+            return True
+        return instance.verdict.state is State.BUSY and not any(
+            other.verdict.is_usable for other in known.instances.values()
+        )
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
         """Check an instance now because a request to it failed; the check decides, not the request."""
@@ -335,7 +345,9 @@ class HealthService:
     def _observe(self, instance: WatchedInstance, observation: Observation) -> None:
         """Update the verdict with an observation, and pass on what follows."""
         service, before, at = instance.service, instance.verdict, self._wall()
-        verdict = judge(before, observation, now=trio.current_time(), at=at)
+        orchestration = self._settings.current.orchestration
+        limit = orchestration.monitoring.busy_limit or orchestration.gateway.timeout
+        verdict = judge(before, observation, now=trio.current_time(), at=at, busy_limit=limit)
         instance.verdict = verdict
         if observation.finding is Finding.UNSEEN:
             self._review(service)
@@ -343,7 +355,7 @@ class HealthService:
             return
         self._note_engine(instance, observation)
         latency = observation.elapsed * 1000 if observation.elapsed is not None else None
-        interval = self._settings.current.orchestration.monitoring.health_check_interval
+        interval = orchestration.monitoring.health_check_interval
         check = Check(at=at, state=check_state(observation.finding, verdict), latency_ms=latency)
         instance.history.add(check, interval=interval)
         if observation.finding in {Finding.BEGUN, Finding.EXITED}:
@@ -378,6 +390,9 @@ class HealthService:
         instance.logged_notice, instance.notice_logged_at = notice, now
         if notice:
             log.info("notice", service=instance.service.name, instance=instance.shown, notice=notice)
+
+    def _work(self, service: str, url: str) -> Work:
+        return self.work_of(service, url)
 
     def _on_suspended(self, _seconds: float) -> None:
         """Extend the time of starting instances: this process could not see their first response."""

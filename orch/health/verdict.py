@@ -7,11 +7,15 @@ Certain findings count at once: a refused connection, a process that has ended. 
 count in a row: :data:`MISSES` checks without a usable response make an instance unhealthy (Kubernetes'
 ``failureThreshold`` is 3 by default, too), :data:`SLOW_CHECKS` slow ones make it degraded, and an unhealthy
 instance needs :data:`GOOD_CHECKS` good ones to be healthy again.
+
+A check without a response counts only while none of the instance's requests makes progress: an engine that
+does one thing at a time does not answer checks while it works. Such an instance is *busy*.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 from orch.shortages import Shortage
@@ -34,6 +38,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
     DEGRADED = "degraded"
+    BUSY = "busy"
     UNHEALTHY = "unhealthy"
     RECOVERING = "recovering"
 
@@ -42,12 +47,13 @@ SEVERITY: Final[Mapping[State, int]] = {
     State.HEALTHY: 0,
     State.UNKNOWN: 1,
     State.DEGRADED: 2,
-    State.RECOVERING: 3,
-    State.UNHEALTHY: 4,
+    State.BUSY: 3,
+    State.RECOVERING: 4,
+    State.UNHEALTHY: 5,
 }
 """The order of states; the higher number is the worse state."""
 
-WELL: Final = frozenset({State.HEALTHY, State.DEGRADED})
+WELL: Final = frozenset({State.HEALTHY, State.DEGRADED, State.BUSY})
 """States in which a service serves requests."""
 
 
@@ -59,6 +65,7 @@ class Finding(StrEnum):
     IMPAIRED = "impaired"  # responds, and reports or shows a problem
     STARTING = "starting"  # responds that it is not ready yet
     MISSED = "missed"  # no usable response, which may be transient
+    BUSY = "busy"  # no usable response, while requests that it has make progress
     REFUSED = "refused"  # nothing listens at its port
     EXITED = "exited"  # its process has ended
     BEGUN = "begun"  # it is being started
@@ -73,6 +80,7 @@ class Signal(StrEnum):
     IMPAIRED = "impaired"
     STARTING = "starting"
     MISSED = "missed"
+    BUSY = "busy"
     DOWN = "down"
 
 
@@ -82,30 +90,42 @@ TRANSITIONS: Final[Mapping[tuple[State, Signal], State]] = {
     (State.UNKNOWN, Signal.IMPAIRED): State.DEGRADED,
     (State.UNKNOWN, Signal.STARTING): State.UNKNOWN,
     (State.UNKNOWN, Signal.MISSED): State.UNKNOWN,
+    (State.UNKNOWN, Signal.BUSY): State.BUSY,
     (State.UNKNOWN, Signal.DOWN): State.UNHEALTHY,
     (State.HEALTHY, Signal.GOOD): State.HEALTHY,
     (State.HEALTHY, Signal.PROVEN): State.HEALTHY,
     (State.HEALTHY, Signal.IMPAIRED): State.DEGRADED,
     (State.HEALTHY, Signal.STARTING): State.RECOVERING,
     (State.HEALTHY, Signal.MISSED): State.DEGRADED,
+    (State.HEALTHY, Signal.BUSY): State.BUSY,
     (State.HEALTHY, Signal.DOWN): State.UNHEALTHY,
     (State.DEGRADED, Signal.GOOD): State.HEALTHY,
     (State.DEGRADED, Signal.PROVEN): State.HEALTHY,
     (State.DEGRADED, Signal.IMPAIRED): State.DEGRADED,
     (State.DEGRADED, Signal.STARTING): State.RECOVERING,
     (State.DEGRADED, Signal.MISSED): State.DEGRADED,
+    (State.DEGRADED, Signal.BUSY): State.BUSY,
     (State.DEGRADED, Signal.DOWN): State.UNHEALTHY,
+    (State.BUSY, Signal.GOOD): State.HEALTHY,
+    (State.BUSY, Signal.PROVEN): State.HEALTHY,
+    (State.BUSY, Signal.IMPAIRED): State.DEGRADED,
+    (State.BUSY, Signal.STARTING): State.RECOVERING,
+    (State.BUSY, Signal.MISSED): State.DEGRADED,
+    (State.BUSY, Signal.BUSY): State.BUSY,
+    (State.BUSY, Signal.DOWN): State.UNHEALTHY,
     (State.UNHEALTHY, Signal.GOOD): State.RECOVERING,
     (State.UNHEALTHY, Signal.PROVEN): State.RECOVERING,
     (State.UNHEALTHY, Signal.IMPAIRED): State.RECOVERING,
     (State.UNHEALTHY, Signal.STARTING): State.RECOVERING,
     (State.UNHEALTHY, Signal.MISSED): State.UNHEALTHY,
+    (State.UNHEALTHY, Signal.BUSY): State.UNHEALTHY,
     (State.UNHEALTHY, Signal.DOWN): State.UNHEALTHY,
     (State.RECOVERING, Signal.GOOD): State.RECOVERING,
     (State.RECOVERING, Signal.PROVEN): State.HEALTHY,
     (State.RECOVERING, Signal.IMPAIRED): State.DEGRADED,
     (State.RECOVERING, Signal.STARTING): State.RECOVERING,
     (State.RECOVERING, Signal.MISSED): State.RECOVERING,
+    (State.RECOVERING, Signal.BUSY): State.BUSY,
     (State.RECOVERING, Signal.DOWN): State.UNHEALTHY,
 }
 
@@ -132,7 +152,7 @@ class Verdict:
     """The state of an instance, and its reasons. ``since``: epoch seconds at which ``state`` began.
 
     ``good``, ``slow`` and ``missed`` count the last checks in a row; ``start_by`` is the time (monotonic) by
-    which a starting instance has to have responded.
+    which a starting instance has to have responded; ``busy_since`` the time since which it is busy.
     """
 
     state: State = State.UNKNOWN
@@ -143,12 +163,14 @@ class Verdict:
     missed: int = 0
     starting: bool = False
     start_by: float | None = None
+    busy_since: float | None = None
 
     @property
     def is_usable(self) -> bool:
         """Whether requests should be sent there.
 
-        An instance that was not checked yet is assumed to work; a starting one is not until it has responded.
+        An instance that was not checked yet is assumed to work; a starting one is not until it has responded,
+        and a busy one is left alone while there are others.
         """
         match self.state:
             case State.HEALTHY | State.DEGRADED:
@@ -157,17 +179,23 @@ class Verdict:
                 return self.good > 0
             case State.UNKNOWN:
                 return not self.starting
-            case State.UNHEALTHY:
+            case State.UNHEALTHY | State.BUSY:
                 return False
 
     @property
     def is_troubled(self) -> bool:
         """Whether the next check should come soon."""
-        return self.starting or self.missed > 0 or self.slow > 0 or self.state is State.RECOVERING
+        is_passing = self.state in {State.RECOVERING, State.BUSY}
+        return self.starting or self.missed > 0 or self.slow > 0 or is_passing
 
 
-def judge(verdict: Verdict, observation: Observation, *, now: float, at: float) -> Verdict:
-    """Return the verdict after ``observation``; without a finding only the reasons change."""
+def judge(
+    verdict: Verdict, observation: Observation, *, now: float, at: float, busy_limit: float = inf
+) -> Verdict:
+    """Return the verdict after ``observation``; without a finding only the reasons change.
+
+    ``busy_limit``: seconds after which an instance that is still busy is unhealthy.
+    """
     if observation.finding is Finding.UNSEEN:
         start_by = verdict.start_by
         return replace(
@@ -175,7 +203,10 @@ def judge(verdict: Verdict, observation: Observation, *, now: float, at: float) 
             reasons=observation.reasons,
             start_by=None if start_by is None else max(start_by, now + UNSEEN_GRACE),
         )
-    counted, signal = _count(verdict, observation, now=now)
+    if observation.finding is Finding.BUSY:
+        counted, signal = _count_busy(verdict, now=now, busy_limit=busy_limit)
+    else:
+        counted, signal = _count(replace(verdict, busy_since=None), observation, now=now)
     state = TRANSITIONS[verdict.state, signal]
     return replace(
         counted,
@@ -204,11 +235,21 @@ def _count(verdict: Verdict, observation: Observation, *, now: float) -> tuple[V
             return begun, Signal.STARTING
         case Finding.MISSED | Finding.REFUSED:
             return _count_miss(verdict, observation, now=now)
-        case Finding.UNSEEN:
+        case Finding.UNSEEN | Finding.BUSY:
             raise AssertionError("handled by judge()")
         case Finding.EXITED:
             gone = replace(verdict, good=0, slow=0, missed=0, starting=False, start_by=None)
             return gone, Signal.DOWN
+
+
+def _count_busy(verdict: Verdict, *, now: float, busy_limit: float) -> tuple[Verdict, Signal]:
+    """Take a check without a response for what it is while requests make progress: the instance is busy.
+
+    Not for ever: an engine that hangs may still send a byte now and then.
+    """
+    since = now if verdict.busy_since is None else verdict.busy_since
+    busy = replace(verdict, good=0, slow=0, starting=False, start_by=None, busy_since=since)
+    return busy, Signal.DOWN if now - since >= busy_limit else Signal.BUSY
 
 
 def _count_miss(verdict: Verdict, observation: Observation, *, now: float) -> tuple[Verdict, Signal]:

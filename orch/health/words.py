@@ -6,11 +6,13 @@ from typing import Final
 from orch.health.check_response import in_words
 from orch.health.verdict import State, Verdict
 from orch.telemetry.events import Severity
+from orch.telemetry.work import Work
 
 _SEVERITY: Final[Mapping[State, Severity]] = {
     State.UNKNOWN: "info",
     State.HEALTHY: "ok",
     State.DEGRADED: "warn",
+    State.BUSY: "info",
     State.UNHEALTHY: "bad",
     State.RECOVERING: "info",
 }
@@ -21,9 +23,18 @@ def severity_of(state: State) -> Severity:
     return _SEVERITY[state]
 
 
+def work_in_words(work: Work) -> str:
+    """Return "busy with 3 requests, the oldest for 41 s"."""
+    if work.in_flight == 1:
+        return f"busy with a request for {in_words(work.oldest)}"
+    return f"busy with {work.in_flight} requests, the oldest for {in_words(work.oldest)}"
+
+
 def change_in_words(before: Verdict, after: Verdict, latency_ms: float | None) -> str:
     """Return the sentence that describes a change, without its subject."""
     why = "; ".join(after.reasons)
+    if after.state is State.BUSY:
+        return f"is {why}."
     if after.state is State.HEALTHY:
         again = "" if before.state is State.UNKNOWN else " again"
         speed = f", responds in {in_words(latency_ms / 1000)}" if latency_ms is not None else ""

@@ -191,11 +191,16 @@ class AlertThresholds(Section, frozen=True):
 
 
 class Monitoring(Section, frozen=True):
-    """How often back ends are checked. Durations in seconds."""
+    """How often back ends are checked. Durations in seconds.
+
+    ``busy_limit``: how long an instance that works on requests may leave checks unanswered; 0:
+    ``gateway.timeout``.
+    """
 
     enabled: bool = True
     health_check_interval: Positive = 10
     health_check_timeout: Positive = 5
+    busy_limit: NotNegative = 0
     metrics_collection_interval: Positive = 5
     alert_thresholds: AlertThresholds = AlertThresholds()
 

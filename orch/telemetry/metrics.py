@@ -24,7 +24,7 @@ from orch.telemetry.metric_names import (
 )
 
 _BREAKER_VALUES: Final = {"closed": 0, "half_open": 1, "open": 2}
-_STATES: Final = ("unknown", "healthy", "degraded", "unhealthy", "recovering")
+_STATES: Final = ("unknown", "healthy", "degraded", "busy", "unhealthy", "recovering")
 _OUTCOMES: Final = ("ok", "failed")
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 

@@ -75,6 +75,7 @@ def build(
         shortages=shortages,
         pulse=pulse,
     )
+    health.work_of = gateway.work_of
     transcriber = Transcriber(settings=configuration, fetch=gateway.fetch)
     translator = Translator(settings=configuration, fetch=gateway.fetch)
     gateway.use_adapter(PromisedApi(transcriber=transcriber, translator=translator, settings=configuration))

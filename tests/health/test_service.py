@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from orch.health.verdict import State
 from orch.problems import ProblemError
+from orch.telemetry.work import IDLE, Work
 from tests.fakes.health import Bench, Network, answers, healthy, refused, short_of, silent
 
 ONE = {"audio-service": {"url": "http://one:5001"}}
@@ -437,3 +438,74 @@ async def test_a_back_end_that_refuses_requests_is_degraded_with_its_reason() ->
             "Accepts requests again.",
         ]
         bench.health.note_refusal("nobody", "x")
+
+
+async def test_a_busy_instance_is_left_alone_and_not_restarted() -> None:
+    """It answers no check while it works: busy, no new requests while there is another, and no failure."""
+    network = Network(one=healthy, two=healthy)
+    bench = Bench(
+        network=network,
+        services=TWO,
+        orchestration=orchestration(health_check_interval=2, health_check_timeout=1, busy_limit=60),
+    )
+    work = {"http://one:5001": Work(2, 12.0, makes_progress=True)}
+    bench.health.work_of = lambda _service, url: work.get(url, IDLE)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        network.hosts["one"] = silent
+        await trio.sleep(15)
+        busy = bench.service().instances[0]
+        assert busy.state is State.BUSY
+        assert busy.reasons == ("busy with 2 requests, the oldest for 12 s; no response in 1 s",)
+        assert not bench.health.is_usable("audio-service", "http://one:5001")
+        assert bench.health.is_usable("audio-service", "http://two:5001")
+        network.hosts["one"] = healthy
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        assert bench.texts()[-2:] == [
+            "http://one:5001 is busy with 2 requests, the oldest for 12 s; no response in 1 s.",
+            "http://one:5001 is healthy again, responds in 0 ms.",
+        ]
+
+
+async def test_the_only_instance_still_gets_requests_while_it_is_busy() -> None:
+    """They take their turn there; refusing them would be worse."""
+    network = Network(one=healthy)
+    bench = Bench(
+        network=network,
+        services=ONE,
+        orchestration=orchestration(health_check_interval=2, health_check_timeout=1, busy_limit=60),
+    )
+    bench.health.work_of = lambda _service, _url: Work(1, 5.0, makes_progress=True)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        network.hosts["one"] = silent
+        await bench.health.wait_for("audio-service", State.BUSY)
+        assert bench.health.is_usable("audio-service", "http://one:5001")
+        network.hosts["one"] = refused
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        assert not bench.health.is_usable("audio-service", "http://one:5001")
+
+
+async def test_busy_without_an_end_is_unhealthy() -> None:
+    """After busy_limit, or gateway.timeout where that is 0; work that stands still counts for nothing."""
+    network = Network(one=healthy)
+    bench = Bench(
+        network=network,
+        services=ONE,
+        orchestration=orchestration(health_check_interval=2, health_check_timeout=1),
+    )
+    bench.health.work_of = lambda _service, _url: Work(1, 5.0, makes_progress=True)
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        network.hosts["one"] = silent
+        await bench.health.wait_for("audio-service", State.BUSY)
+        began = trio.current_time()
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        assert 30 <= trio.current_time() - began < 35
+        network.hosts["one"] = healthy
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        bench.health.work_of = lambda _service, _url: Work(1, 500.0, makes_progress=False)
+        network.hosts["one"] = silent
+        began = trio.current_time()
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        assert trio.current_time() - began < 8

@@ -29,7 +29,8 @@ MISSED = Observation(Finding.MISSED, ("no response in 5 s",))
 REFUSED = Observation(Finding.REFUSED, ("connection refused",))
 EXITED = Observation(Finding.EXITED, ("process ended by signal 9 (SIGKILL)",))
 BEGUN = Observation(Finding.BEGUN, ("restarted, attempt 1 of 5, no response yet",))
-EVERYTHING = (GOOD, SLOW, IMPAIRED, STARTING, MISSED, REFUSED, EXITED, BEGUN)
+BUSY = Observation(Finding.BUSY, ("busy with a request for 12 s; no response in 5 s",))
+EVERYTHING = (GOOD, SLOW, IMPAIRED, STARTING, MISSED, BUSY, REFUSED, EXITED, BEGUN)
 
 
 def after(observations: Sequence[Observation], *, apart: float = 1.0) -> Verdict:
@@ -54,6 +55,13 @@ def test_every_state_has_a_transition_for_every_signal() -> None:
         ([SLOW, GOOD, SLOW], State.HEALTHY),
         ([IMPAIRED], State.DEGRADED),
         ([IMPAIRED, GOOD], State.HEALTHY),
+        ([BUSY], State.BUSY),
+        ([GOOD, *[BUSY] * 20], State.BUSY),
+        ([GOOD, BUSY, GOOD], State.HEALTHY),
+        ([GOOD, BUSY, MISSED], State.DEGRADED),
+        ([GOOD, BUSY, *[MISSED] * MISSES], State.UNHEALTHY),
+        ([GOOD, BUSY, REFUSED], State.UNHEALTHY),
+        ([REFUSED, BUSY], State.UNHEALTHY),
         ([MISSED], State.UNKNOWN),
         ([GOOD, MISSED], State.DEGRADED),
         ([GOOD, *[MISSED] * (MISSES - 1)], State.DEGRADED),

@@ -16,7 +16,7 @@ from orch.websocket.connections.connection_query import TOTALS_ONLY
 from orch.websocket.service import HubService
 
 # The back ends' states, best first; the service is as well as the worst of them.
-ORDER: Final = ("healthy", "unknown", "degraded", "recovering", "unhealthy")
+ORDER: Final = ("healthy", "unknown", "degraded", "busy", "recovering", "unhealthy")
 
 # A branch's state in the terms used for back ends.
 BRANCH_STATES: Final = {

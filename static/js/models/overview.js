@@ -199,7 +199,7 @@ export function instances(services, gateway) {
 export function checksText(checks) {
   if (checks.length === 0) return "No checks yet";
   const wrong = checks.filter((check) => check.state === "unhealthy").length;
-  const slow = checks.filter((check) => check.state === "degraded" || check.state === "recovering").length;
+  const slow = checks.filter((check) => ["degraded", "busy", "recovering"].includes(check.state)).length;
   const parts = [counted(checks.length, "check")];
   if (wrong > 0) parts.push(`${count(wrong)} failed`);
   if (slow > 0) parts.push(`${count(slow)} with problems`);

@@ -1,6 +1,6 @@
 /** The colour of each state; its name is always shown too. Pure tables. */
 
-const SERVICE = { healthy: "ok", degraded: "warn", recovering: "busy", unhealthy: "bad", unknown: "quiet" };
+const SERVICE = { healthy: "ok", degraded: "warn", busy: "busy", recovering: "busy", unhealthy: "bad", unknown: "quiet" };
 const BRANCH = {
   waiting: "quiet",
   starting: "busy",
@@ -12,7 +12,7 @@ const BRANCH = {
 };
 const BREAKER = { closed: "quiet", half_open: "warn", open: "bad" };
 
-const ORDER = ["healthy", "unknown", "degraded", "recovering", "unhealthy"];
+const ORDER = ["healthy", "unknown", "degraded", "busy", "recovering", "unhealthy"];
 
 /** A state as the pages write it: "backing off". */
 export const word = (state) => String(state).replaceAll("_", " ");
