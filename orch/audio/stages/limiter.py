@@ -15,7 +15,9 @@ millisecond in advance (``envelope.py``):
 A gain that moves makes new peaks, and other meters interpolate otherwise: up to 0.2 dB over what was measured
 here. A step of fewer than :data:`HALF` samples (8 kHz) leaves room for a shorter interpolation, which misses
 up to 0.36 dB. :func:`margin` allows for both. Sounds above 0.45 of the sample rate are interpolated fully by
-no meter of BS.1770; their peaks in an ideal reconstruction can be higher.
+no meter of BS.1770. Measured by an ideal reconstruction, a chirp up to 0.499 of the rate, 12 dB too loud,
+stays below the ceiling by 0.14 dB (16 and 48 kHz); only where a sound above 0.48 of the rate ends abruptly
+does the reconstruction exceed it, beyond the last sample: by up to 3.6 dB.
 """
 
 from dataclasses import dataclass, field

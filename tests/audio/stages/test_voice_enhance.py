@@ -165,6 +165,16 @@ def test_an_ideal_reconstruction_has_no_peak_over_the_target_either(rate: int) -
         assert ideal_peak(properties.whole(stage, lfilter(low, 1, sound).astype(np.float32))) <= 0.5
 
 
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_a_chirp_up_to_half_the_rate_stays_under_the_target(rate: int) -> None:
+    """Its end apart, which cuts a tone that no finite interpolation reconstructs."""
+    stage = VoiceEnhanceStage(changed(limiter=Limiter(), target_peak=0.5), rate)
+    sound = (2 * chirp(np.arange(rate) / rate, 50, 1, 0.499 * rate)).astype(np.float32)
+    found = np.pad(properties.whole(stage, sound)[stage.latency :].astype(np.float64), 2000)
+    between = np.abs(resample(found, 16 * len(found)))
+    assert between[: 16 * (2000 + rate - 200)].max() <= 0.5
+
+
 @pytest.mark.parametrize("before", [changed(), changed(limiter=Limiter(), target_peak=0.9)])
 def test_a_lower_target_peak_holds_from_the_first_sample(before: VoiceEnhancement) -> None:
     """Also for what waited in the limiter when it changed."""
