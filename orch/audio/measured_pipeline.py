@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orch.audio.analysis import Analyzer
+from orch.audio.deepfilternet import notice
 from orch.audio.parameters import GROUPS, STAGE_IDS, StageId, Vad
 from orch.audio.pipeline import FADING, Pipeline, Processed, is_on
 from orch.audio.pipeline_jobs import Measured
@@ -149,6 +150,12 @@ class MeasuredPipeline:
             if latest is not None:
                 found[stage] = latest
         return found
+
+    @property
+    def notice(self) -> str | None:
+        """What is not done as the settings ask, and why."""
+        settings = self.pipeline.settings
+        return notice(settings.parameters.noise_reduction) if is_on(settings, "noise") else None
 
     def timings_ms(self) -> dict[StageId, float]:
         """Return the milliseconds spent in each stage that is on."""

@@ -54,7 +54,7 @@ class Output(Struct, frozen=True, kw_only=True):
 
     ``stages``: the measures of what leaves each stage, as ``orch.audio.analysis.Analysis`` in JSON, by stage.
     ``parts``: ``start``, ``end`` and ``source`` of what stayed (``time_map.py``), in samples at the rate of
-    the pipeline. ``emptied``: why nothing did.
+    the pipeline. ``emptied``: why nothing did. ``notice``: what was not done as the settings ask, and why.
     """
 
     sample_rate: int
@@ -64,6 +64,7 @@ class Output(Struct, frozen=True, kw_only=True):
     stages: dict[StageId, dict[str, Any]]
     parts: tuple[tuple[int, int, int], ...] = ()
     emptied: Emptied | None = None
+    notice: str | None = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True, tag="outcome"):

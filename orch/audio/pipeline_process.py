@@ -174,6 +174,7 @@ class _Run:
             stages=self.measured.stages(),
             parts=self.measured.shortened.parts(),
             emptied=self.measured.shortened.emptied(),
+            notice=self.measured.notice,
         )
 
 

@@ -13,6 +13,9 @@ from tests.fakes.wav_files import tones, wav_file
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
 SHORTENED = json.dumps({"parameters": {"silence": {"useVoiceActivity": False}}, "enabledStages": ["silence"]})
+MODEL = json.dumps(
+    {"parameters": {"noiseReduction": {"engine": "deepFilterNet"}}, "enabledStages": ["noise"]}
+)
 
 
 async def test_what_was_cut_is_found_again_in_the_file(tmp_path: Path) -> None:
@@ -54,6 +57,7 @@ async def test_a_file_without_a_voice_is_not_answered_with_an_empty_one(tmp_path
                 assert path in refused.json()["detail"]
             found = (await post(client, "analyze", tone)).json()
             compared = (await post(client, "compare", tone, a="default", b=NOTHING)).json()
+            kept = await post(client, "process", tone, settings=MODEL)
             assert service.parts.pipeline_runs.statistics().running == 0
     assert found["emptied"]["path"] == "silence.useVoiceActivity"
     assert found["parts"] == []
@@ -63,3 +67,6 @@ async def test_a_file_without_a_voice_is_not_answered_with_an_empty_one(tmp_path
     assert compared["a"]["transcript"]["problem"]["code"] == "nothing_left"
     assert compared["b"]["emptied"] is None
     assert compared["b"]["transcript"]["text"] is not None
+    # Of the engine, which is not among what tests install.
+    assert found["notice"] is None
+    assert "DeepFilterNet is not installed" in kept.headers["orch-notice"]

@@ -75,6 +75,7 @@ class FileAnalysis(Struct, frozen=True, kw_only=True):
     """The measures of a file ``before`` and ``after`` the pipeline, and of what left each stage.
 
     ``parts``: what of the file is in the result. ``emptied``: why nothing is; None: something is.
+    ``notice``: what was not done as the settings ask, and why.
     """
 
     file: FileRead
@@ -84,12 +85,14 @@ class FileAnalysis(Struct, frozen=True, kw_only=True):
     stages: tuple[StageAnalysis, ...]
     parts: tuple[PartKept, ...]
     emptied: Emptied | None
+    notice: str | None
 
 
 class Side(Struct, frozen=True, kw_only=True):
     """What one of two settings made of the file. ``preset``: None: settings of one's own.
 
     ``parts``: what of the file is in it. ``emptied``: why nothing is; None: something is.
+    ``notice``: what was not done as the settings ask, and why.
     """
 
     preset: str | None
@@ -100,6 +103,7 @@ class Side(Struct, frozen=True, kw_only=True):
     transcript: Transcript
     parts: tuple[PartKept, ...]
     emptied: Emptied | None
+    notice: str | None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -192,6 +196,8 @@ def blueprint(
             response = Response(SpooledBody(output, stack.pop_all()), content_type="audio/wav")
         response.headers["Content-Length"] = str(outcome.outputs[0].file_bytes)
         response.headers["Cache-Control"] = "no-store"
+        if outcome.outputs[0].notice is not None:
+            response.headers["Orch-Notice"] = outcome.outputs[0].notice
         response.timeout = RESPONSE_LIMIT
         return response
 
@@ -294,6 +300,7 @@ def _file_analysis(outcome: Outcome, choice: Choice) -> FileAnalysis:
         ),
         parts=_parts(output, outcome.sample_rate),
         emptied=output.emptied,
+        notice=output.notice,
     )
 
 
@@ -316,4 +323,5 @@ def _side(choice: Choice, output: Output, recognised: Transcript, rate: int) -> 
         transcript=recognised,
         parts=_parts(output, rate),
         emptied=output.emptied,
+        notice=output.notice,
     )
