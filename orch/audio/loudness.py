@@ -9,7 +9,9 @@ which 5.1 uses for effects and surrounds: 0 and then 1.41.
 Loudness is measured over blocks of 400 ms, one every 100 ms (*momentary*), and of 3 s (*short-term*).
 *Integrated* is the mean power of the momentary blocks above -70 LUFS and above the mean of those less 10 LU.
 *Range* (EBU Tech 3342) is the distance between the 10th and 95th percentile of the short-term blocks above
--70 LUFS and above the mean of those less 20 LU.
+-70 LUFS and above the mean of those less 20 LU. Tech 3342 leaves open by how much these blocks overlap, but
+for a minimum of two seconds; here one begins every 100 ms. libebur128 has one a second, which are three in a
+sound of five seconds: its range of short sounds differs by up to 0.9 LU, and of the same blocks it is ours.
 
 True peak is the highest magnitude between the samples too: oversampled at least four times and to at least
 192 kHz.
@@ -154,7 +156,8 @@ class Histogram:
             return None
         sums = np.cumsum(counts)
         low, high = (
-            int(np.searchsorted(sums, share * (sums[-1] - 1), side="right")) for share in (0.1, 0.95)
+            int(np.searchsorted(sums, math.floor(share * (sums[-1] - 1) + 0.5), side="right"))
+            for share in (0.1, 0.95)
         )
         return (high - low) * _BINS
 

@@ -1,4 +1,8 @@
-"""The six presets of the pipeline. Pure. What a preset does not name has its default."""
+"""The six presets of the pipeline. Pure. What a preset does not name has its default.
+
+A compressor that reduces more has more make-up gain, so that speech of the usual level (an active level of
+-25 dBFS, about -26 LUFS) leaves *default* as loud as it was.
+"""
 
 from typing import Final
 
@@ -26,14 +30,15 @@ def _preset(
     voice: tuple[float, float],
     noise: tuple[float, bool],
     compressor: tuple[float, float],
+    makeup: float = 1.2,
 ) -> Preset:
-    """Return a preset from the table's four pairs."""
+    """Return a preset from the table's four pairs and the make-up gain."""
     parameters = Parameters(
         vad=Vad(aggressiveness=vad[0], energy_threshold=vad[1]),
         voice_filter=VoiceFilter(voice_band_gain=voice[0], sibilance_boost=voice[1]),
         noise_reduction=NoiseReduction(strength=noise[0], voice_protection=noise[1]),
         voice_enhancement=VoiceEnhancement(
-            compressor=Compressor(threshold=compressor[0], ratio=compressor[1])
+            compressor=Compressor(threshold=compressor[0], ratio=compressor[1], makeup_gain=makeup)
         ),
     )
     return Preset(
@@ -52,6 +57,7 @@ PRESETS: Final = {
             voice=(1.1, 1.2),
             noise=(0.7, True),
             compressor=(-20, 3),
+            makeup=1.8,
         ),
         _preset(
             "voice",
@@ -70,6 +76,7 @@ PRESETS: Final = {
             voice=(1.5, 1.8),
             noise=(0.9, True),
             compressor=(-25, 4),
+            makeup=2.5,
         ),
         _preset(
             "music",
@@ -97,6 +104,7 @@ PRESETS: Final = {
             voice=(1.8, 2.0),
             noise=(0.95, True),
             compressor=(-30, 6),
+            makeup=4.0,
         ),
     )
 }

@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from orch.audio.loudness import Loudness, LoudnessMeter, k_weighting, oversampling
+from benchmarks.audio_mixtures import scaled
+from orch.audio.loudness import OFFSET, Histogram, Loudness, LoudnessMeter, k_weighting, oversampling
 from orch.audio.stages import biquad
+from tests.fakes.sounds import CLIPS, clip
 
 Samples = npt.NDArray[np.float64]
 
@@ -79,6 +81,22 @@ def test_range_of_tech_3342(levels: tuple[float, ...], expected: float) -> None:
     """Cases 1 to 4: 20 s at each level."""
     sound = np.concatenate([sine(level, 20) for level in levels])
     assert measured(sound).range == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("names", "libebur128"),
+    [(CLIPS[:1], 5.00), (CLIPS[1:2], 3.59), (CLIPS[2:], 2.08), (CLIPS, 4.13)],
+)
+def test_the_range_of_blocks_a_second_apart_is_libebur128s(names: tuple[str, ...], libebur128: float) -> None:
+    """Measured with libebur128 (pyebur128 0.1.1), speech at an active level of -26 dBFS."""
+    sound = np.concatenate([scaled(clip(name) / 32768) for name in names])
+    meter, blocks = LoudnessMeter(16_000), Histogram()
+    for begin in range(0, len(sound) - 15_999, 16_000):
+        meter.add(sound[None, begin : begin + 16_000])
+        level = meter.result().short_term
+        if level is not None:
+            blocks.add(10 ** ((level - OFFSET) / 10))
+    assert blocks.range() == pytest.approx(libebur128, abs=0.11)
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])

@@ -55,10 +55,11 @@ class Histogram {
     const total = counts.reduce((sum, count) => sum + count, 0);
     if (total === 0) return null;
     const percentile = (share) => {
+      const place = Math.floor(share * (total - 1) + 0.5);
       let sum = 0;
       return counts.findIndex((count) => {
         sum += count;
-        return sum > share * (total - 1);
+        return sum > place;
       });
     };
     return (percentile(0.95) - percentile(0.1)) * BIN;
