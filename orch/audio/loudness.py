@@ -9,8 +9,8 @@ which 5.1 uses for effects and surrounds: 0 and then 1.41.
 Loudness is measured over blocks of 400 ms, one every 100 ms (*momentary*), and of 3 s (*short-term*).
 *Integrated* is the mean power of the momentary blocks above -70 LUFS and above the mean of those less 10 LU.
 *Range* (EBU Tech 3342) is the distance between the 10th and 95th percentile of the short-term blocks above
--70 LUFS and above the mean of those less 20 LU. Tech 3342 leaves open by how much these blocks overlap, but
-for a minimum of two seconds; here one begins every 100 ms. libebur128 has one a second, which are three in a
+-70 LUFS and above the mean of those less 20 LU. Tech 3342 requires that they overlap by two seconds or
+more and leaves the rest open; here one begins every 100 ms. libebur128 has one a second, which are three in a
 sound of five seconds: its range of short sounds differs by up to 0.9 LU, and of the same blocks it is ours.
 
 True peak is the highest magnitude between the samples too: oversampled at least four times and to at least

@@ -46,6 +46,9 @@ def _preset(
     )
 
 
+UNNAMED: Final = "minimal"
+"""The preset where none is named: of those that change speech it costs the fewest words of clean speech."""
+
 PRESETS: Final = {
     preset.name: preset
     for preset in (

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from orch.audio.presets import PRESETS
+from orch.audio.presets import PRESETS, UNNAMED
 from orch.settings import Route
 from orch.speech.exports import FORMATS
 
@@ -13,7 +13,7 @@ _CODES: Final = "Language codes separated by commas: up to 32, each of at most 3
 _UPLOAD: Final = "/api/sessions/{session_id}/uploads/{upload_id}"
 _OFFSET: Final = {"Upload-Offset": {"schema": {"type": "integer"}}}
 
-_PRESET: Final = {"type": "string", "enum": list(PRESETS), "default": "default"}
+_PRESET: Final = {"type": "string", "enum": list(PRESETS), "default": UNNAMED}
 _SETTINGS: Final = {"type": "string", "description": "An exported file; not together with preset."}
 
 

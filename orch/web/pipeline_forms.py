@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from orch.audio.parameter_rules import Fault
 from orch.audio.pipeline_settings import PipelineSettings, SettingsFaultError, decode
-from orch.audio.presets import PRESETS
+from orch.audio.presets import PRESETS, UNNAMED
 from orch.problems import ProblemError
 from orch.settings.structs import Pipeline
 from orch.shortages import WORDS, own_shortage
@@ -24,8 +24,6 @@ OVERHEAD: Final = 262_144
 """Bytes that a form may have around its file."""
 ARRIVAL_LIMIT: Final = 600.0
 """Time limit of an upload, in seconds."""
-DEFAULT: Final = "default"
-"""The preset of a form that names none."""
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -153,7 +151,7 @@ def chosen(fields: Mapping[str, str]) -> Choice:
         )
     if "settings" in fields:
         return own("settings", fields["settings"])
-    return preset("preset", fields.get("preset", DEFAULT))
+    return preset("preset", fields.get("preset", UNNAMED))
 
 
 def either(field: str, fields: Mapping[str, str]) -> Choice:
