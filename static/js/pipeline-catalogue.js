@@ -17,6 +17,7 @@ export async function loadPipeline({ scope, notices, more, get = (path) => contr
       return scope.isOpen ? { schema: new PipelineSchema(document), presets, storage: new SettingsStorage(browserStorage()) } : null;
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
+      if (!scope.isOpen) return null;
       await new Promise((resolve) => notices.show("load", { word: "not loaded", tone: "bad", text: error.message, more, isDismissable: false, actions: [{ label: "Load again", run: resolve }] }));
       notices.remove("load");
     }

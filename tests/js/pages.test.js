@@ -16,6 +16,7 @@ const PAGES = {
   gateway: (await import("../../static/js/pages/gateway/page.js")).GatewayPage,
   overview: (await import("../../static/js/pages/overview/page.js")).OverviewPage,
   settings: (await import("../../static/js/pages/settings/page.js")).SettingsPage,
+  "test-audio": (await import("../../static/js/pages/test-audio/page.js")).TestAudioPage,
   translation: (await import("../../static/js/pages/translation/page.js")).TranslationPage,
   tree: (await import("../../static/js/pages/tree/page.js")).TreePage,
 };

@@ -29,6 +29,12 @@ export class Notices {
     if (this.#all.delete(key)) this.#draw();
   }
 
+  /** Remove all notices, with their buttons. */
+  clear() {
+    this.#all.clear();
+    this.#draw();
+  }
+
   #draw() {
     keyed(this.#container, [...this.#all.values()], {
       key: ({ key }) => key,

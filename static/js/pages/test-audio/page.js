@@ -48,6 +48,7 @@ export class TestAudioPage {
     scope.start(this.#shell);
     scope.start(this.#socket);
     this.#notices = new Notices(byId("notices"));
+    scope.defer(() => this.#notices.clear());
     this.#retries = new RetryNotice(this.#notices);
     this.#sounds = new Sounds({ notices: this.#notices });
     this.#runs = new RunList({ notices: this.#notices, open: (run) => this.#open(run) });
