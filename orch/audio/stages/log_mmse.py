@@ -10,7 +10,15 @@ minimum mean-square error log-spectral amplitude estimator", IEEE TASSP 33(2), 1
 
     G = ξ/(1+ξ) · exp(½ E₁(v))      v = R · ξ/(1+ξ)      E₁: exponential integral
 
-or, by spectral subtraction (Berouti et al. 1979)::
+That ξ is a frame late, which blurs where speech begins and ends. So it is used twice (C. Plapous et al.,
+"Improved signal-to-noise ratio estimation for speech enhancement", IEEE TASLP 14(6), 2006): the first gain
+estimates A and ξ₂ = A²/N of this frame, the second follows from ξ₂.
+
+The exponential integral is approximated, with an error of G of less than 0.02 dB::
+
+    v · exp(E₁(v)) = v + exp(-v · (0.79 + 0.035 · v) - e)      e: Euler's constant
+
+The other choice is spectral subtraction (Berouti et al. 1979)::
 
     G² = max(1 - overSubtraction / R, spectralFloor / R)
 
@@ -19,16 +27,16 @@ speech p at each frequency (Cohen & Berdugo, "Speech enhancement for non-station
 Signal Processing 81, 2001) leads the gain towards its floor there: G^p · floor^(1-p).
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from scipy.special import exp1
 
 from orch.audio.stages.stage import Signal
 
-LEAST_PRIOR: Final = 0.01
-"""ξ is at least -20 dB."""
+LEAST_PRIOR: Final = 0.003
+"""ξ is at least -25 dB."""
 MOST_RATIO: Final = 1000.0
 """R is at most 30 dB: what is more changes no gain."""
 PRESENCE_MEMORY: Final = 0.045
@@ -43,37 +51,35 @@ VOICE_BAND: Final = (125.0, 2000.0)
 """Hz."""
 MOST_ABSENCE: Final = (0.95, 0.35)
 """Where the frame has no speech, and where it has: there, quiet speech counts more than the last noise."""
-LEAST_PRESENCE: Final = 0.001
-
-STEP: Final = 1 / 64
-_ENTRIES: Final = 6 * 64 + 1
-_ROOTS: Final = np.arange(1, _ENTRIES) * STEP
-#: √v · exp(½ E₁(v)) over √v in steps of STEP; at 0 its limit. Above 6 it is √v, as in the last step.
-GAINS: Final = np.concatenate(([np.exp(-np.euler_gamma / 2)], _ROOTS * np.exp(exp1(_ROOTS**2) / 2)))
-_SLOPES: Final = np.diff(GAINS)
+_LIMIT: Final = float(np.exp(-np.euler_gamma))
+_DECIBELS: Final = 10 / float(np.log(10))
 
 
-def log_mmse(prior: Signal, ratio: Signal) -> tuple[Signal, Signal]:
-    """Return the gains, at most 1, and v, for ξ and R."""
-    share = prior / (1 + prior)
+def estimated(prior: Signal, ratio: Signal) -> tuple[Signal, Signal]:
+    """Return G² · R, at most R, and v, for ξ and R."""
+    share = prior / (prior + 1)
     v = share * ratio
-    roots = np.sqrt(v)
-    at = roots * (1 / STEP)
-    entries = np.minimum(at, _ENTRIES - 2).astype(np.intp)
-    products = GAINS[entries] + (at - entries) * _SLOPES[entries]
-    return np.minimum(share * products / np.maximum(roots, 1e-6), 1.0), v
+    square = v * -0.035
+    square -= 0.79
+    square *= v
+    np.exp(square, out=square)
+    square *= _LIMIT
+    square += v
+    square *= share
+    return np.minimum(square, ratio, out=square), v
 
 
 def subtraction(ratio: Signal, over: float, floor: float) -> Signal:
-    """Return the gains of spectral subtraction for R."""
-    gains: Signal = np.sqrt(np.minimum(np.maximum(1 - over / ratio, floor / ratio), 1.0))
+    """Return the squared gains of spectral subtraction for R."""
+    inverse = 1 / ratio
+    gains: Signal = np.minimum(np.maximum(1 - over * inverse, floor * inverse), 1.0)
     return gains
 
 
-def between(value: Signal, bounds: tuple[float, float]) -> Signal:
-    """Return 0 at the lower bound, 1 at the upper one, and in proportion between them."""
-    low, high = bounds
-    return np.minimum(np.maximum((value - low) / (high - low), 0.0), 1.0)
+def between(value: float, bounds: tuple[float, float]) -> float:
+    """Return 0 at the first bound, 1 at the second one, and in proportion between them."""
+    first, second = bounds
+    return min(max((value - first) / (second - first), 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -97,22 +103,38 @@ class Presence:
 
     def smoothed(self, prior: Signal, state: Signal) -> Signal:
         """Return ξ smoothed over time."""
-        return self.memory * state + (1 - self.memory) * prior
+        smooth = state - prior
+        smooth *= self.memory
+        smooth += prior
+        return smooth
 
     def frame(self, smooth: Signal) -> float:
         """Return the presence of speech in the frame, from ξ smoothed over time."""
-        mean = 10 * np.log10(float(np.add.reduce(smooth[self.band])) / (self.band.stop - self.band.start))
-        low, high = GLOBAL
-        return min(max((float(mean) - low) / (high - low), 0.0), 1.0)
+        mean = float(np.add.reduce(smooth[self.band])) / (self.band.stop - self.band.start)
+        return between(10 * math.log10(mean), GLOBAL)
 
-    def local(self, smooth: Signal, frame: float, prior: Signal, v: Signal) -> Signal:
-        """Return the presence at each frequency."""
+    def absence(self, smooth: Signal, frame: float, prior: Signal, v: Signal) -> Signal:
+        """Return the absence of speech at each frequency, 1 - p."""
+        pause, speech = MOST_ABSENCE
+        least = 1 - pause - (speech - pause) * frame
+        absent = np.exp(-v)
+        absent *= prior + 1
+        if frame <= least:
+            absent *= (1 - least) / least
+        else:
+            present = self._near(smooth)
+            present *= frame
+            np.maximum(present, least, out=present)
+            absent *= (1 - present) / present
+        absent /= absent + 1
+        return absent
+
+    def _near(self, smooth: Signal) -> Signal:
+        """Return the presence before the frame is seen, from ξ smoothed over the frequencies around."""
         side = len(self.kernel) // 2
         padded = np.concatenate((smooth[side:0:-1], smooth, smooth[-2 : -side - 2 : -1]))
-        near = between(10 * np.log10(np.convolve(padded, self.kernel, "valid")), LOCAL)
-        pause, speech = MOST_ABSENCE
-        most = pause + (speech - pause) * frame
-        absence = np.minimum(1 - np.maximum(near * frame, LEAST_PRESENCE), most)
-        odds = absence / (1 - absence) * (1 + prior)
-        presence: Signal = 1 / (1 + odds * np.exp(-np.minimum(v, 200.0)))
-        return presence
+        near: Signal = np.log(np.convolve(padded, self.kernel, "valid"))
+        low, high = LOCAL
+        near *= _DECIBELS / (high - low)
+        near -= low / (high - low)
+        return np.minimum(np.maximum(near, 0.0, out=near), 1.0, out=near)

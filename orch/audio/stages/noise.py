@@ -3,27 +3,32 @@
 1. *Strokes* of keys and other clicks are lowered to what is around them (``strokes.py``).
 2. Frames of 48 ms, one every 24 ms (``stft.py``). The power of the noise is followed at each frequency
    (``noise_estimation.py``).
-3. *Gain* of each frequency: log-MMSE, or spectral subtraction (``log_mmse.py``); ``smoothing`` is the weight
+3. *Kind of noise*, from how its power varies: a hum cannot sound like music, so the weight of the past is at
+   most :data:`TONAL` there. Of voices in the background, the mean says little about a moment: as the noise
+   becomes unsteady, N is multiplied by up to 1 + :data:`UNSTEADY_EXCESS`.
+4. *Gain* of each frequency: log-MMSE, or spectral subtraction (``log_mmse.py``); ``smoothing`` is the weight
    of the past in the a-priori ratio.
-4. *Floor*: gains are at least noiseFloor^strength: at strength 0.7 and a floor of 0.01, -28 dB.
 5. *Musical noise*: with p, the presence of speech at a frequency, and m, ``musicNoiseSuppression``:
-   G ← G^q · floor^(1 - q), q = 1 - m · (1 - p).
-6. *Voice protection*: while the confidence c of voice activity is above its threshold t, the floor rises
+   G ← G^q · floor^(1 - q), q = 1 - :data:`MUSIC` · m · (1 - p).
+6. *Floor*: gains are at least noiseFloor^strength: at strength 0.7 and a floor of 0.01, -28 dB. In unsteady
+   noise it rises towards :data:`UNSTEADY_FLOOR`, since what is taken for noise there is often the voice.
+7. *Voice protection*: while the confidence c of voice activity is above its threshold t, the floor rises
    towards :data:`PROTECTED`, by (c - t) / (1 - t) in dB. Without the VAD stage, c is the presence of speech
    in the frame.
-7. *Gate*: while the RMS of the result stays below ``gateThreshold``, it is faded out by up to
+8. *Gate*: while the RMS of the result stays below ``gateThreshold``, it is faded out by up to
    :data:`GATED` times the floor.
 
 Latency: that of the strokes and a frame.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from orch.audio.parameters import NoiseReduction
-from orch.audio.stages.log_mmse import LEAST_PRIOR, MOST_RATIO, Presence, log_mmse, subtraction
+from orch.audio.stages.log_mmse import LEAST_PRIOR, MOST_RATIO, Presence, between, estimated, subtraction
 from orch.audio.stages.noise_estimation import NOTHING, NoiseState, NoiseTracker
 from orch.audio.stages.stage import Activity, Block, Signal
 from orch.audio.stages.stft import Stft, StftState
@@ -32,6 +37,14 @@ from orch.audio.stages.strokes import StrokeFilter, StrokeState
 FRAME_SECONDS: Final = 0.048
 LEAST_FLOOR: Final = 1e-3
 """What a noise floor of less than this is."""
+MUSIC: Final = 0.4
+"""Of the logarithm of a gain, what suppression of musical noise moves to the floor at most."""
+TONAL: Final = 0.7
+TONAL_SPREAD: Final = (0.45, 0.3)
+"""Spread of the noise (``noise_estimation.py``) below which it is tonal, and where it is a tone."""
+UNSTEADY_EXCESS: Final = 5.0
+UNSTEADY_FLOOR: Final = 0.45
+"""-7 dB."""
 PROTECTED: Final = 0.05
 """The least gain during voice, -26 dB."""
 GATED: Final = 0.1
@@ -80,7 +93,7 @@ class NoiseStage:
         for name, value in (
             ("stft", stft),
             ("strokes", StrokeFilter(self.sample_rate, floor)),
-            ("tracker", NoiseTracker(stft.bins, hop)),
+            ("tracker", NoiseTracker(stft.bins, self.sample_rate / stft.size, hop)),
             ("presence", Presence(stft.bins, self.sample_rate / stft.size, hop)),
             ("floor", floor),
             ("gate_memory", float(np.exp(-hop / GATE_MEMORY))),
@@ -163,38 +176,57 @@ class NoiseStage:
         if total <= 2 * NOTHING * len(power):
             return np.ones(len(power)), noise, amplitude, smooth, gate, 0.0
         noise = self.tracker.followed(power, noise, confidence)
-        ratio = np.minimum(power / noise.noise, MOST_RATIO)
+        unsteadiness = noise.unsteadiness
+        expected = noise.noise * (1 + UNSTEADY_EXCESS * unsteadiness**2)
+        ratio = power / expected
+        np.minimum(ratio, MOST_RATIO, out=ratio)
         past = parameters.smoothing
-        prior = past * (amplitude / noise.noise) + (1 - past) * np.maximum(ratio - 1, 0.0)
-        prior = np.minimum(np.maximum(prior, LEAST_PRIOR), MOST_RATIO)
-        gains, v = log_mmse(prior, ratio)
-        amplitude = gains * gains * power
+        past -= between(noise.spread, TONAL_SPREAD) * max(past - TONAL, 0.0)
+        prior = np.maximum(ratio - 1, 0.0)
+        prior *= 1 - past
+        prior += amplitude * past / expected
+        np.minimum(np.maximum(prior, LEAST_PRIOR, out=prior), MOST_RATIO, out=prior)
+        second, v = estimated(prior, ratio)
+        amplitude = second / ratio
+        amplitude *= power
+        squares, _ = estimated(np.maximum(second, LEAST_PRIOR, out=second), ratio)
         if parameters.spectral_subtraction:
-            gains = subtraction(ratio, parameters.over_subtraction, parameters.spectral_floor)
+            squares = subtraction(ratio, parameters.over_subtraction, parameters.spectral_floor)
+        else:
+            squares /= ratio
         smooth = self.presence.smoothed(prior, smooth)
         voiced = self.presence.frame(smooth)
-        weight = 1 - parameters.music_noise_suppression * (1 - self.presence.local(smooth, voiced, prior, v))
-        floor = self._floor(voiced if confidence < 0 else confidence)
+        floor = self._floor(voiced if confidence < 0 else confidence, unsteadiness)
+        weight = self.presence.absence(smooth, voiced, prior, v)
+        weight *= -0.5 * parameters.music_noise_suppression * (1 - (1 - MUSIC) * voiced)
+        weight += 0.5
         # G^q · floor^(1-q), and at least the floor.
-        gains = floor * np.exp(weight * np.log(np.maximum(gains * (1 / floor), 1.0)))
-        left = float(np.add.reduce(gains * gains * power))
-        level = np.sqrt(left * self.scale)
+        squares *= 1 / floor**2
+        gains = np.log(np.maximum(squares, 1.0, out=squares), out=squares)
+        gains *= weight
+        np.exp(gains, out=gains)
+        gains *= floor
+        left = float(np.dot(gains * gains, power))
+        level = math.sqrt(left * self.scale)
         gate = 0.0 if level >= parameters.gate_threshold else 1 - self.gate_memory * (1 - gate)
-        gains *= max(GATED, floor) ** gate
+        if gate:
+            gains *= max(GATED, floor) ** gate
         return (
             gains,
             noise,
             amplitude,
             smooth,
             gate,
-            float(10 * np.log10(left / total)) + 20 * gate * float(np.log10(max(GATED, floor))),
+            10 * math.log10(left / total) + 20 * gate * math.log10(max(GATED, floor)),
         )
 
-    def _floor(self, confidence: float) -> float:
-        """Return the least gain while voice is as likely as this."""
+    def _floor(self, confidence: float, unsteadiness: float) -> float:
+        """Return the least gain while voice is as likely, and the noise as unsteady, as this."""
         parameters = self.parameters
-        if not parameters.voice_protection or self.floor >= PROTECTED:
-            return self.floor
-        threshold = min(parameters.voice_threshold, 0.99)
-        share = min(max((confidence - threshold) / (1 - threshold), 0.0), 1.0)
-        return float(self.floor ** (1 - share) * PROTECTED**share)
+        floor = self.floor
+        if parameters.voice_protection and floor < PROTECTED:
+            share = between(confidence, (min(parameters.voice_threshold, 0.99), 1.0))
+            floor = floor ** (1 - share) * PROTECTED**share
+        if floor < UNSTEADY_FLOOR:
+            floor = floor ** (1 - unsteadiness) * UNSTEADY_FLOOR**unsteadiness
+        return float(floor)

@@ -16,6 +16,14 @@ A stream may begin with a voice, which the first estimate must not be. Where the
 activity is over :data:`VOICED` in the first :data:`LEARNING`, the power P · 10^(-1.5 · s) takes the place of
 P, with s = (c - VOICED) / (CLEAR - VOICED), at most 1: a voice is taken to be 15 dB above the noise.
 
+How steady the noise is follows from the same frames, weighted as they are for N::
+
+    spread = mean over the band of  ln(mean of P) - (mean of ln P)
+
+where the mean of P is within 20 dB of the highest one in the band. It is 0 for a tone,
+Euler's constant, 0.58, for steady noise (P is exponentially distributed then), and above 1 for voices and
+strokes, whose power varies more than that. What is unsteady is followed more slowly.
+
 Frames without any signal (a muted microphone) change nothing. Powers are unscaled squared magnitudes.
 """
 
@@ -25,11 +33,12 @@ from typing import Final
 
 import numpy as np
 
+from orch.audio.stages.log_mmse import between
 from orch.audio.stages.stage import Signal
 
 PRIOR: Final = 10**1.8
 """ξ₁: the ratio of speech to noise that speech is assumed to have where it is."""
-MEMORY: Final = 0.6
+MEMORY: Final = 0.65
 """Seconds: time constant of N in noise alone."""
 PRESENCE_MEMORY: Final = 0.23
 """Seconds: time constant of the presence whose mean must not stay at 1."""
@@ -51,6 +60,16 @@ CLEAR: Final = 0.7
 NOTHING: Final = 1e-10
 """Power that is no sound: less than the rounding to 16 bits has."""
 
+SPREAD_BAND: Final = (80.0, 1000.0)
+"""Hz, where voices and hum are loudest."""
+SPREAD_MEMORY: Final = 1.5
+"""Seconds: time constant of the means for the spread."""
+FAINT: Final = 0.01
+UNSTEADY: Final = (0.75, 1.05)
+"""Spread from which noise is unsteady, and where it is as unsteady as voices."""
+UNSTEADY_MEMORY: Final = 4.0
+"""Seconds: time constant of N in noise that is as unsteady as voices."""
+
 _SLOPE: Final = PRIOR / (1 + PRIOR)
 
 
@@ -59,7 +78,8 @@ class NoiseState:
     """What is known of the noise, one value a bin; ``frames``: how many had a signal so far.
 
     ``noise``: N. ``presence``: mean of p. ``smooth``: the power whose minimum is searched; ``lowest``: its
-    minimum in this window and the one before; ``coming``: in this window only.
+    minimum in this window and the one before; ``coming``: in this window only. ``mean`` and ``logarithm``: of
+    the power in the band of the spread.
     """
 
     noise: Signal
@@ -67,16 +87,26 @@ class NoiseState:
     smooth: Signal
     lowest: Signal
     coming: Signal
+    mean: Signal
+    logarithm: Signal
+    spread: float = float(np.euler_gamma)
     frames: int = 0
+
+    @property
+    def unsteadiness(self) -> float:
+        """0 where the noise is steady, 1 where it varies as much as voices do."""
+        return between(self.spread, UNSTEADY)
 
 
 @dataclass(frozen=True)
 class NoiseTracker:
-    """Follows the noise through frames of ``bins`` powers that are ``hop`` seconds apart."""
+    """Follows the noise through frames ``hop`` seconds apart, of ``bins`` powers ``resolution`` Hz apart."""
 
     bins: int
+    resolution: float
     hop: float
-    memory: float = field(init=False)
+    band: slice = field(init=False, repr=False, compare=False)
+    spread_memory: float = field(init=False)
     presence_memory: float = field(init=False)
     minimum_memory: float = field(init=False)
     window: int = field(init=False)
@@ -84,8 +114,10 @@ class NoiseTracker:
     learning: int = field(init=False)
 
     def __post_init__(self) -> None:
+        first, last = (round(hertz / self.resolution) for hertz in SPREAD_BAND)
         for name, value in (
-            ("memory", math.exp(-self.hop / MEMORY)),
+            ("band", slice(first, min(last, self.bins))),
+            ("spread_memory", math.exp(-self.hop / SPREAD_MEMORY)),
             ("presence_memory", math.exp(-self.hop / PRESENCE_MEMORY)),
             ("minimum_memory", math.exp(-self.hop / MINIMUM_MEMORY)),
             ("window", max(1, round(WINDOW / self.hop))),
@@ -97,7 +129,8 @@ class NoiseTracker:
     def initial(self) -> NoiseState:
         """Return the state before the first frame."""
         nothing = np.full(self.bins, NOTHING)
-        return NoiseState(nothing, np.zeros(self.bins), nothing, nothing, nothing)
+        none = np.zeros(self.band.stop - self.band.start)
+        return NoiseState(nothing, np.zeros(self.bins), nothing, nothing, nothing, none, none)
 
     def followed(self, power: Signal, state: NoiseState, voice: float = 0.0) -> NoiseState:
         """Return the state after a frame; ``power`` is at least :data:`NOTHING`.
@@ -106,24 +139,56 @@ class NoiseTracker:
         """
         frames = state.frames
         if frames < self.learning and voice > VOICED:
-            power = power * 10 ** (-1.5 * min((voice - VOICED) / (CLEAR - VOICED), 1.0))
+            power = power * 10 ** (-1.5 * between(voice, (VOICED, CLEAR)))
+        low = power[self.band]
         if frames == 0:
-            return NoiseState(power, state.presence, power, power, power, 1)
-        smooth = self.minimum_memory * state.smooth + (1 - self.minimum_memory) * power
+            return NoiseState(power, state.presence, power, power, power, low, np.log(low), frames=1)
+        smooth = state.smooth - power
+        smooth *= self.minimum_memory
+        smooth += power
         if frames % self.window == 0:
             lowest, coming = np.minimum(state.coming, smooth), smooth
         else:
             lowest, coming = np.minimum(state.lowest, smooth), np.minimum(state.coming, smooth)
         if frames < self.first:
-            noise = state.noise + (power - state.noise) / (frames + 1)
-            return NoiseState(noise, state.presence, smooth, lowest, coming, frames + 1)
-        present = 1 / (1 + (1 + PRIOR) * np.exp(-_SLOPE * np.minimum(power / state.noise, 500.0)))
-        presence = self.presence_memory * state.presence + (1 - self.presence_memory) * present
-        present = np.where(presence > CERTAIN, np.minimum(present, CERTAIN), present)
+            part = 1 / (frames + 1)
+            noise = state.noise + (power - state.noise) * part
+            mean = state.mean + (low - state.mean) * part
+            logarithm = state.logarithm + (np.log(low) - state.logarithm) * part
+            return NoiseState(
+                noise, state.presence, smooth, lowest, coming, mean, logarithm, frames=frames + 1
+            )
+        present = power / state.noise
+        present *= -_SLOPE
+        np.exp(present, out=present)
+        present *= 1 + PRIOR
+        present += 1
+        np.reciprocal(present, out=present)
+        presence = state.presence - present
+        presence *= self.presence_memory
+        presence += present
+        np.minimum(present, CERTAIN, out=present, where=presence > CERTAIN)
+        absent = np.subtract(1, present, out=present)
         # With few frames, each counts as much as each before it.
-        memory = min(self.memory, 1 - 1 / (frames + 1))
-        noise = state.noise + (1 - memory) * (1 - present) * (power - state.noise)
+        most = 1 - 1 / (frames + 1)
+        weight = absent[self.band] * (1 - min(self.spread_memory, most))
+        mean = state.mean + weight * (low - state.mean)
+        logarithm = state.logarithm + weight * (np.log(low) - state.logarithm)
+        loud = mean > FAINT * np.maximum.reduce(mean)
+        spread = float(np.dot(np.log(mean) - logarithm, loud)) / np.count_nonzero(loud)
+        absent *= 1 - min(self._memory(between(spread, UNSTEADY)), most)
+        noise = power - state.noise
+        noise *= absent
+        noise += state.noise
         overtaken = lowest > OVERTAKEN * noise
         if np.count_nonzero(overtaken) > SHARE * self.bins:
             noise = np.where(overtaken, lowest, noise)
-        return NoiseState(noise, presence, smooth, lowest, coming, frames + 1)
+            # Another noise, of which nothing else is known: as if it were steady.
+            again, lowest_low = overtaken[self.band], lowest[self.band]
+            mean = np.where(again, lowest_low, mean)
+            logarithm = np.where(again, np.log(lowest_low) - np.euler_gamma, logarithm)
+        return NoiseState(noise, presence, smooth, lowest, coming, mean, logarithm, spread, frames + 1)
+
+    def _memory(self, unsteadiness: float) -> float:
+        """Return the weight of the past for noise as unsteady as this."""
+        return math.exp(-self.hop / (MEMORY + (UNSTEADY_MEMORY - MEMORY) * unsteadiness))

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import exp1
 
 from orch.audio.parameters import NoiseReduction
+from orch.audio.stages.log_mmse import estimated
 from orch.audio.stages.noise import NoiseStage
 from orch.audio.stages.stage import Activity, Block
 from tests.audio.stages import properties
 from tests.audio.vector_sounds import halves, noisy, speech
-from tests.fakes.sounds import clip, hum, noise, pink, typing
+from tests.fakes.sounds import CLIPS, clip, hum, noise, pink, typing
 
 UNGATED = NoiseReduction(gate_threshold=0)
 PARAMETERS = (
@@ -150,6 +152,41 @@ def test_musical_noise_is_smoothed() -> None:
         return float(10 * np.log10(np.percentile(powers, 99.9)))
 
     assert loudest(0.95) < loudest(0) - 3
+
+
+@pytest.mark.parametrize(
+    ("sound", "least", "most"),
+    [
+        (hum(3, 50), 0, 0.2),
+        (noise(3, -30), 0.45, 0.7),
+        (noise(3, -30) * np.linspace(0.5, 1, 48_000), 0.45, 0.75),
+    ],
+    ids=["hum", "noise", "noise that grows"],
+)
+def test_tones_and_steady_noise_are_told_apart(sound: object, least: float, most: float) -> None:
+    """The spread of the power: none for a tone, Euler's constant for noise, also while it becomes louder by 6 dB."""
+    stage = NoiseStage(UNGATED, 16_000)
+    _, state = stage.process(full_scale(sound), stage.initial())
+    assert least <= state.noise.spread < most
+
+
+def test_voices_in_the_background_are_lowered_less() -> None:
+    """Three people at a time are unsteady noise, of which at least -7 dB remain."""
+    voices = np.sum([np.resize(np.roll(clip(name), 20_000), 96_000) for name in CLIPS], axis=0)
+    sound = full_scale(voices / 4)
+    stage = NoiseStage(UNGATED, 16_000)
+    found, state = stage.process(sound, stage.initial())
+    assert state.noise.unsteadiness > 0.9
+    late = stage.latency
+    assert -7.5 < level(found[48_000 + late :]) - level(sound[48_000:-late]) < 0
+
+
+def test_the_gain_is_that_of_the_exponential_integral() -> None:
+    """The approximation is within 0.02 dB of G = ξ/(1+ξ) · exp(½ E₁(v))."""
+    prior, ratio = (each.ravel() for each in np.meshgrid(np.logspace(-2.5, 3, 60), np.logspace(-5, 3, 60)))
+    square, v = estimated(prior, ratio)
+    exact = np.minimum((prior / (1 + prior)) ** 2 * np.exp(exp1(v)), 1)
+    assert np.abs(10 * np.log10(square / ratio / exact)).max() < 0.02
 
 
 def test_a_state_is_adopted_with_other_parameters() -> None:

@@ -1,15 +1,15 @@
 /** The stage noise: suppresses what is not the voice; the twin of orch/audio/stages/noise.py, where the steps are. */
 
 import { GATED, LEAST_FLOOR } from "./bounds.js";
-import { logMmse } from "./log-mmse.js";
-import { NOTHING, NoiseTracker } from "./noise-tracker.js";
+import { estimated } from "./log-mmse.js";
+import { NOTHING, NoiseTracker, between } from "./noise-tracker.js";
 import { Stft } from "./stft.js";
 import { StrokeFilter } from "./strokes.js";
 
 const FRAME_SECONDS = 0.048;
 const PROTECTED = 0.05;
 const GATE_MEMORY = 0.15;
-const LEAST_PRIOR = 0.01;
+const LEAST_PRIOR = 0.003;
 const MOST_RATIO = 1000;
 const PRESENCE_MEMORY = 0.045;
 const WIDTH = 50;
@@ -17,7 +17,12 @@ const LOCAL = [-10, 0];
 const GLOBAL = [-12, -4];
 const VOICE_BAND = [125, 2000];
 const MOST_ABSENCE = [0.95, 0.35];
-const LEAST_PRESENCE = 0.001;
+const MUSIC = 0.4;
+const TONAL = 0.7;
+const TONAL_SPREAD = [0.45, 0.3];
+const UNSTEADY_EXCESS = 5;
+const UNSTEADY_FLOOR = 0.45;
+const DECIBELS = 10 / Math.LN10;
 
 /** A Hann window without its zeros, of sum 1; its length is odd. */
 function hann(side) {
@@ -26,8 +31,6 @@ function hann(side) {
   const sum = values.reduce((total, value) => total + value, 0);
   return values.map((value) => value / sum);
 }
-
-const between = (value, [low, high]) => Math.min(Math.max((value - low) / (high - low), 0), 1);
 
 export class NoiseKernel {
   #parameters;
@@ -44,7 +47,9 @@ export class NoiseKernel {
   #amplitude;
   #prior;
   #ratio;
+  #v;
   #smooth;
+  #padded;
   #history;
   #given = null;
   #gate = 0;
@@ -58,7 +63,7 @@ export class NoiseKernel {
     const seconds = hop / sampleRate;
     this.#floor = Math.max(parameters.noiseFloor, LEAST_FLOOR) ** parameters.strength;
     this.#strokes = new StrokeFilter(sampleRate, this.#floor);
-    this.#tracker = new NoiseTracker(bins, seconds);
+    this.#tracker = new NoiseTracker(bins, sampleRate / size, seconds);
     this.#gateMemory = Math.exp(-seconds / GATE_MEMORY);
     this.#presenceMemory = Math.exp(-seconds / PRESENCE_MEMORY);
     this.#scale = 2 / (size * this.#stft.window.reduce((total, value) => total + value * value, 0));
@@ -68,6 +73,8 @@ export class NoiseKernel {
     this.#amplitude = new Float64Array(bins);
     this.#prior = new Float64Array(bins);
     this.#ratio = new Float64Array(bins);
+    this.#v = new Float64Array(bins);
+    this.#padded = new Float64Array(bins + this.#kernel.length - 1);
     this.#smooth = new Float64Array(bins).fill(LEAST_PRIOR);
     this.#history = new Float32Array(this.#strokes.latency + frame / 2);
     this.#frame = (re, im, filled) => this.#next(re, im, filled);
@@ -149,16 +156,31 @@ export class NoiseKernel {
     this.#reduction = 10 * Math.log10(left / total) + 20 * Math.log10(gate);
   }
 
-  /** Set γ and ξ of each frequency, and ξ smoothed over time. */
+  /** Set γ, ξ and v of each frequency, the amplitude, and ξ smoothed over time. */
   #estimate() {
-    const past = this.#parameters.smoothing;
-    const { noise } = this.#tracker;
+    const { noise, spread, unsteadiness } = this.#tracker;
+    const { smoothing } = this.#parameters;
+    const past = smoothing - between(spread, TONAL_SPREAD) * Math.max(smoothing - TONAL, 0);
+    const excess = 1 + UNSTEADY_EXCESS * unsteadiness ** 2;
+    const memory = this.#presenceMemory;
+    const [powers, amplitudes, priors, ratios, vs, smooth] = [this.#power, this.#amplitude, this.#prior, this.#ratio, this.#v, this.#smooth];
     for (let bin = 0; bin < noise.length; bin += 1) {
-      const ratio = Math.min(this.#power[bin] / noise[bin], MOST_RATIO);
-      const prior = past * (this.#amplitude[bin] / noise[bin]) + (1 - past) * Math.max(ratio - 1, 0);
-      this.#ratio[bin] = ratio;
-      this.#prior[bin] = Math.min(Math.max(prior, LEAST_PRIOR), MOST_RATIO);
-      this.#smooth[bin] = this.#presenceMemory * this.#smooth[bin] + (1 - this.#presenceMemory) * this.#prior[bin];
+      const power = powers[bin];
+      const expected = noise[bin] * excess;
+      let ratio = power / expected;
+      if (ratio > MOST_RATIO) ratio = MOST_RATIO;
+      let prior = (past * amplitudes[bin]) / expected;
+      if (ratio > 1) prior += (1 - past) * (ratio - 1);
+      if (prior < LEAST_PRIOR) prior = LEAST_PRIOR;
+      else if (prior > MOST_RATIO) prior = MOST_RATIO;
+      const share = prior / (1 + prior);
+      const v = share * ratio;
+      // ξ₂ is the amplitude over the noise; it replaces the amplitude once the gain is found.
+      amplitudes[bin] = estimated(share, ratio, v);
+      ratios[bin] = ratio;
+      priors[bin] = prior;
+      vs[bin] = v;
+      smooth[bin] = memory * smooth[bin] + (1 - memory) * prior;
     }
   }
 
@@ -173,45 +195,67 @@ export class NoiseKernel {
   /** The least gain while voice is as likely as this. */
   #lowest(confidence) {
     const { voiceProtection, voiceThreshold } = this.#parameters;
-    if (!voiceProtection || this.#floor >= PROTECTED) return this.#floor;
-    const threshold = Math.min(voiceThreshold, 0.99);
-    const share = Math.min(Math.max((confidence - threshold) / (1 - threshold), 0), 1);
-    return this.#floor ** (1 - share) * PROTECTED ** share;
+    const { unsteadiness } = this.#tracker;
+    let floor = this.#floor;
+    if (voiceProtection && floor < PROTECTED) {
+      const share = between(confidence, [Math.min(voiceThreshold, 0.99), 1]);
+      floor = floor ** (1 - share) * PROTECTED ** share;
+    }
+    return floor < UNSTEADY_FLOOR ? floor ** (1 - unsteadiness) * UNSTEADY_FLOOR ** unsteadiness : floor;
   }
 
   /** Replace γ by the gain, which is at least `floor`; return the power that is left. */
   #suppress(voiced, floor) {
     const { spectralSubtraction, overSubtraction, spectralFloor, musicNoiseSuppression } = this.#parameters;
-    const most = MOST_ABSENCE[0] + (MOST_ABSENCE[1] - MOST_ABSENCE[0]) * voiced;
+    const least = 1 - MOST_ABSENCE[0] - (MOST_ABSENCE[1] - MOST_ABSENCE[0]) * voiced;
+    const music = musicNoiseSuppression * (1 - (1 - MUSIC) * voiced);
+    const isPause = voiced <= least;
+    if (!isPause) this.#pad();
+    const lowest = floor * floor;
+    const [powers, amplitudes, ratios] = [this.#power, this.#amplitude, this.#ratio];
     let left = 0;
-    for (let bin = 0; bin < this.#power.length; bin += 1) {
-      const [prior, ratio] = [this.#prior[bin], this.#ratio[bin]];
-      const share = prior / (1 + prior);
-      const v = share * ratio;
-      let gain = logMmse(share, v);
-      this.#amplitude[bin] = gain * gain * this.#power[bin];
-      if (spectralSubtraction) gain = Math.sqrt(Math.min(Math.max(1 - overSubtraction / ratio, spectralFloor / ratio), 1));
-      const near = between(10 * Math.log10(this.#near(bin)), LOCAL);
-      const absence = Math.min(1 - Math.max(near * voiced, LEAST_PRESENCE), most);
-      const present = 1 / (1 + (absence / (1 - absence)) * (1 + prior) * Math.exp(-Math.min(v, 200)));
-      const weight = 1 - musicNoiseSuppression * (1 - present);
-      gain = floor * Math.exp(weight * Math.log(Math.max(gain / floor, 1)));
-      left += gain * gain * this.#power[bin];
-      this.#ratio[bin] = gain;
+    for (let bin = 0; bin < powers.length; bin += 1) {
+      const ratio = ratios[bin];
+      const power = powers[bin];
+      const second = amplitudes[bin];
+      amplitudes[bin] = (second / ratio) * power;
+      let square;
+      if (spectralSubtraction) square = Math.min(Math.max(1 - overSubtraction / ratio, spectralFloor / ratio), 1);
+      else {
+        const prior = second < LEAST_PRIOR ? LEAST_PRIOR : second;
+        const share = prior / (1 + prior);
+        square = estimated(share, ratio, share * ratio) / ratio;
+      }
+      let gain = floor;
+      if (square > lowest) {
+        const present = isPause ? least : Math.max(this.#near(bin) * voiced, least);
+        const absent = ((1 - present) / present) * (1 + this.#prior[bin]) * Math.exp(-this.#v[bin]);
+        gain *= Math.exp(0.5 * (1 - (music * absent) / (1 + absent)) * Math.log(square / lowest));
+      }
+      left += gain * gain * power;
+      ratios[bin] = gain;
     }
     return left;
   }
 
-  /** Smoothed ξ, smoothed over the frequencies around; mirrored at the ends. */
-  #near(bin) {
-    const last = this.#smooth.length - 1;
+  /** Mirror smoothed ξ at the ends. */
+  #pad() {
+    const [smooth, padded] = [this.#smooth, this.#padded];
     const side = (this.#kernel.length - 1) / 2;
-    let sum = 0;
-    for (let index = 0; index < this.#kernel.length; index += 1) {
-      let at = Math.abs(bin + index - side);
-      if (at > last) at = 2 * last - at;
-      sum += this.#kernel[index] * this.#smooth[at];
+    const last = smooth.length - 1;
+    padded.set(smooth, side);
+    for (let index = 1; index <= side; index += 1) {
+      padded[side - index] = smooth[index];
+      padded[side + last + index] = smooth[last - index];
     }
-    return sum;
+  }
+
+  /** The presence of speech before the frame is seen, from ξ smoothed over the frequencies around. */
+  #near(bin) {
+    const [kernel, padded] = [this.#kernel, this.#padded];
+    let sum = 0;
+    for (let index = 0; index < kernel.length; index += 1) sum += kernel[index] * padded[bin + index];
+    const near = (DECIBELS * Math.log(sum) - LOCAL[0]) / (LOCAL[1] - LOCAL[0]);
+    return near < 0 ? 0 : near > 1 ? 1 : near;
   }
 }
