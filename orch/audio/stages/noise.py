@@ -37,14 +37,14 @@ from orch.audio.stages.strokes import StrokeFilter, StrokeState
 FRAME_SECONDS: Final = 0.048
 LEAST_FLOOR: Final = 1e-3
 """What a noise floor of less than this is."""
-MUSIC: Final = 0.4
+MUSIC: Final = 0.3
 """Of the logarithm of a gain, what suppression of musical noise moves to the floor at most."""
 TONAL: Final = 0.7
 TONAL_SPREAD: Final = (0.45, 0.3)
 """Spread of the noise (``noise_estimation.py``) below which it is tonal, and where it is a tone."""
-UNSTEADY_EXCESS: Final = 5.0
-UNSTEADY_FLOOR: Final = 0.45
-"""-7 dB."""
+UNSTEADY_EXCESS: Final = 6.0
+UNSTEADY_FLOOR: Final = 0.42
+"""-7.5 dB."""
 PROTECTED: Final = 0.05
 """The least gain during voice, -26 dB."""
 GATED: Final = 0.1

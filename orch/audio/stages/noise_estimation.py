@@ -38,7 +38,7 @@ from orch.audio.stages.stage import Signal
 
 PRIOR: Final = 10**1.8
 """ξ₁: the ratio of speech to noise that speech is assumed to have where it is."""
-MEMORY: Final = 0.65
+MEMORY: Final = 0.7
 """Seconds: time constant of N in noise alone."""
 PRESENCE_MEMORY: Final = 0.23
 """Seconds: time constant of the presence whose mean must not stay at 1."""

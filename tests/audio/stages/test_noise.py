@@ -164,21 +164,21 @@ def test_musical_noise_is_smoothed() -> None:
     ids=["hum", "noise", "noise that grows"],
 )
 def test_tones_and_steady_noise_are_told_apart(sound: object, least: float, most: float) -> None:
-    """The spread of the power: none for a tone, Euler's constant for noise, also while it becomes louder by 6 dB."""
+    """Their power varies differently: not at all in a tone, by 0.58 in noise, also as it grows by 6 dB."""
     stage = NoiseStage(UNGATED, 16_000)
     _, state = stage.process(full_scale(sound), stage.initial())
     assert least <= state.noise.spread < most
 
 
 def test_voices_in_the_background_are_lowered_less() -> None:
-    """Three people at a time are unsteady noise, of which at least -7 dB remain."""
+    """Three people at a time are unsteady noise, of which at least -7.5 dB remain."""
     voices = np.sum([np.resize(np.roll(clip(name), 20_000), 96_000) for name in CLIPS], axis=0)
     sound = full_scale(voices / 4)
     stage = NoiseStage(UNGATED, 16_000)
     found, state = stage.process(sound, stage.initial())
     assert state.noise.unsteadiness > 0.9
     late = stage.latency
-    assert -7.5 < level(found[48_000 + late :]) - level(sound[48_000:-late]) < 0
+    assert -7.6 < level(found[48_000 + late :]) - level(sound[48_000:-late]) < 0
 
 
 def test_the_gain_is_that_of_the_exponential_integral() -> None:

@@ -2,7 +2,7 @@
 
 const PRIOR = 10 ** 1.8;
 const SLOPE = PRIOR / (1 + PRIOR);
-const MEMORY = 0.65;
+const MEMORY = 0.7;
 const PRESENCE_MEMORY = 0.23;
 const CERTAIN = 0.99;
 const MINIMUM_MEMORY = 0.1;

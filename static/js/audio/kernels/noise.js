@@ -17,11 +17,11 @@ const LOCAL = [-10, 0];
 const GLOBAL = [-12, -4];
 const VOICE_BAND = [125, 2000];
 const MOST_ABSENCE = [0.95, 0.35];
-const MUSIC = 0.4;
+const MUSIC = 0.3;
 const TONAL = 0.7;
 const TONAL_SPREAD = [0.45, 0.3];
-const UNSTEADY_EXCESS = 5;
-const UNSTEADY_FLOOR = 0.45;
+const UNSTEADY_EXCESS = 6;
+const UNSTEADY_FLOOR = 0.42;
 const DECIBELS = 10 / Math.LN10;
 
 /** A Hann window without its zeros, of sum 1; its length is odd. */
