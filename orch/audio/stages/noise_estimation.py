@@ -53,8 +53,8 @@ SHARE: Final = 0.5
 """Of the frequencies; where fewer are overtaken, it may be a voice that is held."""
 FIRST: Final = 0.1
 """Seconds: the mean of so much signal is the first estimate."""
-LEARNING: Final = 0.3
-"""Seconds."""
+LEARNING: Final = 0.288
+"""Seconds: twelve frames."""
 VOICED: Final = 0.4
 CLEAR: Final = 0.7
 NOTHING: Final = 1e-10
