@@ -164,6 +164,7 @@ class NoiseTracker:
         present *= 1 + PRIOR
         present += 1
         np.reciprocal(present, out=present)
+        weight = 1 - present[self.band]
         presence = state.presence - present
         presence *= self.presence_memory
         presence += present
@@ -171,7 +172,7 @@ class NoiseTracker:
         absent = np.subtract(1, present, out=present)
         # With few frames, each counts as much as each before it.
         most = 1 - 1 / (frames + 1)
-        weight = absent[self.band] * (1 - min(self.spread_memory, most))
+        weight *= 1 - min(self.spread_memory, most)
         mean = state.mean + weight * (low - state.mean)
         logarithm = state.logarithm + weight * (np.log(low) - state.logarithm)
         loud = mean > FAINT * np.maximum.reduce(mean)
@@ -184,9 +185,8 @@ class NoiseTracker:
         if np.count_nonzero(overtaken) > SHARE * self.bins:
             noise = np.where(overtaken, lowest, noise)
             # Another noise, of which nothing else is known: as if it were steady.
-            again, lowest_low = overtaken[self.band], lowest[self.band]
-            mean = np.where(again, lowest_low, mean)
-            logarithm = np.where(again, np.log(lowest_low) - np.euler_gamma, logarithm)
+            mean = noise[self.band]
+            logarithm = np.log(mean) - np.euler_gamma
         return NoiseState(noise, presence, smooth, lowest, coming, mean, logarithm, spread, frames + 1)
 
     def _memory(self, unsteadiness: float) -> float:

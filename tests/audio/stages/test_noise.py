@@ -131,9 +131,10 @@ def test_the_gate_fades_out_what_is_below_it() -> None:
 
 
 def test_voice_protection_raises_the_floor_while_the_voice_is_active() -> None:
-    """In noise alone that the VAD calls speech, at least -26 dB remain."""
+    """In noise alone that the VAD calls speech after half a second, at least -26 dB remain."""
     sound = full_scale(noise(4, -30))
-    certain = Activity(np.ones(len(sound), np.float32), np.ones(len(sound), np.bool_))
+    speech_begins = np.arange(len(sound)) >= 8_000
+    certain = Activity(speech_begins.astype(np.float32), speech_begins)
     protected = NoiseReduction(strength=1, gate_threshold=0)
     free = NoiseReduction(strength=1, gate_threshold=0, voice_protection=False)
     before = level(sound[32_000:-1_600])

@@ -38,6 +38,7 @@ export class NoiseTracker {
   #scaled;
   #presence;
   #absent;
+  #certain;
   #smooth;
   #lowest;
   #coming;
@@ -51,6 +52,7 @@ export class NoiseTracker {
     this.#spreadMemory = Math.exp(-hop / SPREAD_MEMORY);
     this.#mean = new Float64Array(this.#band[1] - first);
     this.#logarithm = new Float64Array(this.#mean.length);
+    this.#certain = new Float64Array(this.#mean.length);
     this.spread = EULER;
     this.#presenceMemory = Math.exp(-hop / PRESENCE_MEMORY);
     this.#minimumMemory = Math.exp(-hop / MINIMUM_MEMORY);
@@ -113,7 +115,7 @@ export class NoiseTracker {
     const most = 1 - 1 / (frames + 1);
     const weight = 1 - Math.min(this.#spreadMemory, most);
     for (let index = 0; index < this.#mean.length; index += 1) {
-      this.#learn(index, power, this.#absent[this.#band[0] + index] * weight);
+      this.#learn(index, power, this.#certain[index] * weight);
     }
     this.spread = this.#spreading();
     const part = 1 - Math.min(Math.exp(-this.#hop / (MEMORY + (UNSTEADY_MEMORY - MEMORY) * this.unsteadiness)), most);
@@ -144,6 +146,8 @@ export class NoiseTracker {
     const past = this.#presenceMemory;
     for (let bin = 0; bin < power.length; bin += 1) {
       const present = 1 / (1 + (1 + PRIOR) * Math.exp((-SLOPE * power[bin]) / noise[bin]));
+      const index = bin - this.#band[0];
+      if (index >= 0 && index < this.#certain.length) this.#certain[index] = 1 - present;
       presence[bin] = past * presence[bin] + (1 - past) * present;
       this.#absent[bin] = 1 - (presence[bin] > CERTAIN && present > CERTAIN ? CERTAIN : present);
     }
@@ -171,12 +175,11 @@ export class NoiseTracker {
   #replace() {
     for (let bin = 0; bin < this.noise.length; bin += 1) {
       const lowest = this.#lowest[bin];
-      if (!(lowest > OVERTAKEN * this.noise[bin])) continue;
-      this.noise[bin] = lowest;
-      const index = bin - this.#band[0];
-      if (index < 0 || index >= this.#mean.length) continue;
-      this.#mean[index] = lowest;
-      this.#logarithm[index] = Math.log(lowest) - EULER;
+      if (lowest > OVERTAKEN * this.noise[bin]) this.noise[bin] = lowest;
+    }
+    for (let index = 0; index < this.#mean.length; index += 1) {
+      this.#mean[index] = this.noise[this.#band[0] + index];
+      this.#logarithm[index] = Math.log(this.#mean[index]) - EULER;
     }
   }
 }
