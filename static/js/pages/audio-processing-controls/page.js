@@ -64,7 +64,7 @@ export class AudioControlsPage {
   }
 
   #build(storage) {
-    this.#slots = new Slots(this.#schema, storage);
+    this.#slots = new Slots(this.#schema, storage, this.#presets[0].settings);
     const faults = this.#slots.load();
     if (faults.length > 0) this.#notices.show("stored", { word: "not used", text: "The settings stored in this browser are not valid.", more: faults.map(({ path, expected }) => `${path}: expected ${expected}`).join("; ") });
     this.#node = new PipelineNode(this.#slots.settings);

@@ -9,10 +9,11 @@ export class Slots {
   #histories;
   #active = "A";
 
-  constructor(schema, storage) {
+  /** `initial`: the settings in use until others are loaded. */
+  constructor(schema, storage, initial) {
     this.#schema = schema;
     this.#storage = storage;
-    this.#histories = { A: new History(schema.initial), B: new History(schema.initial) };
+    this.#histories = { A: new History(initial), B: new History(initial) };
   }
 
   get active() {
