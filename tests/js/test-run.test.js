@@ -115,6 +115,15 @@ test("a run ends at the step that fails", async () => {
   await assert.rejects(testRun({ sound: { name: "a", blob: new Blob() }, sides: SIDES, reference: null, language: "auto" }, { service, progress: () => null }), { status: 415 });
 });
 
+test("a side of which nothing is left has no file, and is compared all the same", async () => {
+  const service = {
+    process: async (_, settings) => (settings === SETTINGS.b ? Promise.reject(new ProblemError({ code: "nothing_left", detail: "All of it was removed." }, 422)) : new Blob(["a"])),
+    compare: async () => ({ compared: true }),
+  };
+  const { files, comparison: compared } = await testRun({ sound: { name: "a", blob: new Blob() }, sides: SIDES, reference: null, language: "auto" }, { service, progress: () => null });
+  assert.deepEqual([files.a.size, files.b, compared], [1, null, { compared: true }]);
+});
+
 const measured = (more = {}) => ({ rms_db: -21.34, true_peak_db: -1, loudness_integrated: -20, noise_floor_db: null, snr_db: 12.25, clipping_count: 0, reasons: {}, ...more });
 const transcript = (text, more = {}) => ({ text, language: "en", confidence: 0.9, word_errors: null, problem: null, ...more });
 const side = (seconds, analysis, words) => ({ seconds, milliseconds: 41.2, analysis, transcript: words });
@@ -143,7 +152,7 @@ test("notes explain what is missing and what lengths mean", () => {
     "SNR of B is not known: there is no speech.",
     "The lengths differ because pauses were shortened: the same position in the player is not the same word.",
   ]);
-  assert.deepEqual(comparisonNotes(comparison({ b: side(0, measured(), transcript("")) })), ["B is empty: no voice was found, and the silence stage removes everything else."]);
+  assert.deepEqual(comparisonNotes(comparison({ b: side(0, measured(), transcript("")) })), ["B is empty: the silence stage removed everything, because nothing in it counts as a voice."]);
   assert.deepEqual(comparisonNotes(comparison({ b: side(1.97, measured(), transcript("")) })), []);
 });
 

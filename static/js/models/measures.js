@@ -44,7 +44,7 @@ export function comparisonNotes({ file, before, a, b }) {
     for (const [reason, names] of reasons) notes.push(`${title} of ${joined(names)} is not known: ${reason}.`);
   }
   const empty = [["A", a], ["B", b]].filter(([, { seconds }]) => seconds === 0 && file.seconds > 0).map(([name]) => name);
-  if (empty.length > 0) notes.push(`${joined(empty)} ${empty.length === 1 ? "is" : "are"} empty: no voice was found, and the silence stage removes everything else.`);
+  if (empty.length > 0) notes.push(`${joined(empty)} ${empty.length === 1 ? "is" : "are"} empty: the silence stage removed everything, because nothing in it counts as a voice.`);
   else if (Math.max(file.seconds, a.seconds, b.seconds) - Math.min(file.seconds, a.seconds, b.seconds) > SAME_LENGTH) notes.push("The lengths differ because pauses were shortened: the same position in the player is not the same word.");
   return notes;
 }
