@@ -14,7 +14,9 @@ optimal smoothing and minimum statistics", IEEE TSAP 9(5), 2001; the two windows
 
 A stream may begin with a voice, which the first estimate must not be. Where the confidence c of voice
 activity is over :data:`VOICED` in the first :data:`LEARNING`, the power P · 10^(-1.5 · s) takes the place of
-P, with s = (c - VOICED) / (CLEAR - VOICED), at most 1: a voice is taken to be 15 dB above the noise.
+P, with s = (c - VOICED) / (CLEAR - VOICED), at most 1: a voice is taken to be 15 dB above the noise. If it
+was noise after all, N is far too low. So at the end of the first :data:`WINDOW`, in which also a voice has
+gaps, N is :data:`MINIMUM_BIAS` times the mean minimum of its neighbours where that is more.
 
 How steady the noise is follows from the same frames, weighted as they are for N::
 
@@ -49,6 +51,10 @@ WINDOW: Final = 1.2
 """Seconds."""
 OVERTAKEN: Final = 4.0
 """How many times the noise the minimum is where the noise has grown."""
+MINIMUM_BIAS: Final = 2.0
+"""How many times its minimum in a window the power of steady noise is."""
+NEIGHBOURS: Final = 6
+"""Bins to each side over which minima are averaged."""
 SHARE: Final = 0.5
 """Of the frequencies; where fewer are overtaken, it may be a voice that is held."""
 FIRST: Final = 0.1
@@ -79,7 +85,7 @@ class NoiseState:
 
     ``noise``: N. ``presence``: mean of p. ``smooth``: the power whose minimum is searched; ``lowest``: its
     minimum in this window and the one before; ``coming``: in this window only. ``mean`` and ``logarithm``: of
-    the power in the band of the spread.
+    the power in the band of the spread. ``is_lowered``: it began with what was taken for a voice.
     """
 
     noise: Signal
@@ -91,6 +97,7 @@ class NoiseState:
     logarithm: Signal
     spread: float = float(np.euler_gamma)
     frames: int = 0
+    is_lowered: bool = False
 
     @property
     def unsteadiness(self) -> float:
@@ -138,14 +145,26 @@ class NoiseTracker:
         ``voice``: the confidence of voice activity, where it is known.
         """
         frames = state.frames
+        whole, is_lowered = power, state.is_lowered
         if frames < self.learning and voice > VOICED:
             power = power * 10 ** (-1.5 * between(voice, (VOICED, CLEAR)))
+            is_lowered = True
         low = power[self.band]
         if frames == 0:
-            return NoiseState(power, state.presence, power, power, power, low, np.log(low), frames=1)
-        smooth = state.smooth - power
+            return NoiseState(
+                power,
+                state.presence,
+                whole,
+                whole,
+                whole,
+                low,
+                np.log(low),
+                frames=1,
+                is_lowered=is_lowered,
+            )
+        smooth = state.smooth - whole
         smooth *= self.minimum_memory
-        smooth += power
+        smooth += whole
         if frames % self.window == 0:
             lowest, coming = np.minimum(state.coming, smooth), smooth
         else:
@@ -155,8 +174,17 @@ class NoiseTracker:
             noise = state.noise + (power - state.noise) * part
             mean = state.mean + (low - state.mean) * part
             logarithm = state.logarithm + (np.log(low) - state.logarithm) * part
+            # The first frames are partly of the silence before the stream.
             return NoiseState(
-                noise, state.presence, smooth, lowest, coming, mean, logarithm, frames=frames + 1
+                noise,
+                state.presence,
+                whole,
+                whole,
+                whole,
+                mean,
+                logarithm,
+                frames=frames + 1,
+                is_lowered=is_lowered,
             )
         present = power / state.noise
         present *= -_SLOPE
@@ -181,14 +209,36 @@ class NoiseTracker:
         noise = power - state.noise
         noise *= absent
         noise += state.noise
-        overtaken = lowest > OVERTAKEN * noise
-        if np.count_nonzero(overtaken) > SHARE * self.bins:
-            noise = np.where(overtaken, lowest, noise)
+        replaced = self._overtaken(noise, lowest, frames, is_lowered=is_lowered)
+        if replaced is not None:
+            noise = replaced
             # Another noise, of which nothing else is known: as if it were steady.
             mean = noise[self.band]
             logarithm = np.log(mean) - np.euler_gamma
-        return NoiseState(noise, presence, smooth, lowest, coming, mean, logarithm, spread, frames + 1)
+        return NoiseState(
+            noise, presence, smooth, lowest, coming, mean, logarithm, spread, frames + 1, is_lowered
+        )
+
+    def _overtaken(self, noise: Signal, lowest: Signal, frames: int, *, is_lowered: bool) -> Signal | None:
+        """Return the noise where its minimum has overtaken it; None: it has not."""
+        if frames < self.window:
+            return None
+        if is_lowered and frames == self.window:
+            return np.maximum(noise, MINIMUM_BIAS * _averaged(lowest))
+        overtaken = lowest > OVERTAKEN * noise
+        if np.count_nonzero(overtaken) <= SHARE * self.bins:
+            return None
+        return np.where(overtaken, lowest, noise)
 
     def _memory(self, unsteadiness: float) -> float:
         """Return the weight of the past for noise as unsteady as this."""
         return math.exp(-self.hop / (MEMORY + (UNSTEADY_MEMORY - MEMORY) * unsteadiness))
+
+
+def _averaged(values: Signal) -> Signal:
+    """Return the mean over each value and :data:`NEIGHBOURS` on both sides: one minimum varies much."""
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    bins = np.arange(len(values))
+    first = np.maximum(bins - NEIGHBOURS, 0)
+    after = np.minimum(bins + NEIGHBOURS + 1, len(values))
+    return np.asarray((sums[after] - sums[first]) / (after - first))

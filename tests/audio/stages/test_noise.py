@@ -131,15 +131,26 @@ def test_the_gate_fades_out_what_is_below_it() -> None:
 
 
 def test_voice_protection_raises_the_floor_while_the_voice_is_active() -> None:
-    """In noise alone that the VAD calls speech after half a second, at least -26 dB remain."""
+    """In noise alone that the VAD calls speech from the first sample, at least -26 dB remain."""
     sound = full_scale(noise(4, -30))
-    speech_begins = np.arange(len(sound)) >= 8_000
-    certain = Activity(speech_begins.astype(np.float32), speech_begins)
+    certain = Activity(np.ones(len(sound), np.float32), np.ones(len(sound), np.bool_))
     protected = NoiseReduction(strength=1, gate_threshold=0)
     free = NoiseReduction(strength=1, gate_threshold=0, voice_protection=False)
     before = level(sound[32_000:-1_600])
     assert level(through(protected, sound, certain)[32_000:-1_600]) - before > -26.5
     assert level(through(free, sound, certain)[32_000:-1_600]) - before < -29
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 4])
+def test_noise_that_was_taken_for_a_voice_at_the_start_is_suppressed_soon(seconds: float) -> None:
+    """From the second window of the minimum on as much as without the mistake, within 2 dB."""
+    sound = full_scale(noise(4, -30))
+    is_voice = np.arange(len(sound)) < seconds * 16_000
+    mistaken = Activity(is_voice.astype(np.float32), is_voice)
+    right = Activity(np.zeros(len(sound), np.float32), np.zeros(len(sound), np.bool_))
+    free = NoiseReduction(gate_threshold=0, voice_protection=False)
+    levels = [level(through(free, sound, each)[40_000:-1_600]) for each in (mistaken, right)]
+    assert levels[0] == pytest.approx(levels[1], abs=2)
 
 
 def test_musical_noise_is_smoothed() -> None:

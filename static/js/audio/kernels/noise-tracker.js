@@ -9,6 +9,8 @@ const MINIMUM_MEMORY = 0.1;
 const WINDOW = 1.2;
 const OVERTAKEN = 4;
 const SHARE = 0.5;
+const MINIMUM_BIAS = 2;
+const NEIGHBOURS = 6;
 const FIRST = 0.1;
 const LEARNING = 0.288;
 const VOICED = 0.4;
@@ -43,6 +45,7 @@ export class NoiseTracker {
   #lowest;
   #coming;
   #frames = 0;
+  #isLowered = false;
 
   /** Frames `hop` seconds apart, of `bins` powers `resolution` Hz apart. */
   constructor(bins, resolution, hop) {
@@ -79,6 +82,7 @@ export class NoiseTracker {
     this.#logarithm.set(other.#logarithm);
     this.spread = other.spread;
     this.#frames = other.#frames;
+    this.#isLowered = other.#isLowered;
   }
 
   /** 0 where the noise is steady, 1 where it varies as much as voices do. */
@@ -88,24 +92,29 @@ export class NoiseTracker {
 
   /** Update `noise` by a frame's powers, at least NOTHING each. `voice`: the confidence of voice activity, if known. */
   follow(power, voice) {
-    if (!(this.#frames < this.#learning && voice > VOICED)) return this.#follow(power);
+    if (!(this.#frames < this.#learning && voice > VOICED)) return this.#follow(power, power);
     // A voice with which a stream begins is not the noise.
     const weight = 10 ** (-1.5 * between(voice, [VOICED, CLEAR]));
+    this.#isLowered = true;
     for (let bin = 0; bin < power.length; bin += 1) this.#scaled[bin] = power[bin] * weight;
-    return this.#follow(this.#scaled);
+    return this.#follow(this.#scaled, power);
   }
 
-  #follow(power) {
+  /** `whole`: the power of which the minimum is followed, also of what is taken for a voice. */
+  #follow(power, whole) {
     const { noise } = this;
     const frames = this.#frames;
     this.#frames += 1;
     if (frames === 0) {
-      for (const values of [noise, this.#smooth, this.#lowest, this.#coming]) values.set(power);
+      noise.set(power);
+      for (const values of [this.#smooth, this.#lowest, this.#coming]) values.set(whole);
       for (let index = 0; index < this.#mean.length; index += 1) this.#learn(index, power, 1);
       return;
     }
-    this.#minimum(power, frames % this.#window === 0);
+    this.#minimum(whole, frames % this.#window === 0);
     if (frames < this.#first) {
+      // The first frames are partly of the silence before the stream.
+      for (const values of [this.#smooth, this.#lowest, this.#coming]) values.set(whole);
       for (let bin = 0; bin < power.length; bin += 1) noise[bin] += (power[bin] - noise[bin]) / (frames + 1);
       for (let index = 0; index < this.#mean.length; index += 1) this.#learn(index, power, 1 / (frames + 1));
       return;
@@ -119,12 +128,9 @@ export class NoiseTracker {
     }
     this.spread = this.#spreading();
     const part = 1 - Math.min(Math.exp(-this.#hop / (MEMORY + (UNSTEADY_MEMORY - MEMORY) * this.unsteadiness)), most);
-    let overtaken = 0;
-    for (let bin = 0; bin < power.length; bin += 1) {
-      noise[bin] += part * this.#absent[bin] * (power[bin] - noise[bin]);
-      if (this.#lowest[bin] > OVERTAKEN * noise[bin]) overtaken += 1;
-    }
-    if (overtaken > SHARE * power.length) this.#replace();
+    for (let bin = 0; bin < power.length; bin += 1) noise[bin] += part * this.#absent[bin] * (power[bin] - noise[bin]);
+    if (this.#isLowered && frames === this.#window) this.#replace(this.#averaged(), 1, -1);
+    else if (frames >= this.#window) this.#replace(this.#lowest, OVERTAKEN, SHARE * power.length);
   }
 
   /** Follow the smallest smoothed power. */
@@ -171,11 +177,22 @@ export class NoiseTracker {
     return sum / count;
   }
 
-  /** Begin again with the minimum where it has overtaken the noise. */
-  #replace() {
-    for (let bin = 0; bin < this.noise.length; bin += 1) {
-      const lowest = this.#lowest[bin];
-      if (lowest > OVERTAKEN * this.noise[bin]) this.noise[bin] = lowest;
+  /** MINIMUM_BIAS times the mean of each minimum and its neighbours: one varies much. */
+  #averaged() {
+    const lowest = this.#lowest;
+    return lowest.map((_, bin) => {
+      const near = lowest.subarray(Math.max(bin - NEIGHBOURS, 0), bin + NEIGHBOURS + 1);
+      return (MINIMUM_BIAS * near.reduce((sum, value) => sum + value, 0)) / near.length;
+    });
+  }
+
+  /** Begin again with what `least` is where it is more than `times` the noise, in more than `share` bins. */
+  #replace(least, times, share) {
+    let overtaken = 0;
+    for (let bin = 0; bin < least.length; bin += 1) if (least[bin] > times * this.noise[bin]) overtaken += 1;
+    if (!(overtaken > share)) return;
+    for (let bin = 0; bin < least.length; bin += 1) {
+      if (least[bin] > times * this.noise[bin]) this.noise[bin] = least[bin];
     }
     for (let index = 0; index < this.#mean.length; index += 1) {
       this.#mean[index] = this.noise[this.#band[0] + index];
