@@ -4,10 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from orch.audio.parameter_rules import Fault, faults
-from orch.audio.parameters import GROUPS, STAGE_IDS, Parameters, Vad, VoiceFilter
-from orch.audio.pipeline_settings import PipelineSettings, SettingsFaultError, decode, encode
+from orch.audio.parameters import GROUPS, STAGE_IDS, Compressor, Parameters, Vad, VoiceFilter
+from orch.audio.pipeline_settings import SettingsFaultError, decode, encode
 from orch.audio.presets import PRESETS
 from orch.settings import Vad as SpeechVad
 
@@ -114,7 +115,12 @@ def test_the_presets_are_the_table() -> None:
         "minimal": (1, 0.01, 1.0, 1.0, 0.3, True, -10, 1.5),
         "aggressive": (3, 0.03, 1.8, 2.0, 0.95, True, -30, 6),
     }
-    assert PRESETS["default"].settings == PipelineSettings()
+    default = PRESETS["default"].settings.parameters
+    enhancement = default.voice_enhancement
+    usual = structs.replace(enhancement.compressor, makeup_gain=Compressor().makeup_gain)
+    assert Parameters() == structs.replace(
+        default, voice_enhancement=structs.replace(enhancement, compressor=usual)
+    ), "it is the parameters' defaults, with more make-up gain"
 
 
 def test_the_speech_flow_has_the_same_ranges_and_defaults() -> None:
