@@ -78,6 +78,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/openapi.json"): Action.VIEW_OPERATIONS,
     ("GET", "/api/services/status"): Action.VIEW_OPERATIONS,
     ("GET", "/api/gateway/status"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/gateway/explain"): Action.VIEW_OPERATIONS,
     ("GET", "/api/metrics/dashboard"): Action.VIEW_OPERATIONS,
     ("GET", "/api/tree"): Action.VIEW_OPERATIONS,
     ("GET", "/api/workers"): Action.VIEW_OPERATIONS,

@@ -178,6 +178,15 @@ class Backend:
             self._kind = service.balancer
             self._balancers = {flow: create_balancer(service.balancer, draw) for flow in Flow}
 
+    @property
+    def kind(self) -> str:
+        """How an instance is chosen: the setting ``balancer``."""
+        return self._kind
+
+    def balancer(self, flow: Flow) -> Balancer:
+        """Return what chooses for a flow."""
+        return self._balancers[flow]
+
     def key(self, headers: Iterable[Header], caller: str) -> str:
         """Return what keeps a request at one instance: a header's value, or who sent it."""
         if self._kind != "sticky":

@@ -71,6 +71,12 @@ class RoundRobin:
         credit[chosen] -= total
         return chosen
 
+    def copy(self) -> "RoundRobin":
+        """Return one that chooses the same from here on."""
+        copied = RoundRobin()
+        copied._credit = dict(self._credit)
+        return copied
+
     def retain(self, names: Collection[str]) -> None:
         """Forget every instance that is not among ``names``."""
         self._credit = {name: credit for name, credit in self._credit.items() if name in names}
@@ -120,6 +126,12 @@ class Fastest:
         least = min(scores)
         best = [each for each, score in zip(candidates, scores, strict=True) if score == least]
         return best[0].name if len(best) == 1 else self._turns.choose(best)
+
+    def copy(self) -> "Fastest":
+        """Return one that chooses the same from here on."""
+        copied = Fastest()
+        copied._turns = self._turns.copy()
+        return copied
 
     def retain(self, names: Collection[str]) -> None:
         """Forget every instance that is not among ``names``."""

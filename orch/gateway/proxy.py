@@ -66,7 +66,7 @@ DISCARD_SECONDS: Final = 5.0
 # CONNECT would open a tunnel, TRACE would return our own headers.
 _FRAMED_BY_HEAD: Final = frozenset({"1.0", "1.1"})
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
-_REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
+REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +127,7 @@ class Proxy:
             raise ProblemError("invalid_request", f"This path cannot be forwarded: {error}.") from error
         if match is None:
             raise ProblemError("not_found", "No back end is routed at this path.")
-        if call.method in _REFUSED_METHODS:
+        if call.method in REFUSED_METHODS:
             raise ProblemError("method_not_allowed", f"The gateway does not forward {call.method}.")
         self._spool.disk_limit = policy.spool_bytes
         with self._places.taking(

@@ -4,7 +4,7 @@ Routes come from the settings alone: a health service that knows nothing, or has
 instance is used, never whether a path has a route.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, Protocol
 
 import structlog
@@ -16,13 +16,14 @@ from orch.gateway.breaker import State
 from orch.gateway.client_request import Receive, Scope, Send, encoded_path
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher
+from orch.gateway.explanation import Explanation, explain, without_a_route
 from orch.gateway.fetcher import MAX_RESPONSE, FetchedResponse, Fetcher
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
-from orch.gateway.proxy import Proxy
+from orch.gateway.proxy import REFUSED_METHODS, Proxy
 from orch.gateway.recorder import Metrics, Recorder
-from orch.gateway.routes import Match
+from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.spool import Spool
 from orch.gateway.statistics import GatewayStatistics
 from orch.gateway.transport import Connect, Connector
@@ -180,6 +181,30 @@ class GatewayService:
     def determine_route(self, path: str) -> Match | None:
         """Return where a percent-encoded path leads, None if it has no route. Raises UnroutableError."""
         return self._routes.match(path)
+
+    def explain(self, path: str, method: str, *, without: Collection[str] = ()) -> Explanation:
+        """Return what would become of a client's request, without sending it.
+
+        ``path``: percent-encoded; ``without``: instances, by the URL that is shown, taken as absent.
+        """
+        self._apply_settings()
+        try:
+            match = self._routes.match(path)
+        except UnroutableError as error:
+            return without_a_route(method, path, f"This path cannot be forwarded: {error}.")
+        if match is None:
+            return without_a_route(method, path)
+        if method in REFUSED_METHODS:
+            return without_a_route(method, path, f"The gateway does not forward {method}.")
+        return explain(
+            method,
+            path,
+            match,
+            self._backends.get(match.service),
+            now=trio.current_time(),
+            is_usable=self._health.is_usable,
+            without=without,
+        )
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a client's ASGI ``http`` request by forwarding it to the back end of its path."""

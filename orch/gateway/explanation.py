@@ -1,0 +1,166 @@
+"""Explains what the gateway would do with a request, without sending it.
+
+The same facts decide as for a real request: the route table, health, breakers, rests and the balancer. Left
+out of it: the limits of requests in progress, and whose request it is.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from math import ceil
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from orch.gateway.backends import Backend, Instance
+from orch.gateway.balancer import Candidate, Fastest, RoundRobin
+from orch.gateway.breaker import State
+from orch.gateway.flows import Flow
+from orch.gateway.retries import is_repeatable
+from orch.gateway.routes import Match
+from orch.settings import Repeatable
+
+
+class ExplainedRoute(Struct, frozen=True, kw_only=True):
+    """The route that matches. ``target``: the back end's path; ``is_repeatable``: whether this method is."""
+
+    prefix: str
+    service: str
+    target: str
+    repeatable: Repeatable
+    is_repeatable: bool
+
+
+class ExplainedInstance(Struct, frozen=True, kw_only=True):
+    """An instance: whether it is a candidate, and why not. ``share``: its part of the weights, 0..1.
+
+    ``first_byte_ms``: its usual time to the first byte, None before the first response.
+    """
+
+    url: str
+    is_candidate: bool
+    reason: str
+    weight: int
+    weight_now: float
+    share: float | None
+    in_flight: int
+    first_byte_ms: float | None
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """What would become of a request. ``problem``: why it would reach no instance, "" if it would.
+
+    ``next``: the instance of the next request, None where that depends on chance or on the client.
+    """
+
+    method: str
+    path: str
+    route: ExplainedRoute | None
+    balancer: str | None
+    instances: tuple[ExplainedInstance, ...]
+    next: str | None
+    problem: str
+
+
+class _Seen(NamedTuple):
+    instance: Instance
+    candidate: Candidate
+    obstacle: str
+
+
+NOT_ROUTED: Final = "No back end is routed at this path."
+
+
+def without_a_route(method: str, path: str, problem: str = NOT_ROUTED) -> Explanation:
+    """Return the explanation of a request that matches no route, or cannot be forwarded."""
+    return Explanation(
+        method=method, path=path, route=None, balancer=None, instances=(), next=None, problem=problem
+    )
+
+
+def explain(
+    method: str,
+    path: str,
+    match: Match,
+    backend: Backend | None,
+    *,
+    now: float,
+    is_usable: Callable[[str, str], bool],
+    without: Collection[str],
+) -> Explanation:
+    """Return the explanation of a request that matches a route; ``without``: instances taken as absent."""
+    route = ExplainedRoute(
+        prefix=match.prefix,
+        service=match.service,
+        target=match.path,
+        repeatable=match.repeatable,
+        is_repeatable=is_repeatable(method, match.repeatable),
+    )
+    seen = [] if backend is None else list(_seen(backend, now, is_usable, without))
+    candidates = [each for each in seen if not each.obstacle]
+    awake = [each for each in candidates if _rest(each.instance, now) <= 0] or candidates
+    total = sum(each.candidate.weight for each in awake)
+    return Explanation(
+        method=method,
+        path=path,
+        route=route,
+        balancer=None if backend is None else backend.kind,
+        instances=tuple(
+            ExplainedInstance(
+                url=each.instance.shown,
+                is_candidate=each in awake,
+                reason=each.obstacle or ("" if each in awake else _resting(each.instance, now)),
+                weight=each.instance.weight,
+                weight_now=each.candidate.weight,
+                share=each.candidate.weight / total if each in awake else None,
+                in_flight=each.candidate.active,
+                first_byte_ms=None if each.candidate.first_byte is None else each.candidate.first_byte * 1000,
+            )
+            for each in seen
+        ),
+        next=None if backend is None or not awake else _next(backend, awake),
+        problem="" if awake else f"No instance of {match.service} gets requests now: the response is 503.",
+    )
+
+
+def _seen(
+    backend: Backend, now: float, is_usable: Callable[[str, str], bool], without: Collection[str]
+) -> Iterable[_Seen]:
+    for instance in backend.instances.values():
+        yield _Seen(
+            instance,
+            instance.candidate(now, backend.slow_start),
+            "taken as absent"
+            if instance.shown in without
+            else _obstacle(instance, now, is_alive=is_usable(backend.name, instance.url)),
+        )
+
+
+def _obstacle(instance: Instance, now: float, *, is_alive: bool) -> str:
+    """Return why an instance gets no requests of clients; "" if it does."""
+    if not is_alive:
+        return "its health checks fail, or it is busy while another instance is not"
+    breaker = instance.lanes[Flow.REQUESTS].breaker
+    if breaker.is_admitting(now):
+        return ""
+    wait = breaker.retry_in(now)
+    if breaker.state is State.OPEN and wait is not None:
+        return f"its breaker is open for {ceil(wait)} s"
+    return "its breaker is half-open, and enough requests are trying it"
+
+
+def _rest(instance: Instance, now: float) -> float:
+    return instance.lanes[Flow.REQUESTS].rests_until - now
+
+
+def _resting(instance: Instance, now: float) -> str:
+    return f"it has asked for a rest, {ceil(_rest(instance, now))} s of which are left"
+
+
+def _next(backend: Backend, awake: Sequence[_Seen]) -> str | None:
+    """Return the next instance, without changing whose turn it is."""
+    if len(awake) == 1:
+        return awake[0].instance.shown
+    balancer = backend.balancer(Flow.REQUESTS)
+    if not isinstance(balancer, RoundRobin | Fastest):
+        return None
+    url = balancer.copy().choose([each.candidate for each in awake])
+    return backend.instances[url].shown
