@@ -15,6 +15,9 @@ const WORKLET = new URL("./worklets/pipeline-worklet.js", import.meta.url);
 /** A changed volume is reached in about this many seconds. */
 const FADE = 0.02;
 
+/** The stages are late by a quarter of a second anyway; with large buffers a busy machine drops nothing. */
+const LATENCY = "playback";
+
 /** What browsers do to microphones unless asked not to. */
 export const PROCESSING = ["echoCancellation", "noiseSuppression", "autoGainControl", "voiceIsolation"];
 
@@ -160,7 +163,7 @@ export class PipelineNode extends EventTarget {
   async #open({ deviceId = "", data = null, loops = true }) {
     const error = data === null ? unavailable({ ...this.#scope, mediaDevices: this.#mediaDevices }) : null;
     if (error) throw error;
-    this.#context = new this.#AudioContextClass();
+    this.#context = new this.#AudioContextClass({ latencyHint: LATENCY });
     await this.#context.audioWorklet.addModule(WORKLET);
     this.#source = data === null ? await this.#openDevice(deviceId) : await this.#openFile(data, loops);
     this.#node = new this.#AudioWorkletNodeClass(this.#context, "pipeline", {
