@@ -62,7 +62,10 @@ class FakePipeline:
 
 @dataclass
 class FakePipelines:
-    """A pool without processes. ``refusal``: none can be had. ``is_stalled``: none returns anything."""
+    """A pool without processes. ``refusal``: none can be had.
+
+    ``is_stalled``: none returns anything; what is sent meanwhile is processed with the next frame after it.
+    """
 
     refusal: str | None = None
     is_stalled: bool = False
@@ -70,6 +73,7 @@ class FakePipelines:
     receivers: dict[int, PipelineReceiver] = field(default_factory=dict)
     opened: int = 0
     closed_late: int = 0
+    _waiting: list[tuple[bytes, int, bytes]] = field(default_factory=list)
     _hosted: HostedPipelines = field(default_factory=lambda: HostedPipelines(FakePipeline))
 
     def open(
@@ -94,12 +98,24 @@ class FakePipelines:
     def die(self) -> None:
         """End as a process does: what is inside is gone."""
         receivers, self.receivers = self.receivers, {}
+        self._waiting.clear()
         self._hosted = HostedPipelines(FakePipeline)
         for receiver in receivers.values():
             receiver.failed("It ended with code -9.")
 
     def handle(self, kind: bytes, number: int, content: bytes = b"") -> None:
-        if number not in self.receivers or (self.is_stalled and kind != frames.CLOSE):
+        if self.is_stalled and kind != frames.CLOSE:
+            self._waiting.append((kind, number, content))
+            return
+        if kind == frames.CLOSE:
+            self._waiting = [each for each in self._waiting if each[1] != number]
+        waiting, self._waiting = self._waiting, []
+        for earlier in waiting:
+            self._handle(*earlier)
+        self._handle(kind, number, content)
+
+    def _handle(self, kind: bytes, number: int, content: bytes) -> None:
+        if number not in self.receivers:
             return
         for reply in self._hosted.handle(kind, number, content):
             split = frames.StreamFrames(frames.FROM_HOST)
