@@ -26,7 +26,7 @@ from orch.problems import ProblemError
 from orch.settings import Repeatable
 from orch.shortages import Shortage
 
-_SLOWLY: Final = BREAKER_STATUSES | RESTING_STATUSES
+_FOR_THE_LONG_WAY: Final = BREAKER_STATUSES | RESTING_STATUSES
 """Statuses on which more is decided than that the instance works."""
 
 
@@ -86,11 +86,11 @@ class Dispatcher:
         if backend is None:
             return None
         now = trio.current_time()
-        backend.budgets[flow].asked(now)
         key = backend.key(request.headers, caller)
         chosen = backend.choose(now, flow, caller, self._is_usable, tried=(), key=key)
         if chosen is None:
             return None
+        backend.budgets[flow].asked(now)
         lane, permit = chosen
         try:
             exchange = lane.upstream.begin(request)
@@ -118,7 +118,7 @@ class Dispatcher:
             exchange.end()
             attempt.settle(Outcome.ABANDONED)
             raise
-        if head is None or head.status in _SLOWLY:
+        if head is None or head.status in _FOR_THE_LONG_WAY:
             return None
         body = exchange.body()
         exchange.end()
@@ -157,14 +157,14 @@ class Dispatcher:
         if begun is None:
             self._count(service, flow)
         deadline = _deadline()
-        course = _Course(service, request, trace, retries, flow, repeatable, caller)
+        state = _RequestState(service, request, trace, retries, flow, repeatable, caller)
         while True:
             fresh = False
             if begun is None:
-                begun, fresh = self._start(course, deadline)
+                begun, fresh = self._start(state, deadline)
             attempt, exchange, begun = begun.attempt, begun.exchange, None
             attempt.deadline = deadline
-            course.tried.add(attempt.lane.url)
+            state.tried.add(attempt.lane.url)
             if exchange is None:
                 trace.attempts += 1
                 attempt.start()
@@ -174,24 +174,24 @@ class Dispatcher:
                         request, fresh=fresh, begun=exchange, on_slot=attempt.begin
                     ) as response:
                         attempt.response = DispatchedResponse(response, attempt.lane, attempt.task)
-                        moves_on = self._lets_rest(attempt) and self._can_move_on(course)
+                        moves_on = self._lets_rest(attempt) and self._can_move_on(state)
                         if not moves_on:
                             yield attempt.response
                 if not moves_on:
                     return
                 pause = 0.0
             except UpstreamError as error:
-                pause = self._pause_after(error, attempt, course)
+                pause = self._pause_after(error, attempt, state)
             except UnsendableError as error:
                 raise ProblemError("invalid_request", f"The request cannot be forwarded: {error}.") from error
             self._on_retry(service)
             if pause:
                 await trio.sleep(pause)
 
-    def _start(self, course: "_Course", deadline: float) -> tuple[BegunAttempt, bool]:
-        lane, permit, fresh = self._next(course)
+    def _start(self, state: "_RequestState", deadline: float) -> tuple[BegunAttempt, bool]:
+        lane, permit, fresh = self._next(state)
         limit = max(0.0, deadline - trio.current_time())
-        attempt = Attempt(lane, permit, course.trace, self._on_failure, self._was_suspended, limit=limit)
+        attempt = Attempt(lane, permit, state.trace, self._on_failure, self._was_suspended, limit=limit)
         return BegunAttempt(attempt, None), fresh
 
     def _count(self, service: str, flow: Flow) -> None:
@@ -208,50 +208,50 @@ class Dispatcher:
         attempt.lane.rests_until = trio.current_time() + seconds
         return True
 
-    def _can_move_on(self, course: "_Course") -> bool:
+    def _can_move_on(self, state: "_RequestState") -> bool:
         """Return whether another instance can be asked, which then counts as a retry."""
-        backend = self._backends.get(course.service)
+        backend = self._backends.get(state.service)
         now = trio.current_time()
-        course.stale = None
+        state.stale = None
         return (
             backend is not None
-            and course.trace.attempts <= course.retries
-            and backend.has_another(now, course.flow, course.caller, self._is_usable, tried=course.tried)
-            and backend.budgets[course.flow].take(now)
+            and state.trace.attempts <= state.retries
+            and backend.has_another(now, state.flow, state.caller, self._is_usable, tried=state.tried)
+            and backend.budgets[state.flow].take(now)
         )
 
-    def _pause_after(self, error: UpstreamError, attempt: Attempt, course: "_Course") -> float:
+    def _pause_after(self, error: UpstreamError, attempt: Attempt, state: "_RequestState") -> float:
         """Return the seconds until the next attempt. Raises the ProblemError if there is none."""
         if error.shortage is not None:
-            self._on_shortage(error.shortage, course.service)
+            self._on_shortage(error.shortage, state.service)
         if attempt.response is not None or not may_retry(
-            error.failure, method=course.request.method, repeatable=course.repeatable
+            error.failure, method=state.request.method, repeatable=state.repeatable
         ):
-            raise problem_of(course.service, error) from error
-        if error.failure is Failure.STALE and course.stale is None:
+            raise problem_of(state.service, error) from error
+        if error.failure is Failure.STALE and state.stale is None:
             # Replaced once, even if the settings allow no retries.
-            course.stale = attempt.lane
+            state.stale = attempt.lane
             return 0.0
-        backend = self._backends.get(course.service)
-        is_allowed = backend is not None and backend.budgets[course.flow].take(trio.current_time())
-        if course.trace.attempts > course.retries or not is_allowed:
-            raise problem_of(course.service, error) from error
-        course.stale = None
-        return backoff(course.trace.attempts, self._jitter())
+        backend = self._backends.get(state.service)
+        is_allowed = backend is not None and backend.budgets[state.flow].take(trio.current_time())
+        if state.trace.attempts > state.retries or not is_allowed:
+            raise problem_of(state.service, error) from error
+        state.stale = None
+        return backoff(state.trace.attempts, self._jitter())
 
-    def _next(self, course: "_Course") -> tuple[Lane, Permit, bool]:
+    def _next(self, state: "_RequestState") -> tuple[Lane, Permit, bool]:
         """Return the instance of the next attempt, its permit, and whether a new connection is needed."""
         now = trio.current_time()
-        if course.stale is not None and (permit := course.stale.admit(now, course.caller)) is not None:
-            return course.stale, permit, True
-        backend = self._backends.get(course.service)
+        if state.stale is not None and (permit := state.stale.admit(now, state.caller)) is not None:
+            return state.stale, permit, True
+        backend = self._backends.get(state.service)
         if backend is None:
-            name = course.service
+            name = state.service
             raise ProblemError("unknown_service", f"No service is called {name}.", service=name)
-        key = backend.key(course.request.headers, course.caller)
-        chosen = backend.choose(now, course.flow, course.caller, self._is_usable, tried=course.tried, key=key)
+        key = backend.key(state.request.headers, state.caller)
+        chosen = backend.choose(now, state.flow, state.caller, self._is_usable, tried=state.tried, key=key)
         if chosen is None:
-            raise unavailable(backend, course.flow, now)
+            raise unavailable(backend, state.flow, now)
         return *chosen, False
 
 
@@ -262,7 +262,7 @@ def _deadline() -> float:
 
 
 @dataclass(slots=True)
-class _Course:
+class _RequestState:
     """One request on its way: what it is, what was tried, and the lane whose kept connection was closed."""
 
     service: str

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,9 +75,9 @@ def speech_in_noise(path: Path, *, swell: bool) -> Path:
     return path
 
 
-def analysed(page: Page, path: Path) -> dict:  # type: ignore[type-arg]
+def analysed(page: Page, path: Path) -> dict[str, Any]:
     """Return what the service measures of a file with its preset default."""
-    return page.evaluate(  # type: ignore[no-any-return]
+    found: dict[str, Any] = page.evaluate(
         """async (data) => {
           const form = new FormData();
           const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
@@ -87,6 +88,7 @@ def analysed(page: Page, path: Path) -> dict:  # type: ignore[type-arg]
         }""",
         b64encode(path.read_bytes()).decode(),
     )
+    return found
 
 
 @pytest.fixture(scope="module")
