@@ -23,8 +23,14 @@ from tests.fakes.service import RunningService, service
 
 pytestmark = pytest.mark.browser
 
-#: One file at a time, of three seconds.
-LIMITED: Final = "orchestration:\n  pipeline:\n    concurrent_requests: 1\n    max_seconds: 3\n"
+#: One file at a time, of three seconds; back ends that refuse at once, without a look-up of names.
+LIMITED: Final = """
+orchestration:
+  pipeline: {concurrent_requests: 1, max_seconds: 3}
+services:
+  audio-service: {url: "http://127.0.0.1:9"}
+  translation-service: {url: "http://127.0.0.1:9"}
+"""
 
 #: The stored runs, without their files.
 STORED: Final = """() => new Promise((resolve, reject) => {
