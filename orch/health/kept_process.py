@@ -5,7 +5,6 @@ from typing import Never
 import structlog
 import trio
 
-from orch.health import recovery
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import Observe, RecordEvent, Restarter, RunChild, not_started
 from orch.health.verdict import Finding, Observation
@@ -101,7 +100,7 @@ class KeptProcess(Restarter):
             if shortage is not None:
                 self._not_made(shortage, f"{self.name} cannot be started.")
             else:
-                self._recovery = recovery.failed(self._recovery, trio.current_time())
+                super().failed()
             self._observe(Observation(Finding.EXITED, (ended,)))
 
     def _count_once(self) -> None:
@@ -113,4 +112,5 @@ class KeptProcess(Restarter):
         self._pid = pid
         self._count_once()
         log.info("process started", service=self.name, pid=pid, argv=shown_command(self._spec.argv))
+        self._verify("The process was started. Waiting for a response.")
         self.on_up()

@@ -9,6 +9,7 @@ import trio
 from orch.cluster.lease import Lease
 from orch.health import recovery
 from orch.health.check_response import in_words
+from orch.health.health_events import Stage
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import Observe, RecordEvent, Restarter, RunChild, not_started
 from orch.health.statistics import RecoveryStatistics
@@ -109,6 +110,8 @@ class RestartCommand(Restarter):
                     return
         if not fault:
             self._observe(Observation(Finding.BEGUN, (f"{how}, no response yet",)))
+            self._verify("The restart command ended. Waiting for a response.")
             return
         # Only an event: checks show whether the service is down, and an operator may restart a healthy one.
         self._record("bad", f"The restart command {fault}.")
+        self.on_step(Stage.FAILED, self._attempt or 0, f"The restart command {fault}.")

@@ -13,6 +13,7 @@ import trio
 
 from orch.health import recovery
 from orch.health.child_output import read_line
+from orch.health.health_events import Stage
 from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.recovery_words import attempt_in_words, describe, give_up_in_words, wait_in_words
 from orch.health.statistics import RecoveryStatistics
@@ -28,6 +29,8 @@ Observe = Callable[[Observation], None]
 RecordEvent = Callable[[Severity, str], None]
 OnShortage = Callable[[Shortage, str], None]
 """Called with what this process was short of, and a sentence on what could not be done."""
+OnStep = Callable[[Stage, int, str], None]
+"""Called with each step of a recovery: the attempt (0: outside the numbered ones), and a sentence."""
 RunChild = Callable[..., Awaitable[int]]
 
 
@@ -54,12 +57,15 @@ class Restarter(ABC):
         self.on_restart: Callable[[], None] = lambda: None
         self.on_up: Callable[[], None] = lambda: None
         self.on_shortage: OnShortage = lambda _shortage, _what: None
+        self.on_step: OnStep = lambda _stage, _attempt, _text: None
         self._policy = policy
         self._observe = observe
         self._record = record
         self._run_child = run_child
         self._recovery = self._before = Recovery()
         self._is_requested = False
+        self._is_down = False
+        self._attempt: int | None = None  # the last one since it was well
         self._wake = trio.Event()
 
     @property
@@ -92,14 +98,23 @@ class Restarter(ABC):
         self._recovery = Recovery()
         self._notify()
 
+    def _note_well(self, state: State) -> None:
+        if self._attempt is not None:
+            self.on_step(Stage.RECOVERED, self._attempt, f"Is {state} after the restart.")
+        elif self._is_down:
+            self.on_step(Stage.SUPERSEDED, 0, f"Is {state} without a restart.")
+        self._attempt, self._is_down = None, False
+
     def failed(self) -> None:
         """Note that it is down; an attempt follows when it is due."""
+        self._is_down = True
         self._recovery = recovery.failed(self._recovery, trio.current_time())
         self._notify()
 
     def update(self, state: State) -> None:
         """Note the state of what it restarts: the child, or the whole service."""
         if state in WELL:
+            self._note_well(state)
             self._recovery = recovery.recovered(self._recovery)
         elif state is State.UNHEALTHY:
             self.failed()
@@ -115,13 +130,16 @@ class Restarter(ABC):
             if self._is_requested:
                 self._is_requested = False
                 self._before = self._recovery
+                self._begin(0, "restarted")
                 return "restarted"
             now = trio.current_time()
             match recovery.decide(self._recovery, self._policy, now):
                 case Attempt(number):
                     self._before = self._recovery
                     self._recovery = recovery.begin(self._recovery, self._policy, now)
-                    return f"restarted{attempt_in_words(number, self._policy)}"
+                    how = f"restarted{attempt_in_words(number, self._policy)}"
+                    self._begin(number, how)
+                    return how
                 case Wait(until) as wait:
                     # A wait for a shortage of this process has been announced as that shortage.
                     if announced != until and self._recovery.short_until <= now:
@@ -131,10 +149,20 @@ class Restarter(ABC):
                 case GiveUp(attempts, until):
                     if not self._recovery.given_up:
                         self._recovery = recovery.give_up(self._recovery, now)
-                        self._record("bad", give_up_in_words(attempts, self._policy))
+                        text = give_up_in_words(attempts, self._policy)
+                        self._record("bad", text)
+                        self.on_step(Stage.ESCALATED, 0, text)
                     await self._notified(until)
                 case Nothing():
                     await self._notified()
+
+    def _begin(self, attempt: int, how: str) -> None:
+        self._attempt = attempt
+        self.on_step(Stage.HOOK, attempt, f"Is {how}.")
+
+    def _verify(self, text: str) -> None:
+        if self._attempt is not None:
+            self.on_step(Stage.VERIFYING, self._attempt, text)
 
     def _not_made(self, shortage: Shortage, what: str) -> None:
         """Note that this process was short of something for an attempt: the attempt does not count."""

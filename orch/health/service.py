@@ -17,6 +17,8 @@ from msgspec import UNSET
 
 from orch.cluster.lease import Leases
 from orch.health.checker import SUSPENDED, Checker, WorkOf
+from orch.health.feed import HealthFeed
+from orch.health.health_events import InstanceChanged, RecoveryStep, ServiceChanged, Stage
 from orch.health.history import Check, check_state
 from orch.health.kept_process import KeptProcess
 from orch.health.probes import open_client
@@ -101,6 +103,7 @@ class HealthService:
         self._applied: Settings | None = None
         self._changed = trio.Event()
         self._is_running = False
+        self.feed = HealthFeed()
         self.boundary = Boundary("health checks")
         self.restart_on_other_worker: RestartOnOtherWorker | None = None
         self.work_of: WorkOf = lambda _service, _url: IDLE
@@ -242,6 +245,7 @@ class HealthService:
             since=service.since,
             restartable=service.restarter.is_restartable,
             recovery=recovery,
+            steps=self.feed.steps(service.name),
             instances=tuple(instance.statistics() for instance in service.instances.values()),
         )
 
@@ -290,6 +294,8 @@ class HealthService:
             removed.scope.cancel()
 
     def _forget(self, service: WatchedService) -> None:
+        self._set_state(service, State.UNKNOWN, "no longer in the settings")
+        self.feed.forget(service.name)
         service.scope.cancel()
         for instance in service.instances.values():
             instance.scope.cancel()
@@ -340,6 +346,7 @@ class HealthService:
             )
         made.on_restart = partial(self._metrics.recovery, service.name)
         made.on_shortage = self._shortages.note
+        made.on_step = partial(self._step, service)
         return made
 
     def _observe(self, instance: WatchedInstance, observation: Observation) -> None:
@@ -404,6 +411,16 @@ class HealthService:
     def _announce(self, instance: WatchedInstance, before: Verdict) -> None:
         service, verdict = instance.service, instance.verdict
         self._metrics.service_state(service.name, instance.shown, str(verdict.state))
+        self.feed.publish(
+            InstanceChanged(
+                at=self._wall(),
+                service=service.name,
+                instance=instance.shown,
+                before=before.state,
+                after=verdict.state,
+                reasons=verdict.reasons,
+            )
+        )
         is_alone = len(service.instances) == 1
         text = change_in_words(before, verdict, instance.history.latency_ms)
         sentence = text[0].upper() + text[1:] if is_alone else f"{instance.shown} {text}"
@@ -412,9 +429,22 @@ class HealthService:
     def _review(self, service: WatchedService) -> None:
         """Update the service's state from its instances'."""
         members = [Member(instance.shown, instance.verdict) for instance in service.instances.values()]
-        state, service.reason = with_refusal(*judge_service(members), service.refusal)
-        if state is not service.state:
-            service.state, service.since = state, self._wall()
+        self._set_state(service, *with_refusal(*judge_service(members), service.refusal))
+
+    def _set_state(self, service: WatchedService, state: State, reason: str) -> None:
+        before, service.reason = service.state, reason
+        if state is before:
+            return
+        service.state, service.since = state, self._wall()
+        self.feed.publish(
+            ServiceChanged(at=service.since, service=service.name, before=before, after=state, reason=reason)
+        )
+
+    def _step(self, service: WatchedService, stage: Stage, attempt: int, text: str) -> None:
+        """Publish a step of the service's recovery."""
+        step = RecoveryStep(at=self._wall(), service=service.name, stage=stage, attempt=attempt, text=text)
+        self.feed.publish(step)
+        log.info("recovery step", service=service.name, stage=str(stage), attempt=attempt, text=text)
 
     def _record(self, service: WatchedService, severity: Severity, text: str) -> None:
         self._events.record(severity, service.name, text)

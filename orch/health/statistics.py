@@ -5,6 +5,7 @@ Times are seconds since the epoch, latencies milliseconds, shares 0..1.
 
 from msgspec import UNSET, Struct, UnsetType
 
+from orch.health.health_events import RecoveryStep
 from orch.health.history import Check
 from orch.health.verdict import State
 from orch.telemetry.shortages import ShortageLine
@@ -45,7 +46,8 @@ class RecoveryStatistics(Struct, frozen=True, kw_only=True):
 class ServiceStatistics(Struct, frozen=True, kw_only=True):
     """One back end. ``restartable``: it can be restarted from here.
 
-    ``refusal``: its reason, while it refuses every request; otherwise left out.
+    ``refusal``: its reason, while it refuses every request; otherwise left out. ``steps``: the latest steps
+    of its recoveries, oldest first, at most 30.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ServiceStatistics(Struct, frozen=True, kw_only=True):
     recovery: RecoveryStatistics | None
     instances: tuple[InstanceStatistics, ...]
     refusal: str | UnsetType = UNSET
+    steps: tuple[RecoveryStep, ...] = ()
 
 
 class ServicesStatistics(Struct, frozen=True, kw_only=True):

@@ -373,6 +373,7 @@ async def test_statistics_have_the_fields_that_pages_read() -> None:
             "restartable",
             "recovery",
             "instances",
+            "steps",
         }
         assert service["recovery"] is None
         one, two = service["instances"]
