@@ -20,7 +20,8 @@ from orch.settings.back_ends import normalized
 from orch.settings.cross_checks import find_cross_faults
 from orch.settings.environment import links, overrides, type_at
 from orch.settings.restrictions import given, masked, type_words
-from orch.settings.structs import DIALECTS, Fault, Section, Service, Settings
+from orch.settings.section import Section
+from orch.settings.structs import DIALECTS, Fault, Service, Settings
 from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
 _MOST_NODES: Final = 100_000

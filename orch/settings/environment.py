@@ -6,7 +6,8 @@ from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
-from orch.settings.structs import Fault, Section, Settings
+from orch.settings.section import Section
+from orch.settings.structs import Fault, Settings
 from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
 SHORT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {

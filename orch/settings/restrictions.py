@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from orch.masking import DOTS, is_masked, mask_file, mask_text, mask_url, shown_command
 from orch.settings.environment import type_at
-from orch.settings.structs import KIND, Section, Service
+from orch.settings.section import KIND, Section
+from orch.settings.structs import Service
 
 
 class Kind(Enum):

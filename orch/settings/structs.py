@@ -5,31 +5,25 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
-
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Count = Annotated[int, Meta(ge=1)]
-Path = Annotated[str, Meta(pattern="^/")]
-PathOrNone = Annotated[str, Meta(pattern="^(/|$)")]
-
-#: The key of a setting's kind in its type's metadata, for :mod:`orch.settings.restrictions`. Secrets,
-#: URLs, commands and files are masked wherever they are shown, and cannot be changed at run time.
-KIND: Final = "kind"
-Secret = Annotated[str, Meta(extra={KIND: "secret"})]
-Url = Annotated[str, Meta(extra={KIND: "url"})]
-FilePath = Annotated[str, Meta(extra={KIND: "file"})]
-Command = Annotated[tuple[str, ...], Meta(extra={KIND: "command"})]
-HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
-HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]
-
+from orch.settings.section import (
+    KIND,
+    Command,
+    Count,
+    FilePath,
+    HeaderName,
+    HostName,
+    NotNegative,
+    Path,
+    PathOrNone,
+    Port,
+    Positive,
+    Secret,
+    Section,
+    Url,
+)
 
 _DAY: Final = 86_400.0
 _VAD: Final = parameters.Vad()
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mapping in the file; an unknown key is a fault."""
 
 
 class Frontend(Section, frozen=True):

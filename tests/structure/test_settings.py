@@ -8,7 +8,7 @@ import pytest
 
 from orch.settings import Settings
 from orch.settings.restrictions import Kind, kind_at
-from orch.settings.structs import Section
+from orch.settings.section import Section
 
 
 def leaves(kind: Any, path: str = "") -> list[str]:
