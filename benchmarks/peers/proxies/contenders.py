@@ -1,0 +1,202 @@
+"""The proxies that are compared: how each is started, with what configuration, and on which core."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from benchmarks.peers.servers import ROOT, listens
+from tests.fakes.ports import free_port
+
+_MODULES: Final = "benchmarks.peers.proxies"
+
+NGINX: Final = """
+daemon off; worker_processes {workers}; pid {folder}/nginx.pid; error_log stderr warn;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_max_body_size 0; keepalive_requests 1000000000;
+  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
+  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
+  {http}
+}}
+"""
+NGINX_PROXY: Final = """
+  upstream back {{ server 127.0.0.1:{back}; keepalive 64; keepalive_requests 1000000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location /api/audio/ {{
+      proxy_pass http://back/api/; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_request_buffering off; proxy_max_temp_file_size 0;
+    }}
+  }}
+"""
+NGINX_BACK_END: Final = """
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{ default_type application/json; return 200 '{{"hello":"you"}}'; }}
+  }}
+"""
+HAPROXY: Final = """
+global
+  nbthread 1
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  http-reuse always
+frontend front
+  bind 127.0.0.1:{port} backlog 4096
+  default_backend back
+backend back
+  http-request replace-path /api/audio/(.*) /api/\\1
+  server one 127.0.0.1:{back}
+"""
+ORCH: Final = """
+orchestration:
+  log_level: WARNING
+  gateway: {{max_body_bytes: 2147483648, timeout: 600, max_requests_per_address: 1024}}
+services:
+  audio-service: {{url: "http://127.0.0.1:{back}", balancer: least_requests, slow_start: 10}}
+  translation-service: {{url: "http://127.0.0.1:{back}"}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy: ``argv`` with ``{port}``, ``{back}`` and ``{config}`` (of ``settings``) filled in."""
+
+    name: str
+    argv: tuple[str, ...]
+    settings: str = ""
+    packages: tuple[str, ...] = ()
+
+    def version(self) -> str:
+        """Return what is measured, with its version."""
+        if self.packages:
+            return ", ".join(f"{name} {version(name)}" for name in self.packages)
+        if self.name == "orch":
+            return f"trio {version('trio')}, httptools {version('httptools')}"
+        said = subprocess.run([self.argv[0], "-v"], capture_output=True, text=True, check=True, timeout=30)
+        return " ".join((said.stdout + said.stderr).split("\n")[0].replace("nginx version: ", "").split()[:3])
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"{_MODULES}.{name}", "{port}", "http://127.0.0.1:{back}")
+
+
+PROXIES: Final = (
+    Proxy("orch", (sys.executable, "-m", "orch", "serve", "--port", "{port}", "--config", "{config}"), ORCH),
+    Proxy("aiohttp", _module("aiohttp_proxy"), packages=("aiohttp",)),
+    Proxy("FastAPI, httpx", _module("fastapi_proxy"), packages=("fastapi", "httpx", "uvicorn")),
+    Proxy("HAProxy", ("haproxy", "-f", "{config}", "-db"), HAPROXY),
+    Proxy("nginx", ("nginx", "-p", "{folder}", "-c", "{config}"), NGINX),
+)
+
+
+def programs_needed() -> list[str]:
+    """Return which programs of other packages are missing here."""
+    return [name for name in ("nginx", "haproxy", "wrk") if shutil.which(name) is None]
+
+
+def cores() -> tuple[str, str]:
+    """Return the core of the proxies, and those of what is around them, as taskset takes them."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    return str(first), ",".join(map(str, others)) or str(first)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that listens."""
+
+    pid: int
+    port: int
+
+    def processes(self) -> list[int]:
+        """Return its process and that one's children."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        return [self.pid, *map(int, children.split())]
+
+    def most_memory(self) -> int:
+        """Return the most resident bytes since :meth:`forget_memory`, summed over its processes."""
+        return sum(_peak(pid) for pid in self.processes())
+
+    def forget_memory(self) -> None:
+        """Begin a new measurement of the most memory, with what is in use now."""
+        for pid in self.processes():
+            Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def seconds(self) -> float:
+        """Return the processor seconds of its processes."""
+        ticks = 0
+        for pid in self.processes():
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _peak(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+@contextmanager
+def proxy(contender: Proxy, back: int) -> Iterator[Running]:
+    """Run a proxy in front of the back end for the block, on a core of its own."""
+    settings = contender.settings
+    if settings is NGINX:
+        settings = NGINX.replace("{http}", NGINX_PROXY).replace("{workers}", "1")
+    with _running(contender.name, contender.argv, settings, cores()[0], back) as running:
+        yield running
+
+
+@contextmanager
+def small_back_end() -> Iterator[Running]:
+    """Run nginx as a back end that answers everything with 15 bytes of JSON."""
+    settings = NGINX.replace("{http}", NGINX_BACK_END).replace("{workers}", "1")
+    argv = ("nginx", "-p", "{folder}", "-c", "{config}")
+    with _running("the back end", argv, settings, cores()[1], 0) as running:
+        yield running
+
+
+@contextmanager
+def large_back_end() -> Iterator[Running]:
+    """Run the back end that sends and takes large bodies."""
+    argv = (sys.executable, "-m", f"{_MODULES}.bytes_backend", "{port}")
+    with _running("the back end", argv, "", cores()[1], 0) as running:
+        yield running
+
+
+@contextmanager
+def _running(name: str, argv: tuple[str, ...], settings: str, core: str, back: int) -> Iterator[Running]:
+    with tempfile.TemporaryDirectory(prefix="orch-bench-") as made:
+        folder = Path(made)
+        port = free_port()
+        values = {"port": port, "back": back, "folder": folder, "config": folder / "config"}
+        (folder / "config").write_text(settings.format_map(values), encoding="utf-8")
+        command = ["taskset", "--cpu-list", core, *(argument.format_map(values) for argument in argv)]
+        with (
+            (folder / "log").open("w+b") as log,
+            subprocess.Popen(
+                command,
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            ) as child,
+        ):
+            try:
+                if not listens(child, port):
+                    log.seek(0)
+                    raise SystemExit(f"{name} does not start:\n{log.read().decode()[-2000:]}")
+                yield Running(child.pid, port)
+            finally:
+                child.terminate()
