@@ -57,6 +57,7 @@ coverage: tools ## run all Python tests and print which lines of orch/ they ran,
 bench: checkers ## measure captions, gateway, front, hub and sessions beside other servers; ARGS=--write saves the figures
 	@scripts/install.sh bench
 	@node --version >/dev/null 2>&1 && command -v redis-server >/dev/null || scripts/apt-install.sh nodejs npm redis-server
+	@for each in nginx haproxy wrk; do command -v $$each >/dev/null || scripts/apt-install.sh $$each; done
 	$(BIN)/python benchmarks/captions.py $(ARGS)
 	$(BIN)/python benchmarks/fairness.py $(ARGS)
 	$(BIN)/python benchmarks/gateway.py $(ARGS)
