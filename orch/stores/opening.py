@@ -11,6 +11,7 @@ import trio
 from orch.settings.source import SettingsSource
 from orch.stores.protocols import (
     ClusterStore,
+    DocumentStore,
     JoinCodeStore,
     SessionStore,
     SignInStore,
@@ -72,6 +73,7 @@ class Stores:
     sessions: SessionStore
     sign_ins: SignInStore
     join_codes: JoinCodeStore
+    documents: DocumentStore
     cluster: ClusterStore | None = None
     wall: Callable[[], float] = time
 
@@ -81,7 +83,13 @@ def open_stores(source: SettingsSource) -> Stores:
     settings = source.current.session_management
     if settings.persistence == "sqlite":
         file = SqliteStore(Path(settings.sqlite_path))
-        return Stores(engine=file, sessions=file, sign_ins=file.sign_ins, join_codes=file.join_codes)
+        return Stores(
+            engine=file,
+            sessions=file,
+            sign_ins=file.sign_ins,
+            join_codes=file.join_codes,
+            documents=file.documents,
+        )
 
     # Imported only if used: the Redis client takes memory.
     from orch.stores.redis.store import RedisStore  # noqa: PLC0415 - see above
@@ -98,6 +106,7 @@ def open_stores(source: SettingsSource) -> Stores:
         sessions=server,
         sign_ins=server.sign_ins,
         join_codes=server.join_codes,
+        documents=server.documents,
         cluster=server.cluster,
         wall=server.wall,
     )

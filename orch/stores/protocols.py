@@ -13,6 +13,7 @@ from orch.protocol.terms import Terms
 from orch.stores.history import NOBODYS_CAPTION, Limits, Losses, Share
 from orch.stores.records import (
     Appended,
+    Document,
     HistoryMessage,
     JoinCode,
     Origin,
@@ -307,6 +308,22 @@ class JoinCodeStore(Protocol):
 
     async def end_guess(self, digest: bytes) -> None:
         """Take a code back that :meth:`begin_guess` has counted: it was right."""
+
+
+class DocumentStore(Protocol):
+    """The store of small documents of the service itself. Raises ``store_unavailable``.
+
+    ``now``: seconds since the epoch. The caller bounds their number and sizes.
+    """
+
+    async def documents(self, kind: str, *, now: float) -> tuple[Document, ...]:
+        """Return the documents of a kind that have not expired, by name."""
+
+    async def store_document(self, document: Document, *, now: float) -> bool:
+        """Store a document. False: its revision is not the next one, so another worker was first."""
+
+    async def delete_document(self, kind: str, name: str) -> None:
+        """Delete a document, if there is one."""
 
 
 class ClusterStore(SettingsStore, LeaseStore, Protocol):

@@ -112,6 +112,19 @@ class StoredSettings(NamedTuple):
     values: bytes
 
 
+class Document(Struct, frozen=True):
+    """A small document of the service itself. ``revision``: how often it was stored, 1 the first time.
+
+    ``expires``: seconds since the epoch.
+    """
+
+    kind: str
+    name: str
+    revision: int
+    expires: float
+    body: bytes
+
+
 class SurveyReplies(NamedTuple):
     """The replies of other workers to a survey, by name, and the live workers that did not reply."""
 

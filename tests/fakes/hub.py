@@ -174,6 +174,7 @@ async def running_hub(
             sessions=store,
             sign_ins=store.sign_ins,
             join_codes=store.join_codes,
+            documents=store.documents,
             cluster=shared_store.cluster if shared_store else None,
         ),
         survey=survey,

@@ -7,7 +7,7 @@ memory, disk full) is *refusing*: stored data can still be read.
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, Never
 
 import structlog
@@ -28,6 +28,7 @@ from orch.stores.redis.diagnosis import (
     read_info,
     refusal,
 )
+from orch.stores.redis.document_commands import DocumentCommands
 from orch.stores.redis.epochs import adopt_server, require
 from orch.stores.redis.feed import Feed
 from orch.stores.redis.join_code_commands import JoinCodeCommands
@@ -79,7 +80,7 @@ class Connector:
         *,
         scripts: Mapping[str, bytes],
         commands: SessionCommands,
-        join_codes: JoinCodeCommands,
+        probed: Sequence[JoinCodeCommands | DocumentCommands],
         pipeline: Pipeline,
         feed: Feed,
         changed: Callable[[bool], None],
@@ -96,7 +97,7 @@ class Connector:
         self._url = url
         self._scripts = scripts
         self._commands = commands
-        self._join_codes = join_codes
+        self._probed = tuple(probed)
         self._pipeline = pipeline
         self._feed = feed
         self._changed = changed
@@ -278,7 +279,10 @@ class Connector:
         self._set_warnings((*cautions(info), *clock_caution(self._clock.ahead)))
         require(await link.exchange(self._commands.publish_probe().commands))
         self._run = info.get("run_id", "")
-        probes = self._commands.command_probe(secrets.token_hex(8)), self._join_codes.command_probe()
+        probes = (
+            self._commands.command_probe(secrets.token_hex(8)),
+            *(commands.command_probe() for commands in self._probed),
+        )
         tried = await link.exchange([command for probe in probes for command in probe.commands])
         known = (answers[1] or b"").decode()
         if not is_the_same(info, known):

@@ -25,6 +25,8 @@ from orch.stores.redis.calls import load_scripts
 from orch.stores.redis.cluster import RedisCluster
 from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.connector import Connector, State
+from orch.stores.redis.document_commands import DocumentCommands
+from orch.stores.redis.documents import RedisDocuments
 from orch.stores.redis.feed import Feed
 from orch.stores.redis.join_code_commands import JoinCodeCommands
 from orch.stores.redis.join_codes import RedisJoinCodes
@@ -72,7 +74,9 @@ class RedisStatistics(Struct, frozen=True):
 
 
 class RedisStore(RedisSessions):
-    """Stores sessions in the Redis at ``url``; also has ``cluster``, ``sign_ins`` and ``join_codes``.
+    """Stores sessions in the Redis at ``url``.
+
+    ``cluster``, ``sign_ins``, ``join_codes`` and ``documents`` are stored there as well.
 
     ``lifetime``: seconds after which a session that no worker uses expires; so nothing stays for longer after
     the service has stopped for good.
@@ -111,6 +115,9 @@ class RedisStore(RedisSessions):
         code_commands = JoinCodeCommands(
             scripts, writer=worker, database=database, unreadable=self._unreadable
         )
+        document_commands = DocumentCommands(
+            scripts, writer=worker, database=database, unreadable=self._unreadable
+        )
         self._pipeline = Pipeline(
             commands,
             stored=self._stored,
@@ -134,7 +141,7 @@ class RedisStore(RedisSessions):
             url,
             scripts=scripts,
             commands=commands,
-            join_codes=code_commands,
+            probed=(code_commands, document_commands),
             pipeline=self._pipeline,
             feed=self._feed,
             changed=self._connection_changed,
@@ -151,6 +158,7 @@ class RedisStore(RedisSessions):
         )
         self.sign_ins = RedisSignIns(commands, self._pipeline)
         self.join_codes = RedisJoinCodes(code_commands, self._pipeline)
+        self.documents = RedisDocuments(document_commands, self._pipeline, token=self._new_token)
 
     def __repr__(self) -> str:
         return (

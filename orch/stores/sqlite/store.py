@@ -8,6 +8,7 @@ import trio
 
 from orch.stores.operations import QueueLimits
 from orch.stores.protocols import StoreEvents
+from orch.stores.sqlite.documents import SqliteDocuments
 from orch.stores.sqlite.file import QUEUE_LIMITS, FileStatistics, Offload, SqliteFile
 from orch.stores.sqlite.join_codes import SqliteJoinCodes
 from orch.stores.sqlite.sessions import SqliteSessions
@@ -32,6 +33,7 @@ class SqliteStore(SqliteSessions):
         super().__init__(SqliteFile(path, offload=offload, boot=boot, wall=wall, limits=limits))
         self.sign_ins = SqliteSignIns(self.file)
         self.join_codes = SqliteJoinCodes(self.file)
+        self.documents = SqliteDocuments(self.file)
 
     def __repr__(self) -> str:
         return f"<SqliteStore in {self.file}>"
