@@ -63,7 +63,9 @@ class Recorder:
 
     def fetched(self, flow: Flow, service: str, status: int, seconds: float | None, now: float) -> None:
         """Count a request that has ended and that the service sent itself, over no route."""
-        window = self._own.setdefault((flow, service), Window(now))
+        window = self._own.get((flow, service))
+        if window is None:
+            window = self._own[flow, service] = Window(now)
         window.add(now, seconds, is_error=status >= _FIRST_ERROR)
         self._count(flow, service, status, seconds, now)
 
@@ -127,9 +129,13 @@ class Recorder:
         self._metrics.gateway_request(service, status, seconds)
 
     def _route(self, prefix: str, now: float) -> Window:
-        if prefix not in self._routes:
-            self._routes[prefix] = Window(now)
-        return self._routes[prefix]
+        window = self._routes.get(prefix)
+        if window is None:
+            window = self._routes[prefix] = Window(now)
+        return window
 
     def _flow(self, flow: Flow, now: float) -> Window:
-        return self._flows.setdefault(flow, Window(now))
+        window = self._flows.get(flow)
+        if window is None:
+            window = self._flows[flow] = Window(now)
+        return window

@@ -1,5 +1,11 @@
-"""New identifiers, recovery tokens, session keys and join codes, from the system's random numbers."""
+"""New identifiers, recovery tokens, session keys and join codes, from the system's random numbers.
 
+Request ids alone come from a generator that the system's numbers have seeded: they are no secrets, and every
+request gets one.
+"""
+
+import os
+import random
 import secrets
 from typing import Final
 
@@ -14,6 +20,9 @@ _SECRET: Final = 24
 _KEY: Final = 16
 _REQUEST: Final = 16
 
+_ids: Final = random.Random(secrets.randbits(256))
+os.register_at_fork(after_in_child=lambda: _ids.seed(secrets.randbits(256)))
+
 
 def new_name() -> str:
     """Return a name for a connection, a session, a participant or an epoch."""
@@ -22,7 +31,7 @@ def new_name() -> str:
 
 def new_request_id() -> str:
     """Return an id for a request (see :mod:`orch.protocol.request_id`)."""
-    return secrets.token_hex(_REQUEST)
+    return f"{_ids.getrandbits(8 * _REQUEST):0{2 * _REQUEST}x}"
 
 
 def new_stream_name() -> str:

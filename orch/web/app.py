@@ -29,6 +29,7 @@ from orch.telemetry.boundaries import Boundary
 from orch.web import pages as pages_module
 from orch.web import sign_in
 from orch.web.assets import COMPRESS_FROM, Assets
+from orch.web.control_paths import ControlPaths
 from orch.web.errors import answer_errors
 from orch.web.http_door import SessionKeys, enter_route
 from orch.web.interface import interface, name_language
@@ -69,9 +70,15 @@ class Pages(QuartTrio):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self.boundary = Boundary("page and API requests")
+        self._control_paths: ControlPaths | None = None
+        """Made at the first request; Quart takes no rules from then on."""
 
     def is_control_path(self, path: str) -> bool:
         """Return whether this application serves ``path``, with any method; if so, the gateway does not."""
+        if self._control_paths is None:
+            self._control_paths = ControlPaths(rule.rule for rule in self.url_map.iter_rules())
+        if not self._control_paths.may_have(path):
+            return False
         adapter = self.url_map.bind("localhost")
         try:
             adapter.match(path, method="GET")
