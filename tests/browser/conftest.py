@@ -121,11 +121,13 @@ def axe() -> str:
     pytest.skip("axe-core is not installed; npm install does it")
 
 
-def violations(page: Page, axe_source: str, rules: dict[str, Any] = RULES) -> list[str]:
-    """Return what WCAG 2.1 AA forbids on the page, a line each."""
+def violations(
+    page: Page, axe_source: str, rules: dict[str, Any] = RULES, *, within: str = "html"
+) -> list[str]:
+    """Return what WCAG 2.1 AA forbids on the page, or in a part of it, a line each."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(axe_source)
-    found = page.evaluate("(rules) => axe.run(document, rules)", rules)
+    found = page.evaluate("([within, rules]) => axe.run(within, rules)", [within, rules])
     return [
         f"{violation['id']}: {node['target']} {node['failureSummary']}"
         for violation in found["violations"]
