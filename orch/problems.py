@@ -85,6 +85,7 @@ _TABLE: Final = (
     Problem("bad_gateway", 502, "The service sent an invalid response."),
     Problem("refused", 502, "The service refused the request."),
     Problem("gateway_timeout", 504, "The service did not respond in time."),
+    Problem("no_recovery", 409, "There is no recovery to stop."),
     Problem(
         "not_restartable",
         409,

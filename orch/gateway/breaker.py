@@ -107,6 +107,14 @@ class Breaker:
         if self._state is State.OPEN and now >= self._open_until:
             self._apply(Event.COOLED)
 
+    def end_cooldown(self, now: float) -> bool:
+        """Become half-open now if it is open; return whether it was."""
+        was_open = self._state is State.OPEN
+        if was_open:
+            self._open_until = now
+            self.tick(now)
+        return was_open
+
     def is_admitting(self, now: float, caller: str = "") -> bool:
         """Return whether :meth:`admit` would give the caller a permit."""
         self.tick(now)

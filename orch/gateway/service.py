@@ -314,6 +314,21 @@ class GatewayService:
                     lane.breaker.failed(permit, trio.current_time())
                     lane.notify()
 
+    def reset(self, service: str) -> str:
+        """Close the idle connections to a service and end the cooldown of its breakers; say what was done.
+
+        Requests in progress go on. A breaker that was open admits a trial now.
+        """
+        backend = self._backends.get(service)
+        now, closed, ended = trio.current_time(), 0, 0
+        for instance in () if backend is None else backend.instances.values():
+            for lane in instance.lanes.values():
+                closed += lane.upstream.statistics().idle
+                lane.upstream.close_idle()
+                ended += lane.breaker.end_cooldown(now)
+                lane.notify()
+        return f"{closed} idle connections were closed; {ended} breakers admit a trial again."
+
     def work_of(self, service: str, url: str) -> Work:
         """Return what an instance has to do for requests that went through this gateway."""
         backend = self._backends.get(service)

@@ -122,12 +122,12 @@ async def probe(
         except httpx2.TimeoutException:
             return Observation(Finding.MISSED, ("no secure connection in time",))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, MemoryError) as error:
-            return _failure(error)
+            return failure(error)
         except Exception as error:
             # A value of the settings, or a response, that the HTTP client cannot process. The log has it; the
             # reason does not quote it, since it may be a key.
             if own_shortage(error) is not None:
-                return _failure(error)
+                return failure(error)
             log.exception("check failed", service=name, instance=mask_url(url))
             return Observation(Finding.MISSED, (f"cannot be checked: {type(error).__name__}",))
     return Observation(Finding.MISSED, (f"no response in {in_words(patience)}",))
@@ -180,7 +180,7 @@ async def _get(client: httpx2.AsyncClient, service: Service, url: str, endpoint:
     return response.status_code, bytes(body) if len(body) <= LARGEST_ANSWER else b""
 
 
-def _failure(error: Exception) -> Observation:
+def failure(error: Exception) -> Observation:
     """Return what a network failure shows, with its reason in words. It quotes no header."""
     shortage = own_shortage(error) or _hidden_shortage(error)
     if shortage is not None:

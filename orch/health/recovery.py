@@ -1,4 +1,6 @@
-"""Decides when a back end that is down is restarted. Pure.
+"""Decides what is done about a back end that is down: the ladder of its recovery. Pure.
+
+Its rungs: reset connections and breakers (once, at the failure), restart it with growing pauses, escalate.
 
 The state goes in with ``now`` (monotonic seconds), a decision comes out as a value. The wait before an
 attempt doubles with each attempt within the window, so that a back end that fails at once does not use up
@@ -18,8 +20,10 @@ class RecoveryPolicy:
     """At most ``attempts`` in ``window`` s; the first wait is ``first`` s, none is over ``longest`` s.
 
     Past that, one attempt every ``again`` s. ``shortage_pause``: seconds until the next attempt if this
-    process was short of something for the last one. ``command_limit``: seconds that a restart command may
-    take; ``systemctl`` and ``docker`` give up later by themselves.
+    process was short of something for the last one. ``command_limit``: seconds that a restart hook may
+    take; ``systemctl`` and ``docker`` give up later by themselves. ``work_limit``: seconds that requests in
+    progress are waited for before a restart. ``verify_limit``: seconds from a restart to the first response.
+    ``has_hook``: whether there is anything that restarts it; without, people are needed after ``longest`` s.
     """
 
     first: float = 1.0
@@ -30,6 +34,9 @@ class RecoveryPolicy:
     again: float = 300.0
     shortage_pause: float = 5.0
     command_limit: float = 60.0
+    work_limit: float = 30.0
+    verify_limit: float = 60.0
+    has_hook: bool = True
 
     def delay(self, done: int) -> float:
         """Return the seconds to wait after a failure when ``done`` attempts were made lately."""
@@ -42,13 +49,17 @@ class Recovery:
 
     ``begun``: when each attempt began; ``failed_at``: since when the back end is down without an attempt;
     ``given_up_at``: when the limit was reached, or when the last of the rare attempts after it began;
-    ``short_until``: until when this process is assumed to be short of what an attempt needs.
+    ``short_until``: until when this process is assumed to be short of what an attempt needs. ``is_reset``:
+    whether connections and breakers were reset since it was last up. ``is_stopped``: an operator stopped the
+    recovery, so that nothing is done until it is up or an operator restarts it.
     """
 
     begun: tuple[float, ...] = ()
     failed_at: float | None = None
     given_up_at: float | None = None
     short_until: float = 0.0
+    is_reset: bool = False
+    is_stopped: bool = False
 
     @property
     def given_up(self) -> bool:
@@ -84,13 +95,20 @@ class GiveUp:
     until: float
 
 
-Decision = Nothing | Wait | Attempt | GiveUp
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Nothing restarts it, and it is still down."""
+
+
+Decision = Nothing | Wait | Attempt | GiveUp | Escalate
 
 
 def decide(recovery: Recovery, policy: RecoveryPolicy, now: float) -> Decision:
     """Return what to do now."""
-    if recovery.failed_at is None:
+    if recovery.failed_at is None or recovery.is_stopped:
         return Nothing()
+    if not policy.has_hook:
+        return _decide_without_hook(recovery, policy, recovery.failed_at, now)
     recent = _recent(recovery, policy, now)
     if recovery.given_up_at is not None or len(recent) >= policy.attempts:
         since = now if recovery.given_up_at is None else recovery.given_up_at
@@ -101,6 +119,30 @@ def decide(recovery: Recovery, policy: RecoveryPolicy, now: float) -> Decision:
     return Attempt(number) if now >= due else Wait(due, number)
 
 
+def _decide_without_hook(
+    recovery: Recovery, policy: RecoveryPolicy, failed_at: float, now: float
+) -> Decision:
+    if recovery.given_up:
+        return Nothing()
+    until = failed_at + policy.longest
+    return Escalate() if now >= until else Wait(until, 0)
+
+
+def needs_reset(recovery: Recovery) -> bool:
+    """Return whether connections and breakers are reset now: once for each time that it is down."""
+    return recovery.failed_at is not None and not recovery.is_reset and not recovery.is_stopped
+
+
+def with_reset(recovery: Recovery) -> Recovery:
+    """Note that connections and breakers were reset."""
+    return replace(recovery, is_reset=True)
+
+
+def stopped(recovery: Recovery) -> Recovery:
+    """Note that an operator stopped the recovery."""
+    return replace(recovery, is_stopped=True)
+
+
 def failed(recovery: Recovery, now: float) -> Recovery:
     """Note that it is down. While it stays down, noting it again changes nothing."""
     return recovery if recovery.failed_at is not None else replace(recovery, failed_at=now)
@@ -109,7 +151,8 @@ def failed(recovery: Recovery, now: float) -> Recovery:
 def begin(recovery: Recovery, policy: RecoveryPolicy, now: float) -> Recovery:
     """Note that an attempt begins."""
     given_up_at = None if recovery.given_up_at is None else now
-    return Recovery(begun=(*_recent(recovery, policy, now), now), given_up_at=given_up_at)
+    begun = (*_recent(recovery, policy, now), now)
+    return Recovery(begun=begun, given_up_at=given_up_at, is_reset=recovery.is_reset)
 
 
 def unmade(before: Recovery, policy: RecoveryPolicy, now: float) -> Recovery:
@@ -128,7 +171,9 @@ def give_up(recovery: Recovery, now: float) -> Recovery:
 
 def recovered(recovery: Recovery) -> Recovery:
     """Note that it is up. Attempts still count in their window: it may fail every minute."""
-    return Recovery() if recovery.given_up else replace(recovery, failed_at=None)
+    if recovery.given_up:
+        return Recovery()
+    return replace(recovery, failed_at=None, is_reset=False, is_stopped=False)
 
 
 def taken_over(recovery: Recovery) -> Recovery:

@@ -2,7 +2,7 @@
 
 from orch.health import recovery
 from orch.health.check_response import in_words
-from orch.health.recovery import Attempt, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
+from orch.health.recovery import Attempt, Escalate, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.statistics import RecoveryStatistics
 
 
@@ -10,6 +10,16 @@ def describe(
     state: Recovery, policy: RecoveryPolicy, now: float, *, is_well: bool
 ) -> RecoveryStatistics | None:
     """Return what is being done at ``now``, or None if nothing needs to be. ``is_well``: it answers."""
+    limit = policy.attempts
+    if state.is_stopped and not is_well:
+        text = "An operator stopped the recovery. It is left alone until it is up or is restarted."
+        return RecoveryStatistics(attempt=0, limit=limit, next_in=None, text=text)
+    return _describe(state, policy, now, is_well=is_well) if policy.has_hook else None
+
+
+def _describe(
+    state: Recovery, policy: RecoveryPolicy, now: float, *, is_well: bool
+) -> RecoveryStatistics | None:
     limit = policy.attempts
     decision = recovery.decide(state, policy, now)
     match decision:
@@ -23,6 +33,8 @@ def describe(
         case Attempt(number):
             text = f"Is being restarted{attempt_in_words(number, policy)}."
             return RecoveryStatistics(attempt=number or limit, limit=limit, next_in=0.0, text=text)
+        case Escalate():
+            raise AssertionError("only without a hook")
         case Nothing():
             made = recovery.attempts_made(state, policy, now)
             if is_well or not made:
@@ -43,6 +55,11 @@ def give_up_in_words(attempts: int, policy: RecoveryPolicy) -> str:
         f"Was restarted {attempts} times within {window} and did not stay up. It is tried again "
         f"every {again}; restart it once the cause is fixed."
     )
+
+
+def no_hook_in_words(policy: RecoveryPolicy) -> str:
+    """Return the sentence that announces that nothing restarts it."""
+    return f"Is still down after {in_words(policy.longest)}, and nothing is set to restart it."
 
 
 def attempt_in_words(number: int, policy: RecoveryPolicy) -> str:

@@ -7,7 +7,6 @@ go on whether or not requests arrive: an alert on traffic is silent when there i
 
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from functools import partial
 from typing import Final, Never
 
 import httpx2
@@ -20,11 +19,10 @@ from orch.health.checker import SUSPENDED, Checker, WorkOf
 from orch.health.feed import HealthFeed
 from orch.health.health_events import InstanceChanged, RecoveryStep, ServiceChanged, Stage
 from orch.health.history import Check, check_state
-from orch.health.kept_process import KeptProcess
 from orch.health.probes import open_client
 from orch.health.recovery import RecoveryPolicy
-from orch.health.restart_command import RestartCommand
-from orch.health.restarter import Restarter, RunChild
+from orch.health.restarter import RunChild
+from orch.health.restarters import Restarters
 from orch.health.statistics import ServicesStatistics, ServiceStatistics
 from orch.health.verdict import (
     SEVERITY,
@@ -62,8 +60,11 @@ SETTINGS_LOOK: Final = 1.0
 NOTICE_LOG: Final = 10.0
 """Seconds between two lines in the log about an instance's notice at least."""
 
-RestartOnOtherWorker = Callable[[str, str], Awaitable[bool]]
+RestartOnOtherWorker = Callable[[str, str, bool], Awaitable[bool]]
 """Asks the worker that is responsible to restart a service, for a reason; returns whether there is one."""
+
+StopOnOtherWorkers = Callable[[str, str], Awaitable[bool]]
+"""Asks the other workers to stop the recovery of a service; returns whether one did."""
 
 
 class HealthService:
@@ -93,12 +94,10 @@ class HealthService:
         self._wall = wall
         self._processes = dict(processes or {})
         self._transport = transport
-        self._policy = policy or RecoveryPolicy()
         self._leases = leases or Leases()
         self.lease_boundary = self._leases.boundary
         self._shortages = shortages or ShortageLog(events=events, clock=trio.current_time, wall=wall)
         self._pulse = pulse or Pulse(events=events, wall=wall)
-        self._run_child = run_child
         self._services: dict[str, WatchedService] = {}
         self._applied: Settings | None = None
         self._changed = trio.Event()
@@ -106,8 +105,25 @@ class HealthService:
         self.feed = HealthFeed()
         self.boundary = Boundary("health checks")
         self.restart_on_other_worker: RestartOnOtherWorker | None = None
+        self.stop_on_other_workers: StopOnOtherWorkers | None = None
         self.work_of: WorkOf = lambda _service, _url: IDLE
         self.on_engine_change: Callable[[str], None] = lambda _service: None
+        self.reset_connections: Callable[[str], str] = lambda _service: ""
+        self._restarters = Restarters(
+            settings=settings,
+            metrics=metrics,
+            shortages=self._shortages,
+            leases=self._leases,
+            processes=self._processes,
+            policy=policy,
+            run_child=run_child,
+            observe=self._observe,
+            record=self._record,
+            step=self._step,
+            publish=self._publish,
+            work_of=self._work,
+            reset=self._reset_connections,
+        )
         self._checker = Checker(
             settings=settings,
             metrics=metrics,
@@ -142,14 +158,19 @@ class HealthService:
     def is_usable(self, service: str, url: str) -> bool:
         """Return whether requests should be sent to this instance; an unknown one is assumed to work.
 
-        A busy one gets requests if no other instance of the service does: they take their turn there.
+        A busy one, or one that is about to be restarted, gets requests if no other instance of the service
+        does: they take their turn there.
         """
         known = self._services.get(service)
         instance = known.instances.get(url) if known is not None else None
-        if known is None or instance is None or instance.verdict.is_usable:
+        if known is None or instance is None:
             return True
-        return instance.verdict.state is State.BUSY and not any(
-            other.verdict.is_usable for other in known.instances.values()
+        is_draining = known.is_draining(instance)
+        if instance.verdict.is_usable and not is_draining:
+            return True
+        is_open = instance.verdict.state is State.BUSY or (is_draining and instance.verdict.is_usable)
+        return is_open and not any(
+            other.verdict.is_usable and not known.is_draining(other) for other in known.instances.values()
         )
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
@@ -176,35 +197,66 @@ class HealthService:
             self._record(known, "bad", f"{refusal[0].upper()}{refusal[1:]}.")
         self._publish()
 
-    async def restart(self, service: str, *, reason: str) -> None:
+    async def restart(self, service: str, *, reason: str, is_forced: bool = False) -> None:
         """Restart a back end, without waiting for it. ``reason`` is a sentence ("An operator asked for it.").
 
-        Of several workers the one that is responsible does so.
+        Of several workers the one that is responsible does so. Requests in progress are waited for, up to
+        the limit of the settings, unless ``is_forced``.
 
         ProblemError: unknown_service, not_restartable, service_unavailable (while this branch does not run,
         or no worker is responsible).
         """
         await trio.lowlevel.checkpoint()
-        if self.restart_here(service, reason=reason):
+        if self.restart_here(service, reason=reason, is_forced=is_forced):
             return
         restart = self.restart_on_other_worker
-        if restart is None or not await restart(service, reason):
+        if restart is None or not await restart(service, reason, is_forced):
             raise ProblemError(
                 "service_unavailable",
                 f"No worker is responsible for restarting {service} right now. Try again soon.",
                 service=service,
             )
 
-    def restart_here(self, service: str, *, reason: str) -> bool:
-        """Restart a back end if this worker is responsible. ProblemError: as restart."""
+    async def stop_recovery(self, service: str, *, reason: str) -> None:
+        """Stop the recovery of a back end, which is left as it is until it is up or is restarted.
+
+        ProblemError: unknown_service, no_recovery (there is none to stop, on no worker).
+        """
+        await trio.lowlevel.checkpoint()
+        is_stopped = self.stop_recovery_here(service, reason=reason)
+        stop = self.stop_on_other_workers
+        if stop is not None:
+            is_stopped = await stop(service, reason) or is_stopped
+        if not is_stopped:
+            raise ProblemError("no_recovery", f"There is no recovery of {service} to stop.", service=service)
+
+    def stop_recovery_here(self, service: str, *, reason: str) -> bool:
+        """Stop the recovery of a back end in this worker; return whether there was one.
+
+        ProblemError: unknown_service.
+        """
+        known = self._known(service)
+        if not known.restarter.is_active:
+            return False
+        self._record(known, "warn", f"Its recovery was stopped. {reason}")
+        known.restarter.stop(reason)
+        self._publish()
+        return True
+
+    def _known(self, service: str) -> WatchedService:
         known = self._services.get(service)
         if known is None:
             raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
+        return known
+
+    def restart_here(self, service: str, *, reason: str, is_forced: bool = False) -> bool:
+        """Restart a back end if this worker is responsible. ProblemError: as restart."""
+        known = self._known(service)
         if not known.restarter.is_restartable:
             raise ProblemError(
                 "not_restartable",
                 f"{service} cannot be restarted from here: it is not a child process and has no "
-                "restart_command.",
+                "restart_command, and no other hook in its recovery section.",
                 service=service,
             )
         if not self._is_running:
@@ -212,7 +264,7 @@ class HealthService:
         if not known.restarter.is_responsible:
             return False
         self._record(known, "info", f"Is being restarted. {reason}")
-        known.restarter.restart()
+        known.restarter.restart(is_forced=is_forced)
         return True
 
     async def wait_for(self, service: str, state: State) -> None:
@@ -249,10 +301,6 @@ class HealthService:
             instances=tuple(instance.statistics() for instance in service.instances.values()),
         )
 
-    def _command(self, name: str) -> tuple[str, ...]:
-        configured = self._settings.current.services.get(name)
-        return configured.restart_command if configured is not None else ()
-
     def _reconcile(self, nursery: trio.Nursery, client: httpx2.AsyncClient) -> None:
         """Watch exactly the services of the settings."""
         settings = self._settings.current
@@ -264,10 +312,11 @@ class HealthService:
         for name, configured in settings.services.items():
             service = self._services.get(name)
             if service is None:
-                service = WatchedService(name, self._restarter, at=self._wall())
+                service = WatchedService(name, self._restarters.make, at=self._wall())
                 self._services[name] = service
             if before is not None and before.services.get(name) != configured:
                 service.refusal = None  # it was about the former key, address or path
+            self._restarters.apply(service, configured)
             self._reconcile_instances(service, configured.all_instances())
             for instance in service.instances.values():
                 if not instance.is_watched:
@@ -300,61 +349,22 @@ class HealthService:
         for instance in service.instances.values():
             instance.scope.cancel()
 
-    def _restarter(self, service: WatchedService) -> Restarter:
-        """Return a service's restarter: a child is its first instance, a command stands for all of them."""
-        record = partial(self._record, service)
-        spec = self._processes.get(service.name)
-        made: Restarter
-        if spec is not None:
-
-            def observe_first(observation: Observation) -> None:
-                self._observe(next(iter(service.instances.values())), observation)
-
-            def up() -> None:
-                next(iter(service.instances.values())).nudge()
-                self._publish()
-
-            made = KeptProcess(
-                service.name,
-                spec,
-                policy=self._policy,
-                observe=observe_first,
-                record=record,
-                run_child=self._run_child,
-            )
-            made.on_up = up
-        else:
-
-            def observe_all(observation: Observation) -> None:
-                for instance in service.instances.values():
-                    self._observe(instance, observation)
-
-            def check_all() -> None:
-                for instance in service.instances.values():
-                    instance.nudge()
-                self._publish()
-
-            made = RestartCommand(
-                service.name,
-                partial(self._command, service.name),
-                policy=self._policy,
-                observe=observe_all,
-                record=record,
-                lease=self._leases.lease(f"recovery of {service.name}"),
-                on_turn=check_all,
-                run_child=self._run_child,
-            )
-        made.on_restart = partial(self._metrics.recovery, service.name)
-        made.on_shortage = self._shortages.note
-        made.on_step = partial(self._step, service)
-        return made
+    def _reset_connections(self, service: str) -> str:
+        return self.reset_connections(service)
 
     def _observe(self, instance: WatchedInstance, observation: Observation) -> None:
         """Update the verdict with an observation, and pass on what follows."""
         service, before, at = instance.service, instance.verdict, self._wall()
         orchestration = self._settings.current.orchestration
         limit = orchestration.monitoring.busy_limit or orchestration.gateway.timeout
-        verdict = judge(before, observation, now=trio.current_time(), at=at, busy_limit=limit)
+        verdict = judge(
+            before,
+            observation,
+            now=trio.current_time(),
+            at=at,
+            busy_limit=limit,
+            start_limit=service.restarter.policy.verify_limit,
+        )
         instance.verdict = verdict
         if observation.finding is Finding.UNSEEN:
             self._review(service)

@@ -190,11 +190,18 @@ class Verdict:
 
 
 def judge(
-    verdict: Verdict, observation: Observation, *, now: float, at: float, busy_limit: float = inf
+    verdict: Verdict,
+    observation: Observation,
+    *,
+    now: float,
+    at: float,
+    busy_limit: float = inf,
+    start_limit: float = START_LIMIT,
 ) -> Verdict:
     """Return the verdict after ``observation``; without a finding only the reasons change.
 
-    ``busy_limit``: seconds after which an instance that is still busy is unhealthy.
+    ``busy_limit``: seconds after which an instance that is still busy is unhealthy; ``start_limit``: from a
+    start to the first response.
     """
     if observation.finding is Finding.UNSEEN:
         start_by = verdict.start_by
@@ -206,7 +213,9 @@ def judge(
     if observation.finding is Finding.BUSY:
         counted, signal = _count_busy(verdict, now=now, busy_limit=busy_limit)
     else:
-        counted, signal = _count(replace(verdict, busy_since=None), observation, now=now)
+        counted, signal = _count(
+            replace(verdict, busy_since=None), observation, now=now, start_limit=start_limit
+        )
     state = TRANSITIONS[verdict.state, signal]
     return replace(
         counted,
@@ -216,7 +225,9 @@ def judge(
     )
 
 
-def _count(verdict: Verdict, observation: Observation, *, now: float) -> tuple[Verdict, Signal]:
+def _count(
+    verdict: Verdict, observation: Observation, *, now: float, start_limit: float
+) -> tuple[Verdict, Signal]:
     """Return the verdict with its counters updated, and the meaning of the observation."""
     match observation.finding:
         case Finding.GOOD | Finding.SLOW | Finding.IMPAIRED:
@@ -231,7 +242,7 @@ def _count(verdict: Verdict, observation: Observation, *, now: float) -> tuple[V
             # It reports that it is starting: there is no time limit, large models take minutes.
             return replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=None), Signal.STARTING
         case Finding.BEGUN:
-            begun = replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=now + START_LIMIT)
+            begun = replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=now + start_limit)
             return begun, Signal.STARTING
         case Finding.MISSED | Finding.REFUSED:
             return _count_miss(verdict, observation, now=now)

@@ -102,6 +102,12 @@ class WatchedService:
         """Return what keeps an instance running, if it is a child of ours; only the first can be."""
         return self.restarter if self.restarter.is_child and self.is_first(instance) else None
 
+    def is_draining(self, instance: WatchedInstance) -> bool:
+        """Return whether an instance is about to be restarted, once its requests are done."""
+        if not self.restarter.is_waiting:
+            return False
+        return not self.restarter.is_child or self.is_first(instance)
+
     def update_restarter(self, instance: WatchedInstance) -> None:
         """Pass on the state that decides on restarts: of the child, or else of the whole service."""
         if not self.restarter.is_child:

@@ -30,6 +30,20 @@ def work_in_words(work: Work) -> str:
     return f"busy with {work.in_flight} requests, the oldest for {in_words(work.oldest)}"
 
 
+_REQUESTS: Final[Mapping[str, tuple[str, str]]] = {
+    "audio-service": ("transcription", "transcriptions"),
+    "translation-service": ("translation", "translations"),
+}
+
+
+def endangered_in_words(service: str, work: Work) -> str:
+    """Return the work that a restart would end: "3 transcriptions, the oldest for 41 s"."""
+    one, many = _REQUESTS.get(service, ("request", "requests"))
+    if work.in_flight == 1:
+        return f"1 {one}, for {in_words(work.oldest)}"
+    return f"{work.in_flight} {many}, the oldest for {in_words(work.oldest)}"
+
+
 def change_in_words(before: Verdict, after: Verdict, latency_ms: float | None) -> str:
     """Return the sentence that describes a change, without its subject."""
     why = "; ".join(after.reasons)

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
+from orch.settings.recovery_structs import Recovery
 from orch.settings.section import (
     KIND,
     Command,
@@ -332,6 +333,7 @@ class Service(Section, frozen=True):
     sticky_header: HeaderName = ""
     slow_start: NotNegative = 10
     restart_command: Command = ()
+    recovery: Recovery = Recovery()
 
     @property
     def is_paid(self) -> bool:

@@ -76,6 +76,7 @@ def build(
         pulse=pulse,
     )
     health.work_of = gateway.work_of
+    health.reset_connections = gateway.reset
     transcriber = Transcriber(settings=configuration, fetch=gateway.fetch)
     translator = Translator(settings=configuration, fetch=gateway.fetch)
     gateway.use_adapter(PromisedApi(transcriber=transcriber, translator=translator, settings=configuration))

@@ -17,8 +17,10 @@ def connect(parts: Parts) -> None:
     survey.register("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
     survey.register("restart", partial(restart_branch, parts))
     survey.register("recover", partial(recover_service, parts))
+    survey.register("stop_recovery", partial(stop_recovery, parts))
     survey.on_change = lambda: parts.topics.touch("workers")
     parts.health.restart_on_other_worker = partial(recover_on_other_worker, parts)
+    parts.health.stop_on_other_workers = partial(stop_on_other_workers, parts)
 
 
 def describe(parts: Parts) -> WorkerInfo:
@@ -50,16 +52,36 @@ def restart_branch(parts: Parts, question: bytes) -> bytes:
     return b'"restarting"' if parts.tree.restart(branch) else b'"stopped"'
 
 
-async def recover_on_other_worker(parts: Parts, service: str, reason: str) -> bool:
+async def recover_on_other_worker(parts: Parts, service: str, reason: str, is_forced: bool) -> bool:  # noqa: FBT001 - a part of the message
     """Ask the worker responsible for a back end to restart it; return whether there is one."""
-    asked = await parts.survey.collect("recover", msgspec.json.encode((service, reason)))
+    # Workers of earlier versions read two values; they do not wait for requests anyway.
+    question = (service, reason, is_forced) if is_forced else (service, reason)
+    asked = await parts.survey.collect("recover", msgspec.json.encode(question))
     return any(answer.data == b"true" for answer in asked.replies)
 
 
 def recover_service(parts: Parts, question: bytes) -> bytes:
     """Restart a back end, if this worker is responsible for it, because another worker was asked to."""
-    service, reason = msgspec.json.decode(question, type=tuple[str, str])
+    service, reason, *rest = msgspec.json.decode(question, type=list[str | bool])
+    is_forced = bool(rest and rest[0])
     try:
-        return msgspec.json.encode(parts.health.restart_here(service, reason=reason))
+        return msgspec.json.encode(
+            parts.health.restart_here(str(service), reason=str(reason), is_forced=is_forced)
+        )
     except ProblemError:
         return b"false"  # the service is unknown here, or the health branch does not run
+
+
+async def stop_on_other_workers(parts: Parts, service: str, reason: str) -> bool:
+    """Ask the other workers to stop the recovery of a back end; return whether one did."""
+    asked = await parts.survey.collect("stop_recovery", msgspec.json.encode((service, reason)))
+    return any(answer.data == b"true" for answer in asked.replies)
+
+
+def stop_recovery(parts: Parts, question: bytes) -> bytes:
+    """Stop the recovery of a back end in this worker, because another worker was asked to."""
+    service, reason = msgspec.json.decode(question, type=tuple[str, str])
+    try:
+        return msgspec.json.encode(parts.health.stop_recovery_here(service, reason=reason))
+    except ProblemError:
+        return b"false"  # the service is unknown here

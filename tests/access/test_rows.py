@@ -71,6 +71,7 @@ BODIES: Final[dict[str, Any]] = {
     "/api/config": {"values": {}},
     "/api/config/import": {},
     "/api/services/restart": {"service": "none"},
+    "/api/services/stop-recovery": {"service": "none"},
     "/api/announcements": {"message": ""},
     "/api/sessions/create": {"config": 1},
     "/api/sessions/s": {"title": "Plans"},

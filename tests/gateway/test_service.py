@@ -487,3 +487,20 @@ async def test_a_request_that_cannot_be_sent_is_the_callers_fault() -> None:
                 await rig.gateway.fetch(AUDIO, "GET", path)
             assert caught.value.code == "invalid_request"
         assert rig.network.opened["a:1"] == 0
+
+
+async def test_a_reset_closes_idle_connections_and_lets_an_open_breaker_admit_a_trial() -> None:
+    """The first rung of a recovery; it does not claim that the instance works again."""
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok(b"1"))
+        await get(rig)
+        for _ in range(5):
+            rig.gateway.record_failure(AUDIO)
+        assert breaker_of(rig) == "open"
+        did = rig.gateway.reset(AUDIO)
+        assert did == "1 idle connections were closed; 2 breakers admit a trial again."
+        assert breaker_of(rig) == "half_open"
+        assert rig.gateway.reset(AUDIO) == "0 idle connections were closed; 0 breakers admit a trial again."
+        assert rig.gateway.reset("unknown").startswith("0 idle")
+        assert (await get(rig)).body == b"1"
+        assert breaker_of(rig) == "closed"

@@ -306,3 +306,37 @@ def test_a_dialect_without_a_socket_cannot_stream() -> None:
     assert faults({"streaming": "always"}) == {
         "services.audio-service.streaming": "expected auto or never, or the dialect openai or deepgram"
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "expected"),
+    [
+        ({"hook": "docker"}, "container", "expected the name of a container for "),
+        ({"hook": "webhook"}, "webhook_url", "expected a URL for "),
+        ({"hook": "reboot"}, "hook", "expected "),
+        ({"hook": "docker", "container": "../secrets"}, "container", "expected "),
+        ({"hook": "webhook", "webhook_url": "ftp://ops/"}, "webhook_url", "expected http://HOST/"),
+        ({"hook": "webhook", "webhook_url": "http://ops:x/"}, "webhook_url", "expected http://HOST/"),
+        ({"escalation_url": "nowhere"}, "escalation_url", "expected http://HOST/"),
+        ({"webhook_token": "a b"}, "webhook_token", "expected only ASCII without blanks"),
+        ({"first_pause": 60}, "longest_pause", "expected at least first_pause (60), got 30"),
+        ({"attempts": 0}, "attempts", "expected "),
+        ({"wait": 5}, "wait", ""),
+    ],
+)
+def test_a_recovery_that_cannot_work_is_refused_with_its_path(
+    given: Mapping[str, Any], path: str, expected: str
+) -> None:
+    """At the start and at a reload, not when the back end is down."""
+    found = faults({"url": "http://h:1", "recovery": given})
+    assert found[f"services.audio-service.recovery.{path}"].startswith(expected)
+
+
+def test_a_hook_that_needs_a_command_is_refused_without_one() -> None:
+    """With one it is accepted; the default uses it if it is there."""
+    found = faults({"url": "http://h:1", "recovery": {"hook": "command"}})
+    assert "services.audio-service.restart_command" in found
+    service = audio({"url": "http://h:1", "recovery": {"hook": "command"}, "restart_command": ["x"]})
+    assert service.recovery.hook == "command"
+    found = faults({"url": "http://h:1", "recovery": {"hook": "webhook", "webhook_url": f"x://{SECRET}@h/"}})
+    assert SECRET not in str(found)

@@ -1,4 +1,4 @@
-"""The back ends: the state of each, and restarting one."""
+"""The back ends: the state of each, restarting one, and stopping a recovery."""
 
 from typing import Annotated
 
@@ -13,9 +13,10 @@ from orch.web.json_api import json_response, read_json
 
 
 class Restart(Struct, frozen=True, forbid_unknown_fields=True):
-    """The back end to restart."""
+    """The back end to restart. ``force``: without waiting for its requests in progress."""
 
     service: Annotated[str, Meta(min_length=1, max_length=128)]
+    force: bool = False
 
 
 class Restarting(Struct, frozen=True, kw_only=True):
@@ -23,6 +24,19 @@ class Restarting(Struct, frozen=True, kw_only=True):
 
     service: str
     status: str = "restarting"
+
+
+class StopRecovery(Struct, frozen=True, forbid_unknown_fields=True):
+    """The back end whose recovery is stopped."""
+
+    service: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class RecoveryStopped(Struct, frozen=True, kw_only=True):
+    """The recovery has stopped; the back end is left as it is until it is up or is restarted."""
+
+    service: str
+    status: str = "stopped"
 
 
 def blueprint(health: HealthService) -> Blueprint:
@@ -39,10 +53,23 @@ def blueprint(health: HealthService) -> Blueprint:
     @document_request(Restart)
     @document_response(Restarting, 202)
     async def restart() -> Response:
-        """Restart a back end: its process, or by its restart_command."""
+        """Restart a back end: its process, or by the hook of its settings.
+
+        Requests in progress are waited for, up to ``recovery.wait_for_work``, unless ``force`` is true.
+        """
         wanted = await read_json(Restart)
-        await health.restart(wanted.service, reason="An operator asked for it.")
-        log_change("service restarted", service=wanted.service)
+        await health.restart(wanted.service, reason="An operator asked for it.", is_forced=wanted.force)
+        log_change("service restarted", service=wanted.service, force=wanted.force)
         return json_response(Restarting(service=wanted.service), status=202)
+
+    @api.post("/stop-recovery")
+    @document_request(StopRecovery)
+    @document_response(RecoveryStopped)
+    async def stop_recovery() -> Response:
+        """Stop the recovery of a back end, also while its hook runs."""
+        wanted = await read_json(StopRecovery)
+        await health.stop_recovery(wanted.service, reason="An operator asked for it.")
+        log_change("recovery stopped", service=wanted.service)
+        return json_response(RecoveryStopped(service=wanted.service))
 
     return api
