@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from orch.gateway.headers import Header, end_to_end
+from orch.settings.addresses import UNIX, read_address
 
 SECURITY: Final[tuple[Header, ...]] = (
     (b"x-content-type-options", b"nosniff"),
@@ -151,7 +152,7 @@ def moved(reference: str, place: Place) -> str | None:
     """
     try:
         found = urlsplit(reference)
-        of_instance = urlsplit(place.url)
+        of_instance = urlsplit(_http_url(place.url))
         is_elsewhere = bool(found.netloc) and _authority(found) != _authority(of_instance)
         is_elsewhere = is_elsewhere or (bool(found.scheme) and found.scheme not in _PORTS)
     except ValueError:
@@ -170,6 +171,11 @@ def moved(reference: str, place: Place) -> str | None:
         return None
     outside = place.outside(path[len(base) :] or "/")
     return None if outside is None else urlunsplit(("", "", outside, found.query, found.fragment))
+
+
+def _http_url(url: str) -> str:
+    """Return the URL under which an instance knows itself. Raises ValueError."""
+    return read_address(url).url if url.startswith(UNIX) else url
 
 
 def _authority(parts: SplitResult) -> tuple[str, int | None]:

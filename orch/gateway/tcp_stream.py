@@ -49,7 +49,7 @@ class Patience:
 
 
 class TcpStream(trio.abc.HalfCloseableStream):
-    """A connected socket, for one task that reads and one that writes.
+    """A connected socket of TCP or of a Unix path, for one task that reads and one that writes.
 
     The mutable state is the task that waits for data, and whether the kernel may have some: a socket is
     edge-triggered, so it is read until a read finds less than it asked for.

@@ -249,6 +249,10 @@ def _reason(error: BaseException) -> str:
             return tls_in_words(reason)
         if isinstance(reason, ConnectionRefusedError):
             return "the connection was refused"
+        if isinstance(reason, FileNotFoundError):
+            return "its socket does not exist"
+        if isinstance(reason, PermissionError):
+            return "this service must not open its socket"
         if isinstance(reason, socket.gaierror):
             return "its host name does not resolve"
         reason = reason.__cause__

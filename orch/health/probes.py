@@ -39,6 +39,7 @@ CONNECT_SHARE: Final = 0.45
 _REFUSED: Final = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 _SPECIAL: Final = (socket.gaierror, ssl.SSLError)
 _CA_FILE: Final = "ca_file"
+_SOCKET: Final = "unix_socket"
 _WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (httpx2.InvalidURL, ""),  # the text is ours, see _get
     (httpx2.LocalProtocolError, "cannot be checked: a configured header cannot be sent"),
@@ -50,7 +51,8 @@ _WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
 class _Trusting(httpx2.AsyncBaseTransport):
     """Sends each request with the trust of its service (``extensions['ca_file']``).
 
-    Bounded: one transport for each context that the trust store has made and not replaced.
+    Bounded: one transport for each context that the trust store has made and not replaced, and one for each
+    Unix socket (``extensions['unix_socket']``), the latest of them.
     """
 
     def __init__(self, trust: TrustStore) -> None:
@@ -58,8 +60,11 @@ class _Trusting(httpx2.AsyncBaseTransport):
         self._limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0)
         self._plain = httpx2.AsyncHTTPTransport(verify=False, trust_env=False, limits=self._limits)
         self._secure: dict[str, tuple[ssl.SSLContext, httpx2.AsyncHTTPTransport]] = {}
+        self._sockets: dict[str, httpx2.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if path := str(request.extensions.get(_SOCKET, "")):
+            return await self._to_socket(path).handle_async_request(request)
         if request.url.scheme != "https":
             return await self._plain.handle_async_request(request)
         ca_file = str(request.extensions.get(_CA_FILE, ""))
@@ -79,7 +84,19 @@ class _Trusting(httpx2.AsyncBaseTransport):
             made = self._secure[ca_file] = (context, transport)
         return await made[1].handle_async_request(request)
 
+    def _to_socket(self, path: str) -> httpx2.AsyncHTTPTransport:
+        if path not in self._sockets:
+            if len(self._sockets) >= CONNECTIONS:
+                # It has no idle connections, and a check on its way holds on to it.
+                del self._sockets[next(iter(self._sockets))]
+            self._sockets[path] = httpx2.AsyncHTTPTransport(
+                verify=False, trust_env=False, limits=self._limits, uds=path
+            )
+        return self._sockets[path]
+
     async def aclose(self) -> None:
+        for each in self._sockets.values():
+            await each.aclose()
         for _, transport in self._secure.values():
             await transport.aclose()
         await self._plain.aclose()
@@ -171,7 +188,7 @@ async def _get(client: httpx2.AsyncClient, service: Service, url: str, endpoint:
         "GET",
         address.url + with_query(service, endpoint),
         headers=list(headers),
-        extensions={_CA_FILE: service.ca_file},
+        extensions={_CA_FILE: service.ca_file, _SOCKET: address.socket},
     ) as response:
         # Raw (unless the transport has read it all): a few kilobytes may decompress to any size.
         parts = response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()

@@ -3,7 +3,7 @@
 Pure. Pasted text is accepted if it has only one possible meaning: surrounding white space, a name with
 letters outside ASCII (IDNA), a user and password (sent as Basic credentials), the ``/v1`` or the complete
 endpoint from the documentation of an API. Invalid and ambiguous URLs are refused with an explanation. No
-message quotes an address that may contain a password.
+message quotes an address that may contain a password. ``unix:/path`` is a Unix socket.
 """
 
 import base64
@@ -16,6 +16,10 @@ from urllib.parse import quote, unquote, urlsplit
 import idna
 
 PORTS: Final = {"http": 80, "https": 443}
+UNIX: Final = "unix:"
+"""What the address of a Unix socket begins with: ``unix:/run/audio.sock``, ``unix:/run/audio.sock:/base``."""
+LONGEST_SOCKET: Final = 107
+"""Bytes of a Unix socket's path that Linux accepts (``sun_path`` has 108, of which the last is zero)."""
 
 _AROUND: Final = " \t\r\n\v\f\u00a0\u200b\u200c\u200d\u2060\ufeff"
 _HOST: Final = re.compile(r"[A-Za-z0-9._~-]+")
@@ -39,6 +43,9 @@ _ENDINGS: Final = {
 class BackEndAddress:
     """The parts of a back end's URL. ``base``: its path without a trailing slash; ``user`` may be empty.
 
+    ``socket``: the path of a Unix socket that is connected to in place of ``host`` and ``port``, which then
+    only name it in headers.
+
     Never show it unmasked: use :func:`orch.masking.mask_url`.
     """
 
@@ -48,15 +55,18 @@ class BackEndAddress:
     base: str
     username: str = ""
     password: str = ""
+    socket: str = ""
 
     @property
     def url(self) -> str:
-        """The address without credentials, in ASCII; the port only if it is not the default."""
+        """The HTTP address without credentials, in ASCII; the port only if it is not the default."""
         return self._with("")
 
     @property
     def full(self) -> str:
-        """The address with its credentials."""
+        """The address with its credentials, as the settings have it."""
+        if self.socket:
+            return f"{UNIX}{self.socket}" + (f":{self.base}" if self.base else "")
         if not self.username and not self.password:
             return self.url
         return self._with(f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@")
@@ -87,6 +97,8 @@ class BackEndAddress:
 def read_address(url: str, *, dialect: str = "livetranslate") -> BackEndAddress:
     """Return the parts of a URL. Raises ValueError with what was expected, without quoting the URL."""
     text = trimmed(url)
+    if text.lower().startswith(UNIX):
+        return _unix(text[len(UNIX) :], dialect)
     if any(character <= " " or ord(character) == _DELETE or character.isspace() for character in text):
         raise ValueError("expected http://host:port without blanks or control characters inside")
     try:
@@ -114,6 +126,22 @@ def read_address(url: str, *, dialect: str = "livetranslate") -> BackEndAddress:
         username=_credential(username),
         password=_credential(password),
     )
+
+
+def _unix(place: str, dialect: str) -> BackEndAddress:
+    """Return the address of a Unix socket: its path, and after a colon the path that precedes all others."""
+    if place.startswith("//"):
+        place = "/" + place.lstrip("/")
+    path, _, base = place.partition(":")
+    if not path.startswith("/") or path.endswith("/") or (base and not base.startswith("/")):
+        raise ValueError("expected unix:/path/to/socket, or unix:/path/to/socket:/base")
+    if any(character < " " or ord(character) == _DELETE for character in place) or "@" in place:
+        raise ValueError("expected unix:/path/to/socket without control characters or @")
+    if "?" in place or "#" in place:
+        raise ValueError("expected unix:/path/to/socket without ? or #")
+    if len(path.encode("utf-8", "surrogateescape")) > LONGEST_SOCKET:
+        raise ValueError(f"expected the path of a socket of {LONGEST_SOCKET} bytes at most")
+    return BackEndAddress("http", "localhost", PORTS["http"], _base(base, dialect), socket=path)
 
 
 def trimmed(text: str) -> str:

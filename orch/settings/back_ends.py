@@ -130,6 +130,8 @@ def _normal_url(url: str, dialect: str) -> str:
         address = read_address(written, dialect=dialect)
     except ValueError:
         return written
+    if address.socket:
+        return address.full
     return written if written.isascii() and read_address(written).base == address.base else address.full
 
 

@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import trio
@@ -12,7 +12,7 @@ from websockets.trio.client import ClientConnection, connect
 
 from orch.problems import ProblemError
 from orch.settings import Service
-from orch.settings.addresses import read_address
+from orch.settings.addresses import BackEndAddress, read_address
 from orch.settings.credentials import all_headers
 from orch.shortages import causes, own_shortage
 from orch.speech.dialects.live import Frame
@@ -88,8 +88,7 @@ class Dialer:
             additional_headers=[
                 (name.decode("ascii"), value.decode("ascii")) for name, value in all_headers(service, address)
             ],
-            host=address.host,
-            port=address.port,
+            **_place(address),
             proxy=None,
             compression=None,
             open_timeout=None,
@@ -121,6 +120,13 @@ class Dialer:
             return await self._trust.context(service.ca_file)
         except OSError as error:
             raise _unavailable(error) from error
+
+
+def _place(address: BackEndAddress) -> dict[str, Any]:
+    """Return where to connect to, for ``connect``."""
+    if address.socket:
+        return {"unix": True, "path": address.socket}
+    return {"host": address.host, "port": address.port}
 
 
 def _answer(error: InvalidStatus) -> Answer:

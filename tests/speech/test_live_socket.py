@@ -3,6 +3,8 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -51,6 +53,24 @@ async def test_messages_go_both_ways_with_the_services_credentials() -> None:
         await socket.send(b"\x00\x01")
         assert await socket.receive() == b"\x00\x01"
     assert seen == ["/base/v1/listen?a=b", "1", "Basic dTpw"]
+
+
+async def test_a_unix_socket_is_reached_as_a_host_is(tmp_path: Path) -> None:
+    async def handler(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        await connection.send(connection.request.headers["host"] + connection.request.path)
+
+    sock = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+    await sock.bind(str(tmp_path / "a.sock"))
+    sock.listen(1)
+    async with trio.open_nursery() as nursery:
+        # Its type is for listeners of TCP, and any listener of streams does.
+        listeners: list[Any] = [trio.SocketListener(sock)]
+        nursery.start_soon(lambda: serve(handler, listeners=listeners, ping_interval=None))
+        service = Service(url=f"unix:{tmp_path}/a.sock:/base", dialect="deepgram")
+        async with Dialer()(service, service.url, "/v1/listen") as live:
+            assert await live.receive() == "localhost/base/v1/listen"
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_end_of_a_connection_has_its_code_and_reason() -> None:
