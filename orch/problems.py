@@ -80,6 +80,7 @@ _TABLE: Final = (
     Problem("unknown_service", 404, "No service has this name."),
     Problem("service_unavailable", 503, "The service is not responding."),
     Problem("overloaded", 503, "The request limit has been reached. Try again soon."),
+    Problem("shed", 503, "The service has too much to do. Try again later."),
     Problem("too_many_requests", 429, "The request limit of this address has been reached."),
     Problem("own_shortage", 503, "The orchestration service is out of a resource. Try again soon."),
     Problem("bad_gateway", 502, "The service sent an invalid response."),

@@ -14,6 +14,7 @@ from orch.gateway.connection import UpstreamError, UpstreamResponse
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.retries import Failure
+from orch.gateway.shedding.gate import Ticket
 from orch.gateway.work import Task
 from orch.problems import ProblemError
 
@@ -21,6 +22,8 @@ BREAKER_STATUSES: Final = frozenset({500, 502, 503, 504})
 """Statuses that count as failures, as in Envoy's consecutive 5xx. 501 and 505 do not."""
 
 _FIRST_ERROR: Final = 500
+_FIRST_REFUSAL: Final = 300
+"""From here on a status says that the request was not served, which takes less time."""
 _ENGINE_MISSING: Final = b'"engine_missing"'
 _PEEKED: Final = 4096
 
@@ -121,8 +124,10 @@ class Attempt:
         was_suspended: Callable[[float], bool],
         *,
         limit: float,
+        ticket: Ticket | None = None,
     ) -> None:
         self.lane = lane
+        self._ticket = ticket
         self.limit = limit
         """Seconds that the instance has, as which a failure counts."""
         self.response: DispatchedResponse | None = None
@@ -165,6 +170,12 @@ class Attempt:
         else:
             lane.breaker.abandoned(self._permit)
         lane.notify()
+        if self._ticket is not None:
+            self._ticket.end(
+                now,
+                has_succeeded=outcome is Outcome.SUCCEEDED and status < _FIRST_REFUSAL,
+                is_overload=self.is_told_to_wait or (outcome in _FAILED and now >= self.deadline),
+            )
 
     def _count(self, began: float, now: float, outcome: Outcome, status: int) -> None:
         is_error = outcome in _FAILED or status >= _FIRST_ERROR

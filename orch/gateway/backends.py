@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Final
+from math import inf
+from typing import Final, NamedTuple
 
 from orch.gateway.balancer import Balancer, Candidate, RoundRobin, create_balancer
 from orch.gateway.breaker import Breaker, BreakerPolicy, Permit, State
@@ -10,6 +11,9 @@ from orch.gateway.first_byte import FirstByte
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.retry_budget import RetryBudget
+from orch.gateway.shedding.gate import Ask, Gate, Ticket
+from orch.gateway.shedding.instance_places import InstancePlaces
+from orch.gateway.shedding.rules import places_of, rules_of
 from orch.gateway.slow_start import SlowStart
 from orch.gateway.statistics import GatewayInstance, GatewayLane
 from orch.gateway.transport import Address, Connect
@@ -98,6 +102,27 @@ class Lane:
         )
 
 
+class Chosen(NamedTuple):
+    """An instance for one request: its lane, the breaker's permit, and its place (None: it needs none)."""
+
+    lane: Lane
+    permit: Permit
+    ticket: Ticket | None
+
+    def give_back(self, now: float) -> None:
+        """Give back permit and place, unused."""
+        self.lane.breaker.abandoned(self.permit)
+        if self.ticket is not None:
+            self.ticket.end(now)
+
+
+class Full:
+    """No instance has a place for the request now."""
+
+
+FULL: Final = Full()
+
+
 class Instance:
     """One process that serves a service, with a lane for each flow."""
 
@@ -111,6 +136,7 @@ class Instance:
         self.lanes: Final = lanes
         self.first_byte: Final = FirstByte()
         self.slow_start: Final = SlowStart(now, is_new=is_new)
+        self.places: Final = InstancePlaces()
         for lane in lanes.values():
             lane.first_byte = self.first_byte
 
@@ -154,6 +180,9 @@ class Instance:
             share=self.attempts(now) / of_service if of_service else None,
             p95_ms=p95_of([lane.window for lane in self.lanes.values()], now),
             usable=is_healthy and any(lane.is_admitting for lane in lanes),
+            places_taken=self.places.taken,
+            places_limit=None if self.places.limit == inf else int(self.places.limit),
+            places_from=self.places.source,
             lanes=lanes,
         )
 
@@ -165,6 +194,7 @@ class Backend:
         self.name: Final = name
         self.instances: dict[str, Instance] = {}
         self.budgets: Final = {flow: RetryBudget() for flow in Flow}
+        self.gate: Final = Gate(name)
         self._sticky_header = b""
         self.slow_start = 0.0
         self._kind = "round_robin"
@@ -206,11 +236,14 @@ class Backend:
         *,
         tried: Collection[str],
         key: str = "",
-    ) -> tuple[Lane, Permit] | None:
-        """Return an instance that is healthy and whose breaker admits a request, with the permit.
+        ask: Ask | None = None,
+        is_turn: bool = False,
+    ) -> Chosen | Full | None:
+        """Return an instance that is healthy, whose breaker admits a request, and that has a place for it.
 
         Instances that were not tried yet are preferred. None: there is none; then no request is sent, so that
-        a failed service costs its clients no time.
+        a failed service costs its clients no time. FULL: there are some, without a place. ``ask``: what the
+        request is to the gate; None: it needs no place. ``is_turn``: it need not wait for others.
         """
         usable = []
         for instance in self.instances.values():
@@ -221,6 +254,13 @@ class Backend:
                 usable.append(instance)
         if not usable:
             return None
+        gate = self.gate if ask is not None and self.gate.is_limited else None
+        if gate is not None and ask is not None:
+            if not is_turn and gate.is_behind(ask):
+                return FULL
+            usable = [each for each in usable if gate.has_room(each.places, ask, now)]
+            if not usable:
+                return FULL
         chosen = usable[0]
         if len(self.instances) > 1:
             awake = [each for each in usable if each.lanes[flow].rests_until <= now] or usable
@@ -232,14 +272,24 @@ class Backend:
         lane = chosen.lanes[flow]
         permit = lane.admit(now, caller)
         assert permit is not None, "a breaker that is admitting gives a permit"  # noqa: S101 - an invariant
-        return lane, permit
+        if gate is None or ask is None:
+            return Chosen(lane, permit, None)
+        return Chosen(lane, permit, gate.take(chosen.places, ask, now))
 
     def has_another(
-        self, now: float, flow: Flow, caller: str, is_usable: IsUsable, *, tried: Collection[str]
+        self,
+        now: float,
+        flow: Flow,
+        caller: str,
+        is_usable: IsUsable,
+        *,
+        tried: Collection[str],
+        ask: Ask | None = None,
     ) -> bool:
         """Return whether an instance that was not tried, and does not rest, would get a request now."""
         return any(
             instance.url not in tried
+            and (ask is None or self.gate.has_room(instance.places, ask, now))
             and instance.lanes[flow].rests_until <= now
             and is_usable(self.name, instance.url)
             and instance.lanes[flow].breaker.is_admitting(now, caller)
@@ -303,10 +353,12 @@ class Backends:
         policy = BreakerPolicy(gateway.circuit_breaker_threshold, gateway.circuit_breaker_cooldown)
         shares = {Flow.CAPTIONS: gateway.captions, Flow.REQUESTS: gateway.requests}
         for name in [name for name in self._services if name not in settings.services]:
-            self._services.pop(name).retain(())
+            gone = self._services.pop(name)
+            gone.retain(())
+            gone.gate.apply((), rules_of(gateway), now)
         for name, service in settings.services.items():
             backend = self._services.setdefault(name, Backend(name))
-            self._apply_service(backend, service, policy, shares, now)
+            self._apply_service(backend, service, policy, shares, settings, now)
 
     def reuse_connections(self, *, reuse: bool) -> None:
         """Reuse connections after a request, or close those that are idle and reuse none."""
@@ -322,9 +374,11 @@ class Backends:
         service: Service,
         policy: BreakerPolicy,
         shares: Mapping[Flow, Share],
+        settings: Settings,
         now: float,
     ) -> None:
         backend.balance(service, self._draw)
+        workers = settings.orchestration.frontend.workers
         wanted = service.all_instances()
         are_first = not backend.instances
         backend.retain({entry.url for entry in wanted})
@@ -341,12 +395,16 @@ class Backends:
                 )
             address = Address.of(entry.url, ca_file=service.ca_file)
             instance.weight = entry.weight
+            places_of(instance.places, backend.name, service, entry, workers=workers)
             for flow, lane in instance.lanes.items():
                 lane.upstream.set_address(address)
                 lane.breaker.policy = policy
                 lane.upstream.resize(limit=shares[flow].connections, waiting=shares[flow].waiting)
             ordered[entry.url] = instance
         backend.instances = ordered
+        backend.gate.apply(
+            (each.places for each in ordered.values()), rules_of(settings.orchestration.gateway), now
+        )
 
     def _lane(self, service: str, url: str, flow: Flow, policy: BreakerPolicy, now: float) -> Lane:
         upstream = Upstream(url, connect=self._connect)

@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple
 
 import trio
 
 from orch.gateway.attempt import BREAKER_STATUSES, Attempt, DispatchedResponse, Outcome, Trace
-from orch.gateway.backends import Backends, IsUsable, Lane
-from orch.gateway.breaker import Permit
+from orch.gateway.backends import Backend, Backends, Chosen, Full, IsUsable, Lane
 from orch.gateway.connection import Begun, Request, UpstreamError
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import problem_of, unavailable
@@ -21,6 +21,9 @@ from orch.gateway.http1 import UnsendableError
 from orch.gateway.retries import Failure, backoff, may_retry
 from orch.gateway.retry_after import STATUSES as RESTING_STATUSES
 from orch.gateway.retry_after import rest_of
+from orch.gateway.shedding.gate import Ask
+from orch.gateway.shedding.priorities import Priority
+from orch.gateway.shedding.sound_length import sound_seconds
 from orch.gateway.tcp_stream import Patience
 from orch.problems import ProblemError
 from orch.settings import Repeatable
@@ -28,6 +31,8 @@ from orch.shortages import Shortage
 
 _FOR_THE_LONG_WAY: Final = BREAKER_STATUSES | RESTING_STATUSES
 """Statuses on which more is decided than that the instance works."""
+AUDIO: Final = "audio-service"
+"""The service whose requests are as much work as they have sound."""
 
 
 class QuickResponse(NamedTuple):
@@ -72,14 +77,22 @@ class Dispatcher:
         self._wall = wall
 
     def begin(
-        self, service: str, request: Request, trace: Trace, *, flow: Flow, caller: str, limit: float
+        self,
+        service: str,
+        request: Request,
+        trace: Trace,
+        *,
+        flow: Flow,
+        priority: Priority,
+        caller: str,
+        limit: float,
     ) -> BegunAttempt | None:
         """Choose an instance, and send it a small request at once if a connection is idle.
 
-        ``limit``: seconds that the instance has.
+        ``limit``: seconds that the instance has. ``priority``: where instances have a limit.
 
         What is returned is ended by :meth:`quick` or passed to :meth:`send`, without a checkpoint before.
-        None: there is no instance now; :meth:`send` says why. Raises
+        None: there is no instance or no place now; :meth:`send` says why, or waits. Raises
         :class:`~orch.gateway.http1.UnsendableError`.
         """
         backend = self._backends.get(service)
@@ -87,17 +100,17 @@ class Dispatcher:
             return None
         now = trio.current_time()
         key = backend.key(request.headers, caller)
-        chosen = backend.choose(now, flow, caller, self._is_usable, tried=(), key=key)
-        if chosen is None:
+        ask = _ask(backend, priority, caller, request)
+        chosen = backend.choose(now, flow, caller, self._is_usable, tried=(), key=key, ask=ask)
+        if chosen is None or isinstance(chosen, Full):
             return None
         backend.budgets[flow].asked(now)
-        lane, permit = chosen
         try:
-            exchange = lane.upstream.begin(request)
+            exchange = chosen.lane.upstream.begin(request)
         except UnsendableError:
-            lane.breaker.abandoned(permit)
+            chosen.give_back(now)
             raise
-        attempt = Attempt(lane, permit, trace, self._on_failure, self._was_suspended, limit=limit)
+        attempt = self._attempt(chosen, trace, limit)
         if exchange is not None:
             trace.attempts += 1
             attempt.start()
@@ -136,6 +149,8 @@ class Dispatcher:
         flow: Flow,
         repeatable: Repeatable = "safe",
         caller: str = "",
+        priority: Priority = Priority.CONTROL,
+        limit: trio.CancelScope | None = None,
         begun: BegunAttempt | None = None,
     ) -> AsyncIterator[DispatchedResponse]:
         """Yield the response of ``service`` as soon as its head has arrived.
@@ -143,10 +158,13 @@ class Dispatcher:
         ``flow``: whose share of the instances is used; ``repeatable``: which requests may be sent twice;
         ``caller``: who chose what is sent; ``begun``: the first attempt.
 
+        Where all instances have reached their limit, it waits for its turn, as ``priority`` says; meanwhile
+        the deadline of ``limit`` is suspended.
+
         A response that asks for a rest (429 or 503 with ``Retry-After``) is no fault: the instance gets
         nothing until then, and another one is sent the request if there is one.
 
-        Raises :class:`ProblemError`: unknown_service, service_unavailable, overloaded, own_shortage,
+        Raises :class:`ProblemError`: unknown_service, service_unavailable, overloaded, shed, own_shortage,
         bad_gateway (also out of the block, if the response breaks off), invalid_request; and OSError if the
         request's body cannot be read.
 
@@ -156,14 +174,15 @@ class Dispatcher:
         """
         if begun is None:
             self._count(service, flow)
-        deadline = _deadline()
-        state = _RequestState(service, request, trace, retries, flow, repeatable, caller)
+        state = _RequestState(service, request, trace, retries, flow, repeatable, caller, priority)
         while True:
             fresh = False
             if begun is None:
-                begun, fresh = self._start(state, deadline)
+                chosen, fresh = await self._next(state, limit)
+                left = max(0.0, _deadline() - trio.current_time())
+                begun = BegunAttempt(self._attempt(chosen, trace, left), None)
             attempt, exchange, begun = begun.attempt, begun.exchange, None
-            attempt.deadline = deadline
+            attempt.deadline = _deadline()
             state.tried.add(attempt.lane.url)
             if exchange is None:
                 trace.attempts += 1
@@ -188,11 +207,16 @@ class Dispatcher:
             if pause:
                 await trio.sleep(pause)
 
-    def _start(self, state: "_RequestState", deadline: float) -> tuple[BegunAttempt, bool]:
-        lane, permit, fresh = self._next(state)
-        limit = max(0.0, deadline - trio.current_time())
-        attempt = Attempt(lane, permit, state.trace, self._on_failure, self._was_suspended, limit=limit)
-        return BegunAttempt(attempt, None), fresh
+    def _attempt(self, chosen: Chosen, trace: Trace, limit: float) -> Attempt:
+        return Attempt(
+            chosen.lane,
+            chosen.permit,
+            trace,
+            self._on_failure,
+            self._was_suspended,
+            limit=limit,
+            ticket=chosen.ticket,
+        )
 
     def _count(self, service: str, flow: Flow) -> None:
         if (backend := self._backends.get(service)) is not None:
@@ -216,7 +240,14 @@ class Dispatcher:
         return (
             backend is not None
             and state.trace.attempts <= state.retries
-            and backend.has_another(now, state.flow, state.caller, self._is_usable, tried=state.tried)
+            and backend.has_another(
+                now,
+                state.flow,
+                state.caller,
+                self._is_usable,
+                tried=state.tried,
+                ask=_ask(backend, state.priority, state.caller, state.request),
+            )
             and backend.budgets[state.flow].take(now)
         )
 
@@ -239,20 +270,91 @@ class Dispatcher:
         state.stale = None
         return backoff(state.trace.attempts, self._jitter())
 
-    def _next(self, state: "_RequestState") -> tuple[Lane, Permit, bool]:
-        """Return the instance of the next attempt, its permit, and whether a new connection is needed."""
+    async def _next(self, state: "_RequestState", limit: trio.CancelScope | None) -> tuple[Chosen, bool]:
+        """Return the instance of the next attempt, and whether a new connection is needed."""
+        if (again := self._again(state)) is not None:
+            return again, True
+        chosen = self._choose(state, is_turn=False)
+        if chosen is None:
+            chosen = await self._wait(state, limit)
+        if isinstance(chosen, ProblemError):
+            raise chosen
+        return chosen, False
+
+    async def _wait(self, state: "_RequestState", limit: trio.CancelScope | None) -> Chosen:
+        """Wait for a place. The time limit of the request is that of the back end's work: it stops."""
+        backend = self._backends.get(state.service)
+        assert backend is not None, "no place is found at a service that exists"  # noqa: S101 - an invariant
+        ask = Ask(state.priority, state.caller, _sound(backend, state.request))
+        state.trace.is_queued = True
+        left = 0.0
+        if limit is not None:
+            left, limit.deadline = limit.deadline - trio.current_time(), math.inf
+        try:
+            return await backend.gate.wait(ask, partial(self._choose, state, is_turn=True))
+        finally:
+            if limit is not None:
+                limit.deadline = trio.current_time() + left
+
+    def _again(self, state: "_RequestState") -> Chosen | None:
+        """Return the instance whose kept connection was closed, if it can be sent the request again."""
+        lane, backend = state.stale, self._backends.get(state.service)
+        if lane is None:
+            return None
         now = trio.current_time()
-        if state.stale is not None and (permit := state.stale.admit(now, state.caller)) is not None:
-            return state.stale, permit, True
+        ask = None if backend is None else _ask(backend, state.priority, state.caller, state.request)
+        instance = None if backend is None else backend.instances.get(lane.url)
+        if ask is not None and backend is not None:
+            if instance is None or backend.gate.is_behind(ask):
+                return None
+            if not backend.gate.has_room(instance.places, ask, now):
+                return None
+        if (permit := lane.admit(now, state.caller)) is None:
+            return None
+        if ask is None or backend is None or instance is None:
+            return Chosen(lane, permit, None)
+        return Chosen(lane, permit, backend.gate.take(instance.places, ask, now))
+
+    def _choose(self, state: "_RequestState", *, is_turn: bool) -> Chosen | ProblemError | None:
+        """Return the instance of the next attempt; the problem if there is none; None if none has a place."""
+        now = trio.current_time()
         backend = self._backends.get(state.service)
         if backend is None:
             name = state.service
-            raise ProblemError("unknown_service", f"No service is called {name}.", service=name)
-        key = backend.key(state.request.headers, state.caller)
-        chosen = backend.choose(now, state.flow, state.caller, self._is_usable, tried=state.tried, key=key)
+            return ProblemError("unknown_service", f"No service is called {name}.", service=name)
+        chosen = backend.choose(
+            now,
+            state.flow,
+            state.caller,
+            self._is_usable,
+            tried=state.tried,
+            key=backend.key(state.request.headers, state.caller),
+            ask=_ask(backend, state.priority, state.caller, state.request),
+            is_turn=is_turn,
+        )
         if chosen is None:
-            raise unavailable(backend, state.flow, now)
-        return *chosen, False
+            return unavailable(backend, state.flow, now)
+        return None if isinstance(chosen, Full) else chosen
+
+
+def _ask(backend: Backend, priority: Priority, caller: str, request: Request) -> Ask | None:
+    """Return what a request is to the gate of a service; None if it needs no place."""
+    if not backend.gate.is_limited or priority is Priority.CONTROL:
+        return None
+    return Ask(priority, caller, _sound(backend, request))
+
+
+def _sound(backend: Backend, request: Request) -> float | None:
+    """Return the work that a request is, where it has to be known.
+
+    Of speech: the seconds of its sound, None if they are not known. Other requests are taken as alike.
+    """
+    if not backend.gate.measures:
+        return None
+    if backend.name != AUDIO:
+        return 1.0
+    whole = request.body.whole
+    return None if whole is None else sound_seconds(whole)
 
 
 def _deadline() -> float:
@@ -272,5 +374,6 @@ class _RequestState:
     flow: Flow
     repeatable: Repeatable
     caller: str
+    priority: Priority
     tried: set[str] = field(default_factory=set)
     stale: Lane | None = None

@@ -20,6 +20,7 @@ from orch.gateway.places import Places
 from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import is_canonical
+from orch.gateway.shedding.priorities import Priority, own_priority, priority_of
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
@@ -73,6 +74,7 @@ class Fetcher:
         max_response: int,
         flow: Flow,
         caller: str,
+        priority: Priority | None,
     ) -> FetchedResponse:
         """Send a request and return the response: see ``GatewayService.fetch``."""
         if not is_canonical(path):
@@ -84,10 +86,14 @@ class Fetcher:
             headers=tuple(heads.of_our_own(headers, self._make_id().encode("ascii"))),
             body=RequestBody(body),
         )
+        if priority is None:
+            priority = own_priority(method) if flow is Flow.CAPTIONS else priority_of("auto", method)
         with self._place(flow, caller, policy), self._recorder.one_in_flight():
             if flow is Flow.REQUESTS and self.adapter.adapts(service, method, path.partition("?")[0]):
-                return await self._adapted(service, method, path, tuple(headers), body, max_response, caller)
-            return await self._fetch(service, request, max_response, flow, caller, policy)
+                return await self._adapted(
+                    service, method, path, tuple(headers), body, max_response, caller, priority
+                )
+            return await self._fetch(service, request, max_response, flow, caller, policy, priority)
 
     async def _adapted(
         self,
@@ -98,6 +104,7 @@ class Fetcher:
         body: bytes,
         max_response: int,
         caller: str,
+        priority: Priority,
     ) -> FetchedResponse:
         """Have the adapter serve a client's request; its requests to the back end are counted each."""
         policy = self._settings.current.orchestration.gateway
@@ -114,7 +121,7 @@ class Fetcher:
                 headers=tuple(heads.of_our_own(headers, request_id)),
                 body=RequestBody(body),
             )
-            last[:] = [await self._fetch(service, own, MAX_RESPONSE, Flow.REQUESTS, caller, policy)]
+            last[:] = [await self._fetch(service, own, MAX_RESPONSE, Flow.REQUESTS, caller, policy, priority)]
             return last[0]
 
         own_path, _, query = path.partition("?")
@@ -144,13 +151,20 @@ class Fetcher:
         )
 
     async def _fetch(
-        self, service: str, request: Request, max_response: int, flow: Flow, caller: str, policy: Gateway
+        self,
+        service: str,
+        request: Request,
+        max_response: int,
+        flow: Flow,
+        caller: str,
+        policy: Gateway,
+        priority: Priority,
     ) -> FetchedResponse:
         began = trio.current_time()
         trace = Trace()
         status = CLIENT_GONE
         try:
-            with trio.fail_after(policy.timeout):
+            with trio.fail_after(policy.timeout) as limit:
                 async with self._dispatcher.send(
                     service,
                     request,
@@ -160,6 +174,8 @@ class Fetcher:
                     # Transcribing or translating twice harms nothing.
                     repeatable="always" if flow is Flow.CAPTIONS else "safe",
                     caller=caller,
+                    priority=priority,
+                    limit=limit,
                 ) as response:
                     data = await collect(response, max_response)
             status = response.status

@@ -46,6 +46,7 @@ from orch.gateway.request_body import RequestBody
 from orch.gateway.response_buffer import ResponseBuffer
 from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
+from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.gateway.tcp_stream import Patience
 from orch.problems import ProblemError
@@ -160,6 +161,7 @@ class Proxy:
                 request,
                 call.trace,
                 flow=Flow.REQUESTS,
+                priority=priority_of(match.priority, call.method),
                 caller=call.caller,
                 limit=policy.timeout,
             )
@@ -254,6 +256,8 @@ class Proxy:
                     flow=Flow.REQUESTS,
                     repeatable=match.repeatable,
                     caller=call.caller,
+                    priority=priority_of(match.priority, call.method),
+                    limit=limit,
                     begun=begun,
                 ) as response:
                     headers = self._headers(call, response, match)
@@ -294,10 +298,10 @@ class Proxy:
         data: bytes | None = None
         with trio.move_on_after(policy.timeout) as limit:
             if body.whole is not None:
-                data = await self._ask_adapter(call, match, body.whole, policy)
+                data = await self._ask_adapter(call, match, body.whole, policy, limit)
             else:
                 async with self._adapting:
-                    data = await self._ask_adapter(call, match, await _whole(body), policy)
+                    data = await self._ask_adapter(call, match, await _whole(body), policy, limit)
             call.answered_at = trio.current_time()
             limit.deadline = call.answered_at + max(policy.timeout, len(data) / policy.client_rate)
             own = [
@@ -313,7 +317,9 @@ class Proxy:
                 raise _too_slow(call, policy.timeout)
             raise _client_too_slow(policy.timeout)
 
-    async def _ask_adapter(self, call: ClientRequest, match: Match, body: bytes, policy: Gateway) -> bytes:
+    async def _ask_adapter(
+        self, call: ClientRequest, match: Match, body: bytes, policy: Gateway, limit: trio.CancelScope
+    ) -> bytes:
         async def fetch(
             service: str, method: str, path: str, *, headers: Iterable[Header] = (), body: bytes = b""
         ) -> AdapterResponse:
@@ -331,6 +337,8 @@ class Proxy:
                 flow=Flow.REQUESTS,
                 repeatable=match.repeatable,
                 caller=call.caller,
+                priority=priority_of(match.priority, call.method),
+                limit=limit,
             ) as response:
                 data = await collect(response, MAX_ADAPTED_RESPONSE)
             return AdapterResponse(response.status, response.headers, data)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from orch.settings import Repeatable, Route
+from orch.settings import Repeatable, Route, RoutePriority
 
 # RFC 3986 §3.3 allows less; other visible characters are forwarded unchanged, since clients do send them.
 _WELL_FORMED: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
@@ -49,13 +49,14 @@ class UnroutableError(ValueError):
 class Match:
     """Where a path leads: ``path`` is the back end's own, percent-encoded, without a query.
 
-    ``repeatable``: the route's.
+    ``repeatable``, ``priority``: the route's.
     """
 
     prefix: str
     service: str
     path: str
     repeatable: Repeatable = "safe"
+    priority: RoutePriority = "auto"
 
 
 class Path(NamedTuple):
@@ -162,7 +163,8 @@ class RouteTable:
             route = self._below.get(prefix) if length < depth or read.is_directory else None
             route = route or self._exact.get(prefix)
             if route is not None:
-                return Match(route.prefix, route.service, _join(route.path, read, length), route.repeatable)
+                path = _join(route.path, read, length)
+                return Match(route.prefix, route.service, path, route.repeatable, route.priority)
         return None
 
     def outside(self, match: Match, path: str) -> str | None:

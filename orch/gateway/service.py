@@ -5,6 +5,7 @@ instance is used, never whether a path has a route.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from math import inf
 from typing import Final, Protocol
 
 import structlog
@@ -24,6 +25,7 @@ from orch.gateway.places import Places
 from orch.gateway.proxy import REFUSED_METHODS, Proxy
 from orch.gateway.recorder import Metrics, Recorder
 from orch.gateway.routes import Match, UnroutableError
+from orch.gateway.shedding.priorities import Priority
 from orch.gateway.spool import Spool
 from orch.gateway.statistics import GatewayStatistics
 from orch.gateway.transport import Connect, Connector
@@ -160,6 +162,9 @@ class GatewayService:
             with self.boundary.item(step="settings"):
                 self._apply_settings()
             now = trio.current_time()
+            for backend in self._backends:
+                with self.boundary.item(service=backend.name, step="queue"):
+                    backend.gate.advance(now)
             for lane in self._backends.lanes():
                 with self.boundary.item(service=lane.service, instance=lane.shown):
                     lane.upstream.close_idle(now)
@@ -223,12 +228,15 @@ class GatewayService:
         max_response: int = MAX_RESPONSE,
         flow: Flow = Flow.CAPTIONS,
         caller: str = "",
+        priority: Priority | None = None,
     ) -> FetchedResponse:
         """Send a request to a back end, and return the whole response.
 
         ``path`` is the back end's own, percent-encoded, with query. One with dot or empty segments is
         refused: parts of it may come from a client. ``flow`` and ``caller``: whose share of the connections
         is used, and on whose behalf. Without them it is the service's own request, for captions.
+        ``priority``: its class; None: live for captions, interactive for clients' requests, control for those
+        that only read.
 
         Raises :class:`ProblemError`: unknown_service, invalid_request, service_unavailable, overloaded,
         own_shortage, bad_gateway (also for a body over ``max_response`` bytes), gateway_timeout (after
@@ -244,7 +252,21 @@ class GatewayService:
             max_response=max_response,
             flow=flow,
             caller=caller,
+            priority=priority,
         )
+
+    def concurrency(self, service: str, *, wanted: int) -> int | None:
+        """Return how many requests a service's instances do at a time; None if that is not limited.
+
+        ``wanted``: how many the caller would send. Raises ProblemError unknown_service.
+        """
+        self._instances(service)
+        backend = self._backends.get(service)
+        if backend is None or not backend.gate.is_limited or backend.gate.limit == inf:
+            return None
+        if wanted > backend.gate.limit:
+            backend.gate.wanted()
+        return int(backend.gate.limit)
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""
@@ -259,6 +281,16 @@ class GatewayService:
                 yield Reading(names.LANE_CONNECTIONS, lane.connections, labels)
                 yield Reading(names.LANE_BUSY, lane.busy, labels)
                 yield Reading(names.LANE_WAITING, lane.waiting, labels)
+            if instance.places_limit is not None:
+                of_instance = (instance.service, instance.url)
+                yield Reading(names.PLACES_LIMIT, instance.places_limit, of_instance)
+                yield Reading(names.PLACES_TAKEN, instance.places_taken, of_instance)
+        for queue in gateway.queues:
+            of_class = (queue.service, queue.priority)
+            yield Reading(names.QUEUE_WAITING, queue.waiting, of_class)
+            yield Reading(names.QUEUED, queue.queued, of_class)
+            yield Reading(names.SHED, queue.shed_deadline, (*of_class, "deadline"))
+            yield Reading(names.SHED, queue.shed_queue_full, (*of_class, "queue_full"))
 
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""
@@ -298,6 +330,12 @@ class GatewayService:
                 for backend in self._backends
                 for attempts in [sum(one.attempts(now) for one in backend.instances.values())]
                 for instance in backend.instances.values()
+            ),
+            queues=tuple(
+                queue
+                for backend in self._backends
+                if backend.gate.is_limited
+                for queue in backend.gate.statistics(now)
             ),
         )
 

@@ -70,6 +70,24 @@ class GatewayLane(Struct, frozen=True, kw_only=True):
     is_admitting: bool
 
 
+class GatewayQueue(Struct, frozen=True, kw_only=True):
+    """Requests of one class that wait for a place at a service: ``waiting`` of at most ``waiting_limit``.
+
+    ``deadline``: seconds that one may wait, a tenth while ``is_overloaded``. Since the start: ``queued`` had
+    to wait, of which ``shed_deadline`` did for too long and ``shed_queue_full`` found the queue full.
+    """
+
+    service: str
+    priority: Literal["live", "interactive", "batch"]
+    waiting: int
+    waiting_limit: int
+    deadline: float
+    is_overloaded: bool
+    queued: int
+    shed_deadline: int
+    shed_queue_full: int
+
+
 class GatewayInstance(Struct, frozen=True, kw_only=True):
     """One instance. ``share``: its part (0..1) of its service's attempts in the last minute, if any.
 
@@ -77,7 +95,9 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     of both flows together; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` are those of the
     worse flow. ``usable``: requests of at least one flow are admitted. ``weight_now``: the part of ``weight``
     that counts now, less for one that returned lately; ``first_byte_ms``: its usual time to the first byte of
-    a response, None before the first one. ``lanes`` has each flow on its own.
+    a response, None before the first one. ``lanes`` has each flow on its own. ``places_taken`` of
+    ``places_limit`` (None: not limited) requests are in progress that have a class; ``places_from``: whether
+    the limit was declared or found.
     """
 
     service: str
@@ -96,6 +116,9 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     share: float | None
     p95_ms: float | None
     usable: bool
+    places_taken: int
+    places_limit: int | None
+    places_from: Literal["declared", "found", "unlimited"]
     lanes: tuple[GatewayLane, ...]
 
 
@@ -106,7 +129,8 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     minute. An error is a response of 500 or more, including the gateway's own, or an incomplete one.
     Latencies are the time back ends took; requests that reached none (``unasked_last_minute`` of them) have
     none. ``routes`` and ``own`` together are all requests, except those of removed routes and services.
-    ``clients`` and ``captions``: each flow on its own. ``places``: requests of clients in progress, of
+    ``clients`` and ``captions``: each flow on its own. ``queues``: those of services whose instances have a
+    limit. ``places``: requests of clients in progress, of
     ``places_limit``; ``spooled_bytes``: their bodies on disk, of ``spool_limit``.
     """
 
@@ -130,3 +154,4 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     routes: tuple[GatewayRoute, ...]
     own: tuple[GatewayOwn, ...]
     instances: tuple[GatewayInstance, ...]
+    queues: tuple[GatewayQueue, ...]

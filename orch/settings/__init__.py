@@ -5,6 +5,7 @@ Pure. :mod:`orch.settings.live` reads the file and watches it.
 
 from orch.settings.decoding import Decoded, decode
 from orch.settings.reload_rules import Change, changes
+from orch.settings.shedding import RoutePriority, Shedding
 from orch.settings.structs import (
     AlertThresholds,
     Fault,
@@ -39,11 +40,13 @@ __all__ = [
     "PublicRoute",
     "Repeatable",
     "Route",
+    "RoutePriority",
     "Service",
     "SessionManagement",
     "Settings",
     "SettingsError",
     "Share",
+    "Shedding",
     "Speech",
     "Vad",
     "Websocket",

@@ -8,6 +8,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+CountOrNone = Annotated[int, Meta(ge=0)]
 Path = Annotated[str, Meta(pattern="^/")]
 PathOrNone = Annotated[str, Meta(pattern="^(/|$)")]
 

@@ -10,6 +10,7 @@ from orch.settings.section import (
     KIND,
     Command,
     Count,
+    CountOrNone,
     FilePath,
     HeaderName,
     HostName,
@@ -22,6 +23,7 @@ from orch.settings.section import (
     Section,
     Url,
 )
+from orch.settings.shedding import Concurrency, RoutePriority, Shedding
 
 _DAY: Final = 86_400.0
 _VAD: Final = parameters.Vad()
@@ -108,13 +110,15 @@ class Route(Section, frozen=True):
     """A route of the gateway: paths that begin with ``prefix`` are forwarded to ``service`` at ``path``.
 
     ``repeatable``: which requests may be sent again after the back end may have received them; ``safe``:
-    those of idempotent methods.
+    those of idempotent methods. ``priority``: which class they are in where instances have a limit; ``auto``:
+    ``control`` for methods that only read, ``interactive`` for others.
     """
 
     prefix: Path
     service: str
     path: Path
     repeatable: Repeatable = "safe"
+    priority: RoutePriority = "auto"
 
 
 DEFAULT_ROUTES: Final = (
@@ -176,6 +180,7 @@ class Gateway(Section, frozen=True):
     routes: tuple[Route, ...] = DEFAULT_ROUTES
     public: bool = False
     public_routes: tuple[PublicRoute, ...] = ()
+    shedding: Shedding = Shedding()
 
 
 class AlertThresholds(Section, frozen=True):
@@ -274,10 +279,11 @@ class Orchestration(Section, frozen=True):
 
 
 class Instance(Section, frozen=True):
-    """A further instance of the same service."""
+    """A further instance of the same service. ``max_concurrency`` 0: as the service's."""
 
     url: Url
     weight: Count = 1
+    max_concurrency: CountOrNone = 0
 
 
 Dialect = Literal["livetranslate", "openai", "libretranslate", "deepgram", "deepl"]
@@ -311,6 +317,9 @@ class Service(Section, frozen=True):
     ``balancer``: how an instance is chosen; ``sticky`` sends requests with the same value of
     ``sticky_header``, or of one client without it, to the same instance. ``slow_start``: seconds in which the
     share of an instance that returned grows to all of its weight.
+    ``max_concurrency``: how many requests an instance is sent at a time; 0: as ``concurrency`` says.
+    ``auto``: 4 for translation in the dialects ``livetranslate`` and ``libretranslate``, ``found`` for speech
+    in ``livetranslate`` and ``openai``, ``unlimited`` for all others.
     """
 
     url: Url
@@ -332,6 +341,8 @@ class Service(Section, frozen=True):
     balancer: Balancing = "round_robin"
     sticky_header: HeaderName = ""
     slow_start: NotNegative = 10
+    max_concurrency: CountOrNone = 0
+    concurrency: Concurrency = "auto"
     restart_command: Command = ()
     recovery: Recovery = Recovery()
 
@@ -351,7 +362,8 @@ class Service(Section, frozen=True):
 
     def all_instances(self) -> tuple[Instance, ...]:
         """Return every instance, the one at ``url`` first."""
-        return (Instance(url=self.url, weight=self.weight), *self.instances)
+        own = Instance(url=self.url, weight=self.weight, max_concurrency=self.max_concurrency)
+        return (own, *self.instances)
 
 
 DEFAULT_SERVICES: Final = {

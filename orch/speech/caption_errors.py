@@ -13,6 +13,7 @@ _NOW: Final = frozenset(
         "service_unavailable",
         "gateway_timeout",
         "overloaded",
+        "shed",
         "rate_limited",
         "own_shortage",
         "store_unavailable",

@@ -9,6 +9,7 @@ TRANSIENT: Final = frozenset(
     {
         "service_unavailable",
         "overloaded",
+        "shed",
         "own_shortage",
         "gateway_timeout",
         "bad_gateway",

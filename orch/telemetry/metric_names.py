@@ -64,6 +64,31 @@ LANE_WAITING: Final = Name(
     "Requests of a flow that are queued for a connection to an instance.",
     _LANE,
 )
+PLACES_LIMIT: Final = Name(
+    "orch_gateway_concurrency_limit",
+    "gauge",
+    "Requests that an instance gets at a time, declared or found.",
+    ("service", "instance"),
+)
+PLACES_TAKEN: Final = Name(
+    "orch_gateway_concurrency",
+    "gauge",
+    "Requests in progress at an instance that has a limit.",
+    ("service", "instance"),
+)
+_CLASS: Final = ("service", "priority")
+QUEUE_WAITING: Final = Name(
+    "orch_gateway_queue", "gauge", "Requests of a class that wait for a place at a service.", _CLASS
+)
+QUEUED: Final = Name(
+    "orch_gateway_queued_total", "counter", "Requests that had to wait for a place at a service.", _CLASS
+)
+SHED: Final = Name(
+    "orch_gateway_shed_total",
+    "counter",
+    "Requests refused because a service has too much to do: they waited for too long, or the queue was full.",
+    (*_CLASS, "reason"),
+)
 SERVICE_STATE: Final = Name(
     "orch_service_state",
     "gauge",

@@ -188,7 +188,11 @@ async def gateway_rig(
     configuration = FakeSettings(
         orchestration={"gateway": gateway},
         services={
-            "audio-service": {"url": instances[0], "instances": [{"url": url} for url in instances[1:]]},
+            "audio-service": {
+                "url": instances[0],
+                "instances": [{"url": url} for url in instances[1:]],
+                "concurrency": "unlimited",
+            },
             "translation-service": {"url": "http://t:1"},
         },
     )
