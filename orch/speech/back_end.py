@@ -47,11 +47,18 @@ class BackEnd:
     """
 
     def __init__(
-        self, name: str, *, fetch: Fetch, settings: SettingsSource, wall: Callable[[], float]
+        self,
+        name: str,
+        *,
+        fetch: Fetch,
+        settings: SettingsSource,
+        wall: Callable[[], float],
+        fetch_later: Fetch | None = None,
     ) -> None:
         self.name: Final = name
         self.on_refusal: Callable[[str, str | None], None] = lambda _service, _refusal: None
         self._fetch = fetch
+        self._fetch_later = fetch_later or fetch
         self._settings = settings
         self._wall = wall
         self._left_out: frozenset[str] = frozenset()
@@ -88,9 +95,11 @@ class BackEnd:
         *,
         optional: Collection[str] = (),
         fetch: Fetch | None = None,
+        is_recording: bool = False,
     ) -> T:
         """Send a request and return what ``read`` makes of the response.
 
+        ``is_recording``: it belongs to a recording, so that live speech goes first.
         ``make`` gets the optional fields to leave out. ``fetch``: sends it on behalf of a client, who chose
         what is sent; the outcome is not recorded then, since it shows nothing about the back end.
 
@@ -106,7 +115,8 @@ class BackEnd:
         self.last_status = None
         response: Response | None = None
         try:
-            response, left_out = await self._fetch_response(make, optional, fetch or self._fetch)
+            own = self._fetch_later if is_recording else self._fetch
+            response, left_out = await self._fetch_response(make, optional, fetch or own)
             if len(response.body) > READ_AT_ONCE:
                 result = await trio.to_thread.run_sync(self._read, read, response)
             else:

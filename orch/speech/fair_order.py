@@ -3,11 +3,11 @@
 First come, first served favours the client with most requests: ten streams of continuous noise keep ten
 requests in the queue, and another speaker's final is always the eleventh. So:
 
-1. finals come before revisions and speculations, which the reader can do without;
+1. finals of live speech come before recordings, revisions and speculations, which can wait;
 2. then turns go around: first by address, within it by session, within that by stream. The one with
    the fewest requests under way is next; of those, the one served longest ago;
-3. one address has three quarters of the places at most, and so have revisions and speculations together:
-   a final of another address waits for nobody's revision.
+3. one address has three quarters of the places at most. So have recordings, revisions and speculations
+   together, and one place less than there are where there are two or three: a final waits for none of them.
 """
 
 from collections.abc import Iterable
@@ -38,11 +38,20 @@ class Requester:
 
 @dataclass(slots=True, eq=False)
 class QueuedRequest:
-    """A request that is queued or in progress. ``is_final``: readers wait for it."""
+    """A request that is queued or in progress. ``is_final``: readers wait for it.
+
+    ``is_recording``: it belongs to a recording, which readers do not follow as it is spoken.
+    """
 
     requester: Requester
     is_final: bool
     has_begun: bool = False
+    is_recording: bool = False
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether readers wait for it now."""
+        return self.is_final and not self.is_recording
 
 
 @dataclass(slots=True)
@@ -85,23 +94,25 @@ class FairOrder:
 
     def promote(self, request: QueuedRequest) -> None:
         """Make a speculation that came true a final."""
-        if request.has_begun and not request.is_final:
-            self._optional -= 1
+        was_urgent = request.is_urgent
         request.is_final = True
+        if request.has_begun:
+            self._optional -= request.is_urgent and not was_urgent
 
     def next(self, places: int) -> QueuedRequest | None:
         """Return the next request and mark it as in progress; None if no place is free."""
         if self._under_way >= places:
             return None
         share = max(1, places - places // 4)
-        best = min(self._eligible(share), key=lambda pair: self._rank(*pair), default=None)
+        optional = max(1, places - -(-places // 4))
+        best = min(self._eligible(share, optional), key=lambda pair: self._rank(*pair), default=None)
         if best is None:
             return None
         number, request = best
         del self._waiting[number]
         request.has_begun = True
         self._under_way += 1
-        self._optional += not request.is_final
+        self._optional += not request.is_urgent
         served = next(self._served)
         for each in self._of(request):
             each.waiting -= 1
@@ -117,7 +128,7 @@ class FairOrder:
                 break
         if request.has_begun:
             self._under_way -= 1
-            self._optional -= not request.is_final
+            self._optional -= not request.is_urgent
         for names in request.requester.names:
             share = self._shares[names]
             share.under_way -= request.has_begun
@@ -125,17 +136,17 @@ class FairOrder:
             if not share.under_way and not share.waiting:
                 self._rest(names)
 
-    def _eligible(self, share: int) -> Iterable[tuple[int, QueuedRequest]]:
+    def _eligible(self, share: int, optional: int) -> Iterable[tuple[int, QueuedRequest]]:
         for number, request in self._waiting.items():
             if self._shares[request.requester.names[0]].under_way >= share:
                 continue
-            if not request.is_final and self._optional >= share:
+            if not request.is_urgent and self._optional >= optional:
                 continue
             yield number, request
 
     def _rank(self, number: int, request: QueuedRequest) -> tuple[int, ...]:
         """Return the sort key; the lowest is served first."""
-        parts: list[int] = [not request.is_final]
+        parts: list[int] = [not request.is_urgent]
         for share in self._of(request):
             parts += (share.under_way, share.served)
         return (*parts, number)

@@ -38,6 +38,11 @@ class RequestQueue:
             del self._woken[id(request)]
             self._advance()
 
+    @property
+    def wanted(self) -> int:
+        """How many requests are in progress or wait."""
+        return self._order.under_way + self._order.waiting
+
     def promote(self, request: QueuedRequest) -> None:
         """Make a speculation that came true a final."""
         self._order.promote(request)

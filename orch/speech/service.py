@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import trio
@@ -64,11 +64,23 @@ class LanguagesOffered(Struct, frozen=True, kw_only=True):
     diarization: bool = False
 
 
+class Concurrency(Protocol):
+    """Returns how many requests a service's instances do at a time, None if that is not limited."""
+
+    def __call__(self, service: str, *, wanted: int) -> int | None:
+        """``wanted``: how many would be sent."""
+
+
+def _not_limited(service: str, *, wanted: int) -> None:
+    del service, wanted
+
+
 class SpeechService:
     """Creates a :class:`SpeechStream` for each speaker, and lists the languages on offer.
 
     ``voices``: models that decide what is speech, where there are any. ``pipelines``: processes that run
-    pipelines; without them all speech goes on unprocessed.
+    pipelines; without them all speech goes on unprocessed. ``concurrency``: how many requests the instances
+    of a service do at a time, as the gateway knows it.
 
     The mutable state is the counters, the request queue, the sessions' budgets for growing lines, and the
     languages that the back ends last listed.
@@ -84,9 +96,11 @@ class SpeechService:
         clock: Callable[[], float] = trio.current_time,
         voices: VoiceModels | None = None,
         pipelines: Pipelines | None = None,
+        concurrency: Concurrency = _not_limited,
     ) -> None:
         self._voices = voices
         self._pipelines = pipelines
+        self._concurrency = concurrency
         self._transcriber = transcriber
         self._translator = translator
         self._settings = settings
@@ -205,7 +219,9 @@ class SpeechService:
         if service is not None and service.is_streaming:
             return settings.orchestration.speech.max_streams  # each has a socket of its own
         instances = 1 if service is None else 1 + len(service.instances)
-        return settings.orchestration.speech.concurrent_requests * instances
+        most = settings.orchestration.speech.concurrent_requests * instances
+        limit = None if service is None else self._concurrency(AUDIO, wanted=min(most, self._queue.wanted))
+        return most if limit is None else max(1, min(most, limit))
 
     async def languages(self) -> LanguagesOffered:
         """Return the offered languages; the back ends are queried at most once a minute."""

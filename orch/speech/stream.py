@@ -437,7 +437,11 @@ class SpeechStream:
         request = self._utterances.request_queued(decision, trio.current_time(), is_live=is_live)
         transcription: Transcription | None = None
         error: ProblemError | None = None
-        queued = QueuedRequest(self._requester, is_final=request.is_final)
+        queued = QueuedRequest(
+            self._requester,
+            is_final=request.is_final,
+            is_recording=self._captions.origin.is_recording,
+        )
         language = self._captions.language_to_request(is_revision=request.is_revision)
         with trio.CancelScope() as scope:
             self._under_way = _UnderWay(scope, queued)
@@ -486,6 +490,7 @@ class SpeechStream:
             session_id=self._captions.origin.session_id,
             segment_id=self._segment_to_identify(request),
             is_interim=request.is_revision,
+            is_recording=self._captions.origin.is_recording,
             terms=terms,
         )
 

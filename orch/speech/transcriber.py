@@ -209,7 +209,10 @@ def optional_fields(service: Service, language: str, terms: Terms) -> tuple[str,
 
 
 class Transcriber:
-    """Sends requests to the audio-service through ``fetch``. The settings are read at each request."""
+    """Sends requests to the audio-service through ``fetch``. The settings are read at each request.
+
+    ``fetch_later``: sends those of recordings.
+    """
 
     def __init__(
         self,
@@ -218,8 +221,11 @@ class Transcriber:
         settings: SettingsSource,
         wall: Callable[[], float] = time.time,
         dial: Dial | None = None,
+        fetch_later: Fetch | None = None,
     ) -> None:
-        self.back_end: Final = BackEnd(AUDIO, fetch=fetch, settings=settings, wall=wall)
+        self.back_end: Final = BackEnd(
+            AUDIO, fetch=fetch, settings=settings, wall=wall, fetch_later=fetch_later
+        )
         self.offered: tuple[str, ...] | None = None
         self._dial = dial or Dialer()
         self.diarizes = False
@@ -264,12 +270,14 @@ class Transcriber:
         session_id: str,
         segment_id: str | None = None,
         is_interim: bool = False,
+        is_recording: bool = False,
         terms: Terms = (),
     ) -> Transcription:
         """Return the transcription of 16-bit mono PCM. ``language``: a code, or ``auto``.
 
         ``segment_id``: of an utterance whose speaker is requested too. ``is_interim``: of an utterance that
-        goes on; the engine may prefer speed. ``terms``: the session's names and terms; those of the settings
+        goes on; the engine may prefer speed. ``is_recording``: live speech goes first. ``terms``: the
+        session's names and terms; those of the settings
         are added. ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
         """
         return await self.transcribe_file(
@@ -278,6 +286,7 @@ class Transcriber:
             session_id=session_id,
             segment_id=segment_id,
             is_interim=is_interim,
+            is_recording=is_recording,
             terms=terms,
         )
 
@@ -289,6 +298,7 @@ class Transcriber:
         session_id: str,
         segment_id: str | None = None,
         is_interim: bool = False,
+        is_recording: bool = False,
         limits: Limits = OF_UTTERANCES,
         terms: Terms = (),
         fetch: Fetch | None = None,
@@ -310,6 +320,7 @@ class Transcriber:
                 partial(read_response, service, limits),
                 optional=optional_fields(service, language, sent),
                 fetch=fetch,
+                is_recording=is_recording,
             )
 
         known = merged(terms, own_terms(service), characters=MOST_TERM_CHARACTERS)

@@ -151,6 +151,7 @@ class Translations:
                 target=target,
                 session_id=final.session_id,
                 terms=self._output.terms(),
+                is_recording=final.recording is True,
             )
         except ProblemError as error:
             now = trio.current_time()

@@ -391,9 +391,16 @@ class Translator:
     """Sends requests to the translation-service through ``fetch``. The settings are read at each request."""
 
     def __init__(
-        self, *, fetch: Fetch, settings: SettingsSource, wall: Callable[[], float] = time.time
+        self,
+        *,
+        fetch: Fetch,
+        settings: SettingsSource,
+        wall: Callable[[], float] = time.time,
+        fetch_later: Fetch | None = None,
     ) -> None:
-        self.back_end: Final = BackEnd(TRANSLATION, fetch=fetch, settings=settings, wall=wall)
+        self.back_end: Final = BackEnd(
+            TRANSLATION, fetch=fetch, settings=settings, wall=wall, fetch_later=fetch_later
+        )
         self.offered: Pairs | None = None
 
     async def languages(self) -> Pairs | None:
@@ -428,10 +435,12 @@ class Translator:
         session_id: str,
         terms: Terms = (),
         fetch: Fetch | None = None,
+        is_recording: bool = False,
     ) -> TranslatedText:
         """Return ``text`` in ``target``. ``source``: a code, or ``auto`` if it is unknown.
 
         ``terms``: the session's names and terms; those of the settings are added.
+        ``is_recording``: it was said in a recording, so that live speech goes first.
         ``fetch``: sends the request on behalf of a client, whose inputs are no news about the back end.
         ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
         """
@@ -446,7 +455,11 @@ class Translator:
             terms=merged(terms, own_terms(service), most=MOST_TERMS),
         )
         translated = await self.back_end.send(
-            request.make, request.read, optional=request.optional, fetch=fetch
+            request.make,
+            request.read,
+            optional=request.optional,
+            fetch=fetch,
+            is_recording=is_recording,
         )
         # A text without a translation is shown as it is.
         return translated if translated.text else TranslatedText(text.strip(), translated.source)

@@ -16,6 +16,7 @@ from orch.cluster.lease import Leases
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
 from orch.gateway.service import GatewayService
+from orch.gateway.shedding.priorities import Priority
 from orch.health.service import HealthService
 from orch.limit_usage import limit_usages
 from orch.open_files import limit
@@ -77,8 +78,9 @@ def build(
     )
     health.work_of = gateway.work_of
     health.reset_connections = gateway.reset
-    transcriber = Transcriber(settings=configuration, fetch=gateway.fetch)
-    translator = Translator(settings=configuration, fetch=gateway.fetch)
+    later = partial(gateway.fetch, priority=Priority.BATCH)
+    transcriber = Transcriber(settings=configuration, fetch=gateway.fetch, fetch_later=later)
+    translator = Translator(settings=configuration, fetch=gateway.fetch, fetch_later=later)
     gateway.use_adapter(PromisedApi(transcriber=transcriber, translator=translator, settings=configuration))
     pipelines = PipelinePool(limit=processes_for(available_cores()))
     speech = SpeechService(
@@ -88,6 +90,7 @@ def build(
         wall=wall,
         voices=VoiceModels(silero.load, frame=silero.FRAME) if silero.is_installed() else None,
         pipelines=pipelines,
+        concurrency=gateway.concurrency,
     )
     capacity = CurrentCapacity(configuration, limit())
     hub = HubService(
