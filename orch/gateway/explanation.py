@@ -1,12 +1,12 @@
 """Explains what the gateway would do with a request, without sending it.
 
-The same facts decide as for a real request: the route table, health, breakers, rests and the balancer. Left
-out of it: the limits of requests in progress, and whose request it is.
+The same facts decide as for a real request: the route table, health, breakers, rests, places and the
+balancer. Left out of it: the limits of requests in progress, and whose request it is.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from math import ceil
-from typing import Final, NamedTuple
+from math import ceil, inf
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -16,23 +16,30 @@ from orch.gateway.breaker import State
 from orch.gateway.flows import Flow
 from orch.gateway.retries import is_repeatable
 from orch.gateway.routes import Match
+from orch.gateway.shedding.gate import Ask
+from orch.gateway.shedding.priorities import Priority, priority_of
 from orch.settings import Repeatable
 
 
 class ExplainedRoute(Struct, frozen=True, kw_only=True):
-    """The route that matches. ``target``: the back end's path; ``is_repeatable``: whether this method is."""
+    """The route that matches. ``target``: the back end's path; ``is_repeatable``: whether this method is.
+
+    ``priority``: the class of this method's requests where instances have a limit.
+    """
 
     prefix: str
     service: str
     target: str
     repeatable: Repeatable
     is_repeatable: bool
+    priority: Literal["live", "interactive", "batch", "control"]
 
 
 class ExplainedInstance(Struct, frozen=True, kw_only=True):
     """An instance: whether it is a candidate, and why not. ``share``: its part of the weights, 0..1.
 
-    ``first_byte_ms``: its usual time to the first byte, None before the first response.
+    ``first_byte_ms``: its usual time to the first byte, None before the first response. ``places_taken`` of
+    ``places_limit`` (None: not limited) requests with a class are in progress.
     """
 
     url: str
@@ -43,12 +50,26 @@ class ExplainedInstance(Struct, frozen=True, kw_only=True):
     share: float | None
     in_flight: int
     first_byte_ms: float | None
+    places_taken: int
+    places_limit: int | None
+
+
+class ExplainedWait(Struct, frozen=True, kw_only=True):
+    """What would become of the request at the gate: whether it would wait, behind how many, and how long.
+
+    ``deadline``: seconds after which it would get 503 ``shed``.
+    """
+
+    would_wait: bool
+    ahead: int
+    deadline: float
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
     """What would become of a request. ``problem``: why it would reach no instance, "" if it would.
 
-    ``next``: the instance of the next request, None where that depends on chance or on the client.
+    ``next``: the instance of the next request, None where that depends on chance or on the client, or if it
+    would wait. ``wait``: None where requests of its class need no place.
     """
 
     method: str
@@ -58,6 +79,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     instances: tuple[ExplainedInstance, ...]
     next: str | None
     problem: str
+    wait: ExplainedWait | None = None
 
 
 class _Seen(NamedTuple):
@@ -87,16 +109,24 @@ def explain(
     without: Collection[str],
 ) -> Explanation:
     """Return the explanation of a request that matches a route; ``without``: instances taken as absent."""
+    ask = Ask(priority_of(match.priority, method), "")
     route = ExplainedRoute(
         prefix=match.prefix,
         service=match.service,
         target=match.path,
         repeatable=match.repeatable,
         is_repeatable=is_repeatable(method, match.repeatable),
+        priority=ask.priority.value,
     )
     seen = [] if backend is None else list(_seen(backend, now, is_usable, without))
     candidates = [each for each in seen if not each.obstacle]
     awake = [each for each in candidates if _rest(each.instance, now) <= 0] or candidates
+    wait = None if backend is None else _wait(backend, awake, ask, now)
+    with_room = [
+        each
+        for each in awake
+        if wait is None or backend is None or backend.gate.has_room(each.instance.places, ask, now)
+    ]
     total = sum(each.candidate.weight for each in awake)
     return Explanation(
         method=method,
@@ -113,11 +143,29 @@ def explain(
                 share=each.candidate.weight / total if each in awake else None,
                 in_flight=each.candidate.active,
                 first_byte_ms=None if each.candidate.first_byte is None else each.candidate.first_byte * 1000,
+                places_taken=each.instance.places.taken,
+                places_limit=None if each.instance.places.limit == inf else int(each.instance.places.limit),
             )
             for each in seen
         ),
-        next=None if backend is None or not awake else _next(backend, awake),
+        next=None
+        if backend is None or not awake or (wait and wait.would_wait)
+        else _next(backend, with_room),
         problem="" if awake else f"No instance of {match.service} gets requests now: the response is 503.",
+        wait=wait,
+    )
+
+
+def _wait(backend: Backend, awake: Sequence[_Seen], ask: Ask, now: float) -> ExplainedWait | None:
+    """Return whether a request would wait for a place; None if it needs none."""
+    gate = backend.gate
+    if not gate.is_limited or ask.priority is Priority.CONTROL:
+        return None
+    has_room = any(gate.has_room(each.instance.places, ask, now) for each in awake)
+    return ExplainedWait(
+        would_wait=bool(awake) and (gate.is_behind(ask) or not has_room),
+        ahead=gate.ahead(ask),
+        deadline=gate.patience(ask, now),
     )
 
 

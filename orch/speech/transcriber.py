@@ -277,8 +277,8 @@ class Transcriber:
 
         ``segment_id``: of an utterance whose speaker is requested too. ``is_interim``: of an utterance that
         goes on; the engine may prefer speed. ``is_recording``: live speech goes first. ``terms``: the
-        session's names and terms; those of the settings
-        are added. ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
+        session's names and terms; those of the settings are added. ProblemError: the gateway's or the back
+        end's. A cancelled request leaves nothing behind.
         """
         return await self.transcribe_file(
             AudioFile(wav(pcm, sample_rate)),

@@ -130,6 +130,14 @@ class Gate:
         """Return whether a request that comes now has to wait for others."""
         return self._order.is_behind(ask.priority)
 
+    def ahead(self, ask: Ask) -> int:
+        """Return how many requests of its class and higher ones wait."""
+        return sum(self._order.waiting(each) for each in WAITING[: WAITING.index(ask.priority) + 1])
+
+    def patience(self, ask: Ask, now: float) -> float:
+        """Return for how many seconds a request that comes now may wait."""
+        return self._order.patience(ask.priority, now)
+
     def has_room(self, places: InstancePlaces, ask: Ask, now: float) -> bool:
         """Return whether an instance has a place for a request, were it its turn."""
         return places.has_room(ask.priority, reserves=self._reserves(now))
