@@ -79,6 +79,9 @@ def gateway_instance(service: str, url: str, **more: Any) -> dict[str, Any]:
         "share": 1.0,
         "p95_ms": 310.0,
         "usable": True,
+        "places_taken": 1,
+        "places_limit": 4,
+        "places_from": "declared",
         "lanes": lanes,
     } | more
 

@@ -121,6 +121,7 @@ def full(now: float) -> Scene:
             "places_limit": 1024,
             "spooled_bytes": 1_900_000,
             "spool_limit": 1_073_741_824,
+            "queues": [],
             "routes": routes(18_000),
             "instances": [
                 gateway_instance("audio-service", AUDIO, requests_last_minute=3_700),
@@ -223,6 +224,7 @@ def empty(now: float) -> Scene:
         "places_limit": 1024,
         "spooled_bytes": 0,
         "spool_limit": 1_073_741_824,
+        "queues": [],
         "routes": routes(0),
         "instances": [
             gateway_instance(
