@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
+from orch.settings.overload import Overload
 from orch.settings.recovery_structs import Recovery
 from orch.settings.section import (
     KIND,
@@ -273,6 +274,7 @@ class Orchestration(Section, frozen=True):
     monitoring: Monitoring = Monitoring()
     speech: Speech = Speech()
     pipeline: Pipeline = Pipeline()
+    overload: Overload = Overload()
     shutdown_grace: Positive = 10
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     control_token: Secret = ""
