@@ -296,6 +296,19 @@ class Backend:
             for instance in self.instances.values()
         )
 
+    def has_another_that_works(
+        self, now: float, flow: Flow, caller: str, is_usable: IsUsable, *, tried: Collection[str]
+    ) -> bool:
+        """Return whether such an instance is there whose last request did not fail either."""
+        return any(
+            instance.url not in tried
+            and not instance.lanes[flow].breaker.consecutive_failures
+            and instance.lanes[flow].rests_until <= now
+            and is_usable(self.name, instance.url)
+            and instance.lanes[flow].breaker.is_admitting(now, caller)
+            for instance in self.instances.values()
+        )
+
     def retry_in(self, now: float, flow: Flow) -> float | None:
         """Return the seconds until the first breaker of a flow admits a trial; None if none is open.
 

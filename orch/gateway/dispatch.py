@@ -263,12 +263,24 @@ class Dispatcher:
             # Replaced once, even if the settings allow no retries.
             state.stale = attempt.lane
             return 0.0
-        backend = self._backends.get(state.service)
-        is_allowed = backend is not None and backend.budgets[state.flow].take(trio.current_time())
-        if state.trace.attempts > state.retries or not is_allowed:
+        if state.trace.attempts > state.retries or not self._may_repeat(state):
             raise problem_of(state.service, error) from error
         state.stale = None
         return backoff(state.trace.attempts, self._jitter())
+
+    def _may_repeat(self, state: "_RequestState") -> bool:
+        """Return whether the service may get one attempt more, which then counts as a retry."""
+        backend = self._backends.get(state.service)
+        if backend is None:
+            return False
+        now = trio.current_time()
+        budget = backend.budgets[state.flow]
+        if state.trace.attempts == 1 and backend.has_another_that_works(
+            now, state.flow, state.caller, self._is_usable, tried=state.tried
+        ):
+            budget.moved(now)
+            return True
+        return budget.take(now)
 
     async def _next(self, state: "_RequestState", limit: trio.CancelScope | None) -> tuple[Chosen, bool]:
         """Return the instance of the next attempt, and whether a new connection is needed."""

@@ -3,6 +3,9 @@
 Every layer that repeats multiplies the load of what is failing already. So retries of the last
 :data:`SECONDS` seconds may be 20 % of the requests of that time (Envoy's share), and three in any case, for
 services that get few requests.
+
+What moves from an instance that was lost to one that works multiplies nothing: it is counted, and is not
+refused (:meth:`RetryBudget.moved`). So of ten transcriptions whose instance is killed, none is given up.
 """
 
 from dataclasses import dataclass
@@ -45,10 +48,14 @@ class RetryBudget:
         self._seconds.part(now).retries += 1
         return True
 
+    def moved(self, now: float) -> None:
+        """Count a request that moves to an instance that works."""
+        self._seconds.part(now).retries += 1
+
     def left(self, now: float) -> int:
         """Return how many requests may be repeated now."""
         requests = retries = 0
         for second in self._seconds.recent(now):
             requests += second.requests
             retries += second.retries
-        return max(LEAST, int(requests * SHARE)) - retries
+        return max(0, max(LEAST, int(requests * SHARE)) - retries)

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+import trio.testing
 
 from orch.gateway.flows import Flow
 from orch.problems import ProblemError
@@ -144,6 +145,43 @@ async def test_a_failing_service_is_not_asked_many_times_more() -> None:
                     nursery.start_soon(one)
             await trio.sleep(0.1)
         assert 300 < len(seen) <= 360
+
+
+async def test_all_requests_of_an_instance_that_is_lost_move_to_one_that_works() -> None:
+    """However many there are: the other one gets what it would have got without the lost one."""
+    lost = trio.Event()
+
+    async def lose_all(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await lost.wait()
+
+    async with gateway_rig(A, B, retries=3) as rig:
+        rig.network.servers["a:1"] = lose_all
+        rig.network.servers["b:1"] = answering(ok())
+        instances: list[str] = []
+
+        async def one() -> None:
+            answer = await rig.gateway.fetch(AUDIO, "POST", "/api/transcribe", body=b"x")
+            instances.append(answer.instance)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(one)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(instances) == 10
+            lost.set()
+        assert instances == [B] * 20
+
+
+async def test_two_instances_that_both_fail_are_asked_little_more() -> None:
+    """Neither works, so that moving to the other is a retry as any other."""
+    seen: list[float] = []
+    async with gateway_rig(A, B, retries=3, circuit_breaker_threshold=100_000) as rig:
+        rig.network.servers["a:1"] = rig.network.servers["b:1"] = counting(lose, seen)
+        for _ in range(200):
+            with pytest.raises(ProblemError):
+                await rig.gateway.fetch(AUDIO, "GET", "/x")
+        assert 200 < len(seen) <= 240
 
 
 async def test_one_failed_request_among_few_is_still_repeated() -> None:
