@@ -15,7 +15,7 @@ import trio
 from orch.gateway.service import GatewayService
 from orch.health.check_response import in_words
 from orch.health.probes import open_client, probe
-from orch.health.verdict import Finding
+from orch.health.verdict import Finding, Presence
 from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Service, Settings
@@ -52,6 +52,9 @@ class _AllUsable:
 
     def is_usable(self, service: str, url: str) -> bool:  # noqa: ARG002 - what the gateway calls
         return True
+
+    def presence(self, service: str, url: str) -> Presence:  # noqa: ARG002 - what the gateway calls
+        return "unknown"
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
         """Ignore it: the response shows the failure."""

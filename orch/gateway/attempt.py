@@ -8,11 +8,11 @@ from typing import Final
 
 import trio
 
-from orch.gateway.backends import Lane
 from orch.gateway.breaker import Permit
 from orch.gateway.connection import UpstreamError, UpstreamResponse
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.lane import Lane
 from orch.gateway.retries import Failure
 from orch.gateway.shedding.gate import Ticket
 from orch.gateway.work import Task
@@ -35,13 +35,15 @@ class Outcome(Enum):
     FAILED = auto()
     DOUBTFUL = auto()
     """It failed, and the request itself may be the reason."""
+    UNREACHED = auto()
+    """It failed, since no connection could be opened."""
     ABANDONED = auto()
     """The caller ended it."""
     BLAMELESS = auto()
     """It failed for a reason that is not the instance's; it is not counted."""
 
 
-_FAILED: Final = frozenset({Outcome.FAILED, Outcome.DOUBTFUL})
+_FAILED: Final = frozenset({Outcome.FAILED, Outcome.DOUBTFUL, Outcome.UNREACHED})
 
 # A connection that was closed while idle, a full queue of our own and a lack of descriptors are no faults of
 # the instance.
@@ -162,13 +164,18 @@ class Attempt:
         if self._began is not None and outcome is not Outcome.BLAMELESS:
             self._count(self._began, now, outcome, status)
         if outcome is Outcome.SUCCEEDED:
-            lane.breaker.succeeded(self._permit)
+            lane.succeeded(self._permit)
         elif outcome in _FAILED:
             lane.last_failure = why
-            lane.breaker.failed(self._permit, now, is_doubtful=outcome is Outcome.DOUBTFUL)
+            lane.failed(
+                self._permit,
+                now,
+                is_doubtful=outcome is Outcome.DOUBTFUL,
+                is_connected=outcome is not Outcome.UNREACHED,
+            )
             self._on_failure(lane)
         else:
-            lane.breaker.abandoned(self._permit)
+            lane.abandoned(self._permit)
         lane.notify()
         if self._ticket is not None:
             self._ticket.end(
@@ -195,14 +202,13 @@ class Attempt:
 
     def _outcome(self, error: BaseException | None, now: float) -> Outcome:
         outcome = self._seen(error, now)
-        # The service's own requests are not chosen by a client, and a connection that could not be opened
-        # did not fail because of what was sent.
-        is_doubtful = (
-            outcome is Outcome.FAILED
-            and self.lane.flow is Flow.REQUESTS
-            and not (isinstance(error, UpstreamError) and error.failure is Failure.REFUSED)
-        )
-        return Outcome.DOUBTFUL if is_doubtful else outcome
+        if outcome is not Outcome.FAILED:
+            return outcome
+        # A connection that could not be opened did not fail because of what was sent, and the service's own
+        # requests are not chosen by a client.
+        if isinstance(error, UpstreamError) and error.failure is Failure.REFUSED:
+            return Outcome.UNREACHED
+        return Outcome.DOUBTFUL if self.lane.flow is Flow.REQUESTS else outcome
 
     def _seen(self, error: BaseException | None, now: float) -> Outcome:
         if self._began is None or self.is_told_to_wait or self._is_blameless(error, self._began, now):

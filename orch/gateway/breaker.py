@@ -14,8 +14,11 @@ cut the instance off from all others. So there are two kinds of failures:
 - *doubtful* ones: they count once :data:`CALLERS` callers had one in a row, without a success of any caller
   in between. The failures of fewer callers affect only their own requests.
 
-Half-open admits :data:`TRIALS` requests at once, one of each caller, so that a caller whose trial takes long,
-or fails because of what it sent, does not block the others: a doubtful failure of a trial frees its place.
+Half-open admits a few requests at once, one of each caller, so that a caller whose trial takes long, or fails
+because of what it sent, does not block the others: a doubtful failure of a trial frees its place.
+
+A service has a breaker, too, for requests to any of its instances. Its policy names the number of different
+instances (``sites``) that have to fail in a row: one that fails alone is that instance's breaker's business.
 
 Requests begun before a change of state carry the permit of an older *generation*: their late outcomes show
 nothing about the instance as it is now, and do not count.
@@ -47,6 +50,7 @@ class Event(Enum):
     TRIPPED = auto()
     COOLED = auto()
     SUCCEEDED = auto()
+    RESET = auto()
 
 
 TRANSITIONS: Final = {
@@ -54,15 +58,23 @@ TRANSITIONS: Final = {
     (State.OPEN, Event.COOLED): State.HALF_OPEN,
     (State.HALF_OPEN, Event.SUCCEEDED): State.CLOSED,
     (State.HALF_OPEN, Event.TRIPPED): State.OPEN,
+    (State.OPEN, Event.RESET): State.CLOSED,
+    (State.HALF_OPEN, Event.RESET): State.CLOSED,
+    (State.CLOSED, Event.RESET): State.CLOSED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """``threshold``: failures in a row that trip it. ``cooldown``: seconds it then stays open."""
+    """``threshold``: failures in a row that trip it. ``cooldown``: seconds it then stays open.
+
+    ``trials``: requests that it admits at once while it is half-open; ``sites``: instances that have to fail.
+    """
 
     threshold: int
     cooldown: float
+    trials: int = TRIALS
+    sites: int = 1
 
 
 class Permit(Struct, frozen=True):
@@ -70,6 +82,10 @@ class Permit(Struct, frozen=True):
 
     generation: int
     caller: str = ""
+    of_service: "Permit | None" = None
+    """That of the service's breaker, if it has one."""
+    of_ejection: int = 0
+    """The generation of the instance's ejections."""
 
 
 class Breaker:
@@ -88,7 +104,8 @@ class Breaker:
         self._open_until = 0.0
         self._certain = 0
         self._failing: set[str] = set()  # callers that had a doubtful failure; at most CALLERS
-        self._trials: set[str] = set()  # callers whose trial is in progress; at most TRIALS
+        self._trials: set[str] = set()  # callers whose trial is in progress; at most policy.trials
+        self._sites: set[str] = set()  # instances that failed in a row; at most policy.sites
 
     def __repr__(self) -> str:
         return f"<Breaker {self._state}, {self.consecutive_failures} failures, {len(self._trials)} trials>"
@@ -119,7 +136,7 @@ class Breaker:
         """Return whether :meth:`admit` would give the caller a permit."""
         self.tick(now)
         if self._state is State.HALF_OPEN:
-            return len(self._trials) < TRIALS and caller not in self._trials
+            return len(self._trials) < self.policy.trials and caller not in self._trials
         return self._state is State.CLOSED
 
     def admit(self, now: float, caller: str = "") -> Permit | None:
@@ -130,17 +147,27 @@ class Breaker:
             self._trials.add(caller)
         return Permit(self._generation, caller)
 
+    @property
+    def generation(self) -> int:
+        """How many times the state has changed."""
+        return self._generation
+
     def succeeded(self, permit: Permit) -> None:
         """Note that the request succeeded."""
         if permit.generation != self._generation:
             return
-        self.consecutive_failures = self._certain = 0
-        self._failing.clear()
+        if self.consecutive_failures:
+            self.consecutive_failures = self._certain = 0
+            self._failing.clear()
+            self._sites.clear()
         if self._state is State.HALF_OPEN:
             self._apply(Event.SUCCEEDED)
 
-    def failed(self, permit: Permit, now: float, *, is_doubtful: bool = False) -> None:
-        """Note that the request failed. ``is_doubtful``: what was sent may be the reason."""
+    def failed(self, permit: Permit, now: float, *, is_doubtful: bool = False, site: str = "") -> None:
+        """Note that the request failed. ``is_doubtful``: what was sent may be the reason.
+
+        ``site``: the instance that failed.
+        """
         if permit.generation != self._generation:
             return
         self._trials.discard(permit.caller)
@@ -149,11 +176,24 @@ class Breaker:
             self._certain += 1
         elif len(self._failing) < CALLERS:
             self._failing.add(permit.caller)
-        enough = 1 if self._state is State.HALF_OPEN else self.policy.threshold
+        if len(self._sites) < self.policy.sites:
+            self._sites.add(site)
+        enough = self.policy.sites if self._state is State.HALF_OPEN else self.policy.threshold
         by_many = len(self._failing) >= CALLERS and self.consecutive_failures >= enough
-        if self._certain >= enough or by_many:
+        if (self._certain >= enough or by_many) and len(self._sites) >= self.policy.sites:
             self._apply(Event.TRIPPED)
             self._open_until = now + self.policy.cooldown
+
+    def trip(self, now: float) -> None:
+        """Open it now, for a whole cooldown; one that is open stays open for so long."""
+        if self._state is not State.OPEN:
+            self._apply(Event.TRIPPED)
+        self._open_until = now + self.policy.cooldown
+
+    def reset(self) -> None:
+        """Close it, and count from zero."""
+        self._apply(Event.RESET)
+        self.consecutive_failures = 0
 
     def abandoned(self, permit: Permit) -> None:
         """Note that the request ended for a reason that shows nothing about the instance."""
@@ -166,3 +206,4 @@ class Breaker:
         self._certain = 0
         self._failing.clear()
         self._trials.clear()
+        self._sites.clear()

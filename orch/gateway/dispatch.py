@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 import trio
 
 from orch.gateway.attempt import BREAKER_STATUSES, Attempt, DispatchedResponse, Outcome, Trace
-from orch.gateway.backends import Backend, Backends, Chosen, Full, IsUsable, Lane
+from orch.gateway.backends import Backend, Backends, Chosen, Full, IsUsable
 from orch.gateway.connection import Begun, Request, UpstreamError
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import problem_of, unavailable
 from orch.gateway.headers import Header
 from orch.gateway.http1 import UnsendableError
+from orch.gateway.lane import Lane
 from orch.gateway.retries import Failure, backoff, may_retry
 from orch.gateway.retry_after import STATUSES as RESTING_STATUSES
 from orch.gateway.retry_after import rest_of

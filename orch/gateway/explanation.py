@@ -10,10 +10,12 @@ from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from orch.gateway.backends import Backend, Instance
+from orch.gateway.backends import Backend
 from orch.gateway.balancer import Candidate, Fastest, RoundRobin
 from orch.gateway.breaker import State
 from orch.gateway.flows import Flow
+from orch.gateway.instance import Instance
+from orch.gateway.outlier_events import CAUSES
 from orch.gateway.retries import is_repeatable
 from orch.gateway.routes import Match
 from orch.gateway.shedding.gate import Ask
@@ -119,7 +121,11 @@ def explain(
         priority=ask.priority.value,
     )
     seen = [] if backend is None else list(_seen(backend, now, is_usable, without))
-    candidates = [each for each in seen if not each.obstacle]
+    service_wait = None if backend is None else _service_wait(backend, now)
+    candidates = [] if service_wait else [each for each in seen if not each.obstacle]
+    if backend is not None and not candidates and not service_wait:
+        left = [each for each in backend.last_resorts(now, Flow.REQUESTS) if each.shown not in without]
+        candidates = [each for each in seen if each.instance in left]
     awake = [each for each in candidates if _rest(each.instance, now) <= 0] or candidates
     wait = None if backend is None else _wait(backend, awake, ask, now)
     with_room = [
@@ -137,7 +143,7 @@ def explain(
             ExplainedInstance(
                 url=each.instance.shown,
                 is_candidate=each in awake,
-                reason=each.obstacle or ("" if each in awake else _resting(each.instance, now)),
+                reason=_reason(each, now, is_awake=each in awake, service_wait=service_wait or ""),
                 weight=each.instance.weight,
                 weight_now=each.candidate.weight,
                 share=each.candidate.weight / total if each in awake else None,
@@ -175,7 +181,7 @@ def _seen(
     for instance in backend.instances.values():
         yield _Seen(
             instance,
-            instance.candidate(now, backend.slow_start),
+            instance.candidate(now, backend.slow_start, Flow.REQUESTS),
             "taken as absent"
             if instance.shown in without
             else _obstacle(instance, now, is_alive=is_usable(backend.name, instance.url)),
@@ -186,13 +192,33 @@ def _obstacle(instance: Instance, now: float, *, is_alive: bool) -> str:
     """Return why an instance gets no requests of clients; "" if it does."""
     if not is_alive:
         return "its health checks fail, or it is busy while another instance is not"
-    breaker = instance.lanes[Flow.REQUESTS].breaker
+    lane = instance.lanes[Flow.REQUESTS]
+    if lane.is_ejected(now) and lane.record.cause is not None:
+        return f"it is ejected for {ceil(lane.record.until - now)} s: {CAUSES[lane.record.cause]}"
+    breaker = lane.breaker
     if breaker.is_admitting(now):
         return ""
     wait = breaker.retry_in(now)
     if breaker.state is State.OPEN and wait is not None:
         return f"its breaker is open for {ceil(wait)} s"
     return "its breaker is half-open, and enough requests are trying it"
+
+
+def _service_wait(backend: Backend, now: float) -> str:
+    """Return why no instance of a service gets requests; "" if that depends on the instance."""
+    outliers = backend.outliers[Flow.REQUESTS]
+    if not outliers.has_breaker or outliers.breaker.is_admitting(now):
+        return ""
+    wait = outliers.breaker.retry_in(now)
+    if wait is not None:
+        return f"the breaker of the whole service is open for {ceil(wait)} s"
+    return "the breaker of the whole service is half-open, and enough requests are trying it"
+
+
+def _reason(seen: _Seen, now: float, *, is_awake: bool, service_wait: str) -> str:
+    if is_awake:
+        return f"{seen.obstacle}; but no better instance is left" if seen.obstacle else ""
+    return seen.obstacle or service_wait or _resting(seen.instance, now)
 
 
 def _rest(instance: Instance, now: float) -> float:

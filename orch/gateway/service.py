@@ -12,17 +12,22 @@ import structlog
 import trio
 
 from orch.gateway.api_adapter import ApiAdapter
-from orch.gateway.backends import Backends, Instance, Lane
+from orch.gateway.backends import Backends
 from orch.gateway.breaker import State
 from orch.gateway.client_request import Receive, Scope, Send, encoded_path
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher
+from orch.gateway.ejection import Presence
 from orch.gateway.explanation import Explanation, explain, without_a_route
 from orch.gateway.fetcher import MAX_RESPONSE, FetchedResponse, Fetcher
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.instance import Instance
+from orch.gateway.lane import Lane
+from orch.gateway.outlier_events import OutlierEvents
 from orch.gateway.places import Places
 from orch.gateway.proxy import REFUSED_METHODS, Proxy
+from orch.gateway.readings import readings_of
 from orch.gateway.recorder import Metrics, Recorder
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import Priority
@@ -35,7 +40,6 @@ from orch.readiness import create_readiness
 from orch.settings import Settings
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
-from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.metric_names import Reading
@@ -56,6 +60,10 @@ class Health(Protocol):
 
     def is_usable(self, service: str, url: str) -> bool:
         """Return False if the instance is known to be down; True also if nothing is known."""
+        ...
+
+    def presence(self, service: str, url: str) -> Presence:
+        """Return what is known about the instance."""
         ...
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
@@ -97,7 +105,12 @@ class GatewayService:
         self._routes = CurrentRoutes(settings)
         self._recorder = Recorder(metrics)
         self._connector = Connector()
-        self._backends = Backends(connect=connect or self._connector, on_change=self._breaker_changed)
+        self._backends = Backends(
+            connect=connect or self._connector,
+            on_change=self._breaker_changed,
+            look=health.presence,
+            watch=OutlierEvents(events=events, topics=topics, topic=TOPIC),
+        )
         self._dispatcher = Dispatcher(
             self._backends,
             is_usable=health.is_usable,
@@ -170,6 +183,10 @@ class GatewayService:
                     lane.upstream.close_idle(now)
                     lane.breaker.tick(now)
                     lane.notify()
+            for backend in self._backends:
+                for outliers in backend.outliers.values():
+                    with self.boundary.item(service=backend.name, flow=outliers.flow):
+                        outliers.review(now)
 
     def handles(self, path: str, raw_path: bytes | None = None) -> bool:
         """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""
@@ -272,25 +289,7 @@ class GatewayService:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""
         yield from self.boundary.readings()
         yield from self._proxy.boundary.readings()
-        gateway = self.statistics()
-        yield Reading(names.GATEWAY_PLACES, gateway.places)
-        yield Reading(names.GATEWAY_SPOOLED, gateway.spooled_bytes)
-        for instance in gateway.instances:
-            for lane in instance.lanes:
-                labels = (instance.service, instance.url, lane.flow)
-                yield Reading(names.LANE_CONNECTIONS, lane.connections, labels)
-                yield Reading(names.LANE_BUSY, lane.busy, labels)
-                yield Reading(names.LANE_WAITING, lane.waiting, labels)
-            if instance.places_limit is not None:
-                of_instance = (instance.service, instance.url)
-                yield Reading(names.PLACES_LIMIT, instance.places_limit, of_instance)
-                yield Reading(names.PLACES_TAKEN, instance.places_taken, of_instance)
-        for queue in gateway.queues:
-            of_class = (queue.service, queue.priority)
-            yield Reading(names.QUEUE_WAITING, queue.waiting, of_class)
-            yield Reading(names.QUEUED, queue.queued, of_class)
-            yield Reading(names.SHED, queue.shed_deadline, (*of_class, "deadline"))
-            yield Reading(names.SHED, queue.shed_queue_full, (*of_class, "queue_full"))
+        yield from readings_of(self.statistics())
 
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""
@@ -337,6 +336,7 @@ class GatewayService:
                 if backend.gate.is_limited
                 for queue in backend.gate.statistics(now)
             ),
+            services=tuple(backend.statistics(now) for backend in self._backends),
         )
 
     def record_failure(self, service: str) -> None:
@@ -349,7 +349,7 @@ class GatewayService:
                 permit = lane.admit(trio.current_time(), "")
                 if permit is not None:
                     lane.last_failure = "a failure was reported"
-                    lane.breaker.failed(permit, trio.current_time())
+                    lane.failed(permit, trio.current_time())
                     lane.notify()
 
     def reset(self, service: str) -> str:
@@ -365,6 +365,9 @@ class GatewayService:
                 lane.upstream.close_idle()
                 ended += lane.breaker.end_cooldown(now)
                 lane.notify()
+        for outliers in () if backend is None else backend.outliers.values():
+            ended += outliers.breaker.end_cooldown(now)
+            outliers.notify()
         return f"{closed} idle connections were closed; {ended} breakers admit a trial again."
 
     def work_of(self, service: str, url: str) -> Work:
@@ -387,9 +390,7 @@ class GatewayService:
         Raises ProblemError unknown_service.
         """
         now = trio.current_time()
-        return not any(
-            instance.lanes[flow].breaker.is_admitting(now) for instance in self._instances(service)
-        )
+        return not any(instance.lanes[flow].is_admitting(now) for instance in self._instances(service))
 
     def _instances(self, service: str) -> Iterable[Instance]:
         self._apply_settings()

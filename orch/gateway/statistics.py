@@ -50,13 +50,19 @@ class GatewayLane(Struct, frozen=True, kw_only=True):
     """One flow's share of an instance: ``captions`` or clients' ``requests``.
 
     ``connections``: its limit, of which ``busy`` are in use; ``waiting`` requests wait for one, at most
-    ``waiting_limit``. ``breaker_retry_in``: seconds until an open breaker admits a trial.
+    ``waiting_limit``. ``breaker_retry_in``: seconds until an open breaker admits a trial. ``ejected_for``:
+    seconds until an ejected instance returns; ``ejections``: how many times as long as the first the last
+    ejection was, which falls by one with each interval without one.
     """
 
     flow: Literal["captions", "requests"]
     breaker: Literal["closed", "open", "half_open"]
     breaker_retry_in: float | None
     consecutive_failures: int
+    ejected_for: float | None
+    ejection_cause: Literal["back_end", "connect", "success_rate", "connect_rate", "operator"] | None
+    ejections: int
+    ejections_total: int
     in_flight: int
     connections: int
     busy: int
@@ -122,6 +128,33 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     lanes: tuple[GatewayLane, ...]
 
 
+class GatewayServiceFlow(Struct, frozen=True, kw_only=True):
+    """One flow's figures of a service as a whole.
+
+    ``breaker``: None if it has none, as its only instance has one; ``retries_left``: requests that may be
+    repeated now, of the retry budget's window of ``retry_window`` seconds; ``retries_refused``: since the
+    start.
+    """
+
+    flow: Literal["captions", "requests"]
+    breaker: Literal["closed", "open", "half_open"] | None
+    breaker_retry_in: float | None
+    consecutive_failures: int
+    ejected: int
+    most_ejected: int
+    retries_left: int
+    retries_refused: int
+    retry_window: int
+
+
+class GatewayBackend(Struct, frozen=True, kw_only=True):
+    """A service as a whole: how it is balanced, and its flows."""
+
+    service: str
+    balancer: Literal["round_robin", "least_requests", "fastest", "sticky"]
+    flows: tuple[GatewayServiceFlow, ...]
+
+
 class GatewayStatistics(Struct, frozen=True, kw_only=True):
     """The gateway now.
 
@@ -155,3 +188,4 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     own: tuple[GatewayOwn, ...]
     instances: tuple[GatewayInstance, ...]
     queues: tuple[GatewayQueue, ...]
+    services: tuple[GatewayBackend, ...]

@@ -30,6 +30,7 @@ from orch.health.verdict import (
     Finding,
     Member,
     Observation,
+    Presence,
     State,
     Verdict,
     judge,
@@ -172,6 +173,12 @@ class HealthService:
         return is_open and not any(
             other.verdict.is_usable and not known.is_draining(other) for other in known.instances.values()
         )
+
+    def presence(self, service: str, url: str) -> Presence:
+        """Return what checks know about an instance: whether it responds, is silent, or is gone."""
+        known = self._services.get(service)
+        instance = known.instances.get(url) if known is not None else None
+        return "unknown" if instance is None else instance.verdict.presence
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
         """Check an instance now because a request to it failed; the check decides, not the request."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
-from typing import Final
+from typing import Final, Literal
 
 from orch.shortages import Shortage
 
@@ -70,6 +70,23 @@ class Finding(StrEnum):
     EXITED = "exited"  # its process has ended
     BEGUN = "begun"  # it is being started
     UNSEEN = "unseen"  # this process itself was not able to check it
+
+
+Presence = Literal["responding", "unknown", "silent", "gone"]
+"""Whether an instance is there: ``silent``: checks get no response, but it may work all the same; ``gone``:
+it refuses connections, has ended, or is still starting."""
+
+_PRESENCE: Final[Mapping[Finding, Presence]] = {
+    Finding.GOOD: "responding",
+    Finding.SLOW: "responding",
+    Finding.IMPAIRED: "responding",
+    Finding.STARTING: "gone",
+    Finding.MISSED: "silent",
+    Finding.BUSY: "silent",
+    Finding.REFUSED: "gone",
+    Finding.EXITED: "gone",
+    Finding.BEGUN: "gone",
+}
 
 
 class Signal(StrEnum):
@@ -152,7 +169,8 @@ class Verdict:
     """The state of an instance, and its reasons. ``since``: epoch seconds at which ``state`` began.
 
     ``good``, ``slow`` and ``missed`` count the last checks in a row; ``start_by`` is the time (monotonic) by
-    which a starting instance has to have responded; ``busy_since`` the time since which it is busy.
+    which a starting instance has to have responded; ``busy_since`` the time since which it is busy. ``last``:
+    the last finding about the instance.
     """
 
     state: State = State.UNKNOWN
@@ -164,6 +182,14 @@ class Verdict:
     starting: bool = False
     start_by: float | None = None
     busy_since: float | None = None
+    last: Finding | None = None
+
+    @property
+    def presence(self) -> Presence:
+        """What is known about it apart from its state."""
+        if self.starting:
+            return "gone"
+        return "unknown" if self.last is None else _PRESENCE[self.last]
 
     @property
     def is_usable(self) -> bool:
@@ -220,6 +246,7 @@ def judge(
     return replace(
         counted,
         state=state,
+        last=observation.finding,
         since=verdict.since if state is verdict.state else at,
         reasons=_reasons(counted, state, signal, observation),
     )

@@ -4,6 +4,7 @@ Pure. :mod:`orch.settings.live` reads the file and watches it.
 """
 
 from orch.settings.decoding import Decoded, decode
+from orch.settings.outliers import Breakers, Ejection
 from orch.settings.reload_rules import Change, changes
 from orch.settings.shedding import RoutePriority, Shedding
 from orch.settings.structs import (
@@ -29,8 +30,10 @@ from orch.settings.structs import (
 
 __all__ = [
     "AlertThresholds",
+    "Breakers",
     "Change",
     "Decoded",
+    "Ejection",
     "Fault",
     "Frontend",
     "Gateway",

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
-from orch.settings.overload import Overload
+from orch.settings.outliers import Breakers, Ejection
 from orch.settings.recovery_structs import Recovery
 from orch.settings.section import (
     KIND,
@@ -274,7 +274,6 @@ class Orchestration(Section, frozen=True):
     monitoring: Monitoring = Monitoring()
     speech: Speech = Speech()
     pipeline: Pipeline = Pipeline()
-    overload: Overload = Overload()
     shutdown_grace: Positive = 10
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     control_token: Secret = ""
@@ -318,7 +317,8 @@ class Service(Section, frozen=True):
     ``billing``: whether requests cost money; ``auto``: if they carry a key, or other added headers or query.
     ``balancer``: how an instance is chosen; ``sticky`` sends requests with the same value of
     ``sticky_header``, or of one client without it, to the same instance. ``slow_start``: seconds in which the
-    share of an instance that returned grows to all of its weight.
+    share of an instance that returned grows to all of its weight. ``breaker``, ``ejection``: when an instance
+    that fails gets no requests.
     ``max_concurrency``: how many requests an instance is sent at a time; 0: as ``concurrency`` says.
     ``auto``: 4 for translation in the dialects ``livetranslate`` and ``libretranslate``, ``found`` for speech
     in ``livetranslate`` and ``openai``, ``unlimited`` for all others.
@@ -345,6 +345,8 @@ class Service(Section, frozen=True):
     slow_start: NotNegative = 10
     max_concurrency: CountOrNone = 0
     concurrency: Concurrency = "auto"
+    breaker: Breakers = Breakers()
+    ejection: Ejection = Ejection()
     restart_command: Command = ()
     recovery: Recovery = Recovery()
 

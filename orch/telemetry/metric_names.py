@@ -54,6 +54,21 @@ LANE_CONNECTIONS: Final = Name(
 LANE_BUSY: Final = Name(
     "orch_gateway_connections_busy", "gauge", "Connections of a flow to an instance that are in use.", _LANE
 )
+LANE_EJECTED: Final = Name(
+    "orch_gateway_ejected", "gauge", "Whether an instance is ejected for a flow: 0 or 1.", _LANE
+)
+LANE_EJECTIONS: Final = Name(
+    "orch_gateway_ejections_total", "counter", "Ejections of an instance for a flow.", _LANE
+)
+SERVICE_BREAKER: Final = Name(
+    "orch_gateway_service_breaker_state",
+    "gauge",
+    "Circuit breaker of a whole service: 0 closed, 1 half-open, 2 open.",
+    ("service", "flow"),
+)
+RETRY_BUDGET: Final = Name(
+    "orch_gateway_retries_left", "gauge", "Requests that may be repeated now.", ("service", "flow")
+)
 GATEWAY_PLACES: Final = Name("orch_gateway_places_taken", "gauge", "Clients' requests in progress.")
 GATEWAY_SPOOLED: Final = Name(
     "orch_gateway_spooled_bytes", "gauge", "Bytes of clients' request bodies spooled to disk."
@@ -108,18 +123,6 @@ SHORTAGES: Final = Name(
     "Times this process was out of a resource, by kind.",
     ("kind",),
     tuple(Shortage),
-)
-OVERLOAD_USED: Final = Name(
-    "orch_overload_used", "gauge", "Part of this process's limit of a resource that is used.", ("kind",)
-)
-OVERLOAD_STEP: Final = Name(
-    "orch_overload_step",
-    "gauge",
-    "0: enough of a resource is left, 1: connections are not kept, 2: new work is refused.",
-    ("kind",),
-)
-OVERLOAD_REFUSED: Final = Name(
-    "orch_overload_refused_total", "counter", "Requests refused because of this process's overload."
 )
 STANDSTILLS: Final = Name(
     "orch_standstills_total", "counter", "Times this process was suspended or its event loop blocked."

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from orch.cluster.survey import Survey
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
-    from orch.overload_watch import OverloadWatch
     from orch.settings.live import LiveSettings
     from orch.speech.service import SpeechService
     from orch.stores.opening import Stores
@@ -38,7 +37,6 @@ class Parts:
     topics: "Topics"
     metrics: "Metrics"
     shortages: "ShortageLog"
-    overload: "OverloadWatch"
     pulse: "Pulse"
     capacity: "CurrentCapacity"
     stores: "Stores"

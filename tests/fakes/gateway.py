@@ -10,6 +10,7 @@ import trio
 from hypothesis import HealthCheck, settings
 from trio.testing import memory_stream_pair
 
+from orch.gateway.ejection import Presence
 from orch.gateway.service import GatewayService
 from orch.gateway.spool import Spool
 from orch.gateway.transport import Address, Transport
@@ -25,14 +26,20 @@ Serve = Callable[[trio.abc.Stream], Awaitable[None]]
 
 
 class FakeHealth:
-    """Trusts every instance that is not in ``down``."""
+    """Trusts every instance that is not in ``down``; those are gone, unless they are in ``silent``."""
 
     def __init__(self) -> None:
         self.down: set[str] = set()
+        self.silent: set[str] = set()
         self.noted: list[tuple[str, str, str]] = []
 
     def is_usable(self, service: str, url: str) -> bool:
         return url not in self.down
+
+    def presence(self, service: str, url: str) -> Presence:
+        if url in self.silent:
+            return "silent"
+        return "gone" if url in self.down else "responding"
 
     def note_failure(self, service: str, url: str, reason: str) -> None:
         self.noted.append((service, url, reason))

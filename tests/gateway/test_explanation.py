@@ -64,7 +64,10 @@ async def test_every_obstacle_is_named() -> None:
         assert explained(rig, B).next == A, "one that rests is asked rather than nobody"
         for _ in range(5):
             rig.gateway.record_failure(AUDIO)
-        assert reasons(explained(rig)) == dict.fromkeys((A, B), "its breaker is open for 10 s")
+        assert reasons(explained(rig)) == {
+            A: "it is ejected for 30 s: it failed several times in a row",
+            B: "its breaker is open for 10 s",
+        }
 
 
 @pytest.mark.parametrize(

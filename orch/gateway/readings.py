@@ -1,0 +1,44 @@
+"""What Prometheus reads of the gateway's statistics. Pure."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from orch.gateway.statistics import GatewayInstance, GatewayStatistics
+from orch.telemetry import metric_names as names
+from orch.telemetry.metric_names import Reading
+
+_BREAKER_VALUES: Final = {"closed": 0, "half_open": 1, "open": 2}
+
+
+def readings_of(gateway: GatewayStatistics) -> Iterator[Reading]:
+    """Yield the readings; the counters of requests are counted where requests end."""
+    yield Reading(names.GATEWAY_PLACES, gateway.places)
+    yield Reading(names.GATEWAY_SPOOLED, gateway.spooled_bytes)
+    for instance in gateway.instances:
+        yield from _of_instance(instance)
+    for queue in gateway.queues:
+        of_class = (queue.service, queue.priority)
+        yield Reading(names.QUEUE_WAITING, queue.waiting, of_class)
+        yield Reading(names.QUEUED, queue.queued, of_class)
+        yield Reading(names.SHED, queue.shed_deadline, (*of_class, "deadline"))
+        yield Reading(names.SHED, queue.shed_queue_full, (*of_class, "queue_full"))
+    for service in gateway.services:
+        for flow in service.flows:
+            of_flow = (service.service, flow.flow)
+            yield Reading(names.RETRY_BUDGET, flow.retries_left, of_flow)
+            if flow.breaker is not None:
+                yield Reading(names.SERVICE_BREAKER, _BREAKER_VALUES[flow.breaker], of_flow)
+
+
+def _of_instance(instance: GatewayInstance) -> Iterator[Reading]:
+    for lane in instance.lanes:
+        labels = (instance.service, instance.url, lane.flow)
+        yield Reading(names.LANE_CONNECTIONS, lane.connections, labels)
+        yield Reading(names.LANE_BUSY, lane.busy, labels)
+        yield Reading(names.LANE_WAITING, lane.waiting, labels)
+        yield Reading(names.LANE_EJECTED, float(lane.ejected_for is not None), labels)
+        yield Reading(names.LANE_EJECTIONS, lane.ejections_total, labels)
+    if instance.places_limit is not None:
+        of_instance = (instance.service, instance.url)
+        yield Reading(names.PLACES_LIMIT, instance.places_limit, of_instance)
+        yield Reading(names.PLACES_TAKEN, instance.places_taken, of_instance)
