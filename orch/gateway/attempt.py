@@ -73,6 +73,8 @@ class DispatchedResponse:
         self._task = task
         self._moved()
         kind = next((value for name, value in response.headers if name == b"content-type"), b"")
+        self.is_event_stream = kind.partition(b";")[0].strip().lower() == b"text/event-stream"
+        """Whether the response is a stream of events, which has no total."""
         self._peeks = response.status in BREAKER_STATUSES and kind.startswith(b"application/problem+json")
         self._peeked = b""
 
@@ -153,6 +155,13 @@ class Attempt:
         self._trace.is_queued = False
         self._began = trio.current_time()
         self.task = self.lane.work.begin(self._began, self.limit)
+
+    def respond(self, response: UpstreamResponse) -> DispatchedResponse:
+        """Note that the head of the response has arrived, and return the response."""
+        self.response = dispatched = DispatchedResponse(response, self.lane, self.task)
+        if dispatched.is_event_stream:
+            self.deadline = math.inf
+        return dispatched
 
     def settle(self, outcome: Outcome, *, status: int = 0, why: str = "") -> None:
         """Report the outcome. ``status``: of the response; ``why``: the reason of a failure."""

@@ -40,8 +40,13 @@ class Inbound:
         self._limit = limit
         self._is_over = False
 
-    async def collect(self, into: IncomingBody, on_size: Callable[[int], None]) -> None:
-        """Read the whole body; ``on_size`` is called with the bytes read so far.
+    async def collect(
+        self, into: IncomingBody, on_size: Callable[[int], None], on_wait: Callable[[int], None]
+    ) -> None:
+        """Read the whole body.
+
+        Both functions are called with the bytes read so far: before they are stored, and before more are
+        waited for.
 
         Raises ClientGoneError, and ProblemError for a body that is too long or too short.
         """
@@ -58,8 +63,10 @@ class Inbound:
             if self._declared is not None and into.size + len(data) > self._declared:
                 raise ProblemError("invalid_request", "The body is longer than its Content-Length.")
             if data:
+                on_size(into.size + len(data))
                 await into.add(data)
-                on_size(into.size)
+            if more:
+                on_wait(into.size)
         if self._declared is not None and into.size < self._declared:
             raise ProblemError("invalid_request", "The body is shorter than its Content-Length.")
 

@@ -13,6 +13,7 @@ from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.tcp_stream import READ, Patience, TcpStream
+from orch.gateway.timeouts import UNLIMITED, Due, Timeout, TryClock, in_words
 from orch.gateway.transport import Transport
 from orch.shortages import WORDS, Shortage, own_shortage
 
@@ -23,10 +24,18 @@ IDLE_SECONDS: Final = 4.0
 class UpstreamError(Exception):
     """An exchange that failed. The text is the reason, without the address."""
 
-    def __init__(self, failure: Failure, text: str, *, shortage: Shortage | None = None) -> None:
+    def __init__(
+        self,
+        failure: Failure,
+        text: str,
+        *,
+        shortage: Shortage | None = None,
+        timeout: Timeout | None = None,
+    ) -> None:
         super().__init__(text)
         self.failure = failure
         self.shortage = shortage
+        self.timeout = timeout
 
 
 class Request(Struct, frozen=True):
@@ -56,9 +65,12 @@ class UpstreamResponse:
     async def receive(self) -> bytes:
         """Return the next piece of the body, empty at its end. Raises :class:`UpstreamError`."""
         parser = self._connection.parser
+        clock = self._connection.clock
+        clock.resume(trio.current_time())
         while True:
             data = parser.take_body()
             if data or parser.is_complete:
+                clock.pause(trio.current_time())
                 return data
             self.is_waiting = True
             await self._connection.read()
@@ -70,10 +82,12 @@ class Connection:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self.clock = TryClock(UNLIMITED, 0.0)
         self.parser = ResponseParser("GET")
         self.is_reused = False
         self.is_sent = False
         self.malformed: MalformedError | None = None
+        self._reading: trio.CancelScope | None = None
         self._rest = b""
         self._ended = False
         self._keep_until = 0.0
@@ -117,14 +131,16 @@ class Connection:
         """Send what :meth:`offer` could not."""
         if self._rest:
             with _ending():
-                await self.transport.stream.send_all(self._rest)
+                await self._send(self._rest)
                 self.is_sent = True
+        self.clock.sent(trio.current_time())
 
     async def send_whole(self, head: bytes, body: RequestBody) -> None:
         """Send a request whose body is in memory."""
         with _ending():
-            await self.transport.stream.send_all(head + (body.whole or b""))
+            await self._send(head + (body.whole or b""))
             self.is_sent = True
+        self.clock.sent(trio.current_time())
 
     async def send_streamed(self, head: bytes, request: Request) -> None:
         """Send a request whose body is read piece by piece."""
@@ -132,14 +148,35 @@ class Connection:
         body.rewind()
         with _ending():
             await self.transport.stream.send_all(head)
-            while data := await body.next():
+            while data := await self._next_piece(body):
                 await self.transport.stream.send_all(data)
+                self.clock.moved(trio.current_time())
+                self._look_at_clock()
             self.is_sent = True
+        self.clock.sent(trio.current_time())
+        self._look_at_clock()
+
+    async def _next_piece(self, body: RequestBody) -> bytes:
+        """Return the next piece of a body; the time that reading it takes is not the instance's."""
+        self.clock.pause(trio.current_time())
+        self._look_at_clock()
+        data = await body.next()
+        self.clock.resume(trio.current_time())
+        self._look_at_clock()
+        return data
+
+    def _look_at_clock(self) -> None:
+        """Move the end of the wait for a response, which may have begun before."""
+        if self._reading is not None:
+            self._reading.deadline = self.clock.due.at
 
     async def receive_head(self) -> UpstreamResponse:
         """Wait for the head of the response."""
         while self.parser.head is None:
             await self.read()
+        now = trio.current_time()
+        self.clock.answered(now)
+        self.clock.pause(now)  # until the caller asks for the body
         return UpstreamResponse(self, self.parser.head)
 
     async def read(self) -> None:
@@ -148,14 +185,15 @@ class Connection:
             raise UpstreamError(Failure.MALFORMED, str(self.malformed)) from self.malformed
         is_reset = False
         try:
-            data = await self.transport.stream.receive_some(READ)
+            data = await self._receive()
         except trio.BrokenResourceError as error:
             if (shortage := own_shortage(error)) is not None:
                 raise short(shortage) from error
             data, is_reset = b"", True
+        self.clock.moved(trio.current_time())
         try:
             if data:
-                self.parser.feed(bytes(data))
+                self.parser.feed(data)
             else:
                 self._ended = True
                 self.parser.feed_end(is_reset=is_reset)
@@ -163,6 +201,24 @@ class Connection:
             raise UpstreamError(Failure.MALFORMED, str(error)) from error
         except CutError as error:
             self._fail_cut(error)
+
+    async def _send(self, data: bytes) -> None:
+        """Send bytes within the time-outs of the attempt. Raises :class:`UpstreamError` (TIMED_OUT)."""
+        due = self.clock.due
+        with trio.move_on_at(due.at) as limit:
+            await self.transport.stream.send_all(data)
+        if limit.cancelled_caught:
+            raise _timed_out(due)
+
+    async def _receive(self) -> bytes:
+        """Return the bytes that have come. Raises :class:`UpstreamError` (TIMED_OUT)."""
+        self._reading = trio.CancelScope(deadline=self.clock.due.at)
+        try:
+            with self._reading:
+                return bytes(await self.transport.stream.receive_some(READ))
+        finally:
+            self._reading = None
+        raise _timed_out(self.clock.due)
 
     def _fail_cut(self, error: CutError) -> NoReturn:
         if error.any_byte:
@@ -242,6 +298,10 @@ def _ending() -> Iterator[None]:
     except trio.BrokenResourceError as error:
         if (shortage := own_shortage(error)) is not None:
             raise short(shortage) from error
+
+
+def _timed_out(due: Due) -> UpstreamError:
+    return UpstreamError(Failure.TIMED_OUT, in_words(due.kind, due.seconds), timeout=due.kind)
 
 
 def short(shortage: Shortage) -> UpstreamError:

@@ -3,6 +3,7 @@
 from orch.access.addresses import Network, read_network
 from orch.gateway.public_routes import PublicRoutes
 from orch.gateway.routes import Match, RouteTable
+from orch.gateway.timeouts import UNLIMITED, Limits, limits_of
 from orch.settings import Settings
 from orch.settings.source import SettingsSource
 
@@ -20,12 +21,19 @@ class CurrentRoutes:
         self._table = RouteTable(())
         self._public: PublicRoutes | None = None
         self._trusted: tuple[Network, ...] = ()
+        self._limits = UNLIMITED
 
     @property
     def table(self) -> RouteTable:
         """The route table."""
         self._compile()
         return self._table
+
+    @property
+    def limits(self) -> Limits:
+        """The time-outs of requests without a route."""
+        self._compile()
+        return self._limits
 
     @property
     def trusted_proxies(self) -> tuple[Network, ...]:
@@ -56,7 +64,8 @@ class CurrentRoutes:
         if settings is self._compiled_from:
             return
         gateway = settings.orchestration.gateway
-        self._table = RouteTable(gateway.routes)
+        self._table = RouteTable(gateway.routes, lambda route: limits_of(gateway, route.timeouts))
+        self._limits = limits_of(gateway)
         self._public = PublicRoutes(gateway.public_routes, self._table) if gateway.public else None
         self._trusted = tuple(map(read_network, settings.orchestration.frontend.trusted_proxies))
         self._compiled_from = settings

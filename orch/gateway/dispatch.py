@@ -26,6 +26,7 @@ from orch.gateway.shedding.gate import Ask
 from orch.gateway.shedding.priorities import Priority
 from orch.gateway.shedding.sound_length import sound_seconds
 from orch.gateway.tcp_stream import Patience
+from orch.gateway.timeouts import Limits
 from orch.problems import ProblemError
 from orch.settings import Repeatable
 from orch.shortages import Shortage
@@ -86,11 +87,11 @@ class Dispatcher:
         flow: Flow,
         priority: Priority,
         caller: str,
-        limit: float,
+        limits: Limits,
     ) -> BegunAttempt | None:
         """Choose an instance, and send it a small request at once if a connection is idle.
 
-        ``limit``: seconds that the instance has. ``priority``: where instances have a limit.
+        ``limits``: the request's time-outs. ``priority``: where instances have a limit.
 
         What is returned is ended by :meth:`quick` or passed to :meth:`send`, without a checkpoint before.
         None: there is no instance or no place now; :meth:`send` says why, or waits. Raises
@@ -111,7 +112,7 @@ class Dispatcher:
         except UnsendableError:
             chosen.give_back(now)
             raise
-        attempt = self._attempt(chosen, trace, limit)
+        attempt = self._attempt(chosen, trace, limits.counts_as)
         if exchange is not None:
             trace.attempts += 1
             attempt.start()
@@ -148,6 +149,7 @@ class Dispatcher:
         *,
         retries: int,
         flow: Flow,
+        limits: Limits,
         repeatable: Repeatable = "safe",
         caller: str = "",
         priority: Priority = Priority.CONTROL,
@@ -157,7 +159,7 @@ class Dispatcher:
         """Yield the response of ``service`` as soon as its head has arrived.
 
         ``flow``: whose share of the instances is used; ``repeatable``: which requests may be sent twice;
-        ``caller``: who chose what is sent; ``begun``: the first attempt.
+        ``caller``: who chose what is sent; ``begun``: the first attempt; ``limits``: the time-outs.
 
         Where all instances have reached their limit, it waits for its turn, as ``priority`` says; meanwhile
         the deadline of ``limit`` is suspended.
@@ -166,21 +168,21 @@ class Dispatcher:
         nothing until then, and another one is sent the request if there is one.
 
         Raises :class:`ProblemError`: unknown_service, service_unavailable, overloaded, shed, own_shortage,
-        bad_gateway (also out of the block, if the response breaks off), invalid_request; and OSError if the
-        request's body cannot be read.
+        gateway_timeout and bad_gateway (both also out of the block, if the response stands still or breaks
+        off), invalid_request; and OSError if the request's body cannot be read.
 
-        The caller owns the time-out. If it expires while an instance has the request and has not responded,
+        The caller owns the total. If it expires while an instance has the request and has not responded,
         the instance has failed. It has not failed if the request was still in our own queue, if this process
         was suspended meanwhile (``was_suspended``), or if any other cancellation ended the request.
         """
         if begun is None:
             self._count(service, flow)
-        state = _RequestState(service, request, trace, retries, flow, repeatable, caller, priority)
+        state = _RequestState(service, request, trace, retries, flow, limits, repeatable, caller, priority)
         while True:
             fresh = False
             if begun is None:
                 chosen, fresh = await self._next(state, limit)
-                left = max(0.0, _deadline() - trio.current_time())
+                left = min(limits.counts_as, max(0.0, _deadline() - trio.current_time()))
                 begun = BegunAttempt(self._attempt(chosen, trace, left), None)
             attempt, exchange, begun = begun.attempt, begun.exchange, None
             attempt.deadline = _deadline()
@@ -191,12 +193,12 @@ class Dispatcher:
             try:
                 with attempt:
                     async with attempt.lane.upstream.exchange(
-                        request, fresh=fresh, begun=exchange, on_slot=attempt.begin
+                        request, fresh=fresh, begun=exchange, on_slot=attempt.begin, limits=limits
                     ) as response:
-                        attempt.response = DispatchedResponse(response, attempt.lane, attempt.task)
+                        dispatched = attempt.respond(response)
                         moves_on = self._lets_rest(attempt) and self._can_move_on(state)
                         if not moves_on:
-                            yield attempt.response
+                            yield dispatched
                 if not moves_on:
                     return
                 pause = 0.0
@@ -385,6 +387,7 @@ class _RequestState:
     trace: Trace
     retries: int
     flow: Flow
+    limits: Limits
     repeatable: Repeatable
     caller: str
     priority: Priority

@@ -5,7 +5,7 @@ balancer. Left out of it: the limits of requests in progress, and whose request 
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from math import ceil, inf
+from math import ceil, inf, isinf
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
@@ -20,7 +20,32 @@ from orch.gateway.retries import is_repeatable
 from orch.gateway.routes import Match
 from orch.gateway.shedding.gate import Ask
 from orch.gateway.shedding.priorities import Priority, priority_of
+from orch.gateway.timeouts import Limits, Timeout
 from orch.settings import Repeatable
+
+
+class ExplainedTimeouts(Struct, frozen=True, kw_only=True):
+    """The time-outs of the route, in seconds; None: there is none.
+
+    ``per_audio_second``: added to the total for each second of a WAV file in the request.
+    """
+
+    connect: float | None
+    first_byte: float | None
+    idle: float | None
+    total: float | None
+    per_try: float | None
+    per_try_idle: float | None
+    per_audio_second: float
+
+    @classmethod
+    def of(cls, limits: Limits) -> "ExplainedTimeouts":
+        """Return the time-outs for JSON, which has no infinity."""
+        seconds = {kind.value: getattr(limits, kind) for kind in Timeout}
+        return cls(
+            per_audio_second=limits.per_audio_second,
+            **{name: None if isinf(value) else value for name, value in seconds.items()},
+        )
 
 
 class ExplainedRoute(Struct, frozen=True, kw_only=True):
@@ -35,6 +60,7 @@ class ExplainedRoute(Struct, frozen=True, kw_only=True):
     repeatable: Repeatable
     is_repeatable: bool
     priority: Literal["live", "interactive", "batch", "control"]
+    timeouts: ExplainedTimeouts
 
 
 class ExplainedInstance(Struct, frozen=True, kw_only=True):
@@ -119,6 +145,7 @@ def explain(
         repeatable=match.repeatable,
         is_repeatable=is_repeatable(method, match.repeatable),
         priority=ask.priority.value,
+        timeouts=ExplainedTimeouts.of(match.limits),
     )
     seen = [] if backend is None else list(_seen(backend, now, is_usable, without))
     service_wait = None if backend is None else _service_wait(backend, now)

@@ -12,6 +12,7 @@ from orch.gateway.api_adapter import AdaptedRequest, ApiAdapter, NoAdapter
 from orch.gateway.attempt import Trace, collect
 from orch.gateway.client_request import CLIENT_GONE
 from orch.gateway.connection import Request
+from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import too_slow
@@ -54,6 +55,7 @@ class Fetcher:
         settings: SettingsSource,
         recorder: Recorder,
         places: Places,
+        routes: CurrentRoutes,
         make_id: Callable[[], str],
     ) -> None:
         self.adapter: ApiAdapter = NoAdapter()
@@ -61,6 +63,7 @@ class Fetcher:
         self._settings = settings
         self._recorder = recorder
         self._places = places
+        self._routes = routes
         self._make_id = make_id
 
     async def fetch(
@@ -171,6 +174,7 @@ class Fetcher:
                     trace,
                     retries=policy.retries,
                     flow=flow,
+                    limits=self._routes.limits,
                     # Transcribing or translating twice harms nothing.
                     repeatable="always" if flow is Flow.CAPTIONS else "safe",
                     caller=caller,

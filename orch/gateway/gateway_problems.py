@@ -7,6 +7,7 @@ from orch.gateway.backends import Backend
 from orch.gateway.connection import UpstreamError
 from orch.gateway.flows import Flow
 from orch.gateway.retries import Failure
+from orch.gateway.timeouts import Timeout
 from orch.problems import ProblemError
 
 RETRY_AFTER: Final = {"Retry-After": "1"}
@@ -19,6 +20,7 @@ _PROBLEMS: Final = {
     Failure.SHORTAGE: "own_shortage",
     Failure.STALE: "bad_gateway",
     Failure.LOST: "bad_gateway",
+    Failure.TIMED_OUT: "gateway_timeout",
     Failure.MALFORMED: "bad_gateway",
     Failure.CUT: "bad_gateway",
 }
@@ -47,7 +49,10 @@ def too_slow(service: str, seconds: float, *, is_queued: bool) -> ProblemError:
     if is_queued:
         return overloaded(service)
     return ProblemError(
-        "gateway_timeout", f"The {service} did not respond within {seconds:g} s.", service=service
+        "gateway_timeout",
+        f"The {service} did not respond within {seconds:g} s.",
+        service=service,
+        timeout=Timeout.TOTAL.value,
     )
 
 
@@ -58,6 +63,12 @@ def problem_of(service: str, error: UpstreamError) -> ProblemError:
         return overloaded(service)
     if code == "own_shortage":
         return short()
+    if error.timeout is not None:
+        # Nothing was sent to an instance that did not let us connect: 503, as Envoy responds.
+        said = "did not respond in time" if code == "gateway_timeout" else "is not answering"
+        return ProblemError(
+            code, f"The {service} {said}: {error}.", service=service, timeout=error.timeout.value
+        )
     if code == "service_unavailable":
         detail = f"The {service} is not answering: {error}."
     else:

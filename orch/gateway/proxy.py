@@ -10,6 +10,7 @@ Hypercorn and uvicorn then close the connection (HTTP/1.1), which shows the clie
 incomplete.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Final
@@ -47,8 +48,10 @@ from orch.gateway.response_buffer import ResponseBuffer
 from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
+from orch.gateway.shedding.sound_length import SEARCHED, sound_seconds
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
 from orch.gateway.tcp_stream import Patience
+from orch.gateway.timeouts import Timeout
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
@@ -63,6 +66,9 @@ PATIENCE_SECONDS: Final = 0.02
 """Seconds for which a response is waited for before the client's disconnect is watched for."""
 DISCARD_SECONDS: Final = 5.0
 """Seconds for which the rest of a refused body is read; browsers and curl send on until then."""
+
+SLOWEST_SOUND: Final = 4000
+"""Bytes a second of sound (8 kHz, 4 bits). A header that claims fewer would buy any time it likes."""
 
 # CONNECT would open a tunnel, TRACE would return our own headers.
 _FRAMED_BY_HEAD: Final = frozenset({"1.0", "1.1"})
@@ -139,7 +145,7 @@ class Proxy:
                 await self._forward(call, match, RequestBody(), policy)
             else:
                 async with self._spool.body() as incoming:
-                    body = await self._collect(call, receive, policy, incoming)
+                    body = await self._collect(call, receive, match, policy, incoming)
                     await self._forward(call, match, body, policy)
 
     async def _forward(self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway) -> None:
@@ -148,13 +154,11 @@ class Proxy:
             await _while_client_waits(call, self._respond, call, match, body, policy)
             return
         request = self._request(call, body)
-        begun = self._begin(call, match, request, policy)
+        begun = self._begin(call, match, request)
         if begun is None or not await self._answer_quickly(call, match, policy, begun):
             await _while_client_waits(call, self._exchange, call, match, request, policy, begun)
 
-    def _begin(
-        self, call: ClientRequest, match: Match, request: Request, policy: Gateway
-    ) -> BegunAttempt | None:
+    def _begin(self, call: ClientRequest, match: Match, request: Request) -> BegunAttempt | None:
         try:
             return self._dispatcher.begin(
                 match.service,
@@ -163,7 +167,7 @@ class Proxy:
                 flow=Flow.REQUESTS,
                 priority=priority_of(match.priority, call.method),
                 caller=call.caller,
-                limit=policy.timeout,
+                limits=match.limits,
             )
         except UnsendableError as error:
             raise ProblemError("invalid_request", f"The request cannot be forwarded: {error}.") from error
@@ -191,12 +195,14 @@ class Proxy:
         self,
         call: ClientRequest,
         receive: Receive,
+        match: Match,
         policy: Gateway,
         incoming: IncomingBody,
     ) -> RequestBody:
         """Read the whole body and return it.
 
-        The limit is ``gateway.timeout`` seconds plus the time the body takes at the minimum rate.
+        The limit is ``gateway.timeout`` seconds plus the time the body takes at the minimum rate, and
+        ``idle`` seconds without a byte of it.
         """
         try:
             declared = None if heads.is_chunked(call.headers) else heads.content_length(call.headers)
@@ -205,14 +211,24 @@ class Proxy:
         if declared is not None and declared > policy.max_body_bytes:
             raise too_large(policy.max_body_bytes)
         inbound = call.inbound = Inbound(receive, declared=declared, limit=policy.max_body_bytes)
-        with trio.move_on_after(policy.timeout) as limit:
-            began = limit.deadline
+        idle = match.limits.idle
+        latest = trio.current_time() + policy.timeout
+        with trio.move_on_at(min(latest, trio.current_time() + idle)) as limit:
 
             def extend(size: int) -> None:
-                limit.deadline = began + size / policy.client_rate
+                limit.deadline = latest + size / policy.client_rate
 
-            await inbound.collect(incoming, extend)
+            def wait(size: int) -> None:
+                limit.deadline = min(latest + size / policy.client_rate, trio.current_time() + idle)
+
+            await inbound.collect(incoming, extend, wait)
         if limit.cancelled_caught:
+            if limit.deadline < latest + incoming.size / policy.client_rate:
+                raise ProblemError(
+                    "request_timeout",
+                    f"The client sent no part of the request for {idle:g} s.",
+                    timeout=Timeout.IDLE.value,
+                )
             raise ProblemError(
                 "request_timeout",
                 f"The request did not arrive completely within {call.elapsed:.0f} s. Send at least "
@@ -246,7 +262,8 @@ class Proxy:
         rest: bytes | None = None
         buffer: ResponseBuffer | None = None
         seconds: float | None = None
-        with trio.move_on_after(policy.timeout) as limit:
+        total = await _total(match, request.body)
+        with trio.move_on_after(total) as limit:
             try:
                 async with self._dispatcher.send(
                     match.service,
@@ -254,12 +271,15 @@ class Proxy:
                     call.trace,
                     retries=policy.retries,
                     flow=Flow.REQUESTS,
+                    limits=match.limits,
                     repeatable=match.repeatable,
                     caller=call.caller,
                     priority=priority_of(match.priority, call.method),
                     limit=limit,
                     begun=begun,
                 ) as response:
+                    if response.is_event_stream:
+                        limit.deadline = math.inf
                     headers = self._headers(call, response, match)
                     if response.is_received:
                         rest = await _all(response)
@@ -288,15 +308,16 @@ class Proxy:
                 await call.out.end()
         if limit.cancelled_caught:
             if seconds is None and (buffer is None or not buffer.is_waiting_for_client):
-                raise _too_slow(call, policy.timeout)
-            raise _client_too_slow(seconds or policy.timeout)
+                raise _too_slow(call, total)
+            raise _client_too_slow(seconds or total)
 
     async def _respond(
         self, _nursery: trio.Nursery, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway
     ) -> None:
         """Have the adapter serve the request, and send its response. It gets the whole body at once."""
         data: bytes | None = None
-        with trio.move_on_after(policy.timeout) as limit:
+        total = await _total(match, body)
+        with trio.move_on_after(total) as limit:
             if body.whole is not None:
                 data = await self._ask_adapter(call, match, body.whole, policy, limit)
             else:
@@ -314,7 +335,7 @@ class Proxy:
             await call.out.end(data)
         if limit.cancelled_caught:
             if data is None:
-                raise _too_slow(call, policy.timeout)
+                raise _too_slow(call, total)
             raise _client_too_slow(policy.timeout)
 
     async def _ask_adapter(
@@ -335,6 +356,7 @@ class Proxy:
                 call.trace,
                 retries=policy.retries,
                 flow=Flow.REQUESTS,
+                limits=match.limits,
                 repeatable=match.repeatable,
                 caller=call.caller,
                 priority=priority_of(match.priority, call.method),
@@ -441,6 +463,15 @@ def _client_too_slow(seconds: float) -> ProblemError:
     return ProblemError(
         "request_timeout", f"The client did not read the response completely within {seconds:g} s."
     )
+
+
+async def _total(match: Match, body: RequestBody) -> float:
+    """Return the seconds that a request has, which may grow with the audio in it."""
+    limits = match.limits
+    if not limits.per_audio_second:
+        return limits.total
+    seconds = sound_seconds(await body.beginning(SEARCHED), body.length) or 0.0
+    return limits.total_of(min(seconds, body.length / SLOWEST_SOUND))
 
 
 async def _whole(body: RequestBody) -> bytes:

@@ -30,6 +30,12 @@ class RequestBody:
         """Begin again from the first byte."""
         self._offset = 0
 
+    async def beginning(self, size: int) -> bytes:
+        """Return up to ``size`` bytes from the beginning; how much was sent stays. Raises as :meth:`next`."""
+        if self._read is None:
+            return self._data[:size]
+        return (await self._read(0))[:size]
+
     async def next(self) -> bytes:
         """Return the next piece, empty at the end. Raises what reading raises."""
         if self._read is not None:

@@ -26,6 +26,8 @@ class Failure(Enum):
     """A reused connection turned out to be closed: no byte of a response arrived."""
     LOST = auto()
     """A new connection was closed before the first byte of a response."""
+    TIMED_OUT = auto()
+    """A time-out of the attempt expired before the response was complete."""
     MALFORMED = auto()
     """The response cannot be parsed."""
     CUT = auto()
@@ -47,6 +49,7 @@ RULES: Final = {
     Failure.SHORTAGE: Rule.IDEMPOTENT,
     Failure.STALE: Rule.IDEMPOTENT,
     Failure.LOST: Rule.IDEMPOTENT,
+    Failure.TIMED_OUT: Rule.IDEMPOTENT,
     Failure.MALFORMED: Rule.NEVER,
     Failure.CUT: Rule.NEVER,
 }

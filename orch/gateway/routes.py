@@ -14,11 +14,12 @@ encoded more than once (``%252e``) is refused, too. Empty segments are merged, s
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
+from orch.gateway.timeouts import UNLIMITED, Limits
 from orch.settings import Repeatable, Route, RoutePriority
 
 # RFC 3986 §3.3 allows less; other visible characters are forwarded unchanged, since clients do send them.
@@ -49,7 +50,7 @@ class UnroutableError(ValueError):
 class Match:
     """Where a path leads: ``path`` is the back end's own, percent-encoded, without a query.
 
-    ``repeatable``, ``priority``: the route's.
+    ``repeatable``, ``priority`` and ``limits`` (time-outs): the route's.
     """
 
     prefix: str
@@ -57,6 +58,7 @@ class Match:
     path: str
     repeatable: Repeatable = "safe"
     priority: RoutePriority = "auto"
+    limits: Limits = UNLIMITED
 
 
 class Path(NamedTuple):
@@ -127,11 +129,13 @@ def is_canonical(path: str) -> bool:
 class RouteTable:
     """The routes of one version of the settings. Of two routes with the same prefix the first holds.
 
+    ``limits`` returns a route's time-outs.
     A look-up costs one dictionary access per segment of the path, whatever the number of routes.
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], limits: Callable[[Route], Limits] | None = None) -> None:
         self.routes: tuple[Route, ...] = tuple(routes)
+        self._limits = limits
         self._exact: dict[tuple[str, ...], Route] = {}
         self._below: dict[tuple[str, ...], Route] = {}
         self._remembered: dict[str, Match | None] = {}
@@ -164,7 +168,8 @@ class RouteTable:
             route = route or self._exact.get(prefix)
             if route is not None:
                 path = _join(route.path, read, length)
-                return Match(route.prefix, route.service, path, route.repeatable, route.priority)
+                limits = UNLIMITED if self._limits is None else self._limits(route)
+                return Match(route.prefix, route.service, path, route.repeatable, route.priority, limits)
         return None
 
     def outside(self, match: Match, path: str) -> str | None:

@@ -136,6 +136,7 @@ class GatewayService:
             settings=settings,
             recorder=self._recorder,
             places=self._places,
+            routes=self._routes,
             make_id=make_id,
         )
         self._applied: Settings | None = None

@@ -30,6 +30,7 @@ from orch.gateway.connection import (
 )
 from orch.gateway.http1 import request_head
 from orch.gateway.retries import Failure
+from orch.gateway.timeouts import UNLIMITED, Limits, TryClock, in_words
 from orch.gateway.transport import Address, Connect
 from orch.shortages import own_shortage
 from orch.tls.trust import in_words as tls_in_words
@@ -38,8 +39,6 @@ CONNECTIONS: Final = 64
 """Open connections of one flow to one instance. nginx and Go keep 32 to 100 per host."""
 WAITING: Final = 256
 """Requests that may wait for one of the connections."""
-CONNECT_SECONDS: Final = 3.0
-"""Seconds for connecting; short, so that there is time left for another instance."""
 AT_ONCE: Final = 65_536
 """Bytes of a request, head included, that is sent without a task of its own. Linux buffers more than that."""
 
@@ -142,11 +141,13 @@ class Upstream:
         fresh: bool = False,
         begun: Begun | None = None,
         on_slot: Callable[[], None] = lambda: None,
+        limits: Limits = UNLIMITED,
     ) -> AsyncIterator[UpstreamResponse]:
         """Send a request, and yield its response as soon as the head has arrived.
 
         ``fresh``: on a new connection; ``begun``: continue what has begun. ``on_slot`` is called when the
-        wait in our own queue is over and the exchange with the instance begins.
+        wait in our own queue is over and the exchange with the instance begins. ``limits``: the time-outs;
+        the total is the caller's.
 
         Raises :class:`UpstreamError`, :class:`~orch.gateway.http1.UnsendableError` before anything is sent,
         and what reading the request's body raises. In every case the connection is returned or closed and its
@@ -154,6 +155,7 @@ class Upstream:
         """
         if begun is not None:
             try:
+                begun.connection.clock = TryClock(limits, trio.current_time())
                 await begun.connection.send_rest()
                 yield await begun.connection.receive_head()
             finally:
@@ -163,9 +165,11 @@ class Upstream:
         await self._take_slot()
         try:
             on_slot()
+            clock = TryClock(limits, trio.current_time())
             connection = None if fresh else self._take_idle()
             if connection is None:
-                connection = await self._open()
+                connection = await self._open(clock)
+            connection.clock = clock
             try:
                 connection.begin(request.method)
                 if request.body.whole is None:
@@ -209,14 +213,13 @@ class Upstream:
         else:
             connection.transport.close()
 
-    async def _open(self) -> Connection:
+    async def _open(self, clock: TryClock) -> Connection:
+        due = clock.connect
         try:
-            with trio.fail_after(CONNECT_SECONDS):
+            with trio.fail_at(due.at):
                 return Connection(await self._connect(self.address))
         except trio.TooSlowError as error:
-            raise UpstreamError(
-                Failure.REFUSED, f"no connection within {CONNECT_SECONDS:g} seconds"
-            ) from error
+            raise UpstreamError(Failure.REFUSED, in_words(due.kind, due.seconds), timeout=due.kind) from error
         # ValueError: a host name that DNS cannot represent.
         except (OSError, ValueError, MemoryError, trio.BrokenResourceError) as error:
             if (shortage := own_shortage(error)) is not None:

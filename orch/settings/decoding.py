@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -315,6 +316,8 @@ def _named(path: tuple[str, ...], origin: Mapping[str, str]) -> str:
 
 def _expected(kind: Any) -> str:
     """Describe the values of ``kind`` in words."""
+    if NoneType in get_args(kind):  # of a setting that is None where it is not set
+        kind = get_args(kind)[0]
     meta = next(iter(getattr(kind, "__metadata__", ())), None)
     base = get_args(kind)[0] if meta is not None else kind
     if get_origin(base) is Literal:

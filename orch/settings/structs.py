@@ -25,6 +25,7 @@ from orch.settings.section import (
     Url,
 )
 from orch.settings.shedding import Concurrency, RoutePriority, Shedding
+from orch.settings.timeouts import RouteTimeouts, Timeouts
 
 _DAY: Final = 86_400.0
 _VAD: Final = parameters.Vad()
@@ -112,7 +113,7 @@ class Route(Section, frozen=True):
 
     ``repeatable``: which requests may be sent again after the back end may have received them; ``safe``:
     those of idempotent methods. ``priority``: which class they are in where instances have a limit; ``auto``:
-    ``control`` for methods that only read, ``interactive`` for others.
+    ``control`` for methods that only read, ``interactive`` for others. ``timeouts``: the route's own.
     """
 
     prefix: Path
@@ -120,6 +121,7 @@ class Route(Section, frozen=True):
     path: Path
     repeatable: Repeatable = "safe"
     priority: RoutePriority = "auto"
+    timeouts: RouteTimeouts = RouteTimeouts()
 
 
 DEFAULT_ROUTES: Final = (
@@ -161,6 +163,7 @@ class Share(Section, frozen=True):
 class Gateway(Section, frozen=True):
     """How requests reach the back ends. Durations in seconds.
 
+    ``timeout``: from the complete request to the end of the response, over all attempts.
     ``captions`` and ``requests``: the limits of the service's own flow and of clients' requests.
     ``max_requests``: clients' requests in progress; ``spool_bytes``: their bodies on the disk;
     ``client_rate``: minimum bytes a second that a client sends or reads. Routes are for local requests and
@@ -168,6 +171,7 @@ class Gateway(Section, frozen=True):
     """
 
     timeout: Positive = 30
+    timeouts: Timeouts = Timeouts()
     retries: Annotated[int, Meta(ge=0, le=10)] = 3
     circuit_breaker_threshold: Count = 5
     circuit_breaker_cooldown: Positive = 10

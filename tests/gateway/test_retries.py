@@ -8,7 +8,7 @@ from orch.gateway.retries import RULES, Failure, backoff, may_retry
 from tests.fakes.gateway import UNHURRIED
 
 NOTHING_SENT = {Failure.REFUSED, Failure.OVERLOADED}
-UNANSWERED = {Failure.SHORTAGE, Failure.STALE, Failure.LOST}
+UNANSWERED = {Failure.TIMED_OUT, Failure.SHORTAGE, Failure.STALE, Failure.LOST}
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def test_links_of_kubernetes_are_no_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ORCH_PORT", "ORCH_GATEWAY__TIMEOUTS", "ORCH_GATEWAY_TIMEOUT", "ORCH_TIMEOUT"]
+    "name", ["ORCH_PORT", "ORCH_GATEWAY__TIMEUOT", "ORCH_GATEWAY_TIMEOUT", "ORCH_TIMEOUT"]
 )
 def test_a_misspelt_variable_is_still_a_fault(name: str) -> None:
     assert [fault.path for fault in decode("", {name: "3000"}).faults] == [name]
