@@ -379,10 +379,14 @@ class GatewayService:
             return IDLE
         now = trio.current_time()
         began = [task.began for lane in instance.lanes.values() for task in lane.work.tasks]
+        makes_progress = any(lane.work.makes_progress(now) for lane in instance.lanes.values())
+        stuck = [lane.work for lane in instance.lanes.values() if lane.work.is_stuck(now)]
         return Work(
             len(began),
             now - min(began, default=now),
-            makes_progress=any(lane.work.makes_progress(now) for lane in instance.lanes.values()),
+            makes_progress=makes_progress,
+            is_stuck=bool(stuck) and not makes_progress,
+            usual=stuck[0].usual(now) if stuck else None,
         )
 
     def is_open(self, service: str, flow: Flow = Flow.CAPTIONS) -> bool:

@@ -6,12 +6,19 @@ Before the first success, the time limit of the request takes the place of the l
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from orch.telemetry.sliding_window import SlidingWindow
 
 LATELY: Final = 10.0
 """Seconds for which a part of a response counts as progress."""
+STUCK_TIMES: Final = 3.0
+"""A request that takes so many times as long as usual, while none succeeds, shows that nothing gets done."""
+
+STUCK_SECONDS: Final = 10.0
+"""Seconds that it takes at least: fast requests vary by more than their mean."""
+
 _MINUTES: Final = 60
 
 
@@ -29,15 +36,18 @@ class Task:
 @dataclass(slots=True)
 class _Minute:
     longest: float = 0.0
+    total: float = 0.0
+    count: int = 0
 
 
 class WorkInProgress:
     """The requests of a lane. The mutable state is those in progress, and the longest of each minute."""
 
-    __slots__ = ("_minutes", "tasks")
+    __slots__ = ("_minutes", "_succeeded_at", "tasks")
 
     def __init__(self) -> None:
         self.tasks: set[Task] = set()
+        self._succeeded_at = -inf
         self._minutes = SlidingWindow(_Minute, parts=_MINUTES, seconds=60.0)
 
     def begin(self, now: float, limit: float) -> Task:
@@ -52,6 +62,24 @@ class WorkInProgress:
         if succeeded:
             minute = self._minutes.part(now)
             minute.longest = max(minute.longest, now - task.began)
+            minute.total += now - task.began
+            minute.count += 1
+            self._succeeded_at = now
+
+    def usual(self, now: float) -> float | None:
+        """Return the mean seconds of those that succeeded in the last hour, None if none did."""
+        minutes = list(self._minutes.recent(now))
+        count = sum(minute.count for minute in minutes)
+        return sum(minute.total for minute in minutes) / count if count else None
+
+    def is_stuck(self, now: float) -> bool:
+        """Return whether nothing gets done; see :class:`orch.telemetry.work.Work`."""
+        oldest = min(self.tasks, key=lambda task: task.began, default=None)
+        if oldest is None or self._succeeded_at >= oldest.began or self.makes_progress(now):
+            return False
+        usual = self.usual(now)
+        limit = oldest.limit if usual is None else max(STUCK_SECONDS, STUCK_TIMES * usual)
+        return now - oldest.began > limit
 
     def makes_progress(self, now: float) -> bool:
         """Return whether a request gets on."""

@@ -11,13 +11,14 @@ from orch.health.history import next_check
 from orch.health.probes import probe
 from orch.health.verdict import Finding, Observation
 from orch.health.watched import WatchedInstance
-from orch.health.words import work_in_words
+from orch.health.words import stuck_in_words, work_in_words
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.work import Work
+from orch.tls.trust import TrustStore
 
 SOONEST: Final = 0.25
 """Seconds between two checks of one instance at least, however many are requested."""
@@ -53,6 +54,7 @@ class Checker:
         self._boundary = boundary
         self._observe = observe
         self._work_of = work_of
+        self._trust = TrustStore()
 
     async def watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
         """Check one instance again and again, until its scope is cancelled."""
@@ -67,7 +69,7 @@ class Checker:
                     await self._check(instance, client)
                 pause = next_check(
                     instance.verdict,
-                    interval=self._settings.current.orchestration.monitoring.health_check_interval,
+                    interval=self._interval(instance),
                     in_state_for=trio.current_time() - instance.changed_at,
                     noticed_for=trio.current_time() - instance.noticed_at,
                     jitter=self._jitter(),
@@ -76,6 +78,12 @@ class Checker:
                 with trio.move_on_after(pause):
                     await instance.nudged()
                 await trio.sleep_until(soonest)
+
+    def _interval(self, instance: WatchedInstance) -> float:
+        settings = self._settings.current
+        configured = settings.services.get(instance.service.name)
+        own = 0.0 if configured is None else configured.probe.interval
+        return own or settings.orchestration.monitoring.health_check_interval
 
     async def _check(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
         name = instance.service.name
@@ -91,8 +99,9 @@ class Checker:
             name,
             configured,
             instance.url,
-            patience=monitoring.health_check_timeout,
+            patience=configured.probe.timeout or monitoring.health_check_timeout,
             limit=monitoring.alert_thresholds.response_time / 1000,
+            trust=self._trust,
         )
         took = trio.current_time() - began
         if self._pulse.was_stopped_since(began) and observation.finding is not Finding.GOOD:
@@ -107,10 +116,17 @@ class Checker:
             self._observe(instance, self._weighed(instance, observation))
 
     def _weighed(self, instance: WatchedInstance, observation: Observation) -> Observation:
-        """Return the observation with the instance's work: one that does not respond may be busy."""
-        if observation.finding is not Finding.MISSED:
+        """Return the observation with the instance's work.
+
+        One that does not respond may be busy; one that responds while no request gets done is stuck.
+        """
+        if observation.finding not in {Finding.MISSED, Finding.GOOD, Finding.SLOW}:
             return observation
         work = self._work_of(instance.service.name, instance.url)
+        if observation.finding is not Finding.MISSED:
+            if not work.is_stuck:
+                return observation
+            return replace(observation, finding=Finding.STUCK, reasons=(stuck_in_words(work),))
         if not work.makes_progress:
             return observation
         reasons = (f"{work_in_words(work)}; {'; '.join(observation.reasons)}",)

@@ -51,6 +51,7 @@ _SHOWN: Final = {
     Finding.SLOW: State.DEGRADED,
     Finding.IMPAIRED: State.DEGRADED,
     Finding.BUSY: State.BUSY,
+    Finding.STUCK: State.DEGRADED,
     Finding.STARTING: State.RECOVERING,
     Finding.BEGUN: State.RECOVERING,
     Finding.MISSED: State.UNHEALTHY,

@@ -65,7 +65,7 @@ class KeptProcess(Restarter):
     def failed(self) -> None:
         """End a child that no longer responds, so that it is started again."""
         super().failed()
-        if self._recovery.is_stopped:
+        if self._recovery.is_stopped or self.is_suspended:
             return
         if self._has_work():
             self._end_asked.set()

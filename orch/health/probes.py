@@ -1,4 +1,4 @@
-"""One health check over HTTP.
+"""One health check, over HTTP or in the other ways of :mod:`orch.health.socket_checks`.
 
 Every check opens a connection of its own: it has to show that a new client would get a response, which an
 older connection does not show.
@@ -8,17 +8,22 @@ import errno
 import os
 import socket
 import ssl
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Final
 
 import httpx2
 import structlog
 import trio
+from websockets.exceptions import WebSocketException
 
+from orch.health.assertions import failed_assertions, too_late
 from orch.health.check_response import WELL_KNOWN, in_words, is_not_there, read_response
+from orch.health.socket_checks import certificate_until, check_tcp, check_websocket
 from orch.health.verdict import Finding, Observation
 from orch.masking import mask_url
 from orch.settings import Service
-from orch.settings.addresses import read_address
+from orch.settings.addresses import BackEndAddress, read_address
 from orch.settings.credentials import all_headers, with_query
 from orch.settings.structs import HEALTH_ENDPOINT
 from orch.shortages import WORDS, Shortage, causes, own_shortage
@@ -28,10 +33,10 @@ from orch.tls.trust import in_words as tls_in_words
 log = structlog.get_logger("health")
 
 LARGEST_ANSWER: Final = 65_536
-"""Bytes of a response that are read; of a longer one only the status counts."""
+"""Bytes of a response that are read; JSON that is longer is not understood."""
 
-CONNECTIONS: Final = 64
-"""Checks in flight at once; others wait within their own time limit."""
+SOCKETS: Final = 64
+"""Unix sockets that a client is stored for; the oldest is dropped."""
 
 CONNECT_SHARE: Final = 0.45
 """The share of a check's remaining time that connecting may take, and again the TLS handshake."""
@@ -40,11 +45,21 @@ _REFUSED: Final = frozenset({errno.ECONNREFUSED, errno.ENOENT})
 _SPECIAL: Final = (socket.gaierror, ssl.SSLError)
 _CA_FILE: Final = "ca_file"
 _SOCKET: Final = "unix_socket"
+_NETWORK: Final = (
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    WebSocketException,
+    trio.BrokenResourceError,
+    OSError,
+    MemoryError,
+)
 _WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (httpx2.InvalidURL, ""),  # the text is ours, see _get
     (httpx2.LocalProtocolError, "cannot be checked: a configured header cannot be sent"),
     (httpx2.RemoteProtocolError, "closed the connection without a response"),
     (httpx2.ReadError, "closed the connection without a response"),
+    (WebSocketException, "does not speak WebSocket as expected"),
+    (trio.BrokenResourceError, "closed the connection"),
 )
 
 
@@ -57,7 +72,9 @@ class _Trusting(httpx2.AsyncBaseTransport):
 
     def __init__(self, trust: TrustStore) -> None:
         self._trust = trust
-        self._limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0)
+        # One connection for each check in flight, and each instance has one check at a time: those that hang
+        # must not hold up the others.
+        self._limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
         self._plain = httpx2.AsyncHTTPTransport(verify=False, trust_env=False, limits=self._limits)
         self._secure: dict[str, tuple[ssl.SSLContext, httpx2.AsyncHTTPTransport]] = {}
         self._sockets: dict[str, httpx2.AsyncHTTPTransport] = {}
@@ -86,7 +103,7 @@ class _Trusting(httpx2.AsyncBaseTransport):
 
     def _to_socket(self, path: str) -> httpx2.AsyncHTTPTransport:
         if path not in self._sockets:
-            if len(self._sockets) >= CONNECTIONS:
+            if len(self._sockets) >= SOCKETS:
                 # It has no idle connections, and a check on its way holds on to it.
                 del self._sockets[next(iter(self._sockets))]
             self._sockets[path] = httpx2.AsyncHTTPTransport(
@@ -127,18 +144,20 @@ async def probe(
     *,
     patience: float,
     limit: float,
+    trust: TrustStore | None = None,
 ) -> Observation:
     """Check the instance at ``url``.
 
     ``patience``: seconds after which a check without a response is missed; ``limit``: seconds above which a
-    response is slow. Every failure is an observation; nothing but Cancelled is raised.
+    response is slow; ``trust``: for checks without HTTP. Every failure is an observation; nothing but
+    Cancelled is raised.
     """
     with trio.move_on_after(patience):
         try:
-            return await _check(client, name, service, url, limit=limit)
+            return _timed(service, await _checked(client, name, service, url, trust, limit=limit), limit)
         except httpx2.TimeoutException:
             return Observation(Finding.MISSED, ("no secure connection in time",))
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, MemoryError) as error:
+        except _NETWORK as error:
             return failure(error)
         except Exception as error:
             # A value of the settings, or a response, that the HTTP client cannot process. The log has it; the
@@ -148,6 +167,34 @@ async def probe(
             log.exception("check failed", service=name, instance=mask_url(url))
             return Observation(Finding.MISSED, (f"cannot be checked: {type(error).__name__}",))
     return Observation(Finding.MISSED, (f"no response in {in_words(patience)}",))
+
+
+async def _checked(
+    client: httpx2.AsyncClient,
+    name: str,
+    service: Service,
+    url: str,
+    trust: TrustStore | None,
+    *,
+    limit: float,
+) -> Observation:
+    """Check in the way of the settings."""
+    if service.probe.kind == "http":
+        return await _check(client, name, service, url, limit=limit)
+    trust = trust or TrustStore()
+    if service.probe.kind == "tcp":
+        return await check_tcp(service, _address(url), trust)
+    return await check_websocket(name, service, _address(url), trust, limit=limit)
+
+
+def _timed(service: Service, seen: Observation, limit: float) -> Observation:
+    """Return an observation with what its time means."""
+    if reason := too_late(service.probe, seen.elapsed):
+        return replace(seen, finding=Finding.MISSED, reasons=(*seen.reasons, reason))
+    if seen.finding is Finding.GOOD and seen.elapsed is not None and seen.elapsed > limit:
+        words = f"responds in {in_words(seen.elapsed)}, limit {in_words(limit)}"
+        return replace(seen, finding=Finding.SLOW, reasons=(words,))
+    return seen
 
 
 async def _check(
@@ -165,21 +212,40 @@ async def _check(
     observation = None
     for endpoint in endpoints:
         began = trio.current_time()
-        status, body = await _get(client, service, url, endpoint)
+        status, body, until = await _get(client, service, url, endpoint)
         elapsed = trio.current_time() - began
         if observation is None or not is_not_there(status):
-            observation = read_response(name, endpoint, status, body, elapsed=elapsed, limit=limit)
+            read = read_response(name, endpoint, status, body, elapsed=elapsed, limit=limit)
+            observation = replace(_asserted(service, read, status, body), certificate_until=until)
         if not is_not_there(status):
             break
     assert observation is not None, "there is at least one endpoint"  # noqa: S101 - an invariant
     return observation
 
 
-async def _get(client: httpx2.AsyncClient, service: Service, url: str, endpoint: str) -> tuple[int, bytes]:
+def _asserted(service: Service, read: Observation, status: int, body: bytes) -> Observation:
+    """Return what a response shows, given what the settings require of it."""
+    probe = service.probe
+    if lacks := failed_assertions(probe, status, body):
+        return replace(read, finding=Finding.MISSED, reasons=lacks)
+    is_read = read.finding in {Finding.GOOD, Finding.SLOW, Finding.STARTING}
+    if is_read or not probe.status or HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return read
+    return replace(read, finding=Finding.GOOD, reasons=())  # a status that the settings accept
+
+
+def _address(url: str) -> BackEndAddress:
     try:
-        address = read_address(url)
+        return read_address(url)
     except ValueError as error:
         raise httpx2.InvalidURL(f"its url cannot be used, {error}") from error
+
+
+async def _get(
+    client: httpx2.AsyncClient, service: Service, url: str, endpoint: str
+) -> tuple[int, bytes, float | None]:
+    """Return status, body, and when the certificate expires."""
+    address = _address(url)
     headers = all_headers(service, address)
     if not any(name == b"host" for name, _ in headers):
         headers = ((b"host", address.authority.encode("ascii")), *headers)
@@ -192,9 +258,11 @@ async def _get(client: httpx2.AsyncClient, service: Service, url: str, endpoint:
     ) as response:
         # Raw (unless the transport has read it all): a few kilobytes may decompress to any size.
         parts = response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
+        stream = response.extensions.get("network_stream")
+        until = None if stream is None else certificate_until(stream.get_extra_info("ssl_object"))
         async for part in parts:
             body += part[: LARGEST_ANSWER + 1 - len(body)]  # read to its end, which a complete response needs
-    return response.status_code, bytes(body) if len(body) <= LARGEST_ANSWER else b""
+    return response.status_code, bytes(body), until
 
 
 def failure(error: Exception) -> Observation:

@@ -91,6 +91,7 @@ class Restarter(ABC):
         self.work: Callable[[], Work] = lambda: IDLE
         self.reason: Callable[[], str] = lambda: ""
         self.is_waiting = False
+        self.is_suspended = False
         self._observe = observe
         self._record = record
         self._run_child = run_child
@@ -154,9 +155,9 @@ class Restarter(ABC):
     def failed(self) -> None:
         """Note that it is down; an attempt follows when it is due.
 
-        What is seen while a restart runs shows nothing about its result.
+        What is seen while a restart runs shows nothing about its result; during maintenance nothing is done.
         """
-        if self._is_acting:
+        if self._is_acting or self.is_suspended:
             return
         if self._attempt is not None:
             self._fail_step("The restart did not help.")
@@ -176,13 +177,20 @@ class Restarter(ABC):
         elif state is State.UNHEALTHY:
             self.failed()
 
-    def cease(self) -> None:
-        """Do nothing about the failure so far: maintenance has begun."""
+    def suspend(self) -> None:
+        """Do nothing until :meth:`resume`, except what an operator asks for: maintenance has begun."""
+        self.is_suspended = True
         self._recovery = recovery.recovered(self._recovery)
         self._attempt, self._is_down = None, False
         if self.is_waiting and not self._is_requested:
             self._cancel()
         self._notify()
+
+    def resume(self) -> None:
+        """Act again: maintenance is over. A child that ended meanwhile is started."""
+        self.is_suspended = False
+        if not self.is_up:
+            self.failed()
 
     def statistics(self, *, is_well: bool) -> RecoveryStatistics | None:
         """Return what is being done, or None if nothing needs to be."""

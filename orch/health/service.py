@@ -17,28 +17,24 @@ from msgspec import UNSET
 from orch.cluster.lease import Leases
 from orch.health.checker import SUSPENDED, Checker, WorkOf
 from orch.health.feed import HealthFeed
-from orch.health.health_events import InstanceChanged, RecoveryStep, ServiceChanged, Stage
-from orch.health.history import Check, check_state
+from orch.health.health_events import RecoveryStep, ServiceChanged, Stage
+from orch.health.observer import Observer
 from orch.health.probes import open_client
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import RunChild
 from orch.health.restarters import Restarters
-from orch.health.statistics import ServicesStatistics, ServiceStatistics
+from orch.health.statistics import MaintenanceStatistics, ServicesStatistics, ServiceStatistics
+from orch.health.upkeep import Upkeep
 from orch.health.verdict import (
     SEVERITY,
     WELL,
-    Finding,
     Member,
-    Observation,
     Presence,
     State,
-    Verdict,
-    judge,
     judge_service,
     with_refusal,
 )
 from orch.health.watched import WatchedInstance, WatchedService
-from orch.health.words import change_in_words, severity_of
 from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.processes import ProcessSpec, run_child
@@ -57,9 +53,6 @@ log = structlog.get_logger("health")
 
 SETTINGS_LOOK: Final = 1.0
 """Seconds within which a change of the settings takes effect; checking costs one comparison."""
-
-NOTICE_LOG: Final = 10.0
-"""Seconds between two lines in the log about an instance's notice at least."""
 
 RestartOnOtherWorker = Callable[[str, str, bool], Awaitable[bool]]
 """Asks the worker that is responsible to restart a service, for a reason; returns whether there is one."""
@@ -110,6 +103,20 @@ class HealthService:
         self.work_of: WorkOf = lambda _service, _url: IDLE
         self.on_engine_change: Callable[[str], None] = lambda _service: None
         self.reset_connections: Callable[[str], str] = lambda _service: ""
+        observer = Observer(
+            settings=settings,
+            metrics=metrics,
+            feed=self.feed,
+            wall=wall,
+            record=self._record,
+            review=self._review,
+            publish=self._publish,
+            on_engine_change=self._engine_changed,
+        )
+        self._observe = observer.observe
+        self._upkeep = Upkeep(
+            metrics=metrics, feed=self.feed, wall=wall, record=self._record, review=self._review
+        )
         self._restarters = Restarters(
             settings=settings,
             metrics=metrics,
@@ -150,6 +157,8 @@ class HealthService:
                     with self.boundary.item(step="settings"):
                         self._shortages.review()
                         self._reconcile(nursery, client)
+                        for name, service in self._services.items():
+                            self._upkeep.review(service, self._settings.current.services[name].maintenance)
         finally:
             self._is_running = False
             for service in self._services.values():
@@ -198,6 +207,8 @@ class HealthService:
             return
         known.refusal = refusal
         self._review(known)
+        if known.maintenance is not None:
+            return
         if refusal is None:
             self._record(known, "ok", "Accepts requests again.")
         else:
@@ -304,6 +315,11 @@ class HealthService:
             since=service.since,
             restartable=service.restarter.is_restartable,
             recovery=recovery,
+            maintenance=(
+                UNSET
+                if service.maintenance is None
+                else MaintenanceStatistics(title=service.maintenance.title, until=service.maintenance.until)
+            ),
             steps=self.feed.steps(service.name),
             instances=tuple(instance.statistics() for instance in service.instances.values()),
         )
@@ -325,6 +341,7 @@ class HealthService:
                 service.refusal = None  # it was about the former key, address or path
             self._restarters.apply(service, configured)
             self._reconcile_instances(service, configured.all_instances())
+            self._upkeep.review(service, configured.maintenance)
             for instance in service.instances.values():
                 if not instance.is_watched:
                     instance.is_watched = True
@@ -356,64 +373,11 @@ class HealthService:
         for instance in service.instances.values():
             instance.scope.cancel()
 
+    def _engine_changed(self, service: str) -> None:
+        self.on_engine_change(service)
+
     def _reset_connections(self, service: str) -> str:
         return self.reset_connections(service)
-
-    def _observe(self, instance: WatchedInstance, observation: Observation) -> None:
-        """Update the verdict with an observation, and pass on what follows."""
-        service, before, at = instance.service, instance.verdict, self._wall()
-        orchestration = self._settings.current.orchestration
-        limit = orchestration.monitoring.busy_limit or orchestration.gateway.timeout
-        verdict = judge(
-            before,
-            observation,
-            now=trio.current_time(),
-            at=at,
-            busy_limit=limit,
-            start_limit=service.restarter.policy.verify_limit,
-        )
-        instance.verdict = verdict
-        if observation.finding is Finding.UNSEEN:
-            self._review(service)
-            self._publish()
-            return
-        self._note_engine(instance, observation)
-        latency = observation.elapsed * 1000 if observation.elapsed is not None else None
-        interval = orchestration.monitoring.health_check_interval
-        check = Check(at=at, state=check_state(observation.finding, verdict), latency_ms=latency)
-        instance.history.add(check, interval=interval)
-        if observation.finding in {Finding.BEGUN, Finding.EXITED}:
-            instance.generation += 1
-            instance.nudge()
-        if verdict.state is not before.state:
-            instance.changed_at = trio.current_time()
-            self._announce(instance, before)
-        self._review(service)
-        service.update_restarter(instance)
-        self._publish()
-
-    def _note_engine(self, instance: WatchedInstance, observation: Observation) -> None:
-        """Note the instance's engine and its notice, and record what changed."""
-        service, engine = instance.service, observation.engine
-        if observation.finding in {Finding.GOOD, Finding.SLOW, Finding.IMPAIRED, Finding.STARTING}:
-            if observation.notice != instance.notice:
-                instance.notice, instance.noticed_at = observation.notice, trio.current_time()
-            self._log_notice(instance)
-        if engine is None:
-            return
-        if instance.engine is not None and engine != instance.engine:
-            self._record(service, "info", f"Uses {engine} now instead of {instance.engine}.")
-            self.on_engine_change(service.name)
-        instance.engine = engine
-
-    def _log_notice(self, instance: WatchedInstance) -> None:
-        """Log a notice that has changed, at most every :data:`NOTICE_LOG` seconds: it may be progress."""
-        now, notice = trio.current_time(), instance.notice
-        if notice == instance.logged_notice or now - instance.notice_logged_at < NOTICE_LOG:
-            return
-        instance.logged_notice, instance.notice_logged_at = notice, now
-        if notice:
-            log.info("notice", service=instance.service.name, instance=instance.shown, notice=notice)
 
     def _work(self, service: str, url: str) -> Work:
         return self.work_of(service, url)
@@ -425,26 +389,11 @@ class HealthService:
                 if instance.verdict.start_by is not None:
                     self._observe(instance, SUSPENDED)
 
-    def _announce(self, instance: WatchedInstance, before: Verdict) -> None:
-        service, verdict = instance.service, instance.verdict
-        self._metrics.service_state(service.name, instance.shown, str(verdict.state))
-        self.feed.publish(
-            InstanceChanged(
-                at=self._wall(),
-                service=service.name,
-                instance=instance.shown,
-                before=before.state,
-                after=verdict.state,
-                reasons=verdict.reasons,
-            )
-        )
-        is_alone = len(service.instances) == 1
-        text = change_in_words(before, verdict, instance.history.latency_ms)
-        sentence = text[0].upper() + text[1:] if is_alone else f"{instance.shown} {text}"
-        self._record(service, severity_of(verdict.state), sentence)
-
     def _review(self, service: WatchedService) -> None:
         """Update the service's state from its instances'."""
+        if service.maintenance is not None:
+            self._set_state(service, State.UNKNOWN, service.maintenance.words)
+            return
         members = [Member(instance.shown, instance.verdict) for instance in service.instances.values()]
         self._set_state(service, *with_refusal(*judge_service(members), service.refusal))
 

@@ -15,6 +15,8 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     """One process that serves a service. ``checks``: oldest first, at most 45.
 
     ``notice``: a sentence for people, also of a healthy instance; otherwise left out.
+    ``certificate_until``: when its certificate expires, in epoch seconds; left out without TLS.
+    ``is_flapping``: true while it changes too often; otherwise left out.
     ``p95_ms`` and ``answered``, the share that had a response, are of these checks.
     """
 
@@ -32,6 +34,8 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     pid: int | None
     engine: str | None
     notice: str | UnsetType = UNSET
+    is_flapping: bool | UnsetType = UNSET
+    certificate_until: float | UnsetType = UNSET
 
 
 class RecoveryStatistics(Struct, frozen=True, kw_only=True):
@@ -43,11 +47,18 @@ class RecoveryStatistics(Struct, frozen=True, kw_only=True):
     text: str
 
 
+class MaintenanceStatistics(Struct, frozen=True, kw_only=True):
+    """A maintenance window that is on. ``until``: epoch seconds of its end."""
+
+    title: str
+    until: float
+
+
 class ServiceStatistics(Struct, frozen=True, kw_only=True):
     """One back end. ``restartable``: it can be restarted from here.
 
     ``refusal``: its reason, while it refuses every request; otherwise left out. ``steps``: the latest steps
-    of its recoveries, oldest first, at most 30.
+    of its recoveries, oldest first, at most 30. ``maintenance``: the window that is on; otherwise left out.
     """
 
     name: str
@@ -58,6 +69,7 @@ class ServiceStatistics(Struct, frozen=True, kw_only=True):
     recovery: RecoveryStatistics | None
     instances: tuple[InstanceStatistics, ...]
     refusal: str | UnsetType = UNSET
+    maintenance: MaintenanceStatistics | UnsetType = UNSET
     steps: tuple[RecoveryStep, ...] = ()
 
 

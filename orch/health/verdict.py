@@ -4,12 +4,13 @@ What a check found goes in as :class:`Observation`, a new :class:`Verdict` comes
 ``now`` (monotonic seconds, for what is counted) and ``at`` (seconds since the epoch, for what is shown).
 
 Certain findings count at once: a refused connection, a process that has ended. Others may be transient and
-count in a row: :data:`MISSES` checks without a usable response make an instance unhealthy (Kubernetes'
-``failureThreshold`` is 3 by default, too), :data:`SLOW_CHECKS` slow ones make it degraded, and an unhealthy
-instance needs :data:`GOOD_CHECKS` good ones to be healthy again.
+count in a row (:class:`Limits`): 3 checks without a usable response make an instance unhealthy (Kubernetes'
+``failureThreshold`` is 3 by default, too), 2 slow ones make it degraded, and an unhealthy instance needs 2
+good ones to be healthy again.
 
 A check without a response counts only while none of the instance's requests makes progress: an engine that
-does one thing at a time does not answer checks while it works. Such an instance is *busy*.
+does one thing at a time does not answer checks while it works. Such an instance is *busy*. One that answers
+checks while no request gets done is *stuck*: degraded, and after the same time unhealthy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,26 @@ faster-whisper takes 5 to 20 s from a disk that is not cached."""
 
 UNSEEN_GRACE: Final = 15.0
 """Seconds that a starting instance has at least, once this process is able to check it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many checks in a row count, and durations in seconds.
+
+    ``busy``: after which an instance that is still busy is unhealthy; ``start``: from a start to the first
+    response. ``is_damped``: the instance flaps, so that it is healthy only after ``good`` good checks,
+    whatever it was before.
+    """
+
+    misses: int = MISSES
+    slow: int = SLOW_CHECKS
+    good: int = GOOD_CHECKS
+    busy: float = inf
+    start: float = START_LIMIT
+    is_damped: bool = False
+
+
+DEFAULT_LIMITS: Final = Limits()
 
 
 class State(StrEnum):
@@ -66,6 +87,7 @@ class Finding(StrEnum):
     STARTING = "starting"  # responds that it is not ready yet
     MISSED = "missed"  # no usable response, which may be transient
     BUSY = "busy"  # no usable response, while requests that it has make progress
+    STUCK = "stuck"  # responds, while none of the requests that it has gets done
     REFUSED = "refused"  # nothing listens at its port
     EXITED = "exited"  # its process has ended
     BEGUN = "begun"  # it is being started
@@ -83,6 +105,7 @@ _PRESENCE: Final[Mapping[Finding, Presence]] = {
     Finding.STARTING: "gone",
     Finding.MISSED: "silent",
     Finding.BUSY: "silent",
+    Finding.STUCK: "silent",
     Finding.REFUSED: "gone",
     Finding.EXITED: "gone",
     Finding.BEGUN: "gone",
@@ -153,7 +176,7 @@ class Observation:
 
     ``elapsed``: seconds until the response, or None; ``engine``: the engine that the instance runs;
     ``notice``: a sentence for people, also of a healthy instance; ``shortage``: what this process was short
-    of, so that nothing was observed.
+    of, so that nothing was observed; ``certificate_until``: when its certificate expires, in epoch seconds.
     """
 
     finding: Finding
@@ -162,6 +185,7 @@ class Observation:
     engine: str | None = None
     notice: str = ""
     shortage: Shortage | None = None
+    certificate_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +193,8 @@ class Verdict:
     """The state of an instance, and its reasons. ``since``: epoch seconds at which ``state`` began.
 
     ``good``, ``slow`` and ``missed`` count the last checks in a row; ``start_by`` is the time (monotonic) by
-    which a starting instance has to have responded; ``busy_since`` the time since which it is busy. ``last``:
-    the last finding about the instance.
+    which a starting instance has to have responded; ``busy_since`` the time since which it is busy or stuck.
+    ``last``: the last finding about the instance.
     """
 
     state: State = State.UNKNOWN
@@ -216,19 +240,9 @@ class Verdict:
 
 
 def judge(
-    verdict: Verdict,
-    observation: Observation,
-    *,
-    now: float,
-    at: float,
-    busy_limit: float = inf,
-    start_limit: float = START_LIMIT,
+    verdict: Verdict, observation: Observation, *, now: float, at: float, limits: Limits = DEFAULT_LIMITS
 ) -> Verdict:
-    """Return the verdict after ``observation``; without a finding only the reasons change.
-
-    ``busy_limit``: seconds after which an instance that is still busy is unhealthy; ``start_limit``: from a
-    start to the first response.
-    """
+    """Return the verdict after ``observation``; without a finding only the reasons change."""
     if observation.finding is Finding.UNSEEN:
         start_by = verdict.start_by
         return replace(
@@ -236,24 +250,25 @@ def judge(
             reasons=observation.reasons,
             start_by=None if start_by is None else max(start_by, now + UNSEEN_GRACE),
         )
-    if observation.finding is Finding.BUSY:
-        counted, signal = _count_busy(verdict, now=now, busy_limit=busy_limit)
+    if observation.finding in {Finding.BUSY, Finding.STUCK}:
+        is_stuck = observation.finding is Finding.STUCK
+        counted, signal = _count_busy(verdict, now=now, limits=limits, is_stuck=is_stuck)
     else:
-        counted, signal = _count(
-            replace(verdict, busy_since=None), observation, now=now, start_limit=start_limit
-        )
+        counted, signal = _count(replace(verdict, busy_since=None), observation, now=now, limits=limits)
     state = TRANSITIONS[verdict.state, signal]
+    if limits.is_damped and state is State.HEALTHY and counted.good < limits.good:
+        state = State.DEGRADED if verdict.state is State.HEALTHY else verdict.state
     return replace(
         counted,
         state=state,
         last=observation.finding,
         since=verdict.since if state is verdict.state else at,
-        reasons=_reasons(counted, state, signal, observation),
+        reasons=_reasons(counted, state, signal, observation, limits),
     )
 
 
 def _count(
-    verdict: Verdict, observation: Observation, *, now: float, start_limit: float
+    verdict: Verdict, observation: Observation, *, now: float, limits: Limits
 ) -> tuple[Verdict, Signal]:
     """Return the verdict with its counters updated, and the meaning of the observation."""
     match observation.finding:
@@ -262,35 +277,39 @@ def _count(
             counted = replace(
                 verdict, good=verdict.good + 1, slow=slow, missed=0, starting=False, start_by=None
             )
-            if observation.finding is Finding.IMPAIRED or slow >= SLOW_CHECKS:
+            if observation.finding is Finding.IMPAIRED or slow >= limits.slow:
                 return counted, Signal.IMPAIRED
-            return counted, Signal.PROVEN if counted.good >= GOOD_CHECKS else Signal.GOOD
+            return counted, Signal.PROVEN if counted.good >= limits.good else Signal.GOOD
         case Finding.STARTING:
             # It reports that it is starting: there is no time limit, large models take minutes.
             return replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=None), Signal.STARTING
         case Finding.BEGUN:
-            begun = replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=now + start_limit)
+            begun = replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=now + limits.start)
             return begun, Signal.STARTING
         case Finding.MISSED | Finding.REFUSED:
-            return _count_miss(verdict, observation, now=now)
-        case Finding.UNSEEN | Finding.BUSY:
+            return _count_miss(verdict, observation, now=now, limits=limits)
+        case Finding.UNSEEN | Finding.BUSY | Finding.STUCK:
             raise AssertionError("handled by judge()")
         case Finding.EXITED:
             gone = replace(verdict, good=0, slow=0, missed=0, starting=False, start_by=None)
             return gone, Signal.DOWN
 
 
-def _count_busy(verdict: Verdict, *, now: float, busy_limit: float) -> tuple[Verdict, Signal]:
-    """Take a check without a response for what it is while requests make progress: the instance is busy.
+def _count_busy(verdict: Verdict, *, now: float, limits: Limits, is_stuck: bool) -> tuple[Verdict, Signal]:
+    """Count the time for which it has been busy or stuck.
 
-    Not for ever: an engine that hangs may still send a byte now and then.
+    Not for ever: an engine that hangs may still send a byte now and then, or answer checks.
     """
     since = now if verdict.busy_since is None else verdict.busy_since
-    busy = replace(verdict, good=0, slow=0, starting=False, start_by=None, busy_since=since)
-    return busy, Signal.DOWN if now - since >= busy_limit else Signal.BUSY
+    busy = replace(verdict, good=0, slow=0, missed=0, starting=False, start_by=None, busy_since=since)
+    if now - since >= limits.busy:
+        return busy, Signal.DOWN
+    return busy, Signal.IMPAIRED if is_stuck else Signal.BUSY
 
 
-def _count_miss(verdict: Verdict, observation: Observation, *, now: float) -> tuple[Verdict, Signal]:
+def _count_miss(
+    verdict: Verdict, observation: Observation, *, now: float, limits: Limits
+) -> tuple[Verdict, Signal]:
     """Distinguish a miss that may be transient from one that shows the instance down.
 
     While it is starting, a refused connection is expected; after ``start_by`` it is not.
@@ -299,21 +318,25 @@ def _count_miss(verdict: Verdict, observation: Observation, *, now: float) -> tu
     if verdict.start_by is not None and now < verdict.start_by:
         return missed, Signal.MISSED
     is_overdue = verdict.start_by is not None
-    if observation.finding is Finding.REFUSED or missed.missed >= MISSES or is_overdue:
+    if observation.finding is Finding.REFUSED or missed.missed >= limits.misses or is_overdue:
         return replace(missed, starting=False, start_by=None), Signal.DOWN
     return missed, Signal.MISSED
 
 
-def _reasons(counted: Verdict, state: State, signal: Signal, observation: Observation) -> tuple[str, ...]:
+def _reasons(
+    counted: Verdict, state: State, signal: Signal, observation: Observation, limits: Limits
+) -> tuple[str, ...]:
     """Return the reasons for the state, in words."""
     if signal is Signal.MISSED and counted.starting:
         return ("started, no response yet",)
     if signal is Signal.MISSED and state is not State.UNHEALTHY:
-        row = f" ({counted.missed} of {MISSES} checks in a row)"
+        row = f" ({counted.missed} of {limits.misses} checks in a row)"
         return tuple(f"{reason}{row}" for reason in observation.reasons)
     if state is State.RECOVERING and counted.good:
-        return (f"responds again, {counted.good} of {GOOD_CHECKS} good checks",)
+        return (f"responds again, {counted.good} of {limits.good} good checks",)
     if signal in {Signal.GOOD, Signal.PROVEN}:
+        if state is State.DEGRADED and counted.good:
+            return (f"flaps, {counted.good} of {limits.good} good checks",)
         return ()
     return observation.reasons
 

@@ -6,7 +6,9 @@ from math import inf
 import trio
 from msgspec import UNSET
 
+from orch.health.flapping import Flapping
 from orch.health.history import History
+from orch.health.maintenance import Maintenance
 from orch.health.restarter import Restarter
 from orch.health.statistics import InstanceStatistics
 from orch.health.verdict import State, Verdict
@@ -31,6 +33,9 @@ class WatchedInstance:
         self.noticed_at = -inf
         self.logged_notice, self.notice_logged_at = "", -inf
         self.changed_at = trio.current_time()
+        self.flapping = Flapping()
+        self.certificate_until: float | None = None
+        self.reminded_at: float | None = None  # the mark at which operators were reminded of it
         self.generation = (
             0  # a check that began before a start or an end shows nothing about the time after it
         )
@@ -65,6 +70,8 @@ class WatchedInstance:
             pid=child.pid if child is not None else None,
             engine=self.engine,
             notice=self.notice or UNSET,
+            is_flapping=self.flapping.is_on or UNSET,
+            certificate_until=UNSET if self.certificate_until is None else self.certificate_until,
         )
 
 
@@ -77,6 +84,7 @@ class WatchedService:
         self.name = name
         self.state = State.UNKNOWN
         self.reason = ""
+        self.maintenance: Maintenance | None = None
         self.refusal: str | None = None  # its reason, while it refuses every request
         self.since = at
         self.instances: dict[str, WatchedInstance] = {}

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
 from orch.settings.outliers import Breakers, Ejection
+from orch.settings.probe_structs import MaintenanceWindow, Probe
 from orch.settings.recovery_structs import Recovery
 from orch.settings.section import (
     KIND,
@@ -352,7 +353,9 @@ class Service(Section, frozen=True):
     breaker: Breakers = Breakers()
     ejection: Ejection = Ejection()
     restart_command: Command = ()
+    probe: Probe = Probe()
     recovery: Recovery = Recovery()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
 
     @property
     def is_paid(self) -> bool:

@@ -44,6 +44,38 @@ def test_a_response_that_arrives_is_progress() -> None:
     assert not work.makes_progress(100.0 + LATELY)
 
 
+def test_requests_that_never_get_done_are_stuck() -> None:
+    """None has succeeded since the oldest began, which takes over three times as long as usual."""
+    work = WorkInProgress()
+    for _ in range(4):
+        work.end(work.begin(0.0, 60.0), 5.0, succeeded=True)
+    assert work.usual(10.0) == 5.0
+    assert not work.is_stuck(1_000.0), "nothing is in progress"
+    first, second = work.begin(100.0, 60.0), work.begin(101.0, 60.0)
+    assert not work.is_stuck(115.0)
+    assert work.is_stuck(115.5)
+    first.moved_at = 114.0
+    assert not work.is_stuck(115.5), "a part of a response has come"
+    first.moved_at = None
+    work.end(second, 116.0, succeeded=False)
+    assert work.is_stuck(116.0), "a failure is nothing done"
+    work.end(work.begin(116.0, 60.0), 117.0, succeeded=True)
+    assert not work.is_stuck(118.0), "others get done beside a long one"
+
+
+def test_fast_requests_have_some_time_and_before_the_first_success_the_limit_counts() -> None:
+    """Three times 20 ms shows nothing; without a usual time nothing is known before the limit."""
+    work = WorkInProgress()
+    work.begin(0.0, 30.0)
+    assert not work.is_stuck(30.0)
+    assert work.is_stuck(30.1)
+    fast = WorkInProgress()
+    fast.end(fast.begin(0.0, 30.0), 0.02, succeeded=True)
+    fast.begin(1.0, 30.0)
+    assert not fast.is_stuck(11.0)
+    assert fast.is_stuck(11.1)
+
+
 async def test_the_gateway_knows_what_an_instance_has_to_do() -> None:
     """From the moment it is sent until its response has arrived, for both flows; nothing of strangers."""
     go = trio.Event()

@@ -510,3 +510,27 @@ async def test_busy_without_an_end_is_unhealthy() -> None:
         began = trio.current_time()
         await bench.health.wait_for("audio-service", State.UNHEALTHY)
         assert trio.current_time() - began < 8
+
+
+async def test_green_checks_while_nothing_gets_done_are_not_healthy() -> None:
+    """Degraded in words at once, unhealthy after busy_limit, and healthy when something is done again."""
+    network = Network(one=healthy)
+    bench = Bench(
+        network=network, services=ONE, orchestration=orchestration(health_check_interval=2, busy_limit=20)
+    )
+    work = Work(3, 41.0, makes_progress=False, is_stuck=True, usual=2.1)
+    bench.health.work_of = lambda _service, _url: work
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.DEGRADED)
+        assert bench.service().reason == (
+            "answers checks, but no request gets done: 3 requests wait, for up to 41 s, usually 2.1 s"
+        )
+        began = trio.current_time()
+        await bench.health.wait_for("audio-service", State.UNHEALTHY)
+        assert trio.current_time() - began == pytest.approx(20, abs=2.5)
+        assert not bench.health.is_usable("audio-service", "http://one:5001")
+        assert bench.health.presence("audio-service", "http://one:5001") == "silent"
+        await trio.sleep(10)
+        assert bench.service().state is State.UNHEALTHY
+        work = IDLE
+        await bench.health.wait_for("audio-service", State.HEALTHY)

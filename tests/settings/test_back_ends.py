@@ -340,3 +340,37 @@ def test_a_hook_that_needs_a_command_is_refused_without_one() -> None:
     assert service.recovery.hook == "command"
     found = faults({"url": "http://h:1", "recovery": {"hook": "webhook", "webhook_url": f"x://{SECRET}@h/"}})
     assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"probe": {"kind": "icmp"}}, "probe.kind"),
+        ({"probe": {"status": ["2xx"]}}, "probe.status"),
+        ({"probe": {"status": ["200", "299-200"]}}, "probe.status[1]"),
+        ({"probe": {"kind": "tcp", "status": ["200"]}}, "probe.status"),
+        ({"probe": {"kind": "websocket", "body": "ok"}}, "probe.body"),
+        ({"probe": {"misses": 0}}, "probe.misses"),
+        ({"probe": {"flaps": 1}}, "probe.flaps"),
+        ({"maintenance": [{"start": "tomorrow", "minutes": 5}]}, "maintenance[0].start"),
+        ({"maintenance": [{"start": "2026-02-30T02:00", "minutes": 5}]}, "maintenance[0].start"),
+        ({"maintenance": [{"start": "2026-12-01T02:00"}]}, "maintenance[0].minutes"),
+        (
+            {"maintenance": [{"start": "2026-12-01T02:00", "minutes": 1440, "repeat": "daily"}]},
+            "maintenance[0].minutes",
+        ),
+        (
+            {"maintenance": [{"start": "2026-12-01T02:00", "minutes": 5, "timezone": "Mars/Olympus"}]},
+            "maintenance[0].timezone",
+        ),
+        (
+            {"maintenance": [{"start": "2026-12-01T02:00", "minutes": 5, "timezone": "../etc/passwd"}]},
+            "maintenance[0].timezone",
+        ),
+    ],
+)
+def test_checks_and_windows_that_cannot_work_are_refused_with_their_path(
+    given: Mapping[str, Any], path: str
+) -> None:
+    """The rest of the settings is unaffected."""
+    assert list(faults({"url": "http://h:1", **given})) == [f"services.audio-service.{path}"]
