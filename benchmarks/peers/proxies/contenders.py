@@ -5,14 +5,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks.peers.servers import ROOT, listens
+from benchmarks.peers.servers import READY_LIMIT, ROOT, listens
 from tests.fakes.ports import free_port
 
 _MODULES: Final = "benchmarks.peers.proxies"
@@ -154,7 +157,25 @@ def proxy(contender: Proxy, back: int) -> Iterator[Running]:
     if settings is NGINX:
         settings = NGINX.replace("{http}", NGINX_PROXY).replace("{workers}", "1")
     with _running(contender.name, contender.argv, settings, cores()[0], back) as running:
+        wait_for_answer(running.port, contender.name)
         yield running
+
+
+def wait_for_answer(port: int, name: str) -> None:
+    """Wait until a proxy that listens forwards, too. Raises SystemExit where it does not within a minute."""
+    give_up = time.monotonic() + READY_LIMIT
+    while time.monotonic() < give_up:
+        connection = HTTPConnection("127.0.0.1", port, timeout=READY_LIMIT)
+        try:
+            connection.request("GET", "/api/audio/health/15", headers={"Host": "localhost"})
+            if connection.getresponse().status == HTTPStatus.OK:
+                return
+        except OSError:
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.1)
+    raise SystemExit(f"{name} listens and does not forward.")
 
 
 @contextmanager
