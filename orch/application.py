@@ -11,10 +11,13 @@ from orch.access.actors import ACTOR
 from orch.access.service import Access
 from orch.gateway.response_headers import SECURITY
 from orch.gateway.service import GatewayService
+from orch.overload import Step
+from orch.overload_watch import OverloadWatch
 from orch.problems import ProblemError
 from orch.protocol import closes
+from orch.protocol.closes import Close
 from orch.web.app import Pages
-from orch.web.http_door import enter_gateway
+from orch.web.http_door import enter_gateway, is_operator
 from orch.websocket.connections.endpoint import refuse
 from orch.websocket.connections.handshake import Refused
 from orch.websocket.service import HubService
@@ -29,12 +32,20 @@ class Application:
     """
 
     def __init__(
-        self, *, access: Access, gateway: GatewayService, hub: HubService, pages: Pages, trusts_local: bool
+        self,
+        *,
+        access: Access,
+        gateway: GatewayService,
+        hub: HubService,
+        pages: Pages,
+        overload: OverloadWatch,
+        trusts_local: bool,
     ) -> None:
         self._access = access
         self._gateway = gateway
         self._hub = hub
         self._pages = pages
+        self._overload = overload
         self._trusts_local = trusts_local
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
@@ -64,8 +75,12 @@ class Application:
     def _dispatch(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         run: Awaitable[None]
         if scope["type"] == "http":
+            if self._overload.step is not Step.CALM:
+                send = _without_keep_alive(scope, send)
             run = self._http(scope, receive, send)
         elif scope["path"] == "/ws":
+            if not is_operator(scope[ACTOR]) and (problem := self._overload.refuse()) is not None:
+                return _refuse(scope, receive, send, problem, closes.TRY_LATER)
             run = self._hub.endpoint(scope, receive, send)
         else:
             run = _refuse_websocket(receive, send)
@@ -88,6 +103,8 @@ class Application:
         try:
             is_public = self._gateway.is_public(scope)
             enter_gateway(scope, is_public=is_public, tokens=self._access)
+            if (problem := self._overload.refuse()) is not None:
+                raise problem
         except ProblemError as error:
             await _answer_problem(send, error)
             return
@@ -105,13 +122,28 @@ async def _answer_problem(send: Any, error: ProblemError) -> None:
     await send({"type": "http.response.body", "body": error.body()})
 
 
-async def _refuse(scope: Any, receive: Any, send: Any, error: ProblemError) -> None:
+def _without_keep_alive(scope: Any, send: Any) -> Any:
+    """Return a ``send`` whose response closes the connection; from HTTP/2 on connections are shared."""
+    if scope.get("http_version") not in {"1.0", "1.1"}:
+        return send
+
+    async def closing(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return closing
+
+
+async def _refuse(
+    scope: Any, receive: Any, send: Any, error: ProblemError, close: Close = closes.WRONG_ORIGIN
+) -> None:
     """Refuse a request or a handshake before it is dispatched."""
     if scope["type"] == "http":
         await _answer_problem(send, error)
         return
     await receive()
-    await refuse(scope, send, Refused(error, closes.WRONG_ORIGIN))
+    await refuse(scope, send, Refused(error, close))
 
 
 async def _refuse_websocket(receive: Any, send: Any) -> None:

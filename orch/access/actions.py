@@ -129,6 +129,18 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("DELETE", "/api/sessions/<session_id>/uploads/<upload_id>"): Action.SPEAK_IN_SESSION,
 }
 
+#: What begins something that takes memory or descriptors for a while: refused while few are left.
+NEW_WORK: Final = frozenset(
+    {
+        ("POST", "/api/pipeline/process"),
+        ("POST", "/api/pipeline/analyze"),
+        ("POST", "/api/pipeline/compare"),
+        ("POST", "/api/sessions/create"),
+        ("POST", "/api/sessions/<session_id>/recordings"),
+        ("POST", "/api/sessions/<session_id>/uploads"),
+    }
+)
+
 #: By the type of a client's message; ``binary`` is a frame of audio. What SPEAK_IN_SESSION does needs a
 #: participant, so the role decides; READ_SESSION is joining, so the key does.
 MESSAGES: Final[Mapping[str, Action]] = {

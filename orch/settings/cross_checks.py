@@ -49,6 +49,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         + _own_ports(settings)
         + _proxies(settings)
         + _tls(settings)
+        + _overload(settings)
         + _public_url(settings)
         + _frame_ancestors(settings)
         + _deployment(settings)
@@ -111,6 +112,15 @@ def _tls(settings: Settings) -> list[Fault]:
         there, missing = missing, there
     expected = f"expected a PEM file, as orchestration.frontend.{there} names one"
     return [Fault(f"orchestration.frontend.{missing}", expected)]
+
+
+def _overload(settings: Settings) -> list[Fault]:
+    """Find a refusal that would come before the connections are closed."""
+    overload = settings.orchestration.overload
+    if overload.refuse >= overload.no_keep_alive:
+        return []
+    expected = f"expected at least no_keep_alive ({overload.no_keep_alive:g}), got {overload.refuse:g}"
+    return [Fault("orchestration.overload.refuse", expected)]
 
 
 def _public_url(settings: Settings) -> list[Fault]:

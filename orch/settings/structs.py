@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
 from orch.settings.outliers import Breakers, Ejection
+from orch.settings.overload import Overload
 from orch.settings.probe_structs import MaintenanceWindow, Probe
 from orch.settings.recovery_structs import Recovery
 from orch.settings.section import (
@@ -279,6 +280,7 @@ class Orchestration(Section, frozen=True):
     monitoring: Monitoring = Monitoring()
     speech: Speech = Speech()
     pipeline: Pipeline = Pipeline()
+    overload: Overload = Overload()
     shutdown_grace: Positive = 10
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     control_token: Secret = ""

@@ -124,6 +124,18 @@ SHORTAGES: Final = Name(
     ("kind",),
     tuple(Shortage),
 )
+OVERLOAD_USED: Final = Name(
+    "orch_overload_used", "gauge", "Part of this process's limit of a resource that is used.", ("kind",)
+)
+OVERLOAD_STEP: Final = Name(
+    "orch_overload_step",
+    "gauge",
+    "0: enough of a resource is left, 1: connections are not kept, 2: new work is refused.",
+    ("kind",),
+)
+OVERLOAD_REFUSED: Final = Name(
+    "orch_overload_refused_total", "counter", "Requests refused because of this process's overload."
+)
 STANDSTILLS: Final = Name(
     "orch_standstills_total", "counter", "Times this process was suspended or its event loop blocked."
 )

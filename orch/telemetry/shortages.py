@@ -49,6 +49,8 @@ class ShortageLog:
         self._wall = wall
         self._met: dict[Shortage, _Met] = {}
         self.counts: Counter[str] = Counter()
+        self.others: Callable[[], tuple[ShortageLine, ...]] = tuple
+        """What is nearly used up, without an operation that has failed."""
         self.on_change: Callable[[], None] = lambda: None
 
     def note(self, shortage: Shortage, what: str) -> None:
@@ -73,12 +75,13 @@ class ShortageLog:
 
     def lines(self) -> tuple[ShortageLine, ...]:
         """Return the current shortages."""
-        return tuple(
+        met = tuple(
             ShortageLine(
                 kind=str(shortage), text=in_words(shortage), last=met.last, since=met.since, times=met.times
             )
             for shortage, met in self._met.items()
         )
+        return met + tuple(line for line in self.others() if all(line.kind != one.kind for one in met))
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""

@@ -18,6 +18,7 @@ from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
+from orch.access.actions import NEW_WORK
 from orch.access.actors import actor_of
 from orch.access.service import Access
 from orch.package_files import resource
@@ -95,12 +96,14 @@ def create_pages(
     access: Access,
     session_keys: SessionKeys,
     socket_refusal: Callable[[Any], Refused | None],
+    refuse_work: Callable[[], ProblemError | None] = lambda: None,
     blueprints: Iterable[Blueprint],
     assets: Assets | None = None,
 ) -> Pages:
     """Return the application: pages, sign-in, static files and the control API (``blueprints``).
 
-    ``socket_refusal`` returns why a handshake with a scope would be refused. ``assets``: read from the static
+    ``socket_refusal`` returns why a handshake with a scope would be refused, ``refuse_work`` why new work is
+    (:data:`~orch.access.actions.NEW_WORK`). ``assets``: read from the static
     folder if not given.
     """
     app = Pages("orch.web", static_folder=None, template_folder=str(resource("templates")))
@@ -123,7 +126,7 @@ def create_pages(
         info=Info(title="LiveTranslate orchestration service", version=_version()),
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
-    _guard(app, session_keys)
+    _guard(app, session_keys, refuse_work)
     app.register_blueprint(
         pages_module.blueprint(
             public_url=lambda: settings.current.orchestration.frontend.public_url,
@@ -158,7 +161,7 @@ def _version() -> str:
         return "0+checkout"
 
 
-def _guard(app: Pages, keys: SessionKeys) -> None:
+def _guard(app: Pages, keys: SessionKeys, refuse_work: Callable[[], ProblemError | None]) -> None:
     """Give every request an id, let it in or not, and add the security headers to every response."""
 
     @app.before_request
@@ -168,6 +171,8 @@ def _guard(app: Pages, keys: SessionKeys) -> None:
         rule = None if request.url_rule is None else request.url_rule.rule
         session_id = (request.view_args or {}).get("session_id")
         await enter_route(request.scope, rule, session_id, keys)
+        if (request.method, rule) in NEW_WORK and (problem := refuse_work()) is not None:
+            raise problem
 
     @app.after_request
     async def finish(response: Response) -> Response:

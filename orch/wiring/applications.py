@@ -40,6 +40,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
         settings=settings,
         access=parts.access,
         session_keys=hub.access,
+        refuse_work=parts.overload.refuse,
         socket_refusal=hub.would_refuse,
         blueprints=(
             health.blueprint(parts.tree, parts.stores.engine, parts.health, hub),
@@ -72,5 +73,6 @@ def create_application(parts: Parts, *, trusts_local: bool = True) -> Applicatio
         gateway=parts.gateway,
         hub=parts.hub,
         pages=pages,
+        overload=parts.overload,
         trusts_local=trusts_local,
     )

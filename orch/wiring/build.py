@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
+from orch import own_usage
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
 from orch.analytics.dashboard import Dashboard
@@ -20,9 +21,11 @@ from orch.gateway.shedding.priorities import Priority
 from orch.health.service import HealthService
 from orch.limit_usage import limit_usages
 from orch.open_files import limit
+from orch.overload_watch import OverloadWatch
 from orch.processes import ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.settings.shown import shown_instances
+from orch.shortages import Shortage
 from orch.speech.promised_api import PromisedApi
 from orch.speech.service import SpeechService
 from orch.speech.transcriber import Transcriber
@@ -92,7 +95,17 @@ def build(
         pipelines=pipelines,
         concurrency=gateway.concurrency,
     )
-    capacity = CurrentCapacity(configuration, limit())
+    files = limit()
+    capacity = CurrentCapacity(configuration, files)
+    overload = OverloadWatch(
+        settings=configuration,
+        events=events,
+        wall=wall,
+        sources={
+            Shortage.MEMORY: own_usage.memory,
+            Shortage.DESCRIPTORS: lambda: own_usage.descriptors(files, capacity().reserve),
+        },
+    )
     hub = HubService(
         settings=configuration,
         stores=stores,
@@ -123,6 +136,7 @@ def build(
         topics=topics,
         metrics=metrics,
         shortages=shortages,
+        overload=overload,
         pulse=pulse,
         capacity=capacity,
         stores=stores,

@@ -17,6 +17,8 @@ def connect(parts: Parts) -> None:
     topics.register("metrics", parts.dashboard.statistics)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
+    parts.shortages.others = parts.overload.lines
+    parts.overload.on_change = lambda: topics.touch("services")
     parts.shortages.on_change = lambda: topics.touch("services")
     parts.events.on_record = lambda _event: topics.touch("metrics")
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
@@ -27,6 +29,7 @@ def connect(parts: Parts) -> None:
     for readings in (
         parts.tree.readings,
         parts.shortages.readings,
+        parts.overload.readings,
         parts.pulse.readings,
         parts.gateway.readings,
         parts.health.readings,

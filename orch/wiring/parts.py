@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orch.cluster.survey import Survey
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
+    from orch.overload_watch import OverloadWatch
     from orch.settings.live import LiveSettings
     from orch.speech.service import SpeechService
     from orch.stores.opening import Stores
@@ -37,6 +38,7 @@ class Parts:
     topics: "Topics"
     metrics: "Metrics"
     shortages: "ShortageLog"
+    overload: "OverloadWatch"
     pulse: "Pulse"
     capacity: "CurrentCapacity"
     stores: "Stores"

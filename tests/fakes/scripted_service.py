@@ -112,6 +112,7 @@ class ScriptedService:
             ),
             stores=SimpleNamespace(engine=SimpleNamespace(status=says("store"))),
             gateway=SimpleNamespace(statistics=says("gateway")),
+            overload=SimpleNamespace(refuse=lambda: None),
             survey=SimpleNamespace(
                 statistics=says("workers"),
                 me=self.state()["workers"].workers[0].worker,
