@@ -66,7 +66,11 @@ async def running(
             ),
             describe=lambda: branch_details.websocket(parts),
         ),
-        tree.supervise("gateway", parts.gateway.run, describe=lambda: branch_details.gateway(parts)),
+        tree.supervise(
+            "gateway",
+            together(parts.gateway.run, parts.discovery.run),
+            describe=lambda: branch_details.gateway(parts),
+        ),
     ):
         if front is None or tree.stopping.is_set():
             yield tree

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from orch.gateway.balancer import Balancer, RoundRobin, create_balancer
 from orch.gateway.breaker import BreakerPolicy, Permit, State
+from orch.gateway.draining import Draining
 from orch.gateway.ejection import Presence, is_last_resort
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
@@ -59,6 +60,7 @@ class Backend:
         self.gate: Final = Gate(name)
         self._sticky_header = b""
         self.slow_start = 0.0
+        self.drain = 0.0
         self._kind: Balancing = "round_robin"
         self._balancers: dict[Flow, Balancer] = {flow: RoundRobin() for flow in Flow}
 
@@ -66,6 +68,7 @@ class Backend:
         """Choose as the settings say from now on; a balancer of the same kind keeps what it remembers."""
         self._sticky_header = service.sticky_header.lower().encode()
         self.slow_start = service.slow_start
+        self.drain = service.drain
         if service.balancer != self._kind:
             self._kind = service.balancer
             self._balancers = {flow: create_balancer(service.balancer, draw) for flow in Flow}
@@ -217,13 +220,10 @@ class Backend:
         waits += [outliers.ejector.left(url, now) for url in self.instances]
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def retain(self, urls: Collection[str]) -> None:
-        """Drop the instances that are not among ``urls``; their requests in flight go on."""
+    def retain(self, urls: Collection[str], *, draining: Draining, now: float) -> None:
+        """Drop the instances that are not among ``urls``; their requests go on, within the limit."""
         for url in [url for url in self.instances if url not in urls]:
-            gone = self.instances.pop(url)
-            for lane in gone.lanes.values():
-                lane.upstream.reuses_connections = False
-                lane.upstream.close_idle()
+            draining.add(self.instances.pop(url), now + self.drain)
         for balancer in self._balancers.values():
             balancer.retain(urls)
 
@@ -247,6 +247,7 @@ class Backends:
         self._watch = watch
         self._services: dict[str, Backend] = {}
         self._reuses_connections = False
+        self.draining: Final = Draining()
 
     def __iter__(self) -> Iterator[Backend]:
         return iter(self._services.values())
@@ -271,7 +272,7 @@ class Backends:
         shares = {Flow.CAPTIONS: gateway.captions, Flow.REQUESTS: gateway.requests}
         for name in [name for name in self._services if name not in settings.services]:
             gone = self._services.pop(name)
-            gone.retain(())
+            gone.retain((), draining=self.draining, now=now)
             gone.gate.apply((), rules_of(gateway), now)
         for name, service in settings.services.items():
             backend = self._services.get(name)
@@ -305,7 +306,7 @@ class Backends:
         workers = settings.orchestration.frontend.workers
         wanted = service.all_instances()
         are_first = not backend.instances
-        backend.retain({entry.url for entry in wanted})
+        backend.retain({entry.url for entry in wanted}, draining=self.draining, now=now)
         for outliers in backend.outliers.values():
             outliers.apply(service, tuple(dict.fromkeys(entry.url for entry in wanted)))
         ordered: dict[str, Instance] = {}

@@ -190,6 +190,8 @@ class Connection:
             if (shortage := own_shortage(error)) is not None:
                 raise short(shortage) from error
             data, is_reset = b"", True
+        except trio.ClosedResourceError:  # we closed it: Upstream.abort
+            data, is_reset = b"", True
         self.clock.moved(trio.current_time())
         try:
             if data:
@@ -295,6 +297,8 @@ def _ending() -> Iterator[None]:
     """
     try:
         yield
+    except trio.ClosedResourceError:
+        return
     except trio.BrokenResourceError as error:
         if (shortage := own_shortage(error)) is not None:
             raise short(shortage) from error

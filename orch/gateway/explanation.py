@@ -20,6 +20,7 @@ from orch.gateway.retries import is_repeatable
 from orch.gateway.routes import Match
 from orch.gateway.shedding.gate import Ask
 from orch.gateway.shedding.priorities import Priority, priority_of
+from orch.gateway.statistics import GatewayDiscovery
 from orch.gateway.timeouts import Limits, Timeout
 from orch.settings import Repeatable
 
@@ -98,6 +99,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
 
     ``next``: the instance of the next request, None where that depends on chance or on the client, or if it
     would wait. ``wait``: None where requests of its class need no place.
+    ``discovery``: how the instances were found, besides those of the settings.
     """
 
     method: str
@@ -108,6 +110,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     next: str | None
     problem: str
     wait: ExplainedWait | None = None
+    discovery: tuple[GatewayDiscovery, ...] = ()
 
 
 class _Seen(NamedTuple):
@@ -135,6 +138,7 @@ def explain(
     now: float,
     is_usable: Callable[[str, str], bool],
     without: Collection[str],
+    discovery: Iterable[GatewayDiscovery] = (),
 ) -> Explanation:
     """Return the explanation of a request that matches a route; ``without``: instances taken as absent."""
     ask = Ask(priority_of(match.priority, method), "")
@@ -186,6 +190,7 @@ def explain(
         else _next(backend, with_room),
         problem="" if awake else f"No instance of {match.service} gets requests now: the response is 503.",
         wait=wait,
+        discovery=tuple(discovery),
     )
 
 

@@ -49,6 +49,8 @@ class Lane:
         self.first_byte = FirstByte()
         """The instance's, in all of its lanes."""
         self.last_failure = ""
+        self.is_gone = False
+        """Whether its instance has left: what becomes of it is no news any more."""
         self.rests_until = 0.0
         """Until when it has asked for no requests, on Trio's clock."""
         self._announced = State.CLOSED
@@ -107,7 +109,7 @@ class Lane:
 
     def notify(self) -> None:
         """Call ``on_change`` if the breaker's state has changed since the last call."""
-        if self.breaker.state is not self._announced:
+        if self.breaker.state is not self._announced and not self.is_gone:
             self._announced = self.breaker.state
             self._on_change(self)
 

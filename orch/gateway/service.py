@@ -32,7 +32,7 @@ from orch.gateway.recorder import Metrics, Recorder
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import Priority
 from orch.gateway.spool import Spool
-from orch.gateway.statistics import GatewayStatistics
+from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
 from orch.gateway.transport import Connect, Connector
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_request_id
@@ -92,7 +92,9 @@ class GatewayService:
         spool: Spool | None = None,
         pulse: Pulse | None = None,
         make_id: Callable[[], str] = new_request_id,
+        discovered: Callable[[], tuple[GatewayDiscovery, ...]] = lambda: (),
     ) -> None:
+        self._discovered = discovered
         self._settings = settings
         self._health = health
         self._events = events
@@ -179,6 +181,8 @@ class GatewayService:
             for backend in self._backends:
                 with self.boundary.item(service=backend.name, step="queue"):
                     backend.gate.advance(now)
+            with self.boundary.item(step="draining"):
+                self._backends.draining.sweep(now)
             for lane in self._backends.lanes():
                 with self.boundary.item(service=lane.service, instance=lane.shown):
                     lane.upstream.close_idle(now)
@@ -227,6 +231,7 @@ class GatewayService:
             now=trio.current_time(),
             is_usable=self._health.is_usable,
             without=without,
+            discovery=[each for each in self._discovered() if each.service == match.service],
         )
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -338,6 +343,8 @@ class GatewayService:
                 for queue in backend.gate.statistics(now)
             ),
             services=tuple(backend.statistics(now) for backend in self._backends),
+            draining=self._backends.draining.statistics(now),
+            discovery=self._discovered(),
         )
 
     def record_failure(self, service: str) -> None:

@@ -155,6 +155,38 @@ class GatewayBackend(Struct, frozen=True, kw_only=True):
     flows: tuple[GatewayServiceFlow, ...]
 
 
+class GatewayDraining(Struct, frozen=True, kw_only=True):
+    """An instance that has left its service and works on ``in_flight`` requests.
+
+    They are ended after ``seconds_left``.
+    """
+
+    service: str
+    url: str
+    in_flight: int
+    seconds_left: float
+
+
+class GatewayDiscovery(Struct, frozen=True, kw_only=True):
+    """What is known of where a service's instances are: by DNS, or by their own registration.
+
+    ``name``: what was looked up. ``instances``: the last good answer, which is used however old it is;
+    ``age``: seconds since it came, None if there was none yet; ``next_in``: seconds until the next look-up.
+    ``failures``: look-ups in a row that failed, the last one for the reason ``problem``. ``left_out``: how
+    many were found beyond ``max_instances``.
+    """
+
+    service: str
+    source: Literal["dns", "registry"]
+    name: str
+    instances: tuple[str, ...]
+    age: float | None
+    next_in: float | None
+    failures: int
+    problem: str
+    left_out: int
+
+
 class GatewayStatistics(Struct, frozen=True, kw_only=True):
     """The gateway now.
 
@@ -189,3 +221,5 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     instances: tuple[GatewayInstance, ...]
     queues: tuple[GatewayQueue, ...]
     services: tuple[GatewayBackend, ...]
+    draining: tuple[GatewayDraining, ...] = ()
+    discovery: tuple[GatewayDiscovery, ...] = ()

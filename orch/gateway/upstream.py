@@ -42,6 +42,8 @@ WAITING: Final = 256
 AT_ONCE: Final = 65_536
 """Bytes of a request, head included, that is sent without a task of its own. Linux buffers more than that."""
 
+GONE: Final = "it has left the service"
+
 _BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -61,7 +63,8 @@ class Upstream:
     ``waiting`` requests wait already, it fails at once (OVERLOADED). Connections are reused only while
     ``reuses_connections``; :meth:`close_idle` closes the idle ones.
 
-    The mutable state is ``_idle`` (most recently used last), the number of busy slots and the queue.
+    The mutable state is ``_idle`` (most recently used last), the connections in use, the number of busy slots
+    and the queue.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class Upstream:
         self._connect = connect
         self._busy = 0
         self._queue = trio.lowlevel.ParkingLot()
+        self._in_use: set[Connection] = set()
+        self._is_aborted = False
         self._idle: deque[Connection] = deque()
 
     def __repr__(self) -> str:
@@ -108,6 +113,12 @@ class Upstream:
                 connection.transport.close()
         self._idle = kept
 
+    def abort(self) -> None:
+        """End all exchanges, as if the peer had closed their connections, and open no more of them."""
+        self._is_aborted = True
+        for connection in self._in_use:
+            connection.transport.close()
+
     def begin(self, request: Request) -> Begun | None:
         """Send a small request over an idle connection at once; None if that is not possible now.
 
@@ -125,6 +136,7 @@ class Upstream:
             self._idle.append(connection)
             return None
         self._busy += 1
+        self._in_use.add(connection)
         connection.begin(request.method)
         connection.offer(plain, wire)
         return Begun(connection, plain, self._end)
@@ -170,6 +182,7 @@ class Upstream:
             if connection is None:
                 connection = await self._open(clock)
             connection.clock = clock
+            self._in_use.add(connection)
             try:
                 connection.begin(request.method)
                 if request.body.whole is None:
@@ -207,6 +220,7 @@ class Upstream:
         return None
 
     def _put_back(self, connection: Connection) -> None:
+        self._in_use.discard(connection)
         if self.reuses_connections and connection.is_clean:
             connection.rest(trio.current_time())
             self._idle.append(connection)
@@ -214,10 +228,11 @@ class Upstream:
             connection.transport.close()
 
     async def _open(self, clock: TryClock) -> Connection:
+        self._require_not_aborted()
         due = clock.connect
         try:
             with trio.fail_at(due.at):
-                return Connection(await self._connect(self.address))
+                connection = Connection(await self._connect(self.address))
         except trio.TooSlowError as error:
             raise UpstreamError(Failure.REFUSED, in_words(due.kind, due.seconds), timeout=due.kind) from error
         # ValueError: a host name that DNS cannot represent.
@@ -229,6 +244,16 @@ class Upstream:
             if (shortage := own_shortage(error)) is None:
                 raise
             raise short(shortage) from error
+        try:
+            self._require_not_aborted()
+        except UpstreamError:
+            connection.transport.close()
+            raise
+        return connection
+
+    def _require_not_aborted(self) -> None:
+        if self._is_aborted:
+            raise UpstreamError(Failure.REFUSED, GONE)
 
     def _head(self, request: Request) -> bytes:
         body = request.body

@@ -13,6 +13,7 @@ from orch.protocol.terms import (
     read_line,
 )
 from orch.settings.addresses import read_address, trimmed, unusable_in_header
+from orch.settings.discovery_checks import find_discovery_faults
 from orch.settings.probe_faults import find_probe_faults
 from orch.settings.recovery_faults import find_recovery_faults
 from orch.settings.restrictions import given
@@ -78,6 +79,7 @@ def find_faults(name: str, service: Service) -> list[Fault]:
         known = " or ".join(STREAMING_DIALECTS)
         faults.append(Fault(f"{where}.streaming", f"expected auto or never, or the dialect {known}"))
     faults += _added(where, service) + _paths(where, service) + _vocabulary(where, service)
+    faults += find_discovery_faults(where, service)
     return faults + find_recovery_faults(where, service) + find_probe_faults(where, service)
 
 

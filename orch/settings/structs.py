@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
+from orch.settings.discovery import Discovery
 from orch.settings.outliers import Breakers, Ejection
 from orch.settings.overload import Overload
 from orch.settings.probe_structs import MaintenanceWindow, Probe
@@ -329,6 +330,8 @@ class Service(Section, frozen=True):
     ``max_concurrency``: how many requests an instance is sent at a time; 0: as ``concurrency`` says.
     ``auto``: 4 for translation in the dialects ``livetranslate`` and ``libretranslate``, ``found`` for speech
     in ``livetranslate`` and ``openai``, ``unlimited`` for all others.
+    ``discovery``: where further instances are found. ``drain``: seconds that an instance which is no longer
+    among them has for the requests that it is working on.
     """
 
     url: Url
@@ -354,6 +357,8 @@ class Service(Section, frozen=True):
     concurrency: Concurrency = "auto"
     breaker: Breakers = Breakers()
     ejection: Ejection = Ejection()
+    discovery: Discovery = Discovery()
+    drain: NotNegative = 30
     restart_command: Command = ()
     probe: Probe = Probe()
     recovery: Recovery = Recovery()

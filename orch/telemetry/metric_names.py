@@ -104,6 +104,16 @@ SHED: Final = Name(
     "Requests refused because a service has too much to do: they waited for too long, or the queue was full.",
     (*_CLASS, "reason"),
 )
+_SOURCE: Final = ("service", "source")
+DISCOVERED: Final = Name(
+    "orch_discovery_instances", "gauge", "Instances of a service in the last good answer.", _SOURCE
+)
+DISCOVERY_AGE: Final = Name(
+    "orch_discovery_age_seconds", "gauge", "Age of the last good answer about a service's instances.", _SOURCE
+)
+DISCOVERY_FAILURES: Final = Name(
+    "orch_discovery_failures", "gauge", "Look-ups of a service's instances that failed in a row.", _SOURCE
+)
 SERVICE_STATE: Final = Name(
     "orch_service_state",
     "gauge",
@@ -298,6 +308,7 @@ LOOPS: Final = (
     "corrected lines",
     "dashboard",
     "datagrams",
+    "discovery",
     "endings of sessions",
     "gateway requests",
     "gateway sweep",

@@ -16,6 +16,8 @@ from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
+from orch.gateway.discovery.resolver import DnsResolver
+from orch.gateway.discovery.service import Discovery
 from orch.gateway.service import GatewayService
 from orch.gateway.shedding.priorities import Priority
 from orch.health.service import HealthService
@@ -52,7 +54,9 @@ def build(
 ) -> Parts:
     """Build every part, none of them running yet. ``worker``: which of several processes this is."""
     wall = time.time
-    topics, metrics = Topics(), Metrics(lambda: shown_instances(configuration.current))
+    topics = Topics()
+    discovery = Discovery(configuration, resolver=DnsResolver(), events=events)
+    metrics = Metrics(lambda: shown_instances(discovery.current))
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
     stores = open_stores(configuration)
     survey = Survey(stores.cluster, place=worker)
@@ -60,7 +64,7 @@ def build(
     pulse = Pulse(events=events, wall=wall)
     access = Access(settings=configuration, sign_ins=SignIns(store=stores.sign_ins, survey=survey, wall=wall))
     health = HealthService(
-        settings=configuration,
+        settings=discovery,
         events=events,
         topics=topics,
         metrics=metrics,
@@ -71,7 +75,8 @@ def build(
         wall=wall,
     )
     gateway = GatewayService(
-        settings=configuration,
+        settings=discovery,
+        discovered=discovery.statistics,
         health=health,
         events=events,
         topics=topics,
@@ -82,14 +87,14 @@ def build(
     health.work_of = gateway.work_of
     health.reset_connections = gateway.reset
     later = partial(gateway.fetch, priority=Priority.BATCH)
-    transcriber = Transcriber(settings=configuration, fetch=gateway.fetch, fetch_later=later)
-    translator = Translator(settings=configuration, fetch=gateway.fetch, fetch_later=later)
-    gateway.use_adapter(PromisedApi(transcriber=transcriber, translator=translator, settings=configuration))
+    transcriber = Transcriber(settings=discovery, fetch=gateway.fetch, fetch_later=later)
+    translator = Translator(settings=discovery, fetch=gateway.fetch, fetch_later=later)
+    gateway.use_adapter(PromisedApi(transcriber=transcriber, translator=translator, settings=discovery))
     pipelines = PipelinePool(limit=processes_for(available_cores()))
     speech = SpeechService(
         transcriber=transcriber,
         translator=translator,
-        settings=configuration,
+        settings=discovery,
         wall=wall,
         voices=VoiceModels(silero.load, frame=silero.FRAME) if silero.is_installed() else None,
         pipelines=pipelines,
@@ -144,6 +149,7 @@ def build(
         health=health,
         bots=BotsService(),
         gateway=gateway,
+        discovery=discovery,
         speech=speech,
         pipelines=pipelines,
         hub=hub,

@@ -32,6 +32,7 @@ def connect(parts: Parts) -> None:
         parts.overload.readings,
         parts.pulse.readings,
         parts.gateway.readings,
+        parts.discovery.readings,
         parts.health.readings,
         parts.speech.readings,
         parts.pipeline_runs.readings,

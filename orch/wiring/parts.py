@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orch.capacity import CurrentCapacity
     from orch.cluster.runtime_settings import RuntimeSettings
     from orch.cluster.survey import Survey
+    from orch.gateway.discovery.service import Discovery
     from orch.gateway.service import GatewayService
     from orch.health.service import HealthService
     from orch.overload_watch import OverloadWatch
@@ -46,6 +47,7 @@ class Parts:
     health: "HealthService"
     bots: "BotsService"
     gateway: "GatewayService"
+    discovery: "Discovery"
     speech: "SpeechService"
     pipelines: "PipelinePool"
     hub: "HubService"

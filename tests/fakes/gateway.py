@@ -10,6 +10,8 @@ import trio
 from hypothesis import HealthCheck, settings
 from trio.testing import memory_stream_pair
 
+from orch.gateway.discovery.resolver import Resolver
+from orch.gateway.discovery.service import Discovery
 from orch.gateway.ejection import Presence
 from orch.gateway.service import GatewayService
 from orch.gateway.spool import Spool
@@ -184,12 +186,19 @@ class GatewayRig:
 
 @asynccontextmanager
 async def gateway_rig(
-    *urls: str, running: bool = True, pulse: Pulse | None = None, spool: Spool | None = None, **gateway: Any
+    *urls: str,
+    running: bool = True,
+    pulse: Pulse | None = None,
+    spool: Spool | None = None,
+    service: dict[str, Any] | None = None,
+    resolver: Resolver | None = None,
+    **gateway: Any,
 ) -> AsyncIterator[GatewayRig]:
     """Open a gateway whose ``audio-service`` has instances at ``urls`` (default: http://a:1).
 
     ``gateway`` are settings of the gateway's section. ``running``: with its branch, so that it keeps
-    connections.
+    connections. ``service``: further settings of the ``audio-service``; ``resolver``: where its discovery
+    looks names up.
     """
     instances = urls or ("http://a:1",)
     configuration = FakeSettings(
@@ -199,6 +208,7 @@ async def gateway_rig(
                 "url": instances[0],
                 "instances": [{"url": url} for url in instances[1:]],
                 "concurrency": "unlimited",
+                **(service or {}),
             },
             "translation-service": {"url": "http://t:1"},
         },
@@ -207,8 +217,12 @@ async def gateway_rig(
     health, metrics = FakeHealth(), FakeMetrics()
     async with trio.open_nursery() as nursery:
         network = MemoryNetwork(nursery)
-        service = GatewayService(
-            settings=configuration,
+        discovery = None
+        if resolver is not None:
+            discovery = Discovery(configuration, resolver=resolver, events=events, jitter=lambda: 1.0)
+        gateway_service = GatewayService(
+            settings=discovery or configuration,
+            discovered=discovery.statistics if discovery is not None else tuple,
             health=health,
             events=events,
             topics=topics,
@@ -218,10 +232,12 @@ async def gateway_rig(
             spool=spool,
             make_id=lambda: "made-id",
         )
-        rig = GatewayRig(service, network, configuration, health, metrics, events)
+        rig = GatewayRig(gateway_service, network, configuration, health, metrics, events)
         topics.on_touch = rig.touched.append
         if running:
-            await nursery.start(service.run)
+            await nursery.start(gateway_service.run)
+            if discovery is not None:
+                await nursery.start(discovery.run)
         yield rig
         nursery.cancel_scope.cancel()
 
