@@ -291,6 +291,9 @@ class Proxy:
                             await buffer.put(data)
             except ProblemError:
                 if buffer is not None:
+                    # Only the client is waited for, and a stream has no total that would end that.
+                    seconds = max(policy.timeout, IN_MEMORY / policy.client_rate)
+                    limit.deadline = min(limit.deadline, trio.current_time() + seconds)
                     buffer.close()
                     await buffer.drained.wait()
                 raise

@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -230,11 +230,20 @@ async def test_https_connections_are_verified_and_reused() -> None:
 
 
 @asynccontextmanager
-async def hosted(serve: Serve) -> AsyncIterator[tuple[GatewayService, str, int]]:
-    """Host a gateway to ``serve`` as the service does; gives it, and where it listens."""
-    async with back_end(serve) as port:
+async def hosted(
+    serve: Serve, *others: Serve, **options: Any
+) -> AsyncIterator[tuple[GatewayService, str, int]]:
+    """Host a gateway to instances as the service does; gives it, and where it listens.
+
+    ``options``: settings of the gateway's section.
+    """
+    async with AsyncExitStack() as stack:
+        ports = [await stack.enter_async_context(back_end(each)) for each in (serve, *others)]
+        first, *rest = [{"url": f"http://127.0.0.1:{port}"} for port in ports]
         gateway = GatewayService(
-            settings=FakeSettings(services={"audio-service": {"url": f"http://127.0.0.1:{port}"}}),
+            settings=FakeSettings(
+                orchestration={"gateway": options}, services={"audio-service": {**first, "instances": rest}}
+            ),
             health=FakeHealth(),
             events=EventLog(wall=lambda: 0.0),
             topics=Topics(),
