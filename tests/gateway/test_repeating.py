@@ -177,6 +177,8 @@ async def test_two_instances_that_both_fail_are_asked_little_more() -> None:
     """Neither works, so that moving to the other is a retry as any other."""
     seen: list[float] = []
     async with gateway_rig(A, B, retries=3, circuit_breaker_threshold=100_000) as rig:
+        alone = {"service_threshold": 0}
+        rig.settings.change(services={AUDIO: {"url": A, "instances": [{"url": B}], "breaker": alone}})
         rig.network.servers["a:1"] = rig.network.servers["b:1"] = counting(lose, seen)
         for _ in range(200):
             with pytest.raises(ProblemError):
