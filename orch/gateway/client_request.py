@@ -10,6 +10,8 @@ from orch.access.actors import ACTOR
 from orch.access.addresses import Network, group
 from orch.gateway.attempt import Trace
 from orch.gateway.headers import Client, Header
+from orch.gateway.rate_limits.buckets import Level
+from orch.gateway.rate_limits.fields import fields
 from orch.gateway.routes import Match
 from orch.gateway.spool import IncomingBody
 from orch.problems import ProblemError
@@ -130,6 +132,8 @@ class ClientRequest:
         self.out = Outbound(send)
         self.trace = Trace()
         self.match: Match | None = None
+        self.rates: tuple[Level, ...] = ()
+        """The levels of the rate limits that it falls under."""
         self.inbound: Inbound | None = None
         self.sent_at: float | None = None
         """When the request was complete, so that it could be sent to a back end."""
@@ -174,6 +178,8 @@ class ClientRequest:
         own = [(HEADER, self.request_id), (b"x-gateway-time", b"%.1f" % (self.elapsed * 1000))]
         if self.match is not None:
             own.append((b"x-gateway-service", self.match.service.encode("utf-8")))
+        if self.rates:
+            own += fields(self.rates)
         if self.trace.attempts:
             own.append((b"x-gateway-attempts", b"%d" % self.trace.attempts))
         return own

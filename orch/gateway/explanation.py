@@ -22,7 +22,7 @@ from orch.gateway.shedding.gate import Ask
 from orch.gateway.shedding.priorities import Priority, priority_of
 from orch.gateway.statistics import GatewayDiscovery
 from orch.gateway.timeouts import Limits, Timeout
-from orch.settings import Repeatable
+from orch.settings import RateLimit, Repeatable
 
 
 class ExplainedTimeouts(Struct, frozen=True, kw_only=True):
@@ -94,6 +94,15 @@ class ExplainedWait(Struct, frozen=True, kw_only=True):
     deadline: float
 
 
+class ExplainedLimit(Struct, frozen=True, kw_only=True):
+    """A rate limit that the request falls under: ``requests`` in ``window`` seconds for each ``per``."""
+
+    name: str
+    requests: int
+    window: int
+    per: Literal["address", "key", "route"]
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """What would become of a request. ``problem``: why it would reach no instance, "" if it would.
 
@@ -111,6 +120,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     problem: str
     wait: ExplainedWait | None = None
     discovery: tuple[GatewayDiscovery, ...] = ()
+    rate_limits: tuple[ExplainedLimit, ...] = ()
 
 
 class _Seen(NamedTuple):
@@ -139,6 +149,7 @@ def explain(
     is_usable: Callable[[str, str], bool],
     without: Collection[str],
     discovery: Iterable[GatewayDiscovery] = (),
+    limits: Iterable[RateLimit] = (),
 ) -> Explanation:
     """Return the explanation of a request that matches a route; ``without``: instances taken as absent."""
     ask = Ask(priority_of(match.priority, method), "")
@@ -191,6 +202,10 @@ def explain(
         problem="" if awake else f"No instance of {match.service} gets requests now: the response is 503.",
         wait=wait,
         discovery=tuple(discovery),
+        rate_limits=tuple(
+            ExplainedLimit(name=one.name, requests=one.requests, window=one.window, per=one.per)
+            for one in limits
+        ),
     )
 
 

@@ -18,6 +18,8 @@ from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import too_slow
 from orch.gateway.headers import Header
 from orch.gateway.places import Places
+from orch.gateway.rate_limits.fields import problem_of
+from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import is_canonical
@@ -56,6 +58,7 @@ class Fetcher:
         recorder: Recorder,
         places: Places,
         routes: CurrentRoutes,
+        rates: RateLimiter,
         make_id: Callable[[], str],
     ) -> None:
         self.adapter: ApiAdapter = NoAdapter()
@@ -64,6 +67,7 @@ class Fetcher:
         self._recorder = recorder
         self._places = places
         self._routes = routes
+        self._rates = rates
         self._make_id = make_id
 
     async def fetch(
@@ -91,6 +95,11 @@ class Fetcher:
         )
         if priority is None:
             priority = own_priority(method) if flow is Flow.CAPTIONS else priority_of("auto", method)
+        if flow is Flow.REQUESTS and policy.rate_limits:
+            # A request in a service message has no route: the limits of all routes count for its caller.
+            levels = await self._rates.take(policy, "", (), caller)
+            if (problem := problem_of(levels)) is not None:
+                raise problem
         with self._place(flow, caller, policy), self._recorder.one_in_flight():
             if flow is Flow.REQUESTS and self.adapter.adapts(service, method, path.partition("?")[0]):
                 return await self._adapted(

@@ -42,6 +42,8 @@ from orch.gateway.headers import Header
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.places import Places
+from orch.gateway.rate_limits.fields import problem_of as rate_problem
+from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.response_buffer import ResponseBuffer
@@ -90,6 +92,7 @@ class Proxy:
         recorder: Recorder,
         spool: Spool,
         places: Places,
+        rates: RateLimiter,
         on_shortage: Callable[[Shortage, str], None],
         make_id: Callable[[], str],
     ) -> None:
@@ -99,6 +102,7 @@ class Proxy:
         self._recorder = recorder
         self._spool = spool
         self._places = places
+        self._rates = rates
         self._on_shortage = on_shortage
         self._make_id = make_id
         self.adapter: ApiAdapter = NoAdapter()
@@ -136,6 +140,10 @@ class Proxy:
             raise ProblemError("not_found", "No back end is routed at this path.")
         if call.method in REFUSED_METHODS:
             raise ProblemError("method_not_allowed", f"The gateway does not forward {call.method}.")
+        if policy.rate_limits:
+            call.rates = await self._rates.take(policy, match.prefix, call.headers, call.caller)
+            if (problem := rate_problem(call.rates)) is not None:
+                raise problem
         self._spool.disk_limit = policy.spool_bytes
         with self._places.taking(
             call.caller, limit=policy.max_requests, of_caller=policy.max_requests_per_address

@@ -27,6 +27,7 @@ from orch.gateway.lane import Lane
 from orch.gateway.outlier_events import OutlierEvents
 from orch.gateway.places import Places
 from orch.gateway.proxy import REFUSED_METHODS, Proxy
+from orch.gateway.rate_limits.limiter import RateLimiter, SharedBuckets
 from orch.gateway.readings import readings_of
 from orch.gateway.recorder import Metrics, Recorder
 from orch.gateway.routes import Match, UnroutableError
@@ -90,6 +91,7 @@ class GatewayService:
         connect: Connect | None = None,
         shortages: ShortageLog | None = None,
         spool: Spool | None = None,
+        shared_buckets: SharedBuckets | None = None,
         pulse: Pulse | None = None,
         make_id: Callable[[], str] = new_request_id,
         discovered: Callable[[], tuple[GatewayDiscovery, ...]] = lambda: (),
@@ -123,6 +125,7 @@ class GatewayService:
         )
         self._spool = spool or Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
         self._places = Places()
+        self._rates = RateLimiter(events=events, shared=shared_buckets)
         self._proxy = Proxy(
             self._dispatcher,
             settings=settings,
@@ -130,6 +133,7 @@ class GatewayService:
             recorder=self._recorder,
             spool=self._spool,
             places=self._places,
+            rates=self._rates,
             on_shortage=self._short,
             make_id=make_id,
         )
@@ -139,6 +143,7 @@ class GatewayService:
             recorder=self._recorder,
             places=self._places,
             routes=self._routes,
+            rates=self._rates,
             make_id=make_id,
         )
         self._applied: Settings | None = None
@@ -232,6 +237,7 @@ class GatewayService:
             is_usable=self._health.is_usable,
             without=without,
             discovery=[each for each in self._discovered() if each.service == match.service],
+            limits=self._rates.policies(self._settings.current.orchestration.gateway).of(match.prefix),
         )
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -296,6 +302,7 @@ class GatewayService:
         yield from self.boundary.readings()
         yield from self._proxy.boundary.readings()
         yield from readings_of(self.statistics())
+        yield from self._rates.readings(self._settings.current.orchestration.gateway)
 
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""
@@ -336,6 +343,7 @@ class GatewayService:
                 for attempts in [sum(one.attempts(now) for one in backend.instances.values())]
                 for instance in backend.instances.values()
             ),
+            rate_limits=self._rates.statistics(gateway),
             queues=tuple(
                 queue
                 for backend in self._backends

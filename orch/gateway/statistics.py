@@ -94,6 +94,21 @@ class GatewayQueue(Struct, frozen=True, kw_only=True):
     shed_queue_full: int
 
 
+class GatewayRateLimit(Struct, frozen=True, kw_only=True):
+    """A rate limit of clients, and how many requests it has let through and refused since the start.
+
+    With several workers, those of this one.
+    """
+
+    name: str
+    per: Literal["address", "key", "route"]
+    requests: int
+    window: int
+    route: str
+    allowed: int
+    refused: int
+
+
 class GatewayInstance(Struct, frozen=True, kw_only=True):
     """One instance. ``share``: its part (0..1) of its service's attempts in the last minute, if any.
 
@@ -223,3 +238,4 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     services: tuple[GatewayBackend, ...]
     draining: tuple[GatewayDraining, ...] = ()
     discovery: tuple[GatewayDiscovery, ...] = ()
+    rate_limits: tuple[GatewayRateLimit, ...]

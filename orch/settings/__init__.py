@@ -5,6 +5,7 @@ Pure. :mod:`orch.settings.live` reads the file and watches it.
 
 from orch.settings.decoding import Decoded, decode
 from orch.settings.outliers import Breakers, Ejection
+from orch.settings.rate_limits import RateLimit
 from orch.settings.reload_rules import Change, changes
 from orch.settings.shedding import RoutePriority, Shedding
 from orch.settings.structs import (
@@ -41,6 +42,7 @@ __all__ = [
     "Monitoring",
     "Orchestration",
     "PublicRoute",
+    "RateLimit",
     "Repeatable",
     "Route",
     "RoutePriority",

@@ -15,6 +15,7 @@ _LAST_PORT: Final = 65535
 # No encoded characters and no dot segments: every reader understands the same path.
 _PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+/?")
 # No path, no quotes, no semicolon or space: it becomes a part of the Content-Security-Policy.
+_LIMIT_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _ORIGIN: Final = re.compile(
     r"https?://(?:(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 )
@@ -45,6 +46,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
     return (
         faults
         + _token(settings.orchestration.control_token)
+        + _rate_limits(settings.orchestration.gateway)
         + _public_routes(settings.orchestration.gateway)
         + _own_ports(settings)
         + _proxies(settings)
@@ -159,6 +161,27 @@ def _public_routes(gateway: Gateway) -> list[Fault]:
             entry.path == prefix or entry.path.startswith(prefix.rstrip("/") + "/") for prefix in prefixes
         )
     ]
+
+
+def _rate_limits(gateway: Gateway) -> list[Fault]:
+    """Find names that cannot be header fields or occur twice, and routes that there are not."""
+    faults: list[Fault] = []
+    names: set[str] = set()
+    prefixes = [route.prefix for route in gateway.routes]
+    for number, limit in enumerate(gateway.rate_limits):
+        where = f"orchestration.gateway.rate_limits[{number}]"
+        if not _LIMIT_NAME.fullmatch(limit.name):
+            expected = "expected letters, digits, dots, hyphens and underscores"
+            faults.append(Fault(f"{where}.name", f"{expected}, got {given('', limit.name)}"))
+        if limit.name in names:
+            faults.append(
+                Fault(f"{where}.name", f"expected each name once, got {given('', limit.name)} again")
+            )
+        names.add(limit.name)
+        if limit.route and limit.route not in prefixes:
+            expected = f"expected the prefix of a route ({', '.join(prefixes)}), or nothing for all"
+            faults.append(Fault(f"{where}.route", f"{expected}; got {given('', limit.route)}"))
+    return faults
 
 
 def _deployment(settings: Settings) -> list[Fault]:

@@ -9,6 +9,7 @@ from orch.settings.discovery import Discovery
 from orch.settings.outliers import Breakers, Ejection
 from orch.settings.overload import Overload
 from orch.settings.probe_structs import MaintenanceWindow, Probe
+from orch.settings.rate_limits import RateLimit
 from orch.settings.recovery_structs import Recovery
 from orch.settings.section import (
     KIND,
@@ -189,6 +190,7 @@ class Gateway(Section, frozen=True):
     public: bool = False
     public_routes: tuple[PublicRoute, ...] = ()
     shedding: Shedding = Shedding()
+    rate_limits: tuple[RateLimit, ...] = ()
 
 
 class AlertThresholds(Section, frozen=True):

@@ -13,6 +13,7 @@ from orch.stores.protocols import (
     ClusterStore,
     DocumentStore,
     JoinCodeStore,
+    RateStore,
     SessionStore,
     SignInStore,
     StoreEvents,
@@ -61,8 +62,9 @@ class StoreEngine(Protocol):
 class Stores:
     """What the chosen engine offers.
 
-    ``cluster``: what several workers share; None in a service of one process. ``wall``: the clock, in seconds
-    since the epoch, that ages of sessions are computed with; workers that share a store share its clock.
+    ``cluster``, ``rates``: what several workers share; None in a service of one process. ``wall``: the clock,
+    in seconds since the epoch, that ages of sessions are computed with; workers that share a store share its
+    clock.
 
     Startup order: the stores are opened, then the handler of their events is built and registered
     (:class:`orch.websocket.store_events.StoreEventHandler`), then ``engine`` runs. Nothing can be stored
@@ -74,6 +76,7 @@ class Stores:
     sign_ins: SignInStore
     join_codes: JoinCodeStore
     documents: DocumentStore
+    rates: RateStore | None = None
     cluster: ClusterStore | None = None
     wall: Callable[[], float] = time
 
@@ -107,6 +110,7 @@ def open_stores(source: SettingsSource) -> Stores:
         sign_ins=server.sign_ins,
         join_codes=server.join_codes,
         documents=server.documents,
+        rates=server.rates,
         cluster=server.cluster,
         wall=server.wall,
     )

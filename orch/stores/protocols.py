@@ -326,6 +326,17 @@ class DocumentStore(Protocol):
         """Delete a document, if there is one."""
 
 
+class RateStore(Protocol):
+    """Token buckets that several workers share. Raises ``store_unavailable``; callers own time-outs."""
+
+    async def take_tokens(self, buckets: Sequence[tuple[str, int, int]]) -> tuple[float, ...]:
+        """Take a token of each bucket, or of none if one of them has none.
+
+        Each: its name, how many tokens it holds, and in how many seconds an empty one is full. Returns the
+        seconds in which each was full before. A bucket that is full takes no space.
+        """
+
+
 class ClusterStore(SettingsStore, LeaseStore, Protocol):
     """What several workers, on one machine or many, share beside the sessions, and how they reach each other.
 

@@ -114,6 +114,17 @@ DISCOVERY_AGE: Final = Name(
 DISCOVERY_FAILURES: Final = Name(
     "orch_discovery_failures", "gauge", "Look-ups of a service's instances that failed in a row.", _SOURCE
 )
+RATE_LIMITED: Final = Name(
+    "orch_gateway_rate_limited_total", "counter", "Requests refused by a rate limit.", ("limit",)
+)
+RATE_BUCKETS: Final = Name(
+    "orch_gateway_rate_buckets", "gauge", "Token buckets of rate limits that are not full, in this worker."
+)
+RATE_UNCHECKED: Final = Name(
+    "orch_gateway_rate_unchecked_total",
+    "counter",
+    "Requests let through because the rate limits could not be checked in the shared store.",
+)
 SERVICE_STATE: Final = Name(
     "orch_service_state",
     "gauge",

@@ -83,6 +83,7 @@ def build(
         metrics=metrics,
         shortages=shortages,
         pulse=pulse,
+        shared_buckets=stores.rates,
     )
     health.work_of = gateway.work_of
     health.reset_connections = gateway.reset

@@ -122,6 +122,7 @@ def full(now: float) -> Scene:
             "spooled_bytes": 1_900_000,
             "spool_limit": 1_073_741_824,
             "queues": [],
+            "rate_limits": [],
             "routes": routes(18_000),
             "instances": [
                 gateway_instance("audio-service", AUDIO, requests_last_minute=3_700),
@@ -225,6 +226,7 @@ def empty(now: float) -> Scene:
         "spooled_bytes": 0,
         "spool_limit": 1_073_741_824,
         "queues": [],
+        "rate_limits": [],
         "routes": routes(0),
         "instances": [
             gateway_instance(
@@ -280,7 +282,14 @@ def empty(now: float) -> Scene:
         "process": {"rss_bytes": None, "cpu_share": None, "open_files": None, "tasks": 40},
     }
     for branch in scene["tree"]["branches"]:
-        branch |= {"uptime": 1.0, "since": now - 1, "detail": "", "queues": [], "tasks": []}
+        branch |= {
+            "uptime": 1.0,
+            "since": now - 1,
+            "detail": "",
+            "queues": [],
+            "rate_limits": [],
+            "tasks": [],
+        }
     scene["config"]["sources"] = dict.fromkeys(scene["config"]["values"], "default")
     scene["config"] |= {"environment": [], "runtime": []}
     return scene

@@ -34,6 +34,7 @@ from orch.stores.redis.feed import Feed
 from orch.stores.redis.join_code_commands import JoinCodeCommands
 from orch.stores.redis.keys import SERVER_RUN
 from orch.stores.redis.pipeline import Pipeline
+from orch.stores.redis.rate_commands import RateCommands
 from orch.stores.redis.server_clock import ServerClock
 from orch.stores.redis.times import RedisTimes
 from orch.stores.redis.troubles import Damage, LogThrottle
@@ -80,7 +81,7 @@ class Connector:
         *,
         scripts: Mapping[str, bytes],
         commands: SessionCommands,
-        probed: Sequence[JoinCodeCommands | DocumentCommands],
+        probed: Sequence[JoinCodeCommands | DocumentCommands | RateCommands],
         pipeline: Pipeline,
         feed: Feed,
         changed: Callable[[bool], None],

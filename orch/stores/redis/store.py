@@ -31,6 +31,8 @@ from orch.stores.redis.feed import Feed
 from orch.stores.redis.join_code_commands import JoinCodeCommands
 from orch.stores.redis.join_codes import RedisJoinCodes
 from orch.stores.redis.pipeline import QUEUE_LIMITS, Pipeline
+from orch.stores.redis.rate_commands import RateCommands
+from orch.stores.redis.rates import RedisRates
 from orch.stores.redis.sessions import RedisSessions
 from orch.stores.redis.sign_ins import RedisSignIns
 from orch.stores.redis.times import REDIS_TIMES, RedisTimes
@@ -118,6 +120,7 @@ class RedisStore(RedisSessions):
         document_commands = DocumentCommands(
             scripts, writer=worker, database=database, unreadable=self._unreadable
         )
+        rate_commands = RateCommands(scripts, writer=worker, database=database, unreadable=self._unreadable)
         self._pipeline = Pipeline(
             commands,
             stored=self._stored,
@@ -141,7 +144,7 @@ class RedisStore(RedisSessions):
             url,
             scripts=scripts,
             commands=commands,
-            probed=(code_commands, document_commands),
+            probed=(code_commands, document_commands, rate_commands),
             pipeline=self._pipeline,
             feed=self._feed,
             changed=self._connection_changed,
@@ -159,6 +162,7 @@ class RedisStore(RedisSessions):
         self.sign_ins = RedisSignIns(commands, self._pipeline)
         self.join_codes = RedisJoinCodes(code_commands, self._pipeline)
         self.documents = RedisDocuments(document_commands, self._pipeline, token=self._new_token)
+        self.rates = RedisRates(rate_commands, self._pipeline)
 
     def __repr__(self) -> str:
         return (
