@@ -65,9 +65,9 @@ def levels(takings: Sequence[Taking], seconds: Sequence[float]) -> tuple[tuple[L
 class Buckets:
     """The buckets of this process. The mutable state is one number for each that is not full.
 
-    Overflow rule: if there are too many, those that are full are forgotten; if none is, everybody who has no
-    bucket yet shares one for each limit. So whoever has many addresses takes memory and rate from nobody who
-    was there before.
+    Overflow rule: if there are too many, those that are full are forgotten; if none is, all clients without a
+    bucket share one for each limit. So a client with many addresses takes neither memory nor rate from those
+    that have a bucket.
     """
 
     def __init__(self, most: int = MOST) -> None:
