@@ -100,6 +100,13 @@ _TABLE: Final = (
     Problem("upgrade_required", 426, "This path accepts WebSocket connections only."),
     Problem("unsupported_media_type", 415, "This content type is not supported here."),
     Problem("body_too_large", 413, "The body is too large."),
+    Problem("unknown_incident", 404, "No incident has this number. It may be older than 90 days."),
+    Problem("unknown_announcement", 404, "No announcement has this number. It may be older than 90 days."),
+    Problem("too_many_notes", 409, "The limit of notes of this incident has been reached."),
+    Problem(
+        "too_many_announcements", 409, "The limit of current announcements has been reached. End one first."
+    ),
+    Problem("status_page_off", 404, "The public status page is switched off."),
     Problem("unknown_connection", 404, "No connection has this id. It may have ended."),
     Problem("unknown_worker", 404, "No worker has this id. It may have ended."),
     Problem("worker_silent", 504, "The worker did not reply in time."),

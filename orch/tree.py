@@ -49,7 +49,13 @@ async def running(
         ),
         tree.supervise(
             "health",
-            together(parts.pulse.run, parts.overload.run, parts.health.run, parts.dashboard.run),
+            together(
+                parts.pulse.run,
+                parts.overload.run,
+                parts.health.run,
+                parts.incidents.run,
+                parts.dashboard.run,
+            ),
             describe=lambda: branch_details.health(parts),
         ),
         tree.supervise(

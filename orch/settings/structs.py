@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
 from orch.settings.discovery import Discovery
+from orch.settings.incidents import Incidents, StatusPage
 from orch.settings.outliers import Breakers, Ejection
 from orch.settings.overload import Overload
 from orch.settings.probe_structs import MaintenanceWindow, Probe
@@ -281,6 +282,8 @@ class Orchestration(Section, frozen=True):
     websocket: Websocket = Websocket()
     gateway: Gateway = Gateway()
     monitoring: Monitoring = Monitoring()
+    incidents: Incidents = Incidents()
+    status_page: StatusPage = StatusPage()
     speech: Speech = Speech()
     pipeline: Pipeline = Pipeline()
     overload: Overload = Overload()

@@ -325,6 +325,7 @@ LOOPS: Final = (
     "gateway sweep",
     "health checks",
     "histories",
+    "incidents",
     "leases",
     "moderation",
     "page and API requests",
@@ -353,6 +354,9 @@ CONTAINED: Final = Name(
     "Items that failed in a loop that then continued.",
     ("loop",),
     LOOPS,
+)
+INCIDENTS_OPEN: Final = Name(
+    "orch_incidents_open", "gauge", "1 while a service has an open incident.", ("service",)
 )
 BRANCH_STATE: Final = Name(
     "orch_tree_branch_up", "gauge", "1 while a branch of the tree is running.", ("branch",)

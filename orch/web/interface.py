@@ -20,7 +20,7 @@ COOKIE: Final = "language"
 """Where a page stores the reader's choice (``components/interface-language.js``)."""
 
 TRANSLATED: Final = frozenset(
-    {"pages.translation", "pages.captions", "pages.sessions", "join.show", "join.join"}
+    {"pages.translation", "pages.captions", "pages.sessions", "join.show", "join.join", "status_page.show"}
 )
 """The endpoints whose pages have their texts in the catalogues; the others are English."""
 

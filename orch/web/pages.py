@@ -79,6 +79,12 @@ NAVIGATION: Final = (
                 bottom=True,
             ),
             Page(
+                name="incidents",
+                path="/incidents",
+                title="Incidents",
+                description="What failed and when, the uptime of the back ends, and announcements to guests.",
+            ),
+            Page(
                 name="tree",
                 path="/tree",
                 title="Tree",

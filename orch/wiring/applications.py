@@ -4,12 +4,13 @@ import time
 from pathlib import Path
 
 from orch.application import Application
-from orch.web import app, join
+from orch.web import app, join, status_page
 from orch.web.api import (
     config,
     connections,
     gateway,
     health,
+    incidents,
     join_codes,
     languages,
     metrics,
@@ -45,6 +46,8 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
         blueprints=(
             health.blueprint(parts.tree, parts.stores.engine, parts.health, hub),
             services.blueprint(parts.health),
+            incidents.blueprint(settings, parts.incidents),
+            status_page.blueprint(status_page.PublicStatusSource(settings, parts.incidents)),
             metrics.blueprint(settings, parts.metrics, parts.dashboard),
             sessions.blueprint(hub, ended),
             join_codes.blueprint(hub.join_codes),

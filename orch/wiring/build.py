@@ -20,6 +20,7 @@ from orch.gateway.discovery.resolver import DnsResolver
 from orch.gateway.discovery.service import Discovery
 from orch.gateway.service import GatewayService
 from orch.gateway.shedding.priorities import Priority
+from orch.health.incidents.service import IncidentService
 from orch.health.service import HealthService
 from orch.limit_usage import limit_usages
 from orch.open_files import limit
@@ -148,6 +149,14 @@ def build(
         stores=stores,
         survey=survey,
         health=health,
+        incidents=IncidentService(
+            settings=configuration,
+            health=health,
+            documents=stores.documents,
+            events=events,
+            wall=wall,
+            leases=Leases(stores.cluster),
+        ),
         bots=BotsService(),
         gateway=gateway,
         discovery=discovery,

@@ -34,6 +34,7 @@ def connect(parts: Parts) -> None:
         parts.gateway.readings,
         parts.discovery.readings,
         parts.health.readings,
+        parts.incidents.readings,
         parts.speech.readings,
         parts.pipeline_runs.readings,
         parts.stores.engine.readings,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orch.cluster.survey import Survey
     from orch.gateway.discovery.service import Discovery
     from orch.gateway.service import GatewayService
+    from orch.health.incidents.service import IncidentService
     from orch.health.service import HealthService
     from orch.overload_watch import OverloadWatch
     from orch.settings.live import LiveSettings
@@ -45,6 +46,7 @@ class Parts:
     stores: "Stores"
     survey: "Survey"
     health: "HealthService"
+    incidents: "IncidentService"
     bots: "BotsService"
     gateway: "GatewayService"
     discovery: "Discovery"

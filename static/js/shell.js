@@ -191,11 +191,11 @@ function showCounts(counts) {
   }
 }
 
-function checkTheme(theme) {
+export function checkTheme(theme) {
   for (const input of document.querySelectorAll(".theme-choice input")) input.checked = input.value === theme;
 }
 
-function chooseTheme(theme) {
+export function chooseTheme(theme) {
   const root = document.documentElement;
   if (theme === "system") delete root.dataset.theme;
   else root.dataset.theme = theme;

@@ -82,6 +82,8 @@ PLACES: Final = {
     "<connection_id>": "none",
     "<session_id>": "s",
     "<participant_id>": "none",
+    "<service>": "none",
+    "<int:number>": "999",
 }
 
 

@@ -32,6 +32,7 @@ from orch.websocket.statistics import ConnectionsStatistics
 from orch.wiring.applications import create_pages
 from orch.wiring.parts import Parts
 from tests.fakes.access import access_over
+from tests.fakes.incidents import scripted_incidents
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 
@@ -82,7 +83,7 @@ class ScriptedService:
         def says(topic: str) -> Callable[[], Any]:
             return lambda: self.state()[topic]
 
-        async def restart(service: str, *, reason: str) -> None:
+        async def restart(service: str, *, reason: str, is_forced: bool = False) -> None:
             if service not in ("audio-service", "translation-service"):
                 raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
             self.changes.append(("restart service", service))
@@ -110,6 +111,7 @@ class ScriptedService:
                 restart=restart,
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
+            incidents=scripted_incidents(self.settings, self.scene, time.time(), time.time),
             stores=SimpleNamespace(engine=SimpleNamespace(status=says("store"))),
             gateway=SimpleNamespace(statistics=says("gateway")),
             overload=SimpleNamespace(refuse=lambda: None),
