@@ -504,4 +504,7 @@ SCENES: Final[dict[str, Callable[[float], Scene]]] = {
 
 def statistics(scene: Scene) -> dict[str, Any]:
     """Return the scene as the parts' own structs; ValidationError where a shape is not theirs."""
-    return {topic: msgspec.convert(scene[topic], kind) for topic, kind in KINDS.items()}
+    gateway = {"services": [], **scene["gateway"]}
+    return {
+        topic: msgspec.convert({**scene, "gateway": gateway}[topic], kind) for topic, kind in KINDS.items()
+    }
