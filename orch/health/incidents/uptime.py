@@ -122,12 +122,12 @@ class Uptime(Struct, frozen=True, kw_only=True):
 
 
 def tally_of(standing: Standing, seconds: float, *, is_planned: bool) -> Tally:
-    """Return what ``seconds`` of a standing add. Nothing known adds nothing."""
-    if standing is Standing.UNKNOWN:
-        return Tally()
+    """Return what ``seconds`` of a standing add. Nothing known adds nothing, except in maintenance."""
     if is_planned:
         return Tally(planned=seconds)
     match standing:
+        case Standing.UNKNOWN:
+            return Tally()
         case Standing.UP:
             return Tally(up=seconds)
         case Standing.DEGRADED:

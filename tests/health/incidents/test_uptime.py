@@ -62,11 +62,9 @@ def test_time_is_spread_over_the_slots_it_is_in() -> None:
 def test_a_standing_adds_to_its_sum_and_in_maintenance_to_what_is_planned(
     standing: Standing, tally: Tally
 ) -> None:
-    """What is not known adds nothing, planned or not."""
+    """What is not known adds nothing."""
     assert tally_of(standing, 7, is_planned=False) == tally
-    assert tally_of(standing, 7, is_planned=True) == (
-        Tally() if standing is Standing.UNKNOWN else Tally(planned=7)
-    )
+    assert tally_of(standing, 7, is_planned=True) == Tally(planned=7)
 
 
 def test_nothing_known_is_no_uptime_and_every_bar_is_a_gap() -> None:
