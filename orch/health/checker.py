@@ -2,31 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Never
 
 import httpx2
 import trio
 
 from orch.health.history import next_check
 from orch.health.probes import probe
+from orch.health.real_prober import RealProber
 from orch.health.verdict import Finding, Observation
-from orch.health.watched import WatchedInstance
+from orch.health.watched import WatchedInstance, WorkOf
 from orch.health.words import stuck_in_words, work_in_words
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
-from orch.telemetry.work import Work
 from orch.tls.trust import TrustStore
 
 SOONEST: Final = 0.25
 """Seconds between two checks of one instance at least, however many are requested."""
 
 SUSPENDED: Final = Observation(Finding.UNSEEN, ("not checked: the orchestration service was suspended",))
-
-WorkOf = Callable[[str, str], Work]
-"""Returns what an instance (service, URL) has to do."""
 
 _ANSWERED: Final = frozenset({Finding.GOOD, Finding.SLOW, Finding.IMPAIRED, Finding.STARTING})
 
@@ -45,6 +42,7 @@ class Checker:
         boundary: Boundary,
         observe: Callable[[WatchedInstance, Observation], None],
         work_of: WorkOf,
+        real: RealProber,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -54,30 +52,36 @@ class Checker:
         self._boundary = boundary
         self._observe = observe
         self._work_of = work_of
+        self._real = real
         self._trust = TrustStore()
 
     async def watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> None:
-        """Check one instance again and again, until its scope is cancelled."""
+        """Check one instance again and again, and send it real requests, until its scope is cancelled."""
         self._metrics.service_state(instance.service.name, instance.shown, str(instance.verdict.state))
         with instance.scope:
-            while True:
-                child = instance.service.child(instance)
-                if child is not None and not child.is_up:
-                    await instance.nudged()  # the process has ended, which is known without a check
-                    continue
-                with self._boundary.item(service=instance.service.name, instance=instance.shown):
-                    await self._check(instance, client)
-                pause = next_check(
-                    instance.verdict,
-                    interval=self._interval(instance),
-                    in_state_for=trio.current_time() - instance.changed_at,
-                    noticed_for=trio.current_time() - instance.noticed_at,
-                    jitter=self._jitter(),
-                )
-                soonest = trio.current_time() + min(SOONEST, pause)
-                with trio.move_on_after(pause):
-                    await instance.nudged()
-                await trio.sleep_until(soonest)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._real.watch, instance, client)
+                await self._watch(instance, client)
+
+    async def _watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> Never:
+        while True:
+            child = instance.service.child(instance)
+            if child is not None and not child.is_up:
+                await instance.nudged()  # the process has ended, which is known without a check
+                continue
+            with self._boundary.item(service=instance.service.name, instance=instance.shown):
+                await self._check(instance, client)
+            pause = next_check(
+                instance.verdict,
+                interval=self._interval(instance),
+                in_state_for=trio.current_time() - instance.changed_at,
+                noticed_for=trio.current_time() - instance.noticed_at,
+                jitter=self._jitter(),
+            )
+            soonest = trio.current_time() + min(SOONEST, pause)
+            with trio.move_on_after(pause):
+                await instance.nudged()
+            await trio.sleep_until(soonest)
 
     def _interval(self, instance: WatchedInstance) -> float:
         settings = self._settings.current
@@ -118,16 +122,24 @@ class Checker:
     def _weighed(self, instance: WatchedInstance, observation: Observation) -> Observation:
         """Return the observation with the instance's work.
 
-        One that does not respond may be busy; one that responds while no request gets done is stuck.
+        One that does not respond may be busy. One that responds is stuck if no request gets done, and
+        impaired if it fails real requests.
         """
-        if observation.finding not in {Finding.MISSED, Finding.GOOD, Finding.SLOW}:
-            return observation
         work = self._work_of(instance.service.name, instance.url)
-        if observation.finding is not Finding.MISSED:
-            if not work.is_stuck:
+        match observation.finding:
+            case Finding.MISSED:
+                if work.makes_progress:
+                    words = work_in_words(work)
+                elif instance.asked_at is not None:
+                    words = "busy with a real request of the checks"
+                else:
+                    return observation
+                reasons = (f"{words}; {'; '.join(observation.reasons)}",)
+                return replace(observation, finding=Finding.BUSY, reasons=reasons)
+            case Finding.GOOD | Finding.SLOW if work.is_stuck:
+                return replace(observation, finding=Finding.STUCK, reasons=(stuck_in_words(work),))
+            case Finding.GOOD | Finding.SLOW if instance.real_fault:
+                reasons = (f"answers checks, but fails a real request: {instance.real_fault}",)
+                return replace(observation, finding=Finding.IMPAIRED, reasons=reasons)
+            case _:
                 return observation
-            return replace(observation, finding=Finding.STUCK, reasons=(stuck_in_words(work),))
-        if not work.makes_progress:
-            return observation
-        reasons = (f"{work_in_words(work)}; {'; '.join(observation.reasons)}",)
-        return replace(observation, finding=Finding.BUSY, reasons=reasons)

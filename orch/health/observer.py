@@ -69,6 +69,7 @@ class Observer:
         instance.history.add(Check(at=at, state=state, latency_ms=latency), interval=interval)
         if observation.finding in {Finding.BEGUN, Finding.EXITED}:
             instance.generation += 1
+            instance.real_fault = ""
             instance.nudge()
         if service.maintenance is not None:
             self._publish()

@@ -10,7 +10,7 @@ import socket
 import ssl
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 import structlog
@@ -24,7 +24,7 @@ from orch.health.verdict import Finding, Observation
 from orch.masking import mask_url
 from orch.settings import Service
 from orch.settings.addresses import BackEndAddress, read_address
-from orch.settings.credentials import all_headers, with_query
+from orch.settings.credentials import Header, all_headers, with_query
 from orch.settings.structs import HEALTH_ENDPOINT
 from orch.shortages import WORDS, Shortage, causes, own_shortage
 from orch.tls.trust import TrustStore
@@ -241,21 +241,24 @@ def _address(url: str) -> BackEndAddress:
         raise httpx2.InvalidURL(f"its url cannot be used, {error}") from error
 
 
+def addressed(
+    service: Service, address: BackEndAddress, path: str, headers: tuple[Header, ...]
+) -> tuple[str, dict[str, Any]]:
+    """Return the URL and the other arguments of a request to an instance, for a client of this module."""
+    if not any(name == b"host" for name, _ in headers):
+        headers = ((b"host", address.authority.encode("ascii")), *headers)
+    extensions = {_CA_FILE: service.ca_file, _SOCKET: address.socket}
+    return address.url + path, {"headers": list(headers), "extensions": extensions}
+
+
 async def _get(
     client: httpx2.AsyncClient, service: Service, url: str, endpoint: str
 ) -> tuple[int, bytes, float | None]:
     """Return status, body, and when the certificate expires."""
     address = _address(url)
-    headers = all_headers(service, address)
-    if not any(name == b"host" for name, _ in headers):
-        headers = ((b"host", address.authority.encode("ascii")), *headers)
+    place, options = addressed(service, address, with_query(service, endpoint), all_headers(service, address))
     body = bytearray()
-    async with client.stream(
-        "GET",
-        address.url + with_query(service, endpoint),
-        headers=list(headers),
-        extensions={_CA_FILE: service.ca_file, _SOCKET: address.socket},
-    ) as response:
+    async with client.stream("GET", place, **options) as response:
         # Raw (unless the transport has read it all): a few kilobytes may decompress to any size.
         parts = response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
         stream = response.extensions.get("network_stream")

@@ -7,7 +7,6 @@ import structlog
 import trio
 
 from orch.cluster.lease import Leases
-from orch.health.checker import WorkOf
 from orch.health.health_events import Stage
 from orch.health.hooks.configured import configured_hook, escalation_hook
 from orch.health.hooks.hook import Hook, HookCall
@@ -17,7 +16,7 @@ from orch.health.recovery_policies import policy_of
 from orch.health.restart_hook import HookRestarter
 from orch.health.restarter import Restarter, RunChild
 from orch.health.verdict import Observation
-from orch.health.watched import WatchedInstance, WatchedService
+from orch.health.watched import WatchedInstance, WatchedService, WorkOf
 from orch.processes import ProcessSpec
 from orch.settings import Service
 from orch.settings.source import SettingsSource

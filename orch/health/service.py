@@ -15,11 +15,13 @@ import trio
 from msgspec import UNSET
 
 from orch.cluster.lease import Leases
-from orch.health.checker import SUSPENDED, Checker, WorkOf
+from orch.health.checker import SUSPENDED, Checker
 from orch.health.feed import HealthFeed
 from orch.health.health_events import RecoveryStep, ServiceChanged, Stage
 from orch.health.observer import Observer
 from orch.health.probes import open_client
+from orch.health.real_prober import RealProber
+from orch.health.real_requests import MakeRealRequest
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import RunChild
 from orch.health.restarters import Restarters
@@ -34,7 +36,7 @@ from orch.health.verdict import (
     judge_service,
     with_refusal,
 )
-from orch.health.watched import WatchedInstance, WatchedService
+from orch.health.watched import WatchedInstance, WatchedService, WorkOf
 from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.processes import ProcessSpec, run_child
@@ -102,6 +104,7 @@ class HealthService:
         self.stop_on_other_workers: StopOnOtherWorkers | None = None
         self.work_of: WorkOf = lambda _service, _url: IDLE
         self.on_engine_change: Callable[[str], None] = lambda _service: None
+        self.make_real_request: MakeRealRequest = lambda _name, _service: None
         self.reset_connections: Callable[[str], str] = lambda _service: ""
         observer = Observer(
             settings=settings,
@@ -141,6 +144,13 @@ class HealthService:
             boundary=self.boundary,
             observe=self._observe,
             work_of=self._work,
+            real=RealProber(
+                settings=settings,
+                make=lambda: self.make_real_request,
+                work_of=self._work,
+                jitter=jitter,
+                boundary=self.boundary,
+            ),
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:

@@ -13,6 +13,10 @@ from orch.health.restarter import Restarter
 from orch.health.statistics import InstanceStatistics
 from orch.health.verdict import State, Verdict
 from orch.masking import mask_url
+from orch.telemetry.work import Work
+
+WorkOf = Callable[[str, str], Work]
+"""Returns what an instance (service, URL) has to do."""
 
 
 class WatchedInstance:
@@ -34,6 +38,8 @@ class WatchedInstance:
         self.logged_notice, self.notice_logged_at = "", -inf
         self.changed_at = trio.current_time()
         self.flapping = Flapping()
+        self.real_fault = ""  # why the last real request failed
+        self.asked_at: float | None = None  # when the real request that is in progress was sent
         self.certificate_until: float | None = None
         self.reminded_at: float | None = None  # the mark at which operators were reminded of it
         self.generation = (

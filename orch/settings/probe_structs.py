@@ -9,6 +9,8 @@ from orch.settings.section import Count, NotNegative, Positive, Section
 StatusRange = Annotated[str, Meta(pattern=r"^[1-5][0-9]{2}(-[1-5][0-9]{2})?$")]
 LocalTime = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$")]
 
+Language = Annotated[str, Meta(pattern=r"^[a-zA-Z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+
 
 class Probe(Section, frozen=True):
     """The checks of each instance. Durations in seconds.
@@ -20,8 +22,8 @@ class Probe(Section, frozen=True):
     a missed check; 0: no limit. ``misses`` in a row make an instance unhealthy, ``good`` ones healthy again,
     ``slow`` ones degraded. ``flaps``: changes within ``flap_window`` from which on it counts as flapping; 0:
     never. ``expiry_days``: days before a certificate expires at which that is an event; 0: never.
-    ``real_interval``: seconds between two real requests of the service itself; 0: none. ``real_timeout``: of
-    each.
+    ``real_interval``: seconds between two real requests (a second of speech is transcribed, a greeting is
+    translated from ``real_source`` into ``real_target``); 0: none. ``real_timeout``: of each.
     """
 
     kind: Literal["http", "tcp", "websocket"] = "http"
@@ -38,6 +40,8 @@ class Probe(Section, frozen=True):
     expiry_days: NotNegative = 14
     real_interval: NotNegative = 0
     real_timeout: Positive = 60
+    real_source: Language = "en"
+    real_target: Language = "es"
 
 
 class MaintenanceWindow(Section, frozen=True):

@@ -44,6 +44,7 @@ from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
 from orch.wiring import callbacks, worker_surveys
 from orch.wiring.parts import Parts
+from orch.wiring.real_requests import make_real_request
 
 
 def build(
@@ -88,6 +89,7 @@ def build(
     )
     health.work_of = gateway.work_of
     health.reset_connections = gateway.reset
+    health.make_real_request = make_real_request
     later = partial(gateway.fetch, priority=Priority.BATCH)
     transcriber = Transcriber(settings=discovery, fetch=gateway.fetch, fetch_later=later)
     translator = Translator(settings=discovery, fetch=gateway.fetch, fetch_later=later)

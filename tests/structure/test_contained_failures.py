@@ -20,6 +20,7 @@ PASSED_ON = {
     "health/kept_process.py": "the restart has failed: an observation and an event",
     "health/hooks/command.py": "the restart has failed: an event and a step",
     "health/hooks/http_call.py": "the restart has failed: an event and a step",
+    "health/real_prober.py": "the real request has failed: the instance is degraded, with the reason",
     "health/probes.py": "the check has failed: an outcome of orch_health_checks_total",
     "gateway/connection.py": "raised again outside of the nursery",
     "gateway/nurseries.py": "raised again outside of the nursery",

@@ -1,4 +1,5 @@
 import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,10 +25,12 @@ async def test_extreme_concurrent_load(
 ) -> None:
     """Seed: tests/edge_cases/test_high_load_scenarios.py::test_extreme_concurrent_load.
 
-    Of 5,000 requests for /api/health made at once, over as many connections, more than 90 % are answered 200.
+    All of 5,000 requests for /api/health made at once, over as many connections, are answered 200; the seed
+    asks for more than 90 %.
     """
     with service("serve", tmp_path) as running:
         successful = 0
+        failures: Counter[str] = Counter()
 
         async def ask() -> None:
             nonlocal successful
@@ -35,16 +38,20 @@ async def test_extreme_concurrent_load(
                 async with await trio.open_tcp_stream("127.0.0.1", running.port) as stream:
                     await stream.send_all(REQUEST)
                     answer = b"".join([part async for part in stream])
-            except (OSError, trio.BrokenResourceError):
-                return  # one that did not succeed
-            successful += answer.startswith(b"HTTP/1.1 200 ")
+            except (OSError, trio.BrokenResourceError) as error:
+                failures[repr(error.__cause__ or error)] += 1
+                return
+            if answer.startswith(b"HTTP/1.1 200 "):
+                successful += 1
+            else:
+                failures[repr(answer[:40])] += 1
 
         with trio.fail_after(LIMIT):
             async with trio.open_nursery() as nursery:
                 for _ in range(REQUESTS):
                     nursery.start_soon(ask)
         record_property("answered", successful)
-        assert successful / REQUESTS > 0.9
+        assert successful == REQUESTS, failures
 
 
 async def test_memory_pressure_handling(
