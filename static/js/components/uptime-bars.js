@@ -1,6 +1,6 @@
 /** The uptime of services: a row of bars each, and the share of each window. */
 
-import { barsText, barText, shareText } from "../models/incidents.js";
+import { barsText, barText, knownText, shareText } from "../models/incidents.js";
 import { h, keyed, setAttribute, setText } from "./dom.js";
 
 const WINDOWS = ["24h", "7d", "30d", "90d"];
@@ -16,13 +16,17 @@ export function showUptime(container, services, window) {
         { "aria-label": service },
         h("h3", { dir: "auto" }, service),
         h("p", { class: "status-bars", role: "img" }),
-        h("dl", { class: "status-shares" }, WINDOWS.map((name) => h("div", {}, h("dt", {}, NAMES[name]), h("dd", {})))),
+        h("dl", { class: "status-shares" }, WINDOWS.map((name) => h("div", {}, h("dt", {}, NAMES[name]), h("dd", {}), h("dd", { class: "faint small" })))),
       ),
     update: (element, { service, windows }) => {
       const [, bars, shares] = element.children;
       showBars(bars, windows[window].bars);
       setAttribute(bars, "aria-label", `Last ${NAMES[window]}. ${barsText(service, windows[window])}`);
-      WINDOWS.forEach((name, index) => setText(shares.children[index].lastElementChild, shareText(windows[name])));
+      WINDOWS.forEach((name, index) => {
+        const [, share, known] = shares.children[index].children;
+        setText(share, shareText(windows[name]));
+        setText(known, knownText(windows[name]));
+      });
     },
   });
 }

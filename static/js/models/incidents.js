@@ -51,8 +51,14 @@ export function entrySeverity({ kind, impact }) {
 /** The name of an entry's kind. */
 export const entryKind = ({ kind, stage }) => ({ opened: "Opened", changed: "Changed", recovery: stage ? `Recovery, ${stage}` : "Recovery", note: "Note", closed: "Closed" })[kind] ?? String(kind);
 
-/** "99.95 %", or that nothing is known. */
-export const shareText = (uptime) => (uptime?.share === null || uptime === undefined ? UNKNOWN : percent(uptime.share));
+/** "99.95 %", or that nothing is known. Rounded down: 100 % is said only where no second was down. */
+export function shareText(uptime) {
+  if (typeof uptime?.share !== "number") return UNKNOWN;
+  return uptime.share >= 1 ? "100\u00a0%" : `${(Math.floor(uptime.share * 10_000) / 100).toFixed(2)}\u00a0%`;
+}
+
+/** How much of a window is known, where that is not all of it. */
+export const knownText = (uptime) => (uptime.known >= 0.995 || uptime.share === null ? "" : `${percent(uptime.known)} known`);
 
 /** What a bar says: "29 Nov 2026, 10:00:00 · down for a part of the time, 42 s". */
 export function barText(bar) {

@@ -21,6 +21,7 @@ import { instances, problems, sentence } from "../../models/overview.js";
 import { captionTile, clientsTile, connectionsTile, requestsTile } from "../../models/tiles.js";
 import { clockTime } from "../../models/time-format.js";
 import { Shell } from "../../shell.js";
+import { IncidentsCard } from "./incidents-card.js";
 
 /** Events and sessions that are listed. */
 const EVENTS = 12;
@@ -52,6 +53,7 @@ export class OverviewPage {
   #panel = new InstancePanel(byId("instance"), { row: (key) => this.#rows.find((row) => row.key === key) ?? null });
   #table = new InstanceTable({ href: (key) => this.#panel.href(key), onOpen: (key) => this.#panel.open(key) });
   #sessions;
+  #incidents;
   /** When the sessions were last received, in seconds since the epoch, or null. */
   #sessionsAt = null;
   /** The last states of topics, null until known; `workers`: how many there are. */
@@ -62,6 +64,7 @@ export class OverviewPage {
     this.#socket = socket;
     this.#shell = new Shell(socket, { beat: { topic: "metrics", interval: 3 } });
     this.#sessions = new Polling({ fetch: get, interval: SESSIONS_EVERY });
+    this.#incidents = new IncidentsCard({ get });
   }
 
   start() {
@@ -75,6 +78,7 @@ export class OverviewPage {
     );
     this.#sessions.poll(SESSIONS_PATH, (outcome) => this.#showSessions(outcome));
     this.#scope.defer(() => this.#sessions.stop());
+    this.#scope.start(this.#incidents);
     this.#scope.start(this.#panel);
     this.#scope.start(this.#socket);
   }
