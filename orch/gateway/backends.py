@@ -330,6 +330,7 @@ class Backends:
                 lane.upstream.resize(limit=shares[flow].connections, waiting=shares[flow].waiting)
             ordered[entry.url] = instance
         backend.instances = ordered
+        backend.gate.trusts_clients = not settings.orchestration.gateway.public
         backend.gate.apply(
             (each.places for each in ordered.values()), rules_of(settings.orchestration.gateway), now
         )

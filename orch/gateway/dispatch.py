@@ -102,7 +102,7 @@ class Dispatcher:
             return None
         now = trio.current_time()
         key = backend.key(request.headers, caller)
-        ask = _ask(backend, priority, caller, request)
+        ask = _ask(backend, priority, caller, request, flow)
         chosen = backend.choose(now, flow, caller, self._is_usable, tried=(), key=key, ask=ask)
         if chosen is None or isinstance(chosen, Full):
             return None
@@ -249,7 +249,7 @@ class Dispatcher:
                 state.caller,
                 self._is_usable,
                 tried=state.tried,
-                ask=_ask(backend, state.priority, state.caller, state.request),
+                ask=_ask(backend, state.priority, state.caller, state.request, state.flow),
             )
             and backend.budgets[state.flow].take(now)
         )
@@ -300,7 +300,7 @@ class Dispatcher:
         """Wait for a place. The time limit of the request is that of the back end's work: it stops."""
         backend = self._backends.get(state.service)
         assert backend is not None, "no place is found at a service that exists"  # noqa: S101 - an invariant
-        ask = Ask(state.priority, state.caller, _sound(backend, state.request))
+        ask = Ask(state.priority, state.caller, _sound(backend, state.request, state.flow))
         state.trace.is_queued = True
         left = 0.0
         if limit is not None:
@@ -317,7 +317,11 @@ class Dispatcher:
         if lane is None:
             return None
         now = trio.current_time()
-        ask = None if backend is None else _ask(backend, state.priority, state.caller, state.request)
+        ask = (
+            None
+            if backend is None
+            else _ask(backend, state.priority, state.caller, state.request, state.flow)
+        )
         instance = None if backend is None else backend.instances.get(lane.url)
         if ask is not None and backend is not None:
             if instance is None or backend.gate.is_behind(ask):
@@ -344,7 +348,7 @@ class Dispatcher:
             self._is_usable,
             tried=state.tried,
             key=backend.key(state.request.headers, state.caller),
-            ask=_ask(backend, state.priority, state.caller, state.request),
+            ask=_ask(backend, state.priority, state.caller, state.request, state.flow),
             is_turn=is_turn,
         )
         if chosen is None:
@@ -352,22 +356,25 @@ class Dispatcher:
         return None if isinstance(chosen, Full) else chosen
 
 
-def _ask(backend: Backend, priority: Priority, caller: str, request: Request) -> Ask | None:
+def _ask(backend: Backend, priority: Priority, caller: str, request: Request, flow: Flow) -> Ask | None:
     """Return what a request is to the gate of a service; None if it needs no place."""
     if not backend.gate.is_limited or priority is Priority.CONTROL:
         return None
-    return Ask(priority, caller, _sound(backend, request))
+    return Ask(priority, caller, _sound(backend, request, flow))
 
 
-def _sound(backend: Backend, request: Request) -> float | None:
+def _sound(backend: Backend, request: Request, flow: Flow) -> float | None:
     """Return the work that a request is, where it has to be known.
 
-    Of speech: the seconds of its sound, None if they are not known. Other requests are taken as alike.
+    Of speech: the seconds of its sound, None if they are not known, or are declared by a client that anyone
+    may be. Other requests are taken as alike.
     """
     if not backend.gate.measures:
         return None
     if backend.name != AUDIO:
         return 1.0
+    if flow is Flow.REQUESTS and not backend.gate.trusts_clients:
+        return None
     whole = request.body.whole
     return None if whole is None else sound_seconds(whole)
 

@@ -13,7 +13,7 @@ from msgspec import convert
 from orch.gateway.flows import Flow
 from orch.gateway.rate_limits.buckets import SHARED, Buckets
 from orch.gateway.rate_limits.fields import fields, problem_of
-from orch.gateway.rate_limits.limiter import CALM, WITHIN, RateLimiter
+from orch.gateway.rate_limits.limiter import CALM, PAUSE, WITHIN, RateLimiter
 from orch.gateway.rate_limits.policies import Policies, Taking
 from orch.problems import ProblemError
 from orch.settings import Gateway, RateLimit, decode
@@ -213,8 +213,13 @@ async def test_shared_buckets_decide_and_when_they_are_away_requests_are_let_thr
     assert await take() == ()
     assert trio.current_time() - began == pytest.approx(WITHIN)
     store.seconds, store.problem = 0.0, ProblemError("store_unavailable", "Redis is away.")
+    began, asked = trio.current_time(), len(store.asked)
     assert await take() == ()
-    assert limiter.unchecked == 2
+    assert (trio.current_time(), len(store.asked)) == (began, asked), "it is not asked for a second"
+    await trio.sleep(PAUSE)
+    assert await take() == ()
+    assert limiter.unchecked == 3
+    await trio.sleep(PAUSE)
     store.problem, store.full_in = None, 0.0
     assert await take() == (1,)
     await trio.sleep(CALM)

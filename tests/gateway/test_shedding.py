@@ -273,6 +273,28 @@ async def test_the_limit_of_an_engine_with_two_places_is_found() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_clients_of_public_routes_do_not_decide_how_much_an_engine_does() -> None:
+    """A file that declares an hour of sound would make the engine look a thousand times as fast."""
+    public: dict[str, Any] = {"public": True, "public_routes": [{"path": "/api/audio/", "methods": ["POST"]}]}
+    async with engine_rig(**public) as (rig, engine), trio.open_nursery() as nursery:
+        limited(rig, concurrency="found")
+        rig.network.servers["a:1"] = engine.serve
+
+        async def speak() -> None:
+            while True:
+                sound = wav(bytes(32_000), 16_000)
+                await rig.gateway.fetch(AUDIO, "POST", "/t", body=sound, flow=Flow.REQUESTS)
+
+        for _ in range(2):
+            nursery.start_soon(speak)
+        await trio.sleep(60)
+        assert rig.gateway.statistics().instances[0].places_limit == 1
+        rig.settings.change(orchestration={"gateway": {}})
+        await trio.sleep(30)
+        assert rig.gateway.statistics().instances[0].places_limit == 2
+        nursery.cancel_scope.cancel()
+
+
 async def test_the_instance_with_a_free_place_is_used_whatever_the_balancer_s_turn() -> None:
     """One that is at its limit is no candidate while another is not."""
     async with engine_rig(A, B, seconds=60) as (rig, _):

@@ -19,6 +19,8 @@ from orch.telemetry.metric_names import Reading
 
 WITHIN: Final = 0.1
 """Seconds that the shared store has; then the request is let through."""
+PAUSE: Final = 1.0
+"""Seconds after a failure in which the store is not asked, so that not every request waits for it."""
 CALM: Final = 10.0
 """Seconds without a failure after which the shared store works again."""
 
@@ -93,6 +95,9 @@ class RateLimiter:
 
     async def _ask(self, takings: Sequence[Taking], now: float) -> tuple[Level, ...]:
         assert self._shared is not None, "there is a shared store"  # noqa: S101 - the caller has looked
+        if self._failed_at is not None and now - self._failed_at < PAUSE:
+            self.unchecked += 1
+            return ()
         bucket_names = self._buckets.reserve(takings, now)
         asked = [
             (name, taking.limit.requests, taking.limit.window)

@@ -94,6 +94,8 @@ class Gate:
     def __init__(self, service: str) -> None:
         self.service: Final = service
         self.is_limited = False
+        self.trusts_clients = True
+        """Whether clients' requests show how much the instances do: their sound may be declared wrongly."""
         self.places: list[InstancePlaces] = []
         self.shed: Counter[tuple[Priority, Reason]] = Counter()
         self.queued: Counter[Priority] = Counter()

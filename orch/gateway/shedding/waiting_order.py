@@ -122,7 +122,12 @@ class WaitingOrder:
         return max(deadline / SHORTENED, min(deadline, self._pace))
 
     def expected(self, priority: Priority) -> float:
-        """Return in about how many seconds those who wait now have been served."""
+        """Return in about how many seconds those who wait now have been served.
+
+        The deadline, while it is not known how often a place becomes free.
+        """
+        if not self._pace:
+            return self._queues[priority].rule.deadline
         ahead = sum(self._queues[each].size for each in WAITING[: WAITING.index(priority) + 1])
         return ahead * self._pace
 
