@@ -384,7 +384,7 @@ class GatewayService:
         for outliers in () if backend is None else backend.outliers.values():
             ended += outliers.breaker.end_cooldown(now)
             outliers.notify()
-        return f"{closed} idle connections were closed; {ended} breakers admit a trial again."
+        return f"Idle connections closed: {closed}. Breakers that admit a trial again: {ended}."
 
     def work_of(self, service: str, url: str) -> Work:
         """Return what an instance has to do for requests that went through this gateway."""

@@ -127,7 +127,9 @@ class Restarter(ABC):
     @property
     def is_active(self) -> bool:
         """Whether there is a recovery that :meth:`stop` would stop."""
-        is_due = self._recovery.failed_at is not None and not self._recovery.is_stopped
+        if self._recovery.is_stopped:
+            return self._is_requested
+        is_due = self._recovery.failed_at is not None
         return is_due or self._is_requested or self._scope is not None or self._attempt is not None
 
     @abstractmethod
@@ -195,10 +197,12 @@ class Restarter(ABC):
     def statistics(self, *, is_well: bool) -> RecoveryStatistics | None:
         """Return what is being done, or None if nothing needs to be."""
         described = describe(self._recovery, self.policy, trio.current_time(), is_well=is_well)
-        if not self.is_waiting:
+        if not self.is_waiting and not (self._is_acting and described is not None):
             return described
         attempt, next_in = (described.attempt, described.next_in) if described is not None else (0, None)
-        text = f"Waits for {endangered_in_words(self.name, self.work())}, before it is restarted."
+        text = "Is being restarted." if not attempt else f"Is being restarted, attempt {attempt}."
+        if self.is_waiting:
+            text = f"Waits for {endangered_in_words(self.name, self.work())}, before it is restarted."
         return RecoveryStatistics(attempt=attempt, limit=self.policy.attempts, next_in=next_in, text=text)
 
     async def _next_attempt(self) -> Due:

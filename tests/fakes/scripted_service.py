@@ -86,7 +86,10 @@ class ScriptedService:
         async def restart(service: str, *, reason: str, is_forced: bool = False) -> None:
             if service not in ("audio-service", "translation-service"):
                 raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
-            self.changes.append(("restart service", service))
+            self.changes.append(("restart service at once" if is_forced else "restart service", service))
+
+        async def stop_recovery(service: str, *, reason: str) -> None:
+            self.changes.append(("stop recovery", service))
 
         async def announce(text: str) -> Announced:
             self.changes.append(("announce", text))
@@ -109,6 +112,7 @@ class ScriptedService:
             health=SimpleNamespace(
                 statistics=says("services"),
                 restart=restart,
+                stop_recovery=stop_recovery,
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
             incidents=scripted_incidents(self.settings, self.scene, time.time(), time.time),

@@ -498,9 +498,9 @@ async def test_a_reset_closes_idle_connections_and_lets_an_open_breaker_admit_a_
             rig.gateway.record_failure(AUDIO)
         assert breaker_of(rig) == "open"
         did = rig.gateway.reset(AUDIO)
-        assert did == "1 idle connections were closed; 2 breakers admit a trial again."
+        assert did == "Idle connections closed: 1. Breakers that admit a trial again: 2."
         assert breaker_of(rig) == "half_open"
-        assert rig.gateway.reset(AUDIO) == "0 idle connections were closed; 0 breakers admit a trial again."
-        assert rig.gateway.reset("unknown").startswith("0 idle")
+        assert rig.gateway.reset(AUDIO) == "Idle connections closed: 0. Breakers that admit a trial again: 0."
+        assert rig.gateway.reset("unknown").startswith("Idle connections closed: 0.")
         assert (await get(rig)).body == b"1"
         assert not rig.gateway.is_open(AUDIO)

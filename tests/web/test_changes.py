@@ -10,7 +10,13 @@ from tests.fakes.scripted_service import ScriptedService
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/services/restart", "/api/tree/gateway/restart", "/api/sessions/create"]
+    "path",
+    [
+        "/api/services/restart",
+        "/api/services/stop-recovery",
+        "/api/tree/gateway/restart",
+        "/api/sessions/create",
+    ],
 )
 def test_a_foreign_page_cannot_make_changes(path: str) -> None:
     """Whatever it sends, simple requests included."""
@@ -22,6 +28,18 @@ def test_a_foreign_page_cannot_make_changes(path: str) -> None:
 
 CHANGES = [
     ("POST", "/api/services/restart", b'{"service": "audio-service"}', ("restart service", "audio-service")),
+    (
+        "POST",
+        "/api/services/restart",
+        b'{"service": "audio-service", "force": true}',
+        ("restart service at once", "audio-service"),
+    ),
+    (
+        "POST",
+        "/api/services/stop-recovery",
+        b'{"service": "audio-service"}',
+        ("stop recovery", "audio-service"),
+    ),
     ("POST", "/api/tree/gateway/restart", b"", ("restart branch", "gateway")),
     ("POST", "/api/tree/front/restart", b"", ("restart branch", "front")),
     (

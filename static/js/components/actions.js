@@ -18,11 +18,21 @@ const CONSEQUENCES = {
 export async function restartService(service, button) {
   const isSure = await confirm({
     title: `Restart ${service}?`,
-    text: "Requests in flight fail. Speech is stored and transcribed when it is back.",
+    text: "Requests in flight have some time to finish; those left then fail. Speech is stored and transcribed when it is back.",
     verb: `Restart ${service}`,
     isDangerous: true,
   });
   if (isSure) await runAction(button, () => control("POST", "/api/services/restart", { service }), `${service} is being restarted.`);
+}
+
+export async function stopRecovery(service, button) {
+  const isSure = await confirm({
+    title: `Stop the recovery of ${service}?`,
+    text: "It is left as it is, and not restarted until it is up or you restart it.",
+    verb: "Stop recovery",
+    isDangerous: true,
+  });
+  if (isSure) await runAction(button, () => control("POST", "/api/services/stop-recovery", { service }), `The recovery of ${service} has stopped.`);
 }
 
 /** `worker`: {name, label} of the worker whose branch it is, or null for the one this page is connected to. */

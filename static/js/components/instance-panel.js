@@ -9,7 +9,7 @@ import { facts, showFacts } from "./fact-list.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
 import { Panel } from "./panel.js";
 import { pill, setPill } from "./pill.js";
-import { restartService } from "./actions.js";
+import { restartService, stopRecovery } from "./actions.js";
 import { setTime, timeElement } from "./time-element.js";
 
 export class InstancePanel {
@@ -60,6 +60,7 @@ export class InstancePanel {
     setPill(state, word(row.state), serviceTone(row.state));
     setText(reasons, row.reasons.join("; "));
     setText(recovery, row.recovery?.text ?? "");
+    this.#parts.stop.hidden = !row.recovery;
     setHeartbeats(beats, row.checks);
     setTime(since, row.since);
     showFacts(list, [
@@ -78,6 +79,8 @@ export class InstancePanel {
       ["Failed", `${count(row.errors_last_minute)} in the last minute, ${count(row.errors)} since the start`],
       ["Captions", laneText(row.lanes, "captions")],
       ["Clients' requests", laneText(row.lanes, "requests")],
+      ["Certificate expires", row.certificate_until === undefined ? null : `${new Date(row.certificate_until * 1000).toISOString().slice(0, 10)} (UTC)`],
+      ["Flaps", row.is_flapping ? "yes: it needs more good checks than usual" : null],
       ["Restarts since the start", count(row.restarts)],
       ["Process", row.pid === null ? null : String(row.pid)],
     ]);
@@ -85,10 +88,11 @@ export class InstancePanel {
 
   #build(row) {
     const parts = { state: pill(), reasons: h("p", { class: "muted", dir: "auto" }), recovery: h("p", { dir: "auto" }), beats: heartbeats(), list: facts(), since: timeElement() };
+    parts.stop = h("p", { hidden: true }, h("button", { type: "button", class: "button", onclick: (event) => stopRecovery(row.service, event.currentTarget) }, `Stop the recovery of ${row.service}`));
     const button = row.restartable
       ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartService(row.service, event.currentTarget) }, `Restart ${row.service}`))
-      : h("p", { class: "faint small" }, "The service did not start this process, and it has no restart_command.");
-    this.#panel.body.replaceChildren(h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, button);
+      : h("p", { class: "faint small" }, "The service did not start this process, and it has no restart hook.");
+    this.#panel.body.replaceChildren(h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, parts.stop, button);
     return parts;
   }
 }
