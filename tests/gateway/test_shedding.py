@@ -13,6 +13,7 @@ from orch.audio.wav import wav
 from orch.gateway.flows import Flow
 from orch.gateway.shedding.priorities import Priority
 from orch.problems import ProblemError
+from orch.speech.request_queue import QueuedRequest, Requester, RequestQueue
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok, read_request
 
 AUDIO = "audio-service"
@@ -270,6 +271,33 @@ async def test_the_limit_of_an_engine_with_two_places_is_found() -> None:
         await trio.sleep(30)
         assert rig.gateway.statistics().instances[0].places_limit == 2
         assert rig.gateway.concurrency(AUDIO, wanted=1) == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_queue_of_live_speech_uses_what_is_found() -> None:
+    """It holds back what the gateway has no place for, and says so: the limit grows all the same."""
+    async with engine_rig() as (rig, engine), trio.open_nursery() as nursery:
+        limited(rig, concurrency="found")
+        sound = wav(bytes(32_000), 16_000)
+        queue: RequestQueue
+
+        def places() -> int:
+            return rig.gateway.concurrency(AUDIO, wanted=min(4, queue.wanted)) or 4
+
+        queue = RequestQueue(places)
+
+        async def speak(name: str) -> None:
+            while True:
+                async with queue.slot(QueuedRequest(Requester(name, "s", "1"), is_final=True)):
+                    await rig.gateway.fetch(AUDIO, "POST", "/t", body=sound)
+
+        for name in "abcd":
+            nursery.start_soon(speak, name)
+        await trio.sleep(60)
+        assert rig.gateway.statistics().instances[0].places_limit == 4
+        assert engine.most == 4
+        live = next(one for one in rig.gateway.statistics().queues if one.priority == "live")
+        assert live.queued == 0, "they wait in the order of the speakers, not at the gate"
         nursery.cancel_scope.cancel()
 
 

@@ -59,6 +59,27 @@ def test_finals_come_first_and_have_a_reserved_place() -> None:
     assert served(order, 4) == [guesses[5]]
 
 
+def test_a_recording_waits_for_live_speech_and_leaves_it_a_place() -> None:
+    """Its finals are read later; so they rank with revisions, and never have all places but a single one."""
+    order = FairOrder()
+    recording = [
+        QueuedRequest(Requester(f"r{number}", "s", "1"), is_final=True, is_recording=True)
+        for number in range(3)
+    ]
+    for each in recording:
+        order.add(each)
+    live = turn("ann")
+    order.add(live)
+    assert served(order, 1) == [live]
+    order.remove(live)
+    assert served(order, 2) == recording[:1]
+    order.add(live := turn("ann"))
+    assert served(order, 2) == [live]
+    for each in (live, *recording[:1]):
+        order.remove(each)
+    assert served(order, 1) == recording[1:2]
+
+
 def test_one_address_never_has_all_places() -> None:
     order = FairOrder()
     for number in range(8):

@@ -62,6 +62,25 @@ def ask(server: Server, *, language: str = "auto", times: int = 1, **service: An
     return run(main)
 
 
+def test_requests_of_recordings_are_sent_in_a_class_of_their_own() -> None:
+    """So that live speech goes first at the back end."""
+    live, later = Server(ok({"text": "a"})), Server(ok({"text": "b"}))
+    settings = Settings(services={AUDIO: Service(url="http://a")})
+    subject = Transcriber(fetch=live.fetch, fetch_later=later.fetch, settings=Holder(settings))
+
+    async def main() -> list[str]:
+        return [
+            (
+                await subject.transcribe(
+                    PCM, sample_rate=16_000, language="en", session_id="s", is_recording=is_recording
+                )
+            ).text
+            for is_recording in (False, True)
+        ]
+
+    assert run(main) == ["a", "b"]
+
+
 def test_the_systems_own_dialect() -> None:
     """A WAV as audio; fields language, session_id, enable_vad; every field of the response is read."""
     document = {
