@@ -13,6 +13,7 @@ from orch.gateway.connection import UpstreamError, UpstreamResponse
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.lane import Lane
+from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.shedding.gate import Ticket
 from orch.gateway.work import Task
@@ -21,6 +22,7 @@ from orch.problems import ProblemError
 BREAKER_STATUSES: Final = frozenset({500, 502, 503, 504})
 """Statuses that count as failures, as in Envoy's consecutive 5xx. 501 and 505 do not."""
 
+NO_BODY: Final = RequestBody()
 _FIRST_ERROR: Final = 500
 _FIRST_REFUSAL: Final = 300
 """From here on a status says that the request was not served, which takes less time."""
@@ -138,6 +140,7 @@ class Attempt:
         self.is_told_to_wait = False
         """Whether the instance has asked for a rest, which is no fault of it."""
         self.deadline = math.inf
+        self.body = NO_BODY
         self._permit = permit
         self._trace = trace
         self._on_failure = on_failure
@@ -168,7 +171,10 @@ class Attempt:
         now = trio.current_time()
         lane = self.lane
         lane.in_flight -= 1
+        if self._began is not None:
+            self._began += self.body.waited  # the client's time
         if self.task is not None:
+            self.task.began += self.body.waited
             lane.work.end(self.task, now, succeeded=outcome is Outcome.SUCCEEDED)
         if self._began is not None and outcome is not Outcome.BLAMELESS:
             self._count(self._began, now, outcome, status)
@@ -200,7 +206,7 @@ class Attempt:
             self.lane.first_byte.failed(now, self.limit)
         elif self.response is not None or outcome is Outcome.SUCCEEDED:
             answered_at = now if self.response is None else self.response.at
-            self.lane.first_byte.answered(now, answered_at - began)
+            self.lane.first_byte.answered(now, max(0.0, answered_at - began))
 
     def __enter__(self) -> None:
         """Nothing: it has started."""
@@ -230,7 +236,8 @@ class Attempt:
         return Outcome.FAILED if is_late else Outcome.ABANDONED
 
     def _is_late(self, error: BaseException | None, now: float) -> bool:
-        return error is not None and not isinstance(error, Exception) and now >= self.deadline
+        deadline = min(self.deadline, self.body.answer_by)
+        return error is not None and not isinstance(error, Exception) and now >= deadline
 
     def _is_blameless(self, error: BaseException | None, began: float, now: float) -> bool:
         """Return whether the end of the attempt shows nothing about the instance.

@@ -1,5 +1,6 @@
 """One client's request at the gateway: its body as it arrives, its response, and what is known of it."""
 
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -38,9 +39,38 @@ class Inbound:
 
     def __init__(self, receive: Receive, *, declared: int | None, limit: int) -> None:
         self._receive = receive
-        self._declared = declared
+        self.declared = declared
         self._limit = limit
         self._is_over = False
+        self.size = 0
+        """The bytes read so far."""
+
+    async def next(self) -> bytes:
+        """Return the next piece, empty at the end.
+
+        Raises ClientGoneError, and ProblemError for a body that is too long or too short.
+        """
+        while not self._is_over:
+            if data := await self._piece():
+                return data
+        return b""
+
+    async def _piece(self) -> bytes:
+        """Return a piece, which may be empty; ``_is_over``: whether it was the last one."""
+        message = await self._receive()
+        if message["type"] != "http.request":
+            self._is_over = True
+            raise ClientGoneError
+        data = bytes(message.get("body", b""))
+        self._is_over = not message.get("more_body", False)
+        self.size += len(data)
+        if self.size > self._limit:
+            raise too_large(self._limit)
+        if self.declared is not None and self.size > self.declared:
+            raise ProblemError("invalid_request", "The body is longer than its Content-Length.")
+        if self._is_over and self.declared is not None and self.size < self.declared:
+            raise ProblemError("invalid_request", "The body is shorter than its Content-Length.")
+        return data
 
     async def collect(
         self, into: IncomingBody, on_size: Callable[[int], None], on_wait: Callable[[int], None]
@@ -52,25 +82,12 @@ class Inbound:
 
         Raises ClientGoneError, and ProblemError for a body that is too long or too short.
         """
-        more = True
-        while more:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                self._is_over = True
-                raise ClientGoneError
-            data, more = bytes(message.get("body", b"")), bool(message.get("more_body", False))
-            self._is_over = not more
-            if into.size + len(data) > self._limit:
-                raise too_large(self._limit)
-            if self._declared is not None and into.size + len(data) > self._declared:
-                raise ProblemError("invalid_request", "The body is longer than its Content-Length.")
-            if data:
-                on_size(into.size + len(data))
+        while not self._is_over:
+            if data := await self._piece():
+                on_size(self.size)
                 await into.add(data)
-            if more:
-                on_wait(into.size)
-        if self._declared is not None and into.size < self._declared:
-            raise ProblemError("invalid_request", "The body is shorter than its Content-Length.")
+            if not self._is_over:
+                on_wait(self.size)
 
     async def discard(self) -> None:
         """Read and drop the rest of a body that was refused.
@@ -135,6 +152,10 @@ class ClientRequest:
         self.rates: tuple[Level, ...] = ()
         """The levels of the rate limits that it falls under."""
         self.inbound: Inbound | None = None
+        self.total = math.inf
+        """Seconds that it has from the complete request on."""
+        self.is_streamed = False
+        """Whether its body is passed on while it arrives."""
         self.sent_at: float | None = None
         """When the request was complete, so that it could be sent to a back end."""
         self.answered_at: float | None = None

@@ -20,6 +20,9 @@ from orch.shortages import WORDS, Shortage, own_shortage
 IDLE_SECONDS: Final = 4.0
 """Seconds for which an idle connection may be reused; uvicorn, Hypercorn and Node close theirs after 5 s."""
 
+CONTINUE_SECONDS: Final = 1.0
+"""Seconds for which ``100 Continue`` is waited for before the body is sent; curl's."""
+
 
 class UpstreamError(Exception):
     """An exchange that failed. The text is the reason, without the address."""
@@ -88,6 +91,7 @@ class Connection:
         self.is_sent = False
         self.malformed: MalformedError | None = None
         self._reading: trio.CancelScope | None = None
+        self._asked: trio.Event | None = None
         self._rest = b""
         self._ended = False
         self._keep_until = 0.0
@@ -148,13 +152,29 @@ class Connection:
         body.rewind()
         with _ending():
             await self.transport.stream.send_all(head)
+            if body.expects_continue and not await self._is_asked_for_body():
+                return
             while data := await self._next_piece(body):
+                if body.is_chunked:
+                    data = b"%x\r\n%b\r\n" % (len(data), data)
                 await self.transport.stream.send_all(data)
                 self.clock.moved(trio.current_time())
                 self._look_at_clock()
+            if body.is_chunked:
+                await self.transport.stream.send_all(b"0\r\n\r\n")
             self.is_sent = True
         self.clock.sent(trio.current_time())
         self._look_at_clock()
+
+    async def _is_asked_for_body(self) -> bool:
+        """Wait for the peer to ask for the body; return False if it has responded without.
+
+        RFC 9110, 10.1.1: a client "SHOULD NOT wait for an indefinite period before sending the content".
+        """
+        self._asked = trio.Event()
+        with trio.move_on_after(CONTINUE_SECONDS):
+            await self._asked.wait()
+        return self.parser.head is None
 
     async def _next_piece(self, body: RequestBody) -> bytes:
         """Return the next piece of a body; the time that reading it takes is not the instance's."""
@@ -203,6 +223,8 @@ class Connection:
             raise UpstreamError(Failure.MALFORMED, str(error)) from error
         except CutError as error:
             self._fail_cut(error)
+        if self._asked is not None and (self.parser.is_continued or self.parser.head is not None):
+            self._asked.set()
 
     async def _send(self, data: bytes) -> None:
         """Send bytes within the time-outs of the attempt. Raises :class:`UpstreamError` (TIMED_OUT)."""

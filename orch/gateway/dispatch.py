@@ -186,6 +186,7 @@ class Dispatcher:
                 begun = BegunAttempt(self._attempt(chosen, trace, left), None)
             attempt, exchange, begun = begun.attempt, begun.exchange, None
             attempt.deadline = _deadline()
+            attempt.body = request.body
             state.tried.add(attempt.lane.url)
             if exchange is None:
                 trace.attempts += 1
@@ -193,7 +194,12 @@ class Dispatcher:
             try:
                 with attempt:
                     async with attempt.lane.upstream.exchange(
-                        request, fresh=fresh, begun=exchange, on_slot=attempt.begin, limits=limits
+                        request,
+                        # A kept connection may turn out to be closed, and a streamed body is sent once.
+                        fresh=fresh or request.body.is_streamed,
+                        begun=exchange,
+                        on_slot=attempt.begin,
+                        limits=limits,
                     ) as response:
                         dispatched = attempt.respond(response)
                         moves_on = self._lets_rest(attempt) and self._can_move_on(state)
@@ -242,6 +248,7 @@ class Dispatcher:
         state.stale = None
         return (
             backend is not None
+            and not state.request.body.is_spent
             and state.trace.attempts <= state.retries
             and backend.has_another(
                 now,
@@ -258,8 +265,10 @@ class Dispatcher:
         """Return the seconds until the next attempt. Raises the ProblemError if there is none."""
         if error.shortage is not None:
             self._on_shortage(error.shortage, state.service)
-        if attempt.response is not None or not may_retry(
-            error.failure, method=state.request.method, repeatable=state.repeatable
+        if (
+            attempt.response is not None
+            or state.request.body.is_spent
+            or not may_retry(error.failure, method=state.request.method, repeatable=state.repeatable)
         ):
             raise problem_of(state.service, error) from error
         if error.failure is Failure.STALE and state.stale is None:

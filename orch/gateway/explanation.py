@@ -22,7 +22,7 @@ from orch.gateway.shedding.gate import Ask
 from orch.gateway.shedding.priorities import Priority, priority_of
 from orch.gateway.statistics import GatewayDiscovery
 from orch.gateway.timeouts import Limits, Timeout
-from orch.settings import RateLimit, Repeatable
+from orch.settings import RateLimit, Repeatable, Uploads
 
 
 class ExplainedTimeouts(Struct, frozen=True, kw_only=True):
@@ -62,6 +62,7 @@ class ExplainedRoute(Struct, frozen=True, kw_only=True):
     is_repeatable: bool
     priority: Literal["live", "interactive", "batch", "control"]
     timeouts: ExplainedTimeouts
+    uploads: Uploads
 
 
 class ExplainedInstance(Struct, frozen=True, kw_only=True):
@@ -161,6 +162,7 @@ def explain(
         is_repeatable=is_repeatable(method, match.repeatable),
         priority=ask.priority.value,
         timeouts=ExplainedTimeouts.of(match.limits),
+        uploads=match.uploads,
     )
     seen = [] if backend is None else list(_seen(backend, now, is_usable, without))
     service_wait = None if backend is None else _service_wait(backend, now)

@@ -27,6 +27,7 @@ _VALUES: Final = re.compile(rb"[\t -~\x80-\xff]*")
 _NO_BODY: Final = frozenset({204, 304})
 _FIRST_FINAL: Final = 200
 _LAST_STATUS: Final = 599
+_CONTINUE: Final = 100
 _SWITCHING: Final = 101
 
 
@@ -97,6 +98,8 @@ class ResponseParser:
     def __init__(self, method: str) -> None:
         self.head: Head | None = None
         self.is_complete = False
+        self.is_continued = False
+        """Whether the peer has asked for the request's body."""
         self._method = method
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[Header] = []
@@ -182,6 +185,7 @@ class ResponseParser:
         headers = tuple(self._headers)
         self._headers.clear()
         if status < _FIRST_FINAL:
+            self.is_continued |= status == _CONTINUE
             if status == _SWITCHING:
                 raise MalformedError("it switched to a protocol that was not requested")
             return

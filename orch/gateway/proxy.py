@@ -52,6 +52,7 @@ from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.shedding.sound_length import SEARCHED, sound_seconds
 from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
+from orch.gateway.streamed_body import StreamedBody
 from orch.gateway.tcp_stream import Patience
 from orch.gateway.timeouts import Timeout
 from orch.problems import ProblemError
@@ -75,6 +76,7 @@ SLOWEST_SOUND: Final = 4000
 # CONNECT would open a tunnel, TRACE would return our own headers.
 _FRAMED_BY_HEAD: Final = frozenset({"1.0", "1.1"})
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_STREAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 
 log = structlog.get_logger(__name__)
@@ -151,13 +153,22 @@ class Proxy:
             if _has_no_body(call):
                 call.inbound = Inbound(receive, declared=0, limit=0)
                 await self._forward(call, match, RequestBody(), policy)
+            elif self._is_streamed(call, match):
+                await self._forward(call, match, _streamed(call, receive, match, policy), policy)
             else:
                 async with self._spool.body() as incoming:
                     body = await self._collect(call, receive, match, policy, incoming)
                     await self._forward(call, match, body, policy)
 
+    def _is_streamed(self, call: ClientRequest, match: Match) -> bool:
+        return (
+            match.uploads == "streamed"
+            and call.method in _STREAMED
+            and not self.adapter.adapts(match.service, call.method, match.path)
+        )
+
     async def _forward(self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway) -> None:
-        """Forward a complete request: the quick way if the response comes at once, else with a watch."""
+        """Forward a request: the quick way if the response comes at once, else with a watch."""
         if self.adapter.adapts(match.service, call.method, match.path):
             await _while_client_waits(call, self._respond, call, match, body, policy)
             return
@@ -212,13 +223,7 @@ class Proxy:
         The limit is ``gateway.timeout`` seconds plus the time the body takes at the minimum rate, and
         ``idle`` seconds without a byte of it.
         """
-        try:
-            declared = None if heads.is_chunked(call.headers) else heads.content_length(call.headers)
-        except ValueError as error:
-            raise ProblemError("invalid_request", "Content-Length is not one number.") from error
-        if declared is not None and declared > policy.max_body_bytes:
-            raise too_large(policy.max_body_bytes)
-        inbound = call.inbound = Inbound(receive, declared=declared, limit=policy.max_body_bytes)
+        inbound = call.inbound = _inbound(call, receive, policy)
         idle = match.limits.idle
         latest = trio.current_time() + policy.timeout
         with trio.move_on_at(min(latest, trio.current_time() + idle)) as limit:
@@ -246,16 +251,12 @@ class Proxy:
 
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()
-        return Request(
-            method=call.method,
-            target=call.target,
-            headers=tuple(
-                heads.for_back_end(
-                    call.headers, call.client, call.request_id, is_own_credential=self._is_own_credential
-                )
-            ),
-            body=body,
+        headers = heads.for_back_end(
+            call.headers, call.client, call.request_id, is_own_credential=self._is_own_credential
         )
+        if body.expects_continue:
+            headers.append((b"expect", b"100-continue"))
+        return Request(method=call.method, target=call.target, headers=tuple(headers), body=body)
 
     async def _exchange(
         self,
@@ -270,8 +271,8 @@ class Proxy:
         rest: bytes | None = None
         buffer: ResponseBuffer | None = None
         seconds: float | None = None
-        total = await _total(match, request.body)
-        with trio.move_on_after(total) as limit:
+        total = call.total = await _total(match, request.body)
+        with _limit(nursery, call, request.body) as limit:
             try:
                 async with self._dispatcher.send(
                     match.service,
@@ -287,7 +288,7 @@ class Proxy:
                     begun=begun,
                 ) as response:
                     if response.is_event_stream:
-                        limit.deadline = math.inf
+                        call.total = limit.deadline = math.inf
                     headers = self._headers(call, response, match)
                     if response.is_received:
                         rest = await _all(response)
@@ -440,7 +441,7 @@ async def _while_client_waits(
 ) -> None:
     """Run ``work`` with a nursery and ``arguments``, and end it when the client disconnects."""
     async with nursery_of_block() as nursery:
-        if call.inbound is not None:
+        if call.inbound is not None and not call.is_streamed:
             nursery.start_soon(call.inbound.watch, nursery.cancel_scope)
         await work(nursery, *arguments)
 
@@ -474,6 +475,48 @@ def _client_too_slow(seconds: float) -> ProblemError:
     return ProblemError(
         "request_timeout", f"The client did not read the response completely within {seconds:g} s."
     )
+
+
+def _inbound(call: ClientRequest, receive: Receive, policy: Gateway) -> Inbound:
+    """Return the body that is about to arrive. Raises ProblemError if it is known to be too large."""
+    try:
+        declared = None if heads.is_chunked(call.headers) else heads.content_length(call.headers)
+    except ValueError as error:
+        raise ProblemError("invalid_request", "Content-Length is not one number.") from error
+    if declared is not None and declared > policy.max_body_bytes:
+        raise too_large(policy.max_body_bytes)
+    return Inbound(receive, declared=declared, limit=policy.max_body_bytes)
+
+
+def _streamed(call: ClientRequest, receive: Receive, match: Match, policy: Gateway) -> StreamedBody:
+    inbound = call.inbound = _inbound(call, receive, policy)
+    call.is_streamed = True
+    return StreamedBody(
+        inbound,
+        declared=inbound.declared,
+        seconds=policy.timeout,
+        rate=policy.client_rate,
+        idle=match.limits.idle,
+        expects_continue=any(name == b"expect" for name, _ in call.headers),
+    )
+
+
+def _limit(nursery: trio.Nursery, call: ClientRequest, body: RequestBody) -> trio.CancelScope:
+    """Return the scope of an exchange, which ends with the total; that begins with a complete request."""
+    limit = trio.CancelScope(deadline=trio.current_time() + call.total)
+    if not isinstance(body, StreamedBody):
+        return limit
+    limit.deadline = math.inf
+
+    def complete() -> None:
+        """Begin what other requests have from their beginning: the total, and the watch for a disconnect."""
+        call.sent_at = trio.current_time()
+        body.answer_by = limit.deadline = call.sent_at + call.total
+        if call.inbound is not None:
+            nursery.start_soon(call.inbound.watch, nursery.cancel_scope)
+
+    body.on_end = complete
+    return limit
 
 
 async def _total(match: Match, body: RequestBody) -> float:

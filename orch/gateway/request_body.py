@@ -3,6 +3,7 @@
 Only the type of the function that reads it is asynchronous.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 
 Read = Callable[[int], Awaitable[bytes]]
@@ -14,6 +15,19 @@ class RequestBody:
 
     The mutable state is how much of it was sent.
     """
+
+    is_streamed: bool = False
+    """Whether it arrives while it is sent, so that it can be sent once only."""
+    is_chunked: bool = False
+    """Whether it is sent in chunks, as its length is not known."""
+    is_spent: bool = False
+    """Whether it cannot be sent any more."""
+    expects_continue: bool = False
+    """Whether it is sent only when the instance asks for it (``Expect: 100-continue``)."""
+    waited: float = 0.0
+    """Seconds for which the client was waited for while it was sent."""
+    answer_by: float = math.inf
+    """When the total ends that began with the last byte of a streamed body, on Trio's clock."""
 
     def __init__(self, data: bytes = b"", *, read: Read | None = None, length: int = 0) -> None:
         self.length = len(data) if read is None else length

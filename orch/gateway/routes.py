@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from orch.gateway.timeouts import UNLIMITED, Limits
-from orch.settings import Repeatable, Route, RoutePriority
+from orch.settings import Repeatable, Route, RoutePriority, Uploads
 
 # RFC 3986 §3.3 allows less; other visible characters are forwarded unchanged, since clients do send them.
 _WELL_FORMED: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
@@ -50,7 +50,7 @@ class UnroutableError(ValueError):
 class Match:
     """Where a path leads: ``path`` is the back end's own, percent-encoded, without a query.
 
-    ``repeatable``, ``priority`` and ``limits`` (time-outs): the route's.
+    ``repeatable``, ``priority``, ``limits`` (time-outs) and ``uploads``: the route's.
     """
 
     prefix: str
@@ -59,6 +59,7 @@ class Match:
     repeatable: Repeatable = "safe"
     priority: RoutePriority = "auto"
     limits: Limits = UNLIMITED
+    uploads: Uploads = "stored"
 
 
 class Path(NamedTuple):
@@ -169,7 +170,9 @@ class RouteTable:
             if route is not None:
                 path = _join(route.path, read, length)
                 limits = UNLIMITED if self._limits is None else self._limits(route)
-                return Match(route.prefix, route.service, path, route.repeatable, route.priority, limits)
+                return Match(
+                    route.prefix, route.service, path, route.repeatable, route.priority, limits, route.uploads
+                )
         return None
 
     def outside(self, match: Match, path: str) -> str | None:

@@ -261,7 +261,9 @@ class Upstream:
         user = self.address.authorization
         if user is not None and not any(name == b"authorization" for name, _ in headers):
             headers.append((b"authorization", user))
-        if body.length or request.method in _BODY_EXPECTED:
+        if body.is_chunked:
+            headers.append((b"transfer-encoding", b"chunked"))
+        elif body.length or request.method in _BODY_EXPECTED:
             headers.append((b"content-length", b"%d" % body.length))
         return request_head(request.method, self.address.base + request.target, headers)
 

@@ -25,6 +25,7 @@ from orch.settings.structs import (
     SettingsError,
     Share,
     Speech,
+    Uploads,
     Vad,
     Websocket,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Share",
     "Shedding",
     "Speech",
+    "Uploads",
     "Vad",
     "Websocket",
     "changes",

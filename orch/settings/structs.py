@@ -111,6 +111,7 @@ class Websocket(Section, frozen=True):
 
 
 Repeatable = Literal["never", "safe", "always"]
+Uploads = Literal["stored", "streamed"]
 
 
 class Route(Section, frozen=True):
@@ -119,6 +120,7 @@ class Route(Section, frozen=True):
     ``repeatable``: which requests may be sent again after the back end may have received them; ``safe``:
     those of idempotent methods. ``priority``: which class they are in where instances have a limit; ``auto``:
     ``control`` for methods that only read, ``interactive`` for others. ``timeouts``: the route's own.
+    ``uploads``: whether a body is stored until it is complete, or passed on while it arrives.
     """
 
     prefix: Path
@@ -127,6 +129,7 @@ class Route(Section, frozen=True):
     repeatable: Repeatable = "safe"
     priority: RoutePriority = "auto"
     timeouts: RouteTimeouts = RouteTimeouts()
+    uploads: Uploads = "stored"
 
 
 DEFAULT_ROUTES: Final = (
