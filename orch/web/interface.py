@@ -27,7 +27,7 @@ TRANSLATED: Final = frozenset(
 
 def interface(catalogues: Mapping[str, Catalogue]) -> dict[str, Any]:
     """Return what templates need to show the request's page in its language."""
-    language = _language()
+    language = page_language()
     catalogue = catalogues[language]
     return {
         "language": language,
@@ -43,7 +43,7 @@ def name_language(response: Response) -> None:
     """Set the headers of a page that depends on the reader's language."""
     if not _is_translated() or response.mimetype != "text/html":
         return
-    response.headers["Content-Language"] = _language()
+    response.headers["Content-Language"] = page_language()
     response.vary.update(("Accept-Language", "Cookie"))
 
 
@@ -51,7 +51,8 @@ def _is_translated() -> bool:
     return request.endpoint in TRANSLATED
 
 
-def _language() -> str:
+def page_language() -> str:
+    """Return the language of the request's page."""
     if not _is_translated():
         return LANGUAGES[0]
     return chosen_language(request.cookies.get(COOKIE), request.accept_languages)

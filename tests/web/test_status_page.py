@@ -198,3 +198,15 @@ def test_uptime_has_all_windows() -> None:
     }
     assert 0 < audio["windows"]["90d"]["share"] < 1
     assert 0 < audio["windows"]["90d"]["known"] < 0.5
+
+
+def test_the_page_is_rendered_once_for_each_kind_of_reader() -> None:
+    """A guest never gets what was rendered for an operator, nor another language."""
+    service = public()
+    operator = {"Authorization": f"Bearer {WIDE.orchestration.control_token}"}
+    for _ in range(2):
+        guest = ask("GET", "/status", service).whole
+        assert b"/gateway" not in guest
+        assert b"/gateway" in ask("GET", "/status", service, headers=operator).whole
+        assert b'<html lang="de"' in ask("GET", "/status", service, headers={"Accept-Language": "de"}).whole
+        assert ask("GET", "/status", service).whole == guest
