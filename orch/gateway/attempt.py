@@ -176,6 +176,8 @@ class Attempt:
         if self.task is not None:
             self.task.began += self.body.waited
             lane.work.end(self.task, now, succeeded=outcome is Outcome.SUCCEEDED)
+        if status >= _FIRST_REFUSAL or (status and lane.refusals.count):
+            lane.refusals.add(status, self._permit.caller, now)
         if self._began is not None and outcome is not Outcome.BLAMELESS:
             self._count(self._began, now, outcome, status)
         if outcome is Outcome.SUCCEEDED:

@@ -7,6 +7,7 @@ from orch.gateway.breaker import Breaker, Permit, State
 from orch.gateway.first_byte import FirstByte
 from orch.gateway.flows import Flow
 from orch.gateway.outliers import Outliers
+from orch.gateway.refusal_row import RefusalRow
 from orch.gateway.slow_start import SlowStart
 from orch.gateway.statistics import GatewayLane
 from orch.gateway.upstream import Upstream
@@ -46,6 +47,7 @@ class Lane:
         self.window: Final = Window(now)
         self.in_flight = 0
         self.work: Final = WorkInProgress()
+        self.refusals: Final = RefusalRow()
         self.first_byte = FirstByte()
         """The instance's, in all of its lanes."""
         self.last_failure = ""

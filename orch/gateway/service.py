@@ -402,6 +402,7 @@ class GatewayService:
             makes_progress=makes_progress,
             is_stuck=bool(stuck) and not makes_progress,
             usual=stuck[0].usual(now) if stuck else None,
+            refused=instance.lanes[Flow.REQUESTS].refusals.current(now),
         )
 
     def is_open(self, service: str, flow: Flow = Flow.CAPTIONS) -> bool:

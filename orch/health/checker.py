@@ -12,7 +12,7 @@ from orch.health.probes import probe
 from orch.health.real_prober import RealProber
 from orch.health.verdict import Finding, Observation
 from orch.health.watched import WatchedInstance, WorkOf
-from orch.health.words import stuck_in_words, work_in_words
+from orch.health.words import refusal_in_words, stuck_in_words, work_in_words
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metrics import Metrics
@@ -123,7 +123,7 @@ class Checker:
         """Return the observation with the instance's work.
 
         One that does not respond may be busy. One that responds is stuck if no request gets done, and
-        impaired if it fails real requests.
+        impaired if it refuses requests or fails real ones.
         """
         work = self._work_of(instance.service.name, instance.url)
         match observation.finding:
@@ -138,6 +138,9 @@ class Checker:
                 return replace(observation, finding=Finding.BUSY, reasons=reasons)
             case Finding.GOOD | Finding.SLOW if work.is_stuck:
                 return replace(observation, finding=Finding.STUCK, reasons=(stuck_in_words(work),))
+            case Finding.GOOD | Finding.SLOW if work.refused is not None:
+                reasons = (refusal_in_words(instance.service.name, *work.refused),)
+                return replace(observation, finding=Finding.IMPAIRED, reasons=reasons)
             case Finding.GOOD | Finding.SLOW if instance.real_fault:
                 reasons = (f"answers checks, but fails a real request: {instance.real_fault}",)
                 return replace(observation, finding=Finding.IMPAIRED, reasons=reasons)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from orch.health.check_response import in_words
@@ -44,6 +45,20 @@ def stuck_in_words(work: Work) -> str:
     usual = "" if work.usual is None else f", usually {in_words(work.usual)}"
     waiting = "1 request waits" if work.in_flight == 1 else f"{work.in_flight} requests wait"
     return f"answers checks, but no request gets done: {waiting}, for up to {in_words(work.oldest)}{usual}"
+
+
+_CHECK: Final[Mapping[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: "api_key (or headers)",
+    HTTPStatus.FORBIDDEN: "api_key (or headers)",
+    HTTPStatus.NOT_FOUND: "url, and the paths of its routes",
+    HTTPStatus.TOO_MANY_REQUESTS: "instances: its limits, or the account's quota, are used up",
+}
+
+
+def refusal_in_words(service: str, status: int, count: int) -> str:
+    """Return the reason for an instance that refuses what it is asked, and what to check."""
+    check = f"; check services.{service}.{_CHECK[status]}" if status in _CHECK else ""
+    return f"refuses what it is asked: {count} responses {status} in a row{check}"
 
 
 def endangered_in_words(service: str, work: Work) -> str:

@@ -2,9 +2,11 @@
 
 import trio
 
+from orch.gateway.flows import Flow
+from orch.gateway.refusal_row import RefusalRow
 from orch.gateway.work import LATELY, WorkInProgress
 from orch.telemetry.work import IDLE, Work
-from tests.fakes.gateway import gateway_rig, ok, read_request
+from tests.fakes.gateway import answering, gateway_rig, ok, read_request
 
 AUDIO, A = "audio-service", "http://a:1"
 
@@ -98,3 +100,38 @@ async def test_the_gateway_knows_what_an_instance_has_to_do() -> None:
             await trio.sleep(20)
             go.set()
         assert rig.gateway.work_of(AUDIO, A) == IDLE
+
+
+def test_refusals_of_several_callers_in_a_row_are_the_instance_s() -> None:
+    """One caller may be wrong itself; another status, and time, end the row."""
+    row = RefusalRow()
+    for _ in range(20):
+        row.add(401, "a", 0.0)
+    assert row.current(0.0) is None
+    for caller in "bc":
+        row.add(401, caller, 1.0)
+    assert row.current(1.0) == (401, 22)
+    assert row.current(602.0) is None, "it was long ago"
+    row.add(404, "a", 2.0)
+    assert row.current(2.0) is None, "another refusal"
+    for caller in "abcd":
+        row.add(404, caller, 3.0)
+    assert row.current(3.0) == (404, 5)
+    row.add(200, "a", 4.0)
+    assert (row.current(4.0), row.count) == (None, 0)
+    for _ in range(9):
+        row.add(500, "a", 5.0)
+    assert (row.current(5.0), row.count) == (None, 0)
+
+
+async def test_the_gateway_counts_refusals_of_clients_requests() -> None:
+    """They are part of what is known of the instance's work, until a request is accepted."""
+    async with gateway_rig() as rig:
+        refusing = ok(b"{}", status=b"401 Unauthorized")
+        rig.network.servers["a:1"] = answering(*[refusing] * 5, ok(b"{}"))
+        for number in range(5):
+            assert rig.gateway.work_of(AUDIO, A).refused is None
+            await rig.gateway.fetch(AUDIO, "GET", "/api/x", flow=Flow.REQUESTS, caller=f"c{number}")
+        assert rig.gateway.work_of(AUDIO, A).refused == (401, 5)
+        await rig.gateway.fetch(AUDIO, "GET", "/api/x", flow=Flow.REQUESTS, caller="c1")
+        assert rig.gateway.work_of(AUDIO, A).refused is None

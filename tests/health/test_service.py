@@ -534,3 +534,21 @@ async def test_green_checks_while_nothing_gets_done_are_not_healthy() -> None:
         assert bench.service().state is State.UNHEALTHY
         work = IDLE
         await bench.health.wait_for("audio-service", State.HEALTHY)
+
+
+async def test_a_back_end_that_refuses_what_clients_ask_is_degraded_with_what_to_check() -> None:
+    """Its checks are green; it stays usable, since another request may be accepted."""
+    bench = Bench(
+        network=Network(one=healthy), services=ONE, orchestration=orchestration(health_check_interval=2)
+    )
+    work = Work(0, 0.0, makes_progress=False, refused=(401, 7))
+    bench.health.work_of = lambda _service, _url: work
+    async with bench.running():
+        await bench.health.wait_for("audio-service", State.DEGRADED)
+        assert bench.service().reason == (
+            "refuses what it is asked: 7 responses 401 in a row; "
+            "check services.audio-service.api_key (or headers)"
+        )
+        assert bench.health.is_usable("audio-service", "http://one:5001")
+        work = IDLE
+        await bench.health.wait_for("audio-service", State.HEALTHY)
