@@ -74,7 +74,7 @@ async def running(
         ),
         tree.supervise(
             "gateway",
-            together(parts.gateway.run, parts.discovery.run),
+            together(parts.controls.run, parts.gateway.run, parts.discovery.run),
             describe=lambda: branch_details.gateway(parts),
         ),
     ):

@@ -99,6 +99,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("PATCH", "/api/config"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/config/import"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/services/restart"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/gateway/control"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/services/stop-recovery"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/tree/<branch>/restart"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/announcements"): Action.CHANGE_OPERATIONS,

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from orch.gateway.balancer import Balancer, RoundRobin, create_balancer
 from orch.gateway.breaker import BreakerPolicy, Permit, State
+from orch.gateway.controls.commands import Layers
 from orch.gateway.draining import Draining
 from orch.gateway.ejection import Presence, is_last_resort
 from orch.gateway.flows import Flow
@@ -154,7 +155,8 @@ class Backend:
         usable = []
         for instance in self.instances.values():
             lane = instance.lanes[flow]
-            is_alive = is_usable(self.name, instance.url) and not lane.is_ejected(now)
+            is_in = not instance.is_drained and not lane.is_ejected(now)
+            is_alive = is_in and is_usable(self.name, instance.url)
             lane.slow_start.see(now, is_usable=is_alive and lane.breaker.state is not State.OPEN)
             if is_alive and lane.breaker.is_admitting(now, caller):
                 usable.append(instance)
@@ -166,7 +168,8 @@ class Backend:
             instance
             for instance in self.instances.values()
             for lane in [instance.lanes[flow]]
-            if lane.breaker.is_admitting(now, caller)
+            if not instance.is_drained
+            and lane.breaker.is_admitting(now, caller)
             and is_last_resort(
                 self._look(self.name, instance.url), lane.record.cause if lane.is_ejected(now) else None
             )
@@ -187,6 +190,7 @@ class Backend:
             instance.url not in tried
             and (ask is None or self.gate.has_room(instance.places, ask, now))
             and instance.lanes[flow].rests_until <= now
+            and not instance.is_drained
             and is_usable(self.name, instance.url)
             and instance.lanes[flow].is_admitting(now, caller)
             for instance in self.instances.values()
@@ -200,8 +204,9 @@ class Backend:
             instance.url not in tried
             and not instance.lanes[flow].breaker.consecutive_failures
             and instance.lanes[flow].rests_until <= now
+            and not instance.is_drained
             and is_usable(self.name, instance.url)
-            and instance.lanes[flow].breaker.is_admitting(now, caller)
+            and instance.lanes[flow].is_admitting(now, caller)
             for instance in self.instances.values()
         )
 
@@ -285,6 +290,13 @@ class Backends:
             )
             self._apply_service(backend, service, policy, shares, settings, now)
 
+    def stand(self, layers: Layers) -> None:
+        """Apply what operators have set."""
+        for instance in self.instances():
+            standing = layers.of(instance.service, instance.shown)
+            instance.is_drained = standing.is_drained
+            instance.weight = standing.weight or instance.configured_weight
+
     def reuse_connections(self, *, reuse: bool) -> None:
         """Reuse connections after a request, or close those that are idle and reuse none."""
         self._reuses_connections = reuse
@@ -322,7 +334,7 @@ class Backends:
                     },
                 )
             address = Address.of(entry.url, ca_file=service.ca_file)
-            instance.weight = entry.weight
+            instance.configured_weight = entry.weight
             places_of(instance.places, backend.name, service, entry, workers=workers)
             for flow, lane in instance.lanes.items():
                 lane.upstream.set_address(address)

@@ -99,6 +99,8 @@ class Breaker:
     def __init__(self, policy: BreakerPolicy) -> None:
         self.policy = policy
         self.consecutive_failures = 0
+        self.is_by_hand = False
+        """Whether its state is what an operator has set."""
         self._state = State.CLOSED
         self._generation = 0
         self._open_until = 0.0
@@ -188,6 +190,7 @@ class Breaker:
         """Open it now, for a whole cooldown; one that is open stays open for so long."""
         if self._state is not State.OPEN:
             self._apply(Event.TRIPPED)
+        self.is_by_hand = True
         self._open_until = now + self.policy.cooldown
 
     def reset(self) -> None:
@@ -202,6 +205,7 @@ class Breaker:
 
     def _apply(self, event: Event) -> None:
         self._state = TRANSITIONS[self._state, event]
+        self.is_by_hand = event is Event.RESET
         self._generation += 1
         self._certain = 0
         self._failing.clear()

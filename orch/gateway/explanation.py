@@ -239,8 +239,10 @@ def _seen(
 
 def _obstacle(instance: Instance, now: float, *, is_alive: bool) -> str:
     """Return why an instance gets no requests of clients; "" if it does."""
-    if not is_alive:
+    if not is_alive and not instance.is_drained:
         return "its health checks fail, or it is busy while another instance is not"
+    if instance.is_drained:
+        return "an operator has drained it"
     lane = instance.lanes[Flow.REQUESTS]
     if lane.is_ejected(now) and lane.record.cause is not None:
         return f"it is ejected for {ceil(lane.record.until - now)} s: {CAUSES[lane.record.cause]}"

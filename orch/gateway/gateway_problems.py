@@ -79,6 +79,12 @@ def problem_of(service: str, error: UpstreamError) -> ProblemError:
 def unavailable(backend: Backend, flow: Flow, now: float) -> ProblemError:
     """Return the problem of a request for which there is no instance now."""
     wait = backend.retry_in(now, flow)
+    if backend.instances and all(each.is_drained for each in backend.instances.values()):
+        return ProblemError(
+            "service_unavailable",
+            f"The {backend.name} is out of use: an operator has drained all of its instances.",
+            service=backend.name,
+        )
     if wait is None:
         return ProblemError(
             "service_unavailable",

@@ -24,6 +24,10 @@ class Instance:
         self.url: Final = url
         self.shown: Final = mask_url(url)
         self.weight = 1
+        self.configured_weight = 1
+        """That of the settings; an operator may have set another one."""
+        self.is_drained = False
+        """Whether an operator has taken it out of use; its requests in flight go on."""
         self.lanes: Final = lanes
         self.first_byte: Final = FirstByte()
         self.places: Final = InstancePlaces()
@@ -60,6 +64,8 @@ class Instance:
             service=self.service,
             url=self.shown,
             weight=self.weight,
+            configured_weight=self.configured_weight,
+            is_drained=self.is_drained,
             weight_now=candidate.weight,
             first_byte_ms=None if candidate.first_byte is None else candidate.first_byte * 1000,
             breaker=worst.breaker,
@@ -72,7 +78,7 @@ class Instance:
             errors_last_minute=sum(lane.errors_last_minute for lane in lanes),
             share=self.attempts(now) / of_service if of_service else None,
             p95_ms=p95_of([lane.window for lane in self.lanes.values()], now),
-            usable=is_healthy and any(lane.is_admitting for lane in lanes),
+            usable=is_healthy and not self.is_drained and any(lane.is_admitting for lane in lanes),
             places_taken=self.places.taken,
             places_limit=None if self.places.limit == inf else int(self.places.limit),
             places_from=self.places.source,

@@ -61,7 +61,9 @@ class OutlierEvents:
         """Publish the state of a service's breaker."""
         state = breaker.state
         log.info("service breaker changed", service=service, flow=flow.value, state=state.value)
-        if state is State.OPEN:
+        if breaker.is_by_hand:
+            pass  # the command's own event says who did it
+        elif state is State.OPEN:
             self._events.record(
                 "bad",
                 service,

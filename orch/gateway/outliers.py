@@ -100,6 +100,17 @@ class Outliers:
         if permit.of_service is not None:
             self.breaker.abandoned(permit.of_service)
 
+    def eject(self, url: str, now: float) -> None:
+        """Eject an instance because an operator wants it."""
+        ejected = self.ejector.eject(url, now)
+        if ejected is not None:
+            self._watch.ejected(self.service, self.flow, ejected)
+
+    def give_back(self, url: str) -> None:
+        """End an ejection because an operator wants it."""
+        if self.ejector.give_back(url):
+            self._watch.returned(self.service, self.flow, url)
+
     def review(self, now: float) -> None:
         """Note what time has changed: ejections that are over, intervals, and cooldowns."""
         review = self.ejector.review(now)

@@ -15,6 +15,8 @@ from orch.gateway.api_adapter import ApiAdapter
 from orch.gateway.backends import Backends
 from orch.gateway.breaker import State
 from orch.gateway.client_request import Receive, Scope, Send, encoded_path
+from orch.gateway.controls.carrying_out import carry_out, effect, subjects
+from orch.gateway.controls.commands import Command, Effect, Layers, Standings, changed, in_words, without
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher
 from orch.gateway.ejection import Presence
@@ -147,6 +149,8 @@ class GatewayService:
             make_id=make_id,
         )
         self._applied: Settings | None = None
+        self.layers = Layers({}, {})
+        """What operators have set, as far as it lasts."""
         self.boundary = Boundary("gateway sweep")
 
     def use_adapter(self, adapter: ApiAdapter) -> None:
@@ -355,6 +359,45 @@ class GatewayService:
             discovery=self._discovered(),
         )
 
+    def check(self, command: Command) -> None:
+        """Raise ProblemError if there is no such subject: unknown_service, invalid_request."""
+        self._apply_settings()
+        subjects(self._backends.get(command.service), command)
+
+    def carry_out(self, command: Command, *, is_own: bool = False, by: str = "") -> Effect:
+        """Carry out an operator's command on this worker.
+
+        ``is_own``: what lasts of it is this worker's alone. Requests in flight go on. Raises ProblemError:
+        unknown_service, invalid_request.
+        """
+        self._apply_settings()
+        backend = self._backends.get(command.service)
+        named = subjects(backend, command)
+        assert backend is not None, "it has a subject"  # noqa: S101 - an invariant
+        layers = self.layers
+        if is_own:
+            layers.own = changed(layers.own, command)
+        else:
+            layers.shared = changed(layers.shared, command)
+            layers.own = without(layers.own, command)
+        self._backends.stand(layers)
+        carry_out(backend, command, trio.current_time())
+        self._topics.touch(TOPIC)
+        done = effect(backend, named, self._gets_requests)
+        self._events.record("info", command.service, in_words(command, done, by))
+        return done
+
+    def adopt(self, standings: Standings) -> None:
+        """Apply what lasts on all workers."""
+        self.layers.shared = standings
+        self._backends.stand(self.layers)
+        self._topics.touch(TOPIC)
+
+    def _gets_requests(self, instance: Instance) -> bool:
+        lane = instance.lanes[Flow.REQUESTS]
+        is_in = not instance.is_drained and self._is_usable(instance)
+        return is_in and lane.is_admitting(trio.current_time())
+
     def record_failure(self, service: str) -> None:
         """Count a failure that was noticed outside of the gateway against every instance of a service.
 
@@ -424,6 +467,7 @@ class GatewayService:
         settings = self._settings.current
         if settings is not self._applied:
             self._backends.apply(settings, trio.current_time())
+            self._backends.stand(self.layers)
             self._applied = settings
             for lane in self._backends.lanes():
                 self._metrics.breaker_state(lane.service, lane.shown, lane.flow, lane.breaker.state.value)
@@ -446,7 +490,9 @@ class GatewayService:
             flow=lane.flow.value,
             state=state.value,
         )
-        if state is State.OPEN:
+        if lane.breaker.is_by_hand:
+            pass  # the command's own event says who did it
+        elif state is State.OPEN:
             failures = lane.breaker.consecutive_failures
             times = "once" if failures == 1 else f"{failures} times in a row"
             self._events.record(

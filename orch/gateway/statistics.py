@@ -114,7 +114,9 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
 
     Counts are of attempts: a repeated request counts again, one that reached no instance does not. They are
     of both flows together; ``breaker``, ``breaker_retry_in`` and ``consecutive_failures`` are those of the
-    worse flow. ``usable``: requests of at least one flow are admitted. ``weight_now``: the part of ``weight``
+    worse flow. ``usable``: requests of at least one flow are admitted. ``weight``: the settings'
+    ``configured_weight``, or what an operator has set; ``is_drained``: an operator has taken it out of use.
+    ``weight_now``: the part of ``weight``
     that counts now, less for one that returned lately; ``first_byte_ms``: its usual time to the first byte of
     a response, None before the first one. ``lanes`` has each flow on its own. ``places_taken`` of
     ``places_limit`` (None: not limited) requests are in progress that have a class; ``places_from``: whether
@@ -124,7 +126,9 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     service: str
     url: str
     weight: int
+    configured_weight: int
     weight_now: float
+    is_drained: bool
     first_byte_ms: float | None
     breaker: Literal["closed", "open", "half_open"]
     breaker_retry_in: float | None

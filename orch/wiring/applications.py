@@ -57,7 +57,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             uploads.blueprint(settings, hub, files),
             connections.blueprint(hub),
             languages.blueprint(parts.speech),
-            gateway.blueprint(parts.gateway),
+            gateway.blueprint(parts.gateway, parts.controls),
             workers.blueprint(parts.survey),
             tree.blueprint(parts.tree, parts.survey),
             config.blueprint(settings, parts.runtime),

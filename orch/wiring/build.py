@@ -16,6 +16,7 @@ from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
+from orch.gateway.controls.shared import SharedControls
 from orch.gateway.discovery.resolver import DnsResolver
 from orch.gateway.discovery.service import Discovery
 from orch.gateway.service import GatewayService
@@ -161,6 +162,7 @@ def build(
         ),
         bots=BotsService(),
         gateway=gateway,
+        controls=SharedControls(gateway=gateway, store=stores.documents, survey=survey, wall=stores.wall),
         discovery=discovery,
         speech=speech,
         pipelines=pipelines,

@@ -41,6 +41,7 @@ def connect(parts: Parts) -> None:
         parts.access.readings,
         parts.settings.boundary.readings,
         parts.runtime.boundary.readings,
+        parts.controls.boundary.readings,
         parts.survey.boundary.readings,
         parts.dashboard.boundary.readings,
     ):

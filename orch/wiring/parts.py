@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orch.capacity import CurrentCapacity
     from orch.cluster.runtime_settings import RuntimeSettings
     from orch.cluster.survey import Survey
+    from orch.gateway.controls.shared import SharedControls
     from orch.gateway.discovery.service import Discovery
     from orch.gateway.service import GatewayService
     from orch.health.incidents.service import IncidentService
@@ -49,6 +50,7 @@ class Parts:
     incidents: "IncidentService"
     bots: "BotsService"
     gateway: "GatewayService"
+    controls: "SharedControls"
     discovery: "Discovery"
     speech: "SpeechService"
     pipelines: "PipelinePool"

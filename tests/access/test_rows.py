@@ -72,6 +72,7 @@ BODIES: Final[dict[str, Any]] = {
     "/api/config/import": {},
     "/api/services/restart": {"service": "none"},
     "/api/services/stop-recovery": {"service": "none"},
+    "/api/gateway/control": {"action": "drain", "service": "none"},
     "/api/announcements": {"message": ""},
     "/api/sessions/create": {"config": 1},
     "/api/sessions/s": {"title": "Plans"},

@@ -1,0 +1,1 @@
+"""Operators' controls: commands (`commands.py`), and what lasts of them on all workers (`shared.py`)."""
