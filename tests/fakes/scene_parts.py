@@ -70,6 +70,8 @@ def gateway_instance(service: str, url: str, **more: Any) -> dict[str, Any]:
         "service": service,
         "url": url,
         "weight": 1,
+        "configured_weight": 1,
+        "is_drained": False,
         "weight_now": 1.0,
         "first_byte_ms": 120.0,
         "breaker": "closed",

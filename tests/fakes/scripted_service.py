@@ -22,6 +22,8 @@ from hypercorn.trio import serve
 from orch.access.actors import ACTOR
 from orch.audio.pipeline_runs import PipelineRuns
 from orch.cluster.runtime_settings import Changed, WorkerChanged
+from orch.gateway.controls.commands import Command
+from orch.gateway.controls.shared import WorkerControlled
 from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
@@ -118,6 +120,7 @@ class ScriptedService:
             incidents=scripted_incidents(self.settings, self.scene, time.time(), time.time),
             stores=SimpleNamespace(engine=SimpleNamespace(status=says("store"))),
             gateway=SimpleNamespace(statistics=says("gateway")),
+            controls=SimpleNamespace(carry_out=self._control),
             overload=SimpleNamespace(refuse=lambda: None),
             survey=SimpleNamespace(
                 statistics=says("workers"),
@@ -154,6 +157,14 @@ class ScriptedService:
             speech=SimpleNamespace(languages=self._languages),
         )
         return cast("Parts", parts)
+
+    async def _control(
+        self, command: Command, *, worker: str = "", by: str = ""
+    ) -> tuple[WorkerControlled, ...]:
+        if command.service not in ("audio-service", "translation-service"):
+            raise ProblemError("unknown_service", f"No service is called {command.service}.")
+        self.changes.append(("control", (command, worker, by)))
+        return (WorkerControlled(worker="Worker 0", outcome="done", in_flight=2, left=1),)
 
     async def _change(self, wanted: dict[str, Any]) -> Changed:
         self.changes.append(("patch", wanted))
