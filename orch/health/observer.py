@@ -97,7 +97,8 @@ class Observer:
             misses=probe.misses,
             slow=probe.slow,
             good=probe.good * (DAMPING if is_damped else 1),
-            busy=self._monitoring.busy_limit or self._settings.current.orchestration.gateway.timeout,
+            busy=self._monitoring.busy_limit
+            or self._settings.current.orchestration.gateway.longest_total(instance.service.name),
             start=instance.service.restarter.policy.verify_limit,
             is_damped=is_damped,
         )

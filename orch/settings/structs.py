@@ -196,6 +196,11 @@ class Gateway(Section, frozen=True):
     shedding: Shedding = Shedding()
     rate_limits: tuple[RateLimit, ...] = ()
 
+    def longest_total(self, service: str) -> float:
+        """Return the seconds that a request to a service may take, apart from those without a limit."""
+        own = [route.timeouts.total for route in self.routes if route.service == service]
+        return max(self.timeout, *(total or 0.0 for total in own), 0.0)
+
 
 class AlertThresholds(Section, frozen=True):
     """Thresholds above which figures are shown as warnings: milliseconds, and a share from 0 to 1."""
@@ -208,7 +213,7 @@ class Monitoring(Section, frozen=True):
     """How often back ends are checked. Durations in seconds.
 
     ``busy_limit``: how long an instance that works on requests may leave checks unanswered; 0:
-    ``gateway.timeout``.
+    the longest total of its routes.
     """
 
     enabled: bool = True

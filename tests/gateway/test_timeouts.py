@@ -96,6 +96,16 @@ def test_a_route_s_own_time_outs_win_and_zero_is_none() -> None:
     assert own == Limits(connect=1, idle=9, counts_as=40)
 
 
+def test_the_longest_total_of_a_service_bounds_how_long_it_may_be_busy() -> None:
+    """A route without a limit sets none, and one of another service counts for nothing."""
+    routes = tuple(
+        Route(prefix=f"/{number}", service=service, path="/", timeouts=RouteTimeouts(total=total))
+        for number, (service, total) in enumerate([("s", 0), ("s", 600), ("s", None), ("t", 900)])
+    )
+    gateway = Gateway(timeout=40, routes=routes)
+    assert [gateway.longest_total(name) for name in ("s", "t", "u")] == [600, 900, 40]
+
+
 def test_the_route_that_matches_brings_its_time_outs() -> None:
     """One look-up for everything that a request needs of its route."""
     routes = (
