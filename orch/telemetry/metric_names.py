@@ -336,6 +336,7 @@ LOOPS: Final = (
     "session sweep",
     "settings file",
     "settings of other workers",
+    "controls of the gateway",
     "sign-ins",
     "speech streams",
     "store",
