@@ -45,18 +45,19 @@ def levels(takings: Sequence[Taking], seconds: Sequence[float]) -> tuple[tuple[L
     ``seconds``: in which it is full now; more than a window if that was longer before, which then counts as
     empty. If one of the buckets has none left, nothing is taken from any.
     """
-    seconds = [min(now, taking.limit.window) for taking, now in zip(takings, seconds, strict=True)]
-    costs = [taking.limit.window / taking.limit.requests for taking in takings]
-    waits = [
-        max(0.0, now + cost - taking.limit.window - _ROUNDING)
-        for taking, now, cost in zip(takings, seconds, costs, strict=True)
-    ]
-    is_refused = any(waits)
-    after = list(seconds) if is_refused else [now + cost for now, cost in zip(seconds, costs, strict=True)]
+    is_refused = False
+    found: list[tuple[RateLimit, float, float, float]] = []
+    for (limit, _), now in zip(takings, seconds, strict=True):
+        window = limit.window
+        level = min(now, window)
+        cost = window / limit.requests
+        wait = max(0.0, level + cost - window - _ROUNDING)
+        is_refused = is_refused or wait > 0
+        found.append((limit, level, cost, wait))
+    after = [level if is_refused else level + cost for _, level, cost, _ in found]
     return (
         tuple(
-            level_of(taking.limit, now, wait=wait)
-            for taking, now, wait in zip(takings, after, waits, strict=True)
+            level_of(limit, level, wait=wait) for (limit, _, _, wait), level in zip(found, after, strict=True)
         ),
         after,
     )

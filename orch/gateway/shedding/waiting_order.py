@@ -75,6 +75,7 @@ class WaitingOrder:
 
     def __init__(self, rules: Mapping[Priority, QueueRule]) -> None:
         self._queues = {priority: _Queue(rules[priority]) for priority in WAITING}
+        self._size = 0
         self._callers: dict[str, _Caller] = {}
         self._numbers = count()
         self._pace = 0.0
@@ -85,7 +86,7 @@ class WaitingOrder:
         return f"<WaitingOrder {sizes}>"
 
     def __bool__(self) -> bool:
-        return any(queue.size for queue in self._queues.values())
+        return self._size > 0
 
     def __iter__(self) -> Iterator[Waiter]:
         for caller in self._callers.values():
@@ -107,6 +108,8 @@ class WaitingOrder:
 
     def is_behind(self, priority: Priority) -> bool:
         """Return whether a new request of a class has to wait for others of its class or a higher one."""
+        if not self._size:
+            return False
         return any(self._queues[each].size for each in WAITING[: WAITING.index(priority) + 1])
 
     def is_overloaded(self, priority: Priority, now: float) -> bool:
@@ -141,6 +144,7 @@ class WaitingOrder:
         caller.waiting.setdefault(waiter.priority, deque()).append(waiter)
         queue.callers[waiter.caller] += 1
         queue.size += 1
+        self._size += 1
         if queue.size <= queue.rule.waiting:
             return None
         most = max(queue.callers.values())
@@ -170,6 +174,7 @@ class WaitingOrder:
             del caller.waiting[waiter.priority]
         queue = self._queues[waiter.priority]
         queue.size -= 1
+        self._size -= 1
         queue.callers[waiter.caller] -= 1
         if not queue.callers[waiter.caller]:
             del queue.callers[waiter.caller]
@@ -216,12 +221,17 @@ class WaitingOrder:
 
     def ended(self, caller: str, now: float) -> None:
         """Count a request of a caller as ended: a place is free."""
-        self._callers[caller].under_way -= 1
-        self._forget(caller)
-        if self and self._freed_at is not None:
+        one = self._callers[caller]
+        one.under_way -= 1
+        if not one.under_way and not one.waiting:
+            del self._callers[caller]
+        if not self._size:
+            self._freed_at = None
+            return
+        if self._freed_at is not None:
             seconds = now - self._freed_at
             self._pace += _SMOOTHING * (seconds - self._pace) if self._pace else seconds
-        self._freed_at = now if self else None
+        self._freed_at = now
 
     def _of_class(self, priority: Priority) -> Iterator[Waiter]:
         for name in self._queues[priority].callers:
