@@ -92,6 +92,10 @@ _TABLE: Final = (
         409,
         "The service cannot be restarted from here: it is not a child process and has no restart_command.",
     ),
+    Problem("registry_off", 404, "Instances of this service cannot register themselves."),
+    Problem("address_refused", 403, "No instance may be registered at this address."),
+    Problem("instance_taken", 409, "Another address has registered an instance of this name."),
+    Problem("registry_full", 409, "The limit of registered instances has been reached."),
     Problem("engine_missing", 503, "The back end has no engine installed."),
     # The control API.
     Problem("not_found", 404, "This path does not exist."),

@@ -31,6 +31,8 @@ class Action(Enum):
     TITLE_SESSION = "give a session a title"
     MODERATE_SESSION = "mute, remove and rename the participants of a session, lock it and end it"
     CALL_BACK_END = "call a back end"
+    REGISTER_INSTANCE = "register an instance of a back end"
+    """Open at the door; its token, or operator rights, are asked for after that."""
     PROCESS_AUDIO = "process a file with the audio pipeline"
     """It costs a core for as long as it takes, so it needs an operator, or this machine."""
 
@@ -84,6 +86,9 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/api/services/status"): Action.VIEW_OPERATIONS,
     ("GET", "/api/gateway/status"): Action.VIEW_OPERATIONS,
     ("GET", "/api/gateway/explain"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/registry"): Action.VIEW_OPERATIONS,
+    ("PUT", "/api/registry/<service>/<instance>"): Action.REGISTER_INSTANCE,
+    ("DELETE", "/api/registry/<service>/<instance>"): Action.REGISTER_INSTANCE,
     ("GET", "/api/metrics/dashboard"): Action.VIEW_OPERATIONS,
     ("GET", "/api/tree"): Action.VIEW_OPERATIONS,
     ("GET", "/api/incidents"): Action.VIEW_OPERATIONS,

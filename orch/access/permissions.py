@@ -58,8 +58,13 @@ class Decision(Struct, frozen=True, gc=False):
 
 ALLOWED: Final = Decision()
 
-#: Actions that anyone may do; calls to back ends were checked before.
-_FOR_EVERYONE: Final = (Action.USE_PUBLIC, Action.CONNECT, Action.CALL_BACK_END)
+#: Actions that anyone may do; calls to back ends were checked before, registrations are after.
+_FOR_EVERYONE: Final = (
+    Action.USE_PUBLIC,
+    Action.CONNECT,
+    Action.CALL_BACK_END,
+    Action.REGISTER_INSTANCE,
+)
 #: Actions in a session that need the right to speak.
 _FOR_SPEAKERS: Final = (Action.SPEAK_IN_SESSION, Action.INVITE_TO_SESSION)
 #: Actions for operators and for everyone on this machine.

@@ -338,7 +338,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     service = AudioService(
         EngineOptions(engine=options.engine, model=options.model, may_download=not options.no_download)
     )
-    return main(create(service), service.run, usage(options))
+    return main(create(service), service.run, usage(options, "audio-service"))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from orch.front.server import Server
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_request_id
 from orch.protocol.request_id import request_id
+from orch.sandbox import registering
+from orch.sandbox.registering import Registration, keep_registered
 from orch.telemetry.logs import configure
 from orch.web.json_api import problem_response
 
@@ -41,6 +43,7 @@ class Usage(Struct, frozen=True):
     port: int
     shares_port: bool
     ends_with_input: bool
+    registration: Registration | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
@@ -57,15 +60,17 @@ def add_arguments(parser: argparse.ArgumentParser, *, port: int) -> None:
         action="store_true",
         help="stop at the end of standard input, so that this program never outlives the one that started it",
     )
+    registering.add_arguments(parser)
 
 
-def usage(options: argparse.Namespace) -> Usage:
-    """Return the values of the options of :func:`add_arguments`."""
+def usage(options: argparse.Namespace, service: str) -> Usage:
+    """Return the values of the options of :func:`add_arguments`; ``service``: the name of what is served."""
     return Usage(
         host=options.host,
         port=options.port,
         shares_port=options.shared_port,
         ends_with_input=options.exit_with_stdin,
+        registration=registering.registration(options, service),
     )
 
 
@@ -137,7 +142,10 @@ async def serve(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> 
         if how.ends_with_input:
             nursery.start_soon(_stop_at_end_of_input, stopping)
         nursery.start_soon(engine)
-        await front.run()
+        async with trio.open_nursery() as serving:
+            await serving.start(front.run)
+            if how.registration is not None:
+                serving.start_soon(keep_registered, how.registration, front.bound[0], stopping)
         nursery.cancel_scope.cancel()
 
 

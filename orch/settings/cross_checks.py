@@ -5,13 +5,14 @@ import re
 import unicodedata
 from typing import Final
 
-from orch.settings.addresses import trimmed
+from orch.settings.addresses import trimmed, unusable_in_header
 from orch.settings.back_ends import find_faults
 from orch.settings.redis_url import read_address
 from orch.settings.restrictions import given
-from orch.settings.structs import Fault, Gateway, Settings
+from orch.settings.structs import Fault, Gateway, Orchestration, Settings
 
 _LAST_PORT: Final = 65535
+_SHORTEST_TOKEN: Final = 16
 # No encoded characters and no dot segments: every reader understands the same path.
 _PLAIN_PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+/?")
 # No path, no quotes, no semicolon or space: it becomes a part of the Content-Security-Policy.
@@ -47,6 +48,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         faults
         + _token(settings.orchestration.control_token)
         + _rate_limits(settings.orchestration.gateway)
+        + _registry_token(settings.orchestration)
         + _public_routes(settings.orchestration.gateway)
         + _own_ports(settings)
         + _proxies(settings)
@@ -56,6 +58,21 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         + _frame_ancestors(settings)
         + _deployment(settings)
     )
+
+
+def _registry_token(orchestration: Orchestration) -> list[Fault]:
+    """Find a registry token that could be guessed or not be sent, or that gives operator rights."""
+    token = orchestration.gateway.registry_token
+    where = "orchestration.gateway.registry_token"
+    if not token:
+        return []
+    if len(token) < _SHORTEST_TOKEN or unusable_in_header(token) or token != token.strip():
+        return [
+            Fault(where, f"expected at least {_SHORTEST_TOKEN} characters of ASCII without blanks around")
+        ]
+    if token == orchestration.control_token:
+        return [Fault(where, "expected another token than orchestration.control_token, which may do more")]
+    return []
 
 
 def _token(token: str) -> list[Fault]:

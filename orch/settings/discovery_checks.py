@@ -5,6 +5,7 @@ import re
 from typing import Final
 
 from orch.settings.addresses import read_address
+from orch.settings.discovery import Discovery
 from orch.settings.structs import Fault, Service
 
 _NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}\.?)+")
@@ -14,6 +15,25 @@ def find_discovery_faults(where: str, service: Service) -> list[Fault]:
     """Return the faults of ``services.NAME.discovery``, given a ``url`` that can be read."""
     found = service.discovery
     at = f"{where}.discovery"
+    return _dns(at, service) + _registry(at, service) if found != Discovery() else []
+
+
+def _registry(at: str, service: Service) -> list[Fault]:
+    """Find networks that are none, and a registry whose instances would be sent a key."""
+    faults: list[Fault] = []
+    for number, network in enumerate(service.discovery.networks):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            faults.append(Fault(f"{at}.networks[{number}]", "expected a network, such as 10.1.0.0/16"))
+    if service.discovery.registry != "off" and (service.api_key or service.headers or service.query):
+        expected = "expected off, as the service's api_key, headers and query would be sent to what registers"
+        faults.append(Fault(f"{at}.registry", expected))
+    return faults
+
+
+def _dns(at: str, service: Service) -> list[Fault]:
+    found = service.discovery
     if found.dns == "off":
         return []
     try:

@@ -101,6 +101,8 @@ def _masked(kind: Kind, value: Any) -> Any:
     if kind is Kind.COMMAND:
         return shown_command(value)
     if kind is Kind.URL:
+        if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+            return _plain(mask_url, value)
         return mask_url(value) if isinstance(value, str) else DOTS if value else value
     return _plain(mask_file if kind is Kind.FILE else mask_text, value)
 

@@ -176,6 +176,7 @@ class Gateway(Section, frozen=True):
     ``max_requests``: clients' requests in progress; ``spool_bytes``: their bodies on the disk;
     ``client_rate``: minimum bytes a second that a client sends or reads. Routes are for local requests and
     operators; ``public`` opens those in ``public_routes`` to everyone.
+    ``registry_token``: what instances register themselves with; "": operators register them.
     """
 
     timeout: Positive = 30
@@ -193,6 +194,7 @@ class Gateway(Section, frozen=True):
     routes: tuple[Route, ...] = DEFAULT_ROUTES
     public: bool = False
     public_routes: tuple[PublicRoute, ...] = ()
+    registry_token: Secret = ""
     shedding: Shedding = Shedding()
     rate_limits: tuple[RateLimit, ...] = ()
 

@@ -53,6 +53,7 @@ OPERATORS: Final = frozenset(
         Action.SCRAPE_METRICS,
         Action.CREATE_SESSION,
         Action.PROCESS_AUDIO,
+        Action.REGISTER_INSTANCE,
     }
 )
 OPERATORS_SECURITY: Final[list[dict[str, list[str]]]] = [{"control": []}, {}]

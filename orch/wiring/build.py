@@ -17,6 +17,7 @@ from orch.cluster.lease import Leases
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
 from orch.gateway.controls.shared import SharedControls
+from orch.gateway.discovery.registry import Registry
 from orch.gateway.discovery.resolver import DnsResolver
 from orch.gateway.discovery.service import Discovery
 from orch.gateway.service import GatewayService
@@ -57,11 +58,12 @@ def build(
 ) -> Parts:
     """Build every part, none of them running yet. ``worker``: which of several processes this is."""
     wall = time.time
+    stores = open_stores(configuration)
+    registry = Registry(stores.documents, settings=configuration, wall=stores.wall)
+    discovery = Discovery(configuration, resolver=DnsResolver(), events=events, registry=registry)
     topics = Topics()
-    discovery = Discovery(configuration, resolver=DnsResolver(), events=events)
     metrics = Metrics(lambda: shown_instances(discovery.current))
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
-    stores = open_stores(configuration)
     survey = Survey(stores.cluster, place=worker)
     shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
     pulse = Pulse(events=events, wall=wall)
@@ -164,6 +166,7 @@ def build(
         gateway=gateway,
         controls=SharedControls(gateway=gateway, store=stores.documents, survey=survey, wall=stores.wall),
         discovery=discovery,
+        registry=registry,
         speech=speech,
         pipelines=pipelines,
         hub=hub,

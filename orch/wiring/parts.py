@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orch.cluster.runtime_settings import RuntimeSettings
     from orch.cluster.survey import Survey
     from orch.gateway.controls.shared import SharedControls
+    from orch.gateway.discovery.registry import Registry
     from orch.gateway.discovery.service import Discovery
     from orch.gateway.service import GatewayService
     from orch.health.incidents.service import IncidentService
@@ -52,6 +53,7 @@ class Parts:
     gateway: "GatewayService"
     controls: "SharedControls"
     discovery: "Discovery"
+    registry: "Registry"
     speech: "SpeechService"
     pipelines: "PipelinePool"
     hub: "HubService"

@@ -49,6 +49,7 @@ IS_FOREIGN: Final = {"foreign page", "foreign page, public path"}
 ANYWHERE: Final = {
     Action.USE_PUBLIC: EVERYONE,
     Action.CONNECT: EVERYONE,
+    Action.REGISTER_INSTANCE: EVERYONE,
     Action.VIEW_OPERATIONS: OPERATORS,
     Action.CHANGE_OPERATIONS: OPERATORS,
     Action.SCRAPE_METRICS: OPERATORS,

@@ -38,6 +38,14 @@ from tests.fakes.incidents import scripted_incidents
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 
+async def _none() -> tuple[()]:
+    return ()
+
+
+async def _no_registry(service: str, *_: Any, **__: Any) -> None:
+    raise ProblemError("registry_off", f"Instances of {service} cannot register themselves.")
+
+
 async def _no_session(*_: Any) -> None:
     raise ProblemError("unknown_session", "A scene has no sessions to join.")
 
@@ -121,6 +129,9 @@ class ScriptedService:
             stores=SimpleNamespace(engine=SimpleNamespace(status=says("store"))),
             gateway=SimpleNamespace(statistics=says("gateway")),
             controls=SimpleNamespace(carry_out=self._control),
+            registry=SimpleNamespace(
+                require_token=lambda _token, _address: None, read=_none, put=_no_registry, delete=_no_registry
+            ),
             overload=SimpleNamespace(refuse=lambda: None),
             survey=SimpleNamespace(
                 statistics=says("workers"),

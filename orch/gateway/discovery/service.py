@@ -10,9 +10,12 @@ import trio
 from orch.gateway.discovery.known import Known
 from orch.gateway.discovery.merging import merged
 from orch.gateway.discovery.records import looked_up, of_addresses, of_services
+from orch.gateway.discovery.registrations import Registrations
+from orch.gateway.discovery.registry import Registry
 from orch.gateway.discovery.resolver import SECONDS, LookUpError, Resolver
 from orch.gateway.statistics import GatewayDiscovery
 from orch.masking import mask_url
+from orch.problems import ProblemError
 from orch.settings import Instance, Service, Settings
 from orch.settings.source import SettingsSource
 from orch.telemetry import metric_names as names
@@ -22,6 +25,9 @@ from orch.telemetry.metric_names import Reading
 
 LOOK: Final = 0.5
 """Seconds between two looks at what is due, and at the settings."""
+
+READ_SECONDS: Final = 1.0
+"""Seconds between two readings of what is registered, which are how long other workers take to notice."""
 
 log = structlog.get_logger("discovery")
 
@@ -42,12 +48,20 @@ class Discovery:
         *,
         resolver: Resolver,
         events: EventLog,
+        registry: Registry | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings
         self._resolver = resolver
         self._events = events
         self._jitter = jitter
+        self._registry = registry
+        self.registrations: Final = Registrations()
+        self._shown: dict[str, str] = {}
+        self._must_read = trio.Event()
+        if registry is not None:
+            registry.on_change = self._must_read_now
+            registry.on_left = self._has_left
         self._dns: dict[str, Known] = {}
         self._asking: set[str] = set()
         self._merged_from: Settings | None = None
@@ -66,17 +80,65 @@ class Discovery:
         """Look up whatever is due, until cancelled. What was found stays after that."""
         self._asking.clear()
         async with trio.open_nursery() as nursery:
+            if self._registry is not None:
+                nursery.start_soon(self._read_registry, self._registry)
             task_status.started()
             while True:
                 with self.boundary.item(step="settings"):
                     self._start_due(nursery)
                 await trio.sleep(LOOK)
 
+    def _has_left(self, service: str, instance: str) -> None:
+        self.registrations.forget(service, instance)
+        self._merge(self._settings.current)
+
+    def _must_read_now(self) -> None:
+        self._must_read.set()
+
+    async def _read_registry(self, registry: Registry) -> None:
+        while True:
+            if registry.is_used:
+                with self.boundary.item(step="registry"):
+                    await self._read_once(registry)
+            with trio.move_on_after(READ_SECONDS):
+                await self._must_read.wait()
+            self._must_read = trio.Event()
+
+    async def _read_once(self, registry: Registry) -> None:
+        registrations = self.registrations
+        try:
+            found = await registry.read()
+        except ProblemError as error:
+            registrations.failed(error.detail)
+            if registrations.failures == 1:
+                log.warning("registrations cannot be read", reason=error.detail)
+                text = f"Registered instances cannot be read ({error.detail}): the last ones are used."
+                self._events.record("warn", "registry", text)
+            return
+        if registrations.failures:
+            self._events.record("ok", "registry", "Registered instances can be read again.")
+        if registrations.read(trio.current_time(), found):
+            self._merge(self._settings.current)
+            names = sorted({each.service for each in registrations.known})
+            now_there = {
+                name: ", ".join(one.url for one in registrations.instances(name, 256)) for name in names
+            }
+            for name in sorted({*self._shown, *now_there}):
+                if (text := now_there.get(name, "none")) != self._shown.get(name):
+                    self._events.record("info", name, f"Registered instances: {text}.")
+            self._shown = now_there
+
     def statistics(self) -> tuple[GatewayDiscovery, ...]:
         """Return the figures of every service whose instances are looked up."""
         now = trio.current_time()
         services = self.current.services
-        return tuple(known.statistics(name, now) for name, known in self._dns.items() if name in services)
+        by_dns = [known.statistics(name, now) for name, known in self._dns.items() if name in services]
+        registered = [
+            self.registrations.statistics(name, now, most=service.discovery.max_instances, every=READ_SECONDS)
+            for name, service in services.items()
+            if service.discovery.registry != "off"
+        ]
+        return (*by_dns, *registered)
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
@@ -91,7 +153,12 @@ class Discovery:
     def _merge(self, settings: Settings) -> None:
         self._follow(settings)
         found = {name: known.instances for name, known in self._dns.items() if known.instances is not None}
-        self._current = merged(settings, found)
+        registered = {
+            name: self.registrations.instances(name, service.discovery.max_instances)
+            for name, service in settings.services.items()
+            if service.discovery.registry != "off"
+        }
+        self._current = merged(settings, found, registered)
         self._merged_from = settings
 
     def _follow(self, settings: Settings) -> None:
