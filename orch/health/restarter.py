@@ -288,7 +288,7 @@ class Restarter(ABC):
     def _note_well(self, state: State) -> None:
         if self._attempt is not None:
             self.on_step(Stage.RECOVERED, self._attempt, f"Is {state} after the restart.")
-        elif self._is_down:
+        elif self._is_down and self.is_responsible:  # what another worker did is in its own steps
             self.on_step(Stage.SUPERSEDED, 0, f"Is {state} without a restart.")
         self._attempt, self._is_down = None, False
         if self.is_waiting and not self._is_requested:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import trio
 
+from orch.cluster.lease import Leases
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import RunChild
 from orch.health.service import HealthService
@@ -107,6 +108,7 @@ class Bench:
         wall: Callable[[], float] | None = None,
         run_child: RunChild = run_child,
         pulse_clock: Callable[[], float] = trio.current_time,
+        leases: Leases | None = None,
         **document: Any,
     ) -> None:
         clock = wall or (time.time if network is None else trio.current_time)
@@ -131,6 +133,7 @@ class Bench:
             pulse=self.pulse,
             jitter=lambda: 0.5,
             run_child=run_child,
+            leases=leases,
         )
         self._recorded = trio.Event()
         self.events.on_record = self._on_record

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Never
 
 import pytest
 import trio
 
+from orch.cluster.lease import Lease, Leases
 from orch.health.health_events import Stage
 from orch.health.hooks.hook import HookCall, Outcome
 from orch.health.hooks.webhook import Webhook
@@ -379,6 +380,40 @@ async def test_an_escalation_calls_its_webhook_and_a_failure_of_that_is_an_event
             "Is still down after 30 s, and nothing is set to restart it. connection refused"
         ]
         assert made.texts()[-1] == "The escalation webhook responded 500."
+
+
+class _HeldByAnother:
+    """The lease of a worker that is not responsible."""
+
+    is_held = False
+    is_held_by_another = True
+    is_shared = True
+
+    async def hold(self, _act: Any) -> Never:
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+class _OtherLeases(Leases):
+    def lease(self, name: str) -> Lease:
+        return _HeldByAnother()
+
+
+async def test_a_worker_that_is_not_responsible_resets_its_own_connections_alone() -> None:
+    """It runs no hook, calls nobody, and does not claim that nothing was done."""
+    network, restarts = Network(one=healthy), Restarts()
+    service = {"url": ONE, "restart_command": ["restart"]}
+    made = Bench(
+        network=network, services={"audio-service": service}, run_child=restarts, leases=_OtherLeases()
+    )
+    made.health.reset_connections = lambda _service: "Done."
+    async with made.running():
+        await down(made, network)
+        await trio.sleep(60)
+        network.hosts["one"] = healthy
+        await made.health.wait_for("audio-service", State.HEALTHY)
+        assert steps(made) == [(Stage.RESET, 0, "Done.")]
+        assert restarts.at == []
 
 
 def _current(work: list[Work], _service: str, _url: str) -> Work:
