@@ -68,13 +68,14 @@ def build(
     shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
     pulse = Pulse(events=events, wall=wall)
     access = Access(settings=configuration, sign_ins=SignIns(store=stores.sign_ins, survey=survey, wall=wall))
+    leases = Leases(stores.cluster)
     health = HealthService(
         settings=discovery,
         events=events,
         topics=topics,
         metrics=metrics,
         processes=processes,
-        leases=Leases(stores.cluster),
+        leases=leases,
         shortages=shortages,
         pulse=pulse,
         wall=wall,
@@ -160,7 +161,7 @@ def build(
             documents=stores.documents,
             events=events,
             wall=wall,
-            leases=Leases(stores.cluster),
+            leases=leases,
         ),
         bots=BotsService(),
         gateway=gateway,

@@ -24,7 +24,7 @@ class IncidentQuery(Struct, frozen=True):
 
     state: Literal["open", "closed", "all"] = "all"
     service: str = ""
-    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
 
 
 class IncidentsListed(Struct, frozen=True, kw_only=True):
