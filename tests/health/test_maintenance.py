@@ -1,6 +1,7 @@
 """Maintenance windows: when they are on, and that nothing is judged, restarted or reported in them."""
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import trio
 from orch.health.health_events import HealthEvent, MaintenanceChanged, RecoveryStep
 from orch.health.maintenance import current
 from orch.health.verdict import State
+from orch.processes import ProcessSpec
 from orch.settings.probe_structs import MaintenanceWindow
 from tests.fakes.health import Bench, Network, healthy, refused
 
@@ -128,3 +130,40 @@ async def test_a_window_set_in_the_settings_begins_at_once_and_is_over_without_i
         bench.settings.change(services={"audio-service": plain})
         await bench.health.wait_for("audio-service", State.HEALTHY)
         assert trio.current_time() < 5
+
+
+async def test_a_child_that_ends_during_maintenance_is_started_when_it_is_over() -> None:
+    """Or as soon as an operator asks for it."""
+    started, ends = list[float](), [trio.Event()]
+
+    async def run_child(*_arguments: Any, on_started: Callable[[int], None], **_options: Any) -> int:
+        started.append(trio.current_time())
+        on_started(1)
+        await ends[-1].wait()
+        return 1
+
+    begin = at("2026-12-01T02:00:00+00:00")
+    window = {"start": "2026-12-01T02:00", "minutes": 1}
+    bench = Bench(
+        network=Network(one=healthy),
+        services={"audio-service": {"url": "http://one:5001", "maintenance": [window]}},
+        processes={"audio-service": ProcessSpec(argv=("asr",))},
+        run_child=run_child,
+        wall=lambda: begin - 5 + trio.current_time(),
+    )
+    async with bench.running():
+        await trio.sleep(10)
+        ends[0].set()
+        ends.append(trio.Event())
+        await trio.sleep(20)
+        assert len(started) == 1
+        await bench.health.restart("audio-service", reason="An operator asked for it.")
+        await trio.sleep(1)
+        assert len(started) == 2
+        ends[1].set()
+        ends.append(trio.Event())
+        await trio.sleep(20)
+        assert len(started) == 2
+        await bench.health.wait_for("audio-service", State.HEALTHY)
+        assert len(started) == 3
+        assert started[2] >= 65
