@@ -41,6 +41,9 @@ READ_AGAIN: Final = 5.0
 FLUSH: Final = 60.0
 """Seconds between two writes of uptime. A process that is killed loses those since the last one: a gap."""
 
+UPTIME_READ_AGAIN: Final = 30.0
+"""Seconds after which a worker that does not write uptime reads it again."""
+
 STORE_WITHIN: Final = 10.0
 """Seconds that one look may wait for the store."""
 
@@ -184,7 +187,7 @@ class IncidentService:
             self._read_at = now
         # The worker that writes the uptime knows it; it reads again only where another one was first.
         if not self._is_loaded or (
-            is_shared and not self._lease.is_held and now - self._uptime_read_at >= FLUSH
+            is_shared and not self._lease.is_held and now - self._uptime_read_at >= UPTIME_READ_AGAIN
         ):
             await self._uptime.load()
             self._uptime_read_at = now
