@@ -62,6 +62,8 @@ class Backend:
         self._sticky_header = b""
         self.slow_start = 0.0
         self.drain = 0.0
+        self.warms_up = False
+        """Whether instances get a request of ours before others; cold ones are used if all are cold."""
         self._kind: Balancing = "round_robin"
         self._balancers: dict[Flow, Balancer] = {flow: RoundRobin() for flow in Flow}
 
@@ -70,6 +72,7 @@ class Backend:
         self._sticky_header = service.sticky_header.lower().encode()
         self.slow_start = service.slow_start
         self.drain = service.drain
+        self.warms_up = bool(service.warm_up.path)
         if service.balancer != self._kind:
             self._kind = service.balancer
             self._balancers = {flow: create_balancer(service.balancer, draw) for flow in Flow}
@@ -160,6 +163,8 @@ class Backend:
             lane.slow_start.see(now, is_usable=is_alive and lane.breaker.state is not State.OPEN)
             if is_alive and lane.breaker.is_admitting(now, caller):
                 usable.append(instance)
+        if self.warms_up:
+            usable = [each for each in usable if each.warmth.is_warm] or usable
         return usable or self.last_resorts(now, flow, caller)
 
     def last_resorts(self, now: float, flow: Flow, caller: str = "") -> list[Instance]:

@@ -133,6 +133,9 @@ class _Seen(NamedTuple):
 NOT_ROUTED: Final = "No back end is routed at this path."
 
 
+COLD: Final = "its warm-up request has not been answered yet"
+
+
 def without_a_route(method: str, path: str, problem: str = NOT_ROUTED) -> Explanation:
     """Return the explanation of a request that matches no route, or cannot be forwarded."""
     return Explanation(
@@ -225,6 +228,18 @@ def _wait(backend: Backend, awake: Sequence[_Seen], ask: Ask, now: float) -> Exp
 
 
 def _seen(
+    backend: Backend, now: float, is_usable: Callable[[str, str], bool], without: Collection[str]
+) -> Iterable[_Seen]:
+    seen = list(_seen_alone(backend, now, is_usable, without))
+    if backend.warms_up and any(not each.obstacle and each.instance.warmth.is_warm for each in seen):
+        for each in seen:
+            is_cold = not each.obstacle and not each.instance.warmth.is_warm
+            yield each._replace(obstacle=COLD) if is_cold else each
+    else:
+        yield from seen
+
+
+def _seen_alone(
     backend: Backend, now: float, is_usable: Callable[[str, str], bool], without: Collection[str]
 ) -> Iterable[_Seen]:
     for instance in backend.instances.values():

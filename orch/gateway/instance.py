@@ -10,6 +10,7 @@ from orch.gateway.flows import Flow
 from orch.gateway.lane import Lane
 from orch.gateway.shedding.instance_places import InstancePlaces
 from orch.gateway.statistics import GatewayInstance
+from orch.gateway.warmth import Warmth
 from orch.gateway.window import p95_of
 from orch.masking import mask_url
 
@@ -29,6 +30,7 @@ class Instance:
         self.is_drained = False
         """Whether an operator has taken it out of use; its requests in flight go on."""
         self.lanes: Final = lanes
+        self.warmth: Final = Warmth()
         self.first_byte: Final = FirstByte()
         self.places: Final = InstancePlaces()
         for lane in lanes.values():
@@ -83,4 +85,5 @@ class Instance:
             places_limit=None if self.places.limit == inf else int(self.places.limit),
             places_from=self.places.source,
             lanes=lanes,
+            warm_up=self.warmth.state,
         )

@@ -37,6 +37,7 @@ from orch.gateway.shedding.priorities import Priority
 from orch.gateway.spool import Spool
 from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
 from orch.gateway.transport import Connect, Connector
+from orch.gateway.warming import Warming
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_request_id
 from orch.readiness import create_readiness
@@ -152,6 +153,9 @@ class GatewayService:
         self.layers = Layers({}, {})
         """What operators have set, as far as it lasts."""
         self.boundary = Boundary("gateway sweep")
+        self._warming = Warming(
+            self._backends, settings=settings, is_usable=health.is_usable, boundary=self.boundary
+        )
 
     def use_adapter(self, adapter: ApiAdapter) -> None:
         """Let a part serve the clients' requests whose API the back end does not speak.
@@ -175,6 +179,7 @@ class GatewayService:
                 if readiness is not None:
                     nursery.start_soon(readiness.run)
                 nursery.start_soon(self._proxy.patience.run)
+                nursery.start_soon(self._warming.run)
                 task_status.started()
                 await self._sweep()
         finally:

@@ -28,6 +28,10 @@ class SlowStart:
             self._since = now
         self._was_usable = is_usable
 
+    def begin(self, now: float) -> None:
+        """Begin slowly now: it was warmed up."""
+        self._since = now
+
     def share(self, now: float, seconds: float) -> float:
         """Return its share of its weight, in :data:`LEAST` to 1; it is 1 after ``seconds``."""
         if self._since is None or now >= self._since + seconds:

@@ -145,6 +145,7 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     places_limit: int | None
     places_from: Literal["declared", "found", "unlimited"]
     lanes: tuple[GatewayLane, ...]
+    warm_up: Literal["off", "cold", "warming", "warm"] = "off"
 
 
 class GatewayServiceFlow(Struct, frozen=True, kw_only=True):

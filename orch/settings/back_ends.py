@@ -119,7 +119,11 @@ def _added(where: str, service: Service) -> list[Fault]:
 
 def _paths(where: str, service: Service) -> list[Fault]:
     faults: list[Fault] = []
-    for key, path in (("path", service.path), ("health_endpoint", service.health_endpoint)):
+    for key, path in (
+        ("path", service.path),
+        ("health_endpoint", service.health_endpoint),
+        ("warm_up.path", service.warm_up.path),
+    ):
         if path and not _is_plain(path, has_query=key == "health_endpoint"):
             expected = "expected a path such as /v1/audio/transcriptions, percent-encoded"
             faults.append(Fault(f"{where}.{key}", f"{expected}; put a query into «query»"))

@@ -31,6 +31,7 @@ from orch.settings.section import (
 )
 from orch.settings.shedding import Concurrency, RoutePriority, Shedding
 from orch.settings.timeouts import RouteTimeouts, Timeouts
+from orch.settings.warm_up import WarmUp
 
 _DAY: Final = 86_400.0
 _VAD: Final = parameters.Vad()
@@ -346,7 +347,8 @@ class Service(Section, frozen=True):
     ``auto``: 4 for translation in the dialects ``livetranslate`` and ``libretranslate``, ``found`` for speech
     in ``livetranslate`` and ``openai``, ``unlimited`` for all others.
     ``discovery``: where further instances are found. ``drain``: seconds that an instance which is no longer
-    among them has for the requests that it is working on.
+    among them has for the requests that it is working on. ``warm_up``: a request before an instance gets
+    others.
     """
 
     url: Url
@@ -374,6 +376,7 @@ class Service(Section, frozen=True):
     ejection: Ejection = Ejection()
     discovery: Discovery = Discovery()
     drain: NotNegative = 30
+    warm_up: WarmUp = WarmUp()
     restart_command: Command = ()
     probe: Probe = Probe()
     recovery: Recovery = Recovery()
