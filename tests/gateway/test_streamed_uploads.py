@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok, read_request
-from tests.gateway.test_loopback import hosted
+from tests.gateway.test_loopback import hosted, reset
 
 A, B = "http://a:1", "http://b:1"
 CHUNKED = [(b"host", b"front"), (b"transfer-encoding", b"chunked")]
@@ -285,3 +285,78 @@ async def test_with_the_real_server_a_slow_instance_slows_the_client() -> None:
                     assert sent < 64 * 2**20, "the gateway takes what nobody reads"
             assert not patience.cancelled_caught
         assert gateway.statistics().spooled_bytes == 0
+
+
+@pytest.mark.real_time
+async def test_with_the_real_server_100_continue_comes_from_the_instance_and_the_connection_goes_on() -> None:
+    """The client is asked for its body when the instance asks; its next request comes the same way."""
+    asked, go = trio.Event(), trio.Event()
+
+    async def serve(stream: Any) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await stream.receive_some(65_536)
+        asked.set()
+        await go.wait()
+        await stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = b""
+        while not body.endswith(b"0\r\n\r\n"):
+            body += await stream.receive_some(65_536)
+        await stream.send_all(ok(body))
+
+    async with hosted(serve, **streamed()) as (gateway, host, port):
+        async with await trio.open_tcp_stream(host, port) as client:
+            for _ in range(2):
+                await client.send_all(
+                    b"POST /api/audio/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                    b"Expect: 100-continue\r\n\r\n"
+                )
+                await asked.wait()
+                if not go.is_set():
+                    with trio.move_on_after(0.05) as waiting:
+                        await client.receive_some(1)
+                    assert waiting.cancelled_caught, "it was asked for the body before the instance asked"
+                    go.set()
+                received = b""
+                while not received.endswith(b"\r\n\r\n"):
+                    received += await client.receive_some(65_536)
+                assert received == b"HTTP/1.1 100 Continue\r\n\r\n"
+                await client.send_all(b"3\r\nabc\r\n0\r\n\r\n")
+                received = b""
+                while not received.endswith(b"3\r\nabc\r\n0\r\n\r\n"):
+                    received += await client.receive_some(65_536)
+                assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert gateway.statistics().errors == 0
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("how", ["closes", "resets"])
+async def test_with_the_real_server_a_client_that_leaves_within_its_upload_ends_it_at_the_instance(
+    how: str,
+) -> None:
+    """Without the last chunk, so that nobody takes it for whole."""
+    began, ended = trio.Event(), trio.Event()
+    seen = b""
+
+    async def serve(stream: Any) -> None:
+        nonlocal seen
+        while data := await stream.receive_some(65_536):
+            seen += data
+            if b"abc" in seen:
+                began.set()
+        ended.set()
+
+    async with hosted(serve, **streamed()) as (gateway, host, port):
+        client = await trio.open_tcp_stream(host, port)
+        await client.send_all(
+            b"POST /api/audio/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+        )
+        await began.wait()
+        if how == "resets":
+            reset(client)
+        else:
+            await client.aclose()
+        await ended.wait()
+        assert seen.endswith(b"3\r\nabc\r\n")
+        [instance] = [one for one in gateway.statistics().instances if one.service == "audio-service"]
+        assert (instance.errors, instance.in_flight) == (0, 0)
