@@ -26,7 +26,7 @@ def http_scope(head: RequestHead, base: Mapping[str, Any]) -> dict[str, Any]:
         "query_string": head.query,
         "root_path": "",
         "headers": head.headers.copy(),
-        "extensions": {},
+        "extensions": {"http.response.trailers": {}},
         **base,
     }
 

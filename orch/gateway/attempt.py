@@ -101,6 +101,11 @@ class DispatchedResponse:
         """Whether the whole response has arrived, so that reading the rest needs no waiting."""
         return self._response.is_complete
 
+    @property
+    def trailers(self) -> list[Header]:
+        """The trailers, after the end of the body."""
+        return self._response.trailers
+
     def _moved(self) -> None:
         if self._task is not None:
             self._task.moved_at = trio.current_time()

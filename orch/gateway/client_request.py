@@ -1,7 +1,7 @@
 """One client's request at the gateway: its body as it arrives, its response, and what is known of it."""
 
 import math
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -111,21 +111,27 @@ class Outbound:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._has_trailers = False
         self.status: int | None = None
         self.is_complete = False
 
-    async def start(self, status: int, headers: list[Header]) -> None:
-        """Send the head."""
+    async def start(self, status: int, headers: list[Header], *, has_trailers: bool = False) -> None:
+        """Send the head. ``has_trailers``: :meth:`end` may bring some."""
         self.status = status
-        await self._pass({"type": "http.response.start", "status": status, "headers": headers})
+        start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+        if has_trailers:
+            start["trailers"] = self._has_trailers = True
+        await self._pass(start)
 
     async def piece(self, data: bytes) -> None:
         """Send a part of the body."""
         await self._pass({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end(self, data: bytes = b"") -> None:
-        """Send the last part, which may be empty."""
+    async def end(self, data: bytes = b"", trailers: Iterable[Header] = ()) -> None:
+        """Send the last part, which may be empty, and the trailers if they were announced."""
         await self._pass({"type": "http.response.body", "body": data, "more_body": False})
+        if self._has_trailers:
+            await self._pass({"type": "http.response.trailers", "headers": list(trailers)})
         self.is_complete = True
 
     async def _pass(self, message: Message) -> None:
@@ -169,6 +175,13 @@ class ClientRequest:
         )
         actor = scope.get(ACTOR)
         self.caller = group(actor.address if actor is not None else self.client.address or "")
+
+    @property
+    def wants_trailers(self) -> bool:
+        """Whether the client and the server in front can be sent trailers."""
+        return "http.response.trailers" in self.scope.get("extensions", ()) and any(
+            name == b"te" and b"trailers" in value.lower() for name, value in self.headers
+        )
 
     @property
     def path(self) -> str:

@@ -65,6 +65,11 @@ class UpstreamResponse:
         """Whether the whole body has been received (though perhaps not yet read by the caller)."""
         return self._connection.parser.is_complete
 
+    @property
+    def trailers(self) -> list[Header]:
+        """The trailers, after the end of the body."""
+        return self._connection.parser.trailers
+
     async def receive(self) -> bytes:
         """Return the next piece of the body, empty at its end. Raises :class:`UpstreamError`."""
         parser = self._connection.parser

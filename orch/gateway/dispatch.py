@@ -133,7 +133,7 @@ class Dispatcher:
             exchange.end()
             attempt.settle(Outcome.ABANDONED)
             raise
-        if head is None or head.status in _FOR_THE_LONG_WAY:
+        if head is None or head.status in _FOR_THE_LONG_WAY or exchange.connection.parser.trailers:
             return None
         body = exchange.body()
         exchange.end()

@@ -91,8 +91,7 @@ class Head(Struct, frozen=True):
 class ResponseParser:
     """Parses one response to a request of ``method``; informational responses before it are skipped.
 
-    Feed it the bytes as they arrive; read ``head``, ``take_body()`` and ``is_complete``. Trailers are
-    dropped.
+    Feed it the bytes as they arrive; read ``head``, ``take_body()``, ``is_complete`` and then ``trailers``.
     """
 
     def __init__(self, method: str) -> None:
@@ -103,6 +102,7 @@ class ResponseParser:
         self._method = method
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[Header] = []
+        self.trailers: list[Header] = []
         self._body: list[bytes] = []
         self._keeps_alive = False
         self._is_excess = False
@@ -170,9 +170,9 @@ class ResponseParser:
             self._is_excess = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header; after the head it is a trailer, and dropped."""
-        if self.head is None:
-            self._headers.append((name.lower(), value.strip(b" \t")))
+        """Store a header; after the head it is a trailer."""
+        into = self._headers if self.head is None else self.trailers
+        into.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Check the head."""

@@ -76,6 +76,7 @@ SLOWEST_SOUND: Final = 4000
 # CONNECT would open a tunnel, TRACE would return our own headers.
 _FRAMED_BY_HEAD: Final = frozenset({"1.0", "1.1"})
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_TRAILERS_WANTED: Final = ((b"te", b"trailers"), (b"connection", b"te"))
 _STREAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 
@@ -254,6 +255,8 @@ class Proxy:
         headers = heads.for_back_end(
             call.headers, call.client, call.request_id, is_own_credential=self._is_own_credential
         )
+        if call.wants_trailers:
+            headers += _TRAILERS_WANTED
         if body.expects_continue:
             headers.append((b"expect", b"100-continue"))
         return Request(method=call.method, target=call.target, headers=tuple(headers), body=body)
@@ -293,7 +296,7 @@ class Proxy:
                     if response.is_received:
                         rest = await _all(response)
                     else:
-                        await call.out.start(response.status, headers)
+                        await call.out.start(response.status, headers, has_trailers=call.wants_trailers)
                         buffer = ResponseBuffer(self._spool, rate=policy.client_rate)
                         nursery.start_soon(_write, buffer, call.out, nursery.cancel_scope)
                         while data := await response.receive():
@@ -311,13 +314,14 @@ class Proxy:
             # From here on only the client is waited for.
             seconds = max(policy.timeout, (len(rest or b"") or IN_MEMORY) / policy.client_rate)
             limit.deadline = call.answered_at + seconds
+            trailers = response_headers.trailers_for_client(response.trailers)
             if buffer is None:
-                await call.out.start(response.status, headers)
-                await call.out.end(rest or b"")
+                await call.out.start(response.status, headers, has_trailers=call.wants_trailers)
+                await call.out.end(rest or b"", trailers)
             else:
                 buffer.close()
                 await buffer.drained.wait()
-                await call.out.end()
+                await call.out.end(trailers=trailers)
         if limit.cancelled_caught:
             if seconds is None and (buffer is None or not buffer.is_waiting_for_client):
                 raise _too_slow(call, total)

@@ -107,6 +107,7 @@ _ENDING_BEGINNING: Final = (
 # A browser shows a password prompt for these, in this service's name, and stores what is typed.
 _ASKING: Final = (b"basic", b"digest", b"negotiate", b"ntlm")
 _PLACES: Final = frozenset({b"location", b"content-location"})
+_NO_TRAILERS: Final = _PLACES | {b"www-authenticate", b"x-request-id", *(name for name, _ in SECURITY)}
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -137,6 +138,18 @@ def for_client(headers: Iterable[Header], own: Iterable[Header], place: Place | 
     kept.extend(own)
     kept.extend(SECURITY)
     return kept
+
+
+def trailers_for_client(trailers: Iterable[Header]) -> list[Header]:
+    """Return the trailers of a back end's response for the client.
+
+    Those that would act as headers of the gateway, or lead anywhere, are left out.
+    """
+    return [
+        (name, value)
+        for name, value in end_to_end(trailers)
+        if not _ends(name) and name not in _NO_TRAILERS and not name.startswith(b"x-gateway-")
+    ]
 
 
 @lru_cache(maxsize=1024)

@@ -44,6 +44,7 @@ class Exchange:
         "_continued",
         "_encoder",
         "_events",
+        "_has_trailers",
         "_head",
         "_is_broken",
         "_is_read",
@@ -71,6 +72,7 @@ class Exchange:
         self._is_broken = False
         self._is_watching = False
         self._is_written = False
+        self._has_trailers = False
         self._parked: trio.Event | None = None
         self._unyielded = 0
 
@@ -118,7 +120,9 @@ class Exchange:
         if message["type"] == "http.response.body":
             body = message.get("body", b"")
             more = message.get("more_body", False)
-            head = b"" if self._started is None else self._start(None if more else len(body))
+            is_open = more or self._has_trailers
+            head = b"" if self._started is None else self._start(None if is_open else len(body))
+            more = more or (self._has_trailers and self._encoder.is_chunked)
             wire = self._encoder.data(body, more=more)
             if len(wire) > COPIED:
                 await self._write(head, is_last=False)
@@ -129,6 +133,10 @@ class Exchange:
             if self._started is not None or self._encoder.has_started:
                 raise RuntimeError("The response has already started.")
             self._started = (message["status"], message.get("headers", ()))
+            self._has_trailers = message.get("trailers", False)
+        elif message["type"] == "http.response.trailers":
+            if not self._encoder.is_done:  # a body with a length, or none, has no trailers
+                await self._write(self._encoder.trailers(message.get("headers", ())), is_last=True)
         else:
             raise RuntimeError(f"{message['type']} is not a part of an HTTP response.")
 

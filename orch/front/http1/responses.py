@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from orch.front.http1.chunk_decoder import FORBIDDEN_TRAILERS
 from orch.front.http1.refusals import REFUSALS, TOKEN, BadRequestError
 from orch.front.http1.request_head import RequestHead
 from orch.problems import TYPE_PREFIX
@@ -148,6 +149,29 @@ class ResponseEncoder:
         self._left = given
         self.keep_alive = keep_alive
         return _line(status) + block + b"\r\n"
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the body is sent in chunks, so that trailers can follow it."""
+        return self._is_chunked
+
+    def trailers(self, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Return the end of a body in chunks, with trailers; those that frame or route are left out.
+
+        Raises :class:`ResponseError` for a line break or an invalid name, and if no such body is open.
+        """
+        if self._part is not _BODY or not self._is_chunked:
+            raise ResponseError("There is no body that trailers could follow.")
+        block = _write(
+            [
+                part
+                for name, value in fields
+                if name.lower() not in FORBIDDEN_TRAILERS
+                for part in (name.lower(), b": ", value, b"\r\n")
+            ]
+        )
+        self._part = _DONE
+        return b"0\r\n" + block + b"\r\n"
 
     def data(self, chunk: bytes, *, more: bool) -> bytes:
         """Return the bytes of a piece of the body; it is the last one unless ``more``.
