@@ -100,6 +100,7 @@ class Recorder:
                 errors=window.total_errors,
                 requests_last_minute=minute.count,
                 errors_last_minute=minute.errors,
+                p50_ms=minute.p50_ms,
                 p95_ms=minute.p95_ms,
             )
             for route in routes
@@ -117,6 +118,7 @@ class Recorder:
                 errors=window.total_errors,
                 requests_last_minute=minute.count,
                 errors_last_minute=minute.errors,
+                p50_ms=minute.p50_ms,
                 p95_ms=minute.p95_ms,
             )
             for (flow, service), window in sorted(self._own.items())

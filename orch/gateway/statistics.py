@@ -15,6 +15,7 @@ class GatewayRoute(Struct, frozen=True, kw_only=True):
     errors: int
     requests_last_minute: int
     errors_last_minute: int
+    p50_ms: float | None = None
     p95_ms: float | None
 
 
@@ -27,6 +28,7 @@ class GatewayOwn(Struct, frozen=True, kw_only=True):
     errors: int
     requests_last_minute: int
     errors_last_minute: int
+    p50_ms: float | None = None
     p95_ms: float | None
 
 

@@ -61,6 +61,25 @@ def gateway_lane(flow: str, **more: Any) -> dict[str, Any]:
     } | more
 
 
+def gateway_service(service: str, **more: Any) -> dict[str, Any]:
+    """Return a service whose breaker is closed, in both flows."""
+    flow = {
+        "breaker": "closed",
+        "breaker_retry_in": None,
+        "consecutive_failures": 0,
+        "ejected": 0,
+        "most_ejected": 1,
+        "retries_left": 61,
+        "retries_refused": 0,
+        "retry_window": 10,
+    } | more
+    return {
+        "service": service,
+        "balancer": "round_robin",
+        "flows": [{"flow": name, **flow} for name in ("captions", "requests")],
+    }
+
+
 def gateway_instance(service: str, url: str, **more: Any) -> dict[str, Any]:
     """Both flows fare alike, unless ``lanes`` says otherwise."""
     told = {key: more[key] for key in ("breaker", "breaker_retry_in") if key in more}
@@ -159,6 +178,7 @@ def routes(requests: int) -> list[dict[str, Any]]:
             "errors": index,
             "requests_last_minute": requests // (index + 1) // 10,
             "errors_last_minute": 0,
+            "p50_ms": 140.0 / (index + 1) if requests else None,
             "p95_ms": 310.0 / (index + 1) if requests else None,
         }
         for index, (prefix, service, path) in enumerate(ROUTES)

@@ -28,6 +28,7 @@ from tests.fakes.scene_parts import (
     flow,
     gateway_figures,
     gateway_instance,
+    gateway_service,
     instance,
     own,
     pool,
@@ -504,7 +505,8 @@ SCENES: Final[dict[str, Callable[[float], Scene]]] = {
 
 def statistics(scene: Scene) -> dict[str, Any]:
     """Return the scene as the parts' own structs; ValidationError where a shape is not theirs."""
-    gateway = {"services": [], **scene["gateway"]}
+    names = sorted({each["service"] for each in scene["gateway"]["instances"]})
+    gateway = {"services": [gateway_service(name) for name in names], **scene["gateway"]}
     return {
         topic: msgspec.convert({**scene, "gateway": gateway}[topic], kind) for topic, kind in KINDS.items()
     }

@@ -1,6 +1,7 @@
 /** The side panel with the details of one instance of a back end. */
 
-import { count, joined, latency, percent } from "../models/number-format.js";
+import { outOfUse } from "../models/gateway-controls.js";
+import { count, joined, latency, number, percent } from "../models/number-format.js";
 import { answeredText, flowP95, laneText } from "../models/overview.js";
 import { serviceTone, word } from "../models/state-tones.js";
 import { h, setText } from "./dom.js";
@@ -16,10 +17,15 @@ export class InstancePanel {
   #panel;
   #row;
   #parts = null;
+  #controls;
 
-  /** `row(key)`: the instance (models/overview.js `instances`), or null while there is none. */
-  constructor(dialog, { row }) {
+  /**
+   * `row(key)`: the instance (models/overview.js `instances`), or null while there is none. `controls`: an operator's
+   * (components/gateway-controls.js), or null.
+   */
+  constructor(dialog, { row, controls = null }) {
     this.#row = row;
+    this.#controls = controls;
     this.#panel = new Panel(dialog, {
       field: "instance",
       onChange: () => {
@@ -61,6 +67,7 @@ export class InstancePanel {
     setText(reasons, row.reasons.join("; "));
     setText(recovery, row.recovery?.text ?? "");
     this.#parts.stop.hidden = !row.recovery;
+    this.#controls?.show(row);
     setHeartbeats(beats, row.checks);
     setTime(since, row.since);
     showFacts(list, [
@@ -74,7 +81,10 @@ export class InstancePanel {
       ["Clients' requests, p95, last minute", joined(latency(flowP95(row, "requests")))],
       ["Captions' requests, p95, last minute", joined(latency(flowP95(row, "captions")))],
       ["Share of attempts, last minute", percent(row.share)],
-      ["Weight", count(row.weight)],
+      ["Weight", row.weight_now === null || row.weight_now === row.weight ? count(row.weight) : `${number(row.weight_now)} of ${count(row.weight)}, growing since it returned`],
+      ["Requests", outOfUse(row)],
+      ["In flight", count(row.in_flight)],
+      ["Usual time to the first byte", joined(latency(row.first_byte_ms))],
       ["Attempts", `${count(row.requests_last_minute)} in the last minute, ${count(row.requests)} since the start`],
       ["Failed", `${count(row.errors_last_minute)} in the last minute, ${count(row.errors)} since the start`],
       ["Captions", laneText(row.lanes, "captions")],
@@ -92,7 +102,7 @@ export class InstancePanel {
     const button = row.restartable
       ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartService(row.service, event.currentTarget) }, `Restart ${row.service}`))
       : h("p", { class: "faint small" }, "The service did not start this process, and it has no restart hook.");
-    this.#panel.body.replaceChildren(h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, parts.stop, button);
+    this.#panel.body.replaceChildren(h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, ...(this.#controls === null ? [] : [this.#controls.element]), parts.stop, button);
     return parts;
   }
 }

@@ -1,7 +1,8 @@
 /** Back ends, one row an instance: state, reason, checks, latency, share, breaker, restart. */
 
-import { count, joined, latency, percent } from "../models/number-format.js";
-import { answeredText, breakersText, flowP95 } from "../models/overview.js";
+import { outOfUse } from "../models/gateway-controls.js";
+import { count, joined, latency, number, percent } from "../models/number-format.js";
+import { answeredText, breakersText } from "../models/overview.js";
 import { badness, breakerTone, serviceTone, word } from "../models/state-tones.js";
 import { NOTEWORTHY } from "../models/tiles.js";
 import { h, setAttribute, setText } from "./dom.js";
@@ -9,8 +10,6 @@ import { heartbeats, setHeartbeats } from "./heartbeats.js";
 import { pill, setPill } from "./pill.js";
 import { restartService } from "./actions.js";
 import { Table } from "./table.js";
-
-const flow = (label, name) => ({ label, number: true, sort: (row) => flowP95(row, name), text: (row) => joined(latency(flowP95(row, name))) });
 
 const COLUMNS = {
   name: (href, onlyName = false) => ({
@@ -31,8 +30,6 @@ const COLUMNS = {
   }),
   checks: () => ({ label: "Checks", keep: true, full: true, create: heartbeats, update: (cell, row) => setHeartbeats(cell, row.checks) }),
   checksP95: () => ({ label: "Check, p95", number: true, keep: true, sort: (row) => row.p95_ms, text: (row) => joined(latency(row.p95_ms)) }),
-  requestsP95: () => flow("Clients, p95", "requests"),
-  captionsP95: () => flow("Captions, p95", "captions"),
   share: () => ({ label: "Share", number: true, extra: true, sort: (row) => row.share, text: (row) => percent(row.share) }),
   answered: () => ({
     label: "Answered",
@@ -69,6 +66,22 @@ const COLUMNS = {
   }),
   /** The breaker's column on the Gateway page, which stays on a phone. */
   keptBreaker: () => ({ ...COLUMNS.breaker(), keep: true, tagged: true }),
+  /** What keeps requests away: an operator, an ejection, or a breaker with its time. */
+  use: () => ({
+    label: "Use",
+    keep: true,
+    tagged: true,
+    sort: (row) => (outOfUse(row) === null ? 0 : 1),
+    create: () => h("span", {}),
+    update: (cell, row) => {
+      const out = outOfUse(row);
+      setText(cell, out ?? (row.usable ? "gets requests" : "gets none"));
+      cell.className = out === null ? "" : "is-warn";
+    },
+  }),
+  weight: () => ({ label: "Weight", number: true, sort: (row) => row.weight, text: (row) => (row.weight_now === null || row.weight_now === row.weight ? count(row.weight) : `${number(row.weight_now)} of ${count(row.weight)}`) }),
+  flight: () => ({ label: "In flight", number: true, sort: (row) => row.in_flight, text: (row) => count(row.in_flight) }),
+  firstByte: () => ({ label: "First byte", number: true, sort: (row) => row.first_byte_ms, text: (row) => joined(latency(row.first_byte_ms)) }),
   restart: () => ({
     label: "",
     name: "Restart",

@@ -59,7 +59,7 @@ export function routed(gateway) {
   const beyond = (field) => gateway[field] - rows.reduce((sum, row) => sum + row[field], 0);
   const gone = Object.fromEntries(["requests", "errors", "requests_last_minute", "errors_last_minute"].map((field) => [field, beyond(field)]));
   if (gone.requests <= 0) return rows;
-  return [...rows, { ...gone, key: "gone", name: "removed routes", target: "no longer in the settings", isOwn: true, p95_ms: null }];
+  return [...rows, { ...gone, key: "gone", name: "removed routes", target: "no longer in the settings", isOwn: true, p50_ms: null, p95_ms: null }];
 }
 
 /** How the attempts in the table of instances relate to the requests in the tiles. */

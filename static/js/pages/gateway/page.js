@@ -1,7 +1,8 @@
 /** The Gateway: routes, instances, breakers, and the latency of the back ends. */
 
 import { Chart } from "../../components/chart.js";
-import { byId, setText } from "../../components/dom.js";
+import { controlServiceBreaker, InstanceControls } from "../../components/gateway-controls.js";
+import { byId, h, setAttribute, setText } from "../../components/dom.js";
 import { emptyState } from "../../components/empty-state.js";
 import { InstancePanel } from "../../components/instance-panel.js";
 import { InstanceTable } from "../../components/instance-table.js";
@@ -11,7 +12,8 @@ import { Table } from "../../components/table.js";
 import { tilesById } from "../../components/tile.js";
 import { showWorkerNote } from "../../components/worker-note.js";
 import { attemptsNote, routed, sentence } from "../../models/gateway.js";
-import { count, joined, latency } from "../../models/number-format.js";
+import { serviceBreaker, services } from "../../models/gateway-controls.js";
+import { count, joined, latency, number } from "../../models/number-format.js";
 import { instances } from "../../models/overview.js";
 import { clientsTile, errorsTile, flightTile, requestsTile } from "../../models/tiles.js";
 import { Shell } from "../../shell.js";
@@ -28,12 +30,15 @@ export class GatewayPage {
     ],
     format: (value) => joined(latency(value)),
   });
-  #panel = new InstancePanel(byId("instance"), { row: (key) => this.#rows.find((row) => row.key === key) ?? null });
+  #panel = new InstancePanel(byId("instance"), {
+    row: (key) => this.#rows.find((row) => row.key === key) ?? null,
+    controls: new InstanceControls(() => this.#rows),
+  });
   #table = new InstanceTable({
     caption: "Instances",
     href: (key) => this.#panel.href(key),
     onOpen: (key) => this.#panel.open(key),
-    columns: ["name", "state", "keptBreaker", "requestsP95", "captionsP95", "share", "requests", "errors"],
+    columns: ["name", "state", "use", "keptBreaker", "weight", "flight", "firstByte", "share", "requests", "errors"],
   });
   #routes = new Table({
     caption: "Routes",
@@ -50,9 +55,35 @@ export class GatewayPage {
       { label: "Goes to", keep: true, sort: (row) => row.target, text: (row) => row.target },
       { label: "Requests, 1 min", number: true, keep: true, sort: (row) => row.requests_last_minute, text: (row) => count(row.requests_last_minute) },
       { label: "Errors, 1 min", number: true, keep: true, sort: (row) => row.errors_last_minute, text: (row) => count(row.errors_last_minute) },
+      { label: "Per second, 1 min", number: true, sort: (row) => row.requests_last_minute, text: (row) => number(row.requests_last_minute / 60) },
       { label: "Requests, all", number: true, sort: (row) => row.requests, text: (row) => count(row.requests) },
       { label: "Errors, all", number: true, sort: (row) => row.errors, text: (row) => count(row.errors) },
+      { label: "p50, 1 min", number: true, sort: (row) => row.p50_ms, text: (row) => joined(latency(row.p50_ms)) },
       { label: "p95, 1 min", number: true, sort: (row) => row.p95_ms, text: (row) => joined(latency(row.p95_ms)) },
+    ],
+  });
+  #backEnds = new Table({
+    caption: "Services",
+    key: (row) => row.key,
+    columns: [
+      { label: "Service", sort: (row) => row.service, text: (row) => row.service },
+      { label: "Chosen by", text: (row) => row.balancer },
+      { label: "Breaker of the service", keep: true, tagged: true, text: (row) => row.breaker },
+      { label: "Ejected", keep: true, tagged: true, text: (row) => row.ejected },
+      { label: "Retries left", text: (row) => row.retries },
+      { label: "Retries refused, all", number: true, sort: (row) => row.refused, text: (row) => count(row.refused) },
+      {
+        label: "",
+        name: "Open or close the breaker",
+        keep: true,
+        create: (row) => h("button", { type: "button", class: "button button-small", onclick: (event) => controlServiceBreaker(event.currentTarget, this.#backEndRows.find((each) => each.key === row.key)) }),
+        update: (cell, row) => {
+          cell.hidden = !row.hasBreaker;
+          const { label } = serviceBreaker(row);
+          setText(cell, label);
+          setAttribute(cell, "aria-label", `${label} of ${row.service}`);
+        },
+      },
     ],
   });
   /** The last states of the topics `services` and `gateway`, null until known. */
@@ -80,6 +111,10 @@ export class GatewayPage {
     this.#scope.close();
   }
 
+  get #backEndRows() {
+    return services(this.#gateway);
+  }
+
   get #rows() {
     return instances(this.#services, this.#gateway);
   }
@@ -94,6 +129,10 @@ export class GatewayPage {
     setText(byId("page-status"), sentence(gateway));
     setText(byId("instances-note"), attemptsNote(gateway));
     this.#showInstances();
+    if (this.#backEndRows.length > 0) {
+      fillPlaceholder(byId("services-placeholder"), this.#backEnds.element);
+      this.#backEnds.show(this.#backEndRows);
+    }
     const placeholder = byId("routes-placeholder");
     if (gateway.routes.length === 0) {
       fillPlaceholder(placeholder, emptyState("There are no routes.", "Add some under orchestration.gateway.routes in the settings file."));

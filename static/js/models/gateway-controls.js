@@ -1,0 +1,88 @@
+/** What an operator may do with instances and breakers of the gateway, in words. Pure. */
+
+import { breakerText } from "./overview.js";
+import { count, counted, duration } from "./number-format.js";
+
+const CAUSES = {
+  back_end: "failed several times in a row",
+  connect: "could not be reached several times in a row",
+  success_rate: "failed more often than the other instances",
+  connect_rate: "could not be reached more often than the other instances",
+  operator: "by an operator",
+};
+const FLOWS = { captions: "captions", requests: "clients' requests" };
+
+/** "drained by an operator", "ejected for 12 s: …": why an instance gets no requests; null if it may get some. */
+export function outOfUse({ is_drained: isDrained, lanes = [] }) {
+  if (isDrained) return "drained by an operator";
+  const out = lanes.filter((lane) => lane.ejected_for !== null && lane.ejected_for !== undefined);
+  if (out.length === 0) return null;
+  const texts = out.map((lane) => `${out.length === lanes.length ? "" : `${FLOWS[lane.flow]}: `}ejected for ${duration(Math.max(1, Math.round(lane.ejected_for)))}, ${CAUSES[lane.ejection_cause]}`);
+  return [...new Set(texts)].join("; ");
+}
+
+/** How many other instances of its service get requests. */
+function others(row, rows) {
+  return rows.filter((other) => other.service === row.service && other.key !== row.key && other.usable).length;
+}
+
+/**
+ * The actions for an instance, each with its confirmation. `rows`: all instances, to say what the others can take.
+ * `isDangerous`: no other instance would get requests.
+ */
+export function actionsOf(row, rows) {
+  const isLast = others(row, rows) === 0;
+  const warning = isLast ? ` No other instance of ${row.service} gets requests, so clients get 503 and captions stop.` : "";
+  const running = row.in_flight > 0 ? `${counted(row.in_flight, "request")} in flight ${row.in_flight === 1 ? "goes" : "go"} on.` : "No request is in flight.";
+  const of = (action, verb, text, isDangerous = false) => ({ action, verb: `${verb} ${row.name}`, title: `${verb} ${row.name}?`, text, isDangerous });
+  const found = [];
+  if (row.is_drained || outOfUse(row) !== null) found.push(of("return", "Return", "It may get requests again at once, slowly more of them. This applies to all workers."));
+  if (!row.is_drained) found.push(of("drain", "Drain", `It gets no new requests on any worker until you return it, also after a restart. ${running}${warning}`, isLast));
+  if (outOfUse(row) === null) found.push(of("eject", "Eject", `It gets no requests for a while (30 s the first time, unless the settings say otherwise) and then returns by itself. ${running}${warning}`, isLast));
+  if (row.breaker !== "open") found.push(of("trip", "Open the breaker of", `It gets no requests until the breaker's cooldown is over; then a few try it. ${running}${warning}`, isLast));
+  if (row.breaker !== "closed") found.push(of("reset", "Close the breaker of", "It gets requests again at once, and its failures are counted from zero."));
+  return found;
+}
+
+/** The confirmation of a weight; `weight` null: that of the settings. */
+export function weighing(row, weight) {
+  const to = weight === null ? `the weight of the settings, ${count(row.configured_weight)}` : `the weight ${count(weight)}`;
+  return { title: `Give ${row.name} ${to}?`, text: `Its share of the requests changes at once, on all workers. ${weight === null ? "Later changes in the settings apply again." : "It stays so, also after a restart, until it is changed here."}`, verb: "Change the weight" };
+}
+
+/** What a command did on each worker, in one sentence. */
+export function controlled({ workers }, done) {
+  const missing = workers.filter((each) => each.outcome !== "done");
+  if (missing.length === 0) return done;
+  const names = missing.map((each) => `${each.worker} (${each.outcome === "unknown" ? "does not have this instance" : "did not reply"})`);
+  return `${done} Not on ${names.join(", ")}.`;
+}
+
+/** A row for each service: its breaker, ejections and retries of each flow. */
+export function services(gateway) {
+  return (gateway.services ?? []).map(({ service, balancer, flows }) => ({
+    key: service,
+    service,
+    balancer: balancer.replaceAll("_", " "),
+    breaker: ofFlows(flows, (flow) => (flow.breaker === null ? "each instance has its own" : breakerText(flow.breaker, flow.breaker_retry_in))),
+    isOpen: flows.some((flow) => flow.breaker === "open" || flow.breaker === "half_open"),
+    hasBreaker: flows.some((flow) => flow.breaker !== null),
+    ejected: ofFlows(flows, (flow) => `${count(flow.ejected)} of at most ${count(flow.most_ejected)}`),
+    retries: ofFlows(flows, (flow) => `${count(flow.retries_left)} in ${count(flow.retry_window)} s`),
+    refused: flows.reduce((sum, flow) => sum + flow.retries_refused, 0),
+  }));
+}
+
+/** One text where the flows agree, else each with its name. */
+function ofFlows(flows, text) {
+  const texts = flows.map(text);
+  if (new Set(texts).size <= 1) return texts[0] ?? "–";
+  return flows.map((flow, index) => `${FLOWS[flow.flow]}: ${texts[index]}`).join(", ");
+}
+
+/** The confirmation for the breaker of a whole service. */
+export function serviceBreaker({ service, isOpen }) {
+  return isOpen
+    ? { action: "reset", label: "Close breaker", title: `Close the breaker of ${service}?`, text: "Requests are sent to its instances again at once.", verb: `Close the breaker of ${service}`, isDangerous: false }
+    : { action: "trip", label: "Open breaker", title: `Open the breaker of ${service}?`, text: "No instance of it gets requests until the breaker's cooldown is over: clients get 503 and captions stop.", verb: `Open the breaker of ${service}`, isDangerous: true };
+}

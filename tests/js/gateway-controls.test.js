@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { actionsOf, controlled, outOfUse, serviceBreaker, services, weighing } from "../../static/js/models/gateway-controls.js";
+
+const plain = (text) => text?.replaceAll(/[\u00a0\u202f]/g, " ") ?? null;
+const lane = (flow, more = {}) => ({ flow, ejected_for: null, ejection_cause: null, ...more });
+const row = (more = {}) => ({ key: "a 1", name: "a-1", service: "a", usable: true, is_drained: false, in_flight: 0, breaker: "closed", weight: 2, configured_weight: 1, lanes: [lane("captions"), lane("requests")], ...more });
+const other = row({ key: "a 2", name: "a-2" });
+
+test("what keeps requests away is named, for one flow or both", () => {
+  assert.equal(outOfUse(row()), null);
+  assert.equal(outOfUse(row({ is_drained: true })), "drained by an operator");
+  const out = { ejected_for: 11.6, ejection_cause: "connect" };
+  assert.equal(plain(outOfUse(row({ lanes: [lane("captions", out), lane("requests", out)] }))), "ejected for 12 s, could not be reached several times in a row");
+  assert.match(plain(outOfUse(row({ lanes: [lane("captions"), lane("requests", out)] }))), /^clients' requests: ejected for 12 s/);
+});
+
+test("the actions are those that change something, and name what is in flight", () => {
+  const names = (one) => actionsOf(one, [one, other]).map(({ action }) => action);
+  assert.deepEqual(names(row()), ["drain", "eject", "trip"]);
+  assert.deepEqual(names(row({ is_drained: true })), ["return", "trip"]);
+  assert.deepEqual(names(row({ breaker: "open" })), ["drain", "eject", "reset"]);
+  assert.deepEqual(names(row({ breaker: "half_open" })), ["drain", "eject", "trip", "reset"]);
+  assert.match(actionsOf(row({ in_flight: 3 }), [other])[0].text, /3 requests in flight go on\./);
+});
+
+test("taking out the last instance says so", () => {
+  const [drain] = actionsOf(row(), [row(), row({ key: "b 1", service: "b" }), { ...other, usable: false }]);
+  assert.match(drain.text, /No other instance of a gets requests, so clients get 503/);
+  assert.equal(drain.isDangerous, true);
+  assert.equal(actionsOf(row(), [row(), other])[0].isDangerous, false);
+});
+
+test("a weight and its return to the settings are confirmed in words", () => {
+  assert.match(weighing(row(), 7).title, /the weight 7\?/);
+  assert.match(weighing(row(), null).title, /the weight of the settings, 1\?/);
+});
+
+test("workers on which nothing happened are named", () => {
+  const worker = (name, outcome) => ({ worker: name, outcome });
+  assert.equal(controlled({ workers: [worker("Worker 0", "done")] }, "Done."), "Done.");
+  assert.equal(controlled({ workers: [worker("Worker 0", "done"), worker("Worker 1", "no_answer")] }, "Done."), "Done. Not on Worker 1 (did not reply).");
+});
+
+test("a service's flows are one text where they agree", () => {
+  const flow = (name, more = {}) => ({ flow: name, breaker: "closed", breaker_retry_in: null, ejected: 0, most_ejected: 1, retries_left: 3, retries_refused: 2, retry_window: 10, ...more });
+  const of = (...flows) => services({ services: [{ service: "a", balancer: "least_requests", flows }] })[0];
+  const same = of(flow("captions"), flow("requests"));
+  assert.deepEqual([same.balancer, same.breaker, same.ejected, plain(same.retries), same.refused], ["least requests", "closed", "0 of at most 1", "3 in 10 s", 4]);
+  const apart = of(flow("captions"), flow("requests", { breaker: "open", breaker_retry_in: 8 }));
+  assert.equal(plain(apart.breaker), "captions: closed, clients' requests: open, one try in 8 s");
+  assert.equal(serviceBreaker(apart).action, "reset");
+  assert.equal(serviceBreaker(same).action, "trip");
+  assert.equal(of(flow("captions", { breaker: null }), flow("requests", { breaker: null })).hasBreaker, false);
+});
