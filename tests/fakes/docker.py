@@ -16,6 +16,7 @@ class FakeDocker:
     def __init__(self, **replies: tuple[int, str] | bytes | None) -> None:
         self.replies = replies
         self.restarts: list[tuple[str, dict[str, list[str]]]] = []
+        self.asked = trio.Event()
         self.dropped = trio.Event()
 
     @asynccontextmanager
@@ -49,6 +50,7 @@ class FakeDocker:
             case _:
                 await stream.send_all(_response(404, '{"message":"page not found"}'))
                 return
+        self.asked.set()
         self.restarts.append((name, parse_qs(parts.query)))
         reply = self.replies.get(name, (404, json.dumps({"message": f"No such container: {name}"})))
         if reply is None:  # it hangs, until the client goes away
