@@ -83,6 +83,13 @@ class Link:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.is_closed else 'open'}, {self.queued_bytes} queued>"
 
+    def has_unread(self) -> bool:
+        """Return whether bytes have come that were not read yet: this process is late, not the client."""
+        try:
+            return bool(self._sock.recv(1, stdlib_socket.MSG_PEEK))
+        except OSError:  # none have come (BlockingIOError), or the connection is broken
+            return False
+
     async def receive(self) -> bytes:
         """Return the bytes that have come, none at the end of the stream.
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import trio
 
-from orch.front.context import NEVER, ServerContext
+from orch.front.context import NEVER, READ_FIRST, ServerContext
 from orch.front.http1.error_responses import problem
 from orch.front.http1.request_parser import BadRequestError, RequestParser, refuse
 from orch.front.link import Link
@@ -77,11 +77,16 @@ class RequestReader:
         self.link.wake()
 
     def on_due(self, now: float) -> float | None:
-        """End the reading if the deadline has passed; return when to look again, or None."""
+        """End the reading if the deadline has passed; return when to look again, or None.
+
+        A head that has come and was not read yet is not late: this process is, which has too much to do.
+        """
         if self.link.is_closed:
             return None
         if now < self.deadline:
             return min(self.deadline, now + self.context.timeouts.body)
+        if not self.is_working and self.link.has_unread():
+            return now + READ_FIRST
         if self.is_working:
             self.context.refused["slow_body"] += 1
         elif not self.parser.is_idle:

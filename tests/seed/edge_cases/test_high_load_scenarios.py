@@ -25,8 +25,8 @@ async def test_extreme_concurrent_load(
 ) -> None:
     """Seed: tests/edge_cases/test_high_load_scenarios.py::test_extreme_concurrent_load.
 
-    Of 5,000 requests for /api/health made at once, over as many connections, more than 90 % are answered 200.
-    Of those that the machine's own queues let through, none is answered otherwise.
+    All of 5,000 requests for /api/health made at once, over as many connections, are answered 200; the seed
+    asks for more than 90 %.
     """
     with service("serve", tmp_path) as running:
         successful = 0
@@ -51,9 +51,7 @@ async def test_extreme_concurrent_load(
                 for _ in range(REQUESTS):
                     nursery.start_soon(ask)
         record_property("answered", successful)
-        assert successful / REQUESTS > 0.9, failures
-        refused = {reason for reason in failures if reason.startswith("b'HTTP")}
-        assert not refused, failures
+        assert successful == REQUESTS, failures
 
 
 async def test_memory_pressure_handling(
