@@ -380,7 +380,7 @@ async def test_all_keys_of_a_session_are_in_one_cluster_slot(
         await append(store)
     words = shared_redis.ask("KEYS", "*").decode().split("\r\n")
     found = {word for word in words if word.startswith("orch:")}
-    shared = {"orch:sessions", "orch:server_run", "orch:trial"}
+    shared = {"orch:sessions", "orch:server_run", "orch:trial", "orch:rate:{1}:?"}
     others = {word for word in found - shared if not word.startswith("orch:{?}:")}
     assert others == {word for word in found if "{s}" in word}
     assert len(others) == 7
