@@ -69,7 +69,7 @@ def test_an_impossible_value_is_refused_with_what_was_expected(real: RunningServ
     """With the service's message beside the field, which keeps the typed text."""
     page = page_at(real.url + "/settings", expects=("422",))
     settled(page)
-    page.get_by_role("button", name="Change orchestration.gateway.timeout").click()
+    page.get_by_role("button", name="Change orchestration.gateway.timeout", exact=True).click()
     page.get_by_role("textbox", name="Value").fill("-3")
     page.get_by_role("button", name="Change", exact=True).click()
     expect(page.locator("#setting-fault")).to_contain_text("expected")

@@ -144,7 +144,7 @@ def test_workers_that_have_not_taken_a_change_over_are_named(page_at: PageAt) ->
         )
         page = page_at(running.url + "/settings")
         settled(page)
-        page.get_by_role("button", name="Change orchestration.gateway.timeout").click()
+        page.get_by_role("button", name="Change orchestration.gateway.timeout", exact=True).click()
         page.get_by_role("textbox", name="Value").fill("20")
         page.get_by_role("button", name="Change", exact=True).click()
         said = page.locator(".toast").filter(has_text="Worker 1 at x (process 7) rejected it")
