@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,6 +26,8 @@ PEERS: Final = ROOT / "benchmarks" / "peers"
 NODE_MODULES: Final = ROOT / "benchmarks" / "node_modules"
 READY_LIMIT: Final = 60.0
 """Seconds a server has to listen."""
+STOP_LIMIT: Final = 10.0
+"""Seconds a server has to end by itself."""
 SETTLE_LIMIT: Final = 20.0
 """Seconds a server has to be done with what it does after it was told to collect garbage."""
 BACKLOG: Final = "4096"
@@ -224,28 +226,39 @@ def serving(contender: Contender, *, connections: int, heartbeat: float) -> Iter
         port = free_port()
         values = {"port": port, "heartbeat": f"{heartbeat:g}", "config": config}
         argv = [argument.format_map(values) for argument in contender.argv]
-        with (
-            (folder / "log").open("w+b") as log,
-            subprocess.Popen(
-                argv,
-                cwd=folder,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            ) as child,
-        ):
+        with listening(contender.name, argv, folder, port) as pid:
+            yield Server(pid=pid, port=port, log=folder / "log")
+
+
+@contextmanager
+def listening(name: str, argv: Sequence[str], folder: Path, port: int) -> Iterator[int]:
+    """Run a server in ``folder`` for the block, its output in ``log`` there; gives its process id.
+
+    It is terminated, which its own children notice, and killed if it does not end by that. Raises SystemExit
+    where it does not listen at ``port``.
+    """
+    with (
+        (folder / "log").open("w+b") as log,
+        subprocess.Popen(
+            argv,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "NODE_ENV": "production"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        ) as child,
+    ):
+        try:
+            if not listens(child, port):
+                log.seek(0)
+                raise SystemExit(f"{name} does not start:\n{log.read().decode()[-2000:]}")
+            yield child.pid
+        finally:
+            child.terminate()
             try:
-                if not listens(child, port):
-                    log.seek(0)
-                    raise SystemExit(f"{contender.name} does not start:\n{log.read().decode()[-2000:]}")
-                yield Server(pid=child.pid, port=port, log=folder / "log")
-            finally:
+                child.wait(STOP_LIMIT)
+            except subprocess.TimeoutExpired:
                 child.kill()
-
-
-def _environment() -> Mapping[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "NODE_ENV": "production"}
 
 
 def listens(child: subprocess.Popen[bytes], port: int) -> bool:

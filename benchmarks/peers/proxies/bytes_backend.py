@@ -18,6 +18,10 @@ class _Heard:
     """What httptools reports of a request."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the request before."""
         self.target = b""
         self.bytes = 0
         self.is_complete = False
@@ -43,7 +47,7 @@ async def handle(stream: trio.SocketStream) -> None:
         parser.feed_data(bytes(data))
         if heard.is_complete:
             await respond(stream, heard, parser.get_method())
-            heard.__init__()  # type: ignore[misc] # the parser keeps it
+            heard.begin()
 
 
 async def respond(stream: trio.SocketStream, heard: _Heard, method: bytes) -> None:

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks.peers.servers import READY_LIMIT, ROOT, listens
+from benchmarks.peers.servers import READY_LIMIT, listening
 from tests.fakes.ports import free_port
 
 _MODULES: Final = "benchmarks.peers.proxies"
@@ -203,21 +203,5 @@ def _running(name: str, argv: tuple[str, ...], settings: str, core: str, back: i
         values = {"port": port, "back": back, "folder": folder, "config": folder / "config"}
         (folder / "config").write_text(settings.format_map(values), encoding="utf-8")
         command = ["taskset", "--cpu-list", core, *(argument.format_map(values) for argument in argv)]
-        with (
-            (folder / "log").open("w+b") as log,
-            subprocess.Popen(
-                command,
-                cwd=folder,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            ) as child,
-        ):
-            try:
-                if not listens(child, port):
-                    log.seek(0)
-                    raise SystemExit(f"{name} does not start:\n{log.read().decode()[-2000:]}")
-                yield Running(child.pid, port)
-            finally:
-                child.terminate()
+        with listening(name, command, folder, port) as pid:
+            yield Running(pid, port)
