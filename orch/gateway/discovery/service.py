@@ -119,9 +119,9 @@ class Discovery:
             self._events.record("ok", "registry", "Registered instances can be read again.")
         if registrations.read(trio.current_time(), found):
             self._merge(self._settings.current)
-            names = sorted({each.service for each in registrations.known})
+            services = sorted({each.service for each in registrations.known})
             now_there = {
-                name: ", ".join(one.url for one in registrations.instances(name, 256)) for name in names
+                name: ", ".join(one.url for one in registrations.instances(name, 256)) for name in services
             }
             for name in sorted({*self._shown, *now_there}):
                 if (text := now_there.get(name, "none")) != self._shown.get(name):

@@ -17,7 +17,6 @@ LIVE_SECONDS: Final = 60.0
 """Seconds after a live request for which places are reserved for the next ones."""
 
 Reason = Literal["deadline", "queue_full"]
-REASONS: Final[tuple[Reason, ...]] = ("deadline", "queue_full")
 
 
 class Ask(NamedTuple):

@@ -22,7 +22,7 @@ from orch.health.incidents.records import (
     Impact,
     Incident,
 )
-from orch.health.incidents.uptime import Uptime, Window
+from orch.health.incidents.uptime import Uptime
 
 PAST_DAYS: Final = 14
 """Days for which incidents that are over are shown."""
@@ -184,8 +184,3 @@ def public_announcements(current: Iterable[Announcement]) -> tuple[PublicAnnounc
         PublicAnnouncement(number=each.number, kind=each.kind, text=each.text, at=each.at, until=each.until)
         for each in current
     )
-
-
-def window_of(text: str) -> Window | None:
-    """Return the window with this name, or None."""
-    return next((window for window in Window if window == text), None)
