@@ -5,68 +5,41 @@ import { count, joined, latency, number, percent } from "../models/number-format
 import { answeredText, flowP95, laneText } from "../models/overview.js";
 import { serviceTone, word } from "../models/state-tones.js";
 import { h, setText } from "./dom.js";
-import { emptyState } from "./empty-state.js";
 import { facts, showFacts } from "./fact-list.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
-import { Panel } from "./panel.js";
 import { pill, setPill } from "./pill.js";
 import { restartService, stopRecovery } from "./actions.js";
+import { RowPanel } from "./row-panel.js";
 import { setTime, timeElement } from "./time-element.js";
 
-export class InstancePanel {
-  #panel;
-  #row;
-  #parts = null;
+export class InstancePanel extends RowPanel {
+  #find;
   #controls;
 
   /**
-   * `row(key)`: the instance (models/overview.js `instances`), or null while there is none. `controls`: an operator's
+   * `row(key)`: the instance (models/overview.js `instances`), as in components/row-panel.js. `controls`: an operator's
    * (components/gateway-controls.js), or null.
    */
   constructor(dialog, { row, controls = null }) {
-    this.#row = row;
+    super(dialog, "instance");
+    this.#find = row;
     this.#controls = controls;
-    this.#panel = new Panel(dialog, {
-      field: "instance",
-      onChange: () => {
-        this.#parts = null;
-        this.refresh();
-      },
-    });
   }
 
-  href(key) {
-    return this.#panel.href(key);
+  row(key) {
+    return this.#find(key);
   }
 
-  open(key) {
-    this.#panel.open(key);
+  missing() {
+    return { text: "This instance does not exist.", next: "It may have been removed from the settings." };
   }
 
-  start() {
-    this.#panel.start();
-  }
-
-  stop() {
-    this.#panel.stop();
-  }
-
-  refresh() {
-    const { key } = this.#panel;
-    if (key === null) return;
-    const row = this.#row(key);
-    if (row === null) {
-      this.#parts = null;
-      this.#panel.body.replaceChildren(emptyState("This instance does not exist.", "It may have been removed from the settings."));
-      return;
-    }
-    this.#parts ??= this.#build(row);
-    const { state, reasons, beats, list, since, recovery } = this.#parts;
-    this.#panel.title(row.name);
+  update({ state, reasons, beats, list, since, recovery, stop }, row) {
+    this.title(row.name);
     setPill(state, word(row.state), serviceTone(row.state));
     setText(reasons, row.reasons.join("; "));
     setText(recovery, row.recovery?.text ?? "");
-    this.#parts.stop.hidden = !row.recovery;
+    stop.hidden = !row.recovery;
     this.#controls?.show(row);
     setHeartbeats(beats, row.checks);
     setTime(since, row.since);
@@ -96,13 +69,13 @@ export class InstancePanel {
     ]);
   }
 
-  #build(row) {
+  build(row) {
     const parts = { state: pill(), reasons: h("p", { class: "muted", dir: "auto" }), recovery: h("p", { dir: "auto" }), beats: heartbeats(), list: facts(), since: timeElement() };
     parts.stop = h("p", { hidden: true }, h("button", { type: "button", class: "button", onclick: (event) => stopRecovery(row.service, event.currentTarget) }, `Stop the recovery of ${row.service}`));
     const button = row.restartable
       ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartService(row.service, event.currentTarget) }, `Restart ${row.service}`))
       : h("p", { class: "faint small" }, "The service did not start this process, and it has no restart hook.");
-    this.#panel.body.replaceChildren(h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, ...(this.#controls === null ? [] : [this.#controls.element]), parts.stop, button);
-    return parts;
+    const nodes = [h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, ...(this.#controls === null ? [] : [this.#controls.element]), parts.stop, button];
+    return { ...parts, nodes };
   }
 }

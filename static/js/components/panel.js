@@ -15,10 +15,11 @@ export class Panel {
   #opener = null;
   #scope = new Scope();
 
-  /** `onChange(key | null)` is called when another row is opened, or none; it fills in `body`. */
+  /** `onChange(key | null)` is called when another row is opened, or none. */
   constructor(dialog, { field, onChange }) {
     this.#dialog = dialog;
     this.#title = dialog.querySelector("h2");
+    /** What `onChange` fills in. */
     this.body = dialog.querySelector(".panel-body");
     this.#field = field;
     this.#onChange = onChange;

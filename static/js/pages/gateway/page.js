@@ -31,7 +31,7 @@ export class GatewayPage {
     format: (value) => joined(latency(value)),
   });
   #panel = new InstancePanel(byId("instance"), {
-    row: (key) => this.#rows.find((row) => row.key === key) ?? null,
+    row: (key) => (this.#isKnown ? (this.#rows.find((row) => row.key === key) ?? null) : undefined),
     controls: new InstanceControls(() => this.#rows),
   });
   #table = new InstanceTable({
@@ -115,6 +115,11 @@ export class GatewayPage {
     return services(this.#gateway);
   }
 
+  /** Whether both topics with the instances have arrived. */
+  get #isKnown() {
+    return this.#services !== null && this.#gateway !== null;
+  }
+
   get #rows() {
     return instances(this.#services, this.#gateway);
   }
@@ -151,7 +156,7 @@ export class GatewayPage {
   }
 
   #showInstances() {
-    if (this.#services === null || this.#gateway === null) return;
+    if (!this.#isKnown) return;
     const placeholder = byId("instances-placeholder");
     const rows = this.#rows;
     if (rows.length === 0) {

@@ -2,70 +2,43 @@
 
 import { runAction } from "../../components/actions.js";
 import { h, keyed, setText } from "../../components/dom.js";
-import { emptyState } from "../../components/empty-state.js";
 import { facts, showFacts } from "../../components/fact-list.js";
-import { Panel } from "../../components/panel.js";
 import { pill, setPill } from "../../components/pill.js";
+import { RowPanel } from "../../components/row-panel.js";
 import { setTime, timeElement } from "../../components/time-element.js";
 import { entryKind, entrySeverity, impactWord, incidentState, lasted } from "../../models/incidents.js";
 import { counted } from "../../models/number-format.js";
 
-export class IncidentPanel {
-  #panel;
+export class IncidentPanel extends RowPanel {
   #send;
   #now;
   /** The incidents that are known, or null. */
   #incidents = null;
-  /** The elements that are filled in, or null while none are shown. */
-  #parts = null;
 
   /** `send(method, path, body)` resolves to the changed incident; `now()`: the service's time in seconds. */
   constructor(dialog, { send, now }) {
+    super(dialog, "incident");
     this.#send = send;
     this.#now = now;
-    this.#panel = new Panel(dialog, {
-      field: "incident",
-      onChange: () => {
-        this.#parts = null;
-        this.#refresh();
-      },
-    });
-  }
-
-  start() {
-    this.#panel.start();
-  }
-
-  stop() {
-    this.#panel.stop();
-  }
-
-  href(key) {
-    return this.#panel.href(key);
-  }
-
-  open(key) {
-    this.#panel.open(key);
   }
 
   show(incidents) {
     this.#incidents = incidents;
-    this.#refresh();
+    this.refresh();
   }
 
-  #refresh() {
-    const { key } = this.#panel;
-    if (key === null || this.#incidents === null) return;
-    const incident = this.#incidents.find(({ number }) => String(number) === key);
-    if (incident === undefined) {
-      this.#parts = null;
-      this.#panel.title(`Incident ${key}`);
-      this.#panel.body.replaceChildren(emptyState(`No incident has the number ${key}.`, "It may be older than 90 days, or not among the newest 50. Close this panel and choose one from the list."));
-      return;
-    }
-    this.#parts ??= this.#build(incident);
-    const { state, began, ended, list, dropped, entries } = this.#parts;
+  row(key) {
+    if (this.#incidents === null) return undefined;
+    return this.#incidents.find(({ number }) => String(number) === key) ?? null;
+  }
+
+  missing(key) {
+    return { title: `Incident ${key}`, text: `No incident has the number ${key}.`, next: "It may be older than 90 days, or not among the newest 50. Close this panel and choose one from the list." };
+  }
+
+  update({ state, began, ended, list, dropped, entries }, incident) {
     const { word, tone } = incidentState(incident);
+    this.title(`Incident ${incident.number}: ${incident.service}`);
     setPill(state, word, tone);
     setTime(began, incident.began);
     if (incident.ended !== null) setTime(ended, incident.ended);
@@ -80,7 +53,7 @@ export class IncidentPanel {
     showEntries(entries, incident.entries);
   }
 
-  #build(incident) {
+  build(incident) {
     const parts = {
       state: pill(),
       list: facts(),
@@ -89,8 +62,7 @@ export class IncidentPanel {
       dropped: h("p", { class: "faint small" }),
       entries: h("ol", { class: "events", "aria-live": "polite", "aria-relevant": "additions" }),
     };
-    this.#panel.title(`Incident ${incident.number}: ${incident.service}`);
-    this.#panel.body.replaceChildren(
+    const nodes = [
       h("p", {}, parts.state),
       parts.list,
       h("section", {}, h("h3", {}, "What happened"), parts.entries, parts.dropped),
@@ -116,8 +88,8 @@ export class IncidentPanel {
         send: (text) => this.#send("PUT", `/api/incidents/${incident.number}/post-mortem`, { text }),
         done: "The post-mortem was stored.",
       }),
-    );
-    return parts;
+    ];
+    return { ...parts, nodes };
   }
 
   #form({ id, title, label, limit, verb, isRequired, text, send, done }) {

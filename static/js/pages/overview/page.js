@@ -50,7 +50,7 @@ export class OverviewPage {
     ],
     format: (value) => joined(latency(value)),
   });
-  #panel = new InstancePanel(byId("instance"), { row: (key) => this.#rows.find((row) => row.key === key) ?? null });
+  #panel = new InstancePanel(byId("instance"), { row: (key) => (this.#state.services === null ? undefined : (this.#rows.find((row) => row.key === key) ?? null)) });
   #table = new InstanceTable({ href: (key) => this.#panel.href(key), onOpen: (key) => this.#panel.open(key) });
   #sessions;
   #incidents;

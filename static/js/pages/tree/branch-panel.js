@@ -1,71 +1,44 @@
 /** The side panel of one branch: its state, queues, tasks and last error. */
 
 import { h, keyed, setAttribute, setText } from "../../components/dom.js";
-import { emptyState } from "../../components/empty-state.js";
 import { facts, showFacts } from "../../components/fact-list.js";
-import { Panel } from "../../components/panel.js";
 import { pill, setPill } from "../../components/pill.js";
+import { RowPanel } from "../../components/row-panel.js";
 import { setTime, timeElement } from "../../components/time-element.js";
 import { isolated } from "../../models/bidi.js";
 import { count, duration, percent } from "../../models/number-format.js";
 import { branchTone, word } from "../../models/state-tones.js";
 import { fullness, stateText } from "../../models/tree.js";
 
-export class BranchPanel {
-  #panel;
+export class BranchPanel extends RowPanel {
   #onRestart;
   #now;
   #tree = null;
-  /** The elements that are filled in, or null while none are shown. */
-  #parts = null;
 
   /** `onRestart(branch, button)`; `now()`: the service's time in seconds since the epoch. */
   constructor(dialog, { onRestart, now }) {
+    super(dialog, "branch");
     this.#onRestart = onRestart;
     this.#now = now;
-    this.#panel = new Panel(dialog, {
-      field: "branch",
-      onChange: () => {
-        this.#parts = null;
-        this.#refresh();
-      },
-    });
-  }
-
-  start() {
-    this.#panel.start();
-  }
-
-  stop() {
-    this.#panel.stop();
-  }
-
-  href(name) {
-    return this.#panel.href(name);
-  }
-
-  open(name) {
-    this.#panel.open(name);
   }
 
   /** `tree`: {branches}. */
   show(tree) {
     this.#tree = tree;
-    this.#refresh();
+    this.refresh();
   }
 
-  #refresh() {
-    const { key } = this.#panel;
-    if (key === null || this.#tree === null) return;
-    const branch = this.#tree.branches.find(({ name }) => name === key);
-    if (branch === undefined) {
-      this.#parts = null;
-      this.#panel.body.replaceChildren(emptyState(`The tree has no branch ${key}.`, "Close this panel and choose a branch from the list."));
-      return;
-    }
-    this.#parts ??= this.#build(branch.name);
-    const { state, since, list, queues, tasks, error } = this.#parts;
-    this.#panel.title(branch.name);
+  row(key) {
+    if (this.#tree === null) return undefined;
+    return this.#tree.branches.find(({ name }) => name === key) ?? null;
+  }
+
+  missing(key) {
+    return { text: `The tree has no branch ${key}.`, next: "Close this panel and choose a branch from the list." };
+  }
+
+  update({ state, since, list, queues, tasks, error }, branch) {
+    this.title(branch.name);
     setPill(state, word(branch.state), branchTone(branch.state));
     setTime(since, branch.since);
     showFacts(list, [
@@ -80,18 +53,18 @@ export class BranchPanel {
     showError(error, branch.last_error);
   }
 
-  #build(name) {
+  build({ name }) {
     const parts = { state: pill(), list: facts(), since: timeElement(), queues: h("div", {}), tasks: h("ul", {}), error: h("div", {}) };
     const restart = h("button", { type: "button", class: "button button-danger", onclick: ({ currentTarget }) => this.#onRestart(name, currentTarget) }, `Restart ${name}`);
-    this.#panel.body.replaceChildren(
+    const nodes = [
       h("p", {}, parts.state),
       parts.list,
       h("section", {}, h("h3", {}, "Queues"), parts.queues),
       h("section", {}, h("h3", {}, "Tasks"), parts.tasks),
       h("section", {}, h("h3", {}, "Last error"), parts.error),
       h("p", {}, restart),
-    );
-    return parts;
+    ];
+    return { ...parts, nodes };
   }
 }
 
