@@ -56,6 +56,13 @@ def too_slow(service: str, seconds: float, *, is_queued: bool) -> ProblemError:
     )
 
 
+def client_too_slow(seconds: float) -> ProblemError:
+    """Return the problem of a client that did not read its response in time."""
+    return ProblemError(
+        "request_timeout", f"The client did not read the response completely within {seconds:g} s."
+    )
+
+
 def problem_of(service: str, error: UpstreamError) -> ProblemError:
     """Return the problem of a request whose last attempt failed with ``error``."""
     code = _PROBLEMS[error.failure]

@@ -13,6 +13,7 @@ from orch.gateway.statistics import GatewayInstance
 from orch.gateway.warmth import Warmth
 from orch.gateway.window import p95_of
 from orch.masking import mask_url
+from orch.telemetry.work import Work
 
 _BADNESS: Final = {"closed": 0, "half_open": 1, "open": 2}
 
@@ -51,6 +52,20 @@ class Instance:
     def attempts(self, now: float) -> int:
         """Return how many attempts of both flows ended in the last minute."""
         return sum(lane.window.summary(now).count for lane in self.lanes.values())
+
+    def work(self, now: float) -> Work:
+        """Return what it has to do for requests that went through this gateway."""
+        began = [task.began for lane in self.lanes.values() for task in lane.work.tasks]
+        makes_progress = any(lane.work.makes_progress(now) for lane in self.lanes.values())
+        stuck = [lane.work for lane in self.lanes.values() if lane.work.is_stuck(now)]
+        return Work(
+            len(began),
+            now - min(began, default=now),
+            makes_progress=makes_progress,
+            is_stuck=bool(stuck) and not makes_progress,
+            usual=stuck[0].usual(now) if stuck else None,
+            refused=self.lanes[Flow.REQUESTS].refusals.current(now),
+        )
 
     def statistics(
         self, now: float, *, of_service: int, is_healthy: bool, slow_start: float

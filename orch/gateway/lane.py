@@ -104,6 +104,13 @@ class Lane:
         self.breaker.failed(permit, now, is_doubtful=is_doubtful)
         self.outliers.failed(permit, self.record, now, is_connected=is_connected, is_doubtful=is_doubtful)
 
+    def report_failure(self, now: float) -> None:
+        """Count a failure that was noticed outside of the gateway."""
+        if (permit := self.admit(now, "")) is not None:
+            self.last_failure = "a failure was reported"
+            self.failed(permit, now)
+            self.notify()
+
     def abandoned(self, permit: Permit) -> None:
         """Note that a request ended for a reason that shows nothing about the instance."""
         self.breaker.abandoned(permit)

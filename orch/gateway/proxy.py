@@ -10,9 +10,7 @@ Hypercorn and uvicorn then close the connection (HTTP/1.1), which shows the clie
 incomplete.
 """
 
-import math
-from collections.abc import Awaitable, Callable, Iterable
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -20,24 +18,24 @@ import trio
 
 from orch.gateway import headers as heads
 from orch.gateway import response_headers
-from orch.gateway.api_adapter import AdaptedRequest, AdapterResponse, ApiAdapter, NoAdapter
-from orch.gateway.attempt import DispatchedResponse, collect
+from orch.gateway.adapted_exchange import AdaptedExchange
+from orch.gateway.api_adapter import ApiAdapter, NoAdapter
+from orch.gateway.attempt import DispatchedResponse
 from orch.gateway.client_request import (
     CLIENT_GONE,
     ClientGoneError,
     ClientRequest,
     Inbound,
-    Outbound,
     Receive,
     Scope,
     Send,
-    too_large,
 )
 from orch.gateway.connection import Request
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import BegunAttempt, Dispatcher, QuickResponse
+from orch.gateway.exchange import Exchange
 from orch.gateway.flows import Flow
-from orch.gateway.gateway_problems import short, too_slow
+from orch.gateway.gateway_problems import client_too_slow, short
 from orch.gateway.headers import Header
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.nurseries import nursery_of_block
@@ -46,39 +44,27 @@ from orch.gateway.rate_limits.fields import problem_of as rate_problem
 from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
-from orch.gateway.response_buffer import ResponseBuffer
 from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
-from orch.gateway.shedding.sound_length import SEARCHED, sound_seconds
-from orch.gateway.spool import IN_MEMORY, IncomingBody, Spool
-from orch.gateway.streamed_body import StreamedBody
+from orch.gateway.spool import Spool
 from orch.gateway.tcp_stream import Patience
-from orch.gateway.timeouts import Timeout
+from orch.gateway.uploads import has_no_body, stored, streamed
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage, own_shortage
 from orch.telemetry.boundaries import Boundary
 
-ADAPTED_AT_ONCE: Final = 4
-"""Bodies from the disk that are in memory for the adapter at the same time."""
-MAX_ADAPTED_RESPONSE: Final = 8 * 2**20
-
 PATIENCE_SECONDS: Final = 0.02
 """Seconds for which a response is waited for before the client's disconnect is watched for."""
 DISCARD_SECONDS: Final = 5.0
 """Seconds for which the rest of a refused body is read; browsers and curl send on until then."""
 
-SLOWEST_SOUND: Final = 4000
-"""Bytes a second of sound (8 kHz, 4 bits). A header that claims fewer would buy any time it likes."""
-
-# CONNECT would open a tunnel, TRACE would return our own headers.
-_FRAMED_BY_HEAD: Final = frozenset({"1.0", "1.1"})
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _TRAILERS_WANTED: Final = ((b"te", b"trailers"), (b"connection", b"te"))
 _STREAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
+"""CONNECT would open a tunnel, TRACE would return our own headers."""
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +96,8 @@ class Proxy:
         self._make_id = make_id
         self.adapter: ApiAdapter = NoAdapter()
         self.patience = Patience(PATIENCE_SECONDS)
-        self._adapting = trio.CapacityLimiter(ADAPTED_AT_ONCE)
+        self._exchange = Exchange(dispatcher, spool=spool, headers=self._headers)
+        self._adapted = AdaptedExchange(dispatcher)
         self.boundary = Boundary("gateway requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,14 +138,14 @@ class Proxy:
         with self._places.taking(
             call.caller, limit=policy.max_requests, of_caller=policy.max_requests_per_address
         ):
-            if _has_no_body(call):
+            if has_no_body(call):
                 call.inbound = Inbound(receive, declared=0, limit=0)
                 await self._forward(call, match, RequestBody(), policy)
             elif self._is_streamed(call, match):
-                await self._forward(call, match, _streamed(call, receive, match, policy), policy)
+                await self._forward(call, match, streamed(call, receive, match, policy), policy)
             else:
                 async with self._spool.body() as incoming:
-                    body = await self._collect(call, receive, match, policy, incoming)
+                    body = await stored(call, receive, match, policy, incoming)
                     await self._forward(call, match, body, policy)
 
     def _is_streamed(self, call: ClientRequest, match: Match) -> bool:
@@ -171,12 +158,12 @@ class Proxy:
     async def _forward(self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway) -> None:
         """Forward a request: the quick way if the response comes at once, else with a watch."""
         if self.adapter.adapts(match.service, call.method, match.path):
-            await _while_client_waits(call, self._respond, call, match, body, policy)
+            await _while_client_waits(call, self._adapted.run, self.adapter, call, match, body, policy)
             return
         request = self._request(call, body)
         begun = self._begin(call, match, request)
         if begun is None or not await self._answer_quickly(call, match, policy, begun):
-            await _while_client_waits(call, self._exchange, call, match, request, policy, begun)
+            await _while_client_waits(call, self._exchange.run, call, match, request, policy, begun)
 
     def _begin(self, call: ClientRequest, match: Match, request: Request) -> BegunAttempt | None:
         try:
@@ -208,47 +195,8 @@ class Proxy:
             await call.out.start(response.status, self._headers(call, response, match))
             await call.out.end(response.body)
         if limit.cancelled_caught:
-            raise _client_too_slow(policy.timeout)
+            raise client_too_slow(policy.timeout)
         return True
-
-    async def _collect(
-        self,
-        call: ClientRequest,
-        receive: Receive,
-        match: Match,
-        policy: Gateway,
-        incoming: IncomingBody,
-    ) -> RequestBody:
-        """Read the whole body and return it.
-
-        The limit is ``gateway.timeout`` seconds plus the time the body takes at the minimum rate, and
-        ``idle`` seconds without a byte of it.
-        """
-        inbound = call.inbound = _inbound(call, receive, policy)
-        idle = match.limits.idle
-        latest = trio.current_time() + policy.timeout
-        with trio.move_on_at(min(latest, trio.current_time() + idle)) as limit:
-
-            def extend(size: int) -> None:
-                limit.deadline = latest + size / policy.client_rate
-
-            def wait(size: int) -> None:
-                limit.deadline = min(latest + size / policy.client_rate, trio.current_time() + idle)
-
-            await inbound.collect(incoming, extend, wait)
-        if limit.cancelled_caught:
-            if limit.deadline < latest + incoming.size / policy.client_rate:
-                raise ProblemError(
-                    "request_timeout",
-                    f"The client sent no part of the request for {idle:g} s.",
-                    timeout=Timeout.IDLE.value,
-                )
-            raise ProblemError(
-                "request_timeout",
-                f"The request did not arrive completely within {call.elapsed:.0f} s. Send at least "
-                f"{policy.client_rate:g} bytes a second.",
-            )
-        return await incoming.end()
 
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()
@@ -260,133 +208,6 @@ class Proxy:
         if body.expects_continue:
             headers.append((b"expect", b"100-continue"))
         return Request(method=call.method, target=call.target, headers=tuple(headers), body=body)
-
-    async def _exchange(
-        self,
-        nursery: trio.Nursery,
-        call: ClientRequest,
-        match: Match,
-        request: Request,
-        policy: Gateway,
-        begun: BegunAttempt | None,
-    ) -> None:
-        """Send the request and forward the response; the connection is free once the response has arrived."""
-        rest: bytes | None = None
-        buffer: ResponseBuffer | None = None
-        seconds: float | None = None
-        total = call.total = await _total(match, request.body)
-        with _limit(nursery, call, request.body) as limit:
-            try:
-                async with self._dispatcher.send(
-                    match.service,
-                    request,
-                    call.trace,
-                    retries=policy.retries,
-                    flow=Flow.REQUESTS,
-                    limits=match.limits,
-                    repeatable=match.repeatable,
-                    caller=call.caller,
-                    priority=priority_of(match.priority, call.method),
-                    limit=limit,
-                    begun=begun,
-                ) as response:
-                    if response.is_event_stream:
-                        call.total = limit.deadline = math.inf
-                    headers = self._headers(call, response, match)
-                    if response.is_received:
-                        rest = await _all(response)
-                    else:
-                        await call.out.start(response.status, headers, has_trailers=call.wants_trailers)
-                        buffer = ResponseBuffer(self._spool, rate=policy.client_rate)
-                        nursery.start_soon(_write, buffer, call.out, nursery.cancel_scope)
-                        while data := await response.receive():
-                            await buffer.put(data)
-            except ProblemError:
-                if buffer is not None:
-                    # Only the client is waited for, and a stream has no total that would end that.
-                    seconds = max(policy.timeout, IN_MEMORY / policy.client_rate)
-                    limit.deadline = min(limit.deadline, trio.current_time() + seconds)
-                    buffer.close()
-                    await buffer.drained.wait()
-                raise
-            finally:
-                call.answered_at = trio.current_time()
-            # From here on only the client is waited for.
-            seconds = max(policy.timeout, (len(rest or b"") or IN_MEMORY) / policy.client_rate)
-            limit.deadline = call.answered_at + seconds
-            trailers = response_headers.trailers_for_client(response.trailers)
-            if buffer is None:
-                await call.out.start(response.status, headers, has_trailers=call.wants_trailers)
-                await call.out.end(rest or b"", trailers)
-            else:
-                buffer.close()
-                await buffer.drained.wait()
-                await call.out.end(trailers=trailers)
-        if limit.cancelled_caught:
-            if seconds is None and (buffer is None or not buffer.is_waiting_for_client):
-                raise _too_slow(call, total)
-            raise _client_too_slow(seconds or total)
-
-    async def _respond(
-        self, _nursery: trio.Nursery, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway
-    ) -> None:
-        """Have the adapter serve the request, and send its response. It gets the whole body at once."""
-        data: bytes | None = None
-        total = await _total(match, body)
-        with trio.move_on_after(total) as limit:
-            if body.whole is not None:
-                data = await self._ask_adapter(call, match, body.whole, policy, limit)
-            else:
-                async with self._adapting:
-                    data = await self._ask_adapter(call, match, await _whole(body), policy, limit)
-            call.answered_at = trio.current_time()
-            limit.deadline = call.answered_at + max(policy.timeout, len(data) / policy.client_rate)
-            own = [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(data)),
-                *call.gateway_headers(),
-                *response_headers.SECURITY,
-            ]
-            await call.out.start(HTTPStatus.OK, own)
-            await call.out.end(data)
-        if limit.cancelled_caught:
-            if data is None:
-                raise _too_slow(call, total)
-            raise _client_too_slow(policy.timeout)
-
-    async def _ask_adapter(
-        self, call: ClientRequest, match: Match, body: bytes, policy: Gateway, limit: trio.CancelScope
-    ) -> bytes:
-        async def fetch(
-            service: str, method: str, path: str, *, headers: Iterable[Header] = (), body: bytes = b""
-        ) -> AdapterResponse:
-            own = Request(
-                method=method,
-                target=path,
-                headers=tuple(heads.of_our_own(headers, call.request_id)),
-                body=RequestBody(body),
-            )
-            async with self._dispatcher.send(
-                service,
-                own,
-                call.trace,
-                retries=policy.retries,
-                flow=Flow.REQUESTS,
-                limits=match.limits,
-                repeatable=match.repeatable,
-                caller=call.caller,
-                priority=priority_of(match.priority, call.method),
-                limit=limit,
-            ) as response:
-                data = await collect(response, MAX_ADAPTED_RESPONSE)
-            return AdapterResponse(response.status, response.headers, data)
-
-        call.sent_at = trio.current_time()
-        query: bytes = call.scope.get("query_string", b"")
-        request = AdaptedRequest(
-            match.service, call.method, match.path, query.decode("latin-1"), tuple(call.headers), body
-        )
-        return await self.adapter.respond(request, fetch)
 
     def _is_own_credential(self, authorization: bytes) -> bool:
         return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
@@ -433,13 +254,6 @@ class Proxy:
         self._recorder.routed(call.match, status, call.back_end_seconds, trio.current_time())
 
 
-def _has_no_body(call: ClientRequest) -> bool:
-    """Return whether the request's head shows that no body follows; in HTTP/2 and later it never does."""
-    return call.scope.get("http_version") in _FRAMED_BY_HEAD and not any(
-        name in _FRAMING for name, _ in call.headers
-    )
-
-
 async def _while_client_waits(
     call: ClientRequest, work: Callable[..., Awaitable[None]], *arguments: object
 ) -> None:
@@ -468,89 +282,3 @@ async def _refuse(call: ClientRequest, problem: ProblemError) -> None:
         await call.out.end(b"" if call.method == "HEAD" else body)
     except ClientGoneError:
         log.info("client gone", request_id=call.request_id.decode(), problem=problem.code)
-
-
-def _too_slow(call: ClientRequest, seconds: float) -> ProblemError:
-    service = call.match.service if call.match else ""
-    return too_slow(service, seconds, is_queued=call.trace.is_queued)
-
-
-def _client_too_slow(seconds: float) -> ProblemError:
-    return ProblemError(
-        "request_timeout", f"The client did not read the response completely within {seconds:g} s."
-    )
-
-
-def _inbound(call: ClientRequest, receive: Receive, policy: Gateway) -> Inbound:
-    """Return the body that is about to arrive. Raises ProblemError if it is known to be too large."""
-    try:
-        declared = None if heads.is_chunked(call.headers) else heads.content_length(call.headers)
-    except ValueError as error:
-        raise ProblemError("invalid_request", "Content-Length is not one number.") from error
-    if declared is not None and declared > policy.max_body_bytes:
-        raise too_large(policy.max_body_bytes)
-    return Inbound(receive, declared=declared, limit=policy.max_body_bytes)
-
-
-def _streamed(call: ClientRequest, receive: Receive, match: Match, policy: Gateway) -> StreamedBody:
-    inbound = call.inbound = _inbound(call, receive, policy)
-    call.is_streamed = True
-    return StreamedBody(
-        inbound,
-        declared=inbound.declared,
-        seconds=policy.timeout,
-        rate=policy.client_rate,
-        idle=match.limits.idle,
-        expects_continue=any(name == b"expect" for name, _ in call.headers),
-    )
-
-
-def _limit(nursery: trio.Nursery, call: ClientRequest, body: RequestBody) -> trio.CancelScope:
-    """Return the scope of an exchange, which ends with the total; that begins with a complete request."""
-    limit = trio.CancelScope(deadline=trio.current_time() + call.total)
-    if not isinstance(body, StreamedBody):
-        return limit
-    limit.deadline = math.inf
-
-    def complete() -> None:
-        """Begin what other requests have from their beginning: the total, and the watch for a disconnect."""
-        call.sent_at = trio.current_time()
-        body.answer_by = limit.deadline = call.sent_at + call.total
-        if call.inbound is not None:
-            nursery.start_soon(call.inbound.watch, nursery.cancel_scope)
-
-    body.on_end = complete
-    return limit
-
-
-async def _total(match: Match, body: RequestBody) -> float:
-    """Return the seconds that a request has, which may grow with the audio in it."""
-    limits = match.limits
-    if not limits.per_audio_second:
-        return limits.total
-    seconds = sound_seconds(await body.beginning(SEARCHED), body.length) or 0.0
-    return limits.total_of(min(seconds, body.length / SLOWEST_SOUND))
-
-
-async def _whole(body: RequestBody) -> bytes:
-    """Return all of a body that is on the disk."""
-    body.rewind()
-    pieces = []
-    while piece := await body.next():
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-async def _all(response: DispatchedResponse) -> bytes:
-    """Return the rest of a response that has arrived completely, without waiting."""
-    pieces = []
-    while data := await response.receive():
-        pieces.append(data)
-    return b"".join(pieces)
-
-
-async def _write(buffer: ResponseBuffer, out: Outbound, scope: trio.CancelScope) -> None:
-    try:
-        await buffer.run(out.piece)
-    except ClientGoneError:
-        scope.cancel()

@@ -8,20 +8,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from math import inf
 from typing import Final, Protocol
 
-import structlog
 import trio
 
 from orch.gateway.api_adapter import ApiAdapter
 from orch.gateway.backends import Backends
-from orch.gateway.breaker import State
+from orch.gateway.breaker_events import BreakerEvents
 from orch.gateway.client_request import Receive, Scope, Send, encoded_path
-from orch.gateway.controls.carrying_out import carry_out, effect, subjects
-from orch.gateway.controls.commands import Command, Effect, Layers, Standings, changed, in_words, without
+from orch.gateway.controls.commands import Command, Effect, Layers, Standings
+from orch.gateway.controls.operations import Operations
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher
 from orch.gateway.ejection import Presence
 from orch.gateway.explanation import Explanation, explain, without_a_route
 from orch.gateway.fetcher import MAX_RESPONSE, FetchedResponse, Fetcher
+from orch.gateway.figures import Figures
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.instance import Instance
@@ -54,9 +54,6 @@ from orch.telemetry.work import IDLE, Work
 
 TOPIC: Final = "gateway"
 SWEEP_SECONDS: Final = 1.0
-_OF: Final = {Flow.CAPTIONS: "captions", Flow.REQUESTS: "requests of clients"}
-
-log = structlog.get_logger(__name__)
 
 
 class Health(Protocol):
@@ -102,19 +99,17 @@ class GatewayService:
         self._discovered = discovered
         self._settings = settings
         self._health = health
-        self._events = events
-        self._topics = topics
         self._shortages = shortages or ShortageLog(
             events=events, clock=trio.current_time, wall=trio.current_time
         )
-        self._metrics = metrics
         self._make_id = make_id
         self._routes = CurrentRoutes(settings)
         self._recorder = Recorder(metrics)
         self._connector = Connector()
+        self._breaker_events = BreakerEvents(events=events, topics=topics, topic=TOPIC, metrics=metrics)
         self._backends = Backends(
             connect=connect or self._connector,
-            on_change=self._breaker_changed,
+            on_change=self._breaker_events.changed,
             look=health.presence,
             watch=OutlierEvents(events=events, topics=topics, topic=TOPIC),
         )
@@ -126,16 +121,16 @@ class GatewayService:
             on_shortage=self._short,
             was_suspended=(pulse or Pulse(events=events, wall=trio.current_time)).was_stopped_since,
         )
-        self._spool = spool or Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
-        self._places = Places()
+        spool = spool or Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
+        places = Places()
         self._rates = RateLimiter(events=events, shared=shared_buckets)
         self._proxy = Proxy(
             self._dispatcher,
             settings=settings,
             routes=self._routes,
             recorder=self._recorder,
-            spool=self._spool,
-            places=self._places,
+            spool=spool,
+            places=places,
             rates=self._rates,
             on_shortage=self._short,
             make_id=make_id,
@@ -144,14 +139,24 @@ class GatewayService:
             self._dispatcher,
             settings=settings,
             recorder=self._recorder,
-            places=self._places,
+            places=places,
             routes=self._routes,
             rates=self._rates,
             make_id=make_id,
         )
         self._applied: Settings | None = None
-        self.layers = Layers({}, {})
-        """What operators have set, as far as it lasts."""
+        self._operations = Operations(
+            self._backends, events=events, touch=lambda: topics.touch(TOPIC), is_usable=self._is_usable
+        )
+        self._figures = Figures(
+            backends=self._backends,
+            recorder=self._recorder,
+            routes=self._routes,
+            places=places,
+            spool=spool,
+            rates=self._rates,
+            is_usable=self._is_usable,
+        )
         self.boundary = Boundary("gateway sweep")
         self._warming = Warming(
             self._backends, settings=settings, is_usable=health.is_usable, boundary=self.boundary
@@ -316,58 +321,19 @@ class GatewayService:
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""
         self._apply_settings()
-        now = trio.current_time()
-        gateway = self._settings.current.orchestration.gateway
-        recorder = self._recorder
-        total = recorder.total(now)
-        figures = total.summary(now)
-        return GatewayStatistics(
-            requests=total.total,
-            errors=total.total_errors,
-            retries=recorder.retries,
-            requests_last_minute=figures.count,
-            errors_last_minute=figures.errors,
-            unasked_last_minute=figures.count - figures.timed,
-            in_flight=recorder.in_flight,
-            requests_per_second=figures.rate,
-            error_rate=figures.error_rate,
-            p50_ms=figures.p50_ms,
-            p95_ms=figures.p95_ms,
-            places=self._places.taken,
-            places_limit=gateway.max_requests,
-            spooled_bytes=self._spool.on_disk,
-            spool_limit=gateway.spool_bytes,
-            clients=recorder.flow(Flow.REQUESTS, now),
-            captions=recorder.flow(Flow.CAPTIONS, now),
-            routes=recorder.routes(self._routes.table.routes, now),
-            own=recorder.own(now),
-            instances=tuple(
-                instance.statistics(
-                    now,
-                    of_service=attempts,
-                    is_healthy=self._is_usable(instance),
-                    slow_start=backend.slow_start,
-                )
-                for backend in self._backends
-                for attempts in [sum(one.attempts(now) for one in backend.instances.values())]
-                for instance in backend.instances.values()
-            ),
-            rate_limits=self._rates.statistics(gateway),
-            queues=tuple(
-                queue
-                for backend in self._backends
-                if backend.gate.is_limited
-                for queue in backend.gate.statistics(now)
-            ),
-            services=tuple(backend.statistics(now) for backend in self._backends),
-            draining=self._backends.draining.statistics(now),
-            discovery=self._discovered(),
+        return self._figures.statistics(
+            self._settings.current.orchestration.gateway, self._discovered(), trio.current_time()
         )
+
+    @property
+    def layers(self) -> Layers:
+        """What operators have set, as far as it lasts."""
+        return self._operations.layers
 
     def check(self, command: Command) -> None:
         """Raise ProblemError if there is no such subject: unknown_service, invalid_request."""
         self._apply_settings()
-        subjects(self._backends.get(command.service), command)
+        self._operations.check(command)
 
     def carry_out(self, command: Command, *, is_own: bool = False, by: str = "") -> Effect:
         """Carry out an operator's command on this worker.
@@ -376,32 +342,18 @@ class GatewayService:
         unknown_service, invalid_request.
         """
         self._apply_settings()
-        backend = self._backends.get(command.service)
-        named = subjects(backend, command)
-        assert backend is not None, "it has a subject"  # noqa: S101 - an invariant
-        layers = self.layers
-        if is_own:
-            layers.own = changed(layers.own, command)
-        else:
-            layers.shared = changed(layers.shared, command)
-            layers.own = without(layers.own, command)
-        self._backends.stand(layers)
-        carry_out(backend, command, trio.current_time())
-        self._topics.touch(TOPIC)
-        done = effect(backend, named, self._gets_requests)
-        self._events.record("info", command.service, in_words(command, done, by))
-        return done
+        return self._operations.carry_out(command, is_own=is_own, by=by)
 
     def adopt(self, standings: Standings) -> None:
         """Apply what lasts on all workers."""
-        self.layers.shared = standings
-        self._backends.stand(self.layers)
-        self._topics.touch(TOPIC)
+        self._operations.adopt(standings)
 
-    def _gets_requests(self, instance: Instance) -> bool:
-        lane = instance.lanes[Flow.REQUESTS]
-        is_in = not instance.is_drained and self._is_usable(instance)
-        return is_in and lane.is_admitting(trio.current_time())
+    def reset(self, service: str) -> str:
+        """Close the idle connections to a service and end the cooldown of its breakers; say what was done.
+
+        Requests in progress go on. A breaker that was open admits a trial now.
+        """
+        return self._operations.reset(service)
 
     def record_failure(self, service: str) -> None:
         """Count a failure that was noticed outside of the gateway against every instance of a service.
@@ -410,29 +362,7 @@ class GatewayService:
         """
         for instance in self._instances(service):
             for lane in instance.lanes.values():
-                permit = lane.admit(trio.current_time(), "")
-                if permit is not None:
-                    lane.last_failure = "a failure was reported"
-                    lane.failed(permit, trio.current_time())
-                    lane.notify()
-
-    def reset(self, service: str) -> str:
-        """Close the idle connections to a service and end the cooldown of its breakers; say what was done.
-
-        Requests in progress go on. A breaker that was open admits a trial now.
-        """
-        backend = self._backends.get(service)
-        now, closed, ended = trio.current_time(), 0, 0
-        for instance in () if backend is None else backend.instances.values():
-            for lane in instance.lanes.values():
-                closed += lane.upstream.statistics().idle
-                lane.upstream.close_idle()
-                ended += lane.breaker.end_cooldown(now)
-                lane.notify()
-        for outliers in () if backend is None else backend.outliers.values():
-            ended += outliers.breaker.end_cooldown(now)
-            outliers.notify()
-        return f"Idle connections closed: {closed}. Breakers that admit a trial again: {ended}."
+                lane.report_failure(trio.current_time())
 
     def work_of(self, service: str, url: str) -> Work:
         """Return what an instance has to do for requests that went through this gateway."""
@@ -440,18 +370,7 @@ class GatewayService:
         instance = None if backend is None else backend.instances.get(url)
         if instance is None:
             return IDLE
-        now = trio.current_time()
-        began = [task.began for lane in instance.lanes.values() for task in lane.work.tasks]
-        makes_progress = any(lane.work.makes_progress(now) for lane in instance.lanes.values())
-        stuck = [lane.work for lane in instance.lanes.values() if lane.work.is_stuck(now)]
-        return Work(
-            len(began),
-            now - min(began, default=now),
-            makes_progress=makes_progress,
-            is_stuck=bool(stuck) and not makes_progress,
-            usual=stuck[0].usual(now) if stuck else None,
-            refused=instance.lanes[Flow.REQUESTS].refusals.current(now),
-        )
+        return instance.work(trio.current_time())
 
     def is_open(self, service: str, flow: Flow = Flow.CAPTIONS) -> bool:
         """Return whether no instance's breaker would admit a request of the flow.
@@ -472,10 +391,10 @@ class GatewayService:
         settings = self._settings.current
         if settings is not self._applied:
             self._backends.apply(settings, trio.current_time())
-            self._backends.stand(self.layers)
+            self._backends.stand(self._operations.layers)
             self._applied = settings
             for lane in self._backends.lanes():
-                self._metrics.breaker_state(lane.service, lane.shown, lane.flow, lane.breaker.state.value)
+                self._breaker_events.measure(lane)
             prefixes = {route.prefix for route in self._routes.table.routes}
             self._recorder.retain(prefixes, settings.services)
 
@@ -484,31 +403,6 @@ class GatewayService:
 
     def _attempt_failed(self, lane: Lane) -> None:
         self._health.note_failure(lane.service, lane.url, lane.last_failure)
-
-    def _breaker_changed(self, lane: Lane) -> None:
-        state = lane.breaker.state
-        self._metrics.breaker_state(lane.service, lane.shown, lane.flow, state.value)
-        log.info(
-            "breaker changed",
-            service=lane.service,
-            instance=lane.shown,
-            flow=lane.flow.value,
-            state=state.value,
-        )
-        if lane.breaker.is_by_hand:
-            pass  # the command's own event says who did it
-        elif state is State.OPEN:
-            failures = lane.breaker.consecutive_failures
-            times = "once" if failures == 1 else f"{failures} times in a row"
-            self._events.record(
-                "bad",
-                lane.service,
-                f"{lane.shown} failed {times}. It gets no {_OF[lane.flow]} for "
-                f"{lane.breaker.policy.cooldown:g} s. Last failure: {lane.last_failure}.",
-            )
-        elif state is State.CLOSED:
-            self._events.record("ok", lane.service, f"{lane.shown} works again and gets {_OF[lane.flow]}.")
-        self._topics.touch(TOPIC)
 
     def _short(self, shortage: Shortage, service: str) -> None:
         self._shortages.note(shortage, f"A request to the {service} failed.")

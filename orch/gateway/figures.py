@@ -1,0 +1,87 @@
+"""Collects the gateway's statistics from its parts."""
+
+from collections.abc import Callable
+
+from orch.gateway.backends import Backends
+from orch.gateway.current_routes import CurrentRoutes
+from orch.gateway.flows import Flow
+from orch.gateway.instance import Instance
+from orch.gateway.places import Places
+from orch.gateway.rate_limits.limiter import RateLimiter
+from orch.gateway.recorder import Recorder
+from orch.gateway.spool import Spool
+from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
+from orch.settings import Gateway
+
+
+class Figures:
+    """The figures of all parts of one gateway; it has no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        backends: Backends,
+        recorder: Recorder,
+        routes: CurrentRoutes,
+        places: Places,
+        spool: Spool,
+        rates: RateLimiter,
+        is_usable: Callable[[Instance], bool],
+    ) -> None:
+        self._backends = backends
+        self._recorder = recorder
+        self._routes = routes
+        self._places = places
+        self._spool = spool
+        self._rates = rates
+        self._is_usable = is_usable
+
+    def statistics(
+        self, gateway: Gateway, discovery: tuple[GatewayDiscovery, ...], now: float
+    ) -> GatewayStatistics:
+        """Return the figures now. ``gateway``: the settings; ``discovery``: the state of each discovery."""
+        recorder = self._recorder
+        total = recorder.total(now)
+        figures = total.summary(now)
+        return GatewayStatistics(
+            requests=total.total,
+            errors=total.total_errors,
+            retries=recorder.retries,
+            requests_last_minute=figures.count,
+            errors_last_minute=figures.errors,
+            unasked_last_minute=figures.count - figures.timed,
+            in_flight=recorder.in_flight,
+            requests_per_second=figures.rate,
+            error_rate=figures.error_rate,
+            p50_ms=figures.p50_ms,
+            p95_ms=figures.p95_ms,
+            places=self._places.taken,
+            places_limit=gateway.max_requests,
+            spooled_bytes=self._spool.on_disk,
+            spool_limit=gateway.spool_bytes,
+            clients=recorder.flow(Flow.REQUESTS, now),
+            captions=recorder.flow(Flow.CAPTIONS, now),
+            routes=recorder.routes(self._routes.table.routes, now),
+            own=recorder.own(now),
+            instances=tuple(
+                instance.statistics(
+                    now,
+                    of_service=attempts,
+                    is_healthy=self._is_usable(instance),
+                    slow_start=backend.slow_start,
+                )
+                for backend in self._backends
+                for attempts in [sum(one.attempts(now) for one in backend.instances.values())]
+                for instance in backend.instances.values()
+            ),
+            rate_limits=self._rates.statistics(gateway),
+            queues=tuple(
+                queue
+                for backend in self._backends
+                if backend.gate.is_limited
+                for queue in backend.gate.statistics(now)
+            ),
+            services=tuple(backend.statistics(now) for backend in self._backends),
+            draining=self._backends.draining.statistics(now),
+            discovery=discovery,
+        )
