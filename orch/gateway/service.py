@@ -121,7 +121,7 @@ class GatewayService:
             on_shortage=self._short,
             was_suspended=(pulse or Pulse(events=events, wall=trio.current_time)).was_stopped_since,
         )
-        spool = spool or Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
+        self._spool = spool or Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
         places = Places()
         self._rates = RateLimiter(events=events, shared=shared_buckets)
         self._proxy = Proxy(
@@ -129,7 +129,7 @@ class GatewayService:
             settings=settings,
             routes=self._routes,
             recorder=self._recorder,
-            spool=spool,
+            spool=self._spool,
             places=places,
             rates=self._rates,
             on_shortage=self._short,
@@ -153,7 +153,7 @@ class GatewayService:
             recorder=self._recorder,
             routes=self._routes,
             places=places,
-            spool=spool,
+            spool=self._spool,
             rates=self._rates,
             is_usable=self._is_usable,
         )
