@@ -85,6 +85,7 @@ _TABLE: Final = (
     Problem("own_shortage", 503, "The orchestration service is out of a resource. Try again soon."),
     Problem("bad_gateway", 502, "The service sent an invalid response."),
     Problem("refused", 502, "The service refused the request."),
+    Problem("loop_detected", 508, "The request came back to the service that forwarded it."),
     Problem("gateway_timeout", 504, "The service did not respond in time."),
     Problem("no_recovery", 409, "There is no recovery to stop."),
     Problem(

@@ -11,6 +11,7 @@ from orch.access.actors import ACTOR
 from orch.access.addresses import Network, group
 from orch.gateway.attempt import Trace
 from orch.gateway.headers import Client, Header
+from orch.gateway.hops import Hops
 from orch.gateway.rate_limits.buckets import Level
 from orch.gateway.rate_limits.fields import fields
 from orch.gateway.routes import Match
@@ -145,9 +146,16 @@ class ClientRequest:
     """One client's request: what it is for, how far it has come, and what became of it."""
 
     def __init__(
-        self, scope: Scope, send: Send, *, new_id: Callable[[], str], trusted: tuple[Network, ...]
+        self,
+        scope: Scope,
+        send: Send,
+        *,
+        new_id: Callable[[], str],
+        trusted: tuple[Network, ...],
+        hops: Hops,
     ) -> None:
         self.scope = scope
+        self._hops = hops
         self.headers: list[Header] = list(scope["headers"])
         self.method: str = scope["method"]
         self.request_id = request_id(self.headers, new_id).encode()
@@ -172,6 +180,7 @@ class ClientRequest:
             scheme=scope.get("scheme", "http"),
             host=next((value for name, value in self.headers if name == b"host"), b""),
             trusted=trusted,
+            http_version=scope.get("http_version", "1.1"),
         )
         actor = scope.get(ACTOR)
         self.caller = group(actor.address if actor is not None else self.client.address or "")
@@ -209,7 +218,11 @@ class ClientRequest:
 
     def gateway_headers(self) -> list[Header]:
         """Return the gateway's own headers. ``X-Gateway-Time``: milliseconds until the response's head."""
-        own = [(HEADER, self.request_id), (b"x-gateway-time", b"%.1f" % (self.elapsed * 1000))]
+        own = [
+            (HEADER, self.request_id),
+            (b"x-gateway-time", b"%.1f" % (self.elapsed * 1000)),
+            self._hops.of_response,
+        ]
         if self.match is not None:
             own.append((b"x-gateway-service", self.match.service.encode("utf-8")))
         if self.rates:

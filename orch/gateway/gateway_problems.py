@@ -44,6 +44,16 @@ def short(
     return ProblemError("own_shortage", detail, headers={"Retry-After": "5"})
 
 
+def looped(service: str) -> ProblemError:
+    """Return the problem of a request that has been here before."""
+    return ProblemError(
+        "loop_detected",
+        f"The URL of an instance of the {service} leads back to the orchestration service. Operators: set it "
+        "to the address of the back end.",
+        service=service,
+    )
+
+
 def too_slow(service: str, seconds: float, *, is_queued: bool) -> ProblemError:
     """Return the problem of a request that timed out; ``is_queued``: while it was in our own queue."""
     if is_queued:

@@ -17,6 +17,9 @@ Names are compared as a CGI-like environment reads them (WSGI: upper case, ``-``
 trusted proxies have seen themselves, the client first; entries before it, which the client added, are
 dropped. From any other peer these headers are replaced by what the connection shows. ``Forwarded`` and
 ``X-Real-IP`` are never forwarded: back ends would have to choose between two statements.
+
+``Via`` gets the gateway's entry (:mod:`orch.gateway.hops`); the trace goes on, or begins
+(:mod:`orch.gateway.trace_context`).
 """
 
 import ipaddress
@@ -30,6 +33,8 @@ from typing import Final
 from msgspec import Struct
 
 from orch.access.addresses import Network, is_in
+from orch.gateway.hops import VIA, Hops
+from orch.gateway.trace_context import PARENT, STATE, new_parent, trace_headers
 from orch.protocol.request_id import HEADER
 
 Header = tuple[bytes, bytes]
@@ -58,7 +63,6 @@ _OF_THE_CONNECTION: Final = frozenset({b"host", b"content-length", b"expect"})
 _FORWARDING: Final = frozenset(
     {
         b"forwarded",
-        b"via",
         b"x-request-id",
         b"x-real-ip",
         b"x-client-ip",
@@ -94,7 +98,9 @@ _OVERRIDING: Final = frozenset(
     }
 )
 _CREDENTIALS: Final = frozenset({b"cookie", b"cookie2", b"x-session-key", b"x-control-token"})
-_NEVER: Final = HOP_BY_HOP | _OF_THE_CONNECTION | _FORWARDING | _OVERRIDING | _CREDENTIALS
+_CONTINUED: Final = frozenset({VIA, PARENT, STATE})
+"""What the gateway sends in its own words, from what it was sent."""
+_NEVER: Final = HOP_BY_HOP | _OF_THE_CONNECTION | _FORWARDING | _OVERRIDING | _CREDENTIALS | _CONTINUED
 _NEVER_BEGINNING: Final = (b"x-forwarded", b"x-original-", b"x-rewrite-", b"x-gateway-")
 # Headers that are forwarded, but not in a spelling that a CGI-like back end reads as a second header.
 _PLAIN_ONLY: Final = frozenset({b"authorization", b"content-type", b"content-encoding", b"origin", b"range"})
@@ -106,12 +112,14 @@ class Client(Struct, frozen=True):
     """The client of a request, as the connection and the request show it. ``address``: the peer's IP address.
 
     ``trusted``: the networks of proxies whose statements about their own clients are believed.
+    ``http_version``: of the request, as ASGI has it.
     """
 
     address: str | None
     scheme: str
     host: bytes
     trusted: tuple[Network, ...] = ()
+    http_version: str = "1.1"
 
     @property
     def is_trusted(self) -> bool:
@@ -133,19 +141,23 @@ def for_back_end(
     headers: Iterable[Header],
     client: Client,
     request_id: bytes,
+    hops: Hops,
     *,
     is_own_credential: Callable[[bytes], bool] = lambda _: False,
 ) -> list[Header]:
     """Return the headers of a client's request for the back end, except Host and framing.
 
-    ``is_own_credential`` returns whether the value of an ``Authorization`` is a credential of this service.
+    ``hops`` makes the gateway's entry in ``Via``. ``is_own_credential`` returns whether the value of an
+    ``Authorization`` is a credential of this service. Raises :class:`~orch.gateway.hops.LoopError`.
     """
     given = list(headers)
+    passed = end_to_end(given)
     kept = [
         (name, value)
-        for name, value in end_to_end(given)
+        for name, value in passed
         if _passes(name) and not (name == b"authorization" and is_own_credential(value))
     ]
+    continued = [header for header in passed if header[0] in _CONTINUED]
     for_, proto, host = _forwarded(given, client)
     if for_:
         kept.append((b"x-forwarded-for", for_))
@@ -153,6 +165,11 @@ def for_back_end(
     if host:
         kept.append((b"x-forwarded-host", host))
     kept.append((HEADER, request_id))
+    if continued:
+        kept.append(hops.for_back_end(continued, client.http_version))
+        kept += trace_headers(continued)
+    else:
+        kept += hops.first(client.http_version), (PARENT, new_parent())
     return kept
 
 

@@ -35,8 +35,9 @@ from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import BegunAttempt, Dispatcher, QuickResponse
 from orch.gateway.exchange import Exchange
 from orch.gateway.flows import Flow
-from orch.gateway.gateway_problems import client_too_slow, short
+from orch.gateway.gateway_problems import client_too_slow, looped, short
 from orch.gateway.headers import Header
+from orch.gateway.hops import Hops, LoopError
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.places import Places
@@ -84,6 +85,7 @@ class Proxy:
         rates: RateLimiter,
         on_shortage: Callable[[Shortage, str], None],
         make_id: Callable[[], str],
+        hops: Hops,
     ) -> None:
         self._dispatcher = dispatcher
         self._settings = settings
@@ -94,6 +96,7 @@ class Proxy:
         self._rates = rates
         self._on_shortage = on_shortage
         self._make_id = make_id
+        self._hops = hops
         self.adapter: ApiAdapter = NoAdapter()
         self.patience = Patience(PATIENCE_SECONDS)
         self._exchange = Exchange(dispatcher, spool=spool, headers=self._headers)
@@ -102,7 +105,9 @@ class Proxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. A failure is a problem document or, after the head was sent, an early end."""
-        call = ClientRequest(scope, send, new_id=self._make_id, trusted=self._routes.trusted_proxies)
+        call = ClientRequest(
+            scope, send, new_id=self._make_id, trusted=self._routes.trusted_proxies, hops=self._hops
+        )
         policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None
         try:
@@ -200,9 +205,16 @@ class Proxy:
 
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()
-        headers = heads.for_back_end(
-            call.headers, call.client, call.request_id, is_own_credential=self._is_own_credential
-        )
+        try:
+            headers = heads.for_back_end(
+                call.headers,
+                call.client,
+                call.request_id,
+                self._hops,
+                is_own_credential=self._is_own_credential,
+            )
+        except LoopError as error:
+            raise looped(call.match.service if call.match else "") from error
         if call.wants_trailers:
             headers += _TRAILERS_WANTED
         if body.expects_continue:

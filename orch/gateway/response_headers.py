@@ -32,6 +32,7 @@ _ENDING: Final = frozenset(
         b"server",
         b"x-powered-by",
         b"x-request-id",
+        b"via",
         # State of the origin.
         b"set-cookie",
         b"set-cookie2",

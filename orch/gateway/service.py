@@ -24,6 +24,7 @@ from orch.gateway.fetcher import MAX_RESPONSE, FetchedResponse, Fetcher
 from orch.gateway.figures import Figures
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.hops import Hops
 from orch.gateway.instance import Instance
 from orch.gateway.lane import Lane
 from orch.gateway.outlier_events import OutlierEvents
@@ -39,7 +40,7 @@ from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
 from orch.gateway.transport import Connect, Connector
 from orch.gateway.warming import Warming
 from orch.problems import ProblemError
-from orch.protocol.identifiers import new_request_id
+from orch.protocol.identifiers import new_name, new_request_id
 from orch.readiness import create_readiness
 from orch.settings import Settings
 from orch.settings.source import SettingsSource
@@ -124,6 +125,7 @@ class GatewayService:
         self._spool = spool or Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
         places = Places()
         self._rates = RateLimiter(events=events, shared=shared_buckets)
+        self._hops = Hops(f"orch-{new_name()}")
         self._proxy = Proxy(
             self._dispatcher,
             settings=settings,
@@ -134,6 +136,7 @@ class GatewayService:
             rates=self._rates,
             on_shortage=self._short,
             make_id=make_id,
+            hops=self._hops,
         )
         self._fetcher = Fetcher(
             self._dispatcher,

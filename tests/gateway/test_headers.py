@@ -15,17 +15,27 @@ from orch.gateway.headers import (
     holds_token,
     of_our_own,
 )
+from orch.gateway.hops import Hops, LoopError
 from tests.fakes.gateway import UNHURRIED
 
 STRANGER = Client(address="203.0.113.9", scheme="https", host=b"front.example")
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+HOPS = Hops("orch-1")
 PROXY = Client(address="127.0.0.1", scheme="http", host=b"front.example", trusted=LOOPBACK)
 
 
-def sent(headers: list[Header], client: Client = STRANGER) -> dict[bytes, list[bytes]]:
+def all_sent(headers: list[Header], client: Client = STRANGER) -> dict[bytes, list[bytes]]:
     told: dict[bytes, list[bytes]] = {}
-    for name, value in for_back_end(headers, client, b"id-1"):
+    for name, value in for_back_end(headers, client, b"id-1", HOPS):
         told.setdefault(name, []).append(value)
+    return told
+
+
+def sent(headers: list[Header], client: Client = STRANGER) -> dict[bytes, list[bytes]]:
+    """Return what is sent beside what every request gets: Via and a trace."""
+    told = all_sent(headers, client)
+    assert len(told.pop(b"via")) == 1
+    assert len(told.pop(b"traceparent")) == 1
     return told
 
 
@@ -130,7 +140,8 @@ def test_trusted_proxies_are_a_setting() -> None:
         b"X-Client-IP",
         b"True-Client-IP",
         b"Remote_User",
-        b"Via",
+        b"Traceparent",
+        b"Tracestate",
         b"Cookie",
         b"X-Session-Key",
         b"X_Session_Key",
@@ -152,8 +163,11 @@ def test_the_services_own_credentials_are_removed() -> None:
         (b"X-Session-Key", b"k"),
         (b"X-Api-Key", b"theirs"),
     ]
-    kept = for_back_end(headers, STRANGER, b"id", is_own_credential=lambda value: value == b"Bearer ours")
-    assert [header for header in kept if not header[0].startswith((b"x-forw", b"x-requ"))] == [
+    kept = for_back_end(
+        headers, STRANGER, b"id", HOPS, is_own_credential=lambda value: value == b"Bearer ours"
+    )
+    ours = (b"x-forw", b"x-requ", b"via", b"trace")
+    assert [header for header in kept if not header[0].startswith(ours)] == [
         (b"authorization", b"Bearer of-the-back-end"),
         (b"x-api-key", b"theirs"),
     ]
@@ -233,17 +247,70 @@ def test_a_length_that_is_no_number_is_refused(values: list[bytes]) -> None:
 
 
 NAMES = st.sampled_from(
-    [*sorted(HOP_BY_HOP), b"x-a", b"X-Forwarded-For", b"x-request-id", b"accept", b"Host"]
+    [
+        *sorted(HOP_BY_HOP),
+        b"x-a",
+        b"X-Forwarded-For",
+        b"x-request-id",
+        b"accept",
+        b"Host",
+        b"Via",
+        b"traceparent",
+        b"Tracestate",
+    ]
 )
-VALUES = st.sampled_from([b"x-a", b"close, X-A", b"accept", b"", b"x-forwarded-for , host", b","])
+VALUES = st.sampled_from(
+    [b"via, traceparent", b"x-a", b"close, X-A", b"accept", b"", b"x-forwarded-for , host", b","]
+)
 
 
 @UNHURRIED
 @given(st.lists(st.tuples(NAMES, VALUES)), st.booleans())
 def test_our_own_headers_occur_once_whatever_the_client_sends(headers: list[Header], trusted: bool) -> None:  # noqa: FBT001 - drawn
     """No combination of names in Connection removes or doubles a header of the gateway's own."""
-    told = sent(headers, PROXY if trusted else STRANGER)
+    told = all_sent(headers, PROXY if trusted else STRANGER)
     assert not set(told) & HOP_BY_HOP
-    for name in (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"):
+    ours = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id")
+    for name in (*ours, b"via", b"traceparent"):
         assert len(told[name]) == 1
+    assert b"tracestate" not in told  # no drawn traceparent is valid
     assert b"host" not in told
+
+
+@pytest.mark.parametrize(
+    ("given", "version", "via"),
+    [
+        ([], "1.1", b"1.1 orch-1"),
+        ([], "2", b"2 orch-1"),
+        ([], "3", b"3 orch-1"),
+        ([], "9.9", b"1.1 orch-1"),
+        (
+            [b"1.0 fred, 1.1 p.example.net (Apache/1.1)"],
+            "1.1",
+            b"1.0 fred, 1.1 p.example.net (Apache/1.1), 1.1 orch-1",
+        ),
+        ([b"1.1 a", b"2 b"], "1.1", b"1.1 a, 2 b, 1.1 orch-1"),
+        ([b"1.1 orch-10"], "1.1", b"1.1 orch-10, 1.1 orch-1"),
+        ([b"1.1 caf\xe9"], "1.1", b"1.1 orch-1"),
+        ([b"x" * 1025], "1.1", b"1.1 orch-1"),
+        ([b""], "1.1", b"1.1 orch-1"),
+    ],
+)
+def test_via_is_continued(given: list[bytes], version: str, via: bytes) -> None:
+    """RFC 9110 §7.6.3: the entries before ours stay, unless they are no text or endless."""
+    client = Client(address="203.0.113.9", scheme="https", host=b"front.example", http_version=version)
+    assert all_sent([(b"Via", value) for value in given], client)[b"via"] == [via]
+
+
+@pytest.mark.parametrize("via", [b"1.1 orch-1", b"1.1 a,1.1 orch-1\t,2 b", b"1.1 orch-1 (x)"])
+def test_a_request_that_comes_back_is_a_loop(via: bytes) -> None:
+    """Wherever our own entry stands, whatever other proxies have added."""
+    with pytest.raises(LoopError):
+        all_sent([(b"via", b"1.1 other"), (b"via", via)])
+
+
+def test_connection_cannot_remove_via_or_the_trace() -> None:
+    """What it names are the client's; ours are added after that."""
+    told = all_sent([(b"connection", b"via, traceparent"), (b"via", b"1.1 a"), (b"traceparent", b"x")])
+    assert told[b"via"] == [b"1.1 orch-1"]
+    assert len(told[b"traceparent"]) == 1

@@ -10,6 +10,7 @@ from orch.gateway.response_headers import SECURITY
 from tests.fakes.gateway import Browser, GatewayRig, answering, gateway_rig, ok, read_request
 
 PROBLEM = b"application/problem+json"
+TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def through(rig: GatewayRig, browser: Browser) -> Browser:
@@ -45,11 +46,17 @@ async def test_a_request_is_forwarded_and_the_response_names_the_service() -> No
                     (b"x-private", b"1"),
                     (b"x-request-id", b"client-id"),
                     (b"accept", b"*/*"),
+                    (b"via", b"1.1 fred"),
+                    (b"traceparent", TRACE),
+                    (b"tracestate", b"a=1"),
                 ],
             ),
         )
         assert (browser.status, browser.body) == (200, b"hi")
+        via = browser.headers[b"via"]
+        assert via.startswith(b"1.1 orch-")
         assert browser.headers == {
+            b"via": via,
             b"content-length": b"2",
             b"content-type": b"text/plain",
             b"x-request-id": b"client-id",
@@ -69,7 +76,28 @@ async def test_a_request_is_forwarded_and_the_response_names_the_service() -> No
         b"x-forwarded-proto: http",
         b"x-forwarded-host: front.example",
         b"x-request-id: client-id",
+        b"via: 1.1 fred, " + via,
+        b"traceparent: " + TRACE,
+        b"tracestate: a=1",
     ]
+
+
+async def test_a_request_that_comes_back_gets_508() -> None:
+    """An instance's URL leads back here: the second pass ends it, and the instance is not blamed."""
+    seen: list[bytes] = []
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok(), seen=seen)
+        await through(rig, Browser())
+        headers = [
+            (name.lower(), value)
+            for line in seen[0].split(b"\r\n")[1:-2]
+            for name, _, value in [line.partition(b": ")]
+        ]
+        browser = await through(rig, Browser(headers=headers))
+        assert browser.status == 508
+        assert told(browser)["code"] == "loop_detected"
+        assert len(seen) == 1
+        assert rig.gateway.statistics().instances[0].errors == 0
 
 
 @pytest.mark.parametrize("path", ["/api/audio/x", "/api/nowhere", "/api/audio/%252e%252e"])
