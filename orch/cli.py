@@ -15,8 +15,8 @@ from orch.settings import Fault, SettingsError, decode
 
 if TYPE_CHECKING:
     from orch.demo_sharing import DemoSharing
-    from orch.processes import ProcessSpec
-    from orch.settings import Orchestration
+    from orch.processes import Children, ProcessSpec
+    from orch.settings import Instance, Orchestration
     from orch.settings.live import LiveSettings
     from orch.telemetry.events import EventLog
 
@@ -26,8 +26,11 @@ DEMO_MODEL: Final = "ORCH_DEMO_MODEL"
 NO_MODEL: Final = "none"
 INHERIT: Final = "--inherit"  # orch.workers.lifeline.FLAG, which --help need not import
 
+AUDIO_SERVICE: Final = "audio-service"
+MOST_AUDIO_SERVICES: Final = 8
+
 SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
-    "audio-service": ("orch.sandbox.audio_service", 5001),
+    AUDIO_SERVICE: ("orch.sandbox.audio_service", 5001),
     "translation-service": ("orch.sandbox.translation_service", 5003),
 }
 
@@ -97,6 +100,13 @@ def _parser() -> argparse.ArgumentParser:
                 help="Whisper model of the demo: a name such as base, a folder, or none for PocketSphinx "
                 f"alone, which recognises English ({DEMO_MODEL}; default: base)",
             )
+            command.add_argument(
+                "--audio-services",
+                type=_audio_services,
+                default=1,
+                metavar="N",
+                help="how many audio-services to start, each a process of its own (default: 1)",
+            )
         command.add_argument(
             "--log-format",
             choices=["json", "text"],
@@ -114,6 +124,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(run=_check)
     return parser
+
+
+def _audio_services(text: str) -> int:
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < len("100") else 0
+    if not 1 <= count <= MOST_AUDIO_SERVICES:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MOST_AUDIO_SERVICES}, got {text!r}")
+    return count
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -150,7 +167,6 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     """Start sandbox back ends for the services without a configured URL."""
-    from orch.processes import ProcessSpec  # noqa: PLC0415 - the same
     from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
     from orch.sockets import AddressError, reserve_port  # noqa: PLC0415 - the same
 
@@ -160,25 +176,53 @@ def _demo(options: argparse.Namespace) -> int:
         one = "expected 1: orch demo runs one worker; orch serve can run several"
         raise SettingsError([Fault("orchestration.frontend.workers", one)])
     overlay: dict[str, Any] = {}
-    processes: dict[str, ProcessSpec] = {}
+    children: dict[str, dict[str, ProcessSpec]] = {}
+    counts = {AUDIO_SERVICE: options.audio_services}
     with ExitStack() as reserved:
-        for name, (module, usual_port) in SANDBOX.items():
-            service = settings.services.get(name)
+        for name, (_, usual_port) in SANDBOX.items():
+            service, count = settings.services.get(name), counts.get(name, 1)
             if service is None or service.url != f"http://{name}:{usual_port}":
+                if count > 1:
+                    why = f"expected 1: the demo starts no {name}, since services.{name}.url is set"
+                    raise SettingsError([Fault(f"--{name}s", why)])
                 continue
-            # Of demos that start at the same moment, each keeps a port of its own, also while its back end
-            # is restarted: another demo's must not respond in its place.
+            # Of demos that start at the same moment, each keeps ports of its own, also while its back ends
+            # are restarted: another demo's must not respond in their place.
             try:
-                port = reserved.enter_context(reserve_port(usual_port)).getsockname()[1]
+                ports = [
+                    reserved.enter_context(reserve_port(usual_port)).getsockname()[1] for _ in range(count)
+                ]
             except AddressError as error:
                 print(error, file=sys.stderr)
                 return USAGE_ERROR
-            overlay[f"services.{name}.url"] = f"http://127.0.0.1:{port}"
-            argv = [sys.executable, "-m", module, "--port", str(port), "--shared-port", "--exit-with-stdin"]
-            if name == "audio-service" and options.model:
-                argv += _demo_engine(options.model)
-            processes[name] = ProcessSpec(name=name, argv=tuple(argv), env={})
-        return _run(options, overlay, processes, _shared(options, overlay) if options.share else None)
+            urls = [f"http://127.0.0.1:{port}" for port in ports]
+            overlay[f"services.{name}.url"] = urls[0]
+            if count > 1:
+                others = [{"url": url} for url in urls[1:]]
+                overlay[f"services.{name}.instances"] = others + [_plain(each) for each in service.instances]
+            children[name] = {
+                url: _sandbox(options, name, port, f"{name}-{number}" if count > 1 else name)
+                for number, (url, port) in enumerate(zip(urls, ports, strict=True), start=1)
+            }
+        return _run(options, overlay, children, _shared(options, overlay) if options.share else None)
+
+
+def _plain(instance: "Instance") -> Any:
+    """Return an instance of the settings as a value of the settings."""
+    from msgspec import to_builtins  # noqa: PLC0415 - as above
+
+    return to_builtins(instance)
+
+
+def _sandbox(options: argparse.Namespace, service: str, port: int, name: str) -> "ProcessSpec":
+    """Return the child process ``name`` of a service of the sandbox."""
+    from orch.processes import ProcessSpec  # noqa: PLC0415 - as above
+
+    module, _ = SANDBOX[service]
+    argv = [sys.executable, "-m", module, "--port", str(port), "--shared-port", "--exit-with-stdin"]
+    if service == AUDIO_SERVICE and options.model:
+        argv += _demo_engine(options.model)
+    return ProcessSpec(name=name, argv=tuple(argv))
 
 
 def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharing":
@@ -232,7 +276,7 @@ def _demo_engine(model: str) -> list[str]:
 def _run(
     options: argparse.Namespace,
     overlay: dict[str, Any],
-    processes: "Mapping[str, ProcessSpec]",
+    children: "Children",
     sharing: "DemoSharing | None" = None,
 ) -> int:
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
@@ -270,7 +314,7 @@ def _run(
         return USAGE_ERROR
     from orch.serving import serve  # noqa: PLC0415 - the parent of workers serves nothing itself
 
-    run = partial(serve, configuration, events, processes, sockets, lifeline=lifeline)
+    run = partial(serve, configuration, events, children, sockets, lifeline=lifeline)
     invite = None if sharing is None else sharing.print_invitation
     return trio.run(partial(run, on_ready=greet, on_hangup=on_hangup, invite=invite))
 

@@ -78,6 +78,7 @@ _TABLE: Final = (
     # Back ends.
     Problem("request_timeout", 408, "The request did not arrive completely in time."),
     Problem("unknown_service", 404, "No service has this name."),
+    Problem("unknown_instance", 404, "The service has no instance with this name or URL."),
     Problem("service_unavailable", 503, "The service is not responding."),
     Problem("overloaded", 503, "The request limit has been reached. Try again soon."),
     Problem("shed", 503, "The service has too much to do. Try again later."),

@@ -37,12 +37,16 @@ class ProcessSpec:
     """A program to keep running.
 
     ``env`` is added to this process's environment without the service's settings: children get no token and
-    no key.
+    no key. ``name``: of the child, where a service has several.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
+
+
+Children = Mapping[str, Mapping[str, ProcessSpec]]
+"""The programs that serve instances of services: by service, then by the instance's URL."""
 
 
 OnLine = Callable[[str, str], None]

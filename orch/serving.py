@@ -17,7 +17,7 @@ from orch.front.certificate import Certificate
 from orch.front.listeners import Listener, listeners
 from orch.front.server import Server
 from orch.front.servers import FrontServer
-from orch.processes import ProcessSpec
+from orch.processes import Children
 from orch.settings.live import LiveSettings
 from orch.startup_responses import StartupApplication, StartupResponder
 from orch.supervision.branches import State
@@ -36,7 +36,7 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 async def serve(
     configuration: LiveSettings,
     events: EventLog,
-    processes: Mapping[str, ProcessSpec],
+    processes: Children,
     sockets: Sequence[socket.socket],
     *,
     on_ready: Callable[[Sequence[str]], None] = lambda _addresses: None,

@@ -351,12 +351,13 @@ class GatewayService:
         """Apply what lasts on all workers."""
         self._operations.adopt(standings)
 
-    def reset(self, service: str) -> str:
+    def reset(self, service: str, url: str | None = None) -> str:
         """Close the idle connections to a service and end the cooldown of its breakers; say what was done.
 
-        Requests in progress go on. A breaker that was open admits a trial now.
+        Requests in progress go on. A breaker that was open admits a trial now. ``url``: only of this
+        instance.
         """
-        return self._operations.reset(service)
+        return self._operations.reset(service, url)
 
     def record_failure(self, service: str) -> None:
         """Count a failure that was noticed outside of the gateway against every instance of a service.

@@ -65,7 +65,7 @@ class Checker:
 
     async def _watch(self, instance: WatchedInstance, client: httpx2.AsyncClient) -> Never:
         while True:
-            child = instance.service.child(instance)
+            child = instance.child
             if child is not None and not child.is_up:
                 await instance.nudged()  # the process has ended, which is known without a check
                 continue

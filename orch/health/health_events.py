@@ -6,7 +6,7 @@ URL with its credentials masked. ``reason`` and ``text`` are sentences or parts 
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from orch.health.verdict import State
 
@@ -47,13 +47,18 @@ class ServiceChanged(Struct, frozen=True, kw_only=True, tag="service_changed"):
 
 
 class RecoveryStep(Struct, frozen=True, kw_only=True, tag="recovery_step"):
-    """One step of the recovery of a service. ``attempt``: 1, 2, …; 0: outside the numbered attempts."""
+    """One step of the recovery of a service. ``attempt``: 1, 2, …; 0: outside the numbered attempts.
+
+    ``instance``: the name or URL of the only instance that is recovered; left out where the whole service is.
+    ``text`` begins with it if the service has others.
+    """
 
     at: float
     service: str
     stage: Stage
     attempt: int
     text: str
+    instance: str | UnsetType = UNSET
 
 
 class MaintenanceChanged(Struct, frozen=True, kw_only=True, tag="maintenance_changed"):

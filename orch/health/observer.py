@@ -99,7 +99,7 @@ class Observer:
             good=probe.good * (DAMPING if is_damped else 1),
             busy=self._monitoring.busy_limit
             or self._settings.current.orchestration.gateway.longest_total(instance.service.name),
-            start=instance.service.restarter.policy.verify_limit,
+            start=instance.service.restarter_of(instance).policy.verify_limit,
             is_damped=is_damped,
         )
         return judge(instance.verdict, observation, now=trio.current_time(), at=at, limits=limits)
@@ -139,7 +139,7 @@ class Observer:
         if mark is not None and (instance.reminded_at is None or mark < instance.reminded_at):
             instance.reminded_at = mark
             if instance.service.maintenance is None:
-                self._record(instance.service, "warn", f"{instance.shown} {reminder(days)}")
+                self._record(instance.service, "warn", f"{instance.label} {reminder(days)}")
 
     def _note_flapping(self, instance: WatchedInstance, before: Verdict) -> None:
         """Note a change that counts, and announce that the instance flaps, or no longer does."""
@@ -155,7 +155,7 @@ class Observer:
             severity, text = flapping_in_words(
                 instance.flapping, good=probe.good * DAMPING, window=probe.flap_window
             )
-            self._record(instance.service, severity, f"{instance.shown} {text}")
+            self._record(instance.service, severity, f"{instance.label} {text}")
 
     def _announce(self, instance: WatchedInstance, before: Verdict) -> None:
         service, verdict = instance.service, instance.verdict
@@ -172,5 +172,5 @@ class Observer:
         )
         is_alone = len(service.instances) == 1
         text = change_in_words(before, verdict, instance.history.latency_ms)
-        sentence = text[0].upper() + text[1:] if is_alone else f"{instance.shown} {text}"
+        sentence = text[0].upper() + text[1:] if is_alone else f"{instance.label} {text}"
         self._record(service, severity_of(verdict.state), sentence)

@@ -6,7 +6,7 @@ go on whether or not requests arrive: an alert on traffic is silent when there i
 """
 
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Never
 
 import httpx2
@@ -29,7 +29,6 @@ from orch.health.statistics import MaintenanceStatistics, ServicesStatistics, Se
 from orch.health.upkeep import Upkeep
 from orch.health.verdict import (
     SEVERITY,
-    WELL,
     Member,
     Presence,
     State,
@@ -39,7 +38,7 @@ from orch.health.verdict import (
 from orch.health.watched import WatchedInstance, WatchedService, WorkOf
 from orch.masking import mask_url
 from orch.problems import ProblemError
-from orch.processes import ProcessSpec, run_child
+from orch.processes import Children, run_child
 from orch.settings import Instance, Settings
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
@@ -56,8 +55,9 @@ log = structlog.get_logger("health")
 SETTINGS_LOOK: Final = 1.0
 """Seconds within which a change of the settings takes effect; checking costs one comparison."""
 
-RestartOnOtherWorker = Callable[[str, str, bool], Awaitable[bool]]
-"""Asks the worker that is responsible to restart a service, for a reason; returns whether there is one."""
+RestartOnOtherWorker = Callable[[str, str, bool, str], Awaitable[bool]]
+"""Asks the worker that is responsible to restart a service, or the instance with a label, for a reason;
+returns whether there is one."""
 
 StopOnOtherWorkers = Callable[[str, str], Awaitable[bool]]
 """Asks the other workers to stop the recovery of a service; returns whether one did."""
@@ -74,7 +74,7 @@ class HealthService:
         topics: Topics,
         metrics: Metrics,
         wall: Callable[[], float],
-        processes: Mapping[str, ProcessSpec] | None = None,
+        processes: Children | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         policy: RecoveryPolicy | None = None,
         leases: Leases | None = None,
@@ -105,7 +105,7 @@ class HealthService:
         self.work_of: WorkOf = lambda _service, _url: IDLE
         self.on_engine_change: Callable[[str], None] = lambda _service: None
         self.make_real_request: MakeRealRequest = lambda _name, _service: None
-        self.reset_connections: Callable[[str], str] = lambda _service: ""
+        self.reset_connections: Callable[[str, str | None], str] = lambda _service, _url: ""
         observer = Observer(
             settings=settings,
             metrics=metrics,
@@ -225,20 +225,32 @@ class HealthService:
             self._record(known, "bad", f"{refusal[0].upper()}{refusal[1:]}.")
         self._publish()
 
-    async def restart(self, service: str, *, reason: str, is_forced: bool = False) -> None:
+    async def restart(
+        self, service: str, *, reason: str, is_forced: bool = False, instance: str = ""
+    ) -> None:
         """Restart a back end, without waiting for it. ``reason`` is a sentence ("An operator asked for it.").
 
-        Of several workers the one that is responsible does so. Requests in progress are waited for, up to
-        the limit of the settings, unless ``is_forced``.
+        ``instance``: the name or URL of one instance; "": all of them. Of several workers the one that is
+        responsible does so. Requests in progress are waited for, up to the limit of the settings, unless
+        ``is_forced``.
 
-        ProblemError: unknown_service, not_restartable, service_unavailable (while this branch does not run,
-        or no worker is responsible).
+        ProblemError: unknown_service, unknown_instance, not_restartable, service_unavailable (while this
+        branch does not run, or no worker is responsible).
         """
         await trio.lowlevel.checkpoint()
-        if self.restart_here(service, reason=reason, is_forced=is_forced):
+        for target in [instance] if instance else self._restartable(service):
+            await self._restart(service, target, reason, is_forced=is_forced)
+
+    def _restartable(self, service: str) -> list[str]:
+        """Return the labels of the instances that are restarted one by one; "": what shares a restarter."""
+        restarters = self._known(service).restarters()
+        return [one.label if one else "" for one, each in restarters if each.is_restartable] or [""]
+
+    async def _restart(self, service: str, instance: str, reason: str, *, is_forced: bool) -> None:
+        if self.restart_here(service, reason=reason, is_forced=is_forced, instance=instance):
             return
         restart = self.restart_on_other_worker
-        if restart is None or not await restart(service, reason, is_forced):
+        if restart is None or not await restart(service, reason, is_forced, instance):
             raise ProblemError(
                 "service_unavailable",
                 f"No worker is responsible for restarting {service} right now. Try again soon.",
@@ -264,12 +276,14 @@ class HealthService:
         ProblemError: unknown_service.
         """
         known = self._known(service)
-        if not known.restarter.is_active:
-            return False
-        self._record(known, "warn", f"Its recovery was stopped. {reason}")
-        known.restarter.stop(reason)
-        self._publish()
-        return True
+        active = [(instance, each) for instance, each in known.restarters() if each.is_active]
+        for instance, restarter in active:
+            text = f"Its recovery was stopped. {reason}"
+            self._record(known, "warn", text if instance is None else instance.about(text))
+            restarter.stop(reason)
+        if active:
+            self._publish()
+        return bool(active)
 
     def _known(self, service: str) -> WatchedService:
         known = self._services.get(service)
@@ -277,10 +291,15 @@ class HealthService:
             raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
         return known
 
-    def restart_here(self, service: str, *, reason: str, is_forced: bool = False) -> bool:
-        """Restart a back end if this worker is responsible. ProblemError: as restart."""
+    def restart_here(self, service: str, *, reason: str, is_forced: bool = False, instance: str = "") -> bool:
+        """Restart a back end if this worker is responsible. ProblemError: as restart.
+
+        ``instance`` "": what shares the restarter of the service.
+        """
         known = self._known(service)
-        if not known.restarter.is_restartable:
+        one = known.named(instance) if instance else None
+        restarter = known.restarter if one is None else one.restarter
+        if restarter is None or not restarter.is_restartable:
             raise ProblemError(
                 "not_restartable",
                 f"{service} cannot be restarted from here: it is not a child process and has no "
@@ -289,10 +308,11 @@ class HealthService:
             )
         if not self._is_running:
             raise ProblemError("service_unavailable", "Health checks are not running.", service=service)
-        if not known.restarter.is_responsible:
+        if not restarter.is_responsible:
             return False
-        self._record(known, "info", f"Is being restarted. {reason}")
-        known.restarter.restart(is_forced=is_forced)
+        text = f"Is being restarted. {reason}"
+        self._record(known, "info", text if one is None else one.about(text))
+        restarter.restart(is_forced=is_forced)
         return True
 
     async def wait_for(self, service: str, state: State) -> None:
@@ -316,14 +336,14 @@ class HealthService:
         return ServicesStatistics(state=worst, services=services, shortages=self._shortages.lines())
 
     def _service_statistics(self, service: WatchedService) -> ServiceStatistics:
-        recovery = service.restarter.statistics(is_well=service.state in WELL) if self._is_running else None
+        recovery = service.recovery() if self._is_running else None
         return ServiceStatistics(
             name=service.name,
             state=service.state,
             reason=service.reason,
             refusal=UNSET if service.refusal is None else service.refusal,
             since=service.since,
-            restartable=service.restarter.is_restartable,
+            restartable=any(each.is_restartable for _, each in service.restarters()),
             recovery=recovery,
             maintenance=(
                 UNSET
@@ -349,22 +369,32 @@ class HealthService:
                 self._services[name] = service
             if before is not None and before.services.get(name) != configured:
                 service.refusal = None  # it was about the former key, address or path
-            self._restarters.apply(service, configured)
             self._reconcile_instances(service, configured.all_instances())
+            self._restarters.apply(service, configured)
             self._upkeep.review(service, configured.maintenance)
-            for instance in service.instances.values():
-                if not instance.is_watched:
-                    instance.is_watched = True
-                    instance.scope = trio.CancelScope()
-                    nursery.start_soon(self._checker.watch, instance, client, name=f"checks {instance.shown}")
-            if not service.is_run:
-                service.is_run = True
-                service.scope = trio.CancelScope()
-                nursery.start_soon(_within, service.scope, service.restarter.run, name=f"recovery {name}")
+            self._start(service, nursery, client)
             self._review(service)
             for instance in service.instances.values():
                 instance.nudge()
         self._publish()
+
+    def _start(self, service: WatchedService, nursery: trio.Nursery, client: httpx2.AsyncClient) -> None:
+        """Start what does not run yet of a service: checks and restarters."""
+        name = service.name
+        for instance in service.instances.values():
+            if not instance.is_watched:
+                instance.is_watched = True
+                instance.scope = trio.CancelScope()
+                nursery.start_soon(self._checker.watch, instance, client, name=f"checks {instance.shown}")
+            own = instance.restarter
+            if own is not None and not instance.is_restarter_run:
+                instance.is_restarter_run = True
+                instance.restarter_scope = scope = trio.CancelScope()
+                nursery.start_soon(_within, scope, own.run, name=f"recovery {name} {instance.label}")
+        if not service.is_run:
+            service.is_run = True
+            service.scope = trio.CancelScope()
+            nursery.start_soon(_within, service.scope, service.restarter.run, name=f"recovery {name}")
 
     def _reconcile_instances(self, service: WatchedService, wanted: tuple[Instance, ...]) -> None:
         left = dict(service.instances)
@@ -374,20 +404,21 @@ class HealthService:
             known.weight = instance.weight
             service.instances[instance.url] = known
         for removed in left.values():
-            removed.scope.cancel()
+            removed.end()
+        self._restarters.make_all(service)
 
     def _forget(self, service: WatchedService) -> None:
         self._set_state(service, State.UNKNOWN, "no longer in the settings")
         self.feed.forget(service.name)
         service.scope.cancel()
         for instance in service.instances.values():
-            instance.scope.cancel()
+            instance.end()
 
     def _engine_changed(self, service: str) -> None:
         self.on_engine_change(service)
 
-    def _reset_connections(self, service: str) -> str:
-        return self.reset_connections(service)
+    def _reset_connections(self, service: str, url: str | None) -> str:
+        return self.reset_connections(service, url)
 
     def _work(self, service: str, url: str) -> Work:
         return self.work_of(service, url)
@@ -404,7 +435,7 @@ class HealthService:
         if service.maintenance is not None:
             self._set_state(service, State.UNKNOWN, service.maintenance.words)
             return
-        members = [Member(instance.shown, instance.verdict) for instance in service.instances.values()]
+        members = [Member(instance.label, instance.verdict) for instance in service.instances.values()]
         self._set_state(service, *with_refusal(*judge_service(members), service.refusal))
 
     def _set_state(self, service: WatchedService, state: State, reason: str) -> None:
@@ -416,11 +447,20 @@ class HealthService:
             ServiceChanged(at=service.since, service=service.name, before=before, after=state, reason=reason)
         )
 
-    def _step(self, service: WatchedService, stage: Stage, attempt: int, text: str) -> None:
-        """Publish a step of the service's recovery."""
-        step = RecoveryStep(at=self._wall(), service=service.name, stage=stage, attempt=attempt, text=text)
+    def _step(
+        self, service: WatchedService, instance: WatchedInstance | None, stage: Stage, attempt: int, text: str
+    ) -> None:
+        """Publish a step of the recovery of a service, or of one of its instances."""
+        step = RecoveryStep(
+            at=self._wall(),
+            service=service.name,
+            stage=stage,
+            attempt=attempt,
+            text=text if instance is None else instance.about(text),
+            instance=UNSET if instance is None or len(service.instances) == 1 else instance.label,
+        )
         self.feed.publish(step)
-        log.info("recovery step", service=service.name, stage=str(stage), attempt=attempt, text=text)
+        log.info("recovery step", service=service.name, stage=str(stage), attempt=attempt, text=step.text)
 
     def _record(self, service: WatchedService, severity: Severity, text: str) -> None:
         self._events.record(severity, service.name, text)

@@ -11,6 +11,18 @@ from orch.health.verdict import State
 from orch.telemetry.shortages import ShortageLine
 
 
+class RecoveryStatistics(Struct, frozen=True, kw_only=True):
+    """The recovery of a service, or of one instance, that is down.
+
+    ``next_in``: seconds to the next attempt, if any.
+    """
+
+    attempt: int
+    limit: int
+    next_in: float | None
+    text: str
+
+
 class InstanceStatistics(Struct, frozen=True, kw_only=True):
     """One process that serves a service. ``checks``: oldest first, at most 45.
 
@@ -18,6 +30,9 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     ``certificate_until``: when its certificate expires, in epoch seconds; left out without TLS.
     ``is_flapping``: true while it changes too often; otherwise left out.
     ``p95_ms`` and ``answered``, the share that had a response, are of these checks.
+    ``name``: of a child process, where a service has several; otherwise left out. ``restartable``: true if
+    this instance alone can be restarted, and ``recovery``: what is being done about it alone; otherwise left
+    out.
     """
 
     url: str
@@ -36,15 +51,9 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     notice: str | UnsetType = UNSET
     is_flapping: bool | UnsetType = UNSET
     certificate_until: float | UnsetType = UNSET
-
-
-class RecoveryStatistics(Struct, frozen=True, kw_only=True):
-    """The recovery of a service that is down. ``next_in``: seconds to the next attempt, if any."""
-
-    attempt: int
-    limit: int
-    next_in: float | None
-    text: str
+    name: str | UnsetType = UNSET
+    restartable: bool | UnsetType = UNSET
+    recovery: RecoveryStatistics | UnsetType = UNSET
 
 
 class MaintenanceStatistics(Struct, frozen=True, kw_only=True):

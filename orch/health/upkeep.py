@@ -63,7 +63,8 @@ class Upkeep:
             instance.flapping = Flapping()
             self._metrics.service_state(service.name, instance.shown, str(State.UNKNOWN))
             instance.nudge()
-        if window is None:
-            service.restarter.resume()
-        else:
-            service.restarter.suspend()
+        for _, restarter in service.restarters():
+            if window is None:
+                restarter.resume()
+            else:
+                restarter.suspend()

@@ -5,14 +5,16 @@ from math import inf
 
 import trio
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from orch.health.flapping import Flapping
 from orch.health.history import History
 from orch.health.maintenance import Maintenance
 from orch.health.restarter import Restarter
-from orch.health.statistics import InstanceStatistics
-from orch.health.verdict import State, Verdict
+from orch.health.statistics import InstanceStatistics, RecoveryStatistics
+from orch.health.verdict import WELL, Member, State, Verdict, judge_service
 from orch.masking import mask_url
+from orch.problems import ProblemError
 from orch.telemetry.work import Work
 
 WorkOf = Callable[[str, str], Work]
@@ -23,6 +25,8 @@ class WatchedInstance:
     """One process that serves a service.
 
     The mutable state is its verdict, its latest checks, and whether one is requested. ``at``: epoch seconds.
+    ``restarter``: what restarts this instance alone, if there is something: it is a child process of ours, or
+    has a command of its own. ``name``: of the child, "" if the URL says enough.
     """
 
     def __init__(self, service: "WatchedService", url: str, *, at: float) -> None:
@@ -47,7 +51,30 @@ class WatchedInstance:
         )
         self.scope = trio.CancelScope()
         self.is_watched = False
+        self.name = ""
+        self.restarter: Restarter | None = None
+        self.restarter_scope = trio.CancelScope()
+        self.is_restarter_run = False
         self._nudge = trio.Event()
+
+    @property
+    def label(self) -> str:
+        """What the instance is called among those of its service."""
+        return self.name or self.shown
+
+    @property
+    def child(self) -> Restarter | None:
+        """What keeps it running, if it is a child process of ours."""
+        return self.restarter if self.restarter is not None and self.restarter.is_child else None
+
+    def about(self, text: str) -> str:
+        """Return a sentence about it, with its name if the service has others."""
+        return text if len(self.service.instances) == 1 else f"{self.label}: {text}"
+
+    def end(self) -> None:
+        """End its checks, and its restarter with the child that it keeps running."""
+        self.scope.cancel()
+        self.restarter_scope.cancel()
 
     def nudge(self) -> None:
         """Request a check soon."""
@@ -60,7 +87,7 @@ class WatchedInstance:
 
     def statistics(self) -> InstanceStatistics:
         """Return how it is now."""
-        child, history, verdict = self.service.child(self), self.history, self.verdict
+        own, history, verdict = self.restarter, self.history, self.verdict
         return InstanceStatistics(
             url=self.shown,
             state=verdict.state,
@@ -72,9 +99,12 @@ class WatchedInstance:
             p95_ms=history.p95_ms,
             answered=history.answered,
             checks=history.checks,
-            restarts=child.restarts if child is not None else 0,
-            pid=child.pid if child is not None else None,
+            restarts=own.restarts if own is not None else 0,
+            pid=own.pid if own is not None else None,
             engine=self.engine,
+            name=self.name or UNSET,
+            restartable=(own is not None and own.is_restartable) or UNSET,
+            recovery=UNSET if own is None else own.statistics(is_well=verdict.state in WELL) or UNSET,
             notice=self.notice or UNSET,
             is_flapping=self.flapping.is_on or UNSET,
             certificate_until=UNSET if self.certificate_until is None else self.certificate_until,
@@ -82,7 +112,10 @@ class WatchedInstance:
 
 
 class WatchedService:
-    """A back end: its instances, and the restarter that ``make_restarter`` returns for it."""
+    """A back end: its instances, and the restarter that ``make_restarter`` returns for it.
+
+    That one stands for all instances without a restarter of their own.
+    """
 
     def __init__(
         self, name: str, make_restarter: "Callable[[WatchedService], Restarter]", *, at: float
@@ -99,32 +132,64 @@ class WatchedService:
         self.restarter = make_restarter(self)
 
     def stopped(self, *, at: float) -> None:
-        """Note that checks have stopped, and that a child of ours has ended with them."""
+        """Note that checks have stopped, and that children of ours have ended with them."""
         self.is_run = False
         for instance in self.instances.values():
-            instance.is_watched = False
-            if self.child(instance) is not None:
+            instance.is_watched = instance.is_restarter_run = False
+            if instance.child is not None:
                 instance.verdict = Verdict(
                     since=at, reasons=("stopped with the health branch",), starting=True
                 )
 
-    def is_first(self, instance: WatchedInstance) -> bool:
-        """Return whether an instance is the first one of the service."""
-        return next(iter(self.instances.values()), None) is instance
+    def named(self, text: str) -> WatchedInstance:
+        """Return the instance with this name or URL. ProblemError: unknown_instance."""
+        for instance in self.instances.values():
+            if text in {instance.name, instance.shown}:
+                return instance
+        names = ", ".join(each.label for each in self.instances.values())
+        raise ProblemError(
+            "unknown_instance", f"{self.name} has no such instance. It has: {names}.", service=self.name
+        )
 
-    def child(self, instance: WatchedInstance) -> Restarter | None:
-        """Return what keeps an instance running, if it is a child of ours; only the first can be."""
-        return self.restarter if self.restarter.is_child and self.is_first(instance) else None
+    def recovery(self) -> RecoveryStatistics | None:
+        """Return what is being done about it: all of it in words, and the numbers of what is furthest on."""
+        found: list[RecoveryStatistics] = []
+        for instance, restarter in self.restarters():
+            state = self.state if instance is None else instance.verdict.state
+            described = restarter.statistics(is_well=state in WELL)
+            if described is not None:
+                text = described.text if instance is None else instance.about(described.text)
+                found.append(replace(described, text=text))
+        if not found:
+            return None
+        return replace(max(found, key=lambda each: each.attempt), text=" ".join(each.text for each in found))
+
+    @property
+    def shared(self) -> list[WatchedInstance]:
+        """The instances without a restarter of their own."""
+        return [instance for instance in self.instances.values() if instance.restarter is None]
+
+    def restarters(self) -> list[tuple[WatchedInstance | None, Restarter]]:
+        """Return every restarter with its instance, then that of the others, if there are others."""
+        own: list[tuple[WatchedInstance | None, Restarter]] = [
+            (instance, instance.restarter)
+            for instance in self.instances.values()
+            if instance.restarter is not None
+        ]
+        return own if own and not self.shared else [*own, (None, self.restarter)]
+
+    def restarter_of(self, instance: WatchedInstance) -> Restarter:
+        """Return what restarts an instance."""
+        return self.restarter if instance.restarter is None else instance.restarter
 
     def is_draining(self, instance: WatchedInstance) -> bool:
         """Return whether an instance is about to be restarted, once its requests are done."""
-        if not self.restarter.is_waiting:
-            return False
-        return not self.restarter.is_child or self.is_first(instance)
+        return self.restarter_of(instance).is_waiting
 
     def update_restarter(self, instance: WatchedInstance) -> None:
-        """Pass on the state that decides on restarts: of the child, or else of the whole service."""
-        if not self.restarter.is_child:
-            self.restarter.update(self.state)
-        elif self.is_first(instance):
-            self.restarter.update(instance.verdict.state)
+        """Pass on the state that decides on restarts: of the instance, or of all that share a restarter."""
+        if instance.restarter is not None:
+            instance.restarter.update(instance.verdict.state)
+        else:
+            members = [Member(each.shown, each.verdict) for each in self.shared]
+            self.restarter.update(judge_service(members)[0])

@@ -304,11 +304,15 @@ class Orchestration(Section, frozen=True):
 
 
 class Instance(Section, frozen=True):
-    """A further instance of the same service. ``max_concurrency`` 0: as the service's."""
+    """A further instance of the same service. ``max_concurrency`` 0: as the service's.
+
+    ``restart_command`` restarts this instance alone; the service's one then stands for the others.
+    """
 
     url: Url
     weight: Count = 1
     max_concurrency: CountOrNone = 0
+    restart_command: Command = ()
 
 
 Dialect = Literal["livetranslate", "openai", "libretranslate", "deepgram", "deepl"]

@@ -1,7 +1,6 @@
 """Builds every part of one process, from the stores up; none of them runs yet."""
 
 import time
-from collections.abc import Mapping
 from functools import partial
 
 from orch import own_usage
@@ -27,7 +26,7 @@ from orch.health.service import HealthService
 from orch.limit_usage import limit_usages
 from orch.open_files import limit
 from orch.overload_watch import OverloadWatch
-from orch.processes import ProcessSpec
+from orch.processes import Children
 from orch.settings.live import LiveSettings
 from orch.settings.shown import shown_instances
 from orch.shortages import Shortage
@@ -52,7 +51,7 @@ from orch.wiring.real_requests import make_real_request
 def build(
     configuration: LiveSettings,
     events: EventLog,
-    processes: Mapping[str, ProcessSpec],
+    processes: Children,
     *,
     worker: int | None = None,
 ) -> Parts:

@@ -52,10 +52,18 @@ def restart_branch(parts: Parts, question: bytes) -> bytes:
     return b'"restarting"' if parts.tree.restart(branch) else b'"stopped"'
 
 
-async def recover_on_other_worker(parts: Parts, service: str, reason: str, is_forced: bool) -> bool:  # noqa: FBT001 - a part of the message
+async def recover_on_other_worker(
+    parts: Parts,
+    service: str,
+    reason: str,
+    is_forced: bool,  # noqa: FBT001 - a part of the message
+    instance: str,
+) -> bool:
     """Ask the worker responsible for a back end to restart it; return whether there is one."""
     # Workers of earlier versions read two values; they do not wait for requests anyway.
-    question = (service, reason, is_forced) if is_forced else (service, reason)
+    question: tuple[str | bool, ...] = (service, reason, is_forced, instance)
+    if not instance:
+        question = question[: 3 if is_forced else 2]
     asked = await parts.survey.collect("recover", msgspec.json.encode(question))
     return any(answer.data == b"true" for answer in asked.replies)
 
@@ -64,9 +72,12 @@ def recover_service(parts: Parts, question: bytes) -> bytes:
     """Restart a back end, if this worker is responsible for it, because another worker was asked to."""
     service, reason, *rest = msgspec.json.decode(question, type=list[str | bool])
     is_forced = bool(rest and rest[0])
+    instance = str(rest[1]) if len(rest) > 1 else ""
     try:
         return msgspec.json.encode(
-            parts.health.restart_here(str(service), reason=str(reason), is_forced=is_forced)
+            parts.health.restart_here(
+                str(service), reason=str(reason), is_forced=is_forced, instance=instance
+            )
         )
     except ProblemError:
         return b"false"  # the service is unknown here, or the health branch does not run

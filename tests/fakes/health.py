@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import RunChild
 from orch.health.service import HealthService
 from orch.health.statistics import InstanceStatistics, ServiceStatistics
-from orch.processes import ProcessSpec, run_child
+from orch.processes import Children, ProcessSpec, run_child
+from orch.settings import Settings
 from orch.telemetry.events import Event, EventLog
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
@@ -96,6 +97,21 @@ class Network:
         return [at for at, asked in self.asked if asked == host]
 
 
+def children(settings: Settings, processes: Mapping[str, ProcessSpec | Sequence[ProcessSpec]]) -> Children:
+    """Return the children of services: a program is the first instance, of several each is the next one."""
+    return {
+        name: {
+            instance.url: spec
+            for instance, spec in zip(
+                settings.services[name].all_instances(),
+                (given,) if isinstance(given, ProcessSpec) else given,
+                strict=False,
+            )
+        }
+        for name, given in processes.items()
+    }
+
+
 class Bench:
     """A health service and what it tells."""
 
@@ -103,7 +119,7 @@ class Bench:
         self,
         *,
         network: Network | None = None,
-        processes: Mapping[str, ProcessSpec] | None = None,
+        processes: Mapping[str, ProcessSpec | Sequence[ProcessSpec]] | None = None,
         policy: RecoveryPolicy | None = None,
         wall: Callable[[], float] | None = None,
         run_child: RunChild = run_child,
@@ -126,7 +142,7 @@ class Bench:
             topics=self.topics,
             metrics=self.metrics,
             wall=clock,
-            processes=processes,
+            processes=children(self.settings.current, processes or {}),
             transport=httpx2.MockTransport(network) if network is not None else None,
             policy=policy,
             shortages=self.shortages,
@@ -153,6 +169,11 @@ class Bench:
     async def told(self, text: str) -> None:
         """Wait for an event whose text holds ``text``."""
         while not any(text in said for said in self.texts()):
+            await self._recorded.wait()
+
+    async def until(self, is_met: Callable[[], bool]) -> None:
+        """Wait until a condition is met; it is looked at after each event."""
+        while not is_met():
             await self._recorded.wait()
 
     def texts(self) -> list[str]:

@@ -1,7 +1,7 @@
 """The whole service inside the test's own process: real parts on loopback, state in a folder."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from orch.tree import running
 from orch.wiring.applications import create_application
 from orch.wiring.build import build
 from orch.wiring.parts import Parts
+from tests.fakes.health import children
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,11 @@ class Whole:
 
 @asynccontextmanager
 async def whole(
-    folder: Path, *, settings: str = "", processes: Mapping[str, ProcessSpec] | None = None, **overlay: Any
+    folder: Path,
+    *,
+    settings: str = "",
+    processes: Mapping[str, ProcessSpec | Sequence[ProcessSpec]] | None = None,
+    **overlay: Any,
 ) -> AsyncIterator[Whole]:
     """Run the service for the length of the block, then stop it in order.
 
@@ -48,7 +53,7 @@ async def whole(
     configuration = LiveSettings(
         path, {}, events=events, wall=time.time, overlay={**database, **listen, **overlay}
     )
-    parts = build(configuration, events, processes or {})
+    parts = build(configuration, events, children(configuration.current, processes or {}))
     front = servers.create_server(
         configuration.current.orchestration.frontend.server,
         create_application(parts),

@@ -89,7 +89,7 @@ class Restarts:
 def bench(network: Network, restarts: Restarts, **recovery: Any) -> Bench:
     service = {"url": ONE, "restart_command": ["restart"], "recovery": recovery}
     made = Bench(network=network, services={"audio-service": service}, run_child=restarts)
-    made.health.reset_connections = lambda _service: "2 idle connections were closed."
+    made.health.reset_connections = lambda _service, _url: "2 idle connections were closed."
     return made
 
 
@@ -302,7 +302,7 @@ async def test_without_a_hook_there_is_a_reset_and_an_escalation() -> None:
     """A back end that nothing restarts is not left without a word."""
     network = Network(one=healthy)
     made = Bench(network=network, services={"audio-service": {"url": ONE}})
-    made.health.reset_connections = lambda _service: "Done."
+    made.health.reset_connections = lambda _service, _url: "Done."
     async with made.running():
         await down(made, network)
         await trio.sleep(100)
@@ -406,7 +406,7 @@ async def test_a_worker_that_is_not_responsible_resets_its_own_connections_alone
     made = Bench(
         network=network, services={"audio-service": service}, run_child=restarts, leases=_OtherLeases()
     )
-    made.health.reset_connections = lambda _service: "Done."
+    made.health.reset_connections = lambda _service, _url: "Done."
     async with made.running():
         await down(made, network)
         await trio.sleep(60)

@@ -32,32 +32,41 @@ class FakeRestarter(Restarter):
         self.states.append(state)
 
 
-def watched(*, is_child: bool) -> tuple[WatchedService, FakeRestarter, list[WatchedInstance]]:
-    """Return a degraded service with an unhealthy first and a healthy second instance."""
-    restarter = FakeRestarter(is_child=is_child)
-    service = WatchedService("audio-service", lambda _service: restarter, at=0)
-    service.state = State.DEGRADED
+def watched(*, own: bool) -> tuple[WatchedService, FakeRestarter, list[WatchedInstance]]:
+    """Return a service with an unhealthy first and a healthy second instance.
+
+    ``own``: the restarter is that of the first instance, else that of the service.
+    """
+    restarter, other = FakeRestarter(is_child=own), FakeRestarter(is_child=False)
+    service = WatchedService("audio-service", lambda _service: other if own else restarter, at=0)
     instances = [WatchedInstance(service, f"http://{host}:1", at=0) for host in "ab"]
     instances[0].verdict = Verdict(State.UNHEALTHY)
     instances[1].verdict = Verdict(State.HEALTHY)
     service.instances = {instance.url: instance for instance in instances}
+    if own:
+        instances[0].restarter = restarter
     return service, restarter, instances
 
 
-async def test_a_child_is_restarted_for_its_own_state() -> None:
-    """It is the first instance; the others run elsewhere and cannot be restarted from here."""
-    service, restarter, (first, second) = watched(is_child=True)
+async def test_an_instance_with_a_restarter_is_restarted_for_its_own_state() -> None:
+    """The others have nothing to do with it, and are what the restarter of the service stands for."""
+    service, restarter, (first, second) = watched(own=True)
     service.update_restarter(second)
     assert restarter.states == []
     service.update_restarter(first)
     assert restarter.states == [State.UNHEALTHY]
-    assert service.child(first) is restarter
-    assert service.child(second) is None
+    assert first.child is restarter
+    assert second.child is None
+    assert service.restarters() == [(first, restarter), (None, service.restarter)]
+    assert service.shared == [second]
+    assert isinstance(service.restarter, FakeRestarter)
+    assert service.restarter.states == [State.HEALTHY]
 
 
-async def test_a_command_is_run_for_the_state_of_the_whole_service() -> None:
-    """It stands for all instances: one of two being down is no reason to restart both."""
-    service, restarter, (first, _) = watched(is_child=False)
+async def test_a_command_is_run_for_the_state_of_all_instances_that_it_stands_for() -> None:
+    """One of two being down is no reason to restart both."""
+    service, restarter, (first, _) = watched(own=False)
     service.update_restarter(first)
     assert restarter.states == [State.DEGRADED]
-    assert service.child(first) is None
+    assert first.child is None
+    assert service.restarters() == [(None, restarter)]

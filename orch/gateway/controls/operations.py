@@ -58,17 +58,19 @@ class Operations:
         self._backends.stand(self.layers)
         self._touch()
 
-    def reset(self, service: str) -> str:
+    def reset(self, service: str, url: str | None) -> str:
         """Close idle connections and end cooldowns; see :meth:`orch.gateway.service.GatewayService.reset`."""
         backend = self._backends.get(service)
         now, closed, ended = trio.current_time(), 0, 0
         for instance in () if backend is None else backend.instances.values():
+            if url is not None and instance.url != url:
+                continue
             for lane in instance.lanes.values():
                 closed += lane.upstream.statistics().idle
                 lane.upstream.close_idle()
                 ended += lane.breaker.end_cooldown(now)
                 lane.notify()
-        for outliers in () if backend is None else backend.outliers.values():
+        for outliers in () if backend is None or url is not None else backend.outliers.values():
             ended += outliers.breaker.end_cooldown(now)
             outliers.notify()
         return f"Idle connections closed: {closed}. Breakers that admit a trial again: {ended}."

@@ -22,6 +22,16 @@ def configured_hook(service: Service, run_child: RunChild) -> Hook | None:
             return None
 
 
+def own_hook(service: Service, url: str, run_child: RunChild) -> Hook | None:
+    """Return what restarts the instance at ``url`` alone, or None if it has no command of its own."""
+    if service.recovery.hook == "none":
+        return None
+    for instance in service.instances:
+        if instance.url == url and instance.restart_command:
+            return CommandHook(instance.restart_command, run_child, instance=url)
+    return None
+
+
 def escalation_hook(service: Service) -> Hook | None:
     """Return what is called when the attempts are used up, or None."""
     recovery = service.recovery

@@ -13,10 +13,14 @@ from orch.web.json_api import json_response, read_json
 
 
 class Restart(Struct, frozen=True, forbid_unknown_fields=True):
-    """The back end to restart. ``force``: without waiting for its requests in progress."""
+    """The back end to restart. ``force``: without waiting for its requests in progress.
+
+    ``instance``: the name or URL of one of its instances that can be restarted alone; "": all of them.
+    """
 
     service: Annotated[str, Meta(min_length=1, max_length=128)]
     force: bool = False
+    instance: Annotated[str, Meta(max_length=2048)] = ""
 
 
 class Restarting(Struct, frozen=True, kw_only=True):
@@ -58,8 +62,14 @@ def blueprint(health: HealthService) -> Blueprint:
         Requests in progress are waited for, up to ``recovery.wait_for_work``, unless ``force`` is true.
         """
         wanted = await read_json(Restart)
-        await health.restart(wanted.service, reason="An operator asked for it.", is_forced=wanted.force)
-        log_change("service restarted", service=wanted.service, force=wanted.force)
+        await health.restart(
+            wanted.service,
+            reason="An operator asked for it.",
+            is_forced=wanted.force,
+            instance=wanted.instance,
+        )
+        of = {"instance": wanted.instance} if wanted.instance else {}
+        log_change("service restarted", service=wanted.service, force=wanted.force, **of)
         return json_response(Restarting(service=wanted.service), status=202)
 
     @api.post("/stop-recovery")
