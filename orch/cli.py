@@ -190,7 +190,8 @@ def _demo(options: argparse.Namespace) -> int:
             # are restarted: another demo's must not respond in their place.
             try:
                 ports = [
-                    reserved.enter_context(reserve_port(usual_port)).getsockname()[1] for _ in range(count)
+                    reserved.enter_context(reserve_port(usual_port + 10 * number)).getsockname()[1]
+                    for number in range(count)
                 ]
             except AddressError as error:
                 print(error, file=sys.stderr)

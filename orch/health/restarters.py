@@ -149,7 +149,7 @@ class Restarters:
             instance.nudge()
             self._publish()
 
-        instance.name = spec.name
+        instance.name = "" if spec.name == instance.service.name else spec.name
         made = KeptProcess(
             spec.name or instance.service.name,
             spec,
