@@ -93,10 +93,11 @@ class ScriptedService:
         def says(topic: str) -> Callable[[], Any]:
             return lambda: self.state()[topic]
 
-        async def restart(service: str, *, reason: str, is_forced: bool = False) -> None:
+        async def restart(service: str, *, reason: str, is_forced: bool = False, instance: str = "") -> None:
             if service not in ("audio-service", "translation-service"):
                 raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
-            self.changes.append(("restart service at once" if is_forced else "restart service", service))
+            change = "restart service at once" if is_forced else "restart service"
+            self.changes.append((change, f"{service} {instance}".strip()))
 
         async def stop_recovery(service: str, *, reason: str) -> None:
             self.changes.append(("stop recovery", service))

@@ -497,7 +497,10 @@ async def test_a_reset_closes_idle_connections_and_lets_an_open_breaker_admit_a_
         for _ in range(5):
             rig.gateway.record_failure(AUDIO)
         assert breaker_of(rig) == "open"
-        did = rig.gateway.reset(AUDIO)
+        others = rig.gateway.reset(AUDIO, "http://other:1")
+        assert others == "Idle connections closed: 0. Breakers that admit a trial again: 0."
+        assert breaker_of(rig) == "open"
+        did = rig.gateway.reset(AUDIO, A)
         assert did == "Idle connections closed: 1. Breakers that admit a trial again: 2."
         assert breaker_of(rig) == "half_open"
         assert rig.gateway.reset(AUDIO) == "Idle connections closed: 0. Breakers that admit a trial again: 0."

@@ -36,6 +36,12 @@ CHANGES = [
     ),
     (
         "POST",
+        "/api/services/restart",
+        b'{"service": "audio-service", "instance": "audio-service-2"}',
+        ("restart service", "audio-service audio-service-2"),
+    ),
+    (
+        "POST",
         "/api/services/stop-recovery",
         b'{"service": "audio-service"}',
         ("stop recovery", "audio-service"),
