@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from orch.shortages import ADVICE, Shortage
 
 MARGIN: Final = 0.02
@@ -44,6 +46,28 @@ class Use(NamedTuple):
     def share(self) -> float:
         """The part of the limit that is used."""
         return self.used / self.limit if self.limit > 0 else 1.0
+
+
+class OverloadUse(Struct, frozen=True, kw_only=True):
+    """The use of a resource at the last look, and the step (0 to 2) that holds; both in its own units."""
+
+    resource: str
+    used: int
+    limit: int
+    step: int
+
+
+class OverloadStatistics(Struct, frozen=True, kw_only=True):
+    """The overload of this process. Resources without a limit are not in ``uses``.
+
+    ``no_keep_alive`` and ``refuse``: the shares of a limit from which connections are closed after each
+    response, and new work is refused; ``refused``: requests since the start.
+    """
+
+    uses: tuple[OverloadUse, ...]
+    no_keep_alive: float
+    refuse: float
+    refused: int
 
 
 NAMES: Final[Mapping[Shortage, str]] = {

@@ -5,7 +5,16 @@ from typing import Final, Never
 
 import trio
 
-from orch.overload import NAMES, Step, Thresholds, Use, in_words, step_of
+from orch.overload import (
+    NAMES,
+    OverloadStatistics,
+    OverloadUse,
+    Step,
+    Thresholds,
+    Use,
+    in_words,
+    step_of,
+)
 from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
@@ -95,6 +104,24 @@ class OverloadWatch:
             )
             for shortage, step in self._steps.items()
             if step is not Step.CALM
+        )
+
+    def statistics(self) -> OverloadStatistics:
+        """Return what the last look has found."""
+        overload = self._settings.current.orchestration.overload
+        return OverloadStatistics(
+            uses=tuple(
+                OverloadUse(
+                    resource=NAMES[shortage],
+                    used=use.used,
+                    limit=use.limit,
+                    step=self._steps.get(shortage, Step.CALM),
+                )
+                for shortage, use in self._uses.items()
+            ),
+            no_keep_alive=overload.no_keep_alive,
+            refuse=overload.refuse,
+            refused=self.refused,
         )
 
     def readings(self) -> Iterator[Reading]:

@@ -86,6 +86,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/api/services/status"): Action.VIEW_OPERATIONS,
     ("GET", "/api/gateway/status"): Action.VIEW_OPERATIONS,
     ("GET", "/api/gateway/explain"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/gateway/history"): Action.VIEW_OPERATIONS,
     ("GET", "/api/registry"): Action.VIEW_OPERATIONS,
     ("PUT", "/api/registry/<service>/<instance>"): Action.REGISTER_INSTANCE,
     ("DELETE", "/api/registry/<service>/<instance>"): Action.REGISTER_INSTANCE,

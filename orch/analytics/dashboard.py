@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Final
 import trio
 from msgspec import Struct
 
+from orch.analytics.route_history import RouteHistories, RouteHistory
 from orch.analytics.series import Series
 from orch.cluster.workers import WorkerInfo, WorkersStatistics
 from orch.gateway.statistics import GatewayFlow
+from orch.gateway.window import WINDOW
+from orch.overload import OverloadStatistics
 from orch.speech.statistics import SpeechStatistics
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import Event, EventLog
@@ -27,6 +30,7 @@ FIGURES: Final = (
     "errors_per_second",
     "gateway_p50_ms",
     "gateway_p95_ms",
+    "gateway_p99_ms",
     "caption_requests_p95_ms",
     "connections",
     "sessions",
@@ -75,8 +79,8 @@ class DashboardStatistics(Struct, frozen=True, kw_only=True):
 
     Connections, sessions and messages are those of all workers, everything else is this worker's; of workers
     that did not reply to the last heartbeat (``connections.unanswered`` of them) the previous figures count.
-    ``gateway_p50_ms`` and ``gateway_p95_ms`` cover only clients' requests: the duration of a caption's
-    request mostly depends on the length of the speech.
+    ``gateway_p50_ms``, ``gateway_p95_ms`` and ``gateway_p99_ms`` cover only clients' requests: the duration
+    of a caption's request mostly depends on the length of the speech.
     """
 
     uptime: float
@@ -88,6 +92,7 @@ class DashboardStatistics(Struct, frozen=True, kw_only=True):
     connections: ConnectionFigures
     events: tuple[Event, ...]
     process: ProcessStatistics
+    overload: OverloadStatistics
 
 
 class Dashboard:
@@ -102,6 +107,7 @@ class Dashboard:
         hub: "HubService",
         workers: Callable[[], WorkersStatistics],
         events: EventLog,
+        overload: Callable[[], OverloadStatistics],
         wall: Callable[[], float],
     ) -> None:
         self._settings = settings
@@ -110,9 +116,11 @@ class Dashboard:
         self._hub = hub
         self._workers = workers
         self._events = events
+        self._overload = overload
         self._wall = wall
         self._began = wall()
         self._series = Series(FIGURES)
+        self._routes = RouteHistories()
         self._last: tuple[float, int, int, float] | None = None
         self._cpu_share: float | None = None
         self.boundary = Boundary("dashboard")
@@ -149,6 +157,7 @@ class Dashboard:
                 "errors_per_second": errors,
                 "gateway_p50_ms": gateway.clients.p50_ms,
                 "gateway_p95_ms": gateway.clients.p95_ms,
+                "gateway_p99_ms": gateway.clients.p99_ms,
                 "caption_requests_p95_ms": gateway.captions.p95_ms,
                 "connections": sum(brief.connections for brief in workers),
                 "sessions": self._hub.sessions,
@@ -156,6 +165,11 @@ class Dashboard:
                 "caption_p95_ms": self._speech.statistics().caption_p95_ms,
             },
         )
+        self._routes.add(self._wall(), now, gateway)
+
+    def route_history(self, key: str) -> RouteHistory | None:
+        """Return the course of a route (its prefix), or of a flow to a service (``captions NAME``)."""
+        return self._routes.of(key, interval=self._interval(), window=WINDOW)
 
     def _worker_infos(self) -> tuple[WorkerInfo, ...]:
         return tuple(each.brief for each in self._workers().workers)
@@ -191,6 +205,7 @@ class Dashboard:
             ),
             events=self._events.latest(),
             process=self._process(),
+            overload=self._overload(),
         )
 
     def _process(self) -> ProcessStatistics:

@@ -55,6 +55,7 @@ class Figures:
             error_rate=figures.error_rate,
             p50_ms=figures.p50_ms,
             p95_ms=figures.p95_ms,
+            p99_ms=figures.p99_ms,
             places=self._places.taken,
             places_limit=gateway.max_requests,
             spooled_bytes=self._spool.on_disk,
@@ -75,6 +76,8 @@ class Figures:
                 for instance in backend.instances.values()
             ),
             rate_limits=self._rates.statistics(gateway),
+            rate_buckets=self._rates.buckets,
+            rates_unchecked=self._rates.unchecked,
             queues=tuple(
                 queue
                 for backend in self._backends

@@ -75,6 +75,8 @@ class Instance:
         candidate = min(
             (self.candidate(now, slow_start, flow) for flow in self.lanes), key=lambda each: each.weight
         )
+        slow = (lane.slow_start.left(now, slow_start) for lane in self.lanes.values())
+        left = [seconds for seconds in slow if seconds is not None]
         lanes = tuple(lane.statistics(now) for lane in self.lanes.values())
         worst = max(lanes, key=lambda lane: _BADNESS[lane.breaker])
         return GatewayInstance(
@@ -101,4 +103,5 @@ class Instance:
             places_from=self.places.source,
             lanes=lanes,
             warm_up=self.warmth.state,
+            slow_start_left=max(left, default=None),
         )

@@ -102,6 +102,7 @@ class Recorder:
                 errors_last_minute=minute.errors,
                 p50_ms=minute.p50_ms,
                 p95_ms=minute.p95_ms,
+                p99_ms=minute.p99_ms,
             )
             for route in routes
             for window in [self._route(route.prefix, now)]
@@ -120,6 +121,7 @@ class Recorder:
                 errors_last_minute=minute.errors,
                 p50_ms=minute.p50_ms,
                 p95_ms=minute.p95_ms,
+                p99_ms=minute.p99_ms,
             )
             for (flow, service), window in sorted(self._own.items())
             for minute in [window.summary(now)]

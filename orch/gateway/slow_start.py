@@ -37,3 +37,9 @@ class SlowStart:
         if self._since is None or now >= self._since + seconds:
             return 1.0
         return max(LEAST, (now - self._since) / seconds)
+
+    def left(self, now: float, seconds: float) -> float | None:
+        """Return the seconds until it has all of its weight; None if it has."""
+        if self._since is None or now >= self._since + seconds:
+            return None
+        return self._since + seconds - now

@@ -17,6 +17,7 @@ class GatewayRoute(Struct, frozen=True, kw_only=True):
     errors_last_minute: int
     p50_ms: float | None = None
     p95_ms: float | None
+    p99_ms: float | None = None
 
 
 class GatewayOwn(Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class GatewayOwn(Struct, frozen=True, kw_only=True):
     errors_last_minute: int
     p50_ms: float | None = None
     p95_ms: float | None
+    p99_ms: float | None = None
 
 
 class GatewayFlow(Struct, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ class GatewayFlow(Struct, frozen=True, kw_only=True):
     timed: int
     p50_ms: float | None
     p95_ms: float | None
+    p99_ms: float | None = None
 
 
 class GatewayLane(Struct, frozen=True, kw_only=True):
@@ -119,7 +122,8 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     worse flow. ``usable``: requests of at least one flow are admitted. ``weight``: the settings'
     ``configured_weight``, or what an operator has set; ``is_drained``: an operator has taken it out of use.
     ``weight_now``: the part of ``weight``
-    that counts now, less for one that returned lately; ``first_byte_ms``: its usual time to the first byte of
+    that counts now, less for one that returned lately, until ``slow_start_left`` seconds from now (None: it
+    has all of it); ``first_byte_ms``: its usual time to the first byte of
     a response, None before the first one. ``lanes`` has each flow on its own. ``places_taken`` of
     ``places_limit`` (None: not limited) requests are in progress that have a class; ``places_from``: whether
     the limit was declared or found.
@@ -148,6 +152,7 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     places_from: Literal["declared", "found", "unlimited"]
     lanes: tuple[GatewayLane, ...]
     warm_up: Literal["off", "cold", "warming", "warm"] = "off"
+    slow_start_left: float | None = None
 
 
 class GatewayServiceFlow(Struct, frozen=True, kw_only=True):
@@ -189,13 +194,21 @@ class GatewayDraining(Struct, frozen=True, kw_only=True):
     seconds_left: float
 
 
+class GatewayLease(Struct, frozen=True, kw_only=True):
+    """A registered instance, and the seconds until its lease ends unless it is renewed; 0: it has ended."""
+
+    instance: str
+    url: str
+    seconds_left: float
+
+
 class GatewayDiscovery(Struct, frozen=True, kw_only=True):
     """What is known of where a service's instances are: by DNS, or by their own registration.
 
     ``name``: what was looked up. ``instances``: the last good answer, which is used however old it is;
     ``age``: seconds since it came, None if there was none yet; ``next_in``: seconds until the next look-up.
     ``failures``: look-ups in a row that failed, the last one for the reason ``problem``. ``left_out``: how
-    many were found beyond ``max_instances``.
+    many were found beyond ``max_instances``. ``leases``: of ``registry``, those of ``instances``.
     """
 
     service: str
@@ -207,6 +220,7 @@ class GatewayDiscovery(Struct, frozen=True, kw_only=True):
     failures: int
     problem: str
     left_out: int
+    leases: tuple[GatewayLease, ...] = ()
 
 
 class GatewayStatistics(Struct, frozen=True, kw_only=True):
@@ -218,7 +232,9 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     none. ``routes`` and ``own`` together are all requests, except those of removed routes and services.
     ``clients`` and ``captions``: each flow on its own. ``queues``: those of services whose instances have a
     limit. ``places``: requests of clients in progress, of
-    ``places_limit``; ``spooled_bytes``: their bodies on disk, of ``spool_limit``.
+    ``places_limit``; ``spooled_bytes``: their bodies on disk, of ``spool_limit``. ``rate_buckets``: buckets
+    of rate limits that are not full; ``rates_unchecked``: requests since the start whose limits could not be
+    read from the shared store, and that were let through.
     """
 
     requests: int
@@ -232,6 +248,7 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     error_rate: float
     p50_ms: float | None
     p95_ms: float | None
+    p99_ms: float | None = None
     places: int
     places_limit: int
     spooled_bytes: int
@@ -246,3 +263,5 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     draining: tuple[GatewayDraining, ...] = ()
     discovery: tuple[GatewayDiscovery, ...] = ()
     rate_limits: tuple[GatewayRateLimit, ...]
+    rate_buckets: int = 0
+    rates_unchecked: int = 0

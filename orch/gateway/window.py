@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orch.gateway.statistics import GatewayFlow
-from orch.telemetry.percentiles import quantile_ms, step_of
+from orch.telemetry.percentiles import quantile_ms, quantiles_ms, step_of
 from orch.telemetry.sliding_window import SlidingWindow
 
 WINDOW: Final = 60
@@ -18,6 +18,37 @@ class _Second:
     count: int = 0
     errors: int = 0
     latencies: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """The sum of seconds that are over, by number, each with its count when it was added."""
+
+    seconds: dict[int, tuple[_Second, int]] = field(default_factory=dict)
+    latencies: Counter[int] = field(default_factory=Counter)
+    count: int = 0
+    errors: int = 0
+
+    def is_true(self) -> bool:
+        """Return whether every second is still as it was added; a request may be counted late."""
+        return all(second.count == count for second, count in self.seconds.values())
+
+    def add(self, number: int, second: _Second) -> None:
+        """Add a second."""
+        self.seconds[number] = second, second.count
+        self.latencies.update(second.latencies)
+        self.count += second.count
+        self.errors += second.errors
+
+    def drop(self, number: int) -> None:
+        """Take out a second."""
+        second, _ = self.seconds.pop(number)
+        for step, count in second.latencies.items():
+            self.latencies[step] -= count
+            if not self.latencies[step]:
+                del self.latencies[step]
+        self.count -= second.count
+        self.errors -= second.errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +64,7 @@ class Summary:
     span: float
     p50_ms: float | None
     p95_ms: float | None
+    p99_ms: float | None
 
     @property
     def rate(self) -> float:
@@ -49,7 +81,8 @@ class Window:
     """Counts and latencies of the last :data:`WINDOW` seconds, and totals since the start.
 
     Bounded whatever the load: one entry per second, in each at most 320 counts. ``now`` is a monotonic
-    clock's.
+    clock's. The sum of the seconds that are over is stored, so that reading costs what has happened since the
+    last time: with 100 busy routes 60 seconds each take 60 ms to add up, in which nothing is forwarded.
     """
 
     def __init__(self, now: float) -> None:
@@ -57,6 +90,7 @@ class Window:
         self.total_errors = 0
         self._started = now
         self._seconds = SlidingWindow(_Second, parts=WINDOW, seconds=1.0)
+        self._past = _Sum()
 
     def add(self, now: float, seconds: float | None, *, is_error: bool) -> None:
         """Count a request that took ``seconds`` and ended at ``now``; None: it has no latency."""
@@ -70,24 +104,32 @@ class Window:
 
     def latencies(self, now: float) -> tuple[Counter[int], int, int]:
         """Return the last minute's latencies by step, how many there are, and how many are errors."""
-        latencies: Counter[int] = Counter()
-        count = errors = 0
-        for second in self._seconds.recent(now):
-            count += second.count
-            errors += second.errors
-            latencies.update(second.latencies)
-        return latencies, count, errors
+        recent = self._seconds.numbered(now)
+        newest = recent.pop(max(recent), None) if recent else None
+        past = self._past if self._past.is_true() else _Sum()
+        self._past = past
+        for number in past.seconds.keys() - recent.keys():
+            past.drop(number)
+        for number in recent.keys() - past.seconds.keys():
+            past.add(number, recent[number])
+        if newest is None:
+            return Counter(), 0, 0
+        latencies = past.latencies.copy()
+        latencies.update(newest.latencies)
+        return latencies, past.count + newest.count, past.errors + newest.errors
 
     def summary(self, now: float) -> Summary:
         """Return the last minute's figures."""
         latencies, count, errors = self.latencies(now)
+        p50_ms, p95_ms, p99_ms = quantiles_ms(latencies, 0.5, 0.95, 0.99)
         return Summary(
             count=count,
             errors=errors,
             timed=latencies.total(),
             span=min(float(WINDOW), max(1.0, now - self._started)),
-            p50_ms=quantile_ms(latencies, 0.5),
-            p95_ms=quantile_ms(latencies, 0.95),
+            p50_ms=p50_ms,
+            p95_ms=p95_ms,
+            p99_ms=p99_ms,
         )
 
 
@@ -102,6 +144,7 @@ def flow_of(window: Window, now: float) -> GatewayFlow:
         timed=minute.timed,
         p50_ms=minute.p50_ms,
         p95_ms=minute.p95_ms,
+        p99_ms=minute.p99_ms,
     )
 
 

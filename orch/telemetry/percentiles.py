@@ -35,17 +35,27 @@ def step_of(seconds: float) -> int:
     return min(_STEPS - 1, 1 + int(math.log(seconds / _SHORTEST) / _STEP))
 
 
-def quantile_ms(latencies: Counter[int], share: float) -> float | None:
-    """Return a quantile in milliseconds: the geometric middle of its step.
+def quantiles_ms(latencies: Counter[int], *shares: float) -> tuple[float | None, ...]:
+    """Return quantiles in milliseconds, each the geometric middle of its step.
 
-    ``latencies``: the number of latencies in each step. None if there are none.
+    ``latencies``: the number of latencies in each step; ``shares``: in ascending order. All are None if there
+    are no latencies.
     """
     count = latencies.total()
     if not count:
-        return None
-    left = nearest_rank(count, share)
-    for step in sorted(latencies):
-        left -= latencies[step]
-        if left <= 0:
-            return round(_SHORTEST * math.exp(_STEP * max(0.0, step - 0.5)) * 1000, 3)
-    raise AssertionError("the counts of the steps do not add up")
+        return (None,) * len(shares)
+    found: list[float | None] = []
+    steps = iter(sorted(latencies))
+    step = passed = 0
+    for share in shares:
+        rank = nearest_rank(count, share)
+        while passed < rank:
+            step = next(steps)
+            passed += latencies[step]
+        found.append(round(_SHORTEST * math.exp(_STEP * max(0.0, step - 0.5)) * 1000, 3))
+    return tuple(found)
+
+
+def quantile_ms(latencies: Counter[int], share: float) -> float | None:
+    """Return one quantile in milliseconds; see :func:`quantiles_ms`."""
+    return quantiles_ms(latencies, share)[0]

@@ -35,7 +35,9 @@ class SlidingWindow(Generic[Part]):
 
     def recent(self, now: float) -> Iterator[Part]:
         """Yield the parts that are not too old, in no order."""
+        yield from self.numbered(now).values()
+
+    def numbered(self, now: float) -> dict[int, Part]:
+        """Return the parts that are not too old by the numbers of their times, in no order."""
         oldest = int(now // self._seconds) - len(self._parts)
-        for held in self._parts:
-            if held is not None and held[0] > oldest:
-                yield held[1]
+        return dict(held for held in self._parts if held is not None and held[0] > oldest)

@@ -138,6 +138,7 @@ def build(
         hub=hub,
         workers=survey.statistics,
         events=events,
+        overload=overload.statistics,
         wall=wall,
     )
     parts = Parts(

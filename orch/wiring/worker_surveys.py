@@ -7,6 +7,7 @@ import msgspec
 from orch.cluster.workers import Counts, WorkerInfo
 from orch.problems import ProblemError
 from orch.supervision.branches import State
+from orch.web.api import route_history
 from orch.wiring.parts import Parts
 
 
@@ -15,6 +16,7 @@ def connect(parts: Parts) -> None:
     survey = parts.survey
     survey.describe = lambda: describe(parts)
     survey.register("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
+    survey.register(route_history.SUBJECT, partial(history_of_route, parts))
     survey.register("restart", partial(restart_branch, parts))
     survey.register("recover", partial(recover_service, parts))
     survey.register("stop_recovery", partial(stop_recovery, parts))
@@ -42,6 +44,11 @@ def counts(parts: Parts) -> Counts:
     """Return the connections and sessions of all workers."""
     workers = parts.survey.statistics().workers
     return Counts(connections=sum(each.brief.connections for each in workers), sessions=parts.hub.sessions)
+
+
+def history_of_route(parts: Parts, question: bytes) -> bytes:
+    """Return the history of a route on this worker, or null."""
+    return msgspec.json.encode(parts.dashboard.route_history(msgspec.json.decode(question, type=str)))
 
 
 def restart_branch(parts: Parts, question: bytes) -> bytes:

@@ -132,6 +132,7 @@ def flow(requests: int, p50: float | None, p95: float | None, errors: int = 0) -
         "timed": minute if p95 is not None else 0,
         "p50_ms": p50,
         "p95_ms": p95,
+        "p99_ms": None if p95 is None else 1.8 * p95,
     }
 
 
@@ -145,7 +146,9 @@ def own(requests: int) -> list[dict[str, Any]]:
             "errors": 0,
             "requests_last_minute": requests // 10,
             "errors_last_minute": 0,
+            "p50_ms": p95 / 2,
             "p95_ms": p95,
+            "p99_ms": p95 * 1.4,
         }
         for service, p95 in (("audio-service", 2_900.0), ("translation-service", 61.0))
     ]
@@ -180,6 +183,7 @@ def routes(requests: int) -> list[dict[str, Any]]:
             "errors_last_minute": 0,
             "p50_ms": 140.0 / (index + 1) if requests else None,
             "p95_ms": 310.0 / (index + 1) if requests else None,
+            "p99_ms": 620.0 / (index + 1) if requests else None,
         }
         for index, (prefix, service, path) in enumerate(ROUTES)
     ]
@@ -206,6 +210,7 @@ def series(now: float, points: int, gap: tuple[int, int] = (0, 0)) -> dict[str, 
         ],
         "gateway_p50_ms": course(22, 1, 13),
         "gateway_p95_ms": p95,
+        "gateway_p99_ms": [None if value is None else 1.8 * value for value in p95],
         "caption_requests_p95_ms": course(610, 40, 15),
         "connections": [None if value is None else float(round(value)) for value in course(1440, 12, 40)],
         "sessions": course(412, 3, 50),

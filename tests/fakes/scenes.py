@@ -18,6 +18,7 @@ from orch.settings.live import LiveSettingsStatistics
 from orch.stores.status import StoreStatus
 from orch.supervision.branches import TreeStatistics
 from orch.websocket.statistics import ConnectionsStatistics
+from tests.fakes import gateway_scenes
 from tests.fakes.scene_parts import (
     AUDIO,
     AUDIO_2,
@@ -122,8 +123,14 @@ def full(now: float) -> Scene:
             "places_limit": 1024,
             "spooled_bytes": 1_900_000,
             "spool_limit": 1_073_741_824,
-            "queues": [],
-            "rate_limits": [],
+            "queues": [
+                *gateway_scenes.queues("audio-service", (0, 2, 0)),
+                *gateway_scenes.queues("translation-service"),
+            ],
+            "rate_limits": gateway_scenes.rate_limits(),
+            "rate_buckets": 12,
+            "discovery": gateway_scenes.discovery(),
+            "p99_ms": 141.0,
             "routes": routes(18_000),
             "instances": [
                 gateway_instance("audio-service", AUDIO, requests_last_minute=3_700),
@@ -177,6 +184,7 @@ def full(now: float) -> Scene:
                 event(1, now - 86_000, "info", "front", "Listening at http://127.0.0.1:3000."),
             ],
             "process": {"rss_bytes": 148_000_000, "cpu_share": 0.21, "open_files": 1502, "tasks": 3012},
+            "overload": gateway_scenes.overload(),
         },
         "tree": tree(now),
         "config": config(now),
@@ -281,6 +289,7 @@ def empty(now: float) -> Scene:
         },
         "events": [],
         "process": {"rss_bytes": None, "cpu_share": None, "open_files": None, "tasks": 40},
+        "overload": gateway_scenes.overload() | {"uses": []},
     }
     for branch in scene["tree"]["branches"]:
         branch |= {
@@ -434,6 +443,20 @@ def broken(now: float) -> Scene:
     return scene
 
 
+def strained(now: float) -> Scene:
+    """Return the busy service, with all that can be wrong with a gateway."""
+    scene = full(now)
+    gateway_scenes.strained(scene)
+    return scene
+
+
+def crowded(now: float) -> Scene:
+    """Return a service with 50 instances and 100 routes, and names as long as they get."""
+    scene = full(now)
+    gateway_scenes.crowded(scene)
+    return scene
+
+
 def several(now: float) -> Scene:
     """Return the busy service as three workers, one of which does not answer."""
     scene = full(now)
@@ -498,6 +521,8 @@ SCENES: Final[dict[str, Callable[[float], Scene]]] = {
     "full": full,
     "empty": empty,
     "broken": broken,
+    "strained": strained,
+    "crowded": crowded,
     "several": several,
     "foreign": foreign,
 }

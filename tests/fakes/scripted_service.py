@@ -20,6 +20,7 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from orch.access.actors import ACTOR
+from orch.analytics.route_history import RouteHistory
 from orch.audio.pipeline_runs import PipelineRuns
 from orch.cluster.runtime_settings import Changed, WorkerChanged
 from orch.gateway.controls.commands import Command
@@ -34,6 +35,7 @@ from orch.websocket.statistics import ConnectionsStatistics
 from orch.wiring.applications import create_pages
 from orch.wiring.parts import Parts
 from tests.fakes.access import access_over
+from tests.fakes.gateway_scenes import history
 from tests.fakes.incidents import scripted_incidents
 from tests.fakes.scenes import SCENES, Scene, statistics
 
@@ -68,6 +70,8 @@ class ScriptedService:
         self.changes: list[tuple[str, Any]] = []
         self.is_quiet = False
         self.announced: str | None = None
+        #: Whose history was asked for.
+        self.histories: list[str] = []
         self.asked: list[ConnectionQuery] = []
         self.others: tuple[WorkerChanged, ...] = ()
         self.settings = settings or Settings()
@@ -155,7 +159,7 @@ class ScriptedService:
                     create=_no_session, list=_no_session, delete=_no_session, resolve=_no_session
                 ),
             ),
-            dashboard=SimpleNamespace(statistics=says("metrics")),
+            dashboard=SimpleNamespace(statistics=says("metrics"), route_history=self._history),
             tree=SimpleNamespace(
                 statistics=says("tree"),
                 restart=restart_branch,
@@ -169,6 +173,16 @@ class ScriptedService:
             speech=SimpleNamespace(languages=self._languages),
         )
         return cast("Parts", parts)
+
+    def _history(self, key: str) -> RouteHistory | None:
+        gateway = self.state()["gateway"]
+        keys = {route.prefix for route in gateway.routes} | {
+            f"{own.flow} {own.service}" for own in gateway.own
+        }
+        self.histories.append(key)
+        if key not in keys:
+            return None
+        return msgspec.convert(history(time.time(), 180), RouteHistory)
 
     async def _control(
         self, command: Command, *, worker: str = "", by: str = ""
@@ -202,6 +216,8 @@ class ScriptedService:
         if subject == "restart":
             self.changes.append(("restart branch", f"{msgspec.json.decode(question)} of {worker}"))
             return b'"restarting"'
+        if subject == "route_history":
+            return msgspec.json.encode(self._history(msgspec.json.decode(question, type=str)))
         number = int(worker[-1])
         tree = self.state()["tree"]
         return msgspec.json.encode(msgspec.structs.replace(tree, worker=number, pid=4711 + number))

@@ -119,7 +119,10 @@ async def test_one_that_returns_gets_its_share_slowly() -> None:
         returned = next(one for one in rig.gateway.statistics().instances if one.url == B)
         assert returned.weight == 1
         assert 0.1 <= returned.weight_now < 0.2
+        assert returned.slow_start_left is not None
+        assert 18 < returned.slow_start_left < 20
         await trio.sleep(20)
+        assert {one.slow_start_left for one in rig.gateway.statistics().instances} == {None}
         assert await ask(rig, 20) == {A: 10, B: 10}
         balanced(rig, slow_start=0)
         rig.health.down = {B}

@@ -13,25 +13,41 @@ TIMES = st.lists(st.tuples(st.floats(0, 3), st.floats(0.0001, 100), st.booleans(
 @given(TIMES)
 def test_the_last_minute_is_counted_and_no_more(steps: list[tuple[float, float, bool]]) -> None:
     """Compared with a plain list of everything that happened."""
-    window = Window(0.0)
+    window, unread = Window(0.0), Window(0.0)
     now = 0.0
     happened: list[tuple[float, float, bool]] = []
     for gap, seconds, is_error in steps:
         now += gap
         window.add(now, seconds, is_error=is_error)
+        unread.add(now, seconds, is_error=is_error)
+        window.summary(now)  # as pages do: what is read often is what is read once
         happened.append((now, seconds, is_error))
     recent = [entry for entry in happened if int(entry[0]) > int(now) - WINDOW]
     summary = window.summary(now)
+    assert summary == unread.summary(now)
     assert summary.count == len(recent)
     assert summary.errors == sum(is_error for _, _, is_error in recent)
     assert window.total == len(happened)
-    for share, quantile in ((0.5, summary.p50_ms), (0.95, summary.p95_ms)):
+    for share, quantile in ((0.5, summary.p50_ms), (0.95, summary.p95_ms), (0.99, summary.p99_ms)):
         if not recent:
             assert quantile is None
             continue
         exact = sorted(seconds for _, seconds, _ in recent)[math.ceil(len(recent) * share) - 1] * 1000
         assert quantile is not None
         assert abs(quantile - exact) <= exact * 0.026 + 0.001
+
+
+def test_a_request_that_is_counted_late_is_in_the_figures() -> None:
+    """Its second was read as complete before."""
+    window = Window(0.0)
+    window.add(1.0, 0.1, is_error=False)
+    window.add(2.0, 0.1, is_error=False)
+    assert window.summary(2.5).count == 2
+    window.add(1.9, 3.0, is_error=True)
+    summary = window.summary(2.6)
+    assert (summary.count, summary.errors, summary.timed) == (3, 1, 3)
+    assert window.summary(61.5).count == 1
+    assert window.summary(63.0).count == 0
 
 
 def test_a_quiet_minute_leaves_nothing() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.telemetry.percentiles import nearest_rank, percentile, quantile_ms, step_of
+from orch.telemetry.percentiles import nearest_rank, percentile, quantile_ms, quantiles_ms, step_of
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.sampled_from([0.5, 0.95, 1.0]))
@@ -36,3 +36,11 @@ def test_a_rank_is_exact() -> None:
 def test_there_is_no_percentile_of_nothing() -> None:
     assert percentile([], 0.5) is None
     assert quantile_ms(Counter(), 0.5) is None
+
+
+@given(st.lists(st.integers(0, 319), min_size=1, max_size=60))
+def test_several_quantiles_are_those_one_by_one(steps: list[int]) -> None:
+    counts = Counter(steps)
+    shares = (0.5, 0.95, 0.99)
+    assert quantiles_ms(counts, *shares) == tuple(quantile_ms(counts, share) for share in shares)
+    assert quantiles_ms(Counter(), *shares) == (None, None, None)

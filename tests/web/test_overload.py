@@ -48,6 +48,9 @@ async def test_new_work_is_refused_and_probes_pages_and_control_are_served(tmp_p
         assert health["status"] != "healthy"
         lines = (await client.get("/api/services/status")).json()["shortages"]
         assert "uses 96% of its limit" in lines[0]["text"]
+        shown = (await client.get("/api/metrics/dashboard")).json()["overload"]
+        assert shown["uses"][-1:] == [{"resource": "memory", "used": 96, "limit": 100, "step": 2}]
+        assert (shown["refuse"], shown["refused"]) == (0.95, overload.refused)
         use = Use(50, 100)
         overload.look()
         assert 503 not in await statuses(work[1])

@@ -8,7 +8,7 @@ of its lease, in which each instance that is alive renews it.
 from collections.abc import Iterable
 
 from orch.gateway.discovery.registration import Registered, instances_of
-from orch.gateway.statistics import GatewayDiscovery
+from orch.gateway.statistics import GatewayDiscovery, GatewayLease
 from orch.settings import Instance
 
 
@@ -51,9 +51,17 @@ class Registrations:
         """Return the instances of a service, at most so many."""
         return instances_of(self.known).get(service, ())[:most]
 
-    def statistics(self, service: str, now: float, *, most: int, every: float) -> GatewayDiscovery:
-        """Return the figures. ``every``: seconds between two readings."""
+    def statistics(
+        self, service: str, now: float, *, most: int, every: float, wall: float
+    ) -> GatewayDiscovery:
+        """Return the figures. ``every``: seconds between two readings; ``wall``: the store's time."""
         all_of_it = instances_of(self.known).get(service, ())
+        used = {each.url for each in all_of_it[:most]}
+        leases = tuple(
+            GatewayLease(instance=each.instance, url=each.url, seconds_left=max(0.0, each.expires - wall))
+            for each in sorted(self.known, key=lambda one: one.instance)
+            if each.service == service and each.url in used
+        )
         age = None if self._read_at is None else now - self._read_at
         return GatewayDiscovery(
             service=service,
@@ -65,4 +73,5 @@ class Registrations:
             failures=self.failures,
             problem=self.problem,
             left_out=max(0, len(all_of_it) - most),
+            leases=leases,
         )

@@ -54,6 +54,11 @@ class Registry:
         """Whether a service has its instances register themselves."""
         return any(each.discovery.registry != "off" for each in self._settings.current.services.values())
 
+    @property
+    def time(self) -> float:
+        """The store's time, by which leases end."""
+        return self._wall()
+
     def require_token(self, given: str | None, address: str) -> None:
         """Raise ``token_required`` or ``rate_limited`` unless this is the registry's token."""
         token = self._settings.current.orchestration.gateway.registry_token

@@ -133,8 +133,11 @@ class Discovery:
         now = trio.current_time()
         services = self.current.services
         by_dns = [known.statistics(name, now) for name, known in self._dns.items() if name in services]
+        wall = 0.0 if self._registry is None else self._registry.time
         registered = [
-            self.registrations.statistics(name, now, most=service.discovery.max_instances, every=READ_SECONDS)
+            self.registrations.statistics(
+                name, now, most=service.discovery.max_instances, every=READ_SECONDS, wall=wall
+            )
             for name, service in services.items()
             if service.discovery.registry != "off"
         ]

@@ -133,6 +133,11 @@ class RateLimiter:
             self._failed_at = None
             self._events.record("ok", "gateway", "Rate limits are checked again.")
 
+    @property
+    def buckets(self) -> int:
+        """How many buckets are not full, of all limits together, as far as this process has them."""
+        return len(self._buckets)
+
     def statistics(self, gateway: Gateway) -> tuple[GatewayRateLimit, ...]:
         """Return the figures of each limit."""
         return tuple(

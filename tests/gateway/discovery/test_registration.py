@@ -121,7 +121,7 @@ def test_leases_that_ended_while_the_store_was_away_have_time_to_be_renewed() ->
     assert state.read(0, [one, two])
     state.failed("the store is away")
     assert [each.url for each in state.instances("audio-service", 9)] == [one.url, two.url]
-    assert state.statistics("audio-service", 500, most=9, every=1).age == 500
+    assert state.statistics("audio-service", 500, most=9, every=1, wall=0).age == 500
     assert not state.read(500, [])
     state.forget("audio-service", "two")
     state.read(529, [])
@@ -141,7 +141,21 @@ def test_instances_over_the_limit_are_left_out() -> None:
     state = Registrations()
     state.read(0, [registered(f"{number}", f"http://192.0.2.7:{number}") for number in range(1, 6)])
     assert len(state.instances("audio-service", 3)) == 3
-    assert state.statistics("audio-service", 0, most=3, every=1).left_out == 2
+    found = state.statistics("audio-service", 0, most=3, every=1, wall=0)
+    assert found.left_out == 2
+    assert [each.url for each in found.leases] == list(found.instances), "leases of what is used"
+
+
+def test_a_lease_is_shown_with_its_time_left_and_never_less_than_none() -> None:
+    one = registered("one")
+    state = Registrations()
+    state.read(0, [one])
+    lefts = [
+        state.statistics("audio-service", 0, most=9, every=1, wall=one.expires + late).leases[0].seconds_left
+        for late in (-12.0, 0.5)
+    ]
+    assert lefts == [12.0, 0.0]
+    assert state.statistics("other", 0, most=9, every=1, wall=0).leases == ()
 
 
 @pytest.mark.parametrize(
