@@ -47,7 +47,7 @@ from orch.audio.silero import FRAME, Silero
 from orch.protocol.messages import Transcript, Translation
 from orch.sandbox.engines import whisper
 from orch.sandbox.engines.pocketsphinx_worker import FRAME as JOB
-from orch.sandbox.engines.speech import Segment, Transcription, Word
+from orch.sandbox.engines.recorded_speech import Segment, Transcription, Word
 from orch.speech.requests import TRANSLATION, Headers
 from orch.speech.voice_models import VoiceModels
 from tests.fakes.speech_back_ends import FakeAnswer, Room, Session, speak

@@ -7,26 +7,30 @@ import argparse
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Literal, get_args
 
 import structlog
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 from quart import Response
 from quart_trio import QuartTrio
 
 from orch.problems import ProblemError
 from orch.sandbox.engines import whisper
+from orch.sandbox.engines.recorded_speech import Segment
 from orch.sandbox.engines.speakers import Identified, SpeakerCorrection, SpeakerLabels
-from orch.sandbox.engines.speech import EngineFailed, Segment, SpeechEngine
+from orch.sandbox.engines.speech import EngineFailed, SpeechEngine
 from orch.sandbox.engines.speech_engines import EngineChoice, EngineOptions, load_engine
 from orch.sandbox.engines.switching import EngineSwitch, Load, RunningEngine
 from orch.sandbox.models.progress import Progress
+from orch.sandbox.realtime.endpoint import RealtimeEndpoint
+from orch.sandbox.realtime.session import DEFAULT_LIMITS as DEFAULT_REALTIME_LIMITS
+from orch.sandbox.realtime.session import RealtimeLimits
 from orch.sandbox.serving import add_arguments, create_app, main, usage
+from orch.sandbox.spoken_language import choose_language
 from orch.sandbox.uploads import DEFAULT_LIMITS, UploadLimits, decode, read_upload
-from orch.speech.languages import AUTO, closest, english_name
 from orch.web.json_api import json_response
 
 log = structlog.get_logger("audio-service")
@@ -54,6 +58,8 @@ State = Literal["starting", "healthy", "degraded"]
 class Health(Struct, frozen=True, kw_only=True):
     """``GET /api/health``. ``recordings``: number being transcribed or queued; ``uptime`` in seconds.
 
+    ``sockets``: clients of ``/v1/realtime``.
+
     ``notice``: what people should know although it works, as a sentence: a better engine is on its way, or
     why there is none. ``download``: the progress of that engine's model.
     """
@@ -65,6 +71,7 @@ class Health(Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...]
     uptime: float
     recordings: int
+    sockets: int = 0
     detail: str = ""
     notice: str = ""
     download: Progress | None = None
@@ -261,21 +268,6 @@ async def _place(running: RunningEngine) -> AsyncIterator[None]:
         running.recordings -= 1
 
 
-def choose_language(language: str, engine: SpeechEngine) -> str | None:
-    """Return the engine's code of a language; None: ``auto``. Problem ``unsupported_language``."""
-    if language in {"", AUTO}:
-        return None
-    found = closest(language, engine.languages)
-    if found is None:
-        offered = ", ".join(english_name(code) for code in engine.languages)
-        raise ProblemError(
-            "unsupported_language",
-            f"{engine.name} does not support {english_name(language)}. It supports: {offered}.",
-            languages=list(engine.languages),
-        )
-    return found
-
-
 def _confidence(segments: tuple[Segment, ...]) -> float | None:
     """Return the mean of the segments' confidences, weighted by their number of words."""
     stated = [
@@ -287,15 +279,17 @@ def _confidence(segments: tuple[Segment, ...]) -> float | None:
     return round(sum(value * weight for value, weight in stated) / words, 6) if words else None
 
 
-def create(service: AudioService, limits: UploadLimits = DEFAULT_LIMITS) -> QuartTrio:
-    """Return the application that serves ``service``."""
+def create(
+    service: AudioService, limits: UploadLimits = DEFAULT_LIMITS, *, sockets: Callable[[], int] = lambda: 0
+) -> QuartTrio:
+    """Return the application that serves ``service``. ``sockets``: the number of clients beside it."""
     app = create_app("audio-service")
     app.config.update(MAX_CONTENT_LENGTH=limits.size + FORM_OVERHEAD, BODY_TIMEOUT=60)
     decoding = trio.CapacityLimiter(DECODING)
 
     @app.get("/api/health")
     async def health() -> Response:
-        return json_response(service.health())
+        return json_response(structs.replace(service.health(), sockets=sockets()))
 
     @app.get("/api/models")
     async def models() -> Response:
@@ -320,6 +314,14 @@ def create(service: AudioService, limits: UploadLimits = DEFAULT_LIMITS) -> Quar
     return app
 
 
+def realtime(service: AudioService, limits: RealtimeLimits = DEFAULT_REALTIME_LIMITS) -> RealtimeEndpoint:
+    """Return the application of ``service`` with ``/v1/realtime`` in front of it."""
+    endpoint: RealtimeEndpoint
+    app = create(service, sockets=lambda: endpoint.sockets)
+    endpoint = RealtimeEndpoint(app, service, limits)
+    return endpoint
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program."""
     parser = argparse.ArgumentParser(
@@ -338,7 +340,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     service = AudioService(
         EngineOptions(engine=options.engine, model=options.model, may_download=not options.no_download)
     )
-    return main(create(service), service.run, usage(options, "audio-service"))
+    endpoint = realtime(service)
+    return main(endpoint, service.run, usage(options, "audio-service"), drain=endpoint.drain)
 
 
 if __name__ == "__main__":

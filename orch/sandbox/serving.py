@@ -108,12 +108,18 @@ def create_app(name: str) -> QuartTrio:
     return app
 
 
-def main(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> int:
-    """Serve until stopped. Return the exit code: 0, or 1 if ``engine``, which runs concurrently, failed."""
+Run = Callable[[], Awaitable[None]]
+
+
+def main(app: Any, engine: Run, how: Usage, *, drain: Run = trio.lowlevel.checkpoint) -> int:
+    """Serve until stopped. Return the exit code: 0, or 1 if ``engine``, which runs concurrently, failed.
+
+    ``drain`` is called when the service stops, before requests in progress are waited for.
+    """
     configure("INFO")
     code = 0
     try:
-        trio.run(serve, app, engine, how, strict_exception_groups=True)
+        trio.run(serve, app, engine, how, drain, strict_exception_groups=True)
     except* OSError as group:
         code = 1
         reasons = [str(error) for error in group.exceptions]
@@ -125,7 +131,7 @@ def main(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> int:
     return code
 
 
-async def serve(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> None:
+async def serve(app: Any, engine: Run, how: Usage, drain: Run = trio.lowlevel.checkpoint) -> None:
     """Accept connections and run ``engine``, until SIGTERM, SIGINT or the end of the input."""
     stopping = trio.Event()
     front = Server(
@@ -134,7 +140,7 @@ async def serve(app: Any, engine: Callable[[], Awaitable[None]], how: Usage) -> 
         port=how.port,
         reuse_port=how.shares_port,
         stopping=stopping,
-        drain=trio.lowlevel.checkpoint,
+        drain=drain,
         grace=lambda: GRACE,
     )
     async with trio.open_nursery() as nursery:

@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from orch.audio.recordings import open_recording
 from orch.audio.wav import canonical_pcm
 from orch.problems import ProblemError
-from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE
+from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND, SAMPLE_RATE
 from orch.speech.languages import AUTO
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import trio
 
 from orch.sandbox.engines.language_pairs import Pair
+from orch.sandbox.engines.recorded_speech import Segment, Transcription, Word
 from orch.sandbox.engines.routes import Method
-from orch.sandbox.engines.speech import Segment, Transcription, Word
 
 SAID = Segment(0.5, 1.5, "hello there", 0.75, (Word("hello", 0.5, 1.0, 0.9), Word("there", 1.0, 1.5, 0.6)))
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import trio
 
-from orch.sandbox.engines.speech import BYTES_PER_SECOND
+from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND
 from tests.fakes.sounds import SPEECH, clip
 
 

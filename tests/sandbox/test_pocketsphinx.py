@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from orch.sandbox.engines.pocketsphinx import PocketSphinx
 from orch.sandbox.engines.pocketsphinx_worker import is_filler, spoken
-from orch.sandbox.engines.speech import BYTES_PER_SECOND, SAMPLE_RATE, EngineFailed, Transcription, cut
+from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND, SAMPLE_RATE, Transcription, cut
+from orch.sandbox.engines.speech import EngineFailed
 from tests.fakes.children import children
 from tests.fakes.running import run
 from tests.fakes.sandbox import alone, beginning, pcm

@@ -11,7 +11,8 @@ from orch.problems import ProblemError
 from orch.sandbox.audio_service import AudioService
 from orch.sandbox.engines import whisper
 from orch.sandbox.engines.better_engine import OnProgress
-from orch.sandbox.engines.speech import BYTES_PER_SECOND, SpeechEngine
+from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND
+from orch.sandbox.engines.speech import SpeechEngine
 from orch.sandbox.engines.speech_engines import EngineOptions, LoadedEngine, load_engine
 from orch.sandbox.engines.switching import EngineSwitch
 from orch.sandbox.models.catalog import BASE

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from orch.sandbox.engines import whisper
-from orch.sandbox.engines.speech import Transcription
+from orch.sandbox.engines.recorded_speech import Transcription
 from tests.fakes.engines import ScriptedWhisper
 from tests.fakes.running import run
 

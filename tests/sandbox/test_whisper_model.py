@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orch.audio.wav import wav
-from orch.sandbox.engines.speech import Transcription
+from orch.sandbox.engines.recorded_speech import Transcription
 from orch.sandbox.engines.whisper import ModelUnavailable, Whisper, load
 from tests.fakes.running import run
 from tests.fakes.sandbox import pcm, recording, running

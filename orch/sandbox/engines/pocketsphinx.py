@@ -10,15 +10,15 @@ import structlog
 import trio
 
 from orch.sandbox.engines.pocketsphinx_worker import FRAME, READ_SIZE
-from orch.sandbox.engines.speech import (
+from orch.sandbox.engines.recorded_speech import (
     BYTES_PER_SECOND,
-    EngineFailed,
     Segment,
     Transcription,
     Word,
     cut,
     mean_confidence,
 )
+from orch.sandbox.engines.speech import EngineFailed
 from orch.settings.environment import for_child
 
 log = structlog.get_logger("pocketsphinx")

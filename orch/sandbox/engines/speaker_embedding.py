@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from orch.sandbox.engines.speech import SAMPLE_RATE
+from orch.sandbox.engines.recorded_speech import SAMPLE_RATE
 
 Samples = npt.NDArray[np.float32]
 

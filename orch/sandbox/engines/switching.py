@@ -9,7 +9,8 @@ import trio
 from orch.sandbox.engines import whisper
 from orch.sandbox.engines.better_engine import GetBetter, get_whisper
 from orch.sandbox.engines.notice import better_engine_notice, title
-from orch.sandbox.engines.speech import BYTES_PER_SECOND, SpeechEngine
+from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND
+from orch.sandbox.engines.speech import SpeechEngine
 from orch.sandbox.engines.speech_engines import EngineOptions, LoadedEngine, load_engine
 from orch.sandbox.engines.utterances import Utterances
 from orch.sandbox.models.progress import Progress

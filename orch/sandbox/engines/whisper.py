@@ -12,7 +12,13 @@ import numpy as np
 import structlog
 import trio
 
-from orch.sandbox.engines.speech import SAMPLE_RATE, Segment, Transcription, Word, mean_confidence
+from orch.sandbox.engines.recorded_speech import (
+    SAMPLE_RATE,
+    Segment,
+    Transcription,
+    Word,
+    mean_confidence,
+)
 from orch.sandbox.engines.whisper_decoding import (
     LOOPING,
     WHOLE_WINDOW,
