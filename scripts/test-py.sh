@@ -36,10 +36,8 @@ fi
 status=0
 found=
 run() {
-    # With the lowest priority, which the service gives to its audio processes: at any other, tests that wait
-    # for these would wait for all the others.
     # shellcheck disable=SC2086 # $coverage is a command or nothing
-    nice -n 19 .venv/bin/python $coverage -m pytest "$@" && found=yes || case $? in
+    .venv/bin/python $coverage -m pytest "$@" && found=yes || case $? in
         5) ;; # none of what was asked for
         *) found=yes status=1 ;;
     esac

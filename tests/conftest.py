@@ -43,6 +43,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 # A demo that a test starts uses PocketSphinx and downloads nothing, unless the test has it do so.
 os.environ.setdefault("ORCH_DEMO_MODEL", "none")
+# At a lower priority than all other tests, audio processes would not get on: tests would wait for all others.
+os.environ.setdefault("ORCH_AUDIO_PRIORITY", "same")
 
 #: Folders whose every test starts processes, or is in the company of those that do.
 WITH_PROCESSES = {"browser", "packaging", "seed", "service", "setup", "workers"}

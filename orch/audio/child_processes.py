@@ -16,11 +16,12 @@ from typing import IO, BinaryIO, Final
 
 import trio
 
+from orch.audio.process_limits import PRIORITY
 from orch.problems import ProblemError
 from orch.shortages import WORDS, own_shortage
 
 _CLOSING: Final = 5.0
-_PASSED_ON: Final = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+_PASSED_ON: Final = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", PRIORITY)
 _ONE_THREAD: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

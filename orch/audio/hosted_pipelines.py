@@ -13,6 +13,7 @@ import numpy as np
 
 from orch.audio import pipeline_frames as frames
 from orch.audio.pipeline_settings import PipelineSettings, decode
+from orch.audio.process_limits import give_way
 from orch.audio.stages.stage import Block
 
 _FULL_SCALE: Final = 32_768
@@ -144,7 +145,7 @@ def _returned(stream: int, samples: Block) -> list[bytes]:
 
 def serve(make: MakePipeline) -> None:
     """Read frames to the end of the input, and write those that they bring about."""
-    os.nice(_NICENESS)
+    give_way(_NICENESS)
     hosted = HostedPipelines(make)
     received = frames.StreamFrames(frames.TO_HOST)
     try:

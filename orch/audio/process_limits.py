@@ -4,12 +4,21 @@ import os
 import resource
 from typing import Final
 
-NICENESS: Final = 10
+#: Environment variable: whether the processes give way to the service, or have the same priority.
+PRIORITY: Final = "ORCH_AUDIO_PRIORITY"
+PRIORITIES: Final = ("lower", "same")
+_NICENESS: Final = 10
+
+
+def give_way(niceness: int) -> None:
+    """Lower the priority of the calling process, unless the environment says otherwise."""
+    if os.environ.get(PRIORITY) != "same":
+        os.nice(niceness)
 
 
 def bound(*, memory: int, cpu_seconds: int, descriptors: int, file_bytes: int = 0) -> None:
     """Limit the calling process, irrevocably; ``memory``: bytes beyond what is mapped already."""
-    os.nice(NICENESS)
+    give_way(_NICENESS)
     mapped = _mapped()
     for kind, soft, hard in (
         (resource.RLIMIT_CORE, 0, 0),

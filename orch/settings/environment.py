@@ -6,6 +6,7 @@ from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
+from orch.audio.process_limits import PRIORITIES, PRIORITY
 from orch.settings.section import Section
 from orch.settings.structs import Fault, Settings
 from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
@@ -33,7 +34,13 @@ _LINK: Final = re.compile(
 )
 _LINK_PORT: Final = re.compile(r"ORCH_(\w+_)?PORT")
 _LINK_VALUE: Final = re.compile(r"(tcp|udp|sctp)://.*")
-NOT_SETTINGS: Final = ("ORCH_CONFIG", "ORCH_DEMO_MODEL", "ORCH_TEST_REDIS_URL", "ORCH_TEST_POSTGRES_URL")
+NOT_SETTINGS: Final = (
+    PRIORITY,
+    "ORCH_CONFIG",
+    "ORCH_DEMO_MODEL",
+    "ORCH_TEST_REDIS_URL",
+    "ORCH_TEST_POSTGRES_URL",
+)
 
 
 def overrides(
@@ -47,6 +54,8 @@ def overrides(
         if variable in environ and _is_usable(variable, environ[variable], faults):
             value: Any = environ[variable]
             found.append((variable, path, value.upper() if variable == "LOG_LEVEL" else _scalar(path, value)))
+    if environ.get(PRIORITY, "lower") not in PRIORITIES:
+        faults.append(Fault(PRIORITY, f"expected {' or '.join(PRIORITIES)}"))
     for variable in sorted(environ):
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue

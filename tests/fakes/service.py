@@ -51,8 +51,8 @@ class RunningService:
         )
 
     def _ready(self) -> str:
-        """Wait until it listens; return where."""
-        return str(self.wait_for_line("ready")["addresses"][0])
+        """Wait until it listens; return where. Lines of its back ends may come first."""
+        return str(self.wait_for_line("ready", logger="serving")["addresses"][0])
 
     def _read(self) -> None:
         assert self.process.stderr is not None

@@ -7,9 +7,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 
+import pytest
+
 from tests.fakes.crowds import Crowd, ask_all, crowds, need_descriptors
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
+
+# Beside six other tests Redis is given the processor too rarely, and says so to clients that come in.
+pytestmark = pytest.mark.timed
 
 #: A multiple of 200: as many come into each session from each process.
 CLIENTS = int(os.environ.get("STORM_TEST_CLIENTS", "2000"))

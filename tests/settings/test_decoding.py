@@ -157,6 +157,8 @@ def test_every_short_name_points_at_a_setting_there_is() -> None:
 
 def test_a_variable_of_no_setting_is_a_fault_that_names_it() -> None:
     """A typing error in the environment is not ignored."""
+    assert faults("", ORCH_AUDIO_PRIORITY="low") == {"ORCH_AUDIO_PRIORITY": "expected lower or same"}
+    assert faults("", ORCH_AUDIO_PRIORITY="same") == {}
     assert list(faults("", ORCH_GATEWY__TIMEOUT="1")) == ["ORCH_GATEWY__TIMEOUT"]
 
 

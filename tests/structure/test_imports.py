@@ -26,7 +26,7 @@ LAYERS = (
     ("overload",),
     ("own_usage",),
     ("problems", "protocol"),
-    ("telemetry", "audio.parameters"),
+    ("telemetry", "audio.parameters", "audio.process_limits"),
     ("settings",),
     ("tls",),
     ("settings.live",),

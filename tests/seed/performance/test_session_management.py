@@ -2,6 +2,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import trio
 
 from orch.websocket.service import HubService
@@ -12,6 +13,7 @@ SESSIONS = 10_000
 MAKERS = 10
 
 
+@pytest.mark.timed
 def test_session_creation_performance(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Seed: tests/performance/test_session_management.py::test_session_creation_performance.
 
