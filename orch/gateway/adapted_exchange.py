@@ -60,6 +60,8 @@ class AdaptedExchange:
                 *call.gateway_headers(),
                 *response_headers.SECURITY,
             ]
+            if call.fallback is not None:
+                call.fallback.holds_whole(HTTPStatus.OK, tuple(own), data, own)
             await call.out.start(HTTPStatus.OK, own)
             await call.out.end(data)
         if limit.cancelled_caught:

@@ -10,6 +10,8 @@ import trio
 from orch.access.actors import ACTOR
 from orch.access.addresses import Network, group
 from orch.gateway.attempt import Trace
+from orch.gateway.fallbacks.marks import MARK
+from orch.gateway.fallbacks.watch import Watch
 from orch.gateway.headers import Client, Header
 from orch.gateway.hops import Hops
 from orch.gateway.rate_limits.buckets import Level
@@ -165,6 +167,12 @@ class ClientRequest:
         self.match: Match | None = None
         self.rates: tuple[Level, ...] = ()
         """The levels of the rate limits that it falls under."""
+        self.fallback: Watch | None = None
+        """What its responses are held back for, if its route has fallbacks."""
+        self.mark = b""
+        """The kind of the fallback whose response the client gets."""
+        self.failed: tuple[int, float | None] | None = None
+        """Where a fallback has responded: the status of the failure, and the seconds that it took."""
         self.inbound: Inbound | None = None
         self.total = math.inf
         """Seconds that it has from the complete request on."""
@@ -225,6 +233,8 @@ class ClientRequest:
         ]
         if self.match is not None:
             own.append((b"x-gateway-service", self.match.service.encode("utf-8")))
+        if self.mark:
+            own.append((MARK, self.mark))
         if self.rates:
             own += fields(self.rates)
         if self.trace.attempts:

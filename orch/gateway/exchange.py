@@ -1,7 +1,7 @@
 """The exchange of a request that is not answered at once: with retries, and streamed both ways."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -71,13 +71,16 @@ class Exchange:
                     if response.is_event_stream:
                         call.total = limit.deadline = math.inf
                     headers = self._headers(call, response, match)
+                    receive = await _admitted(call, response, headers)
+                    if receive is None:
+                        return
                     if response.is_received:
-                        rest = await _all(response)
+                        rest = await _all(receive)
                     else:
                         await call.out.start(response.status, headers, has_trailers=call.wants_trailers)
                         buffer = ResponseBuffer(self._spool, rate=policy.client_rate)
                         nursery.start_soon(_write, buffer, call.out, nursery.cancel_scope)
-                        while data := await response.receive():
+                        while data := await receive():
                             await buffer.put(data)
             except ProblemError:
                 if buffer is not None:
@@ -139,10 +142,19 @@ def too_slow_for(call: ClientRequest, seconds: float) -> ProblemError:
     return too_slow(service, seconds, is_queued=call.trace.is_queued)
 
 
-async def _all(response: DispatchedResponse) -> bytes:
+async def _admitted(
+    call: ClientRequest, response: DispatchedResponse, headers: list[Header]
+) -> Callable[[], Awaitable[bytes]] | None:
+    """Return what reads the body of a response; None if it is held back, as a fallback may replace it."""
+    if call.fallback is None:
+        return response.receive
+    return None if await call.fallback.holds(response, headers) else call.fallback.recorded(response, headers)
+
+
+async def _all(receive: Callable[[], Awaitable[bytes]]) -> bytes:
     """Return the rest of a response that has arrived completely, without waiting."""
     pieces = []
-    while data := await response.receive():
+    while data := await receive():
         pieces.append(data)
     return b"".join(pieces)
 

@@ -17,7 +17,7 @@ from orch.gateway.flows import Flow
 from orch.gateway.instance import Instance
 from orch.gateway.outlier_events import CAUSES
 from orch.gateway.retries import is_repeatable
-from orch.gateway.routes import Match
+from orch.gateway.routes import Match, Step
 from orch.gateway.shedding.gate import Ask
 from orch.gateway.shedding.priorities import Priority, priority_of
 from orch.gateway.statistics import GatewayDiscovery
@@ -104,12 +104,29 @@ class ExplainedLimit(Struct, frozen=True, kw_only=True):
     per: Literal["address", "key", "route"]
 
 
+class ExplainedFallback(Struct, frozen=True, kw_only=True):
+    """A fallback of the route: another ``service`` at ``target``, a cached or a static response.
+
+    ``when``: the failures that it is for, with ``statuses`` of responses. ``restriction``: what else decides
+    for a request of this method, "" if nothing does.
+    """
+
+    use: Literal["service", "cached", "static"]
+    when: tuple[str, ...]
+    statuses: tuple[int, ...]
+    service: str | None
+    target: str | None
+    response: str | None
+    restriction: str
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """What would become of a request. ``problem``: why it would reach no instance, "" if it would.
 
     ``next``: the instance of the next request, None where that depends on chance or on the client, or if it
     would wait. ``wait``: None where requests of its class need no place.
-    ``discovery``: how the instances were found, besides those of the settings.
+    ``discovery``: how the instances were found, besides those of the settings. ``fallbacks``: what is tried,
+    in this order, when the request fails.
     """
 
     method: str
@@ -122,6 +139,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     wait: ExplainedWait | None = None
     discovery: tuple[GatewayDiscovery, ...] = ()
     rate_limits: tuple[ExplainedLimit, ...] = ()
+    fallbacks: tuple[ExplainedFallback, ...] = ()
 
 
 class _Seen(NamedTuple):
@@ -211,6 +229,27 @@ def explain(
             ExplainedLimit(name=one.name, requests=one.requests, window=one.window, per=one.per)
             for one in limits
         ),
+        fallbacks=tuple(_fallback(step, method, match) for step in match.fallbacks),
+    )
+
+
+def _fallback(step: Step, method: str, match: Match) -> ExplainedFallback:
+    rule = step.rule
+    restriction = ""
+    if rule.use == "service" and not is_repeatable(method, match.repeatable):
+        restriction = "only if no instance has worked on the request, as it is not repeatable"
+    if rule.use == "cached" and (method if method != "HEAD" else "GET") not in rule.methods:
+        restriction = f"never: responses to {' and '.join(rule.methods)} are stored"
+    elif rule.use == "cached":
+        restriction = f"only if there is a stored response of the last {rule.max_age:g} s"
+    return ExplainedFallback(
+        use=rule.use,
+        when=rule.when,
+        statuses=rule.statuses if "status" in rule.when else (),
+        service=None if step.match is None else step.match.service,
+        target=None if step.match is None else step.match.path,
+        response=rule.response if rule.use == "static" else None,
+        restriction=restriction,
     )
 
 

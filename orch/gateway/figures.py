@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from orch.gateway.backends import Backends
 from orch.gateway.current_routes import CurrentRoutes
+from orch.gateway.fallbacks.runner import Fallbacks
 from orch.gateway.flows import Flow
 from orch.gateway.instance import Instance
 from orch.gateway.places import Places
@@ -26,6 +27,7 @@ class Figures:
         places: Places,
         spool: Spool,
         rates: RateLimiter,
+        fallbacks: Fallbacks,
         is_usable: Callable[[Instance], bool],
     ) -> None:
         self._backends = backends
@@ -34,6 +36,7 @@ class Figures:
         self._places = places
         self._spool = spool
         self._rates = rates
+        self._fallbacks = fallbacks
         self._is_usable = is_usable
 
     def statistics(
@@ -78,6 +81,8 @@ class Figures:
             rate_limits=self._rates.statistics(gateway),
             rate_buckets=self._rates.buckets,
             rates_unchecked=self._rates.unchecked,
+            fallbacks=self._fallbacks.statistics(gateway, now),
+            fallback_cache=self._fallbacks.cache_statistics(),
             queues=tuple(
                 queue
                 for backend in self._backends

@@ -34,6 +34,7 @@ from orch.gateway.connection import Request
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import BegunAttempt, Dispatcher, QuickResponse
 from orch.gateway.exchange import Exchange
+from orch.gateway.fallbacks.runner import Fallbacks
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import client_too_slow, looped, short
 from orch.gateway.headers import Header
@@ -56,6 +57,8 @@ from orch.settings import Gateway
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage, own_shortage
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.events import EventLog
+from orch.telemetry.topics import Topics
 
 PATIENCE_SECONDS: Final = 0.02
 """Seconds for which a response is waited for before the client's disconnect is watched for."""
@@ -86,6 +89,9 @@ class Proxy:
         on_shortage: Callable[[Shortage, str], None],
         make_id: Callable[[], str],
         hops: Hops,
+        events: EventLog,
+        topics: Topics,
+        topic: str,
     ) -> None:
         self._dispatcher = dispatcher
         self._settings = settings
@@ -101,6 +107,7 @@ class Proxy:
         self.patience = Patience(PATIENCE_SECONDS)
         self._exchange = Exchange(dispatcher, spool=spool, headers=self._headers)
         self._adapted = AdaptedExchange(dispatcher)
+        self.fallbacks = Fallbacks(events=events, topics=topics, topic=topic, sent_headers=self._sent_headers)
         self.boundary = Boundary("gateway requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,6 +168,15 @@ class Proxy:
         )
 
     async def _forward(self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway) -> None:
+        """Forward a request, with the fallbacks of its route."""
+        if match.fallbacks:
+            await self.fallbacks.forward(call, match, body, policy, self._forward_to)
+        else:
+            await self._forward_to(call, match, body, policy)
+
+    async def _forward_to(
+        self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway
+    ) -> None:
         """Forward a request: the quick way if the response comes at once, else with a watch."""
         if self.adapter.adapts(match.service, call.method, match.path):
             await _while_client_waits(call, self._adapted.run, self.adapter, call, match, body, policy)
@@ -196,8 +212,13 @@ class Proxy:
         if response is None:
             return False
         call.answered_at = trio.current_time()
+        headers = self._headers(call, response, match)
+        if call.fallback is not None and call.fallback.holds_whole(
+            response.status, response.headers, response.body, headers
+        ):
+            return True
         with trio.move_on_after(policy.timeout) as limit:
-            await call.out.start(response.status, self._headers(call, response, match))
+            await call.out.start(response.status, headers)
             await call.out.end(response.body)
         if limit.cancelled_caught:
             raise client_too_slow(policy.timeout)
@@ -205,8 +226,17 @@ class Proxy:
 
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()
+        headers = self._sent_headers(call)
+        if call.wants_trailers:
+            headers += _TRAILERS_WANTED
+        if body.expects_continue:
+            headers.append((b"expect", b"100-continue"))
+        return Request(method=call.method, target=call.target, headers=tuple(headers), body=body)
+
+    def _sent_headers(self, call: ClientRequest) -> list[Header]:
+        """Return the headers of a client's request as a back end gets them."""
         try:
-            headers = heads.for_back_end(
+            return heads.for_back_end(
                 call.headers,
                 call.client,
                 call.request_id,
@@ -215,11 +245,6 @@ class Proxy:
             )
         except LoopError as error:
             raise looped(call.match.service if call.match else "") from error
-        if call.wants_trailers:
-            headers += _TRAILERS_WANTED
-        if body.expects_continue:
-            headers.append((b"expect", b"100-continue"))
-        return Request(method=call.method, target=call.target, headers=tuple(headers), body=body)
 
     def _is_own_credential(self, authorization: bytes) -> bool:
         return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
@@ -263,7 +288,11 @@ class Proxy:
                 service=call.match.service if call.match else None,
                 reason=problem.detail,
             )
-        self._recorder.routed(call.match, status, call.back_end_seconds, trio.current_time())
+        seconds = call.back_end_seconds
+        if call.failed is not None:
+            # The service of the route has failed, whatever the client got instead.
+            status, seconds = call.failed
+        self._recorder.routed(call.match, status, seconds, trio.current_time())
 
 
 async def _while_client_waits(

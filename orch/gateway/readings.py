@@ -22,12 +22,25 @@ def readings_of(gateway: GatewayStatistics) -> Iterator[Reading]:
         yield Reading(names.QUEUED, queue.queued, of_class)
         yield Reading(names.SHED, queue.shed_deadline, (*of_class, "deadline"))
         yield Reading(names.SHED, queue.shed_queue_full, (*of_class, "queue_full"))
+    yield from _of_fallbacks(gateway)
     for service in gateway.services:
         for flow in service.flows:
             of_flow = (service.service, flow.flow)
             yield Reading(names.RETRY_BUDGET, flow.retries_left, of_flow)
             if flow.breaker is not None:
                 yield Reading(names.SERVICE_BREAKER, _BREAKER_VALUES[flow.breaker], of_flow)
+
+
+def _of_fallbacks(gateway: GatewayStatistics) -> Iterator[Reading]:
+    for route in gateway.fallbacks:
+        for kind in ("service", "cached", "static", "none"):
+            yield Reading(names.FALLBACKS, getattr(route, kind), (route.route, kind))
+        yield Reading(names.FALLBACKS_ACTIVE, float(route.active_for is not None), (route.route,))
+    cache = gateway.fallback_cache
+    if gateway.fallbacks and cache is not None:
+        yield Reading(names.FALLBACK_RESPONSES, cache.responses)
+        yield Reading(names.FALLBACK_BYTES, cache.bytes)
+        yield Reading(names.FALLBACK_EVICTED, cache.evicted)
 
 
 def _of_instance(instance: GatewayInstance) -> Iterator[Reading]:

@@ -14,13 +14,15 @@ encoded more than once (``%252e``) is refused, too. Empty segments are merged, s
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
+from msgspec import structs
+
 from orch.gateway.timeouts import UNLIMITED, Limits
-from orch.settings import Repeatable, Route, RoutePriority, Uploads
+from orch.settings import Fallback, Repeatable, Route, RoutePriority, Uploads
 
 # RFC 3986 §3.3 allows less; other visible characters are forwarded unchanged, since clients do send them.
 _WELL_FORMED: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
@@ -50,7 +52,7 @@ class UnroutableError(ValueError):
 class Match:
     """Where a path leads: ``path`` is the back end's own, percent-encoded, without a query.
 
-    ``repeatable``, ``priority``, ``limits`` (time-outs) and ``uploads``: the route's.
+    ``repeatable``, ``priority``, ``limits`` (time-outs), ``uploads`` and ``fallbacks``: the route's.
     """
 
     prefix: str
@@ -60,6 +62,14 @@ class Match:
     priority: RoutePriority = "auto"
     limits: Limits = UNLIMITED
     uploads: Uploads = "stored"
+    fallbacks: tuple["Step", ...] = ()
+
+
+class Step(NamedTuple):
+    """A fallback of a route, and where it leads if it is another service."""
+
+    rule: Fallback
+    match: Match | None
 
 
 class Path(NamedTuple):
@@ -168,11 +178,19 @@ class RouteTable:
             route = self._below.get(prefix) if length < depth or read.is_directory else None
             route = route or self._exact.get(prefix)
             if route is not None:
-                path = _join(route.path, read, length)
                 limits = UNLIMITED if self._limits is None else self._limits(route)
-                return Match(
-                    route.prefix, route.service, path, route.repeatable, route.priority, limits, route.uploads
+                match = Match(
+                    route.prefix,
+                    route.service,
+                    _join(route.path, read, length),
+                    route.repeatable,
+                    route.priority,
+                    limits,
+                    route.uploads,
                 )
+                if not route.fallbacks:
+                    return match
+                return replace(match, fallbacks=tuple(_steps(match, route, read, length)))
         return None
 
     def outside(self, match: Match, path: str) -> str | None:
@@ -206,6 +224,17 @@ class RouteTable:
                 decoded_path == route.prefix or decoded_path.startswith(route.prefix.rstrip("/") + "/")
                 for route in self.routes
             )
+
+
+def _steps(match: Match, route: Route, read: Path, length: int) -> Iterator[Step]:
+    """Yield the fallbacks of a route for a path."""
+    for rule in route.fallbacks:
+        if rule.use != "service":
+            yield Step(rule, None)
+            continue
+        limits = structs.replace(match.limits, total=rule.timeout) if rule.timeout else match.limits
+        path = _join(rule.path or route.path, read, length)
+        yield Step(rule, replace(match, service=rule.service, path=path, limits=limits))
 
 
 def _join(base: str, path: Path, length: int) -> str:

@@ -137,6 +137,9 @@ class GatewayService:
             on_shortage=self._short,
             make_id=make_id,
             hops=self._hops,
+            events=events,
+            topics=topics,
+            topic=TOPIC,
         )
         self._fetcher = Fetcher(
             self._dispatcher,
@@ -158,6 +161,7 @@ class GatewayService:
             places=places,
             spool=self._spool,
             rates=self._rates,
+            fallbacks=self._proxy.fallbacks,
             is_usable=self._is_usable,
         )
         self.boundary = Boundary("gateway sweep")
@@ -401,6 +405,7 @@ class GatewayService:
                 self._breaker_events.measure(lane)
             prefixes = {route.prefix for route in self._routes.table.routes}
             self._recorder.retain(prefixes, settings.services)
+            self._proxy.fallbacks.apply(settings.orchestration.gateway)
 
     def _is_usable(self, instance: Instance) -> bool:
         return self._health.is_usable(instance.service, instance.url)

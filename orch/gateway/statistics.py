@@ -223,6 +223,36 @@ class GatewayDiscovery(Struct, frozen=True, kw_only=True):
     leases: tuple[GatewayLease, ...] = ()
 
 
+class GatewayFallbacks(Struct, frozen=True, kw_only=True):
+    """What clients got since the start when requests to a route failed for which it has fallbacks.
+
+    By the kind of the fallback, ``none`` if none could be used. ``active_for``: seconds since requests began
+    to fail, None while they do not. ``stored``: last good responses, ``stored_bytes`` in all.
+    """
+
+    route: str
+    service: int
+    cached: int
+    static: int
+    none: int
+    active_for: float | None
+    stored: int
+    stored_bytes: int
+
+
+class GatewayFallbackCache(Struct, frozen=True, kw_only=True):
+    """The last good responses of all routes. ``bytes``: with those of responses that are arriving.
+
+    ``evicted``: dropped since the start to make room.
+    """
+
+    responses: int
+    bytes: int
+    max_responses: int
+    max_bytes: int
+    evicted: int
+
+
 class GatewayStatistics(Struct, frozen=True, kw_only=True):
     """The gateway now.
 
@@ -234,7 +264,8 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     limit. ``places``: requests of clients in progress, of
     ``places_limit``; ``spooled_bytes``: their bodies on disk, of ``spool_limit``. ``rate_buckets``: buckets
     of rate limits that are not full; ``rates_unchecked``: requests since the start whose limits could not be
-    read from the shared store, and that were let through.
+    read from the shared store, and that were let through. ``fallbacks``: of routes that have some; with them
+    a failed request counts as an error of its route, whatever the client got.
     """
 
     requests: int
@@ -265,3 +296,5 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     rate_limits: tuple[GatewayRateLimit, ...]
     rate_buckets: int = 0
     rates_unchecked: int = 0
+    fallbacks: tuple[GatewayFallbacks, ...] = ()
+    fallback_cache: GatewayFallbackCache | None = None

@@ -4,6 +4,7 @@ Pure. :mod:`orch.settings.live` reads the file and watches it.
 """
 
 from orch.settings.decoding import Decoded, decode
+from orch.settings.fallbacks import Fallback, FallbackCache, StaticResponse
 from orch.settings.outliers import Breakers, Ejection
 from orch.settings.rate_limits import RateLimit
 from orch.settings.reload_rules import Change, changes
@@ -36,6 +37,8 @@ __all__ = [
     "Change",
     "Decoded",
     "Ejection",
+    "Fallback",
+    "FallbackCache",
     "Fault",
     "Frontend",
     "Gateway",
@@ -54,6 +57,7 @@ __all__ = [
     "Share",
     "Shedding",
     "Speech",
+    "StaticResponse",
     "Uploads",
     "Vad",
     "Websocket",

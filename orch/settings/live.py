@@ -14,6 +14,7 @@ from orch.settings import Change, Decoded, Fault, Settings, SettingsError, chang
 from orch.settings.decoding import Source, values
 from orch.settings.reload_rules import applicable
 from orch.settings.restrictions import Kind, kind_at, masked, why_fixed
+from orch.settings.static_responses import find_static_faults
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.tls.pair import find_pair_faults
@@ -130,7 +131,12 @@ class LiveSettings:
         text = read_file(self._path)
         overlay = self._command_line | dict(runtime)
         decoded = decode(text, self._environ, name=str(self._path), overlay=overlay)
-        faults = [*decoded.faults, *find_faults(decoded.settings, self._environ), *self._pair_faults(decoded)]
+        faults = [
+            *decoded.faults,
+            *find_faults(decoded.settings, self._environ),
+            *([] if decoded.faults else find_static_faults(decoded.settings)),
+            *self._pair_faults(decoded),
+        ]
         if faults:
             raise SettingsError(faults)
         return decoded

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
 from orch.settings.discovery import Discovery
+from orch.settings.fallbacks import Fallback, FallbackCache, StaticResponse
 from orch.settings.incidents import Incidents, StatusPage
 from orch.settings.outliers import Breakers, Ejection
 from orch.settings.overload import Overload
@@ -122,6 +123,7 @@ class Route(Section, frozen=True):
     those of idempotent methods. ``priority``: which class they are in where instances have a limit; ``auto``:
     ``control`` for methods that only read, ``interactive`` for others. ``timeouts``: the route's own.
     ``uploads``: whether a body is stored until it is complete, or passed on while it arrives.
+    ``fallbacks``: what a client gets when the service fails.
     """
 
     prefix: Path
@@ -131,6 +133,7 @@ class Route(Section, frozen=True):
     priority: RoutePriority = "auto"
     timeouts: RouteTimeouts = RouteTimeouts()
     uploads: Uploads = "stored"
+    fallbacks: tuple[Fallback, ...] = ()
 
 
 DEFAULT_ROUTES: Final = (
@@ -198,6 +201,8 @@ class Gateway(Section, frozen=True):
     registry_token: Secret = ""
     shedding: Shedding = Shedding()
     rate_limits: tuple[RateLimit, ...] = ()
+    static_responses: tuple[StaticResponse, ...] = ()
+    fallback_cache: FallbackCache = FallbackCache()
 
     def longest_total(self, service: str) -> float:
         """Return the seconds that a request to a service may take, apart from those without a limit."""

@@ -125,6 +125,26 @@ RATE_UNCHECKED: Final = Name(
     "counter",
     "Requests let through because the rate limits could not be checked in the shared store.",
 )
+FALLBACKS: Final = Name(
+    "orch_gateway_fallbacks_total",
+    "counter",
+    "Failed requests to routes with fallbacks, by the kind of the fallback that the client got, or none.",
+    ("route", "fallback"),
+)
+FALLBACKS_ACTIVE: Final = Name(
+    "orch_gateway_fallbacks_active", "gauge", "1 while requests to a route get fallbacks.", ("route",)
+)
+FALLBACK_RESPONSES: Final = Name(
+    "orch_gateway_fallback_cache_responses", "gauge", "Last good responses that are stored."
+)
+FALLBACK_BYTES: Final = Name(
+    "orch_gateway_fallback_cache_bytes", "gauge", "Bytes of last good responses that are stored."
+)
+FALLBACK_EVICTED: Final = Name(
+    "orch_gateway_fallback_cache_evicted_total",
+    "counter",
+    "Last good responses dropped to make room for others.",
+)
 SERVICE_STATE: Final = Name(
     "orch_service_state",
     "gauge",
