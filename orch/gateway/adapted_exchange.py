@@ -98,6 +98,7 @@ class AdaptedExchange:
                 caller=call.caller,
                 priority=priority_of(match.priority, call.method),
                 limit=limit,
+                hedge=call.hedge,
             ) as response:
                 data = await collect(response, MAX_ADAPTED_RESPONSE)
             return AdapterResponse(response.status, response.headers, data)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Self
 
 import trio
 
@@ -57,8 +57,15 @@ class Trace:
     """The progress of a request, up to date at any time, so that a failure can be reported with it."""
 
     attempts: int = 0
+    extra: int = 0
+    """Those of the attempts that were sent while another one was slow."""
     is_queued: bool = False
     """Whether it waits for a connection in our own queue, so that the back end has not received it."""
+
+    @property
+    def tries(self) -> int:
+        """How often the request was sent in turn; what was sent beside that uses up no retry."""
+        return self.attempts - self.extra
 
 
 class DispatchedResponse:
@@ -95,6 +102,11 @@ class DispatchedResponse:
         if self.status not in BREAKER_STATUSES or _ENGINE_MISSING in self._peeked:
             return Outcome.SUCCEEDED
         return Outcome.FAILED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its head alone shows that the instance has failed."""
+        return self.status in BREAKER_STATUSES and not self._peeks
 
     @property
     def is_received(self) -> bool:
@@ -136,14 +148,18 @@ class Attempt:
         *,
         limit: float,
         ticket: Ticket | None = None,
+        is_extra: bool = False,
     ) -> None:
         self.lane = lane
+        self._is_extra = is_extra
         self._ticket = ticket
         self.limit = limit
         """Seconds that the instance has, as which a failure counts."""
         self.response: DispatchedResponse | None = None
         self.is_told_to_wait = False
         """Whether the instance has asked for a rest, which is no fault of it."""
+        self.is_superseded = False
+        """Whether another attempt at the same request has won, so that it is ended."""
         self.deadline = math.inf
         self.body = NO_BODY
         self._permit = permit
@@ -152,6 +168,11 @@ class Attempt:
         self._was_suspended = was_suspended
         self._began: float | None = None
         self.task: Task | None = None
+
+    @property
+    def began(self) -> float | None:
+        """When it was sent to the instance, on Trio's clock; None while it waits in our own queue."""
+        return self._began
 
     def start(self) -> None:
         """Count the request as in flight, and as queued until it begins."""
@@ -185,6 +206,8 @@ class Attempt:
             lane.refusals.add(status, self._permit.caller, now)
         if self._began is not None and outcome is not Outcome.BLAMELESS:
             self._count(self._began, now, outcome, status)
+        elif self._began is not None and self.is_superseded and not self._is_extra and self.response is None:
+            lane.first_byte.overtaken(now, now - self._began)
         if outcome is Outcome.SUCCEEDED:
             lane.succeeded(self._permit)
         elif outcome in _FAILED:
@@ -215,8 +238,9 @@ class Attempt:
             answered_at = now if self.response is None else self.response.at
             self.lane.first_byte.answered(now, max(0.0, answered_at - began))
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         """Nothing: it has started."""
+        return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         status = 0 if self.response is None else self.response.status
@@ -235,11 +259,15 @@ class Attempt:
     def _seen(self, error: BaseException | None, now: float) -> Outcome:
         if self._began is None or self.is_told_to_wait or self._is_blameless(error, self._began, now):
             return Outcome.BLAMELESS
+        if self.is_superseded and not (self.response is not None and self.response.has_failed):
+            return Outcome.BLAMELESS
         if isinstance(error, UpstreamError):
             return Outcome.FAILED
         is_late = self._is_late(error, now)
         if self.response is not None:
             return Outcome.FAILED if is_late and self.response.is_waiting else self.response.outcome
+        if self._is_extra:  # it had less time than others have
+            return Outcome.BLAMELESS
         return Outcome.FAILED if is_late else Outcome.ABANDONED
 
     def _is_late(self, error: BaseException | None, now: float) -> bool:

@@ -13,6 +13,7 @@ from orch.gateway.attempt import Trace
 from orch.gateway.fallbacks.marks import MARK
 from orch.gateway.fallbacks.watch import Watch
 from orch.gateway.headers import Client, Header
+from orch.gateway.hedging.route_hedges import RouteHedges
 from orch.gateway.hops import Hops
 from orch.gateway.rate_limits.buckets import Level
 from orch.gateway.rate_limits.fields import fields
@@ -176,6 +177,8 @@ class ClientRequest:
         self.inbound: Inbound | None = None
         self.total = math.inf
         """Seconds that it has from the complete request on."""
+        self.hedge: RouteHedges | None = None
+        """When extra attempts are sent, if the route has any and the request may be sent twice."""
         self.is_streamed = False
         """Whether its body is passed on while it arrives."""
         self.sent_at: float | None = None

@@ -5,26 +5,29 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
 import trio
 
 from orch.gateway.attempt import BREAKER_STATUSES, Attempt, DispatchedResponse, Outcome, Trace
-from orch.gateway.backends import Backend, Backends, Chosen, Full, IsUsable
+from orch.gateway.backends import Backends, Chosen, Full, IsUsable
 from orch.gateway.connection import Begun, Request, UpstreamError
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import problem_of, unavailable
 from orch.gateway.headers import Header
+from orch.gateway.hedging.extras import Extras
+from orch.gateway.hedging.racing import Racing
+from orch.gateway.hedging.route_hedges import RouteHedges, is_hedgeable
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.lane import Lane
+from orch.gateway.request_state import RequestState, ask_of, sound_of
 from orch.gateway.retries import Failure, backoff, may_retry
 from orch.gateway.retry_after import STATUSES as RESTING_STATUSES
 from orch.gateway.retry_after import rest_of
 from orch.gateway.shedding.gate import Ask
 from orch.gateway.shedding.priorities import Priority
-from orch.gateway.shedding.sound_length import sound_seconds
+from orch.gateway.single import Single
 from orch.gateway.tcp_stream import Patience
 from orch.gateway.timeouts import Limits
 from orch.problems import ProblemError
@@ -33,8 +36,6 @@ from orch.shortages import Shortage
 
 _FOR_THE_LONG_WAY: Final = BREAKER_STATUSES | RESTING_STATUSES
 """Statuses on which more is decided than that the instance works."""
-AUDIO: Final = "audio-service"
-"""The service whose requests are as much work as they have sound."""
 
 
 class QuickResponse(NamedTuple):
@@ -77,6 +78,7 @@ class Dispatcher:
         self._was_suspended = was_suspended
         self._jitter = jitter
         self._wall = wall
+        self._extras = Extras(backends, is_usable=is_usable, was_suspended=was_suspended, make=self._attempt)
 
     def begin(
         self,
@@ -102,7 +104,7 @@ class Dispatcher:
             return None
         now = trio.current_time()
         key = backend.key(request.headers, caller)
-        ask = _ask(backend, priority, caller, request, flow)
+        ask = ask_of(backend, priority, caller, request, flow)
         chosen = backend.choose(now, flow, caller, self._is_usable, tried=(), key=key, ask=ask)
         if chosen is None or isinstance(chosen, Full):
             return None
@@ -155,11 +157,13 @@ class Dispatcher:
         priority: Priority = Priority.CONTROL,
         limit: trio.CancelScope | None = None,
         begun: BegunAttempt | None = None,
+        hedge: RouteHedges | None = None,
     ) -> AsyncIterator[DispatchedResponse]:
         """Yield the response of ``service`` as soon as its head has arrived.
 
         ``flow``: whose share of the instances is used; ``repeatable``: which requests may be sent twice;
-        ``caller``: who chose what is sent; ``begun``: the first attempt; ``limits``: the time-outs.
+        ``caller``: who chose what is sent; ``begun``: the first attempt; ``limits``: the time-outs;
+        ``hedge``: when extra attempts are sent while one is slow.
 
         Where all instances have reached their limit, it waits for its turn, as ``priority`` says; meanwhile
         the deadline of ``limit`` is suspended.
@@ -177,7 +181,7 @@ class Dispatcher:
         """
         if begun is None:
             self._count(service, flow)
-        state = _RequestState(service, request, trace, retries, flow, limits, repeatable, caller, priority)
+        state = RequestState(service, request, trace, retries, flow, limits, repeatable, caller, priority)
         while True:
             fresh = False
             if begun is None:
@@ -191,32 +195,48 @@ class Dispatcher:
             if exchange is None:
                 trace.attempts += 1
                 attempt.start()
+            sent = self._way(state, attempt, exchange, hedge, fresh=fresh)
             try:
-                with attempt:
-                    async with attempt.lane.upstream.exchange(
-                        request,
-                        # A kept connection may turn out to be closed, and a streamed body is sent once.
-                        fresh=fresh or request.body.is_streamed,
-                        begun=exchange,
-                        on_slot=attempt.begin,
-                        limits=limits,
-                    ) as response:
-                        dispatched = attempt.respond(response)
-                        moves_on = self._lets_rest(attempt) and self._can_move_on(state)
-                        if not moves_on:
-                            yield dispatched
+                async with sent.run() as dispatched:
+                    moves_on = self._lets_rest(sent.attempt) and self._can_move_on(state)
+                    if not moves_on:
+                        yield dispatched
                 if not moves_on:
                     return
                 pause = 0.0
             except UpstreamError as error:
-                pause = self._pause_after(error, attempt, state)
+                pause = self._pause_after(error, sent.attempt, state)
             except UnsendableError as error:
                 raise ProblemError("invalid_request", f"The request cannot be forwarded: {error}.") from error
             self._on_retry(service)
             if pause:
                 await trio.sleep(pause)
 
-    def _attempt(self, chosen: Chosen, trace: Trace, limit: float) -> Attempt:
+    def _way(
+        self,
+        state: RequestState,
+        attempt: Attempt,
+        begun: Begun | None,
+        hedge: RouteHedges | None,
+        *,
+        fresh: bool,
+    ) -> Single | Racing:
+        """Return how an attempt is made: alone, or with others beside it while it is slow."""
+        request, limits = state.request, state.limits
+        if hedge is None or not is_hedgeable(request.method, state.repeatable, request.body):
+            return Single(attempt, request, begun=begun, fresh=fresh, limits=limits)
+        return Racing(
+            attempt,
+            request,
+            begun=begun,
+            fresh=fresh,
+            limits=limits,
+            hedge=hedge,
+            extra=partial(self._extras.next, state, hedge, attempt),
+            rests=self._lets_rest,
+        )
+
+    def _attempt(self, chosen: Chosen, trace: Trace, limit: float, *, is_extra: bool = False) -> Attempt:
         return Attempt(
             chosen.lane,
             chosen.permit,
@@ -225,6 +245,7 @@ class Dispatcher:
             self._was_suspended,
             limit=limit,
             ticket=chosen.ticket,
+            is_extra=is_extra,
         )
 
     def _count(self, service: str, flow: Flow) -> None:
@@ -233,6 +254,8 @@ class Dispatcher:
 
     def _lets_rest(self, attempt: Attempt) -> bool:
         """Let an instance rest that asks for it; return whether it does."""
+        if attempt.is_told_to_wait:
+            return True
         assert attempt.response is not None, "it has responded"  # noqa: S101 - an invariant
         seconds = rest_of(attempt.response.status, attempt.response.headers, self._wall())
         if seconds is None:
@@ -241,7 +264,7 @@ class Dispatcher:
         attempt.lane.rests_until = trio.current_time() + seconds
         return True
 
-    def _can_move_on(self, state: "_RequestState") -> bool:
+    def _can_move_on(self, state: RequestState) -> bool:
         """Return whether another instance can be asked, which then counts as a retry."""
         backend = self._backends.get(state.service)
         now = trio.current_time()
@@ -249,19 +272,19 @@ class Dispatcher:
         return (
             backend is not None
             and not state.request.body.is_spent
-            and state.trace.attempts <= state.retries
+            and state.trace.tries <= state.retries
             and backend.has_another(
                 now,
                 state.flow,
                 state.caller,
                 self._is_usable,
                 tried=state.tried,
-                ask=_ask(backend, state.priority, state.caller, state.request, state.flow),
+                ask=state.ask(backend),
             )
             and backend.budgets[state.flow].take(now)
         )
 
-    def _pause_after(self, error: UpstreamError, attempt: Attempt, state: "_RequestState") -> float:
+    def _pause_after(self, error: UpstreamError, attempt: Attempt, state: RequestState) -> float:
         """Return the seconds until the next attempt. Raises the ProblemError if there is none."""
         if error.shortage is not None:
             self._on_shortage(error.shortage, state.service)
@@ -275,12 +298,12 @@ class Dispatcher:
             # Replaced once, even if the settings allow no retries.
             state.stale = attempt.lane
             return 0.0
-        if state.trace.attempts > state.retries or not self._may_repeat(state):
+        if state.trace.tries > state.retries or not self._may_repeat(state):
             raise problem_of(state.service, error) from error
         state.stale = None
-        return backoff(state.trace.attempts, self._jitter())
+        return backoff(state.trace.tries, self._jitter())
 
-    def _may_repeat(self, state: "_RequestState") -> bool:
+    def _may_repeat(self, state: RequestState) -> bool:
         """Return whether the service may get one attempt more, which then counts as a retry."""
         backend = self._backends.get(state.service)
         if backend is None:
@@ -294,7 +317,7 @@ class Dispatcher:
             return True
         return budget.take(now)
 
-    async def _next(self, state: "_RequestState", limit: trio.CancelScope | None) -> tuple[Chosen, bool]:
+    async def _next(self, state: RequestState, limit: trio.CancelScope | None) -> tuple[Chosen, bool]:
         """Return the instance of the next attempt, and whether a new connection is needed."""
         if (again := self._again(state)) is not None:
             return again, True
@@ -305,11 +328,11 @@ class Dispatcher:
             raise chosen
         return chosen, False
 
-    async def _wait(self, state: "_RequestState", limit: trio.CancelScope | None) -> Chosen:
+    async def _wait(self, state: RequestState, limit: trio.CancelScope | None) -> Chosen:
         """Wait for a place. The time limit of the request is that of the back end's work: it stops."""
         backend = self._backends.get(state.service)
         assert backend is not None, "no place is found at a service that exists"  # noqa: S101 - an invariant
-        ask = Ask(state.priority, state.caller, _sound(backend, state.request, state.flow))
+        ask = Ask(state.priority, state.caller, sound_of(backend, state.request, state.flow))
         state.trace.is_queued = True
         left = 0.0
         if limit is not None:
@@ -320,17 +343,13 @@ class Dispatcher:
             if limit is not None:
                 limit.deadline = trio.current_time() + left
 
-    def _again(self, state: "_RequestState") -> Chosen | None:
+    def _again(self, state: RequestState) -> Chosen | None:
         """Return the instance whose kept connection was closed, if it can be sent the request again."""
         lane, backend = state.stale, self._backends.get(state.service)
         if lane is None:
             return None
         now = trio.current_time()
-        ask = (
-            None
-            if backend is None
-            else _ask(backend, state.priority, state.caller, state.request, state.flow)
-        )
+        ask = None if backend is None else state.ask(backend)
         instance = None if backend is None else backend.instances.get(lane.url)
         if ask is not None and backend is not None:
             if instance is None or backend.gate.is_behind(ask):
@@ -343,7 +362,7 @@ class Dispatcher:
             return Chosen(lane, permit, None)
         return Chosen(lane, permit, backend.gate.take(instance.places, ask, now))
 
-    def _choose(self, state: "_RequestState", *, is_turn: bool) -> Chosen | ProblemError | None:
+    def _choose(self, state: RequestState, *, is_turn: bool) -> Chosen | ProblemError | None:
         """Return the instance of the next attempt; the problem if there is none; None if none has a place."""
         now = trio.current_time()
         backend = self._backends.get(state.service)
@@ -357,7 +376,7 @@ class Dispatcher:
             self._is_usable,
             tried=state.tried,
             key=backend.key(state.request.headers, state.caller),
-            ask=_ask(backend, state.priority, state.caller, state.request, state.flow),
+            ask=state.ask(backend),
             is_turn=is_turn,
         )
         if chosen is None:
@@ -365,47 +384,7 @@ class Dispatcher:
         return None if isinstance(chosen, Full) else chosen
 
 
-def _ask(backend: Backend, priority: Priority, caller: str, request: Request, flow: Flow) -> Ask | None:
-    """Return what a request is to the gate of a service; None if it needs no place."""
-    if not backend.gate.is_limited or priority is Priority.CONTROL:
-        return None
-    return Ask(priority, caller, _sound(backend, request, flow))
-
-
-def _sound(backend: Backend, request: Request, flow: Flow) -> float | None:
-    """Return the work that a request is, where it has to be known.
-
-    Of speech: the seconds of its sound, None if they are not known, or are declared by a client that anyone
-    may be. Other requests are taken as alike.
-    """
-    if not backend.gate.measures:
-        return None
-    if backend.name != AUDIO:
-        return 1.0
-    if flow is Flow.REQUESTS and not backend.gate.trusts_clients:
-        return None
-    whole = request.body.whole
-    return None if whole is None else sound_seconds(whole)
-
-
 def _deadline() -> float:
     """Return the caller's time limit; a scope that is cancelled already has none for an instance."""
     deadline = trio.current_effective_deadline()
     return math.inf if deadline == -math.inf else deadline
-
-
-@dataclass(slots=True)
-class _RequestState:
-    """One request on its way: what it is, what was tried, and the lane whose kept connection was closed."""
-
-    service: str
-    request: Request
-    trace: Trace
-    retries: int
-    flow: Flow
-    limits: Limits
-    repeatable: Repeatable
-    caller: str
-    priority: Priority
-    tried: set[str] = field(default_factory=set)
-    stale: Lane | None = None

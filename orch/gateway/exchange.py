@@ -67,6 +67,7 @@ class Exchange:
                     priority=priority_of(match.priority, call.method),
                     limit=limit,
                     begun=begun,
+                    hedge=call.hedge,
                 ) as response:
                     if response.is_event_stream:
                         call.total = limit.deadline = math.inf

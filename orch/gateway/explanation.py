@@ -14,8 +14,11 @@ from orch.gateway.backends import Backend
 from orch.gateway.balancer import Candidate, Fastest, RoundRobin
 from orch.gateway.breaker import State
 from orch.gateway.flows import Flow
+from orch.gateway.hedging.rivals import rivals
+from orch.gateway.hedging.route_hedges import RouteHedges, is_hedgeable
 from orch.gateway.instance import Instance
 from orch.gateway.outlier_events import CAUSES
+from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import is_repeatable
 from orch.gateway.routes import Match, Step
 from orch.gateway.shedding.gate import Ask
@@ -49,6 +52,19 @@ class ExplainedTimeouts(Struct, frozen=True, kw_only=True):
         )
 
 
+class ExplainedHedging(Struct, frozen=True, kw_only=True):
+    """Whether a request that is slow would be sent to another instance as well, at most ``extra`` times.
+
+    ``after_ms``: after so long, None while that is not known. ``reason``: why none would be sent now, "" if
+    one would. ``instances``: those that could get it, before one of them has the first request.
+    """
+
+    extra: int
+    after_ms: float | None
+    reason: str
+    instances: tuple[str, ...]
+
+
 class ExplainedRoute(Struct, frozen=True, kw_only=True):
     """The route that matches. ``target``: the back end's path; ``is_repeatable``: whether this method is.
 
@@ -63,6 +79,7 @@ class ExplainedRoute(Struct, frozen=True, kw_only=True):
     priority: Literal["live", "interactive", "batch", "control"]
     timeouts: ExplainedTimeouts
     uploads: Uploads
+    hedging: ExplainedHedging | None = None
 
 
 class ExplainedInstance(Struct, frozen=True, kw_only=True):
@@ -142,6 +159,9 @@ class Explanation(Struct, frozen=True, kw_only=True):
     fallbacks: tuple[ExplainedFallback, ...] = ()
 
 
+_TWO: Final = 2
+
+
 class _Seen(NamedTuple):
     instance: Instance
     candidate: Candidate
@@ -172,6 +192,7 @@ def explain(
     without: Collection[str],
     discovery: Iterable[GatewayDiscovery] = (),
     limits: Iterable[RateLimit] = (),
+    hedge: RouteHedges | None = None,
 ) -> Explanation:
     """Return the explanation of a request that matches a route; ``without``: instances taken as absent."""
     ask = Ask(priority_of(match.priority, method), "")
@@ -184,6 +205,9 @@ def explain(
         priority=ask.priority.value,
         timeouts=ExplainedTimeouts.of(match.limits),
         uploads=match.uploads,
+        hedging=None
+        if backend is None
+        else _hedging(method, match, backend, hedge, ask, without, is_usable, now),
     )
     seen = [] if backend is None else list(_seen(backend, now, is_usable, without))
     service_wait = None if backend is None else _service_wait(backend, now)
@@ -250,6 +274,44 @@ def _fallback(step: Step, method: str, match: Match) -> ExplainedFallback:
         target=None if step.match is None else step.match.path,
         response=rule.response if rule.use == "static" else None,
         restriction=restriction,
+    )
+
+
+def _hedging(
+    method: str,
+    match: Match,
+    backend: Backend,
+    hedge: RouteHedges | None,
+    ask: Ask,
+    without: Collection[str],
+    is_usable: Callable[[str, str], bool],
+    now: float,
+) -> ExplainedHedging | None:
+    """Return what would become of a slow request; None if the route has no extra requests."""
+    policy = match.hedging
+    if policy is None:
+        return None
+    hedge = hedge or RouteHedges(match.prefix, match.service, policy)
+    delay = hedge.delay(now)
+    needs_place = backend.gate.is_limited and ask.priority is not Priority.CONTROL
+    found = rivals(backend, Flow.REQUESTS, is_usable, tried=(), ask=ask if needs_place else None, now=now)
+    names = tuple(each.shown for each in found if each.shown not in without)
+    reason = ""
+    if not is_hedgeable(method, match.repeatable, RequestBody()):
+        reason = f"{method} may not be sent twice: the route is not repeatable: always"
+    elif delay is None:
+        reason = f"{hedge.first_bytes.count(now)} times to the first byte of {policy.min_samples} are known"
+    elif not hedge.has_budget:
+        reason = "the route's budget is used up"
+    elif not backend.budgets[Flow.REQUESTS].left(now):
+        reason = "the retry budget of the service is used up"
+    elif len(names) < _TWO:
+        reason = "no second instance is free and works as well as it should"
+    return ExplainedHedging(
+        extra=policy.extra,
+        after_ms=None if delay is None else delay * 1000,
+        reason=reason,
+        instances=names,
     )
 
 

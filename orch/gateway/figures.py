@@ -6,6 +6,7 @@ from orch.gateway.backends import Backends
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.fallbacks.runner import Fallbacks
 from orch.gateway.flows import Flow
+from orch.gateway.hedging.route_hedges import Hedges
 from orch.gateway.instance import Instance
 from orch.gateway.places import Places
 from orch.gateway.rate_limits.limiter import RateLimiter
@@ -28,6 +29,7 @@ class Figures:
         spool: Spool,
         rates: RateLimiter,
         fallbacks: Fallbacks,
+        hedges: Hedges,
         is_usable: Callable[[Instance], bool],
     ) -> None:
         self._backends = backends
@@ -37,6 +39,7 @@ class Figures:
         self._spool = spool
         self._rates = rates
         self._fallbacks = fallbacks
+        self._hedges = hedges
         self._is_usable = is_usable
 
     def statistics(
@@ -83,6 +86,7 @@ class Figures:
             rates_unchecked=self._rates.unchecked,
             fallbacks=self._fallbacks.statistics(gateway, now),
             fallback_cache=self._fallbacks.cache_statistics(),
+            hedging=tuple(self._hedges.statistics(now)),
             queues=tuple(
                 queue
                 for backend in self._backends

@@ -44,6 +44,15 @@ class FirstByte:
             self._average = before * weight + seconds * (1 - weight)
         self._at = now
 
+    def overtaken(self, now: float, seconds: float) -> None:
+        """Note a request without a response after ``seconds``, which another instance has answered.
+
+        It would have taken longer: a slow instance must not look as fast as the responses that it is left
+        with. It says nothing if the usual time is longer.
+        """
+        if self._average is None or seconds >= self._average:
+            self.answered(now, seconds)
+
     def failed(self, now: float, limit: float) -> None:
         """Note a failure of a request that had ``limit`` seconds."""
         before = self.average(now)

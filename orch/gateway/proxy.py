@@ -38,6 +38,7 @@ from orch.gateway.fallbacks.runner import Fallbacks
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import client_too_slow, looped, short
 from orch.gateway.headers import Header
+from orch.gateway.hedging.route_hedges import Hedges, is_hedgeable
 from orch.gateway.hops import Hops, LoopError
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.nurseries import nursery_of_block
@@ -86,6 +87,7 @@ class Proxy:
         spool: Spool,
         places: Places,
         rates: RateLimiter,
+        hedges: Hedges,
         on_shortage: Callable[[Shortage, str], None],
         make_id: Callable[[], str],
         hops: Hops,
@@ -100,6 +102,7 @@ class Proxy:
         self._spool = spool
         self._places = places
         self._rates = rates
+        self._hedges = hedges
         self._on_shortage = on_shortage
         self._make_id = make_id
         self._hops = hops
@@ -178,6 +181,10 @@ class Proxy:
         self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway
     ) -> None:
         """Forward a request: the quick way if the response comes at once, else with a watch."""
+        call.hedge = None
+        if match.hedging is not None and is_hedgeable(call.method, match.repeatable, body):
+            call.hedge = self._hedges.of(match.prefix, match.service, match.hedging)
+            call.hedge.asked()
         if self.adapter.adapts(match.service, call.method, match.path):
             await _while_client_waits(call, self._adapted.run, self.adapter, call, match, body, policy)
             return
@@ -211,7 +218,9 @@ class Proxy:
         response = await self._dispatcher.quick(begun, self.patience)
         if response is None:
             return False
-        call.answered_at = trio.current_time()
+        call.answered_at = now = trio.current_time()
+        if call.hedge is not None:
+            call.hedge.first_bytes.add(now, now - (call.sent_at or now))
         headers = self._headers(call, response, match)
         if call.fallback is not None and call.fallback.holds_whole(
             response.status, response.headers, response.body, headers

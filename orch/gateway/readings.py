@@ -23,6 +23,14 @@ def readings_of(gateway: GatewayStatistics) -> Iterator[Reading]:
         yield Reading(names.SHED, queue.shed_deadline, (*of_class, "deadline"))
         yield Reading(names.SHED, queue.shed_queue_full, (*of_class, "queue_full"))
     yield from _of_fallbacks(gateway)
+    for route in gateway.hedging:
+        of_route = (route.prefix,)
+        yield Reading(names.HEDGES, route.sent, of_route)
+        yield Reading(names.HEDGES_WON, route.won, of_route)
+        for why, count in route.declined.items():
+            yield Reading(names.HEDGES_DECLINED, count, (*of_route, why))
+        if route.delay_ms is not None:
+            yield Reading(names.HEDGE_DELAY, route.delay_ms / 1000, of_route)
     for service in gateway.services:
         for flow in service.flows:
             of_flow = (service.service, flow.flow)

@@ -40,6 +40,10 @@ class RequestBody:
         """The whole body if it is in memory, else None."""
         return self._data if self._read is None else None
 
+    def again(self) -> "RequestBody":
+        """Return the same body, to be sent beside this one."""
+        return RequestBody(self._data, read=self._read, length=self.length)
+
     def rewind(self) -> None:
         """Begin again from the first byte."""
         self._offset = 0

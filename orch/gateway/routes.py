@@ -23,6 +23,7 @@ from msgspec import structs
 
 from orch.gateway.timeouts import UNLIMITED, Limits
 from orch.settings import Fallback, Repeatable, Route, RoutePriority, Uploads
+from orch.settings.hedging import Hedging
 
 # RFC 3986 §3.3 allows less; other visible characters are forwarded unchanged, since clients do send them.
 _WELL_FORMED: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
@@ -52,7 +53,8 @@ class UnroutableError(ValueError):
 class Match:
     """Where a path leads: ``path`` is the back end's own, percent-encoded, without a query.
 
-    ``repeatable``, ``priority``, ``limits`` (time-outs), ``uploads`` and ``fallbacks``: the route's.
+    ``repeatable``, ``priority``, ``limits`` (time-outs), ``uploads``, ``fallbacks`` and ``hedging`` (None: no
+    extra requests) are the route's.
     """
 
     prefix: str
@@ -63,6 +65,7 @@ class Match:
     limits: Limits = UNLIMITED
     uploads: Uploads = "stored"
     fallbacks: tuple["Step", ...] = ()
+    hedging: Hedging | None = None
 
 
 class Step(NamedTuple):
@@ -187,6 +190,7 @@ class RouteTable:
                     route.priority,
                     limits,
                     route.uploads,
+                    hedging=route.hedging if route.hedging.extra else None,
                 )
                 if not route.fallbacks:
                     return match
@@ -234,7 +238,7 @@ def _steps(match: Match, route: Route, read: Path, length: int) -> Iterator[Step
             continue
         limits = structs.replace(match.limits, total=rule.timeout) if rule.timeout else match.limits
         path = _join(rule.path or route.path, read, length)
-        yield Step(rule, replace(match, service=rule.service, path=path, limits=limits))
+        yield Step(rule, replace(match, service=rule.service, path=path, limits=limits, hedging=None))
 
 
 def _join(base: str, path: Path, length: int) -> str:

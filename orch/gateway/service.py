@@ -24,6 +24,7 @@ from orch.gateway.fetcher import MAX_RESPONSE, FetchedResponse, Fetcher
 from orch.gateway.figures import Figures
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.hedging.route_hedges import Hedges
 from orch.gateway.hops import Hops
 from orch.gateway.instance import Instance
 from orch.gateway.lane import Lane
@@ -125,6 +126,7 @@ class GatewayService:
         self._spool = spool or Spool(disk_limit=settings.current.orchestration.gateway.spool_bytes)
         places = Places()
         self._rates = RateLimiter(events=events, shared=shared_buckets)
+        self._hedges = Hedges()
         self._hops = Hops(f"orch-{new_name()}")
         self._proxy = Proxy(
             self._dispatcher,
@@ -134,6 +136,7 @@ class GatewayService:
             spool=self._spool,
             places=places,
             rates=self._rates,
+            hedges=self._hedges,
             on_shortage=self._short,
             make_id=make_id,
             hops=self._hops,
@@ -162,6 +165,7 @@ class GatewayService:
             spool=self._spool,
             rates=self._rates,
             fallbacks=self._proxy.fallbacks,
+            hedges=self._hedges,
             is_usable=self._is_usable,
         )
         self.boundary = Boundary("gateway sweep")
@@ -259,6 +263,7 @@ class GatewayService:
             without=without,
             discovery=[each for each in self._discovered() if each.service == match.service],
             limits=self._rates.policies(self._settings.current.orchestration.gateway).of(match.prefix),
+            hedge=self._hedges.get(match.prefix),
         )
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -406,6 +411,7 @@ class GatewayService:
             prefixes = {route.prefix for route in self._routes.table.routes}
             self._recorder.retain(prefixes, settings.services)
             self._proxy.fallbacks.apply(settings.orchestration.gateway)
+            self._hedges.retain({each.prefix for each in self._routes.table.routes if each.hedging.extra})
 
     def _is_usable(self, instance: Instance) -> bool:
         return self._health.is_usable(instance.service, instance.url)

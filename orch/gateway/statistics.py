@@ -114,6 +114,29 @@ class GatewayRateLimit(Struct, frozen=True, kw_only=True):
     refused: int
 
 
+class GatewayHedging(Struct, frozen=True, kw_only=True):
+    """The extra requests of a route: at most ``extra`` for each of its requests that is slow.
+
+    ``delay_ms``: what is waited before each, None while fewer than ``samples_needed`` times to the first byte
+    of the last minute are known. ``budget``: extra requests as a share of the route's, 0 if only the
+    service's retry budget bounds them; ``budget_left``: how many may be sent now. Since the start: ``sent``,
+    of which ``won`` were faster than what they overtook, and those ``declined`` by reason: the budgets were
+    used up, no other instance was free, too little time was left, or this process had been suspended.
+    """
+
+    prefix: str
+    service: str
+    extra: int
+    delay_ms: float | None
+    samples: int
+    samples_needed: int
+    budget: float
+    budget_left: int | None
+    sent: int
+    won: int
+    declined: dict[str, int]
+
+
 class GatewayInstance(Struct, frozen=True, kw_only=True):
     """One instance. ``share``: its part (0..1) of its service's attempts in the last minute, if any.
 
@@ -298,3 +321,4 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     rates_unchecked: int = 0
     fallbacks: tuple[GatewayFallbacks, ...] = ()
     fallback_cache: GatewayFallbackCache | None = None
+    hedging: tuple[GatewayHedging, ...] = ()

@@ -97,6 +97,11 @@ class Upstream:
         """Return the counts now."""
         return PoolStatistics(busy=self._busy, idle=len(self._idle), waiting=len(self._queue))
 
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether a request would get a connection, or could open one, without waiting."""
+        return self._busy < self.limit and not self._queue
+
     def set_address(self, address: Address) -> None:
         """Set the address for new connections, and close the idle ones to the old address."""
         if address != self.address:

@@ -8,6 +8,7 @@ from typing import Final
 from orch.settings.addresses import trimmed, unusable_in_header
 from orch.settings.back_ends import find_faults
 from orch.settings.fallback_checks import find_fallback_faults
+from orch.settings.hedging_checks import find_hedging_faults
 from orch.settings.redis_url import read_address
 from orch.settings.restrictions import given
 from orch.settings.structs import Fault, Gateway, Orchestration, Settings
@@ -49,6 +50,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         faults
         + _token(settings.orchestration.control_token)
         + _rate_limits(settings.orchestration.gateway)
+        + find_hedging_faults(settings)
         + _registry_token(settings.orchestration)
         + find_fallback_faults(settings)
         + _public_routes(settings.orchestration.gateway)

@@ -1,12 +1,21 @@
 """The settings of places at instances and of the queues for them. Pure."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from orch.settings.section import Count, Positive, Section
 
 RoutePriority = Literal["auto", "live", "interactive", "batch", "control"]
 
 Concurrency = Literal["auto", "found", "unlimited"]
+
+DECLARED: Final = {
+    # LibreTranslate hangs under many.
+    ("translation-service", "livetranslate"): 4,
+    ("translation-service", "libretranslate"): 4,
+}
+"""With ``concurrency: auto``: how many requests an instance gets at a time, by service and dialect."""
+FOUND: Final = frozenset({("audio-service", "livetranslate"), ("audio-service", "openai")})
+"""With ``concurrency: auto``: where that is found out."""
 
 
 class WaitingClass(Section, frozen=True):

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct, field
 from orch.audio import parameters
 from orch.settings.discovery import Discovery
 from orch.settings.fallbacks import Fallback, FallbackCache, StaticResponse
+from orch.settings.hedging import Hedging
 from orch.settings.incidents import Incidents, StatusPage
 from orch.settings.outliers import Breakers, Ejection
 from orch.settings.overload import Overload
@@ -124,6 +125,7 @@ class Route(Section, frozen=True):
     ``control`` for methods that only read, ``interactive`` for others. ``timeouts``: the route's own.
     ``uploads``: whether a body is stored until it is complete, or passed on while it arrives.
     ``fallbacks``: what a client gets when the service fails.
+    ``hedging``: whether a slow request is sent to another instance as well.
     """
 
     prefix: Path
@@ -134,6 +136,7 @@ class Route(Section, frozen=True):
     timeouts: RouteTimeouts = RouteTimeouts()
     uploads: Uploads = "stored"
     fallbacks: tuple[Fallback, ...] = ()
+    hedging: Hedging = Hedging()
 
 
 DEFAULT_ROUTES: Final = (

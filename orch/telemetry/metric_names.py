@@ -69,6 +69,22 @@ SERVICE_BREAKER: Final = Name(
 RETRY_BUDGET: Final = Name(
     "orch_gateway_retries_left", "gauge", "Requests that may be repeated now.", ("service", "flow")
 )
+_ROUTE: Final = ("route",)
+HEDGES: Final = Name(
+    "orch_gateway_hedges_total", "counter", "Extra requests to a second instance while one was slow.", _ROUTE
+)
+HEDGES_WON: Final = Name(
+    "orch_gateway_hedges_won_total", "counter", "Extra requests that responded first.", _ROUTE
+)
+HEDGES_DECLINED: Final = Name(
+    "orch_gateway_hedges_declined_total",
+    "counter",
+    "Extra requests that were due and not sent, by reason.",
+    ("route", "reason"),
+)
+HEDGE_DELAY: Final = Name(
+    "orch_gateway_hedge_delay_seconds", "gauge", "What is waited before an extra request.", _ROUTE
+)
 GATEWAY_PLACES: Final = Name("orch_gateway_places_taken", "gauge", "Clients' requests in progress.")
 GATEWAY_SPOOLED: Final = Name(
     "orch_gateway_spooled_bytes", "gauge", "Bytes of clients' request bodies spooled to disk."

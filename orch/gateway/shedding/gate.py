@@ -127,6 +127,11 @@ class Gate:
         """Whether the sound of requests has to be known."""
         return any(each.found is not None for each in self.places)
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether requests wait for a place, of any class."""
+        return bool(self._order)
+
     def is_behind(self, ask: Ask) -> bool:
         """Return whether a request that comes now has to wait for others."""
         return self._order.is_behind(ask.priority)

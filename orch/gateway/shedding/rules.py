@@ -1,20 +1,12 @@
 """Reads the settings of places and queues. Pure."""
 
 from math import inf
-from typing import Final
 
 from orch.gateway.shedding.instance_places import InstancePlaces
 from orch.gateway.shedding.priorities import Priority
 from orch.gateway.shedding.waiting_order import QueueRule
 from orch.settings import Gateway, Instance, Service
-
-TRANSLATIONS: Final = 4
-"""Requests at a time to an instance of a translator of our own: LibreTranslate hangs under many."""
-_DECLARED: Final = {
-    ("translation-service", "livetranslate"): TRANSLATIONS,
-    ("translation-service", "libretranslate"): TRANSLATIONS,
-}
-_FOUND: Final = frozenset({("audio-service", "livetranslate"), ("audio-service", "openai")})
+from orch.settings.shedding import DECLARED, FOUND
 
 
 def rules_of(gateway: Gateway) -> dict[Priority, QueueRule]:
@@ -38,10 +30,10 @@ def places_of(
     kind = (name, service.dialect)
     declared = instance.max_concurrency or service.max_concurrency
     if not declared and service.concurrency == "auto":
-        declared = _DECLARED.get(kind, 0)
+        declared = DECLARED.get(kind, 0)
     if declared:
         places.declare(max(1, declared // workers))
-    elif service.concurrency == "found" or (service.concurrency == "auto" and kind in _FOUND):
+    elif service.concurrency == "found" or (service.concurrency == "auto" and kind in FOUND):
         places.find()
     else:
         places.declare(inf)
