@@ -34,7 +34,10 @@ export class Chart {
   #title;
   #isTable = false;
 
-  /** series: [{name, label, colour, dash?}] `colour` is a token's name; `format(value)` returns a value as text. */
+  /**
+   * series: [{name, label, colour, dash?, fill?}] `colour` is a token's name, `dash` the lengths of strokes and gaps:
+   * lines differ by more than colour; `fill` is the first one's unless false. `format(value)` returns a value as text.
+   */
   constructor(element, { series, format }) {
     const part = (name) => element.querySelector(`[data-part="${name}"]`);
     this.#series = series;
@@ -45,7 +48,7 @@ export class Chart {
     this.#toggle = part("toggle");
     this.#title = element.querySelector("h2").textContent;
     this.#keys = series.map(({ label, colour, dash }) =>
-      h("span", { class: "chart-key", "data-series": colour, "data-dash": Boolean(dash) }, `${label} `, h("strong", {}, "–")),
+      h("span", { class: "chart-key", "data-series": colour, "data-dash": dash ? (dash[0] < 3 ? "dots" : "strokes") : null }, `${label} `, h("strong", {}, "–")),
     );
     part("legend").replaceChildren(...this.#keys);
     this.#observer = new ResizeObserver(([entry]) => {
@@ -116,7 +119,7 @@ export class Chart {
           stroke: colour(series.colour),
           width: 1.6,
           dash: series.dash,
-          fill: index === 0 ? `color-mix(in srgb, ${colour(series.colour)} 14%, transparent)` : undefined,
+          fill: (series.fill ?? index === 0) ? `color-mix(in srgb, ${colour(series.colour)} 14%, transparent)` : undefined,
           points: { show: false },
           spanGaps: false,
         })),

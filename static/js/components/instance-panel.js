@@ -1,6 +1,6 @@
 /** The side panel with the details of one instance of a back end. */
 
-import { outOfUse } from "../models/gateway-controls.js";
+import { placesText, useText } from "../models/gateway-controls.js";
 import { count, joined, latency, number, percent } from "../models/number-format.js";
 import { answeredText, flowP95, laneText } from "../models/overview.js";
 import { serviceTone, word } from "../models/state-tones.js";
@@ -55,8 +55,10 @@ export class InstancePanel extends RowPanel {
       ["Captions' requests, p95, last minute", joined(latency(flowP95(row, "captions")))],
       ["Share of attempts, last minute", percent(row.share)],
       ["Weight", row.weight_now === null || row.weight_now === row.weight ? count(row.weight) : `${number(row.weight_now)} of ${count(row.weight)}, growing since it returned`],
-      ["Requests", outOfUse(row)],
+      ["Requests", useText(row).text],
       ["In flight", count(row.in_flight)],
+      ["Places", placesText(row)],
+      ["Warm-up", row.warm_up === "off" ? null : row.warm_up],
       ["Usual time to the first byte", joined(latency(row.first_byte_ms))],
       ["Attempts", `${count(row.requests_last_minute)} in the last minute, ${count(row.requests)} since the start`],
       ["Failed", `${count(row.errors_last_minute)} in the last minute, ${count(row.errors)} since the start`],

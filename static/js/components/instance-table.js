@@ -1,6 +1,6 @@
 /** Back ends, one row an instance: state, reason, checks, latency, share, breaker, restart. */
 
-import { outOfUse } from "../models/gateway-controls.js";
+import { outOfUse, useText } from "../models/gateway-controls.js";
 import { count, joined, latency, number, percent } from "../models/number-format.js";
 import { answeredText, breakersText } from "../models/overview.js";
 import { badness, breakerTone, serviceTone, word } from "../models/state-tones.js";
@@ -72,11 +72,16 @@ const COLUMNS = {
     keep: true,
     tagged: true,
     sort: (row) => (outOfUse(row) === null ? 0 : 1),
-    create: () => h("span", {}),
+    create: () => h("span", { class: "fill fill-narrow" }, h("span", {}), h("progress", { max: 1, "aria-label": "Slow start", hidden: true })),
     update: (cell, row) => {
-      const out = outOfUse(row);
-      setText(cell, out ?? (row.usable ? "gets requests" : "gets none"));
-      cell.className = out === null ? "" : "is-warn";
+      const [words, bar] = cell.children;
+      const { text, isOut, share } = useText(row);
+      setText(words, text);
+      words.className = isOut ? "is-warn" : "";
+      bar.hidden = share === null;
+      if (share === null) return;
+      setAttribute(bar, "value", share);
+      setAttribute(bar, "aria-valuetext", percent(share));
     },
   }),
   weight: () => ({ label: "Weight", number: true, sort: (row) => row.weight, text: (row) => (row.weight_now === null || row.weight_now === row.weight ? count(row.weight) : `${number(row.weight_now)} of ${count(row.weight)}`) }),
@@ -102,6 +107,7 @@ export class InstanceTable extends Table {
       caption,
       columns: columns.map((name) => COLUMNS[name](href)),
       key: (row) => row.key,
+      words: (row) => [row.name, row.url, row.service, row.state, ...row.reasons],
       href: (row) => href(row.key),
       onOpen,
     });

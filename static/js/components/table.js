@@ -89,6 +89,11 @@ export class Table {
     this.#draw({ again: true });
   }
 
+  /** Draw the rows again: `limit` was changed. */
+  redraw() {
+    this.#draw({ again: true });
+  }
+
   select(key) {
     this.#selected = key;
     for (const row of this.#body.children) setAttribute(row, "aria-selected", row.dataset.key === key ? "true" : null);

@@ -21,6 +21,25 @@ export function outOfUse({ is_drained: isDrained, lanes = [] }) {
   return [...new Set(texts)].join("; ");
 }
 
+/**
+ * What an instance gets: {text, isOut, share}. `share`: the part of its weight that it has in its slow start, null
+ * where that is over or it gets none.
+ */
+export function useText(row) {
+  const out = outOfUse(row);
+  if (out !== null) return { text: out, isOut: true, share: null };
+  if (!row.usable) return { text: "gets none", isOut: true, share: null };
+  const { slow_start_left: left = null, weight, weight_now: now } = row;
+  if (left === null || now === null || now >= weight) return { text: "gets requests", isOut: false, share: null };
+  return { text: `slow start, all of it in ${duration(left >= 1 ? Math.round(left) : left)}`, isOut: false, share: now / weight };
+}
+
+/** "2 of 4 taken, found": how many requests at a time an instance gets; null where the gateway does not know it. */
+export function placesText({ places_taken: taken, places_limit: limit, places_from: from }) {
+  if (taken === null) return null;
+  return limit === null ? `${count(taken)} taken, without a limit` : `${count(taken)} of ${count(limit)} taken, ${from === "found" ? "a limit that was found" : "as declared"}`;
+}
+
 /** How many other instances of its service get requests. */
 function others(row, rows) {
   return rows.filter((other) => other.service === row.service && other.key !== row.key && other.usable).length;

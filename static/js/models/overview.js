@@ -107,18 +107,7 @@ export function problems({ services, store = null, tree, config, speech = null }
       action: { kind: "link", href: `/tree?branch=${encodeURIComponent(branch.name)}`, label: "Open the tree" },
     });
   }
-  for (const shortage of services?.shortages ?? []) {
-    found.push({
-      key: `shortage ${shortage.kind}`,
-      tone: "bad",
-      word: "shortage",
-      subject: "The service itself",
-      text: shortage.text,
-      more: `${isolated(shortage.last)} It happened ${shortage.times === 1 ? "once" : `${count(shortage.times)} times`}. It does not count against the back ends.`,
-      since: shortage.since,
-      action: null,
-    });
-  }
+  found.push(...shortageProblems(services));
   const isStoreFailing = found.some(({ key }) => key === "branch stores");
   if (store !== null && store.state !== "healthy" && !isStoreFailing) {
     found.push({
@@ -162,6 +151,20 @@ export function problems({ services, store = null, tree, config, speech = null }
   return found.sort((a, b) => rank[a.tone] - rank[b.tone]);
 }
 
+/** What the service itself is short of. */
+export function shortageProblems(services) {
+  return (services?.shortages ?? []).map((shortage) => ({
+    key: `shortage ${shortage.kind}`,
+    tone: "bad",
+    word: "shortage",
+    subject: "The service itself",
+    text: shortage.text,
+    more: `${isolated(shortage.last)} It happened ${shortage.times === 1 ? "once" : `${count(shortage.times)} times`}. It does not count against the back ends.`,
+    since: shortage.since,
+    action: null,
+  }));
+}
+
 /** What the service does about a back end, or what the operator can do. */
 function recovery(service, speech) {
   const meaning = isUsable(service) ? works(service, speech) : MEANING[service.name]?.away;
@@ -188,6 +191,11 @@ export function instances(services, gateway) {
         weight: routed?.weight ?? instance.weight,
         configured_weight: routed?.configured_weight ?? instance.weight,
         weight_now: routed?.weight_now ?? null,
+        slow_start_left: routed?.slow_start_left ?? null,
+        warm_up: routed?.warm_up ?? "off",
+        places_taken: routed?.places_taken ?? null,
+        places_limit: routed?.places_limit ?? null,
+        places_from: routed?.places_from ?? "unlimited",
         first_byte_ms: routed?.first_byte_ms ?? null,
         in_flight: routed?.in_flight ?? 0,
         is_drained: routed?.is_drained ?? false,

@@ -53,7 +53,7 @@ export function errorsTile(gateway, series) {
 export function clientsTile(clients, series) {
   if (clients.timed === 0) return { value: UNKNOWN, series: series.gateway_p95_ms, note: noLatency(clients) };
   const normal = usual(series.gateway_p95_ms);
-  const notes = [`of ${counted(clients.timed, "request")} in the last minute`, `p50 ${joined(latency(clients.p50_ms))}`, normal === null ? null : `p95 usually ${joined(latency(normal))}`];
+  const notes = [`of ${counted(clients.timed, "request")} in the last minute`, `p50 ${joined(latency(clients.p50_ms))}`, typeof clients.p99_ms === "number" ? `p99 ${joined(latency(clients.p99_ms))}` : null, normal === null ? null : `p95 usually ${joined(latency(normal))}`];
   return { ...latency(clients.p95_ms), series: series.gateway_p95_ms, note: joinedNotes(notes) };
 }
 

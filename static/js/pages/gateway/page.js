@@ -1,118 +1,81 @@
-/** The Gateway: routes, instances, breakers, and the latency of the back ends. */
+/** The Gateway: what is wrong, instances, traffic, routes, queues, limits, where instances come from, and this process. */
 
-import { Chart } from "../../components/chart.js";
-import { controlServiceBreaker, InstanceControls } from "../../components/gateway-controls.js";
-import { byId, h, setAttribute, setText } from "../../components/dom.js";
-import { emptyState } from "../../components/empty-state.js";
+import { showBanners } from "../../components/banners.js";
+import { byId, setText } from "../../components/dom.js";
+import { showFills } from "../../components/fill-list.js";
+import { InstanceControls } from "../../components/gateway-controls.js";
 import { InstancePanel } from "../../components/instance-panel.js";
 import { InstanceTable } from "../../components/instance-table.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
+import { latencyChart, ratesChart } from "../../components/route-charts.js";
 import { Scope } from "../../components/scope.js";
-import { Table } from "../../components/table.js";
+import { TableCard } from "../../components/table-card.js";
 import { tilesById } from "../../components/tile.js";
 import { showWorkerNote } from "../../components/worker-note.js";
+import { control } from "../../control-api.js";
 import { attemptsNote, routed, sentence } from "../../models/gateway.js";
-import { serviceBreaker, services } from "../../models/gateway-controls.js";
-import { count, joined, latency, number } from "../../models/number-format.js";
+import { services } from "../../models/gateway-controls.js";
+import { firstOf, gatewayProblems, isTroubled } from "../../models/gateway-problems.js";
+import { discoveryRows, drainingRows, leaseRows, limitRows, limitsNote, overloadNote, queueRows, usageRows } from "../../models/gateway-tables.js";
 import { instances } from "../../models/overview.js";
 import { clientsTile, errorsTile, flightTile, requestsTile } from "../../models/tiles.js";
 import { Shell } from "../../shell.js";
+import { RoutePanel } from "./route-panel.js";
+import { discoveryTable, drainingTable, leasesTable, limitsTable, queuesTable, routesTable, servicesTable } from "./tables.js";
+
+/** Rows of instances and routes from which those with problems come first. */
+const MANY = 15;
 
 export class GatewayPage {
   #socket;
   #scope = new Scope();
   #shell;
   #tiles = tilesById(["rate", "errors", "p95", "flight"]);
-  #chart = new Chart(byId("latency"), {
-    series: [
-      { label: "clients' requests", colour: "accent" },
-      { label: "captions' requests", colour: "muted", dash: [4, 3] },
-    ],
-    format: (value) => joined(latency(value)),
-  });
+  #rates = ratesChart("throughput");
+  #latencies = latencyChart("latency");
   #panel = new InstancePanel(byId("instance"), {
     row: (key) => (this.#isKnown ? (this.#rows.find((row) => row.key === key) ?? null) : undefined),
     controls: new InstanceControls(() => this.#rows),
   });
-  #table = new InstanceTable({
-    caption: "Instances",
-    href: (key) => this.#panel.href(key),
-    onOpen: (key) => this.#panel.open(key),
-    columns: ["name", "state", "use", "keptBreaker", "weight", "flight", "firstByte", "share", "requests", "errors"],
-  });
-  #routes = new Table({
-    caption: "Routes",
-    key: (row) => row.key,
-    columns: [
-      {
-        label: "Prefix",
-        sort: (row) => row.name,
-        update: (cell, row) => {
-          setText(cell, row.name);
-          cell.classList.toggle("muted", row.isOwn);
-        },
-      },
-      { label: "Goes to", keep: true, sort: (row) => row.target, text: (row) => row.target },
-      { label: "Requests, 1 min", number: true, keep: true, sort: (row) => row.requests_last_minute, text: (row) => count(row.requests_last_minute) },
-      { label: "Errors, 1 min", number: true, keep: true, sort: (row) => row.errors_last_minute, text: (row) => count(row.errors_last_minute) },
-      { label: "Per second, 1 min", number: true, sort: (row) => row.requests_last_minute, text: (row) => number(row.requests_last_minute / 60) },
-      { label: "Requests, all", number: true, sort: (row) => row.requests, text: (row) => count(row.requests) },
-      { label: "Errors, all", number: true, sort: (row) => row.errors, text: (row) => count(row.errors) },
-      { label: "p50, 1 min", number: true, sort: (row) => row.p50_ms, text: (row) => joined(latency(row.p50_ms)) },
-      { label: "p95, 1 min", number: true, sort: (row) => row.p95_ms, text: (row) => joined(latency(row.p95_ms)) },
-    ],
-  });
-  #backEnds = new Table({
-    caption: "Services",
-    key: (row) => row.key,
-    columns: [
-      { label: "Service", sort: (row) => row.service, text: (row) => row.service },
-      { label: "Chosen by", text: (row) => row.balancer },
-      { label: "Breaker of the service", keep: true, tagged: true, text: (row) => row.breaker },
-      { label: "Ejected", keep: true, tagged: true, text: (row) => row.ejected },
-      { label: "Retries left", text: (row) => row.retries },
-      { label: "Retries refused, all", number: true, sort: (row) => row.refused, text: (row) => count(row.refused) },
-      {
-        label: "",
-        name: "Open or close the breaker",
-        keep: true,
-        create: (row) => h("button", { type: "button", class: "button button-small", onclick: (event) => controlServiceBreaker(event.currentTarget, this.#backEndRows.find((each) => each.key === row.key)) }),
-        update: (cell, row) => {
-          cell.hidden = !row.hasBreaker;
-          const { label } = serviceBreaker(row);
-          setText(cell, label);
-          setAttribute(cell, "aria-label", `${label} of ${row.service}`);
-        },
-      },
-    ],
-  });
-  /** The last states of the topics `services` and `gateway`, null until known. */
+  #route;
+  #cards;
+  /** The last states of the topics `services`, `gateway` and `metrics`, null until known. */
   #services = null;
   #gateway = null;
+  #metrics = null;
+  /** The name of the worker that this page is connected to, null while it is the only one. */
+  #worker = null;
 
-  constructor(socket) {
+  /** `get(path)` resolves to a response of the control API, or rejects. */
+  constructor(socket, { get = (path) => control("GET", path) } = {}) {
     this.#socket = socket;
     this.#shell = new Shell(socket, { beat: { topic: "metrics", interval: 3 } });
+    this.#route = new RoutePanel(byId("route"), {
+      row: (key) => (this.#gateway === null ? undefined : (routed(this.#gateway).find((row) => row.key === key) ?? null)),
+      get,
+      worker: () => this.#worker,
+      now: () => this.#socket.serverNow / 1000,
+    });
+    this.#cards = this.#makeCards();
   }
 
   start() {
     if (!this.#scope.open()) return;
     this.#scope.start(this.#shell);
-    this.#scope.start(this.#chart);
-    this.#scope.defer(this.#socket.onTopic("services", (services) => this.#showServices(services)));
-    this.#scope.defer(this.#socket.onTopic("gateway", (gateway) => this.#showGateway(gateway)));
+    this.#scope.start(this.#rates);
+    this.#scope.start(this.#latencies);
+    this.#scope.defer(this.#socket.onTopic("services", (state) => this.#apply(() => (this.#services = state))));
+    this.#scope.defer(this.#socket.onTopic("gateway", (state) => this.#showGateway(state)));
     this.#scope.defer(this.#socket.onTopic("metrics", (metrics) => this.#showFigures(metrics)));
+    this.#scope.defer(this.#socket.onTopic("workers", ({ workers }) => (this.#worker = workers.length < 2 ? null : (workers.find(({ here }) => here)?.worker.name ?? null))));
     this.#scope.defer(showWorkerNote(this.#socket, (worker, workers) => `Each of the ${workers} workers has its own breakers and figures; these are those of ${worker}.`));
     this.#scope.start(this.#panel);
+    this.#scope.start(this.#route);
     this.#scope.start(this.#socket);
   }
 
   stop() {
     this.#scope.close();
-  }
-
-  get #backEndRows() {
-    return services(this.#gateway);
   }
 
   /** Whether both topics with the instances have arrived. */
@@ -124,47 +87,77 @@ export class GatewayPage {
     return instances(this.#services, this.#gateway);
   }
 
-  #showServices(services) {
-    this.#services = services;
-    this.#showInstances();
+  #makeCards() {
+    const instanceTable = new InstanceTable({
+      caption: "Instances",
+      href: (key) => this.#panel.href(key),
+      onOpen: (key) => this.#panel.open(key),
+      columns: ["name", "state", "use", "keptBreaker", "weight", "flight", "firstByte", "share", "requests", "errors"],
+    });
+    const routes = routesTable({ href: (key) => this.#route.href(key), onOpen: (key) => this.#route.open(key) });
+    const settings = "in the settings file; the service reads it when it is saved.";
+    return {
+      instances: new TableCard("instances", instanceTable, { noun: "instance", few: MANY, empty: ["No back end is configured.", `Name one under services ${settings}`] }),
+      services: new TableCard("services", servicesTable(() => services(this.#gateway)), { noun: "service", empty: ["No back end is configured.", `Name one under services ${settings}`] }),
+      routes: new TableCard("routes", routes, { noun: "route", few: MANY, empty: ["There are no routes.", `Add some under orchestration.gateway.routes ${settings}`] }),
+      queues: new TableCard("queues", queuesTable(), { noun: "queue", empty: ["No instance has a limit, so no request waits for a place.", `Set services.NAME.max_concurrency, or concurrency: "found", ${settings}`] }),
+      limits: new TableCard("limits", limitsTable(), { noun: "limit", empty: ["Clients' requests have no rate limit.", `Add some under orchestration.gateway.rate_limits ${settings}`] }),
+      discovery: new TableCard("discovery", discoveryTable(), { noun: "source", empty: ["All instances are those of the settings.", `To have DNS list them, or have them register themselves, set services.NAME.discovery ${settings}`] }),
+      leases: new TableCard("leases", leasesTable(), { noun: "lease", empty: ["No instance is registered.", "With discovery.registry they register themselves at PUT /api/registry/SERVICE/INSTANCE."] }),
+      draining: new TableCard("draining", drainingTable(), { noun: "instance", empty: ["No instance that has left works on requests.", "Those that leave the settings, DNS or the registry end theirs here."] }),
+    };
+  }
+
+  /** Apply a change to what the instances and problems are made of, and show them. */
+  #apply(change) {
+    change();
+    if (!this.#isKnown) return;
+    const rows = this.#rows;
+    showBanners(byId("problems"), gatewayProblems({ services: this.#services, gateway: this.#gateway, rows }));
+    this.#cards.instances.show(rows.length > MANY ? firstOf(rows, isTroubled) : rows);
+    this.#panel.refresh();
   }
 
   #showGateway(gateway) {
-    this.#gateway = gateway;
     setText(byId("page-status"), sentence(gateway));
     setText(byId("instances-note"), attemptsNote(gateway));
-    this.#showInstances();
-    if (this.#backEndRows.length > 0) {
-      fillPlaceholder(byId("services-placeholder"), this.#backEnds.element);
-      this.#backEnds.show(this.#backEndRows);
-    }
-    const placeholder = byId("routes-placeholder");
-    if (gateway.routes.length === 0) {
-      fillPlaceholder(placeholder, emptyState("There are no routes.", "Add some under orchestration.gateway.routes in the settings file."));
-      return;
-    }
-    fillPlaceholder(placeholder, this.#routes.element);
-    this.#routes.show(routed(gateway));
+    this.#apply(() => (this.#gateway = gateway));
+    const routes = gateway.routes.length === 0 ? [] : routed(gateway);
+    this.#cards.routes.show(routes.length > MANY ? firstOf(routes, (row) => row.errors_last_minute > 0) : routes);
+    this.#cards.services.show(services(gateway));
+    this.#cards.queues.show(queueRows(gateway));
+    this.#cards.limits.show(limitRows(gateway));
+    setText(byId("limits-note"), limitsNote(gateway));
+    this.#showDiscovery(gateway);
+    this.#showUsage();
+    this.#route.refresh();
   }
 
-  #showFigures({ series, gateway, interval }) {
+  #showDiscovery(gateway) {
+    const [leases, draining] = [leaseRows(gateway), drainingRows(gateway)];
+    byId("leases").hidden = !(gateway.discovery ?? []).some(({ source }) => source === "registry");
+    byId("draining").hidden = draining.length === 0;
+    this.#cards.discovery.show(discoveryRows(gateway));
+    this.#cards.leases.show(leases);
+    this.#cards.draining.show(draining);
+  }
+
+  #showFigures(metrics) {
+    this.#metrics = metrics;
+    const { series, gateway, interval } = metrics;
     this.#tiles.rate.show(requestsTile(gateway, series));
     this.#tiles.errors.show(errorsTile(gateway, series));
     this.#tiles.p95.show(clientsTile(gateway.clients, series));
     this.#tiles.flight.show(flightTile(gateway.in_flight, this.#gateway));
-    this.#chart.show(series.at, [series.gateway_p95_ms, series.caption_requests_p95_ms], interval);
+    this.#rates.show(series.at, [series.requests_per_second, series.errors_per_second], interval);
+    this.#latencies.show(series.at, [series.gateway_p50_ms, series.gateway_p95_ms, series.gateway_p99_ms ?? series.at.map(() => null)], interval);
+    this.#showUsage();
   }
 
-  #showInstances() {
-    if (!this.#isKnown) return;
-    const placeholder = byId("instances-placeholder");
-    const rows = this.#rows;
-    if (rows.length === 0) {
-      fillPlaceholder(placeholder, emptyState("No back end is configured.", "Name one under services in the settings file."));
-      return;
-    }
-    fillPlaceholder(placeholder, this.#table.element);
-    this.#table.show(rows);
-    this.#panel.refresh();
+  #showUsage() {
+    if (this.#gateway === null || this.#metrics === null) return;
+    const overload = this.#metrics.overload ?? null;
+    showFills(fillPlaceholder(byId("usage-placeholder"), null, "div", "fills"), usageRows(this.#gateway, overload));
+    setText(byId("usage-note"), overloadNote(overload));
   }
 }

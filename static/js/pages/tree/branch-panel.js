@@ -1,12 +1,13 @@
 /** The side panel of one branch: its state, queues, tasks and last error. */
 
-import { h, keyed, setAttribute, setText } from "../../components/dom.js";
+import { h, keyed, setText } from "../../components/dom.js";
 import { facts, showFacts } from "../../components/fact-list.js";
+import { showFills } from "../../components/fill-list.js";
 import { pill, setPill } from "../../components/pill.js";
 import { RowPanel } from "../../components/row-panel.js";
 import { setTime, timeElement } from "../../components/time-element.js";
 import { isolated } from "../../models/bidi.js";
-import { count, duration, percent } from "../../models/number-format.js";
+import { count, duration } from "../../models/number-format.js";
 import { branchTone, word } from "../../models/state-tones.js";
 import { fullness, stateText } from "../../models/tree.js";
 
@@ -74,17 +75,10 @@ function showQueues(element, queues) {
     setText(element, "No queues.");
     return;
   }
-  keyed(element, queues, {
-    key: (queue) => queue.name,
-    create: (queue) => h("div", { class: "queue" }, h("span", { class: "queue-name", dir: "auto" }, queue.name), h("span", { class: "muted" }), h("progress", { max: 1, "aria-label": `${queue.name}, how full` })),
-    update: (row, queue) => {
-      const { share, tone } = fullness(queue);
-      setText(row.children[1], `${count(queue.fill)} of ${count(queue.limit)}`);
-      setAttribute(row.lastElementChild, "value", share);
-      setAttribute(row.lastElementChild, "data-tone", tone || null);
-      setAttribute(row.lastElementChild, "aria-valuetext", percent(share));
-    },
-  });
+  showFills(
+    element,
+    queues.map((queue) => ({ name: queue.name, text: `${count(queue.fill)} of ${count(queue.limit)}`, ...fullness(queue) })),
+  );
 }
 
 function showTasks(element, tasks) {

@@ -1,0 +1,98 @@
+/** What is wrong with the gateway, as components/banners.js shows it, worst first. Pure. */
+
+import { isolated } from "./bidi.js";
+import { outOfUse } from "./gateway-controls.js";
+import { timeLeft } from "./gateway-tables.js";
+import { count, counted, duration } from "./number-format.js";
+import { breakersText, listed, shortageProblems } from "./overview.js";
+
+/** Problems that are shown at most; the tables have the others. */
+const MOST = 6;
+/** Instances that are named in one problem. */
+const NAMED = 3;
+
+/**
+ * `services`, `gateway`: the topics' states; `rows`: the instances (models/overview.js `instances`). Returns
+ * [{key, tone, word, subject, text, more, since, action}].
+ */
+export function gatewayProblems({ services, gateway, rows }) {
+  const { queues = [] } = gateway;
+  const found = [
+    ...shortageProblems(services),
+    ...full(gateway),
+    ...[...new Set(rows.map((row) => row.service))].flatMap((service) => ofService(service, rows.filter((row) => row.service === service))),
+    ...[...new Set(queues.map((queue) => queue.service))].flatMap((service) => waiting(service, queues.filter((queue) => queue.service === service))),
+    ...(gateway.services ?? []).flatMap(retries),
+    ...(gateway.discovery ?? []).flatMap(looking),
+  ];
+  const rank = { bad: 0, warn: 1 };
+  found.sort((a, b) => rank[a.tone] - rank[b.tone]);
+  if (found.length <= MOST) return found;
+  const more = found.length - MOST + 1;
+  return [...found.slice(0, MOST - 1), problem(`more ${more}`, "warn", "more", counted(more, "further problem"), "The tables below show them.")];
+}
+
+const problem = (key, tone, word, subject, text, more = "") => ({ key, tone, word, subject, text, more, since: null, action: null });
+
+function full({ places, places_limit: limit }) {
+  if (limit === 0 || places < limit) return [];
+  return [problem("places", "bad", "full", "This process", `All ${count(limit)} places for clients' requests are used; further ones get 503`, "Captions go on. Each request that ends frees a place; orchestration.gateway.max_requests is the limit.")];
+}
+
+/** Why an instance gets no requests, or only a few that try it; null if it gets its share. */
+function trouble(row) {
+  if (outOfUse(row) !== null) return outOfUse(row);
+  if (row.breaker === "open" || row.breaker === "half_open") return `breaker ${breakersText(row)}`;
+  if (!row.usable) return row.reasons.length > 0 ? row.reasons.join("; ") : "gets no requests";
+  return null;
+}
+
+function ofService(service, rows) {
+  const out = rows.filter((row) => trouble(row) !== null);
+  // What an operator has drained is meant; it is only wrong where nothing is left.
+  const isAllOut = rows.every((row) => !row.usable);
+  const unmeant = out.filter((row) => !row.is_drained);
+  if (!isAllOut && unmeant.length === 0) return [];
+  const shown = isAllOut ? out : unmeant;
+  const names = shown.slice(0, NAMED).map((row) => (row.name === service ? isolated(trouble(row)) : `${row.name}: ${isolated(trouble(row))}`));
+  const others = shown.length > NAMED ? [`${count(shown.length - NAMED)} more`] : [];
+  const text = [...names, ...others].join("; ");
+  if (isAllOut) return [problem(`service ${service}`, "bad", "no instance", service, text, "Clients' requests get 503 until one works again. An instance's controls, in the table below, return it or close its breaker.")];
+  return [problem(`service ${service}`, "warn", "out of use", service, text, `${counted(rows.length - out.length, "other instance")} of ${count(rows.length)} ${rows.length - out.length === 1 ? "gets" : "get"} its requests.`)];
+}
+
+/** The queues of one service that are full or overloaded, as one problem. */
+function waiting(service, queues) {
+  const late = queues.filter((queue) => queue.is_overloaded || queue.waiting >= queue.waiting_limit);
+  if (late.length === 0) return [];
+  const isFull = late.some((queue) => queue.waiting >= queue.waiting_limit);
+  const words = late.map((queue) => `${count(queue.waiting)} of at most ${count(queue.waiting_limit)} ${queue.priority}`);
+  const patience = [
+    isFull ? "A full queue refuses further requests at once (503)." : null,
+    late.some((queue) => queue.is_overloaded) ? "Where a class is overloaded the newest is served first, and one waits for a tenth of the usual time at most." : null,
+    "Its instances have more to do than they can: add one, or raise services.NAME.max_concurrency if they can do more at a time.",
+  ];
+  return [problem(`queue ${service}`, "warn", isFull ? "queue full" : "overloaded", service, `Requests wait for a place: ${listed(words)}`, patience.filter(Boolean).join(" "))];
+}
+
+function retries({ service, flows = [] }) {
+  const spent = flows.filter((flow) => flow.retries_left === 0);
+  if (spent.length === 0) return [];
+  return [problem(`retries ${service}`, "warn", "no retries left", service, `The retry budget of the last ${duration(spent[0].retry_window)} is used up, so failed requests are not repeated`, `${counted(spent.reduce((sum, flow) => sum + flow.retries_refused, 0), "retry", "retries")} refused since the start. It fills again as requests succeed.`)];
+}
+
+function looking({ service, source, name, failures, problem: reason, age, instances }) {
+  if (failures === 0) return [];
+  const what = source === "dns" ? `DNS fails for ${isolated(name)}` : "The registered instances cannot be read";
+  const used = age === null ? "There was no answer yet; the url of the settings is used." : `The last answer, ${timeLeft(age)} old, is used: ${counted(instances.length, "instance")}.`;
+  return [problem(`discovery ${service} ${source}`, "warn", "not found", service, `${what}: ${isolated(reason)}`, `${used} Instances that are gone are found dead by their checks.`)];
+}
+
+/** Whether an instance is not as it should be: such rows come first where there are many. */
+export const isTroubled = (row) => trouble(row) !== null || !["healthy", "unknown"].includes(row.state);
+
+/** `rows` with those that `isFirst` is true for before the others, each group in its order. */
+export function firstOf(rows, isFirst) {
+  return [...rows.filter(isFirst), ...rows.filter((row) => !isFirst(row))];
+}
+
