@@ -111,6 +111,7 @@ class LiveSettings:
         self._runtime: dict[str, Any] = {}
         self._refused: tuple[Fault, ...] = ()
         self._pair: tuple[str, str] = ("", "")
+        self._is_empty = True
         self._decoded = self._decode(self._runtime)
         if self._decoded.ignored:
             log.info(
@@ -129,6 +130,10 @@ class LiveSettings:
 
     def _decode(self, runtime: Mapping[str, Any]) -> Decoded:
         text = read_file(self._path)
+        if not text.strip() and not self._is_empty:
+            # Editors empty a file before they write into it: read in between, it would mean the defaults.
+            expected = "expected settings: the file is empty. A comment alone in it means the defaults"
+            raise SettingsError([Fault(str(self._path), expected)])
         overlay = self._command_line | dict(runtime)
         decoded = decode(text, self._environ, name=str(self._path), overlay=overlay)
         faults = [
@@ -139,6 +144,7 @@ class LiveSettings:
         ]
         if faults:
             raise SettingsError(faults)
+        self._is_empty = not text.strip()
         return decoded
 
     def _pair_faults(self, decoded: Decoded) -> list[Fault]:

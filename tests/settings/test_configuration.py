@@ -45,16 +45,37 @@ def test_a_broken_file_changes_nothing_and_says_so(tmp_path: Path) -> None:
     assert held.statistics().file.faults == ()
 
 
+def test_an_emptied_file_is_not_the_defaults(tmp_path: Path) -> None:
+    """Editors empty a file before they write into it; whoever reads it then must not use the defaults."""
+    path = tmp_path / "orchestration.yaml"
+    path.write_text("")
+    settings = configuration(path)  # at the start there is nothing that could get lost
+    path.write_text("orchestration: {speech: {max_streams: 3}}")
+    settings.reload()
+    for text in ("", "\n \n"):
+        path.write_text(text)
+        assert settings.reload() == ()
+        assert settings.current.orchestration.speech.max_streams == 3
+        [fault] = settings.statistics().file.faults
+        assert (fault.path, "empty" in fault.expected) == (str(path), True)
+        with pytest.raises(SettingsError):
+            settings.with_changes({}, {"orchestration.speech.max_utterance": 10})
+    path.write_text("# the defaults\n")
+    settings.reload()
+    assert settings.current.orchestration.speech.max_streams != 3
+    assert settings.statistics().file.faults == ()
+
+
 def test_what_needs_a_restart_is_pending_until_it_is_taken_back(tmp_path: Path) -> None:
     """The page shows the pending changes, until there are none."""
     path = tmp_path / "orchestration.yaml"
-    path.write_text("")
+    path.write_text("# the defaults")
     held = configuration(path)
     path.write_text("orchestration: {frontend: {port: 4000}}")
     held.reload()
     (pending,) = held.statistics().pending
     assert (pending.path, pending.old, pending.new) == ("orchestration.frontend.port", 3000, 4000)
-    path.write_text("")
+    path.write_text("# the defaults")
     held.reload()
     assert held.statistics().pending == ()
 
