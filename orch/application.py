@@ -82,13 +82,15 @@ class Application:
             if not is_operator(scope[ACTOR]) and (problem := self._overload.refuse()) is not None:
                 return _refuse(scope, receive, send, problem, closes.TRY_LATER)
             run = self._hub.endpoint(scope, receive, send)
+        elif self._is_for_back_end(scope):
+            run = self._connect_back_end(scope, receive, send)
         else:
             run = _refuse_websocket(receive, send)
         return run
 
     def _is_for_back_end(self, scope: Any) -> bool:
         path = scope["path"]
-        if scope["type"] != "http":
+        if scope["type"] != "http" and path == "/ws":
             return False
         return self._gateway.handles(path, scope.get("raw_path")) and not self._pages.is_control_path(path)
 
@@ -101,14 +103,26 @@ class Application:
     async def _call_back_end(self, scope: Any, receive: Any, send: Any) -> None:
         """Forward a request if its actor may call back ends, and no other site's page sent it."""
         try:
-            is_public = self._gateway.is_public(scope)
-            enter_gateway(scope, is_public=is_public, tokens=self._access)
-            if (problem := self._overload.refuse()) is not None:
-                raise problem
+            self._enter_gateway(scope)
         except ProblemError as error:
             await _answer_problem(send, error)
             return
         await self._gateway.proxy(scope, receive, send)
+
+    async def _connect_back_end(self, scope: Any, receive: Any, send: Any) -> None:
+        """Connect a WebSocket with a back end, on the same conditions."""
+        try:
+            self._enter_gateway(scope)
+        except ProblemError as error:
+            await _refuse(scope, receive, send, error)
+            return
+        await self._gateway.connect(scope, receive, send)
+
+    def _enter_gateway(self, scope: Any) -> None:
+        is_public = self._gateway.is_public(scope)
+        enter_gateway(scope, is_public=is_public, tokens=self._access)
+        if (problem := self._overload.refuse()) is not None:
+            raise problem
 
 
 async def _answer_problem(send: Any, error: ProblemError) -> None:

@@ -175,7 +175,7 @@ def _fronts(
         frontend.server,
         application,
         stopping=parts.tree.stopping,
-        drain=parts.hub.drain,
+        drain=partial(drain, parts),
         heartbeat=lambda: configuration.current.orchestration.websocket.heartbeat_interval,
         heartbeat_timeout=lambda: configuration.current.orchestration.websocket.heartbeat_timeout,
         deflate=frontend.compression,
@@ -189,6 +189,13 @@ def _fronts(
     )
     tls = None if certificate is None else certificate.context_http1
     return front, Server(answering, stopping=startup.over, drain=trio.lowlevel.checkpoint, tls=tls, **both)
+
+
+async def drain(parts: Parts) -> None:
+    """Ask the clients of all WebSockets to leave, and return when they have."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(parts.hub.drain)
+        nursery.start_soon(parts.gateway.drain)
 
 
 def _awaits_store(states: Mapping[str, State]) -> bool:

@@ -32,9 +32,9 @@ def http_scope(head: RequestHead, base: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def websocket_scope(
-    head: RequestHead, subprotocols: Sequence[str], link: object, base: Mapping[str, Any]
+    head: RequestHead, subprotocols: Sequence[str], link: object, tunnel: object, base: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the scope of a WebSocket; ``link`` is the extension ``orch.link``."""
+    """Return the scope of a WebSocket; ``link``, ``tunnel``: the extensions ``orch.link``, ``…tunnel``."""
     return {
         "type": "websocket",
         "asgi": _ASGI.copy(),
@@ -45,6 +45,6 @@ def websocket_scope(
         "root_path": "",
         "headers": head.headers.copy(),
         "subprotocols": list(subprotocols),
-        "extensions": {"websocket.http.response": {}, "orch.link": link},
+        "extensions": {"websocket.http.response": {}, "orch.link": link, "orch.tunnel": tunnel},
         **base,
     }

@@ -9,9 +9,10 @@ from typing import Final, Self
 import trio
 
 from orch.gateway.breaker import Permit
-from orch.gateway.connection import UpstreamError, UpstreamResponse
+from orch.gateway.connection import Switched, UpstreamError, UpstreamResponse
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.http1 import SWITCHED
 from orch.gateway.lane import Lane
 from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
@@ -74,6 +75,7 @@ class DispatchedResponse:
     def __init__(self, response: UpstreamResponse, lane: Lane, task: Task | None) -> None:
         self.status = response.status
         self.headers: tuple[Header, ...] = response.headers
+        self.lane = lane
         self.service = lane.service
         self.instance = lane.url
         self.at = trio.current_time()
@@ -118,6 +120,10 @@ class DispatchedResponse:
         """The trailers, after the end of the body."""
         return self._response.trailers
 
+    def switched(self) -> Switched:
+        """Return the connection, after a response that has switched to another protocol."""
+        return self._response.switched()
+
     def _moved(self) -> None:
         if self._task is not None:
             self._task.moved_at = trio.current_time()
@@ -133,6 +139,9 @@ class DispatchedResponse:
 
 class Attempt:
     """One request to one instance. It starts in our own queue; leaving the block settles its permit.
+
+    A WebSocket is settled when its handshake has succeeded, except for its place at the instance, which it
+    has until the block ends.
 
     It begins when it has a connection, or the right to open one: the wait in our own queue before is not the
     instance's time.
@@ -167,6 +176,7 @@ class Attempt:
         self._on_failure = on_failure
         self._was_suspended = was_suspended
         self._began: float | None = None
+        self._is_settled = False
         self.task: Task | None = None
 
     @property
@@ -190,12 +200,15 @@ class Attempt:
         self.response = dispatched = DispatchedResponse(response, self.lane, self.task)
         if dispatched.is_event_stream:
             self.deadline = math.inf
+        if response.status == SWITCHED:
+            self.settle(Outcome.SUCCEEDED, status=SWITCHED)
         return dispatched
 
     def settle(self, outcome: Outcome, *, status: int = 0, why: str = "") -> None:
         """Report the outcome. ``status``: of the response; ``why``: the reason of a failure."""
         now = trio.current_time()
         lane = self.lane
+        self._is_settled = True
         lane.in_flight -= 1
         if self._began is not None:
             self._began += self.body.waited  # the client's time
@@ -222,7 +235,7 @@ class Attempt:
         else:
             lane.abandoned(self._permit)
         lane.notify()
-        if self._ticket is not None:
+        if self._ticket is not None and status != SWITCHED:
             self._ticket.end(
                 now,
                 has_succeeded=outcome is Outcome.SUCCEEDED and status < _FIRST_REFUSAL,
@@ -243,6 +256,10 @@ class Attempt:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self._is_settled:
+            if self._ticket is not None:
+                self._ticket.end(trio.current_time())
+            return
         status = 0 if self.response is None else self.response.status
         self.settle(self._outcome(error, trio.current_time()), status=status, why=self._why(error))
 

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 import trio
 from msgspec import Struct
 
 from orch.gateway.headers import Header
-from orch.gateway.http1 import CutError, Head, MalformedError, ResponseParser
+from orch.gateway.http1 import SWITCHED, CutError, Head, MalformedError, ResponseParser
 from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
@@ -42,12 +42,24 @@ class UpstreamError(Exception):
 
 
 class Request(Struct, frozen=True):
-    """A request to a back end. ``target``: path and query. Host and framing are added to ``headers``."""
+    """A request to a back end. ``target``: path and query. Host and framing are added to ``headers``.
+
+    ``check_switch``: the request asks for another protocol; it returns what is wrong with the response that
+    switches to it, "" if nothing.
+    """
 
     method: str
     target: str
     headers: tuple[Header, ...]
     body: RequestBody
+    check_switch: Callable[[Head], str] | None = None
+
+
+class Switched(NamedTuple):
+    """A connection that has become one of another protocol; ``rest``: what came with the response."""
+
+    stream: trio.abc.Stream
+    rest: bytes
 
 
 class UpstreamResponse:
@@ -69,6 +81,11 @@ class UpstreamResponse:
     def trailers(self) -> list[Header]:
         """The trailers, after the end of the body."""
         return self._connection.parser.trailers
+
+    def switched(self) -> Switched:
+        """Return the connection, after a response that has switched to another protocol."""
+        assert self.status == SWITCHED, "it has switched"  # noqa: S101 - an invariant
+        return Switched(self._connection.transport.stream, self._connection.parser.rest)
 
     async def receive(self) -> bytes:
         """Return the next piece of the body, empty at its end. Raises :class:`UpstreamError`."""
@@ -95,15 +112,17 @@ class Connection:
         self.is_reused = False
         self.is_sent = False
         self.malformed: MalformedError | None = None
+        self._check_switch: Callable[[Head], str] | None = None
         self._reading: trio.CancelScope | None = None
         self._asked: trio.Event | None = None
         self._rest = b""
         self._ended = False
         self._keep_until = 0.0
 
-    def begin(self, method: str) -> None:
+    def begin(self, request: Request) -> None:
         """Begin an exchange."""
-        self.parser = ResponseParser(method)
+        self.parser = ResponseParser(request.method, upgrades=request.check_switch is not None)
+        self._check_switch = request.check_switch
         self.is_sent = False
 
     @property
@@ -199,6 +218,10 @@ class Connection:
         """Wait for the head of the response."""
         while self.parser.head is None:
             await self.read()
+        if self.parser.head.status == SWITCHED and self._check_switch is not None:
+            fault = self._check_switch(self.parser.head)
+            if fault:
+                raise UpstreamError(Failure.MALFORMED, fault)
         now = trio.current_time()
         self.clock.answered(now)
         self.clock.pause(now)  # until the caller asks for the body

@@ -62,5 +62,5 @@ class Draining:
 
 
 def in_flight(instance: "Instance") -> int:
-    """Return the number of requests that an instance works on."""
-    return sum(lane.in_flight for lane in instance.lanes.values())
+    """Return the number of requests that an instance works on, and of the WebSockets that are open to it."""
+    return sum(lane.in_flight + lane.sockets for lane in instance.lanes.values())

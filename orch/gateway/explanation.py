@@ -112,6 +112,17 @@ class ExplainedWait(Struct, frozen=True, kw_only=True):
     deadline: float
 
 
+class ExplainedSockets(Struct, frozen=True, kw_only=True):
+    """What a WebSocket would meet: ``open`` of ``limit`` on this worker, and the settings in force."""
+
+    open: int
+    limit: int
+    limit_per_address: int
+    max_message_bytes: int
+    heartbeat_interval: float
+    heartbeat_timeout: float
+
+
 class ExplainedLimit(Struct, frozen=True, kw_only=True):
     """A rate limit that the request falls under: ``requests`` in ``window`` seconds for each ``per``."""
 
@@ -141,7 +152,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """What would become of a request. ``problem``: why it would reach no instance, "" if it would.
 
     ``next``: the instance of the next request, None where that depends on chance or on the client, or if it
-    would wait. ``wait``: None where requests of its class need no place.
+    would wait. ``wait``: None where requests of its class need no place. ``websockets``: of handshakes alone.
     ``discovery``: how the instances were found, besides those of the settings. ``fallbacks``: what is tried,
     in this order, when the request fails.
     """
@@ -157,6 +168,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     discovery: tuple[GatewayDiscovery, ...] = ()
     rate_limits: tuple[ExplainedLimit, ...] = ()
     fallbacks: tuple[ExplainedFallback, ...] = ()
+    websockets: ExplainedSockets | None = None
 
 
 _TWO: Final = 2
@@ -193,20 +205,25 @@ def explain(
     discovery: Iterable[GatewayDiscovery] = (),
     limits: Iterable[RateLimit] = (),
     hedge: RouteHedges | None = None,
+    sockets: ExplainedSockets | None = None,
 ) -> Explanation:
-    """Return the explanation of a request that matches a route; ``without``: instances taken as absent."""
-    ask = Ask(priority_of(match.priority, method), "")
+    """Return the explanation of a request that matches a route; ``without``: instances taken as absent.
+
+    ``sockets``: it is the handshake of a WebSocket, which is a GET to the back end.
+    """
+    sent = method if sockets is None else "GET"
+    ask = Ask(priority_of(match.priority, sent), "")
     route = ExplainedRoute(
         prefix=match.prefix,
         service=match.service,
         target=match.path,
         repeatable=match.repeatable,
-        is_repeatable=is_repeatable(method, match.repeatable),
+        is_repeatable=is_repeatable(sent, match.repeatable),
         priority=ask.priority.value,
         timeouts=ExplainedTimeouts.of(match.limits),
         uploads=match.uploads,
         hedging=None
-        if backend is None
+        if backend is None or sockets is not None
         else _hedging(method, match, backend, hedge, ask, without, is_usable, now),
     )
     seen = [] if backend is None else list(_seen(backend, now, is_usable, without))
@@ -253,7 +270,10 @@ def explain(
             ExplainedLimit(name=one.name, requests=one.requests, window=one.window, per=one.per)
             for one in limits
         ),
-        fallbacks=tuple(_fallback(step, method, match) for step in match.fallbacks),
+        fallbacks=tuple(_fallback(step, method, match) for step in match.fallbacks)
+        if sockets is None
+        else (),
+        websockets=sockets,
     )
 
 

@@ -12,7 +12,7 @@ from orch.gateway.places import Places
 from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
 from orch.gateway.spool import Spool
-from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
+from orch.gateway.statistics import GatewayDiscovery, GatewaySockets, GatewayStatistics
 from orch.settings import Gateway
 
 
@@ -30,6 +30,7 @@ class Figures:
         rates: RateLimiter,
         fallbacks: Fallbacks,
         hedges: Hedges,
+        sockets: Callable[[], GatewaySockets],
         is_usable: Callable[[Instance], bool],
     ) -> None:
         self._backends = backends
@@ -40,6 +41,7 @@ class Figures:
         self._rates = rates
         self._fallbacks = fallbacks
         self._hedges = hedges
+        self._sockets = sockets
         self._is_usable = is_usable
 
     def statistics(
@@ -96,4 +98,5 @@ class Figures:
             services=tuple(backend.statistics(now) for backend in self._backends),
             draining=self._backends.draining.statistics(now),
             discovery=discovery,
+            sockets=self._sockets(),
         )

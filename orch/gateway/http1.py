@@ -28,7 +28,8 @@ _NO_BODY: Final = frozenset({204, 304})
 _FIRST_FINAL: Final = 200
 _LAST_STATUS: Final = 599
 _CONTINUE: Final = 100
-_SWITCHING: Final = 101
+SWITCHED: Final = 101
+"""The status with which a connection becomes one of another protocol."""
 
 
 class UnsendableError(ValueError):
@@ -92,14 +93,17 @@ class ResponseParser:
     """Parses one response to a request of ``method``; informational responses before it are skipped.
 
     Feed it the bytes as they arrive; read ``head``, ``take_body()``, ``is_complete`` and then ``trailers``.
+    ``upgrades``: the request asked for another protocol; after 101, ``rest`` has its first bytes.
     """
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, *, upgrades: bool = False) -> None:
         self.head: Head | None = None
         self.is_complete = False
         self.is_continued = False
         """Whether the peer has asked for the request's body."""
+        self.rest = b""
         self._method = method
+        self._upgrades = upgrades
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[Header] = []
         self.trailers: list[Header] = []
@@ -133,6 +137,8 @@ class ResponseParser:
                 # The error that a callback of ours raised is clearer than "callback error".
                 cause = error.__context__ if isinstance(error.__context__, MalformedError) else error
                 raise MalformedError(str(cause)) from error
+            if isinstance(error, httptools.HttpParserUpgrade):
+                self.rest = data[error.args[0] :]
             self._is_excess = True
         self._barren = 0 if self._progressed else self._barren + len(data)
         if self._barren > MAX_HEAD and not self.is_complete:
@@ -185,9 +191,7 @@ class ResponseParser:
         headers = tuple(self._headers)
         self._headers.clear()
         if status < _FIRST_FINAL:
-            self.is_continued |= status == _CONTINUE
-            if status == _SWITCHING:
-                raise MalformedError("it switched to a protocol that was not requested")
+            self._note_interim(status, headers)
             return
         if status > _LAST_STATUS:
             raise MalformedError(f"the status {status} does not exist")
@@ -214,6 +218,15 @@ class ResponseParser:
         self.head = head
         # llhttp has no way to know that a response to HEAD has no body, whatever its headers are.
         self.is_complete = not has_body
+
+    def _note_interim(self, status: int, headers: tuple[Header, ...]) -> None:
+        self.is_continued |= status == _CONTINUE
+        if status != SWITCHED:
+            return
+        if not self._upgrades:
+            raise MalformedError("it switched to a protocol that was not requested")
+        self._progressed = self.is_complete = True
+        self.head = Head(status, headers)
 
     def on_body(self, data: bytes) -> None:
         """Store a piece of the body."""

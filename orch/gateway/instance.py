@@ -45,7 +45,7 @@ class Instance:
         return Candidate(
             self.url,
             self.weight * self.lanes[flow].slow_start.share(now, slow_start),
-            sum(lane.in_flight for lane in self.lanes.values()),
+            sum(lane.in_flight + lane.sockets for lane in self.lanes.values()),
             self.first_byte.average(now),
         )
 
@@ -91,6 +91,7 @@ class Instance:
             breaker_retry_in=worst.breaker_retry_in,
             consecutive_failures=max(lane.consecutive_failures for lane in lanes),
             in_flight=sum(lane.in_flight for lane in lanes),
+            sockets=sum(lane.sockets for lane in lanes),
             requests=sum(lane.requests for lane in lanes),
             errors=sum(lane.errors for lane in lanes),
             requests_last_minute=sum(lane.requests_last_minute for lane in lanes),

@@ -46,6 +46,8 @@ class Lane:
         self.slow_start: Final = slow_start
         self.window: Final = Window(now)
         self.in_flight = 0
+        self.sockets = 0
+        """WebSockets that are open to it."""
         self.work: Final = WorkInProgress()
         self.refusals: Final = RefusalRow()
         self.first_byte = FirstByte()
@@ -139,6 +141,7 @@ class Lane:
             ejections=self.record.times,
             ejections_total=self.record.total,
             in_flight=self.in_flight,
+            sockets=self.sockets,
             connections=self.upstream.limit,
             busy=pool.busy,
             waiting=pool.waiting,

@@ -46,6 +46,7 @@ from orch.gateway.places import Places
 from orch.gateway.rate_limits.fields import problem_of as rate_problem
 from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
+from orch.gateway.refusing import refuse
 from orch.gateway.request_body import RequestBody
 from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
@@ -130,7 +131,7 @@ class Proxy:
             problem = self._unexpected(call, error)
         if problem is not None:
             with trio.move_on_after(policy.timeout):
-                await _refuse(call, problem)
+                await refuse(call, problem)
             if call.inbound is not None:
                 with trio.move_on_after(DISCARD_SECONDS):
                     await call.inbound.discard()
@@ -312,23 +313,3 @@ async def _while_client_waits(
         if call.inbound is not None and not call.is_streamed:
             nursery.start_soon(call.inbound.watch, nursery.cancel_scope)
         await work(nursery, *arguments)
-
-
-async def _refuse(call: ClientRequest, problem: ProblemError) -> None:
-    """Send a problem document, unless the head of a response was sent: its status cannot be changed."""
-    if call.out.status is not None:
-        return
-    body = problem.body(instance=call.request_id.decode())
-    own = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
-        *call.gateway_headers(),
-        *response_headers.SECURITY,
-    ]
-    try:
-        await call.out.start(problem.status, own)
-        await call.out.end(b"" if call.method == "HEAD" else body)
-    except ClientGoneError:
-        log.info("client gone", request_id=call.request_id.decode(), problem=problem.code)

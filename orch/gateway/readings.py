@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from orch.gateway.statistics import GatewayInstance, GatewayStatistics
+from orch.gateway.statistics import GatewayInstance, GatewaySockets, GatewayStatistics
 from orch.telemetry import metric_names as names
 from orch.telemetry.metric_names import Reading
 
@@ -14,6 +14,7 @@ def readings_of(gateway: GatewayStatistics) -> Iterator[Reading]:
     """Yield the readings; the counters of requests are counted where requests end."""
     yield Reading(names.GATEWAY_PLACES, gateway.places)
     yield Reading(names.GATEWAY_SPOOLED, gateway.spooled_bytes)
+    yield from _of_sockets(gateway.sockets)
     for instance in gateway.instances:
         yield from _of_instance(instance)
     for queue in gateway.queues:
@@ -51,6 +52,16 @@ def _of_fallbacks(gateway: GatewayStatistics) -> Iterator[Reading]:
         yield Reading(names.FALLBACK_EVICTED, cache.evicted)
 
 
+def _of_sockets(sockets: GatewaySockets) -> Iterator[Reading]:
+    yield Reading(names.SOCKETS_OPEN, sockets.open)
+    yield Reading(names.SOCKETS_OPENED, sockets.opened)
+    yield Reading(names.SOCKETS_REFUSED, sockets.refused)
+    for how, count in sockets.endings.items():
+        yield Reading(names.SOCKETS_ENDED, count, (how,))
+    yield Reading(names.SOCKETS_BYTES, sockets.bytes_from_clients, ("clients",))
+    yield Reading(names.SOCKETS_BYTES, sockets.bytes_from_back_ends, ("back_ends",))
+
+
 def _of_instance(instance: GatewayInstance) -> Iterator[Reading]:
     for lane in instance.lanes:
         labels = (instance.service, instance.url, lane.flow)
@@ -59,6 +70,7 @@ def _of_instance(instance: GatewayInstance) -> Iterator[Reading]:
         yield Reading(names.LANE_WAITING, lane.waiting, labels)
         yield Reading(names.LANE_EJECTED, float(lane.ejected_for is not None), labels)
         yield Reading(names.LANE_EJECTIONS, lane.ejections_total, labels)
+    yield Reading(names.INSTANCE_SOCKETS, instance.sockets, (instance.service, instance.url))
     if instance.places_limit is not None:
         of_instance = (instance.service, instance.url)
         yield Reading(names.PLACES_LIMIT, instance.places_limit, of_instance)

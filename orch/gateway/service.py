@@ -36,6 +36,8 @@ from orch.gateway.readings import readings_of
 from orch.gateway.recorder import Metrics, Recorder
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import Priority
+from orch.gateway.sockets.handshake import METHOD
+from orch.gateway.sockets.proxy import SocketProxy
 from orch.gateway.spool import Spool
 from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
 from orch.gateway.transport import Connect, Connector
@@ -144,6 +146,17 @@ class GatewayService:
             topics=topics,
             topic=TOPIC,
         )
+        self._socket_proxy = SocketProxy(
+            self._dispatcher,
+            settings=settings,
+            routes=self._routes,
+            recorder=self._recorder,
+            rates=self._rates,
+            on_failure=self._attempt_failed,
+            on_shortage=self._short,
+            make_id=make_id,
+            hops=self._hops,
+        )
         self._fetcher = Fetcher(
             self._dispatcher,
             settings=settings,
@@ -166,6 +179,7 @@ class GatewayService:
             rates=self._rates,
             fallbacks=self._proxy.fallbacks,
             hedges=self._hedges,
+            sockets=self._socket_proxy.statistics,
             is_usable=self._is_usable,
         )
         self.boundary = Boundary("gateway sweep")
@@ -228,8 +242,8 @@ class GatewayService:
         return self._routes.handles(path, raw_path)
 
     def is_public(self, scope: Scope) -> bool:
-        """Return whether the settings open a client's request to everyone."""
-        return self._routes.is_public(scope["method"], encoded_path(scope))
+        """Return whether the settings open a client's request, or handshake, to everyone."""
+        return self._routes.is_public(scope.get("method", METHOD), encoded_path(scope))
 
     def is_public_inside(self, service: str, method: str, path: str) -> bool:
         """Return whether the settings open a request to a service at its own path to everyone."""
@@ -264,6 +278,7 @@ class GatewayService:
             discovery=[each for each in self._discovered() if each.service == match.service],
             limits=self._rates.policies(self._settings.current.orchestration.gateway).of(match.prefix),
             hedge=self._hedges.get(match.prefix),
+            sockets=self._socket_proxy.explained() if method == METHOD else None,
         )
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -271,6 +286,15 @@ class GatewayService:
         self._apply_settings()
         with self._recorder.one_in_flight():
             await self._proxy(scope, receive, send)
+
+    async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a client's ASGI ``websocket`` by connecting it with the back end of its path."""
+        self._apply_settings()
+        await self._socket_proxy(scope, receive, send)
+
+    async def drain(self) -> None:
+        """Close clients' WebSockets to back ends with 1001, and return when all have ended."""
+        await self._socket_proxy.drain()
 
     async def fetch(
         self,
@@ -327,6 +351,7 @@ class GatewayService:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""
         yield from self.boundary.readings()
         yield from self._proxy.boundary.readings()
+        yield from self._socket_proxy.boundary.readings()
         yield from readings_of(self.statistics())
         yield from self._rates.readings(self._settings.current.orchestration.gateway)
 

@@ -18,7 +18,7 @@ class Single:
         self._request = request
         self._begun = begun
         # A kept connection may turn out to be closed, and a streamed body is sent once.
-        self._fresh = fresh or request.body.is_streamed
+        self._fresh = fresh or request.body.is_streamed or request.check_switch is not None
         self._limits = limits
 
     @asynccontextmanager

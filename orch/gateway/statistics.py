@@ -69,6 +69,7 @@ class GatewayLane(Struct, frozen=True, kw_only=True):
     ejections: int
     ejections_total: int
     in_flight: int
+    sockets: int = 0
     connections: int
     busy: int
     waiting: int
@@ -163,6 +164,7 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     breaker_retry_in: float | None
     consecutive_failures: int
     in_flight: int
+    sockets: int = 0
     requests: int
     errors: int
     requests_last_minute: int
@@ -276,6 +278,25 @@ class GatewayFallbackCache(Struct, frozen=True, kw_only=True):
     evicted: int
 
 
+class GatewaySockets(Struct, frozen=True, kw_only=True):
+    """WebSockets of clients to back ends: ``open`` of ``limit``, ``limit_per_address`` of one address.
+
+    Since the start: ``opened``, and ``refused`` by the gateway or a back end; the bytes of frames;
+    ``endings`` by how and by whom (``closed_client``, ``lost_back_end``, ``silent_client``, …), and by close
+    ``codes`` (1006: without a close frame; 3000 and 4000: all of that thousand).
+    """
+
+    open: int = 0
+    limit: int = 0
+    limit_per_address: int = 0
+    opened: int = 0
+    refused: int = 0
+    bytes_from_clients: int = 0
+    bytes_from_back_ends: int = 0
+    endings: dict[str, int] = {}
+    codes: dict[str, int] = {}
+
+
 class GatewayStatistics(Struct, frozen=True, kw_only=True):
     """The gateway now.
 
@@ -322,3 +343,4 @@ class GatewayStatistics(Struct, frozen=True, kw_only=True):
     fallbacks: tuple[GatewayFallbacks, ...] = ()
     fallback_cache: GatewayFallbackCache | None = None
     hedging: tuple[GatewayHedging, ...] = ()
+    sockets: GatewaySockets = GatewaySockets()

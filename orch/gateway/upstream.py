@@ -28,7 +28,7 @@ from orch.gateway.connection import (
     sending,
     short,
 )
-from orch.gateway.http1 import request_head
+from orch.gateway.http1 import SWITCHED, request_head
 from orch.gateway.retries import Failure
 from orch.gateway.timeouts import UNLIMITED, Limits, TryClock, in_words
 from orch.gateway.transport import Address, Connect
@@ -142,7 +142,7 @@ class Upstream:
             return None
         self._busy += 1
         self._in_use.add(connection)
-        connection.begin(request.method)
+        connection.begin(request)
         connection.offer(plain, wire)
         return Begun(connection, plain, self._end)
 
@@ -166,6 +166,9 @@ class Upstream:
         wait in our own queue is over and the exchange with the instance begins. ``limits``: the time-outs;
         the total is the caller's.
 
+        A connection that has switched to another protocol belongs to the block, needs no slot, and is closed
+        at its end; :meth:`abort` closes it before.
+
         Raises :class:`UpstreamError`, :class:`~orch.gateway.http1.UnsendableError` before anything is sent,
         and what reading the request's body raises. In every case the connection is returned or closed and its
         slot freed without a checkpoint.
@@ -180,6 +183,7 @@ class Upstream:
             return
         head = self._head(request)
         await self._take_slot()
+        has_slot = True
         try:
             on_slot()
             clock = TryClock(limits, trio.current_time())
@@ -189,17 +193,23 @@ class Upstream:
             connection.clock = clock
             self._in_use.add(connection)
             try:
-                connection.begin(request.method)
+                connection.begin(request)
                 if request.body.whole is None:
                     async with sending(connection, head, request):
                         yield await connection.receive_head()
                 else:
                     await connection.send_whole(head, request.body)
-                    yield await connection.receive_head()
+                    response = await connection.receive_head()
+                    if response.status == SWITCHED:
+                        # It may last for hours, and requests need the slot.
+                        has_slot = False
+                        self._release_slot()
+                    yield response
             finally:
                 self._put_back(connection)
         finally:
-            self._release_slot()
+            if has_slot:
+                self._release_slot()
 
     async def _take_slot(self) -> None:
         if self._busy < self.limit and not self._queue:

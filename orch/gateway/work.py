@@ -43,10 +43,12 @@ class _Minute:
 class WorkInProgress:
     """The requests of a lane. The mutable state is those in progress, and the longest of each minute."""
 
-    __slots__ = ("_minutes", "_succeeded_at", "tasks")
+    __slots__ = ("_minutes", "_succeeded_at", "streams", "tasks")
 
     def __init__(self) -> None:
         self.tasks: set[Task] = set()
+        self.streams: set[Task] = set()
+        """WebSockets: one that brings something shows progress, one that is silent shows nothing."""
         self._succeeded_at = -inf
         self._minutes = SlidingWindow(_Minute, parts=_MINUTES, seconds=60.0)
 
@@ -88,4 +90,4 @@ class WorkInProgress:
             now - task.began < (task.limit if longest is None else longest)
             or (task.moved_at is not None and now - task.moved_at < LATELY)
             for task in self.tasks
-        )
+        ) or any(stream.moved_at is not None and now - stream.moved_at < LATELY for stream in self.streams)

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct, field
 from orch.audio import parameters
 from orch.settings.discovery import Discovery
 from orch.settings.fallbacks import Fallback, FallbackCache, StaticResponse
+from orch.settings.gateway_sockets import Sockets
 from orch.settings.hedging import Hedging
 from orch.settings.incidents import Incidents, StatusPage
 from orch.settings.outliers import Breakers, Ejection
@@ -158,11 +159,14 @@ DEFAULT_ROUTES: Final = (
 )
 
 
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"]
 
 
 class PublicRoute(Section, frozen=True):
-    """A public route: these methods at ``path``, or below it if it ends in ``/``, need no operator rights."""
+    """A public route: these methods at ``path``, or below it if it ends in ``/``, need no operator rights.
+
+    ``WEBSOCKET``: handshakes, which ``GET`` does not include.
+    """
 
     path: Path
     methods: tuple[Method, ...] = ("GET",)
@@ -206,6 +210,7 @@ class Gateway(Section, frozen=True):
     rate_limits: tuple[RateLimit, ...] = ()
     static_responses: tuple[StaticResponse, ...] = ()
     fallback_cache: FallbackCache = FallbackCache()
+    websockets: Sockets = Sockets()
 
     def longest_total(self, service: str) -> float:
         """Return the seconds that a request to a service may take, apart from those without a limit."""

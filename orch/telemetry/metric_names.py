@@ -86,6 +86,28 @@ HEDGE_DELAY: Final = Name(
     "orch_gateway_hedge_delay_seconds", "gauge", "What is waited before an extra request.", _ROUTE
 )
 GATEWAY_PLACES: Final = Name("orch_gateway_places_taken", "gauge", "Clients' requests in progress.")
+SOCKETS_OPEN: Final = Name("orch_gateway_websockets", "gauge", "Clients' WebSockets to back ends.")
+SOCKETS_OPENED: Final = Name(
+    "orch_gateway_websockets_opened_total", "counter", "WebSockets that a back end accepted."
+)
+SOCKETS_REFUSED: Final = Name(
+    "orch_gateway_websockets_refused_total", "counter", "Handshakes that the gateway or a back end refused."
+)
+SOCKETS_ENDED: Final = Name(
+    "orch_gateway_websockets_ended_total",
+    "counter",
+    "WebSockets that have ended, by how and by whom (closed_client, lost_back_end, silent_client, ...).",
+    ("how",),
+)
+SOCKETS_BYTES: Final = Name(
+    "orch_gateway_websockets_bytes_total", "counter", "Bytes of their frames, by who sent them.", ("sender",)
+)
+INSTANCE_SOCKETS: Final = Name(
+    "orch_gateway_instance_websockets",
+    "gauge",
+    "WebSockets that are open to an instance.",
+    ("service", "instance"),
+)
 GATEWAY_SPOOLED: Final = Name(
     "orch_gateway_spooled_bytes", "gauge", "Bytes of clients' request bodies spooled to disk."
 )
@@ -358,6 +380,7 @@ LOOPS: Final = (
     "discovery",
     "endings of sessions",
     "gateway requests",
+    "gateway sockets",
     "gateway sweep",
     "health checks",
     "histories",

@@ -58,10 +58,13 @@ def enter_gateway(scope: Scope, *, is_public: bool, tokens: WrongTokens) -> None
 
     What a back end does when it is read is not known here, so reads count as changes, except for paths that
     the settings open to everyone. A refused request's token was meant for this service, so it is counted.
+
+    A WebSocket is no read even where it is public: browsers let pages of any site open one, with the
+    visitor's cookies, and read what comes (cross-site WebSocket hijacking).
     """
     actor = actor_of(scope)
     resource = PUBLIC_PATH if is_public else SERVICE
-    if not (is_public and scope["method"] in SAFE_METHODS):
+    if not (is_public and scope.get("method") in SAFE_METHODS):
         foreign = foreign_page(scope["headers"])
         if foreign is not None:
             resource = Resource(is_public=is_public, foreign_page=foreign)

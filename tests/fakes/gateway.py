@@ -74,7 +74,8 @@ class MemoryNetwork:
     """Back ends over memory streams, by ``host:port``; each connection is served by a task in ``nursery``.
 
     An address that is not in ``servers`` refuses. ``opened`` counts connections, ``open`` those still open.
-    ``connect_seconds`` is how long connecting takes; ``failure`` is raised by it.
+    ``connect_seconds`` is how long connecting takes; ``failure`` is raised by it. ``pair`` makes the two ends
+    of a connection.
     """
 
     def __init__(self, nursery: trio.Nursery) -> None:
@@ -83,6 +84,7 @@ class MemoryNetwork:
         self.open = 0
         self.connect_seconds = 0.0
         self.failure: Exception | None = None
+        self.pair: Callable[[], tuple[Any, Any]] = memory_stream_pair
         self._nursery = nursery
 
     async def connect(self, address: Address) -> Transport:
@@ -94,7 +96,7 @@ class MemoryNetwork:
             raise ConnectionRefusedError(111, "refused")
         self.opened[name] += 1
         self.open += 1
-        ours, theirs = memory_stream_pair()
+        ours, theirs = self.pair()
         closed = False
 
         def close() -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import trio
 
 from orch.front import servers
 from orch.processes import ProcessSpec
+from orch.serving import drain
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.tree import running
@@ -60,7 +62,7 @@ async def whole(
         host="127.0.0.1",
         port=0,
         stopping=parts.tree.stopping,
-        drain=parts.hub.drain,
+        drain=partial(drain, parts),
         grace=lambda: configuration.current.orchestration.shutdown_grace,
     )
     async with running(parts, front) as tree:

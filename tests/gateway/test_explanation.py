@@ -37,6 +37,17 @@ async def test_a_request_is_explained_with_its_route_and_instances() -> None:
         assert not other.is_repeatable
 
 
+async def test_a_handshake_is_explained_as_what_is_sent() -> None:
+    """It is a GET to the back end, with limits of its own; without a class it needs no place."""
+    async with gateway_rig(websockets={"max_connections": 7}, service={"max_concurrency": 1}) as rig:
+        found = rig.gateway.explain("/api/audio/v1/realtime", "WEBSOCKET")
+        assert found.route is not None
+        assert (found.route.priority, found.route.is_repeatable, found.wait) == ("control", True, None)
+        assert found.websockets is not None
+        assert (found.websockets.open, found.websockets.limit) == (0, 7)
+        assert rig.gateway.explain("/api/audio/models", "GET").websockets is None
+
+
 async def test_explaining_changes_nothing_and_names_the_next() -> None:
     """However often it is asked, the next request goes where it said."""
     async with gateway_rig(A, B) as rig:

@@ -13,9 +13,17 @@ from orch.front.link import SENDS_IN_A_ROW, ClientGoneError, Link, drain
 from orch.front.scopes import websocket_scope
 from orch.front.websocket import frames, partial_messages, small_frames
 from orch.front.websocket.frame_decoder import FrameDecoder
-from orch.front.websocket.frame_sender import CLOSING, CONNECTING, OPEN, REFUSING, FrameSender
+from orch.front.websocket.frame_sender import (
+    CLOSING,
+    CONNECTING,
+    OPEN,
+    REFUSING,
+    TUNNELLED,
+    FrameSender,
+)
 from orch.front.websocket.frames import Binary, CloseFrame, Ping, ProtocolViolationError, Text
 from orch.front.websocket.handshake import Accepted, BadHandshakeError, accept
+from orch.front.websocket.tunnel import Tunnel
 from orch.problems import ProblemError
 
 #: Bytes queued from which on a ping gets no pong yet, and the messages after it wait, too: the client does
@@ -45,6 +53,7 @@ class WebSocketConnection(FrameSender):
     __slots__ = (
         "_accepted",
         "_decoder",
+        "_early",
         "_encoder",
         "_events",
         "_is_awaited",
@@ -66,7 +75,9 @@ class WebSocketConnection(FrameSender):
         early: bytes,
     ) -> None:
         super().__init__(link, context)
-        self._scope: dict[str, Any] | None = websocket_scope(head, accepted.subprotocols, self, base)
+        self._scope: dict[str, Any] | None = websocket_scope(
+            head, accepted.subprotocols, self, self.tunnel, base
+        )
         self._accepted: Accepted | None = accepted
         self._encoder: ResponseEncoder | None = ResponseEncoder(head)
         self._decoder = FrameDecoder(
@@ -79,6 +90,7 @@ class WebSocketConnection(FrameSender):
         self._partial = 0
         self._small_full_at = 0.0
         self._unyielded = 0
+        self._early = early
         if early:
             self._decode(early)
 
@@ -140,6 +152,30 @@ class WebSocketConnection(FrameSender):
             raise RuntimeError(f"{kind} is not an ASGI message for a WebSocket.")
         await self._pace()
 
+    def tunnel(self) -> Tunnel:
+        """Return the connection for an application that reads and writes the frames itself."""
+        if self._state is not CONNECTING or self._encoder is None:
+            raise RuntimeError("The WebSocket has been answered already.")
+        return Tunnel(
+            self._link,
+            self._context,
+            self._encoder,
+            self._early,
+            on_begin=self._hand_over,
+            on_finish=self._peer_done,
+        )
+
+    def _hand_over(self) -> None:
+        """Leave the connection to the application, with all that has come."""
+        self._state = TUNNELLED
+        self._accepted = self._encoder = None
+        self._events, self._early = _NONE, b""
+        self._decoder = FrameDecoder()
+        self._note_partial()
+
+    def _peer_done(self) -> None:
+        self._is_peer_done = True
+
     def _encoded(self, opcode: int, payload: bytes) -> bytes:
         if self._window_bits and len(payload) >= self._context.deflate_from:
             return frames.encode_deflated(opcode, payload, window_bits=self._window_bits)
@@ -168,6 +204,7 @@ class WebSocketConnection(FrameSender):
         self._link.offer(self._encoder.start(101, answer))
         self._state = OPEN
         self._accepted = self._encoder = None
+        self._early = b""
         # Clients that connect together are not pinged together: the first ping comes after 0.5 to 1 interval.
         self._context.served += 1
         share = 0.5 + self._context.served % 64 / 128
@@ -309,12 +346,14 @@ class WebSocketConnection(FrameSender):
                 self._refuse_with(ProblemError("socket_refused", "This WebSocket is not accepted."))
         elif self._state is OPEN:
             self._send_close(INTERNAL_ERROR if is_failed else NORMAL, "")
+        elif self._state is TUNNELLED and is_failed:
+            self._link.abort()
 
     async def _await_end(self) -> None:
         """Wait until everything is sent and the client has answered our close frame or disconnected."""
         link = self._link
         await link.drained(1)
-        if self._state is REFUSING or self._decoder.is_failed:
+        if self._state in (REFUSING, TUNNELLED) or self._decoder.is_failed:
             link.end_output()
         self._is_peer_done |= any(isinstance(event, CloseFrame) for event in self._events)
         while not (link.is_closed or self._is_peer_done):
@@ -322,7 +361,7 @@ class WebSocketConnection(FrameSender):
                 data = await link.receive()
                 if not data:
                     return
-                if not self._decoder.is_failed:
+                if not (self._decoder.is_failed or self._state is TUNNELLED):
                     self._is_peer_done = any(
                         isinstance(event, CloseFrame) for event in self._decoder.feed(data)
                     )

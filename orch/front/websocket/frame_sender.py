@@ -24,6 +24,8 @@ class State(Enum):
     OPEN = auto()
     CLOSING = auto()
     """Our close frame has been sent, or nothing more can be sent."""
+    TUNNELLED = auto()
+    """The application reads and writes the frames itself."""
 
 
 # Python 3.11 looks a member up in 0.17 µs and a global in 0.01; these are read for every message.
@@ -31,6 +33,7 @@ CONNECTING: Final = State.CONNECTING
 REFUSING: Final = State.REFUSING
 OPEN: Final = State.OPEN
 CLOSING: Final = State.CLOSING
+TUNNELLED: Final = State.TUNNELLED
 
 
 class FrameSender:

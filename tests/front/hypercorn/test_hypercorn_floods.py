@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import h2.config
-import h2.connection
 import h2.errors
 import h2.events
 import pytest
 import trio
 
 from orch.front.hypercorn.server import HypercornServer
+from tests.fakes.http2 import Http2Client
 from tests.fakes.wires import HANDSHAKE, Wire, masked
 
 pytestmark = pytest.mark.real_time
@@ -57,33 +56,6 @@ async def serving() -> AsyncIterator[tuple[HypercornServer, int]]:
         await nursery.start(front.run)
         yield front, int(front.bound[0].rpartition(":")[2])
         stopping.set()
-
-
-class Http2Client:
-    """A client of HTTP/2 without TLS, by hand; ``events`` are the received ones."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self.stream = stream
-        settings = h2.config.H2Configuration(client_side=True)
-        self.connection = h2.connection.H2Connection(config=settings)
-        self.connection.initiate_connection()
-        self.events: list[Any] = []
-
-    async def send(self, wire: bytes = b"") -> None:
-        """Send the connection's pending bytes, then ``wire``."""
-        await self.stream.send_all(self.connection.data_to_send() + wire)
-
-    async def until(self, kind: type) -> Any:
-        """Read until an event of this kind; return it."""
-        while True:
-            for event in self.events:
-                if isinstance(event, kind):
-                    self.events.remove(event)
-                    return event
-            data = await self.stream.receive_some()
-            assert data, f"ended before {kind.__name__}"
-            self.events += self.connection.receive_data(data)
-            await self.send()
 
 
 @pytest.mark.parametrize(

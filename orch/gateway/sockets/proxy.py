@@ -1,0 +1,414 @@
+"""Clients' WebSockets as an ASGI application: the handshake goes to a back end, and then frames both ways.
+
+The handshake is a request like any other: route, rate limit, breakers, balancer, retries, time-outs. A
+response other than 101 is passed on as it is. Once it is accepted, the socket uses no connection of the
+requests' pool; it has limits of its own (``gateway.websockets``). It takes a place at an engine only if its
+route names a class: then for as long as it lasts.
+"""
+
+import base64
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import structlog
+import trio
+
+from orch.gateway import headers as heads
+from orch.gateway import response_headers
+from orch.gateway.attempt import DispatchedResponse
+from orch.gateway.client_request import CLIENT_GONE, ClientGoneError, ClientRequest, Receive, Scope, Send
+from orch.gateway.connection import Request
+from orch.gateway.current_routes import CurrentRoutes
+from orch.gateway.dispatch import Dispatcher
+from orch.gateway.explanation import ExplainedSockets
+from orch.gateway.flows import Flow
+from orch.gateway.gateway_problems import looped, short, too_slow
+from orch.gateway.headers import Header
+from orch.gateway.hops import Hops, LoopError
+from orch.gateway.http1 import SWITCHED
+from orch.gateway.lane import Lane
+from orch.gateway.places import Places
+from orch.gateway.rate_limits.fields import problem_of as rate_problem
+from orch.gateway.rate_limits.limiter import RateLimiter
+from orch.gateway.recorder import Recorder
+from orch.gateway.refusing import refuse
+from orch.gateway.request_body import RequestBody
+from orch.gateway.response_headers import Place
+from orch.gateway.routes import Match, UnroutableError
+from orch.gateway.shedding.priorities import priority_of
+from orch.gateway.sockets.clients import ClientEnd, FrontClient, MessageClient
+from orch.gateway.sockets.counts import SocketCounts
+from orch.gateway.sockets.frames import FrameScanner
+from orch.gateway.sockets.handshake import KEY, Handshake
+from orch.gateway.sockets.heartbeat import Pace
+from orch.gateway.sockets.leg import BackEnd, Leg
+from orch.gateway.sockets.relay import GOING_AWAY, Ending, Relay
+from orch.gateway.statistics import GatewaySockets
+from orch.gateway.tcp_stream import READ
+from orch.gateway.work import Task
+from orch.problems import ProblemError
+from orch.settings import Gateway
+from orch.settings.source import SettingsSource
+from orch.shortages import Shortage, own_shortage
+from orch.telemetry.boundaries import Boundary
+
+TUNNEL: Final = "orch.tunnel"
+_KEY_BYTES: Final = 16
+_NO_BODY: Final = RequestBody()
+_SCHEMES: Final = {"ws": "http", "wss": "https"}
+#: Endings that are a fault of the back end.
+_FAULTS: Final = {
+    "lost": "its WebSocket was closed without a close frame",
+    "silent": "it did not respond to a ping over a WebSocket",
+    "stalled": "it read nothing from a WebSocket",
+    "violation": "it sent an invalid WebSocket frame",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class SocketProxy:
+    """Serves ASGI ``websocket`` connections at the gateway's routes.
+
+    The mutable state is the sockets that are open, and the counts.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        settings: SettingsSource,
+        routes: CurrentRoutes,
+        recorder: Recorder,
+        rates: RateLimiter,
+        on_failure: Callable[[Lane], None],
+        on_shortage: Callable[[Shortage, str], None],
+        make_id: Callable[[], str],
+        hops: Hops,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._routes = routes
+        self._recorder = recorder
+        self._rates = rates
+        self._on_failure = on_failure
+        self._on_shortage = on_shortage
+        self._make_id = make_id
+        self._hops = hops
+        self._places = Places()
+        self._open: set[Relay] = set()
+        self._changed = trio.lowlevel.ParkingLot()
+        self._is_draining = False
+        self.counts: Final = SocketCounts()
+        self.boundary: Final = Boundary("gateway sockets")
+
+    def __repr__(self) -> str:
+        return f"<SocketProxy {len(self._open)} open>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a socket. What fails before it is accepted is a problem document."""
+        if (await receive())["type"] != "websocket.connect":
+            return
+        request = {**scope, "method": "GET", "scheme": _SCHEMES.get(scope.get("scheme", "ws"), "http")}
+        call = ClientRequest(
+            request,
+            _responding(scope, send),
+            new_id=self._make_id,
+            trusted=self._routes.trusted_proxies,
+            hops=self._hops,
+        )
+        client = _client(scope, receive, send)
+        policy = self._settings.current.orchestration.gateway
+        problem: ProblemError | None = None
+        try:
+            await self._serve(call, client, policy)
+        except ProblemError as error:
+            problem = error
+        except ClientGoneError:
+            log.debug("client gone", request_id=call.request_id.decode())
+        except Exception as error:  # noqa: BLE001 - one socket's boundary
+            problem = self._unexpected(call, error)
+        if call.out.status == SWITCHED:
+            if problem is not None:
+                client.abort()
+            return
+        self.counts.refused += 1
+        if problem is not None:
+            with trio.move_on_after(policy.timeout):
+                await refuse(call, problem)
+        self._finish(call, problem)
+
+    async def drain(self) -> None:
+        """Close all sockets with 1001, and admit no new ones; return when all have ended."""
+        self._is_draining = True
+        for relay in self._open:
+            relay.end(GOING_AWAY, "The service is stopping.")
+        await trio.lowlevel.checkpoint()
+        while self._open:
+            await self._changed.park()
+
+    def statistics(self) -> GatewaySockets:
+        """Return the figures."""
+        settings = self._settings.current.orchestration.gateway.websockets
+        return self.counts.statistics(settings, active=len(self._open))
+
+    def explained(self) -> ExplainedSockets:
+        """Return what a handshake would meet."""
+        settings = self._settings.current.orchestration.gateway.websockets
+        return ExplainedSockets(
+            open=len(self._open),
+            limit=settings.max_connections,
+            limit_per_address=settings.max_connections_per_address,
+            max_message_bytes=settings.max_message_bytes,
+            heartbeat_interval=settings.heartbeat_interval,
+            heartbeat_timeout=settings.heartbeat_timeout,
+        )
+
+    async def _serve(self, call: ClientRequest, client: ClientEnd, policy: Gateway) -> None:
+        try:
+            match = call.match = self._routes.match(call.path)
+        except UnroutableError as error:
+            raise ProblemError("invalid_request", f"This path cannot be forwarded: {error}.") from error
+        if match is None:
+            raise ProblemError("not_found", "No back end is routed at this path.")
+        if self._is_draining:
+            raise _stopping()
+        if policy.rate_limits:
+            call.rates = await self._rates.take(policy, match.prefix, call.headers, call.caller)
+            if (problem := rate_problem(call.rates)) is not None:
+                raise problem
+        limits = policy.websockets
+        with self._places.taking(
+            call.caller, limit=limits.max_connections, of_caller=limits.max_connections_per_address
+        ):
+            await self._connect(call, client, match, policy)
+
+    async def _connect(self, call: ClientRequest, client: ClientEnd, match: Match, policy: Gateway) -> None:
+        """Send the handshake to an instance, and pass on its response, or frames."""
+        key = next((value for name, value in call.headers if name == KEY), b"")
+        if not client.passes_frames or not key:
+            key = base64.b64encode(os.urandom(_KEY_BYTES))
+        handshake = Handshake(call.headers, key, passes_extensions=client.passes_frames)
+        request = self._request(call, handshake)
+        seconds = match.limits.total
+        with trio.move_on_after(seconds) as limit:
+            async with self._dispatcher.send(
+                match.service,
+                request,
+                call.trace,
+                retries=policy.retries,
+                flow=Flow.REQUESTS,
+                limits=match.limits,
+                repeatable=match.repeatable,
+                caller=call.caller,
+                priority=priority_of(match.priority, request.method),
+                limit=limit,
+            ) as response:
+                call.answered_at = trio.current_time()
+                if response.status != SWITCHED:
+                    await self._pass_response(call, response, match)
+                    return
+                limit.deadline = float("inf")
+                await self._pass_frames(call, client, handshake, response, match)
+        if limit.cancelled_caught and call.out.status is None:
+            raise too_slow(match.service, seconds, is_queued=call.trace.is_queued)
+
+    def _request(self, call: ClientRequest, handshake: Handshake) -> Request:
+        call.sent_at = trio.current_time()
+        token = self._settings.current.orchestration.control_token
+        try:
+            headers = heads.for_back_end(
+                call.headers,
+                call.client,
+                call.request_id,
+                self._hops,
+                is_own_credential=lambda value: heads.holds_token(value, token),
+            )
+        except LoopError as error:
+            raise looped(call.match.service if call.match else "") from error
+        return Request(
+            method="GET",
+            target=call.target,
+            headers=tuple(handshake.for_back_end(headers)),
+            body=_NO_BODY,
+            check_switch=handshake.fault,
+        )
+
+    async def _pass_response(self, call: ClientRequest, response: DispatchedResponse, match: Match) -> None:
+        """Pass on a response that is no 101, as that of a plain request."""
+        await call.out.start(response.status, self._headers(call, response, match))
+        while data := await response.receive():
+            await call.out.piece(data)
+        await call.out.end()
+
+    async def _pass_frames(
+        self,
+        call: ClientRequest,
+        client: ClientEnd,
+        handshake: Handshake,
+        response: DispatchedResponse,
+        match: Match,
+    ) -> None:
+        """Accept the socket, and pass frames on until it ends."""
+        lane = response.lane
+        headers = self._headers(call, response, match)
+        try:
+            await client.accept(handshake, response.headers, headers)
+        except (OSError, trio.BrokenResourceError) as error:
+            raise ClientGoneError from error
+        call.out.status = SWITCHED
+        self.counts.opened += 1
+        self._finish(call, None)
+        with self._holding(lane) as stream:
+            relay = self._relay(client, handshake, response, stream)
+            self._open.add(relay)
+            if self._is_draining:
+                relay.end(GOING_AWAY, "The service is stopping.")
+            try:
+                await relay.run()
+                if relay.client.has_closed and relay.client.is_closing:
+                    client.finish()
+            finally:
+                ending = relay.ending or Ending("stopped", "gateway")  # cancelled
+                self._open.discard(relay)
+                self._changed.unpark_all()
+                self._note(call, lane, ending, trio.current_time() - stream.began)
+
+    def _relay(
+        self, client: ClientEnd, handshake: Handshake, response: DispatchedResponse, stream: Task
+    ) -> Relay:
+        lane = response.lane
+        limit = self._settings.current.orchestration.gateway.websockets.max_message_bytes
+        deflate = handshake.is_compressed(response.headers)
+        pace = self._pace()
+        counts = self.counts
+
+        def from_client(size: int) -> None:
+            counts.from_clients += size
+
+        def from_back_end(size: int) -> None:
+            counts.from_back_ends += size
+            stream.moved_at = trio.current_time()
+
+        return Relay(
+            Leg(
+                "client",
+                client,
+                FrameScanner(masked=True, limit=limit, deflate=deflate),
+                pace,
+                masks=False,
+                is_pinged=client.passes_frames,
+                on_bytes=from_client,
+            ),
+            Leg(
+                "back_end",
+                BackEnd(*response.switched(), READ),
+                FrameScanner(masked=False, limit=limit, deflate=deflate),
+                pace,
+                masks=True,
+                is_pinged=True,
+                on_bytes=from_back_end,
+            ),
+            pace=self._pace,
+            has_left=lambda: lane.is_gone,
+            passes_control=client.passes_frames,
+        )
+
+    def _pace(self) -> Pace:
+        settings = self._settings.current.orchestration.gateway.websockets
+        return Pace(settings.heartbeat_interval, settings.heartbeat_timeout)
+
+    @contextmanager
+    def _holding(self, lane: Lane) -> Iterator[Task]:
+        """Count the socket at its instance for as long as the block lasts."""
+        stream = Task(trio.current_time(), float("inf"))
+        lane.sockets += 1
+        lane.work.streams.add(stream)
+        try:
+            yield stream
+        finally:
+            lane.sockets -= 1
+            lane.work.streams.discard(stream)
+
+    def _headers(self, call: ClientRequest, response: DispatchedResponse, match: Match) -> list[Header]:
+        root = call.scope.get("root_path", "")
+
+        def outside(path: str) -> str | None:
+            found = self._routes.table.outside(match, path)
+            return None if found is None else root + found
+
+        place = Place(response.instance, call.target, outside)
+        return response_headers.for_client(response.headers, call.gateway_headers(), place)
+
+    def _note(self, call: ClientRequest, lane: Lane, ending: Ending, seconds: float) -> None:
+        """Count an end, and report a fault of the back end to its health check."""
+        self.counts.ended(ending)
+        fault = _FAULTS.get(ending.how) if ending.side == "back_end" else None
+        log.log(
+            _INFO if ending.how not in ("closed", "stopped") else _DEBUG,
+            "websocket ended",
+            request_id=call.request_id.decode(),
+            service=lane.service,
+            instance=lane.shown,
+            how=ending.how,
+            side=ending.side,
+            code=ending.code,
+            seconds=round(seconds, 1),
+        )
+        if fault is not None and not lane.is_gone:
+            lane.last_failure = fault
+            self._on_failure(lane)
+
+    def _finish(self, call: ClientRequest, problem: ProblemError | None) -> None:
+        """Count the handshake among the requests."""
+        status = call.out.status if call.out.status is not None else CLIENT_GONE
+        if problem is not None and not call.out.is_complete:
+            status = problem.status
+        self._recorder.routed(call.match, status, call.back_end_seconds, trio.current_time())
+
+    def _unexpected(self, call: ClientRequest, error: Exception) -> ProblemError:
+        """Return the problem of an unexpected failure; a shortage of this process has its own sentence."""
+        shortage = own_shortage(error)
+        if shortage is not None:
+            self._on_shortage(shortage, call.match.service if call.match else "")
+            return short()
+        self.boundary.count()
+        log.error(
+            "websocket failed",
+            request_id=call.request_id.decode(),
+            path=call.scope["path"],
+            exc_info=error,
+        )
+        return ProblemError("internal_error", "The gateway failed. The log has the reason.")
+
+
+_INFO: Final = 20
+_DEBUG: Final = 10
+
+
+def _client(scope: Scope, receive: Receive, send: Send) -> ClientEnd:
+    """Return the client's side, as its server offers it."""
+    tunnel: Any = (scope.get("extensions") or {}).get(TUNNEL)
+    return MessageClient(receive, send) if tunnel is None else FrontClient(tunnel())
+
+
+def _stopping() -> ProblemError:
+    return ProblemError("shutting_down", "The service is starting or stopping. Connect again soon.")
+
+
+def _responding(scope: Scope, send: Send) -> Send:
+    """Return a ``send`` for the response to a handshake that is refused.
+
+    A server that can send none gets a close, for which it responds with 403.
+    """
+    can_respond = "websocket.http.response" in (scope.get("extensions") or {})
+
+    async def respond(message: Any) -> None:
+        if can_respond:
+            await send({**message, "type": f"websocket.{message['type']}"})
+        elif message["type"] == "http.response.start":
+            await send({"type": "websocket.close", "code": 1008})
+
+    return respond
