@@ -12,6 +12,8 @@ from orch.settings.structs import Fault, Gateway, Route, Settings
 
 MOST: Final = 5
 """Fallbacks of a route."""
+ARRIVING_PART: Final = 4
+"""One part in so many of the cache's bytes may be responses that are still arriving."""
 _OF_KIND: Final = {
     "service": frozenset({"service", "path", "timeout", "forward_authorization"}),
     "cached": frozenset({"max_age", "methods", "max_bytes", "per", "unkeyed"}),
@@ -40,12 +42,21 @@ _WITHOUT_MEANING: Final = frozenset({304})
 def find_fallback_faults(settings: Settings) -> list[Fault]:
     """Return the faults of routes' fallbacks and of static responses."""
     gateway = settings.orchestration.gateway
-    faults = list(_static_responses(gateway))
+    faults = [*_cache(gateway), *_static_responses(gateway)]
     for number, route in enumerate(gateway.routes):
         if route.fallbacks:
             where = f"orchestration.gateway.routes[{number}].fallbacks"
             faults += _of_route(where, route, settings)
     return faults
+
+
+def _cache(gateway: Gateway) -> Iterator[Fault]:
+    cache = gateway.fallback_cache
+    most = cache.max_bytes // ARRIVING_PART
+    if cache.max_bytes and cache.max_object_bytes > most:
+        where = "orchestration.gateway.fallback_cache.max_object_bytes"
+        expected = f"expected a quarter of max_bytes at most ({most})"
+        yield Fault(where, f"{expected}, got {cache.max_object_bytes}")
 
 
 def _static_responses(gateway: Gateway) -> Iterator[Fault]:

@@ -12,11 +12,10 @@ from typing import Final, NamedTuple
 from orch.gateway.fallbacks.lifetimes import Lifetime
 from orch.gateway.headers import Header
 from orch.settings import FallbackCache
+from orch.settings.fallback_checks import ARRIVING_PART
 
 OVERHEAD: Final = 1024
 """Bytes that an entry takes beside its headers and body."""
-RECORDING_PART: Final = 4
-"""One part in so many of ``max_bytes`` may be responses that are still arriving."""
 
 
 class Owner(NamedTuple):
@@ -91,7 +90,7 @@ class ResponseCache:
 
     def reserve(self, size: int) -> bool:
         """Count bytes of a response that is arriving; return False if too many are."""
-        if self.arriving + size > self.limits.max_bytes // RECORDING_PART:
+        if self.arriving + size > self.limits.max_bytes // ARRIVING_PART:
             return False
         self.arriving += size
         self._make_room(0, None)

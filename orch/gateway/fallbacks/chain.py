@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from orch.gateway.fallbacks.cache import Stored
 from orch.gateway.fallbacks.keeper import Keeper
-from orch.gateway.fallbacks.outcomes import Failed, Outcome, of_problem
-from orch.gateway.fallbacks.watch import Held
+from orch.gateway.fallbacks.outcomes import Failed, Held, Outcome, of_problem
 from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import is_repeatable
 from orch.gateway.routes import Match, Step

@@ -83,7 +83,7 @@ class Keeper:
         if what is not Effect.STORE or not self._wish.may_store:
             return None
         found = lifetime(headers, max_age=self._rule.max_age, unkeyed=self._unkeyed())
-        if found is None or (content_length(headers) or 0) > self._cache.limits.max_object_bytes:
+        if found is None or (_declared(headers) or 0) > self._cache.limits.max_object_bytes:
             self._cache.drop(self._key)
             return None
         self._arriving = Arriving(self, status, tuple(headers), lasting(to_client), found)
@@ -152,7 +152,7 @@ class Arriving:
             return
         body = b"".join(self._pieces)
         self.give_up()
-        declared = content_length(self.headers)
+        declared = _declared(self.headers)
         if has_trailers or (declared is not None and declared != len(body)):
             self._keeper._cache.drop(self._keeper._key)  # noqa: SLF001 - a part of it
         else:
@@ -172,6 +172,14 @@ def _is_stored(rule: Fallback, asked: Asked) -> bool:
         return "GET" in rule.methods and not asked.body.is_streamed and not asked.body.length
     whole = None if asked.body.is_streamed else asked.body.whole
     return asked.method == "POST" and "POST" in rule.methods and whole is not None and len(whole) <= POST_BODY
+
+
+def _declared(headers: Sequence[Header]) -> int | None:
+    """Return the length that a response declares; -1 if what it declares is none."""
+    try:
+        return content_length(headers)
+    except ValueError:
+        return -1
 
 
 def _etag(headers: Sequence[Header]) -> bytes:

@@ -7,6 +7,8 @@ replaced by an older 200 would give access that was withdrawn, or show what was 
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from orch.gateway.headers import Header
+
 
 class Outcome(StrEnum):
     """The kinds of failures, as in the settings (``when``)."""
@@ -32,6 +34,14 @@ class Failed(NamedTuple):
     outcome: Outcome
     status: int
     is_unsent: bool
+
+
+class Held(NamedTuple):
+    """A failed response that the client has not got. ``body`` None: it was too large or too slow."""
+
+    failed: Failed
+    headers: list[Header]
+    body: bytes | None
 
 
 OF_PROBLEMS: Final = {

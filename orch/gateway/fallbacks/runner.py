@@ -15,9 +15,9 @@ from orch.gateway.fallbacks.chain import Chance, Decision
 from orch.gateway.fallbacks.episodes import Episodes
 from orch.gateway.fallbacks.keeper import Asked, Keeper
 from orch.gateway.fallbacks.marks import of_static, of_stored
-from orch.gateway.fallbacks.outcomes import REFUSALS, Failed, Outcome
+from orch.gateway.fallbacks.outcomes import REFUSALS, Failed, Held, Outcome
 from orch.gateway.fallbacks.static_bodies import StaticBodies
-from orch.gateway.fallbacks.watch import Held, Watch
+from orch.gateway.fallbacks.watch import Watch
 from orch.gateway.gateway_problems import client_too_slow
 from orch.gateway.headers import Header
 from orch.gateway.request_body import RequestBody
@@ -283,7 +283,7 @@ async def _send_held(call: ClientRequest, match: Match, held: Held | None, polic
     if held.body is None:
         raise ProblemError(
             "bad_gateway",
-            f"The {match.service} responded with {held.failed.status} and a large body.",
+            f"The {match.service} responded with {held.failed.status}.",
             service=match.service,
         )
     await _send(call, held.failed.status, held.headers, held.body, policy)

@@ -1,14 +1,18 @@
 """Looks at the responses of a request that has fallbacks, before the client gets any of them."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+import trio
 
 from orch.gateway.fallbacks.keeper import Keeper
-from orch.gateway.fallbacks.outcomes import Failed, of_status
+from orch.gateway.fallbacks.outcomes import Failed, Held, of_status
 from orch.gateway.headers import Header
 
 HELD: Final = 65_536
 """Bytes of a failed response that are in memory while fallbacks are tried."""
+HELD_SECONDS: Final = 1.0
+"""Seconds for which the body of a failed response is waited for; fallbacks are not delayed longer."""
 
 
 class Passing(Protocol):
@@ -28,14 +32,6 @@ class Passing(Protocol):
         ...
 
 
-class Held(NamedTuple):
-    """A failed response that the client has not got. ``body`` None: it was too large."""
-
-    failed: Failed
-    headers: list[Header]
-    body: bytes | None
-
-
 class Watch:
     """What a request's responses are held back for, and which of them are stored.
 
@@ -53,12 +49,10 @@ class Watch:
         failed = _failed(response.status, response.headers)
         if response.is_event_stream or not self._holds_back(failed):
             return False
-        pieces: list[bytes] | None = []
-        size = 0
-        while pieces is not None and (data := await response.receive()):
-            size += len(data)
-            pieces = None if size > HELD else [*pieces, data]
-        self.held = Held(failed, to_client, None if pieces is None else b"".join(pieces))
+        body: bytes | None = None
+        with trio.move_on_after(HELD_SECONDS):
+            body = await _whole(response)
+        self.held = Held(failed, to_client, body)
         return True
 
     def holds_whole(
@@ -97,6 +91,18 @@ class Watch:
             return data
 
         return receive
+
+
+async def _whole(response: Passing) -> bytes | None:
+    """Return the body of a response, None if it has more than :data:`HELD` bytes."""
+    pieces: list[bytes] = []
+    size = 0
+    while data := await response.receive():
+        size += len(data)
+        if size > HELD:
+            return None
+        pieces.append(data)
+    return b"".join(pieces)
 
 
 def _failed(status: int, headers: tuple[Header, ...]) -> Failed:
