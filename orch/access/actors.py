@@ -22,7 +22,16 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from orch.access.addresses import Proxies, group, host_name, is_address, is_listed, is_loopback, is_same_host
+from orch.access.addresses import (
+    Proxies,
+    group,
+    host_name,
+    is_address,
+    is_listed,
+    is_loopback,
+    is_same_host,
+    outermost,
+)
 
 Header = tuple[bytes, bytes]
 Via = Literal["local", "token", "cookie", "none"]
@@ -180,8 +189,9 @@ def _is_ours(host: str, bound: str | None, allowed: tuple[str, ...]) -> bool:
 def client_address(scope: Mapping[str, Any], trusted: Proxies) -> str:
     """Return a client's address: the peer's, or the one that trusted proxies report.
 
-    In ``X-Forwarded-For`` the last entry that is not a trusted proxy counts; the client can forge the entries
-    before it.
+    In ``X-Forwarded-For`` the last entry that is not a trusted proxy counts, or the one that the outermost
+    of ``trusted.hops`` proxies has added; the client can forge the entries before it. Where there are fewer
+    entries than proxies, the request took a shorter way, and the first one counts.
     """
     client = scope.get("client")
     peer = client[0] if client else "local"
@@ -189,12 +199,13 @@ def client_address(scope: Mapping[str, Any], trusted: Proxies) -> str:
         return str(peer)
     address = str(peer)
     reported = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-    for entry in reversed(b",".join(reported).decode("latin-1").split(",") if reported else ()):
+    entries = b",".join(reported).decode("latin-1").split(",") if reported else ()
+    for hop, entry in enumerate(reversed(entries), 1):
         found = _bare(entry)
         if not found:
             break
         address = found
-        if found not in trusted:
+        if hop == trusted.hops or (not trusted.hops and found not in trusted):
             break
     return address[:64]
 
@@ -216,7 +227,9 @@ def is_secure(scope: Mapping[str, Any], trusted: Proxies) -> bool:
     client = scope.get("client")
     if client is not None and client[0] not in trusted:
         return False
-    return (single(scope["headers"], b"x-forwarded-proto") or "").strip().lower() == "https"
+    values = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+    reported = outermost(b",".join(values).split(b","), trusted.hops)
+    return (reported or b"").strip().lower() == b"https"
 
 
 def bearer(headers: Sequence[Header]) -> str | None:

@@ -4,10 +4,12 @@ Only this module defines loopback. Names and origins are compared after parsing,
 """
 
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
+
+Value = TypeVar("Value")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -128,12 +130,27 @@ def is_in(address: str, networks: Collection[Network]) -> bool:
     )
 
 
+def outermost(values: Sequence[Value], hops: int) -> Value | None:
+    """Return what the outermost trusted proxy has reported, of the values of a forwarding header.
+
+    ``values``: in the order of the header, to whose end each proxy adds one, or in whose place it puts its
+    own. ``hops``: how many proxies there are; 0: not known, so that a single value is believed alone.
+    """
+    if len(values) == 1:
+        return values[0]
+    return values[-hops] if 0 < hops <= len(values) else None
+
+
 class Proxies:
-    """Networks of trusted proxies, with a cache of lookups."""
+    """Networks of trusted proxies, with a cache of lookups.
+
+    ``hops``: how many proxies each request passes, the peer included; 0: as many as are in the networks.
+    """
 
     REMEMBERED: Final = 4096
 
-    def __init__(self, networks: Iterable[str] = ()) -> None:
+    def __init__(self, networks: Iterable[str] = (), hops: int = 0) -> None:
+        self.hops: Final = hops
         self._networks = tuple(read_network(each) for each in networks)
         self._known: dict[str, bool] = {}
 

@@ -23,6 +23,7 @@ from orch.access.addresses import Proxies, group
 from orch.access.sign_ins import IDLE, SignIns
 from orch.access.wrong_tokens import WrongTokens
 from orch.problems import ProblemError
+from orch.settings import Frontend
 from orch.settings.source import SettingsSource
 from orch.telemetry.metric_names import WRONG_TOKENS, Reading
 
@@ -43,7 +44,7 @@ class Access:
     def __init__(self, *, settings: SettingsSource, sign_ins: SignIns) -> None:
         self._settings = settings
         self._throttle = WrongTokens()
-        self._proxies: tuple[str, ...] = ()
+        self._frontend: Frontend | None = None
         self._trusted_proxies = Proxies()
         self.sign_ins = sign_ins
 
@@ -58,9 +59,10 @@ class Access:
         return bool(self._settings.current.orchestration.control_token)
 
     def _trusted(self) -> Proxies:
-        proxies = self._settings.current.orchestration.frontend.trusted_proxies
-        if proxies is not self._proxies:
-            self._trusted_proxies, self._proxies = Proxies(proxies), proxies
+        frontend = self._settings.current.orchestration.frontend
+        if frontend is not self._frontend:
+            self._trusted_proxies = Proxies(frontend.trusted_proxies, frontend.trusted_hops)
+            self._frontend = frontend
         return self._trusted_proxies
 
     def actor(

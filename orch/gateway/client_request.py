@@ -155,6 +155,7 @@ class ClientRequest:
         *,
         new_id: Callable[[], str],
         trusted: tuple[Network, ...],
+        trusted_hops: int,
         hops: Hops,
     ) -> None:
         self.scope = scope
@@ -191,6 +192,7 @@ class ClientRequest:
             scheme=scope.get("scheme", "http"),
             host=next((value for name, value in self.headers if name == b"host"), b""),
             trusted=trusted,
+            trusted_hops=trusted_hops,
             http_version=scope.get("http_version", "1.1"),
         )
         actor = scope.get(ACTOR)

@@ -21,6 +21,8 @@ class CurrentRoutes:
         self._table = RouteTable(())
         self._public: PublicRoutes | None = None
         self._trusted: tuple[Network, ...] = ()
+        self.trusted_hops = 0
+        """How many proxies each request passes; 0: not known. Read it after :attr:`trusted_proxies`."""
         self._limits = UNLIMITED
 
     @property
@@ -68,4 +70,5 @@ class CurrentRoutes:
         self._limits = limits_of(gateway)
         self._public = PublicRoutes(gateway.public_routes, self._table) if gateway.public else None
         self._trusted = tuple(map(read_network, settings.orchestration.frontend.trusted_proxies))
+        self.trusted_hops = settings.orchestration.frontend.trusted_hops
         self._compiled_from = settings

@@ -15,8 +15,9 @@ Names are compared as a CGI-like environment reads them (WSGI: upper case, ``-``
 
 ``X-Forwarded-*`` is believed if it comes from a trusted proxy. The back end gets the part of the chain that
 trusted proxies have seen themselves, the client first; entries before it, which the client added, are
-dropped. From any other peer these headers are replaced by what the connection shows. ``Forwarded`` and
-``X-Real-IP`` are never forwarded: back ends would have to choose between two statements.
+dropped. Which these are depends on their addresses, or on how many proxies there are (``trusted_hops``). From
+any other peer these headers are replaced by what the connection shows. ``Forwarded`` and ``X-Real-IP`` are
+never forwarded: back ends would have to choose between two statements.
 
 ``Via`` gets the gateway's entry (:mod:`orch.gateway.hops`); the trace goes on, or begins
 (:mod:`orch.gateway.trace_context`).
@@ -25,14 +26,14 @@ dropped. From any other peer these headers are replaced by what the connection s
 import ipaddress
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from hmac import compare_digest
 from typing import Final
 
 from msgspec import Struct
 
-from orch.access.addresses import Network, is_in
+from orch.access.addresses import Network, is_in, outermost
 from orch.gateway.hops import VIA, Hops
 from orch.gateway.trace_context import PARENT, STATE, new_parent, trace_headers
 from orch.protocol.request_id import HEADER
@@ -112,6 +113,7 @@ class Client(Struct, frozen=True):
     """The client of a request, as the connection and the request show it. ``address``: the peer's IP address.
 
     ``trusted``: the networks of proxies whose statements about their own clients are believed.
+    ``trusted_hops``: how many proxies each request passes, the peer included; 0: as many as are in them.
     ``http_version``: of the request, as ASGI has it.
     """
 
@@ -120,6 +122,7 @@ class Client(Struct, frozen=True):
     host: bytes
     trusted: tuple[Network, ...] = ()
     http_version: str = "1.1"
+    trusted_hops: int = 0
 
     @property
     def is_trusted(self) -> bool:
@@ -229,20 +232,27 @@ def _forwarded(headers: list[Header], client: Client) -> tuple[bytes, bytes, byt
     for name, value in headers:
         values.setdefault(name.lower(), []).append(value)
     chain = [peer]
-    for entry in reversed(b",".join(values.get(b"x-forwarded-for", [])).split(b",")):
+    entries = b",".join(values.get(b"x-forwarded-for", [])).split(b",")
+    for hop, entry in enumerate(reversed(entries), 1):
         address = _address(entry.strip().decode("latin-1"))
         if address is None:
             break
         chain.insert(0, str(address).encode())
-        if not _is_trusted(str(address), client.trusted):
+        if hop == client.trusted_hops:
             break
-    proto = [value.strip().lower() for value in values.get(b"x-forwarded-proto", [])]
-    host = [value.strip() for value in values.get(b"x-forwarded-host", [])]
+        if not client.trusted_hops and not _is_trusted(str(address), client.trusted):
+            break
+    proto = _outermost(values, b"x-forwarded-proto", client.trusted_hops).lower()
+    host = _outermost(values, b"x-forwarded-host", client.trusted_hops)
     return (
         b", ".join(chain),
-        proto[0] if len(proto) == 1 and proto[0] in (b"http", b"https") else scheme,
-        host[0] if len(host) == 1 and _SANE_HOST.fullmatch(host[0]) else client.host,
+        proto if proto in (b"http", b"https") else scheme,
+        host if _SANE_HOST.fullmatch(host) else client.host,
     )
+
+
+def _outermost(values: Mapping[bytes, list[bytes]], name: bytes, hops: int) -> bytes:
+    return (outermost(b",".join(values.get(name, [])).split(b","), hops) or b"").strip()
 
 
 @lru_cache(maxsize=4096)

@@ -117,7 +117,12 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. A failure is a problem document or, after the head was sent, an early end."""
         call = ClientRequest(
-            scope, send, new_id=self._make_id, trusted=self._routes.trusted_proxies, hops=self._hops
+            scope,
+            send,
+            new_id=self._make_id,
+            trusted=self._routes.trusted_proxies,
+            trusted_hops=self._routes.trusted_hops,
+            hops=self._hops,
         )
         policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None

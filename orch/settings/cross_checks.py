@@ -108,6 +108,9 @@ def _proxies(settings: Settings) -> list[Fault]:
         except ValueError:
             where = f"orchestration.frontend.trusted_proxies[{number}]"
             faults.append(Fault(where, f"expected an address or a network, got {given(where, each)}"))
+    if settings.orchestration.frontend.trusted_hops and not settings.orchestration.frontend.trusted_proxies:
+        expected = "expected 0, or a network in orchestration.frontend.trusted_proxies for the last proxy"
+        faults.append(Fault("orchestration.frontend.trusted_hops", expected))
     return faults
 
 

@@ -18,7 +18,7 @@ NEEDS_RESTART: Final[Mapping[str, str]] = {
 #: Settings of those sections that apply at once.
 AT_ONCE: Final = frozenset(
     f"orchestration.frontend.{name}"
-    for name in ("allowed_hosts", "trusted_proxies", "public_url", "frame_ancestors")
+    for name in ("allowed_hosts", "trusted_proxies", "trusted_hops", "public_url", "frame_ancestors")
 )
 
 
@@ -57,6 +57,7 @@ def applicable(old: Settings, new: Settings) -> Settings:
         old.orchestration.frontend,
         allowed_hosts=new.orchestration.frontend.allowed_hosts,
         trusted_proxies=new.orchestration.frontend.trusted_proxies,
+        trusted_hops=new.orchestration.frontend.trusted_hops,
         public_url=new.orchestration.frontend.public_url,
         frame_ancestors=new.orchestration.frontend.frame_ancestors,
     )

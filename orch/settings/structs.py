@@ -46,6 +46,8 @@ class Frontend(Section, frozen=True):
     ``worker_ports``: worker 0 also listens at this port of loopback, worker 1 at the next, and so on; 0:
     none. ``allowed_hosts``: accepted host names besides loopback names; ``*.example.org`` means all names
     below. ``trusted_proxies``: addresses and networks whose ``X-Forwarded-For`` and ``-Proto`` are trusted.
+    ``trusted_hops``: how many proxies each request passes, the last of which is one of them; 0: those in
+    front of it are trusted that are among them, too.
     ``tls_certificate``, ``tls_key``: PEM files, which enable https. ``http2``, ``http3``: enable them, with
     Hypercorn. ``public_url``: the address for other machines, ``https://HOST[:PORT]``, used in links that are
     copied on the machine itself. ``frame_ancestors``: origins, ``https://HOST[:PORT]`` or
@@ -60,6 +62,7 @@ class Frontend(Section, frozen=True):
     compression: bool = False
     allowed_hosts: tuple[HostName, ...] = ()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    trusted_hops: Annotated[int, Meta(ge=0, le=16)] = 0
     tls_certificate: FilePath = ""
     tls_key: FilePath = ""
     public_url: Url = ""

@@ -291,6 +291,37 @@ def test_only_a_trusted_proxy_reports_the_clients_address(
     assert client_address(scope(client=client, headers=headers), LOOPBACK) == address
 
 
+@pytest.mark.parametrize(
+    ("hops", "client", "forwarded", "address"),
+    [
+        (2, "127.0.0.1", "198.51.100.2, 192.0.2.99", "198.51.100.2"),
+        (2, "127.0.0.1", "6.6.6.6, 198.51.100.2, 192.0.2.99", "198.51.100.2"),
+        (2, "127.0.0.1", "127.0.0.1, 127.0.0.1, 198.51.100.2, 127.0.0.1", "198.51.100.2"),
+        (1, "127.0.0.1", "6.6.6.6, 127.0.0.2", "127.0.0.2"),
+        (3, "127.0.0.1", "198.51.100.2", "198.51.100.2"),
+        (2, "127.0.0.1", "6.6.6.6, nonsense, 192.0.2.99", "192.0.2.99"),
+        (2, "127.0.0.1", None, "127.0.0.1"),
+        (2, "192.0.2.9", "6.6.6.6, 7.7.7.7", "192.0.2.9"),
+    ],
+)
+def test_with_a_number_of_proxies_a_client_cannot_choose_its_address(
+    hops: int, client: str, forwarded: str | None, address: str
+) -> None:
+    """Limits and logs count by it: entries are counted from the right, and only those of a trusted peer."""
+    headers = {} if forwarded is None else {"x-forwarded-for": forwarded}
+    trusted = Proxies(("127.0.0.0/8", "::1"), hops)
+    assert client_address(scope(client=(client, 5), headers=headers), trusted) == address
+
+
+def test_with_a_number_of_proxies_tls_is_what_the_outermost_one_saw() -> None:
+    trusted = Proxies(("127.0.0.0/8",), 2)
+    assert is_secure(scope(headers={"x-forwarded-proto": "http, https, http"}), trusted)
+    assert not is_secure(scope(headers={"x-forwarded-proto": "https, http, http"}), trusted)
+    assert not is_secure(
+        scope(headers={"x-forwarded-proto": "https, https"}, client=("192.0.2.9", 5)), trusted
+    )
+
+
 def test_a_request_is_secure_over_tls_or_if_a_trusted_proxy_says_so() -> None:
     """Otherwise a client could be given a cookie that its browser never sends back."""
     told = {"x-forwarded-proto": "https"}

@@ -4,6 +4,7 @@ from ipaddress import ip_network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from orch.gateway.headers import (
     HOP_BY_HOP,
@@ -115,6 +116,61 @@ def test_trusted_proxies_are_a_setting() -> None:
     ]
     unnamed = Client(address="127.0.0.1", scheme="http", host=b"in", trusted=networks)
     assert sent([(b"x-forwarded-for", b"198.51.100.7")], unnamed)[b"x-forwarded-for"] == [b"127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("hops", "told", "chain"),
+    [
+        # A CDN of unknown address in front of a load balancer on the loopback.
+        (2, [b"198.51.100.7, 192.0.2.99"], b"198.51.100.7, 192.0.2.99, 127.0.0.1"),
+        # What the client sent itself, however long it is, and whatever it looks like.
+        (2, [b"6.6.6.6, 198.51.100.7, 192.0.2.99"], b"198.51.100.7, 192.0.2.99, 127.0.0.1"),
+        (2, [b"127.0.0.1, 198.51.100.7, 127.0.0.1"], b"198.51.100.7, 127.0.0.1, 127.0.0.1"),
+        (2, [b"6.6.6.6", b"6.6.6.6, 198.51.100.7", b"192.0.2.99"], b"198.51.100.7, 192.0.2.99, 127.0.0.1"),
+        # The load balancer alone: a trusted address before it is a client's claim.
+        (1, [b"6.6.6.6, 127.0.0.2"], b"127.0.0.2, 127.0.0.1"),
+        # A shorter way than usual, and entries that are no addresses.
+        (3, [b"198.51.100.7"], b"198.51.100.7, 127.0.0.1"),
+        (2, [b"6.6.6.6, unknown, 192.0.2.99"], b"192.0.2.99, 127.0.0.1"),
+        (2, [], b"127.0.0.1"),
+    ],
+)
+def test_with_a_number_of_proxies_so_many_entries_are_counted_from_the_right(
+    hops: int, told: list[bytes], chain: bytes
+) -> None:
+    headers = [(b"x-forwarded-for", value) for value in told]
+    assert sent(headers, structs.replace(PROXY, trusted_hops=hops))[b"x-forwarded-for"] == [chain]
+
+
+def test_a_number_of_proxies_believes_nobody_who_comes_without_them() -> None:
+    """Whoever reaches the service directly could count, too."""
+    stranger = structs.replace(STRANGER, scheme="http", trusted=LOOPBACK, trusted_hops=2)
+    headers = [(b"x-forwarded-for", b"6.6.6.6, 7.7.7.7"), (b"x-forwarded-proto", b"https, https")]
+    assert sent(headers, stranger)[b"x-forwarded-for"] == [(STRANGER.address or "").encode()]
+    assert sent(headers, stranger)[b"x-forwarded-proto"] == [b"http"]
+
+
+@pytest.mark.parametrize(
+    ("hops", "protos", "proto"),
+    [
+        (2, [b"https, http"], b"https"),
+        (2, [b"http, https, http"], b"https"),
+        (2, [b"https", b"http"], b"https"),
+        (2, [b"https"], b"https"),
+        (3, [b"https, http"], b"http"),
+        (0, [b"https, http"], b"http"),
+        (2, [b"gopher, http"], b"http"),
+    ],
+)
+def test_the_scheme_is_what_the_outermost_proxy_saw(hops: int, protos: list[bytes], proto: bytes) -> None:
+    headers = [(b"X-Forwarded-Proto", value) for value in protos]
+    assert sent(headers, structs.replace(PROXY, trusted_hops=hops))[b"x-forwarded-proto"] == [proto]
+
+
+def test_the_host_is_what_the_outermost_proxy_saw() -> None:
+    headers = [(b"x-forwarded-host", b"evil.example, front.example, inner.example")]
+    proxy = structs.replace(PROXY, trusted_hops=2)
+    assert sent(headers, proxy)[b"x-forwarded-host"] == [b"front.example"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,20 @@ def told(browser: Browser) -> dict[str, Any]:
     return document
 
 
+async def test_the_number_of_proxies_is_a_setting_that_applies_at_once() -> None:
+    """From the settings to what a back end is sent."""
+    seen: list[bytes] = []
+    chain = [(b"host", b"front.example"), (b"x-forwarded-for", b"6.6.6.6, 198.51.100.7, 192.0.2.99")]
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = answering(ok(), seen=seen)
+        for hops in (0, 2):
+            rig.settings.change(orchestration={"frontend": {"trusted_hops": hops}})
+            browser = Browser(headers=chain, client=("127.0.0.1", 5))
+            await rig.gateway.proxy(browser.scope, browser.receive, browser.send)
+    assert b"x-forwarded-for: 192.0.2.99, 127.0.0.1\r\n" in seen[0].lower()
+    assert b"x-forwarded-for: 198.51.100.7, 192.0.2.99, 127.0.0.1\r\n" in seen[1].lower()
+
+
 async def test_a_request_is_forwarded_and_the_response_names_the_service() -> None:
     """Path mapped, query unchanged, headers chosen; with the service, the attempts and the time."""
     seen: list[bytes] = []

@@ -268,3 +268,21 @@ def test_a_token_that_nobody_can_show_is_a_fault(token: str) -> None:
     found = decode("", {"ORCH_CONTROL_TOKEN": token}).faults
     assert [fault.path for fault in found] == ["orchestration.control_token"]
     assert "one" not in found[0].expected.split()
+
+
+@pytest.mark.parametrize(
+    ("frontend", "expected"),
+    [
+        ("{trusted_hops: 2}", None),
+        ("{trusted_hops: 2, trusted_proxies: []}", "expected 0, or a network in"),
+        ("{trusted_hops: -1}", "0"),
+        ("{trusted_hops: 17}", "16"),
+    ],
+)
+def test_proxies_can_be_counted_if_the_last_one_is_known(frontend: str, expected: str | None) -> None:
+    """Without it, whoever reaches the service directly could claim to be behind as many proxies."""
+    found = faults(f"orchestration: {{frontend: {frontend}}}")
+    if expected is None:
+        assert found == {}
+    else:
+        assert expected in found["orchestration.frontend.trusted_hops"]

@@ -48,10 +48,14 @@ def test_a_service_that_appears_is_a_change_of_each_of_its_values() -> None:
 
 def test_who_is_trusted_applies_at_once() -> None:
     """A leaked token can be replaced while clients stay connected."""
-    new = settings("orchestration: {control_token: new, frontend: {allowed_hosts: [a.example], port: 4000}}")
+    new = settings(
+        "orchestration: {control_token: new, "
+        "frontend: {allowed_hosts: [a.example], trusted_hops: 2, port: 4000}}"
+    )
     applied = applicable(settings("orchestration: {control_token: old}"), new).orchestration
     assert applied.control_token == "new"  # noqa: S105 - a test's own
     assert applied.frontend.allowed_hosts == ("a.example",)
+    assert applied.frontend.trusted_hops == 2
     assert applied.frontend.port == 3000
     waiting = {change.path for change in changes(settings(""), new) if change.reason}
     assert waiting == {"orchestration.frontend.port"}
