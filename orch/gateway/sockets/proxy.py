@@ -117,6 +117,7 @@ class SocketProxy:
             _responding(scope, send),
             new_id=self._make_id,
             trusted=self._routes.trusted_proxies,
+            trusted_hops=self._routes.trusted_hops,
             hops=self._hops,
         )
         client = _client(scope, receive, send)
