@@ -29,7 +29,7 @@ test("instances out of use are one problem for each service, with reasons, and b
   assert.equal(one.more, "1 other instance of 2 gets its requests.");
   const open = { breaker: "open", breaker_retry_in: 7.2, usable: false, lanes: [] };
   assert.deepEqual(texts(found({}, [row("s", open)])), ["bad no instance s: breaker open, one try in 7 s"]);
-  assert.deepEqual(texts(found({}, [row("s-1", { usable: false, reasons: ["connection refused"] }), row("s-2", out)])), ["bad no instance s: s-1: connection refused; s-2: ejected for 25 s, failed several times in a row"]);
+  assert.deepEqual(texts(found({}, [row("s-1", { state: "unhealthy", usable: false, reasons: ["connection refused"] }), row("s-2", out)])), ["bad no instance s: s-1: connection refused; s-2: ejected for 25 s, failed several times in a row"]);
 });
 
 test("of many instances three are named and the others counted", () => {

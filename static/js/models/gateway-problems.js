@@ -42,9 +42,10 @@ function full({ places, places_limit: limit }) {
 /** Why an instance gets no requests, or only a few that try it; null if it gets its share. */
 function trouble(row) {
   if (outOfUse(row) !== null) return outOfUse(row);
-  if (row.breaker === "open" || row.breaker === "half_open") return `breaker ${breakersText(row)}`;
-  if (!row.usable) return row.reasons.length > 0 ? row.reasons.join("; ") : "gets no requests";
-  return null;
+  const isOpen = row.breaker === "open" || row.breaker === "half_open";
+  if (row.usable && !isOpen) return null;
+  const reasons = [isOpen ? `breaker ${breakersText(row)}` : null, ...(row.state === "healthy" ? [] : row.reasons)].filter((each) => each !== null);
+  return reasons.length > 0 ? reasons.join(", ") : "gets no requests";
 }
 
 function ofService(service, rows) {

@@ -10,6 +10,7 @@ import { historyPath, readHistory } from "../../models/route-history.js";
 import { clockTime } from "../../models/time-format.js";
 
 const EVERY = 5_000;
+const LOADING = "The course is being loaded.";
 
 export class RoutePanel extends RowPanel {
   #find;
@@ -21,7 +22,8 @@ export class RoutePanel extends RowPanel {
   #history;
   /** When the course that is shown was received (seconds since the epoch), or null: none is shown. */
   #receivedAt = null;
-  #fault = "";
+  /** The sentence in place of the course, or about it; "" once it is shown and current. */
+  #fault = LOADING;
 
   /**
    * `row(key)`: as in components/row-panel.js; `get(path)`: the control API; `worker()`: the name of the worker whose
@@ -63,7 +65,7 @@ export class RoutePanel extends RowPanel {
     this.#history.stop();
     this.#more.hidden = true;
     this.#receivedAt = null;
-    this.#fault = "";
+    this.#fault = LOADING;
     super.changed();
   }
 
