@@ -10,23 +10,16 @@ export const timeLeft = (seconds) => duration(seconds >= 1 ? Math.round(seconds)
 
 /** A row for each class of each service whose instances have a limit. */
 export function queueRows({ queues = [] }) {
-  return queues.map((queue) => {
-    const shed = queue.shed_deadline + queue.shed_queue_full;
-    return {
-      ...queue,
-      key: `${queue.service} ${queue.priority}`,
-      ...fullness({ fill: queue.waiting, limit: queue.waiting_limit }),
-      isFull: queue.waiting >= queue.waiting_limit,
-      waitingText: `${count(queue.waiting)} of ${count(queue.waiting_limit)}`,
-      // While a class is overloaded one waits for a tenth (docs/gateway.md, "Places and classes").
-      deadlineText: queue.is_overloaded ? `${duration(queue.deadline / 10)}, overloaded` : duration(queue.deadline),
-      shed,
-      shedText: shed === 0 ? "0" : `${count(shed)}: ${[reason(queue.shed_deadline, "waited too long"), reason(queue.shed_queue_full, "found it full")].filter(Boolean).join(", ")}`,
-    };
-  });
+  return queues.map((queue) => ({
+    ...queue,
+    key: `${queue.service} ${queue.priority}`,
+    ...fullness({ fill: queue.waiting, limit: queue.waiting_limit }),
+    isFull: queue.waiting >= queue.waiting_limit,
+    waitingText: `${count(queue.waiting)} of ${count(queue.waiting_limit)}`,
+    // While a class is overloaded one waits for a tenth (docs/gateway.md, "Places and classes").
+    deadlineText: queue.is_overloaded ? `${duration(queue.deadline / 10)}, overloaded` : duration(queue.deadline),
+  }));
 }
-
-const reason = (number, text) => (number > 0 ? `${count(number)} ${text}` : null);
 
 const PER = { address: "each address", key: "each key", route: "all clients together" };
 

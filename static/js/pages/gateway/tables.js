@@ -102,7 +102,8 @@ export const queuesTable = () =>
       },
       { label: "Waits at most", keep: true, tagged: true, sort: (row) => row.deadline, update: warned((row) => row.deadlineText, (row) => row.is_overloaded) },
       figure("Had to wait, all", (row) => row.queued),
-      { label: "Refused (shed), all", keep: true, tagged: true, sort: (row) => row.shed, text: (row) => row.shedText },
+      figure("Waited too long, all", (row) => row.shed_deadline, count, { keep: true }),
+      figure("Found it full, all", (row) => row.shed_queue_full, count, { keep: true }),
     ],
   });
 
