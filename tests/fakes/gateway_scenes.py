@@ -152,6 +152,48 @@ def strained(scene: dict[str, Any]) -> None:
     gateway["draining"] = [
         {"service": "audio-service", "url": "http://127.0.0.1:5009", "in_flight": 2, "seconds_left": 21.0}
     ]
+    gateway["fallbacks"] = [
+        {
+            "route": "/api/translate",
+            "service": 4,
+            "cached": 31,
+            "static": 0,
+            "none": 2,
+            "active_for": 12.0,
+            "stored": 57,
+            "stored_bytes": 81_000,
+        }
+    ]
+    gateway["fallback_cache"] = {
+        "responses": 57,
+        "bytes": 81_000,
+        "max_responses": 1_000,
+        "max_bytes": 8_388_608,
+        "evicted": 0,
+    }
+    gateway["hedging"] = [
+        {
+            "prefix": "/api/translate",
+            "service": "translation-service",
+            "extra": 1,
+            "delay_ms": 210.0,
+            "samples": 900,
+            "samples_needed": 20,
+            "budget": 0.05,
+            "budget_left": 3,
+            "sent": 61,
+            "won": 40,
+            "declined": {"budget": 5, "no_instance": 0},
+        }
+    ]
+    gateway["sockets"] = {
+        "open": 12,
+        "limit": 256,
+        "limit_per_address": 32,
+        "opened": 40,
+        "refused": 2,
+        "endings": {"closed_client": 26, "lost_back_end": 2},
+    }
     scene["metrics"]["overload"] = overload(memory=0.96, step=2, refused=88)
 
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { placesText, useText } from "../../static/js/models/gateway-controls.js";
 import { firstOf, gatewayProblems, isTroubled } from "../../static/js/models/gateway-problems.js";
-import { discoveryRows, drainingRows, leaseRows, limitRows, limitsNote, overloadNote, queueRows, usageRows } from "../../static/js/models/gateway-tables.js";
+import { discoveryRows, drainingRows, leaseRows, limitRows, limitsNote, overloadNote, queueRows, routeExtras, socketsNote, usageRows } from "../../static/js/models/gateway-tables.js";
 import { historyPath, readHistory } from "../../static/js/models/route-history.js";
 
 const plain = (text) => text.replaceAll(/[\u00a0\u202f]/g, " ").replaceAll(/[\u2066-\u2069]/g, "");
@@ -135,6 +135,34 @@ test("this process: uses with limits, and memory without one is said to have non
   assert.deepEqual([unlimited.name, unlimited.share], ["Memory", null]);
   assert.equal(usageRows(state, null).length, 2, "not known: nothing is said");
   assert.equal(overloadNote(null), "");
+});
+
+test("fallbacks and hedging of a route are facts of its panel, and one in use is a problem", () => {
+  const fallback = { route: "/a", service: 4, cached: 31, static: 0, none: 2, active_for: 12, stored: 57, stored_bytes: 81_000 };
+  const hedge = { prefix: "/a", extra: 1, delay_ms: 210, samples: 900, samples_needed: 20, budget: 0.05, budget_left: 3, sent: 61, won: 40, declined: { budget: 5, no_instance: 0, newer: 1 } };
+  const facts = Object.fromEntries(routeExtras({ fallbacks: [fallback], hedging: [hedge] }, "/a").map(([name, value]) => [name, plain(value)]));
+  assert.equal(facts.Fallbacks, "in use for 12 s");
+  assert.equal(facts["Given since the start"], "4 by another service, 31 stored, 0 static; 2 without one");
+  assert.equal(facts["Extra requests"], "up to 1, after 210 ms without a response");
+  assert.equal(facts["Their budget"], "5 % of the requests, 3 left now");
+  assert.equal(facts["Declined since the start"], "5 as the budget was used up, 1 newer");
+  assert.deepEqual(routeExtras({ fallbacks: [fallback], hedging: [hedge] }, "/b"), []);
+  const [quiet] = routeExtras({ fallbacks: [{ ...fallback, active_for: null }] }, "/a");
+  assert.equal(quiet[1], "not in use: its requests do not fail");
+  const [early, own] = routeExtras({ hedging: [{ ...hedge, delay_ms: null, samples: 3, budget: 0, budget_left: null }] }, "/a");
+  assert.match(early[1], /^none yet: 3 of 20/);
+  assert.equal(own[1], "the retry budget of the service");
+  assert.match(plain(texts(found({ fallbacks: [fallback] }))[0]), /^warn fallback \/a: Its requests fail.*for 12 s$/);
+  assert.deepEqual(found({ fallbacks: [{ ...fallback, active_for: null }] }), []);
+});
+
+test("WebSockets: how many are open, and how those before ended", () => {
+  const sockets = { open: 12, limit: 256, opened: 40, refused: 2, endings: { closed_client: 26, lost_back_end: 2, new: 1 } };
+  assert.equal(socketsNote({ sockets }), "WebSockets since the start: 40 opened, 2 refused; ended: 26 closed (client), 2 lost (back end), 1 new.");
+  assert.equal(socketsNote({}), "");
+  assert.equal(socketsNote({ sockets: { opened: 0, refused: 0 } }), "");
+  const rows = usageRows({ places: 0, places_limit: 1, spooled_bytes: 0, spool_limit: 1, sockets, fallback_cache: { bytes: 5, max_bytes: 10 } }, null);
+  assert.deepEqual(rows.slice(2).map(({ name, share }) => [name, share]), [["WebSockets to back ends", 12 / 256], ["Stored responses for fallbacks", 0.5]]);
 });
 
 test("a route's course is asked for by its prefix, its own requests by flow, of the page's worker", () => {

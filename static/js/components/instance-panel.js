@@ -1,7 +1,7 @@
 /** The side panel with the details of one instance of a back end. */
 
 import { placesText, useText } from "../models/gateway-controls.js";
-import { count, joined, latency, number, percent } from "../models/number-format.js";
+import { count, counted, joined, latency, number, percent } from "../models/number-format.js";
 import { answeredText, flowP95, laneText } from "../models/overview.js";
 import { serviceTone, word } from "../models/state-tones.js";
 import { h, setText } from "./dom.js";
@@ -56,7 +56,7 @@ export class InstancePanel extends RowPanel {
       ["Share of attempts, last minute", percent(row.share)],
       ["Weight", row.weight_now === null || row.weight_now === row.weight ? count(row.weight) : `${number(row.weight_now)} of ${count(row.weight)}, growing since it returned`],
       ["Requests", useText(row).text],
-      ["In flight", count(row.in_flight)],
+      ["In flight", row.sockets > 0 ? `${count(row.in_flight)}, and ${counted(row.sockets, "WebSocket")}` : count(row.in_flight)],
       ["Places", placesText(row)],
       ["Warm-up", row.warm_up === "off" ? null : row.warm_up],
       ["Usual time to the first byte", joined(latency(row.first_byte_ms))],

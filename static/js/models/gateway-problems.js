@@ -24,6 +24,7 @@ export function gatewayProblems({ services, gateway, rows }) {
     ...[...new Set(queues.map((queue) => queue.service))].flatMap((service) => waiting(service, queues.filter((queue) => queue.service === service))),
     ...(gateway.services ?? []).flatMap(retries),
     ...(gateway.discovery ?? []).flatMap(looking),
+    ...(gateway.fallbacks ?? []).flatMap(fallingBack),
   ];
   const rank = { bad: 0, warn: 1 };
   found.sort((a, b) => rank[a.tone] - rank[b.tone]);
@@ -87,6 +88,12 @@ function looking({ service, source, name, failures, problem: reason, age, instan
   const what = source === "dns" ? `DNS fails for ${isolated(name)}` : "The registered instances cannot be read";
   const used = age === null ? "There was no answer yet; the url of the settings is used." : `The last answer, ${timeLeft(age)} old, is used: ${counted(instances.length, "instance")}.`;
   return [problem(`discovery ${service} ${source}`, "warn", "not found", service, `${what}: ${isolated(reason)}`, `${used} Instances that are gone are found dead by their checks.`)];
+}
+
+/** A route whose clients get its fallbacks. */
+function fallingBack({ route, active_for: seconds, service, cached, static: fixed, none }) {
+  if (seconds === null) return [];
+  return [problem(`fallbacks ${route}`, "warn", "fallback", route, `Its requests fail, and its clients get what its fallbacks give, for ${timeLeft(seconds)}`, `Since the start: ${count(service)} from another service, ${count(cached)} stored responses, ${count(fixed)} static ones, ${count(none)} without a fallback.`)];
 }
 
 /** Whether an instance is not as it should be: such rows come first where there are many. */

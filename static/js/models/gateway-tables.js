@@ -1,7 +1,8 @@
 /** What the Gateway page lists besides routes and instances: queues, rate limits, discovery, and this process's use. Pure. */
 
 import { isolated } from "./bidi.js";
-import { bytes, count, counted, duration, percent, UNKNOWN } from "./number-format.js";
+import { bytes, count, counted, duration, joined, latency, percent, UNKNOWN } from "./number-format.js";
+import { word } from "./state-tones.js";
 import { ago } from "./time-format.js";
 import { fullness } from "./tree.js";
 
@@ -69,12 +70,64 @@ export function drainingRows({ draining = [] }) {
   return draining.map((each) => ({ ...each, key: `${each.service} ${each.url}`, leftText: timeLeft(each.seconds_left) }));
 }
 
+/** What a route does beside its requests, for components/fact-list.js: [[name, text or null]]. */
+export function routeExtras({ fallbacks = [], hedging = [] }, prefix) {
+  const fallback = fallbacks.find(({ route }) => route === prefix);
+  const hedge = hedging.find((each) => each.prefix === prefix);
+  return [...(fallback === undefined ? [] : fallbackFacts(fallback)), ...(hedge === undefined ? [] : hedgingFacts(hedge))];
+}
+
+function fallbackFacts({ service, cached, static: fixed, none, active_for: seconds, stored, stored_bytes: size }) {
+  return [
+    ["Fallbacks", seconds === null ? "not in use: its requests do not fail" : `in use for ${timeLeft(seconds)}`],
+    ["Given since the start", `${count(service)} by another service, ${count(cached)} stored, ${count(fixed)} static; ${count(none)} without one`],
+    ["Stored responses", `${count(stored)}, ${bytes(size)}`],
+  ];
+}
+
+const DECLINED = {
+  budget: "as the budget was used up",
+  retry_budget: "as the service's retry budget was used up",
+  no_instance: "as no other instance was free",
+  too_late: "as too little time was left",
+  suspended: "as this process had been suspended",
+};
+
+function hedgingFacts({ extra, delay_ms: delay, samples, samples_needed: needed, budget, budget_left: left, sent, won, declined = {} }) {
+  const refused = Object.entries(declined).filter(([, times]) => times > 0);
+  return [
+    ["Extra requests", delay === null ? `none yet: ${count(samples)} of ${count(needed)} times to the first byte are known` : `up to ${count(extra)}, after ${joined(latency(delay))} without a response`],
+    ["Their budget", budget === 0 ? "the retry budget of the service" : `${percent(budget)} of the requests${left === null ? "" : `, ${count(left)} left now`}`],
+    ["Sent since the start", `${count(sent)}, of which ${count(won)} were faster`],
+    ["Declined since the start", refused.length === 0 ? "none" : refused.map(([why, times]) => `${count(times)} ${DECLINED[why] ?? word(why)}`).join(", ")],
+  ];
+}
+
+const SIDES = { client: "client", back_end: "back end", gateway: "gateway" };
+/** How a WebSocket ended and by whom, from the API's "lost_back_end". */
+function ending(name) {
+  const side = Object.keys(SIDES).find((each) => name.endsWith(`_${each}`));
+  if (side === undefined) return word(name);
+  const how = word(name.slice(0, -side.length - 1));
+  return `${how} (${SIDES[side]})`;
+}
+
+/** "12 opened, 2 refused": WebSockets since the start, and how they ended; "" where there was none. */
+export function socketsNote({ sockets = null }) {
+  if (sockets === null || sockets.opened + sockets.refused === 0) return "";
+  const endings = Object.entries(sockets.endings ?? {}).map(([how, times]) => `${count(times)} ${ending(how)}`);
+  return `WebSockets since the start: ${count(sockets.opened)} opened, ${count(sockets.refused)} refused${endings.length === 0 ? "" : `; ended: ${endings.join(", ")}`}.`;
+}
+
 /** What is used of the limits of this process, for components/fill-list.js. `overload` null: not known. */
 export function usageRows(gateway, overload) {
   const rows = [
     of("Places for clients' requests", gateway.places, gateway.places_limit, count),
     of("Uploads on the disk", gateway.spooled_bytes, gateway.spool_limit, bytes),
   ];
+  const { sockets = null, fallback_cache: cache = null } = gateway;
+  if (sockets !== null && sockets.limit > 0) rows.push(of("WebSockets to back ends", sockets.open, sockets.limit, count));
+  if (cache !== null && cache.max_bytes > 0) rows.push(of("Stored responses for fallbacks", cache.bytes, cache.max_bytes, bytes));
   for (const { resource, used, limit, step } of overload?.uses ?? []) {
     const done = step === 2 ? ": new work is refused" : step === 1 ? ": connections are closed after each response" : "";
     rows.push({ ...of(named(resource), used, limit, resource === "memory" ? bytes : count, done), tone: step > 0 ? "warn" : "" });

@@ -198,6 +198,7 @@ export function instances(services, gateway) {
         places_from: routed?.places_from ?? "unlimited",
         first_byte_ms: routed?.first_byte_ms ?? null,
         in_flight: routed?.in_flight ?? 0,
+        sockets: routed?.sockets ?? 0,
         is_drained: routed?.is_drained ?? false,
         usable: routed?.usable ?? false,
         share: routed?.share ?? null,

@@ -16,7 +16,7 @@ import { control } from "../../control-api.js";
 import { attemptsNote, routed, sentence } from "../../models/gateway.js";
 import { services } from "../../models/gateway-controls.js";
 import { firstOf, gatewayProblems, isTroubled } from "../../models/gateway-problems.js";
-import { discoveryRows, drainingRows, leaseRows, limitRows, limitsNote, overloadNote, queueRows, usageRows } from "../../models/gateway-tables.js";
+import { discoveryRows, drainingRows, leaseRows, limitRows, limitsNote, overloadNote, queueRows, routeExtras, socketsNote, usageRows } from "../../models/gateway-tables.js";
 import { instances } from "../../models/overview.js";
 import { clientsTile, errorsTile, flightTile, requestsTile } from "../../models/tiles.js";
 import { Shell } from "../../shell.js";
@@ -51,7 +51,7 @@ export class GatewayPage {
     this.#socket = socket;
     this.#shell = new Shell(socket, { beat: { topic: "metrics", interval: 3 } });
     this.#route = new RoutePanel(byId("route"), {
-      row: (key) => (this.#gateway === null ? undefined : (routed(this.#gateway).find((row) => row.key === key) ?? null)),
+      row: (key) => (this.#gateway === null ? undefined : this.#routeRow(key)),
       get,
       worker: () => this.#worker,
       now: () => this.#socket.serverNow / 1000,
@@ -81,6 +81,11 @@ export class GatewayPage {
   /** Whether both topics with the instances have arrived. */
   get #isKnown() {
     return this.#services !== null && this.#gateway !== null;
+  }
+
+  #routeRow(key) {
+    const row = routed(this.#gateway).find((each) => each.key === key);
+    return row === undefined ? null : { ...row, extras: routeExtras(this.#gateway, row.prefix) };
   }
 
   get #rows() {
@@ -159,5 +164,6 @@ export class GatewayPage {
     const overload = this.#metrics.overload ?? null;
     showFills(fillPlaceholder(byId("usage-placeholder"), null, "div", "fills"), usageRows(this.#gateway, overload));
     setText(byId("usage-note"), overloadNote(overload));
+    setText(byId("sockets"), socketsNote(this.#gateway));
   }
 }

@@ -85,6 +85,7 @@ export class RoutePanel extends RowPanel {
       ["p95, last minute", joined(latency(row.p95_ms))],
       ["p99, last minute", joined(latency(row.p99_ms))],
       ["Since the start", `${count(row.requests)} requests, ${count(row.errors)} errors`],
+      ...(row.extras ?? []),
     ]);
     const path = historyPath(row, this.#worker());
     const text = path === null ? "What is no longer in the settings has no course." : this.#fault;
