@@ -25,11 +25,12 @@ test("nothing wrong is no banner", () => {
 test("instances out of use are one problem for each service, with reasons, and bad where none is left", () => {
   const out = { lanes: ["captions", "requests"].map((flow) => lane(flow, { ejected_for: 24.6, ejection_cause: "back_end" })), usable: false };
   const [one] = found({}, [row("s-1"), row("s-2", out)]);
-  assert.deepEqual(texts([one]), ["warn out of use s: s-2: ejected for 25 s, failed several times in a row"]);
-  assert.equal(one.more, "1 other instance of 2 gets its requests.");
+  assert.deepEqual(texts([one]), ["warn out of use s: s-2: ejected, failed several times in a row"]);
+  assert.equal(plain(one.more), "s-2 returns in 25 s. 1 other instance of 2 gets its requests.");
   const open = { breaker: "open", breaker_retry_in: 7.2, usable: false, lanes: [] };
-  assert.deepEqual(texts(found({}, [row("s", open)])), ["bad no instance s: breaker open, one try in 7 s"]);
-  assert.deepEqual(texts(found({}, [row("s-1", { state: "unhealthy", usable: false, reasons: ["connection refused"] }), row("s-2", out)])), ["bad no instance s: s-1: connection refused; s-2: ejected for 25 s, failed several times in a row"]);
+  assert.deepEqual(texts(found({}, [row("s", open)])), ["bad no instance s: breaker open"]);
+  assert.match(plain(found({}, [row("s", open)])[0].more), /^It is tried in 7 s\. Until one works again/);
+  assert.deepEqual(texts(found({}, [row("s-1", { state: "unhealthy", usable: false, reasons: ["connection refused"] }), row("s-2", out)])), ["bad no instance s: s-1: connection refused; s-2: ejected, failed several times in a row"]);
 });
 
 test("of many instances three are named and the others counted", () => {
@@ -54,12 +55,29 @@ test("full places, queues, retry budgets and failing discovery are said with wha
   };
   assert.deepEqual(texts(found(more)), [
     "bad full This process: All 1,024 places for clients' requests are used; further ones get 503",
-    "warn queue full s: Requests wait for a place: 256 of at most 256 live and 3 of at most 64 batch",
+    "warn queue full s: Too many requests wait for a place: live (full) and batch",
     "warn no retries left s: The retry budget of the last 10 s is used up, so failed requests are not repeated",
     "warn not found s: DNS fails for s.example: no such name",
   ]);
+  assert.match(plain(found(more)[1].more), /^Now: 256 of at most 256 live and 3 of at most 64 batch\./);
   const never = found({ discovery: [{ service: "s", source: "registry", name: "", failures: 1, problem: "away", age: null, instances: [] }] })[0];
   assert.match(plain(never.more), /^There was no answer yet/);
+});
+
+test("what changes by itself is not in the texts that screen readers read", () => {
+  const at = (seconds) => {
+    const out = row("s-2", { usable: false, lanes: ["captions", "requests"].map((flow) => lane(flow, { ejected_for: seconds, ejection_cause: "connect" })) });
+    const open = row("s-3", { usable: false, breaker: "open", breaker_retry_in: seconds });
+    const more = {
+      queues: [queue({ waiting: 200 + seconds, is_overloaded: true })],
+      fallbacks: [{ route: "/a", service: seconds, cached: 0, static: 0, none: 0, active_for: seconds }],
+      discovery: [{ service: "s", source: "dns", name: "s.example", failures: seconds, problem: "no such name", age: seconds, instances: ["a"] }],
+    };
+    return found(more, [row("s-1"), out, open]);
+  };
+  assert.equal(at(9).length, 4);
+  assert.deepEqual(texts(at(9)), texts(at(5)));
+  assert.notDeepEqual(at(9), at(5));
 });
 
 test("a shortage of the service's own comes first, and at most six problems are listed", () => {
@@ -152,7 +170,7 @@ test("fallbacks and hedging of a route are facts of its panel, and one in use is
   const [early, own] = routeExtras({ hedging: [{ ...hedge, delay_ms: null, samples: 3, budget: 0, budget_left: null }] }, "/a");
   assert.match(early[1], /^none yet: 3 of 20/);
   assert.equal(own[1], "the retry budget of the service");
-  assert.match(plain(texts(found({ fallbacks: [fallback] }))[0]), /^warn fallback \/a: Its requests fail.*for 12 s$/);
+  assert.match(plain(texts(found({ fallbacks: [fallback] }))[0]), /^warn fallback \/a: Its requests fail, and its clients get what its fallbacks give$/);
   assert.deepEqual(found({ fallbacks: [{ ...fallback, active_for: null }] }), []);
 });
 

@@ -12,12 +12,19 @@ const CAUSES = {
 };
 const FLOWS = { captions: "captions", requests: "clients' requests" };
 
+/** The flows of an instance that are ejected: [{flow, left (seconds), cause (text)}]. */
+export function ejections({ lanes = [] }) {
+  return lanes
+    .filter((lane) => lane.ejected_for !== null && lane.ejected_for !== undefined)
+    .map((lane) => ({ flow: lane.flow, left: lane.ejected_for, cause: CAUSES[lane.ejection_cause] ?? "for an unknown reason" }));
+}
+
 /** "drained by an operator", "ejected for 12 s: …": why an instance gets no requests; null if it may get some. */
 export function outOfUse({ is_drained: isDrained, lanes = [] }) {
   if (isDrained) return "drained by an operator";
-  const out = lanes.filter((lane) => lane.ejected_for !== null && lane.ejected_for !== undefined);
+  const out = ejections({ lanes });
   if (out.length === 0) return null;
-  const texts = out.map((lane) => `${out.length === lanes.length ? "" : `${FLOWS[lane.flow]}: `}ejected for ${duration(Math.max(1, Math.round(lane.ejected_for)))}, ${CAUSES[lane.ejection_cause]}`);
+  const texts = out.map(({ flow, left, cause }) => `${out.length === lanes.length ? "" : `${FLOWS[flow]}: `}ejected for ${duration(Math.max(1, Math.round(left)))}, ${cause}`);
   return [...new Set(texts)].join("; ");
 }
 

@@ -1,10 +1,14 @@
-/** What is wrong with the gateway, as components/banners.js shows it, worst first. Pure. */
+/**
+ * What is wrong with the gateway, as components/banners.js shows it, worst first. Pure.
+ *
+ * Screen readers read a problem's text whenever it changes, so figures that change by themselves are in `more`.
+ */
 
 import { isolated } from "./bidi.js";
-import { outOfUse } from "./gateway-controls.js";
+import { ejections } from "./gateway-controls.js";
 import { timeLeft } from "./gateway-tables.js";
 import { count, counted, duration } from "./number-format.js";
-import { breakersText, listed, shortageProblems } from "./overview.js";
+import { listed, shortageProblems } from "./overview.js";
 
 /** Problems that are shown at most; the tables have the others. */
 const MOST = 6;
@@ -40,13 +44,23 @@ function full({ places, places_limit: limit }) {
   return [problem("places", "bad", "full", "This process", `All ${count(limit)} places for clients' requests are used; further ones get 503`, "Captions go on. Each request that ends frees a place; orchestration.gateway.max_requests is the limit.")];
 }
 
-/** Why an instance gets no requests, or only a few that try it; null if it gets its share. */
+/** Why an instance gets no requests, or only a few that try it, without times; null if it gets its share. */
 function trouble(row) {
-  if (outOfUse(row) !== null) return outOfUse(row);
+  if (row.is_drained) return "drained by an operator";
+  const ejected = ejections(row);
+  if (ejected.length > 0) return `ejected, ${ejected[0].cause}`;
   const isOpen = row.breaker === "open" || row.breaker === "half_open";
   if (row.usable && !isOpen) return null;
-  const reasons = [isOpen ? `breaker ${breakersText(row)}` : null, ...(row.state === "healthy" ? [] : row.reasons)].filter((each) => each !== null);
+  const reasons = [isOpen ? `breaker ${row.breaker === "open" ? "open" : "half\u2011open"}` : null, ...(row.state === "healthy" ? [] : row.reasons)].filter((each) => each !== null);
   return reasons.length > 0 ? reasons.join(", ") : "gets no requests";
+}
+
+/** When an instance may get requests again by itself; null if it is not known. */
+function returning(row) {
+  if (row.is_drained) return null;
+  const ejected = ejections(row);
+  if (ejected.length > 0) return `returns in ${timeLeft(Math.max(1, ...ejected.map(({ left }) => left)))}`;
+  return row.breaker === "open" && row.breaker_retry_in !== null ? `is tried in ${timeLeft(Math.max(1, row.breaker_retry_in))}` : null;
 }
 
 function ofService(service, rows) {
@@ -55,12 +69,14 @@ function ofService(service, rows) {
   const isAllOut = rows.every((row) => !row.usable);
   const unmeant = out.filter((row) => !row.is_drained);
   if (!isAllOut && unmeant.length === 0) return [];
-  const shown = isAllOut ? out : unmeant;
-  const names = shown.slice(0, NAMED).map((row) => (row.name === service ? isolated(trouble(row)) : `${row.name}: ${isolated(trouble(row))}`));
-  const others = shown.length > NAMED ? [`${count(shown.length - NAMED)} more`] : [];
-  const text = [...names, ...others].join("; ");
-  if (isAllOut) return [problem(`service ${service}`, "bad", "no instance", service, text, "Clients' requests get 503 until one works again. An instance's controls, in the table below, return it or close its breaker.")];
-  return [problem(`service ${service}`, "warn", "out of use", service, text, `${counted(rows.length - out.length, "other instance")} of ${count(rows.length)} ${rows.length - out.length === 1 ? "gets" : "get"} its requests.`)];
+  const all = isAllOut ? out : unmeant;
+  const shown = all.slice(0, NAMED);
+  const others = all.length > NAMED ? [`${count(all.length - NAMED)} more`] : [];
+  const text = [...shown.map((row) => (row.name === service ? isolated(trouble(row)) : `${row.name}: ${isolated(trouble(row))}`)), ...others].join("; ");
+  const times = shown.flatMap((row) => (returning(row) === null ? [] : [`${row.name === service ? "It" : row.name} ${returning(row)}.`]));
+  const left = rows.length - out.length;
+  if (isAllOut) return [problem(`service ${service}`, "bad", "no instance", service, text, [...times, "Until one works again, clients' requests get 503. An instance's controls, in the table below, return it or close its breaker."].join(" "))];
+  return [problem(`service ${service}`, "warn", "out of use", service, text, [...times, `${counted(left, "other instance")} of ${count(rows.length)} ${left === 1 ? "gets" : "get"} its requests.`].join(" "))];
 }
 
 /** The queues of one service that are full or overloaded, as one problem. */
@@ -68,13 +84,14 @@ function waiting(service, queues) {
   const late = queues.filter((queue) => queue.is_overloaded || queue.waiting >= queue.waiting_limit);
   if (late.length === 0) return [];
   const isFull = late.some((queue) => queue.waiting >= queue.waiting_limit);
-  const words = late.map((queue) => `${count(queue.waiting)} of at most ${count(queue.waiting_limit)} ${queue.priority}`);
-  const patience = [
+  const names = late.map((queue) => (queue.waiting >= queue.waiting_limit ? `${queue.priority} (full)` : queue.priority));
+  const more = [
+    `Now: ${listed(late.map((queue) => `${count(queue.waiting)} of at most ${count(queue.waiting_limit)} ${queue.priority}`))}.`,
     isFull ? "A full queue refuses further requests at once (503)." : null,
     late.some((queue) => queue.is_overloaded) ? "Where a class is overloaded the newest is served first, and one waits for a tenth of the usual time at most." : null,
     "Its instances have more to do than they can: add one, or raise services.NAME.max_concurrency if they can do more at a time.",
   ];
-  return [problem(`queue ${service}`, "warn", isFull ? "queue full" : "overloaded", service, `Requests wait for a place: ${listed(words)}`, patience.filter(Boolean).join(" "))];
+  return [problem(`queue ${service}`, "warn", isFull ? "queue full" : "overloaded", service, `Too many requests wait for a place: ${listed(names)}`, more.filter(Boolean).join(" "))];
 }
 
 function retries({ service, flows = [] }) {
@@ -93,7 +110,7 @@ function looking({ service, source, name, failures, problem: reason, age, instan
 /** A route whose clients get its fallbacks. */
 function fallingBack({ route, active_for: seconds, service, cached, static: fixed, none }) {
   if (seconds === null) return [];
-  return [problem(`fallbacks ${route}`, "warn", "fallback", route, `Its requests fail, and its clients get what its fallbacks give, for ${timeLeft(seconds)}`, `Since the start: ${count(service)} from another service, ${count(cached)} stored responses, ${count(fixed)} static ones, ${count(none)} without a fallback.`)];
+  return [problem(`fallbacks ${route}`, "warn", "fallback", route, "Its requests fail, and its clients get what its fallbacks give", `For ${timeLeft(seconds)} now. Since the start: ${count(service)} from another service, ${count(cached)} stored responses, ${count(fixed)} static ones, ${count(none)} without a fallback.`)];
 }
 
 /** Whether an instance is not as it should be: such rows come first where there are many. */
