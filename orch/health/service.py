@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from orch.cluster.lease import Leases
 from orch.health.checker import SUSPENDED, Checker
+from orch.health.commands import Commands
 from orch.health.feed import HealthFeed
 from orch.health.health_events import RecoveryStep, ServiceChanged, Stage
 from orch.health.observer import Observer
@@ -25,7 +26,8 @@ from orch.health.real_requests import MakeRealRequest
 from orch.health.recovery import RecoveryPolicy
 from orch.health.restarter import RunChild
 from orch.health.restarters import Restarters
-from orch.health.statistics import MaintenanceStatistics, ServicesStatistics, ServiceStatistics
+from orch.health.statistics import ServicesStatistics
+from orch.health.tasks import start
 from orch.health.upkeep import Upkeep
 from orch.health.verdict import (
     SEVERITY,
@@ -120,6 +122,12 @@ class HealthService:
         self._upkeep = Upkeep(
             metrics=metrics, feed=self.feed, wall=wall, record=self._record, review=self._review
         )
+        self._commands = Commands(
+            self._services,
+            is_running=lambda: self._is_running,
+            record=self._record,
+            publish=self._publish,
+        )
         self._restarters = Restarters(
             settings=settings,
             metrics=metrics,
@@ -182,16 +190,7 @@ class HealthService:
         does: they take their turn there.
         """
         known = self._services.get(service)
-        instance = known.instances.get(url) if known is not None else None
-        if known is None or instance is None:
-            return True
-        is_draining = known.is_draining(instance)
-        if instance.verdict.is_usable and not is_draining:
-            return True
-        is_open = instance.verdict.state is State.BUSY or (is_draining and instance.verdict.is_usable)
-        return is_open and not any(
-            other.verdict.is_usable and not known.is_draining(other) for other in known.instances.values()
-        )
+        return known is None or known.gets_requests(url)
 
     def presence(self, service: str, url: str) -> Presence:
         """Return what checks know about an instance: whether it responds, is silent, or is gone."""
@@ -238,13 +237,8 @@ class HealthService:
         branch does not run, or no worker is responsible).
         """
         await trio.lowlevel.checkpoint()
-        for target in [instance] if instance else self._restartable(service):
+        for target in [instance] if instance else self._commands.restartable(service):
             await self._restart(service, target, reason, is_forced=is_forced)
-
-    def _restartable(self, service: str) -> list[str]:
-        """Return the labels of the instances that are restarted one by one; "": what shares a restarter."""
-        restarters = self._known(service).restarters()
-        return [one.label if one else "" for one, each in restarters if each.is_restartable] or [""]
 
     async def _restart(self, service: str, instance: str, reason: str, *, is_forced: bool) -> None:
         if self.restart_here(service, reason=reason, is_forced=is_forced, instance=instance):
@@ -270,50 +264,19 @@ class HealthService:
         if not is_stopped:
             raise ProblemError("no_recovery", f"There is no recovery of {service} to stop.", service=service)
 
-    def stop_recovery_here(self, service: str, *, reason: str) -> bool:
-        """Stop the recovery of a back end in this worker; return whether there was one.
-
-        ProblemError: unknown_service.
-        """
-        known = self._known(service)
-        active = [(instance, each) for instance, each in known.restarters() if each.is_active]
-        for instance, restarter in active:
-            text = f"Its recovery was stopped. {reason}"
-            self._record(known, "warn", text if instance is None else instance.about(text))
-            restarter.stop(reason)
-        if active:
-            self._publish()
-        return bool(active)
-
-    def _known(self, service: str) -> WatchedService:
-        known = self._services.get(service)
-        if known is None:
-            raise ProblemError("unknown_service", f"No service is called {service}.", service=service)
-        return known
-
     def restart_here(self, service: str, *, reason: str, is_forced: bool = False, instance: str = "") -> bool:
         """Restart a back end if this worker is responsible. ProblemError: as restart.
 
         ``instance`` "": what shares the restarter of the service.
         """
-        known = self._known(service)
-        one = known.named(instance) if instance else None
-        restarter = known.restarter if one is None else one.restarter
-        if restarter is None or not restarter.is_restartable:
-            raise ProblemError(
-                "not_restartable",
-                f"{service} cannot be restarted from here: it is not a child process and has no "
-                "restart_command, and no other hook in its recovery section.",
-                service=service,
-            )
-        if not self._is_running:
-            raise ProblemError("service_unavailable", "Health checks are not running.", service=service)
-        if not restarter.is_responsible:
-            return False
-        text = f"Is being restarted. {reason}"
-        self._record(known, "info", text if one is None else one.about(text))
-        restarter.restart(is_forced=is_forced)
-        return True
+        return self._commands.restart(service, reason=reason, is_forced=is_forced, instance=instance)
+
+    def stop_recovery_here(self, service: str, *, reason: str) -> bool:
+        """Stop the recovery of a back end in this worker; return whether there was one.
+
+        ProblemError: unknown_service.
+        """
+        return self._commands.stop_recovery(service, reason=reason)
 
     async def wait_for(self, service: str, state: State) -> None:
         """Return when the service is in ``state``. It may have left it again by the time the caller runs."""
@@ -331,28 +294,12 @@ class HealthService:
 
     def statistics(self) -> ServicesStatistics:
         """Return the state of all back ends."""
-        services = tuple(self._service_statistics(service) for service in self._services.values())
+        services = tuple(
+            service.statistics(is_running=self._is_running, steps=self.feed.steps(service.name))
+            for service in self._services.values()
+        )
         worst = max((service.state for service in services), key=SEVERITY.__getitem__, default=State.UNKNOWN)
         return ServicesStatistics(state=worst, services=services, shortages=self._shortages.lines())
-
-    def _service_statistics(self, service: WatchedService) -> ServiceStatistics:
-        recovery = service.recovery() if self._is_running else None
-        return ServiceStatistics(
-            name=service.name,
-            state=service.state,
-            reason=service.reason,
-            refusal=UNSET if service.refusal is None else service.refusal,
-            since=service.since,
-            restartable=any(each.is_restartable for _, each in service.restarters()),
-            recovery=recovery,
-            maintenance=(
-                UNSET
-                if service.maintenance is None
-                else MaintenanceStatistics(title=service.maintenance.title, until=service.maintenance.until)
-            ),
-            steps=self.feed.steps(service.name),
-            instances=tuple(instance.statistics() for instance in service.instances.values()),
-        )
 
     def _reconcile(self, nursery: trio.Nursery, client: httpx2.AsyncClient) -> None:
         """Watch exactly the services of the settings."""
@@ -372,29 +319,11 @@ class HealthService:
             self._reconcile_instances(service, configured.all_instances())
             self._restarters.apply(service, configured)
             self._upkeep.review(service, configured.maintenance)
-            self._start(service, nursery, client)
+            start(service, self._checker, nursery, client)
             self._review(service)
             for instance in service.instances.values():
                 instance.nudge()
         self._publish()
-
-    def _start(self, service: WatchedService, nursery: trio.Nursery, client: httpx2.AsyncClient) -> None:
-        """Start what does not run yet of a service: checks and restarters."""
-        name = service.name
-        for instance in service.instances.values():
-            if not instance.is_watched:
-                instance.is_watched = True
-                instance.scope = trio.CancelScope()
-                nursery.start_soon(self._checker.watch, instance, client, name=f"checks {instance.shown}")
-            own = instance.restarter
-            if own is not None and not instance.is_restarter_run:
-                instance.is_restarter_run = True
-                instance.restarter_scope = scope = trio.CancelScope()
-                nursery.start_soon(_within, scope, own.run, name=f"recovery {name} {instance.label}")
-        if not service.is_run:
-            service.is_run = True
-            service.scope = trio.CancelScope()
-            nursery.start_soon(_within, service.scope, service.restarter.run, name=f"recovery {name}")
 
     def _reconcile_instances(self, service: WatchedService, wanted: tuple[Instance, ...]) -> None:
         left = dict(service.instances)
@@ -471,8 +400,3 @@ class HealthService:
         self._topics.touch("services")
         self._changed.set()
         self._changed = trio.Event()
-
-
-async def _within(scope: trio.CancelScope, run: Callable[[], Awaitable[Never]]) -> None:
-    with scope:
-        await run()

@@ -8,10 +8,16 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from orch.health.flapping import Flapping
+from orch.health.health_events import RecoveryStep
 from orch.health.history import History
 from orch.health.maintenance import Maintenance
 from orch.health.restarter import Restarter
-from orch.health.statistics import InstanceStatistics, RecoveryStatistics
+from orch.health.statistics import (
+    InstanceStatistics,
+    MaintenanceStatistics,
+    RecoveryStatistics,
+    ServiceStatistics,
+)
 from orch.health.verdict import WELL, Member, State, Verdict, judge_service
 from orch.masking import mask_url
 from orch.problems import ProblemError
@@ -131,6 +137,28 @@ class WatchedService:
         self.is_run = False
         self.restarter = make_restarter(self)
 
+    def statistics(self, *, is_running: bool, steps: tuple[RecoveryStep, ...]) -> ServiceStatistics:
+        """Return how it is now.
+
+        ``is_running``: whether the branch of health runs; ``steps``: the latest of its recoveries.
+        """
+        return ServiceStatistics(
+            name=self.name,
+            state=self.state,
+            reason=self.reason,
+            refusal=UNSET if self.refusal is None else self.refusal,
+            since=self.since,
+            restartable=any(each.is_restartable for _, each in self.restarters()),
+            recovery=self.recovery() if is_running else None,
+            maintenance=(
+                UNSET
+                if self.maintenance is None
+                else MaintenanceStatistics(title=self.maintenance.title, until=self.maintenance.until)
+            ),
+            steps=steps,
+            instances=tuple(instance.statistics() for instance in self.instances.values()),
+        )
+
     def stopped(self, *, at: float) -> None:
         """Note that checks have stopped, and that children of ours have ended with them."""
         self.is_run = False
@@ -185,6 +213,22 @@ class WatchedService:
     def is_draining(self, instance: WatchedInstance) -> bool:
         """Return whether an instance is about to be restarted, once its requests are done."""
         return self.restarter_of(instance).is_waiting
+
+    def gets_requests(self, url: str) -> bool:
+        """Return whether requests should be sent to an instance; an unknown one is assumed to work.
+
+        A busy one, or one that is about to be restarted, gets requests if no other one does.
+        """
+        instance = self.instances.get(url)
+        if instance is None:
+            return True
+        is_draining = self.is_draining(instance)
+        if instance.verdict.is_usable and not is_draining:
+            return True
+        is_open = instance.verdict.state is State.BUSY or (is_draining and instance.verdict.is_usable)
+        return is_open and not any(
+            other.verdict.is_usable and not self.is_draining(other) for other in self.instances.values()
+        )
 
     def update_restarter(self, instance: WatchedInstance) -> None:
         """Pass on the state that decides on restarts: of the instance, or of all that share a restarter."""
