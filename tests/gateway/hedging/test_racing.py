@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 
+from orch.gateway.api_adapter import AdaptedRequest
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
 from tests.fakes.gateway import Browser, GatewayRig, gateway_rig, ok, read_request
@@ -79,8 +80,8 @@ async def rig_of(*engines: Engine, hedging: Any = None, **gateway: Any) -> Async
             assert all((lane.busy, lane.waiting) == (0, 0) for lane in instance.lanes), instance
 
 
-async def send(rig: GatewayRig, method: str = "POST", *body: bytes) -> Browser:
-    browser = Browser(method, "/api/audio/x", *(body or (b"x",)))
+async def send(rig: GatewayRig, method: str = "POST", *body: bytes, client: str = "203.0.113.9") -> Browser:
+    browser = Browser(method, "/api/audio/x", *(body or (b"x",)), client=(client, 5))
     await rig.gateway.proxy(browser.scope, browser.receive, browser.send)
     return browser
 
@@ -655,3 +656,49 @@ async def test_a_service_that_is_slow_as_a_whole_gets_no_more_than_the_budget() 
         sent, served = hedging(rig).sent, sum(each.count for each in engines)
     assert served == 200 + sent
     assert 0 < sent <= 20
+
+
+async def test_another_service_that_a_fallback_leads_to_is_asked_once() -> None:
+    """It was checked for the route's own service whether it can bear more."""
+    fallback = {"use": "service", "service": "translation-service", "path": "/other/"}
+    other = Engine(0.5, name=b"other")
+    async with rig_of(
+        Engine(0.1, FAILURE), Engine(0.1, FAILURE), routes=[route(fallbacks=[fallback])]
+    ) as rig:
+        rig.network.servers["t:1"] = other.serve
+        assert (await send(rig)).body == b"other"
+        assert other.count == 1
+        assert hedging(rig).sent == 0
+
+
+class Adapter:
+    """Has every request served by another one, in an API of its own."""
+
+    def adapts(self, service: str, method: str, path: str) -> bool:
+        return (service, method, path) == (AUDIO, "POST", "/api/x")
+
+    async def respond(self, request: AdaptedRequest, fetch: Any) -> bytes:
+        response = await fetch(request.service, "POST", "/v1/x", body=request.body)
+        return bytes(response.body)
+
+
+async def test_requests_that_an_adapter_sends_are_hedged_as_well() -> None:
+    """Most engines are reached through one."""
+    async with rig_of(Engine(30), Engine(0.1, name=b"fast")) as rig:
+        rig.gateway.use_adapter(Adapter())
+        began = trio.current_time()
+        assert (await send(rig)).body == b"fast"
+        assert trio.current_time() - began == pytest.approx(0.3)
+        assert hedging(rig).won == 1
+
+
+async def test_an_instance_that_hangs_is_noticed_because_the_budget_ends() -> None:
+    """If every request to it were overtaken in time, nothing would ever fail there."""
+    policy = {"extra": 1, "percentile": 0, "delay": 0.2, "budget": 0.05}
+    routes = [route(hedging=policy, timeouts={"per_try": 1})]
+    async with rig_of(hung := Engine(1e6), Engine(0.1), routes=routes) as rig:
+        for number in range(60):
+            assert (await send(rig, client=f"203.0.113.{number % 5}")).status == 200
+        lanes = figures_of(rig, A).lanes
+        assert any(each.ejections_total or each.breaker != "closed" for each in lanes)
+        assert hung.count < 20
