@@ -51,7 +51,7 @@ class Instance:
 
     def attempts(self, now: float) -> int:
         """Return how many attempts of both flows ended in the last minute."""
-        return sum(lane.window.summary(now).count for lane in self.lanes.values())
+        return sum(lane.window.count(now) for lane in self.lanes.values())
 
     def work(self, now: float) -> Work:
         """Return what it has to do for requests that went through this gateway."""

@@ -104,6 +104,20 @@ class Window:
 
     def latencies(self, now: float) -> tuple[Counter[int], int, int]:
         """Return the last minute's latencies by step, how many there are, and how many are errors."""
+        past, newest = self._summed(now)
+        if newest is None:
+            return Counter(), 0, 0
+        latencies = past.latencies.copy()
+        latencies.update(newest.latencies)
+        return latencies, past.count + newest.count, past.errors + newest.errors
+
+    def count(self, now: float) -> int:
+        """Return how many requests ended in the last minute."""
+        past, newest = self._summed(now)
+        return 0 if newest is None else past.count + newest.count
+
+    def _summed(self, now: float) -> tuple[_Sum, _Second | None]:
+        """Return the sum of all seconds but the newest, and that one; None if there is none."""
         recent = self._seconds.numbered(now)
         newest = recent.pop(max(recent), None) if recent else None
         past = self._past if self._past.is_true() else _Sum()
@@ -112,11 +126,7 @@ class Window:
             past.drop(number)
         for number in recent.keys() - past.seconds.keys():
             past.add(number, recent[number])
-        if newest is None:
-            return Counter(), 0, 0
-        latencies = past.latencies.copy()
-        latencies.update(newest.latencies)
-        return latencies, past.count + newest.count, past.errors + newest.errors
+        return past, newest
 
     def summary(self, now: float) -> Summary:
         """Return the last minute's figures."""

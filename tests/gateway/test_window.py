@@ -25,6 +25,7 @@ def test_the_last_minute_is_counted_and_no_more(steps: list[tuple[float, float, 
     recent = [entry for entry in happened if int(entry[0]) > int(now) - WINDOW]
     summary = window.summary(now)
     assert summary == unread.summary(now)
+    assert window.count(now) == summary.count
     assert summary.count == len(recent)
     assert summary.errors == sum(is_error for _, _, is_error in recent)
     assert window.total == len(happened)
