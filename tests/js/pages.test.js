@@ -273,3 +273,25 @@ test("captions: a lost connection is said once it lasts, and nothing is said whe
     page.stop();
   }
 });
+
+test("gateway: a worker of an older version, which sends less, is shown as far as it goes", async (t) => {
+  const { page, document, newest, clock } = open(t, "gateway", { fetch: async () => respond({}) });
+  page.start();
+  newest().greet();
+  await clock.advance(1);
+  const lane = { flow: "requests", breaker: "closed", breaker_retry_in: null, consecutive_failures: 0, busy: 0, connections: 64, waiting: 0, waiting_limit: 256, p95_ms: null, is_admitting: true };
+  const figures = { requests: 0, errors: 0, requests_last_minute: 0, errors_last_minute: 0 };
+  const gateway = { ...figures, unasked_last_minute: 0, error_rate: 0, requests_per_second: 0, in_flight: 0, places: 0, places_limit: 8, spooled_bytes: 0, spool_limit: 1, own: [], routes: [{ ...figures, prefix: "/a", service: "s", path: "/", p95_ms: null }] };
+  const instances = [{ ...figures, service: "s", url: "http://a", breaker: "closed", breaker_retry_in: null, in_flight: 0, share: null, p95_ms: null, usable: true, lanes: [lane] }];
+  newest().say({ type: "update", topic: "services", data: { services: [{ name: "s", state: "healthy", restartable: false, recovery: null, instances: [{ url: "http://a", state: "healthy", reasons: [], weight: 1, checks: [], answered: null, latency_ms: null, p95_ms: null, restarts: 0, pid: null, engine: null, since: 1 }] }] } });
+  newest().say({ type: "update", topic: "gateway", data: { ...gateway, instances } });
+  const series = Object.fromEntries(["at", "requests_per_second", "errors_per_second", "gateway_p50_ms", "gateway_p95_ms"].map((name) => [name, []]));
+  newest().say({ type: "update", topic: "metrics", data: { series, interval: 5, gateway: { ...gateway, retries: 0, clients: { ...figures, timed: 0, p50_ms: null, p95_ms: null } } } });
+  await clock.advance(1);
+  assert.match(byId(document, "instances-placeholder").textContent, /gets requests/);
+  assert.match(byId(document, "routes-placeholder").textContent, /\/a/);
+  assert.match(byId(document, "queues-placeholder").textContent, /No instance has a limit/);
+  assert.match(byId(document, "limits-placeholder").textContent, /no rate limit/);
+  assert.match(byId(document, "usage-placeholder").textContent, /0 of 8/);
+  page.stop();
+});
