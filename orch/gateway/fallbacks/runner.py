@@ -201,7 +201,7 @@ class Fallbacks:
         if ended is None:
             return
         counts = ", ".join(f"{kind} {number}" for kind, number in sorted(ended.counts.items()))
-        log.info("fallbacks end", route=match.prefix, service=match.service, **ended.counts)
+        log.info("fallbacks end", route=match.prefix, service=match.service, counts=ended.counts)
         self._events.record(
             "ok",
             match.service,

@@ -45,6 +45,7 @@ async def send(
     given = [(b"host", b"front.example"), *headers]
     browser = Browser(method, path, body, headers=given, query=query, client=(client, 5))
     await rig.gateway.proxy(browser.scope, browser.receive, browser.send)
+    assert rig.gateway._proxy.boundary.failures == 0, "nothing fails unseen after the response"
     return browser
 
 
@@ -458,6 +459,26 @@ async def test_an_episode_has_one_event_at_its_beginning_and_one_at_its_end() ->
         assert [event.severity for event in about] == ["ok", "warn"]
         assert "cached 15" in about[0].text
         assert rig.gateway.statistics().fallbacks[0].active_for is None
+
+
+async def test_every_kind_of_fallback_ends() -> None:
+    """The event and the log line at the end of an episode have all of them."""
+    steps = [SERVICE, CACHED, {**STATIC, "when": ["unavailable"]}]
+    async with gateway_rig(running=False, **settings(*steps)) as rig:
+        rig.network.servers["a:1"] = rig.network.servers["t:1"] = good = answering(ok(b"good"))
+        await send(rig)
+        del rig.network.servers["a:1"]
+        await send(rig)
+        del rig.network.servers["t:1"]
+        await send(rig)
+        await send(rig, query=b"other")
+        rig.network.servers["a:1"] = answering(status(500))
+        await send(rig, query=b"other")
+        rig.network.servers["a:1"] = good
+        await trio.sleep(CALM + 1)
+        browser = await send(rig)
+        assert (browser.status, browser.is_complete) == (200, True)
+        assert "cached 1, none 1, service 1, static 1" in rig.events.latest()[0].text
 
 
 async def test_changed_settings_hold_at_once() -> None:
