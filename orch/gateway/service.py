@@ -5,8 +5,7 @@ instance is used, never whether a path has a route.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
@@ -18,12 +17,12 @@ from orch.gateway.controls.commands import Command, Effect, Layers, Standings
 from orch.gateway.controls.operations import Operations
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher
-from orch.gateway.ejection import Presence
 from orch.gateway.explanation import Explanation, explain, without_a_route
 from orch.gateway.fetcher import MAX_RESPONSE, FetchedResponse, Fetcher
 from orch.gateway.figures import Figures
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
+from orch.gateway.health_view import Health
 from orch.gateway.hedging.route_hedges import Hedges
 from orch.gateway.hops import Hops
 from orch.gateway.instance import Instance
@@ -40,6 +39,7 @@ from orch.gateway.sockets.handshake import METHOD
 from orch.gateway.sockets.proxy import SocketProxy
 from orch.gateway.spool import Spool
 from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
+from orch.gateway.sweep import sweep
 from orch.gateway.transport import Connect, Connector
 from orch.gateway.warming import Warming
 from orch.problems import ProblemError
@@ -58,22 +58,6 @@ from orch.telemetry.work import IDLE, Work
 
 TOPIC: Final = "gateway"
 SWEEP_SECONDS: Final = 1.0
-
-
-class Health(Protocol):
-    """What the gateway needs of the health service."""
-
-    def is_usable(self, service: str, url: str) -> bool:
-        """Return False if the instance is known to be down; True also if nothing is known."""
-        ...
-
-    def presence(self, service: str, url: str) -> Presence:
-        """Return what is known about the instance."""
-        ...
-
-    def note_failure(self, service: str, url: str, reason: str) -> None:
-        """Note that a request to the instance failed."""
-        ...
 
 
 class GatewayService:
@@ -221,21 +205,7 @@ class GatewayService:
             await trio.sleep(SWEEP_SECONDS)
             with self.boundary.item(step="settings"):
                 self._apply_settings()
-            now = trio.current_time()
-            for backend in self._backends:
-                with self.boundary.item(service=backend.name, step="queue"):
-                    backend.gate.advance(now)
-            with self.boundary.item(step="draining"):
-                self._backends.draining.sweep(now)
-            for lane in self._backends.lanes():
-                with self.boundary.item(service=lane.service, instance=lane.shown):
-                    lane.upstream.close_idle(now)
-                    lane.breaker.tick(now)
-                    lane.notify()
-            for backend in self._backends:
-                for outliers in backend.outliers.values():
-                    with self.boundary.item(service=backend.name, flow=outliers.flow):
-                        outliers.review(now)
+            sweep(self._backends, self.boundary, trio.current_time())
 
     def handles(self, path: str, raw_path: bytes | None = None) -> bool:
         """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""
@@ -341,11 +311,7 @@ class GatewayService:
         """
         self._instances(service)
         backend = self._backends.get(service)
-        if backend is None or not backend.gate.is_limited or backend.gate.limit == inf:
-            return None
-        if wanted > backend.gate.limit:
-            backend.gate.wanted()
-        return int(backend.gate.limit)
+        return None if backend is None else backend.gate.concurrency(wanted)
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""

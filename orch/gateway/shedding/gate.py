@@ -169,6 +169,17 @@ class Gate:
             if each.found is not None:
                 each.found.wanted()
 
+    def concurrency(self, wanted: int) -> int | None:
+        """Return how many requests the instances do at a time; None if that is not limited.
+
+        ``wanted``: how many the caller would send.
+        """
+        if not self.is_limited or self.limit == inf:
+            return None
+        if wanted > self.limit:
+            self.wanted()
+        return int(self.limit)
+
     async def wait(self, ask: Ask, choose: Callable[[], T | ProblemError | None]) -> T:
         """Wait for a place, and return what ``choose`` returns when it is this request's turn.
 
