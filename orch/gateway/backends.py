@@ -22,7 +22,7 @@ from orch.gateway.statistics import GatewayBackend
 from orch.gateway.transport import Address, Connect
 from orch.gateway.upstream import Upstream
 from orch.settings import Service, Settings, Share
-from orch.settings.structs import Balancing
+from orch.settings.service_structs import Balancing
 
 IsUsable = Callable[[str, str], bool]
 Look = Callable[[str, str], Presence]

@@ -25,7 +25,7 @@ from orch.masking import mask_url
 from orch.settings import Service
 from orch.settings.addresses import BackEndAddress, read_address
 from orch.settings.credentials import Header, all_headers, with_query
-from orch.settings.structs import HEALTH_ENDPOINT
+from orch.settings.service_structs import HEALTH_ENDPOINT
 from orch.shortages import WORDS, Shortage, causes, own_shortage
 from orch.tls.trust import TrustStore
 from orch.tls.trust import in_words as tls_in_words

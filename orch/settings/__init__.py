@@ -5,28 +5,22 @@ Pure. :mod:`orch.settings.live` reads the file and watches it.
 
 from orch.settings.decoding import Decoded, decode
 from orch.settings.fallbacks import Fallback, FallbackCache, StaticResponse
+from orch.settings.gateway_structs import Gateway, PublicRoute, Repeatable, Route, Share, Uploads
 from orch.settings.outliers import Breakers, Ejection
 from orch.settings.rate_limits import RateLimit
 from orch.settings.reload_rules import Change, changes
+from orch.settings.service_structs import Instance, Service
 from orch.settings.shedding import RoutePriority, Shedding
 from orch.settings.structs import (
     AlertThresholds,
     Fault,
     Frontend,
-    Gateway,
-    Instance,
     Monitoring,
     Orchestration,
-    PublicRoute,
-    Repeatable,
-    Route,
-    Service,
     SessionManagement,
     Settings,
     SettingsError,
-    Share,
     Speech,
-    Uploads,
     Vad,
     Websocket,
 )

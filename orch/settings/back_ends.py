@@ -17,7 +17,8 @@ from orch.settings.discovery_checks import find_discovery_faults
 from orch.settings.probe_faults import find_probe_faults
 from orch.settings.recovery_faults import find_recovery_faults
 from orch.settings.restrictions import given
-from orch.settings.structs import STREAMING_DIALECTS, Fault, Service
+from orch.settings.service_structs import STREAMING_DIALECTS, Service
+from orch.settings.structs import Fault
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")

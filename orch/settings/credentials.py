@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import quote
 
 from orch.settings.addresses import BackEndAddress
-from orch.settings.structs import Service
+from orch.settings.service_structs import Service
 
 Header = tuple[bytes, bytes]
 

@@ -8,10 +8,11 @@ from typing import Final
 from orch.settings.addresses import trimmed, unusable_in_header
 from orch.settings.back_ends import find_faults
 from orch.settings.fallback_checks import find_fallback_faults
+from orch.settings.gateway_structs import Gateway
 from orch.settings.hedging_checks import find_hedging_faults
 from orch.settings.redis_url import read_address
 from orch.settings.restrictions import given
-from orch.settings.structs import Fault, Gateway, Orchestration, Settings
+from orch.settings.structs import Fault, Orchestration, Settings
 
 _LAST_PORT: Final = 65535
 _SHORTEST_TOKEN: Final = 16

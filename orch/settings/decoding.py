@@ -22,7 +22,8 @@ from orch.settings.cross_checks import find_cross_faults
 from orch.settings.environment import links, overrides, type_at
 from orch.settings.restrictions import given, masked, type_words
 from orch.settings.section import Section
-from orch.settings.structs import DIALECTS, Fault, Service, Settings
+from orch.settings.service_structs import DIALECTS, Service
+from orch.settings.structs import Fault, Settings
 from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
 _MOST_NODES: Final = 100_000

@@ -6,7 +6,8 @@ from typing import Final
 
 from orch.settings.addresses import read_address
 from orch.settings.discovery import Discovery
-from orch.settings.structs import Fault, Service
+from orch.settings.service_structs import Service
+from orch.settings.structs import Fault
 
 _NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}\.?)+")
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from orch.settings.fallbacks import Fallback
+from orch.settings.gateway_structs import Gateway, Route
 from orch.settings.restrictions import given
-from orch.settings.structs import Fault, Gateway, Route, Settings
+from orch.settings.structs import Fault, Settings
 
 MOST: Final = 5
 """Fallbacks of a route."""

@@ -1,7 +1,8 @@
 """Checks which routes may send extra requests. Pure."""
 
+from orch.settings.service_structs import Service
 from orch.settings.shedding import DECLARED, FOUND
-from orch.settings.structs import Fault, Service, Settings
+from orch.settings.structs import Fault, Settings
 
 
 def find_hedging_faults(settings: Settings) -> list[Fault]:

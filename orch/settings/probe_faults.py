@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 from orch.settings.probe_structs import MaintenanceWindow
 from orch.settings.restrictions import given
-from orch.settings.structs import Fault, Service
+from orch.settings.service_structs import Service
+from orch.settings.structs import Fault
 
 
 def find_probe_faults(where: str, service: Service) -> list[Fault]:

@@ -3,7 +3,8 @@
 from urllib.parse import urlsplit
 
 from orch.settings.restrictions import given
-from orch.settings.structs import Fault, Service
+from orch.settings.service_structs import Service
+from orch.settings.structs import Fault
 
 
 def find_recovery_faults(where: str, service: Service) -> list[Fault]:

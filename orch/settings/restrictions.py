@@ -1,6 +1,6 @@
 """Which settings are secret, and which cannot be changed at run time. Pure.
 
-Each setting that is a secret, a URL, a command or a file declares it in its type (``structs.py``); the name
+Each setting that is a secret, a URL, a command or a file declares it in its type; the name
 of a key does not matter.
 """
 
@@ -17,7 +17,7 @@ from msgspec import Struct
 from orch.masking import DOTS, is_masked, mask_file, mask_text, mask_url, shown_command
 from orch.settings.environment import type_at
 from orch.settings.section import KIND, Section
-from orch.settings.structs import Service
+from orch.settings.service_structs import Service
 
 
 class Kind(Enum):

@@ -5,36 +5,22 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
-from orch.settings.discovery import Discovery
-from orch.settings.fallbacks import Fallback, FallbackCache, StaticResponse
-from orch.settings.gateway_sockets import Sockets
-from orch.settings.hedging import Hedging
+from orch.settings.gateway_structs import Gateway
 from orch.settings.incidents import Incidents, StatusPage
-from orch.settings.outliers import Breakers, Ejection
 from orch.settings.overload import Overload
-from orch.settings.probe_structs import MaintenanceWindow, Probe
-from orch.settings.rate_limits import RateLimit
-from orch.settings.recovery_structs import Recovery
 from orch.settings.section import (
     KIND,
-    Command,
     Count,
-    CountOrNone,
     FilePath,
-    HeaderName,
     HostName,
     NotNegative,
-    Path,
-    PathOrNone,
     Port,
     Positive,
     Secret,
     Section,
     Url,
 )
-from orch.settings.shedding import Concurrency, RoutePriority, Shedding
-from orch.settings.timeouts import RouteTimeouts, Timeouts
-from orch.settings.warm_up import WarmUp
+from orch.settings.service_structs import DEFAULT_SERVICES, Service
 
 _DAY: Final = 86_400.0
 _VAD: Final = parameters.Vad()
@@ -115,110 +101,6 @@ class Websocket(Section, frozen=True):
     def message_seconds(self) -> float:
         """Seconds that a message is stored; an unused session is stored no longer."""
         return max(self.history_seconds, self.keep_days * _DAY)
-
-
-Repeatable = Literal["never", "safe", "always"]
-Uploads = Literal["stored", "streamed"]
-
-
-class Route(Section, frozen=True):
-    """A route of the gateway: paths that begin with ``prefix`` are forwarded to ``service`` at ``path``.
-
-    ``repeatable``: which requests may be sent again after the back end may have received them; ``safe``:
-    those of idempotent methods. ``priority``: which class they are in where instances have a limit; ``auto``:
-    ``control`` for methods that only read, ``interactive`` for others. ``timeouts``: the route's own.
-    ``uploads``: whether a body is stored until it is complete, or passed on while it arrives.
-    ``fallbacks``: what a client gets when the service fails.
-    ``hedging``: whether a slow request is sent to another instance as well.
-    """
-
-    prefix: Path
-    service: str
-    path: Path
-    repeatable: Repeatable = "safe"
-    priority: RoutePriority = "auto"
-    timeouts: RouteTimeouts = RouteTimeouts()
-    uploads: Uploads = "stored"
-    fallbacks: tuple[Fallback, ...] = ()
-    hedging: Hedging = Hedging()
-
-
-DEFAULT_ROUTES: Final = (
-    Route(
-        prefix="/api/audio/transcribe",
-        service="audio-service",
-        path="/api/transcribe",
-        repeatable="always",
-    ),
-    Route(prefix="/api/audio/", service="audio-service", path="/api/"),
-    Route(prefix="/api/whisper/", service="audio-service", path="/api/"),
-    Route(
-        prefix="/api/translate",
-        service="translation-service",
-        path="/api/translate",
-        repeatable="always",
-    ),
-    Route(prefix="/api/translation/", service="translation-service", path="/api/"),
-)
-
-
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"]
-
-
-class PublicRoute(Section, frozen=True):
-    """A public route: these methods at ``path``, or below it if it ends in ``/``, need no operator rights.
-
-    ``WEBSOCKET``: handshakes, which ``GET`` does not include.
-    """
-
-    path: Path
-    methods: tuple[Method, ...] = ("GET",)
-
-
-class Share(Section, frozen=True):
-    """Limits of one flow per instance: open connections, and requests queued for one."""
-
-    connections: Count = 64
-    waiting: Annotated[int, Meta(ge=0)] = 256
-
-
-class Gateway(Section, frozen=True):
-    """How requests reach the back ends. Durations in seconds.
-
-    ``timeout``: from the complete request to the end of the response, over all attempts.
-    ``captions`` and ``requests``: the limits of the service's own flow and of clients' requests.
-    ``max_requests``: clients' requests in progress; ``spool_bytes``: their bodies on the disk;
-    ``client_rate``: minimum bytes a second that a client sends or reads. Routes are for local requests and
-    operators; ``public`` opens those in ``public_routes`` to everyone.
-    ``registry_token``: what instances register themselves with; "": operators register them.
-    """
-
-    timeout: Positive = 30
-    timeouts: Timeouts = Timeouts()
-    retries: Annotated[int, Meta(ge=0, le=10)] = 3
-    circuit_breaker_threshold: Count = 5
-    circuit_breaker_cooldown: Positive = 10
-    captions: Share = Share()
-    requests: Share = Share()
-    max_body_bytes: Count = 26_214_400
-    max_requests: Count = 1024
-    max_requests_per_address: Count = 128
-    spool_bytes: Count = 1_073_741_824
-    client_rate: Positive = 16_384
-    routes: tuple[Route, ...] = DEFAULT_ROUTES
-    public: bool = False
-    public_routes: tuple[PublicRoute, ...] = ()
-    registry_token: Secret = ""
-    shedding: Shedding = Shedding()
-    rate_limits: tuple[RateLimit, ...] = ()
-    static_responses: tuple[StaticResponse, ...] = ()
-    fallback_cache: FallbackCache = FallbackCache()
-    websockets: Sockets = Sockets()
-
-    def longest_total(self, service: str) -> float:
-        """Return the seconds that a request to a service may take, apart from those without a limit."""
-        own = [route.timeouts.total for route in self.routes if route.service == service]
-        return max(self.timeout, *(total or 0.0 for total in own), 0.0)
 
 
 class AlertThresholds(Section, frozen=True):
@@ -317,115 +199,6 @@ class Orchestration(Section, frozen=True):
     shutdown_grace: Positive = 10
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     control_token: Secret = ""
-
-
-class Instance(Section, frozen=True):
-    """A further instance of the same service. ``max_concurrency`` 0: as the service's.
-
-    ``restart_command`` restarts this instance alone; the service's one then stands for the others.
-    """
-
-    url: Url
-    weight: Count = 1
-    max_concurrency: CountOrNone = 0
-    restart_command: Command = ()
-
-
-Dialect = Literal["livetranslate", "openai", "libretranslate", "deepgram", "deepl"]
-
-DIALECTS: Final[dict[str, tuple[Dialect, ...]]] = {
-    "audio-service": ("livetranslate", "openai", "deepgram"),
-    "translation-service": ("livetranslate", "libretranslate", "openai", "deepl"),
-}
-"""The dialects of each service; services with other names are only routed to, whatever their API."""
-
-STREAMING_DIALECTS: Final[tuple[Dialect, ...]] = ("openai", "deepgram")
-"""The dialects that have a WebSocket for live speech."""
-
-Balancing = Literal["round_robin", "least_requests", "fastest", "sticky"]
-
-HEALTH_ENDPOINT: Final = "/api/health"
-
-
-class Service(Section, frozen=True):
-    """A back end: its address, its API, and its restart command.
-
-    User and password in a URL are sent as Basic credentials. ``path``: the path for transcription or
-    translation, "" for the dialect's own. ``headers`` and ``query`` are added to the service's own requests.
-    ``ca_file``: a PEM file, trusted in addition to the system's certificates. ``glossary``: the id of a
-    glossary that DeepL stores. ``vocabulary``: names and terms, as :func:`orch.protocol.terms.read_line`
-    reads them: the audio-service is sent what may be said, the translation-service what stays or has a
-    translation.
-    ``streaming``: whether live speech goes over the dialect's WebSocket;
-    ``auto``: if the dialect is ``deepgram``. ``streaming_model``: its model, "" for the default.
-    ``billing``: whether requests cost money; ``auto``: if they carry a key, or other added headers or query.
-    ``balancer``: how an instance is chosen; ``sticky`` sends requests with the same value of
-    ``sticky_header``, or of one client without it, to the same instance. ``slow_start``: seconds in which the
-    share of an instance that returned grows to all of its weight. ``breaker``, ``ejection``: when an instance
-    that fails gets no requests.
-    ``max_concurrency``: how many requests an instance is sent at a time; 0: as ``concurrency`` says.
-    ``auto``: 4 for translation in the dialects ``livetranslate`` and ``libretranslate``, ``found`` for speech
-    in ``livetranslate`` and ``openai``, ``unlimited`` for all others.
-    ``discovery``: where further instances are found. ``drain``: seconds that an instance which is no longer
-    among them has for the requests that it is working on. ``warm_up``: a request before an instance gets
-    others.
-    """
-
-    url: Url
-    health_endpoint: Path = HEALTH_ENDPOINT
-    weight: Count = 1
-    instances: tuple[Instance, ...] = ()
-    dialect: Dialect = "livetranslate"
-    model: str = ""
-    api_key: Secret = ""
-    ca_file: FilePath = ""
-    path: PathOrNone = ""
-    headers: dict[str, Secret] = field(default_factory=dict)
-    query: dict[str, Secret] = field(default_factory=dict)
-    glossary: str = ""
-    vocabulary: tuple[str, ...] = ()
-    streaming: Literal["auto", "always", "never"] = "auto"
-    streaming_model: str = ""
-    billing: Literal["auto", "paid", "free"] = "auto"
-    balancer: Balancing = "round_robin"
-    sticky_header: HeaderName = ""
-    slow_start: NotNegative = 10
-    max_concurrency: CountOrNone = 0
-    concurrency: Concurrency = "auto"
-    breaker: Breakers = Breakers()
-    ejection: Ejection = Ejection()
-    discovery: Discovery = Discovery()
-    drain: NotNegative = 30
-    warm_up: WarmUp = WarmUp()
-    restart_command: Command = ()
-    probe: Probe = Probe()
-    recovery: Recovery = Recovery()
-    maintenance: tuple[MaintenanceWindow, ...] = ()
-
-    @property
-    def is_paid(self) -> bool:
-        """Whether each request may cost money."""
-        if self.billing == "auto":
-            return bool(self.api_key or self.headers or self.query)
-        return self.billing == "paid"
-
-    @property
-    def is_streaming(self) -> bool:
-        """Whether live speech goes over a WebSocket."""
-        if self.streaming == "auto":
-            return self.dialect == "deepgram"
-        return self.streaming == "always" and self.dialect in STREAMING_DIALECTS
-
-    def all_instances(self) -> tuple[Instance, ...]:
-        """Return every instance, the one at ``url`` first."""
-        own = Instance(url=self.url, weight=self.weight, max_concurrency=self.max_concurrency)
-        return (own, *self.instances)
-
-
-DEFAULT_SERVICES: Final = {
-    "audio-service": Service(url="http://audio-service:5001"),
-    "translation-service": Service(url="http://translation-service:5003"),
-}
 
 
 class SessionManagement(Section, frozen=True):

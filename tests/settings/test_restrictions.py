@@ -9,7 +9,7 @@ from orch.settings import Settings, decode
 from orch.settings.decoding import values
 from orch.settings.environment import for_child
 from orch.settings.restrictions import masked, secrets_of, why_fixed
-from orch.settings.structs import Service
+from orch.settings.service_structs import Service
 from orch.tls.pair import find_pair_faults
 from orch.tls.trust import find_faults
 

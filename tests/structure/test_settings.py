@@ -36,4 +36,4 @@ TELLING = re.compile(
 )
 def test_a_setting_that_sounds_like_a_secret_an_address_a_file_or_a_command_says_which(path: str) -> None:
     """Otherwise it would be shown to everyone who may read the settings, and changed by whoever may PATCH."""
-    assert kind_at(path) is not Kind.PLAIN, f"{path}: give it Secret, Url, FilePath or Command in structs.py"
+    assert kind_at(path) is not Kind.PLAIN, f"{path}: give it Secret, Url, FilePath or Command in its section"
