@@ -2,7 +2,7 @@
 
 - ``outcomes``: which failures a fallback is for; ``chain``: which ones are tried, in which order;
 - ``lifetimes``: which responses may be stored, and for how long (RFC 9111, RFC 5861); ``keys``: for whom;
-- ``cache``, ``keeper``: the last good responses, bounded;
+- ``cache``, ``keeper``, ``aging``: the last good responses, bounded, and their age;
 - ``marks``: the header fields that say what a response is;
 - ``episodes``: when the use of fallbacks begins and ends;
 - ``watch``, ``runner``, ``static_bodies``: the shell.

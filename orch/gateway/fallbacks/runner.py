@@ -1,5 +1,6 @@
 """Forwards requests of routes that have fallbacks."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -10,6 +11,7 @@ import trio
 from orch.gateway import response_headers
 from orch.gateway.attempt import Trace
 from orch.gateway.client_request import ClientGoneError, ClientRequest
+from orch.gateway.fallbacks.aging import AgingClock
 from orch.gateway.fallbacks.cache import ResponseCache
 from orch.gateway.fallbacks.chain import Chance, Decision
 from orch.gateway.fallbacks.episodes import Episodes
@@ -64,6 +66,7 @@ class Fallbacks:
         topics: Topics,
         topic: str,
         sent_headers: Callable[[ClientRequest], list[Header]],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._events = events
         self._topics = topics
@@ -71,6 +74,7 @@ class Fallbacks:
         self._sent_headers = sent_headers
         self._bodies = StaticBodies(events)
         self._episodes = Episodes()
+        self._clock = AgingClock(trio.current_time, wall)
         self.cache = ResponseCache(FallbackCache())
 
     def apply(self, gateway: Gateway) -> None:
@@ -125,7 +129,7 @@ class Fallbacks:
             body,
             call.caller,
         )
-        return Keeper(self.cache, rule, match, asked, trio.current_time)
+        return Keeper(self.cache, rule, match, asked, self._clock)
 
     def _is_there(self, rule: Fallback) -> bool:
         return rule.use != "static" or self._bodies.get(rule.response) is not None
@@ -146,7 +150,7 @@ class Fallbacks:
                     continue
             elif step.rule.use == "cached" and stored is not None:
                 call.mark = b"cached"
-                headers = of_stored(stored, failed, call.gateway_headers(), trio.current_time())
+                headers = of_stored(stored, failed, call.gateway_headers(), self._clock())
                 await _send(call, stored.status, headers, stored.body, policy)
             elif (found := self._bodies.get(step.rule.response)) is not None:
                 call.mark = b"static"

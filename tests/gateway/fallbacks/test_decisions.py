@@ -4,6 +4,7 @@ from itertools import combinations
 
 import pytest
 
+from orch.gateway.fallbacks.aging import AgingClock
 from orch.gateway.fallbacks.episodes import CALM, Episodes
 from orch.gateway.fallbacks.keys import UNKEYED, key_of, place_of
 from orch.gateway.fallbacks.lifetimes import Effect, Lifetime, directives, effect, lifetime, seconds, wish
@@ -192,6 +193,23 @@ def test_a_request_is_unsent_only_if_no_instance_worked_on_it() -> None:
     assert of_status(503, asks_to_wait=True).is_unsent
     assert not of_status(503, asks_to_wait=False).is_unsent
     assert not of_status(500, asks_to_wait=True).is_unsent
+
+
+def test_a_suspended_machine_makes_responses_older() -> None:
+    """The wall clock counts where it has gone further; a clock that is set back or corrected does not."""
+    times = [0.0, 1000.0]
+    clock = AgingClock(lambda: times[0], lambda: times[1])
+
+    def after(monotonic: float, wall: float) -> float:
+        times[:] = [times[0] + monotonic, times[1] + wall]
+        return clock()
+
+    assert clock() == 0.0
+    assert after(10, 10) == 10.0
+    assert after(10, 14) == 20.0, "corrected"
+    assert after(1, 28_801) == 28_821.0, "suspended for eight hours"
+    assert after(5, -50_000) == 28_826.0, "set back"
+    assert after(5, 5) == 28_831.0
 
 
 def test_an_episode_lasts_until_nothing_has_failed_for_a_while() -> None:
