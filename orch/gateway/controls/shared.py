@@ -162,10 +162,15 @@ class SharedControls:
             elif sent.revision > self._revision:
                 # Something was missed in between: the next read applies it together with this.
                 log.info("controls of the gateway missed", revision=sent.revision, known=self._revision)
+        # A command may arrive after a later one was read: what lasts is then that of the later one.
+        is_late = 0 < sent.revision < self._revision
+        newest = self._gateway.layers.shared
         try:
             effect = self._gateway.carry_out(sent.command, is_own=sent.is_own, by=sent.by)
         except ProblemError:
             return msgspec.json.encode(_Effect("unknown"))
+        if is_late:
+            self._gateway.adopt(newest)
         return msgspec.json.encode(_Effect("done", effect.in_flight, effect.left))
 
 

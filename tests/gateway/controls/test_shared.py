@@ -112,6 +112,34 @@ async def test_a_worker_that_was_silent_drains_later() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_a_command_that_arrives_after_a_later_one_was_read_does_not_last() -> None:
+    """Of two operators at two workers, the one whose command was stored later wins everywhere."""
+    async with trio.open_nursery() as nursery:
+        crew = Crew(nursery)
+        one, two = await crew.join(), await crew.join()
+        slow = crew.wire.stores["w1"]
+        arrive, late = slow.surveyed, []
+
+        def delay(payload: bytes) -> bytes:
+            late.append(payload)
+            return b""
+
+        slow.surveyed = delay
+        assert outcomes(await one.carry_out(DRAIN)) == ["done", "no_answer"]
+        slow.surveyed = arrive
+        await trio.sleep(2 * READ_EVERY)
+        assert outcomes(await two.carry_out(Command(action="return", service=AUDIO, instance=A))) == [
+            "done",
+            "done",
+        ]
+        for payload in late:
+            arrive(payload)
+        assert crew.drained() == [[], []]
+        await trio.sleep(2 * READ_EVERY)
+        assert crew.drained() == [[], []]
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_command_to_one_worker_stays_there() -> None:
     """It is not stored; a command to all takes it back."""
     async with trio.open_nursery() as nursery:
