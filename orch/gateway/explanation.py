@@ -263,7 +263,7 @@ def explain(
         next=None
         if backend is None or not awake or (wait and wait.would_wait)
         else _next(backend, with_room),
-        problem="" if awake else f"No instance of {match.service} gets requests now: the response is 503.",
+        problem="" if awake else f"No instance of {match.service} gets requests now: {_instead(match)}.",
         wait=wait,
         discovery=tuple(discovery),
         rate_limits=tuple(
@@ -274,6 +274,14 @@ def explain(
         if sockets is None
         else (),
         websockets=sockets,
+    )
+
+
+def _instead(match: Match) -> str:
+    return (
+        "the fallbacks are tried, and without one the response is 503"
+        if match.fallbacks
+        else ("the response is 503")
     )
 
 

@@ -502,6 +502,27 @@ async def test_changed_settings_hold_at_once() -> None:
         assert rig.gateway.statistics().fallbacks == ()
 
 
+async def test_the_explanation_says_what_is_tried_and_what_restricts_it() -> None:
+    """By the method; and that there is no instance is not yet a 503."""
+    steps = [SERVICE, {**CACHED, "when": ["timeout"]}, STATIC]
+    async with gateway_rig(running=False, **settings(*steps)) as rig:
+
+        def restrictions(method: str) -> list[str]:
+            return [each.restriction for each in rig.gateway.explain("/api/audio/x", method).fallbacks]
+
+        stored = "only if there is a stored response of the last 3600 s"
+        assert restrictions("GET") == restrictions("HEAD") == ["", stored, ""]
+        unsent = "only if no instance has worked on the request, as it is not repeatable"
+        assert restrictions("POST") == [unsent, "never: responses to GET are stored", ""]
+        other, cached, static = rig.gateway.explain("/api/audio/x", "GET").fallbacks
+        assert (other.service, other.target) == ("translation-service", "/v2/x")
+        assert (cached.when, cached.statuses, cached.target) == (("timeout",), (), None)
+        assert (static.response, static.statuses) == ("sorry", (500, 502, 503, 504))
+        rig.health.down.add("http://a:1")
+        assert "the fallbacks are tried" in rig.gateway.explain("/api/audio/x", "GET").problem
+        assert rig.gateway.explain("/api/audio/x", "GET", without=["http://a:1"]).fallbacks
+
+
 async def test_a_route_without_fallbacks_stores_and_holds_nothing() -> None:
     """As before."""
     async with gateway_rig(running=False, **settings()) as rig:
