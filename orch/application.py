@@ -16,6 +16,7 @@ from orch.overload_watch import OverloadWatch
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.protocol.closes import Close
+from orch.repeats import EXTENSION, Slot
 from orch.web.app import Pages
 from orch.web.http_door import enter_gateway, is_operator
 from orch.websocket.connections.endpoint import refuse
@@ -107,6 +108,9 @@ class Application:
         except ProblemError as error:
             await _answer_problem(send, error)
             return
+        slot: Slot | None = scope.get("extensions", {}).get(EXTENSION)
+        if slot is not None:
+            slot.holds = self._access.unless_changed(scope, lambda: self._overload.step is Step.CALM)
         await self._gateway.proxy(scope, receive, send)
 
     async def _connect_back_end(self, scope: Any, receive: Any, send: Any) -> None:

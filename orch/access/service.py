@@ -31,6 +31,8 @@ from orch.telemetry.metric_names import WRONG_TOKENS, Reading
 COOKIE: Final = "orch_sign_in"
 SECURE_COOKIE: Final = f"__Host-{COOKIE}"
 
+_CREDENTIALS: Final = frozenset({b"authorization", b"cookie"})
+
 _log = structlog.get_logger("access")
 
 
@@ -99,6 +101,19 @@ class Access:
             has_token=has_token,
             trusts_local=trusts_local,
         )
+
+    def unless_changed(self, scope: Mapping[str, Any], also: Callable[[], bool]) -> Callable[[], bool] | None:
+        """Return a function: whether a request like this one has the same actor now, and ``also``.
+
+        None: the actor depends on more than the request, its connection and the settings. So it is where a
+        token is configured and the request has one, right or wrong, or a cookie: an address may have to wait
+        after wrong tokens, and a sign-in may have ended.
+        """
+        settings = self._settings.current
+        if settings.orchestration.control_token and any(name in _CREDENTIALS for name, _ in scope["headers"]):
+            return None
+        source = self._settings
+        return lambda: source.current is settings and also()
 
     def _is_token(self, given: str, address: str, *, may_be_back_ends: Callable[[], bool]) -> bool:
         token = self._settings.current.orchestration.control_token

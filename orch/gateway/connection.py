@@ -8,13 +8,13 @@ import trio
 from msgspec import Struct
 
 from orch.gateway.headers import Header
-from orch.gateway.http1 import SWITCHED, CutError, Head, MalformedError, ResponseParser
+from orch.gateway.http1 import SWITCHED, CutError, Head, KnownHeads, MalformedError, ResponseParser
 from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.request_body import RequestBody
 from orch.gateway.retries import Failure
 from orch.gateway.tcp_stream import READ, Patience, TcpStream
 from orch.gateway.timeouts import UNLIMITED, Due, Timeout, TryClock, in_words
-from orch.gateway.transport import Transport
+from orch.gateway.transport import Address, Transport
 from orch.shortages import WORDS, Shortage, own_shortage
 
 IDLE_SECONDS: Final = 4.0
@@ -46,6 +46,8 @@ class Request(Struct, frozen=True):
 
     ``check_switch``: the request asks for another protocol; it returns what is wrong with the response that
     switches to it, "" if nothing.
+
+    ``encoded`` returns the encoded head for an address, if it was prepared.
     """
 
     method: str
@@ -53,6 +55,7 @@ class Request(Struct, frozen=True):
     headers: tuple[Header, ...]
     body: RequestBody
     check_switch: Callable[[Head], str] | None = None
+    encoded: Callable[[Address], bytes] | None = None
 
 
 class Switched(NamedTuple):
@@ -119,9 +122,10 @@ class Connection:
         self._ended = False
         self._keep_until = 0.0
 
-    def begin(self, request: Request) -> None:
-        """Begin an exchange."""
-        self.parser = ResponseParser(request.method, upgrades=request.check_switch is not None)
+    def begin(self, request: Request, known: KnownHeads | None = None) -> None:
+        """Begin an exchange. ``known``: heads of responses of the same instance."""
+        upgrades = request.check_switch is not None
+        self.parser = ResponseParser(request.method, known, upgrades=upgrades)
         self._check_switch = request.check_switch
         self.is_sent = False
 

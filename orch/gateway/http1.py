@@ -8,7 +8,7 @@ heads, trailers or chunk extensions.
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import httptools
 from msgspec import Struct
@@ -30,6 +30,10 @@ _LAST_STATUS: Final = 599
 _CONTINUE: Final = 100
 SWITCHED: Final = 101
 """The status with which a connection becomes one of another protocol."""
+_MOST_KNOWN: Final = 64
+"""Heads of responses that one instance's connections remember."""
+_LONGEST_KNOWN: Final = 2048
+"""Bytes of a head that is remembered."""
 
 
 class UnsendableError(ValueError):
@@ -89,6 +93,35 @@ class Head(Struct, frozen=True):
         return next((value for key, value in self.headers if key == name), None)
 
 
+class KnownHeads:
+    """Heads of responses that were parsed before, byte for byte, with the length of the body that followed.
+
+    Instances that are polled send the same head again and again, except its date. Only what left a
+    connection clean is stored: one final response with a Content-Length (or no body at all) and nothing after
+    it. So the same bytes followed by as many would be parsed to the same.
+    """
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, tuple[Head, int]] = {}
+
+    def get(self, data: bytes) -> tuple[Head, bytes] | None:
+        """Return the head and the body if ``data`` is a whole response with a head that is known."""
+        end = data.find(b"\r\n\r\n") + 4
+        known = self._heads.get(data[:end])
+        if known is None or len(data) - end != known[1]:
+            return None
+        return known[0], data[end:]
+
+    def add(self, data: bytes, head: Head, length: int) -> None:
+        """Store the head of a whole response, whose body has ``length`` bytes."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end > _LONGEST_KNOWN or len(data) - end != length:
+            return
+        if len(self._heads) >= _MOST_KNOWN:
+            self._heads.clear()
+        self._heads[data[:end]] = (head, length)
+
+
 class ResponseParser:
     """Parses one response to a request of ``method``; informational responses before it are skipped.
 
@@ -96,7 +129,7 @@ class ResponseParser:
     ``upgrades``: the request asked for another protocol; after 101, ``rest`` has its first bytes.
     """
 
-    def __init__(self, method: str, *, upgrades: bool = False) -> None:
+    def __init__(self, method: str, known: KnownHeads | None = None, *, upgrades: bool = False) -> None:
         self.head: Head | None = None
         self.is_complete = False
         self.is_continued = False
@@ -104,13 +137,15 @@ class ResponseParser:
         self.rest = b""
         self._method = method
         self._upgrades = upgrades
-        self._parser = httptools.HttpResponseParser(self)
+        self._known = None if method == "HEAD" or upgrades else known
+        self._parser: Any = None
         self._headers: list[Header] = []
         self.trailers: list[Header] = []
         self._body: list[bytes] = []
         self._keeps_alive = False
         self._is_excess = False
         self._ends_with_connection = False
+        self._is_chunked = False
         self._any_byte = False
         self._barren = 0
         self._progressed = False
@@ -126,7 +161,20 @@ class ResponseParser:
         if self.is_complete:
             self._is_excess = True
             return
+        if self._parser is not None:
+            self._parse(data)
+            return
+        known = self._known
+        if known is not None and (found := known.get(data)) is not None:
+            self.head, body = found
+            self.is_complete = self._keeps_alive = True
+            if body:
+                self._body.append(body)
+            return
+        self._parser = httptools.HttpResponseParser(self)
         self._parse(data)
+        if known is not None and self.head is not None and self.is_reusable and not self._is_chunked:
+            known.add(data, self.head, sum(map(len, self._body)))
 
     def _parse(self, data: bytes) -> None:
         self._progressed = False
@@ -215,6 +263,7 @@ class ResponseParser:
         if self._ends_with_connection:
             self._keeps_alive = False
         self._progressed = True
+        self._is_chunked = coding is not None
         self.head = head
         # llhttp has no way to know that a response to HEAD has no body, whatever its headers are.
         self.is_complete = not has_body

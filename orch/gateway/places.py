@@ -14,6 +14,22 @@ class Places:
         self._callers: Counter[str] = Counter()
         self.taken = 0
 
+    def take(self, caller: str, *, limit: int, of_caller: int) -> bool:
+        """Count a request as in progress until :meth:`free`; False: one of the limits has been reached."""
+        taken = self._callers.get(caller, 0)
+        if taken >= of_caller or self.taken >= limit:
+            return False
+        self.taken += 1
+        self._callers[caller] = taken + 1
+        return True
+
+    def free(self, caller: str) -> None:
+        """Count a request as ended."""
+        self.taken -= 1
+        self._callers[caller] -= 1
+        if not self._callers[caller]:
+            del self._callers[caller]
+
     @contextmanager
     def taking(self, caller: str, *, limit: int, of_caller: int) -> Iterator[None]:
         """Count a request as in progress for as long as the block lasts.
@@ -21,6 +37,12 @@ class Places:
         Raises ProblemError: ``overloaded`` if ``limit`` requests are in progress, ``too_many_requests`` if
         ``of_caller`` of them are the caller's.
         """
+        if self.take(caller, limit=limit, of_caller=of_caller):
+            try:
+                yield
+            finally:
+                self.free(caller)
+            return
         if self._callers[caller] >= of_caller:
             raise ProblemError(
                 "too_many_requests",
@@ -29,18 +51,8 @@ class Places:
                 headers={"Retry-After": "1"},
                 limit=of_caller,
             )
-        if self.taken >= limit:
-            raise ProblemError(
-                "overloaded",
-                "The limit of requests in progress has been reached. Try again in a moment.",
-                headers={"Retry-After": "1"},
-            )
-        self.taken += 1
-        self._callers[caller] += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller]
+        raise ProblemError(
+            "overloaded",
+            "The limit of requests in progress has been reached. Try again in a moment.",
+            headers={"Retry-After": "1"},
+        )

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 import trio
 
+from orch.access.actors import ACTOR
 from orch.gateway import headers as heads
 from orch.gateway import response_headers
 from orch.gateway.adapted_exchange import AdaptedExchange
@@ -47,6 +48,7 @@ from orch.gateway.rate_limits.fields import problem_of as rate_problem
 from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
 from orch.gateway.refusing import refuse
+from orch.gateway.repeated_request import EACH_TIME, BegunRepeat, Parts, RepeatedRequest, Stored
 from orch.gateway.request_body import RequestBody
 from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
@@ -55,6 +57,7 @@ from orch.gateway.spool import Spool
 from orch.gateway.tcp_stream import Patience
 from orch.gateway.uploads import has_no_body, stored, streamed
 from orch.problems import ProblemError
+from orch.repeats import EXTENSION, Slot
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage, own_shortage
@@ -68,6 +71,8 @@ DISCARD_SECONDS: Final = 5.0
 """Seconds for which the rest of a refused body is read; browsers and curl send on until then."""
 
 _TRAILERS_WANTED: Final = ((b"te", b"trailers"), (b"connection", b"te"))
+_OWN_WORDS: Final = frozenset({b"x-request-id", b"via", b"traceparent", b"tracestate", b"te", b"expect"})
+"""Headers with which a request is not forwarded as the one before it, or that differ in each."""
 _STREAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 """CONNECT would open a tunnel, TRACE would return our own headers."""
@@ -125,9 +130,33 @@ class Proxy:
             hops=self._hops,
         )
         policy = self._settings.current.orchestration.gateway
+        await self._guard(call, policy, self._serve(call, receive, policy))
+
+    async def resume(self, begun: BegunRepeat, scope: Scope, receive: Receive, send: Send) -> None:
+        """Continue a request that began as the repetition of another one, and was not answered quickly."""
+        stored = begun.way.stored
+        scope[ACTOR] = stored.actor
+        call = ClientRequest(
+            scope,
+            send,
+            new_id=begun.request_id.decode,
+            trusted=self._routes.trusted_proxies,
+            trusted_hops=self._routes.trusted_hops,
+            hops=self._hops,
+        )
+        call.began = call.sent_at = begun.began
+        call.match, call.trace = stored.match, begun.trace
+        call.inbound = Inbound(receive, declared=0, limit=0)
+        work = _while_client_waits(
+            call, self._exchange.run, call, stored.match, begun.request, stored.policy, begun.attempt
+        )
+        await self._guard(call, stored.policy, work)
+
+    async def _guard(self, call: ClientRequest, policy: Gateway, work: Awaitable[None]) -> None:
+        """Do what serves a request, send the problem if it fails, and count it."""
         problem: ProblemError | None = None
         try:
-            await self._serve(call, receive, policy)
+            await work
         except ProblemError as error:
             problem = error
         except ClientGoneError:
@@ -196,7 +225,9 @@ class Proxy:
             return
         request = self._request(call, body)
         begun = self._begin(call, match, request)
-        if begun is None or not await self._answer_quickly(call, match, policy, begun):
+        if begun is not None and await self._answer_quickly(call, match, policy, begun):
+            self._expect_again(call, match, request, policy)
+        else:
             await _while_client_waits(call, self._exchange.run, call, match, request, policy, begun)
 
     def _begin(self, call: ClientRequest, match: Match, request: Request) -> BegunAttempt | None:
@@ -239,6 +270,38 @@ class Proxy:
             raise client_too_slow(policy.timeout)
         return True
 
+    def _expect_again(self, call: ClientRequest, match: Match, request: Request, policy: Gateway) -> None:
+        """Leave the way of this request for the next one with the same head, if it can be served in it."""
+        slot: Slot | None = call.scope.get("extensions", {}).get(EXTENSION)
+        if (
+            slot is None
+            or slot.holds is None
+            or call.method == "HEAD"
+            or not _OWN_WORDS.isdisjoint(name for name, _ in call.headers)
+            or call.is_streamed
+            or call.hedge is not None
+            or call.fallback is not None
+            or match.fallbacks
+            or self._rates.policies(policy).of(match.prefix)
+        ):
+            return
+        parts = Parts(
+            self._dispatcher, self._recorder, self._places, self._spool, self.patience, self._make_id
+        )
+        stored = Stored(
+            call.scope.get(ACTOR),
+            call.caller,
+            match,
+            call.method,
+            request.target,
+            tuple(header for header in request.headers if header[0] not in EACH_TIME),
+            request.body.length,
+            tuple(header for header in call.gateway_headers() if header[0] not in EACH_TIME),
+            self._outside(call, match),
+            policy,
+        )
+        slot.way = RepeatedRequest(stored, parts, slot.holds, self.resume)
+
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()
         headers = self._sent_headers(call)
@@ -267,14 +330,17 @@ class Proxy:
     def _headers(
         self, call: ClientRequest, response: DispatchedResponse | QuickResponse, match: Match
     ) -> list[Header]:
+        place = Place(response.instance, call.target, self._outside(call, match))
+        return response_headers.for_client(response.headers, call.gateway_headers(), place)
+
+    def _outside(self, call: ClientRequest, match: Match) -> Callable[[str], str | None]:
         root = call.scope.get("root_path", "")
 
         def outside(path: str) -> str | None:
             found = self._routes.table.outside(match, path)
             return None if found is None else root + found
 
-        place = Place(response.instance, call.target, outside)
-        return response_headers.for_client(response.headers, call.gateway_headers(), place)
+        return outside
 
     def _unexpected(self, call: ClientRequest, error: Exception) -> ProblemError:
         """Return the problem of an unexpected failure; a shortage of this process has its own sentence."""

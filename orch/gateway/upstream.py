@@ -28,7 +28,7 @@ from orch.gateway.connection import (
     sending,
     short,
 )
-from orch.gateway.http1 import SWITCHED, request_head
+from orch.gateway.http1 import SWITCHED, KnownHeads, request_head
 from orch.gateway.retries import Failure
 from orch.gateway.timeouts import UNLIMITED, Limits, TryClock, in_words
 from orch.gateway.transport import Address, Connect
@@ -80,6 +80,7 @@ class Upstream:
         self._in_use: set[Connection] = set()
         self._is_aborted = False
         self._idle: deque[Connection] = deque()
+        self._known = KnownHeads()
 
     def __repr__(self) -> str:
         now = self.statistics()
@@ -142,7 +143,7 @@ class Upstream:
             return None
         self._busy += 1
         self._in_use.add(connection)
-        connection.begin(request)
+        connection.begin(request, self._known)
         connection.offer(plain, wire)
         return Begun(connection, plain, self._end)
 
@@ -271,16 +272,21 @@ class Upstream:
             raise UpstreamError(Failure.REFUSED, GONE)
 
     def _head(self, request: Request) -> bytes:
-        body = request.body
-        headers = [(b"host", self.address.authority), *request.headers]
-        user = self.address.authorization
-        if user is not None and not any(name == b"authorization" for name, _ in headers):
-            headers.append((b"authorization", user))
-        if body.is_chunked:
-            headers.append((b"transfer-encoding", b"chunked"))
-        elif body.length or request.method in _BODY_EXPECTED:
-            headers.append((b"content-length", b"%d" % body.length))
-        return request_head(request.method, self.address.base + request.target, headers)
+        return head_of(request, self.address) if request.encoded is None else request.encoded(self.address)
+
+
+def head_of(request: Request, address: Address) -> bytes:
+    """Return a request's head for an instance. Raises :class:`~orch.gateway.http1.UnsendableError`."""
+    body = request.body
+    headers = [(b"host", address.authority), *request.headers]
+    user = address.authorization
+    if user is not None and not any(name == b"authorization" for name, _ in headers):
+        headers.append((b"authorization", user))
+    if body.is_chunked:
+        headers.append((b"transfer-encoding", b"chunked"))
+    elif body.length or request.method in _BODY_EXPECTED:
+        headers.append((b"content-length", b"%d" % body.length))
+    return request_head(request.method, address.base + request.target, headers)
 
 
 def _reason(error: BaseException) -> str:

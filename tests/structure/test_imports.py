@@ -22,6 +22,7 @@ LAYERS = (
         "queued_bytes",
         "sockets",
         "readiness",
+        "repeats",
     ),
     ("overload",),
     ("own_usage",),

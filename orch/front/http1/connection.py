@@ -9,6 +9,7 @@ from orch.front.admission import OPEN_PATHS, REFUSAL_WITHIN
 from orch.front.context import NEVER, ServerContext
 from orch.front.http1.error_responses import problem
 from orch.front.http1.exchange import Exchange
+from orch.front.http1.repeats import Repeats
 from orch.front.http1.request_parser import BadRequestError, Event, RequestHead, RequestParser
 from orch.front.http1.request_reader import RequestReader
 from orch.front.link import Link
@@ -25,7 +26,7 @@ class HttpConnection:
     for one of :data:`OPEN_PATHS` (the probes).
     """
 
-    __slots__ = ("_base", "_context", "_reader", "_refused")
+    __slots__ = ("_base", "_context", "_last", "_reader", "_refused", "_repeats")
 
     def __init__(
         self,
@@ -38,6 +39,8 @@ class HttpConnection:
         self._reader = RequestReader(link, context)
         self._base = base
         self._refused = refused
+        self._last: RequestHead | None = None
+        self._repeats: Repeats | None = None
 
     def __repr__(self) -> str:
         return f"<HttpConnection {self._reader!r}>"
@@ -76,7 +79,11 @@ class HttpConnection:
                 return head
             reader.is_working = True
             reader.deadline = NEVER
-            is_kept = await Exchange(reader, self._base, head, events[1:]).serve()
+            if head is self._last:
+                is_kept = await self._serve_again(head, events)
+            else:
+                self._last, self._repeats = head, None
+                is_kept = await Exchange(reader, self._base, head, events[1:]).serve()
             reader.is_working = False
             reader.has_served = True
             is_last = self._refused is not None or context.is_stopping
@@ -88,6 +95,18 @@ class HttpConnection:
                 await trio.lowlevel.checkpoint()  # a pipelined request: other tasks run first
             events = await self._read_head(events)
         return None
+
+    async def _serve_again(self, head: RequestHead, events: list[Event]) -> bool:
+        """Serve a request whose head is that of the one before; return whether the connection is kept."""
+        reader, repeats = self._reader, self._repeats
+        if repeats is None:
+            repeats = self._repeats = Repeats(reader, head)
+        elif (begun := repeats.begin(events)) is not None:
+            kept = await repeats.run(begun)
+            if kept is not None:
+                return kept
+            return await Exchange(reader, self._base, head, events[-1:], app=begun).serve()
+        return await Exchange(reader, self._base, head, events[1:], slot=repeats.slot).serve()
 
     async def _read_head(self, events: list[Event]) -> list[Event]:
         """Return the events of the next request, or none at the end."""

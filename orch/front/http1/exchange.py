@@ -6,7 +6,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from orch.front.context import NEVER
+from orch.front.context import NEVER, App
 from orch.front.http1 import small_chunks
 from orch.front.http1.error_responses import problem
 from orch.front.http1.request_parser import (
@@ -21,6 +21,7 @@ from orch.front.http1.request_reader import RequestReader
 from orch.front.link import SENDS_IN_A_ROW, ClientGoneError, drain
 from orch.front.scopes import http_scope
 from orch.problems import ProblemError
+from orch.repeats import EXTENSION, Slot
 
 #: Bytes of a body that the application left unread which are read and dropped to keep the connection open;
 #: if more is to come, the connection ends with the response.
@@ -37,9 +38,13 @@ class Exchange:
     ``receive`` reads the socket in the task that calls it, so that nothing is read before the application
     asks for it. After the body it waits until the client disconnects; bytes that come instead belong to the
     next request, and the parser stores them up to its limit.
+
+    ``app``: instead of the server's. ``slot``: where the application may leave a way for the next request
+    with the same head.
     """
 
     __slots__ = (
+        "_app",
         "_base",
         "_continued",
         "_encoder",
@@ -53,14 +58,24 @@ class Exchange:
         "_is_written",
         "_parked",
         "_reader",
+        "_slot",
         "_started",
         "_unyielded",
     )
 
     def __init__(
-        self, reader: RequestReader, base: Mapping[str, Any], head: RequestHead, events: list[Event]
+        self,
+        reader: RequestReader,
+        base: Mapping[str, Any],
+        head: RequestHead,
+        events: list[Event],
+        *,
+        app: App | None = None,
+        slot: Slot | None = None,
     ) -> None:
         self._reader = reader
+        self._app = app or reader.context.app
+        self._slot = slot
         self._base = base
         self._head = head
         self._events = events
@@ -81,8 +96,10 @@ class Exchange:
         reader = self._reader
         head = self._head
         scope = http_scope(head, self._base)
+        if self._slot is not None:
+            scope["extensions"][EXTENSION] = self._slot
         try:
-            await reader.context.app(scope, self.receive, self.send)
+            await self._app(scope, self.receive, self.send)
         except* ClientGoneError:
             _log.debug("client gone", path=head.path)
         except* Exception:  # noqa: BLE001 - the boundary of one request
