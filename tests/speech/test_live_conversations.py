@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orch.sandbox.realtime.events import EventError, decode, failed
 from orch.settings import Service
 from orch.speech.dialects.deepgram import language_code
 from orch.speech.dialects.deepgram_live import DeepgramConversation
 from orch.speech.dialects.live import Frame, Sound
 from orch.speech.dialects.openai_live import RealtimeConversation
+from orch.speech.requests import RefusedError
 
 RATE = 16_000
 DEEPGRAM = Service(url="https://d", dialect="deepgram")
@@ -186,3 +188,16 @@ def test_speakers_are_distinguished_on_request_alone() -> None:
     assert "diarize" not in conversation.path
     chosen = Service(url="https://d", dialect="deepgram", query={"diarize": "false"})
     assert DeepgramConversation(chosen, "en", label="x").path.endswith("&diarize=false")
+
+
+def test_a_server_with_vllms_protocol_says_why_it_refuses_openais() -> None:
+    """Its errors are sentences; what it refuses is OpenAI's configuration of a session."""
+    conversation = RealtimeConversation(OPENAI, "en")
+    [opening] = conversation.opening()
+    assert isinstance(opening, str)
+    with pytest.raises(EventError) as event_error:
+        decode(opening)
+    answer = failed(event_error.value.code, str(event_error.value))
+    with pytest.raises(RefusedError) as refused:
+        conversation.receive(answer)
+    assert "must have the field model" in json.loads(refused.value.response.body)["error"]["message"]

@@ -166,7 +166,8 @@ class RealtimeConversation:
             self._error(document.get("error"))
 
     def _error(self, error: Any) -> None:
-        known = error if isinstance(error, dict) else {}
+        # Servers with another protocol at this path, such as vLLM's, send a sentence.
+        known = {"message": error} if isinstance(error, str) else error if isinstance(error, dict) else {}
         code = text(known.get("code")) or ""
         if code == _EMPTY and self._commits:
             self._commits -= 1
