@@ -22,7 +22,7 @@ class Patience:
     """Ends waits that last longer than ``seconds``; all of them are equally long, so they end in their order.
 
     The mutable state is the waits that have begun, each with its end. A wait that is over stays among them
-    until its time would have come: there are as many as begin in ``seconds``.
+    until the time of an earlier one has come: there are at most as many as begin in twice ``seconds``.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -43,8 +43,12 @@ class Patience:
                 await self._idle.park()
             await trio.sleep_until(self._waits[0][0])
             now = trio.current_time()
-            while self._waits and self._waits[0][0] <= now:
-                _, stream, number = self._waits.popleft()
+            while self._waits:
+                due, stream, number = self._waits[0]
+                # Those that are over are passed, or each request would wake this task once more.
+                if due > now and stream.is_in_wait(number):
+                    break
+                self._waits.popleft()
                 stream.end_wait(number)
 
 
@@ -172,6 +176,10 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self._is_readable = True
         self._has_ended |= is_end
         self._wake()
+
+    def is_in_wait(self, number: int) -> bool:
+        """Return whether a task still waits in the wait with this number."""
+        return number == self._waits and self._waiting is not None
 
     def end_wait(self, number: int) -> None:
         """Wake the task whose wait has this number, if it still waits."""
