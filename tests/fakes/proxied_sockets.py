@@ -93,6 +93,10 @@ class Tunnel:
         self._visitor = visitor
         self._stream = stream
 
+    async def departed(self) -> None:
+        while data := await self.receive():
+            self._visitor.early += data
+
     def begin(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         lines = [b"HTTP/1.1 101 Switching Protocols", *(b"%b: %b" % header for header in headers), b"", b""]
         self._visitor.opened(b"\r\n".join(lines), list(headers))

@@ -10,7 +10,7 @@ import trio
 
 from orch.front.context import ServerContext
 from orch.front.http1.request_parser import ResponseEncoder
-from orch.front.link import ClientGoneError, Link, drain
+from orch.front.link import READ, ClientGoneError, Link, drain
 
 Header = tuple[bytes, bytes]
 
@@ -39,6 +39,22 @@ class Tunnel:
         self._early = early
         self._on_begin = on_begin
         self._on_finish = on_finish
+
+    async def departed(self) -> None:
+        """Wait, before :meth:`begin`, until the client disconnects.
+
+        Bytes that come meanwhile are stored for :meth:`begin`; from 64 KiB on, nothing is read and nothing
+        noticed.
+        """
+        while len(self._early) < READ:
+            try:
+                data = await self._link.receive()
+            except trio.ClosedResourceError:
+                return
+            if not data:
+                return
+            self._early += data
+        await trio.sleep_forever()
 
     def begin(self, headers: Sequence[Header]) -> bytes:
         """Send the 101 with these headers; return the bytes that came after the request."""

@@ -24,6 +24,9 @@ _MASK: Final = 4
 class Tunnel(Protocol):
     """What our own server offers: see :class:`orch.front.websocket.tunnel.Tunnel`."""
 
+    async def departed(self) -> None:
+        """Wait, before the 101, until the client disconnects."""
+
     def begin(self, headers: Sequence[Header]) -> bytes:
         """Send the 101 with these headers; return the bytes that came after the request."""
 
@@ -45,6 +48,9 @@ class ClientEnd(Protocol):
 
     passes_frames: bool
     """Whether frames pass as they are: control frames, and those that are compressed."""
+
+    async def departed(self) -> None:
+        """Wait, before :meth:`accept`, until the client disconnects."""
 
     async def accept(self, handshake: Handshake, chosen: Sequence[Header], headers: Sequence[Header]) -> None:
         """Complete the handshake. ``chosen``: the headers of the back end's response; ``headers``: others."""
@@ -70,6 +76,10 @@ class FrontClient:
     def __init__(self, tunnel: Tunnel) -> None:
         self._tunnel = tunnel
         self._early = b""
+
+    async def departed(self) -> None:
+        """Wait until the client disconnects."""
+        await self._tunnel.departed()
 
     async def accept(self, handshake: Handshake, chosen: Sequence[Header], headers: Sequence[Header]) -> None:
         """Complete the handshake with what the back end chose."""
@@ -109,6 +119,12 @@ class MessageClient:
         self._send = send
         self._assembler = Assembler()
         self._is_over = False
+
+    async def departed(self) -> None:
+        """Wait until the client disconnects; no server passes on anything else before."""
+        while (await self._receive())["type"] != "websocket.disconnect":
+            pass
+        self._is_over = True
 
     async def accept(self, handshake: Handshake, chosen: Sequence[Header], headers: Sequence[Header]) -> None:
         """Complete the handshake; the server makes its own, with the back end's subprotocol."""

@@ -29,6 +29,7 @@ from orch.gateway.headers import Header
 from orch.gateway.hops import Hops, LoopError
 from orch.gateway.http1 import SWITCHED
 from orch.gateway.lane import Lane
+from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.places import Places
 from orch.gateway.rate_limits.fields import problem_of as rate_problem
 from orch.gateway.rate_limits.limiter import RateLimiter
@@ -40,6 +41,7 @@ from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.sockets.clients import ClientEnd, FrontClient, MessageClient
 from orch.gateway.sockets.counts import SocketCounts
+from orch.gateway.sockets.departure import Departure
 from orch.gateway.sockets.frames import FrameScanner
 from orch.gateway.sockets.handshake import KEY, Handshake
 from orch.gateway.sockets.heartbeat import Pace
@@ -193,13 +195,30 @@ class SocketProxy:
             key = base64.b64encode(os.urandom(_KEY_BYTES))
         handshake = Handshake(call.headers, key, passes_extensions=client.passes_frames)
         request = self._request(call, handshake)
+        departure = Departure(client)
+        async with nursery_of_block() as nursery:
+            nursery.start_soon(departure.run, nursery.cancel_scope)
+            await self._exchange(call, client, handshake, request, match, departure, policy.retries)
+        if departure.has_left:
+            raise ClientGoneError
+
+    async def _exchange(
+        self,
+        call: ClientRequest,
+        client: ClientEnd,
+        handshake: Handshake,
+        request: Request,
+        match: Match,
+        departure: Departure,
+        retries: int,
+    ) -> None:
         seconds = match.limits.total
         with trio.move_on_after(seconds) as limit:
             async with self._dispatcher.send(
                 match.service,
                 request,
                 call.trace,
-                retries=policy.retries,
+                retries=retries,
                 flow=Flow.REQUESTS,
                 limits=match.limits,
                 repeatable=match.repeatable,
@@ -208,6 +227,7 @@ class SocketProxy:
                 limit=limit,
             ) as response:
                 call.answered_at = trio.current_time()
+                await departure.stop()
                 if response.status != SWITCHED:
                     await self._pass_response(call, response, match)
                     return

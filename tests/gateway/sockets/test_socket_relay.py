@@ -255,6 +255,34 @@ async def test_a_handshake_has_the_time_of_a_request() -> None:
             assert await peer.said() == "still here"
 
 
+async def test_a_client_that_leaves_during_the_handshake_ends_it() -> None:
+    """At once: its back end may be slow to accept. It counts as no fault of anybody."""
+    ended = trio.Event()
+
+    async def stall(stream: trio.abc.Stream) -> None:
+        while await stream.receive_some(65_536):
+            pass
+        ended.set()
+
+    async with gateway_rig() as rig:
+        rig.network.servers["a:1"] = stall
+        visitor = Visitor()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(visitor.run, rig)
+            await wait_all_tasks_blocked()
+            await visitor.peer.raw(b"early")
+            await wait_all_tasks_blocked()
+            assert not visitor.is_over.is_set()
+            visitor.peer.stream.send_stream.close()
+            await visitor.is_over.wait()
+        await ended.wait()
+        assert trio.current_time() < 1
+        assert visitor.sent == []
+        assert rig.metrics.requests == [("audio-service", 499)]
+        assert rig.health.noted == []
+        assert rig.network.open == 0
+
+
 async def test_the_limits_of_sockets_are_their_own() -> None:
     """In all, and of one address; requests are not counted among them."""
     websockets = {"max_connections": 3, "max_connections_per_address": 2}

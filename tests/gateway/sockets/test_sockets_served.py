@@ -194,6 +194,29 @@ async def test_a_back_end_that_is_killed_leaves_no_client_waiting(kind: Kind) ->
         assert [why for _, _, why in rig.health.noted] == ["its WebSocket was closed without a close frame"]
 
 
+async def test_a_client_that_leaves_during_the_handshake_ends_it(kind: Kind) -> None:
+    """Its back end, which never accepts, sees the end at once."""
+    asked, ended = trio.Event(), trio.Event()
+
+    async def stall(stream: trio.SocketStream) -> None:
+        await stream.receive_some(65_536)
+        asked.set()
+        assert await stream.receive_some(65_536) == b""
+        ended.set()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, stall, 0, host="127.0.0.1"))
+        at = listeners[0].socket.getsockname()[1]
+        async with hosted(kind, f"http://127.0.0.1:{at}") as rig:
+            client = await trio.open_tcp_stream("127.0.0.1", rig.port)
+            await client.send_all(handshake(rig.port))
+            await asked.wait()
+            await client.aclose()
+            with trio.fail_after(20):
+                await ended.wait()
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_client_that_vanishes_frees_its_back_end(kind: Kind) -> None:
     """Its connection is reset; the back end gets 1001."""
     gone = trio.Event()
