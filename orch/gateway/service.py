@@ -36,6 +36,7 @@ from orch.gateway.recorder import Metrics, Recorder
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import Priority
 from orch.gateway.sockets.handshake import METHOD
+from orch.gateway.sockets.open_sockets import OpenSockets
 from orch.gateway.sockets.proxy import SocketProxy
 from orch.gateway.spool import Spool
 from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
@@ -130,13 +131,14 @@ class GatewayService:
             topics=topics,
             topic=TOPIC,
         )
+        self._sockets = OpenSockets(settings, self._attempt_failed)
         self._socket_proxy = SocketProxy(
             self._dispatcher,
             settings=settings,
             routes=self._routes,
             recorder=self._recorder,
             rates=self._rates,
-            on_failure=self._attempt_failed,
+            sockets=self._sockets,
             on_shortage=self._short,
             make_id=make_id,
             hops=self._hops,
@@ -163,7 +165,7 @@ class GatewayService:
             rates=self._rates,
             fallbacks=self._proxy.fallbacks,
             hedges=self._hedges,
-            sockets=self._socket_proxy.statistics,
+            sockets=self._sockets.statistics,
             is_usable=self._is_usable,
         )
         self.boundary = Boundary("gateway sweep")
@@ -248,7 +250,7 @@ class GatewayService:
             discovery=[each for each in self._discovered() if each.service == match.service],
             limits=self._rates.policies(self._settings.current.orchestration.gateway).of(match.prefix),
             hedge=self._hedges.get(match.prefix),
-            sockets=self._socket_proxy.explained() if method == METHOD else None,
+            sockets=self._sockets.explained() if method == METHOD else None,
         )
 
     async def proxy(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -264,7 +266,7 @@ class GatewayService:
 
     async def drain(self) -> None:
         """Close clients' WebSockets to back ends with 1001, and return when all have ended."""
-        await self._socket_proxy.drain()
+        await self._sockets.drain()
 
     async def fetch(
         self,

@@ -8,8 +8,7 @@ route names a class: then for as long as it lasts.
 
 import base64
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -22,13 +21,11 @@ from orch.gateway.client_request import CLIENT_GONE, ClientGoneError, ClientRequ
 from orch.gateway.connection import Request
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher
-from orch.gateway.explanation import ExplainedSockets
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import looped, short, too_slow
 from orch.gateway.headers import Header
 from orch.gateway.hops import Hops, LoopError
 from orch.gateway.http1 import SWITCHED
-from orch.gateway.lane import Lane
 from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.places import Places
 from orch.gateway.rate_limits.fields import problem_of as rate_problem
@@ -40,16 +37,11 @@ from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.sockets.clients import ClientEnd, FrontClient, MessageClient
-from orch.gateway.sockets.counts import SocketCounts
 from orch.gateway.sockets.departure import Departure
-from orch.gateway.sockets.frames import FrameScanner
 from orch.gateway.sockets.handshake import KEY, Handshake
-from orch.gateway.sockets.heartbeat import Pace
-from orch.gateway.sockets.leg import BackEnd, Leg
-from orch.gateway.sockets.relay import GOING_AWAY, Ending, Relay
-from orch.gateway.statistics import GatewaySockets
+from orch.gateway.sockets.leg import BackEnd
+from orch.gateway.sockets.open_sockets import OpenSockets
 from orch.gateway.tcp_stream import READ
-from orch.gateway.work import Task
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
@@ -60,22 +52,12 @@ TUNNEL: Final = "orch.tunnel"
 _KEY_BYTES: Final = 16
 _NO_BODY: Final = RequestBody()
 _SCHEMES: Final = {"ws": "http", "wss": "https"}
-#: Endings that are a fault of the back end.
-_FAULTS: Final = {
-    "lost": "its WebSocket was closed without a close frame",
-    "silent": "it did not respond to a ping over a WebSocket",
-    "stalled": "it read nothing from a WebSocket",
-    "violation": "it sent an invalid WebSocket frame",
-}
 
 log = structlog.get_logger(__name__)
 
 
 class SocketProxy:
-    """Serves ASGI ``websocket`` connections at the gateway's routes.
-
-    The mutable state is the sockets that are open, and the counts.
-    """
+    """Serves ASGI ``websocket`` connections at the gateway's routes. ``sockets``: those that are open."""
 
     def __init__(
         self,
@@ -85,7 +67,7 @@ class SocketProxy:
         routes: CurrentRoutes,
         recorder: Recorder,
         rates: RateLimiter,
-        on_failure: Callable[[Lane], None],
+        sockets: OpenSockets,
         on_shortage: Callable[[Shortage, str], None],
         make_id: Callable[[], str],
         hops: Hops,
@@ -95,19 +77,15 @@ class SocketProxy:
         self._routes = routes
         self._recorder = recorder
         self._rates = rates
-        self._on_failure = on_failure
         self._on_shortage = on_shortage
         self._make_id = make_id
         self._hops = hops
         self._places = Places()
-        self._open: set[Relay] = set()
-        self._changed = trio.lowlevel.ParkingLot()
-        self._is_draining = False
-        self.counts: Final = SocketCounts()
+        self.sockets: Final = sockets
         self.boundary: Final = Boundary("gateway sockets")
 
     def __repr__(self) -> str:
-        return f"<SocketProxy {len(self._open)} open>"
+        return f"<SocketProxy {self.sockets!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a socket. What fails before it is accepted is a problem document."""
@@ -137,37 +115,11 @@ class SocketProxy:
             if problem is not None:
                 client.abort()
             return
-        self.counts.refused += 1
+        self.sockets.counts.refused += 1
         if problem is not None:
             with trio.move_on_after(policy.timeout):
                 await refuse(call, problem)
         self._finish(call, problem)
-
-    async def drain(self) -> None:
-        """Close all sockets with 1001, and admit no new ones; return when all have ended."""
-        self._is_draining = True
-        for relay in self._open:
-            relay.end(GOING_AWAY, "The service is stopping.")
-        await trio.lowlevel.checkpoint()
-        while self._open:
-            await self._changed.park()
-
-    def statistics(self) -> GatewaySockets:
-        """Return the figures."""
-        settings = self._settings.current.orchestration.gateway.websockets
-        return self.counts.statistics(settings, active=len(self._open))
-
-    def explained(self) -> ExplainedSockets:
-        """Return what a handshake would meet."""
-        settings = self._settings.current.orchestration.gateway.websockets
-        return ExplainedSockets(
-            open=len(self._open),
-            limit=settings.max_connections,
-            limit_per_address=settings.max_connections_per_address,
-            max_message_bytes=settings.max_message_bytes,
-            heartbeat_interval=settings.heartbeat_interval,
-            heartbeat_timeout=settings.heartbeat_timeout,
-        )
 
     async def _serve(self, call: ClientRequest, client: ClientEnd, policy: Gateway) -> None:
         try:
@@ -176,7 +128,7 @@ class SocketProxy:
             raise ProblemError("invalid_request", f"This path cannot be forwarded: {error}.") from error
         if match is None:
             raise ProblemError("not_found", "No back end is routed at this path.")
-        if self._is_draining:
+        if self.sockets.is_draining:
             raise _stopping()
         if policy.rate_limits:
             call.rates = await self._rates.take(policy, match.prefix, call.headers, call.caller)
@@ -273,85 +225,16 @@ class SocketProxy:
         match: Match,
     ) -> None:
         """Accept the socket, and pass frames on until it ends."""
-        lane = response.lane
         headers = self._headers(call, response, match)
         try:
             await client.accept(handshake, response.headers, headers)
         except (OSError, trio.BrokenResourceError) as error:
             raise ClientGoneError from error
         call.out.status = SWITCHED
-        self.counts.opened += 1
         self._finish(call, None)
-        with self._holding(lane) as stream:
-            relay = self._relay(client, handshake, response, stream)
-            self._open.add(relay)
-            if self._is_draining:
-                relay.end(GOING_AWAY, "The service is stopping.")
-            try:
-                await relay.run()
-                if relay.client.has_closed and relay.client.is_closing:
-                    client.finish()
-            finally:
-                ending = relay.ending or Ending("stopped", "gateway")  # cancelled
-                self._open.discard(relay)
-                self._changed.unpark_all()
-                self._note(call, lane, ending, trio.current_time() - stream.began)
-
-    def _relay(
-        self, client: ClientEnd, handshake: Handshake, response: DispatchedResponse, stream: Task
-    ) -> Relay:
-        lane = response.lane
-        limit = self._settings.current.orchestration.gateway.websockets.max_message_bytes
         deflate = handshake.is_compressed(response.headers)
-        pace = self._pace()
-        counts = self.counts
-
-        def from_client(size: int) -> None:
-            counts.from_clients += size
-
-        def from_back_end(size: int) -> None:
-            counts.from_back_ends += size
-            stream.moved_at = trio.current_time()
-
-        return Relay(
-            Leg(
-                "client",
-                client,
-                FrameScanner(masked=True, limit=limit, deflate=deflate),
-                pace,
-                masks=False,
-                is_pinged=client.passes_frames,
-                on_bytes=from_client,
-            ),
-            Leg(
-                "back_end",
-                BackEnd(*response.switched(), READ),
-                FrameScanner(masked=False, limit=limit, deflate=deflate),
-                pace,
-                masks=True,
-                is_pinged=True,
-                on_bytes=from_back_end,
-            ),
-            pace=self._pace,
-            has_left=lambda: lane.is_gone,
-            passes_control=client.passes_frames,
-        )
-
-    def _pace(self) -> Pace:
-        settings = self._settings.current.orchestration.gateway.websockets
-        return Pace(settings.heartbeat_interval, settings.heartbeat_timeout)
-
-    @contextmanager
-    def _holding(self, lane: Lane) -> Iterator[Task]:
-        """Count the socket at its instance for as long as the block lasts."""
-        stream = Task(trio.current_time(), float("inf"))
-        lane.sockets += 1
-        lane.work.streams.add(stream)
-        try:
-            yield stream
-        finally:
-            lane.sockets -= 1
-            lane.work.streams.discard(stream)
+        back_end = BackEnd(*response.switched(), READ)
+        await self.sockets.run(client, back_end, response.lane, deflate=deflate, request_id=call.request_id)
 
     def _headers(self, call: ClientRequest, response: DispatchedResponse, match: Match) -> list[Header]:
         root = call.scope.get("root_path", "")
@@ -362,25 +245,6 @@ class SocketProxy:
 
         place = Place(response.instance, call.target, outside)
         return response_headers.for_client(response.headers, call.gateway_headers(), place)
-
-    def _note(self, call: ClientRequest, lane: Lane, ending: Ending, seconds: float) -> None:
-        """Count an end, and report a fault of the back end to its health check."""
-        self.counts.ended(ending)
-        fault = _FAULTS.get(ending.how) if ending.side == "back_end" else None
-        log.log(
-            _INFO if ending.how not in ("closed", "stopped") else _DEBUG,
-            "websocket ended",
-            request_id=call.request_id.decode(),
-            service=lane.service,
-            instance=lane.shown,
-            how=ending.how,
-            side=ending.side,
-            code=ending.code,
-            seconds=round(seconds, 1),
-        )
-        if fault is not None and not lane.is_gone:
-            lane.last_failure = fault
-            self._on_failure(lane)
 
     def _finish(self, call: ClientRequest, problem: ProblemError | None) -> None:
         """Count the handshake among the requests."""
@@ -403,10 +267,6 @@ class SocketProxy:
             exc_info=error,
         )
         return ProblemError("internal_error", "The gateway failed. The log has the reason.")
-
-
-_INFO: Final = 20
-_DEBUG: Final = 10
 
 
 def _client(scope: Scope, receive: Receive, send: Send) -> ClientEnd:
