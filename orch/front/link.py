@@ -16,6 +16,7 @@ from typing import Final
 import trio
 
 from orch.front.context import ServerContext
+from orch.socket_backlog import unacknowledged
 
 READ: Final = 65_536
 """Bytes read from the kernel in one call."""
@@ -82,6 +83,10 @@ class Link:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.is_closed else 'open'}, {self.queued_bytes} queued>"
+
+    def unacknowledged(self) -> int:
+        """Return the bytes queued, and those sent that have not reached the client's machine."""
+        return 0 if self.is_closed else self.queued_bytes + unacknowledged(self._sock)
 
     def has_unread(self) -> bool:
         """Return whether bytes have come that were not read yet: this process is late, not the client."""

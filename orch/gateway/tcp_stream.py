@@ -13,6 +13,7 @@ from typing import Final
 import trio
 
 from orch.readiness import Readiness
+from orch.socket_backlog import unacknowledged
 
 READ: Final = 65_536
 """Bytes read from the kernel in one call."""
@@ -83,6 +84,10 @@ class TcpStream(trio.abc.HalfCloseableStream):
     def is_quiet(self) -> bool:
         """Return whether neither data nor the end of the stream has arrived unread."""
         return not self._is_closed and not self._poll.poll(0)
+
+    def unacknowledged(self) -> int:
+        """Return the bytes sent that have not reached the other machine, as far as that is known."""
+        return 0 if self._is_closed else unacknowledged(self._sock)
 
     def close(self) -> None:
         """Close at once, without a checkpoint; a task that waits gets ``trio.ClosedResourceError``."""

@@ -114,6 +114,9 @@ class Tunnel:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ClientGoneError from error
 
+    def backlog(self) -> int:
+        return self._visitor.backlog
+
     def finish(self) -> None:
         self._visitor.is_finished = True
 
@@ -158,6 +161,7 @@ class Visitor:
         self.is_over = trio.Event()
         self.is_aborted = False
         self.is_finished = False
+        self.backlog = 0
         self._tunnel = Tunnel(self, theirs)
         given = [(name.lower().encode(), value.encode()) for name, value in request.headers.raw_items()]
         self.scope: dict[str, Any] = {

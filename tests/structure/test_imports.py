@@ -23,6 +23,7 @@ LAYERS = (
         "sockets",
         "readiness",
         "repeats",
+        "socket_backlog",
     ),
     ("overload",),
     ("own_usage",),

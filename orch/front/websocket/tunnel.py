@@ -81,6 +81,10 @@ class Tunnel:
         if self._link.is_closed:
             raise ClientGoneError("the client has disconnected, or reads nothing")
 
+    def backlog(self) -> int:
+        """Return the bytes that have not reached the client's machine, as far as that is known."""
+        return self._link.unacknowledged()
+
     def finish(self) -> None:
         """Note that both close frames have passed: the client's end of the stream is not awaited."""
         self._on_finish()

@@ -36,6 +36,9 @@ class Tunnel(Protocol):
     async def send(self, wire: bytes) -> None:
         """Send bytes, as fast as the client reads. Raises OSError."""
 
+    def backlog(self) -> int:
+        """Return the bytes that have not reached the client's machine, as far as that is known."""
+
     def finish(self) -> None:
         """Note that both close frames have passed."""
 
@@ -60,6 +63,9 @@ class ClientEnd(Protocol):
 
     async def send(self, wire: bytes) -> None:
         """Send bytes of frames, as fast as the client reads. Raises OSError, trio.BrokenResourceError."""
+
+    def backlog(self) -> int:
+        """Return the bytes that have not reached the client's machine, as far as that is known."""
 
     def finish(self) -> None:
         """Note that both close frames have passed."""
@@ -96,6 +102,10 @@ class FrontClient:
     async def send(self, wire: bytes) -> None:
         """Send bytes of frames."""
         await self._tunnel.send(wire)
+
+    def backlog(self) -> int:
+        """Return the bytes that have not reached the client's machine."""
+        return self._tunnel.backlog()
 
     def finish(self) -> None:
         """Note that both close frames have passed."""
@@ -169,6 +179,10 @@ class MessageClient:
         await self._pass(
             {"type": "websocket.close", "code": code if is_close_code(code) else 1000, "reason": reason}
         )
+
+    def backlog(self) -> int:
+        """Return 0: the server does not say, and pings the client itself."""
+        return 0
 
     def finish(self) -> None:
         """Do nothing: the server sees to the end itself."""

@@ -8,6 +8,7 @@ import trio
 
 from orch.gateway.sockets.frames import CLOSE, PING, FrameScanner, close_payload, control
 from orch.gateway.sockets.heartbeat import Action, Heartbeat, Pace
+from orch.gateway.tcp_stream import TcpStream
 
 Side = Literal["client", "back_end"]
 
@@ -24,6 +25,9 @@ class End(Protocol):
 
     async def send(self, wire: bytes) -> None:
         """Send bytes, as fast as they are taken."""
+
+    def backlog(self) -> int:
+        """Return the bytes that have not reached the other machine, as far as that is known."""
 
     def abort(self) -> None:
         """End it at once."""
@@ -59,6 +63,13 @@ class BackEnd:
         if self._is_aborted:
             raise trio.BrokenResourceError
         await self._stream.send_all(wire)
+
+    def backlog(self) -> int:
+        """Return the bytes that have not reached the back end's machine, as far as that is known."""
+        stream = self._stream
+        if isinstance(stream, trio.SSLStream):
+            stream = stream.transport_stream
+        return stream.unacknowledged() if isinstance(stream, TcpStream) else 0
 
     def abort(self) -> None:
         """Send nothing more; the connection is closed when its exchange ends."""
@@ -101,6 +112,7 @@ class Leg:
         self._is_mid_frame = False
         self._is_reading = False
         self._token = b""
+        self._sent = 0
 
     def __repr__(self) -> str:
         return f"<Leg {self.side}{' closing' if self.is_closing else ''}>"
@@ -157,6 +169,7 @@ class Leg:
         if limit.cancelled_caught:
             raise StalledError
         self._is_torn = False
+        self._sent += len(wire)
 
     async def close(self, code: int, reason: str, seconds: float) -> bool:
         """Send a close frame, unless it was sent one; return whether it has been sent one."""
@@ -172,7 +185,15 @@ class Leg:
     async def beat(self, now: float, pace: Pace, patience: float) -> bool:
         """Ping it if that is due; return False if it is dead. Raises StalledError after ``patience``."""
         can_ping = not (self._lock.locked() or self.is_closing or self._is_torn or self._is_mid_frame)
-        action = self.heartbeat.look(now, pace, can_ping=can_ping, is_reading=self._is_reading)
+        backlog = self._end.backlog()
+        action = self.heartbeat.look(
+            now,
+            pace,
+            can_ping=can_ping,
+            is_reading=self._is_reading,
+            sent=self._sent,
+            arrived=self._sent - backlog,
+        )
         if action is Action.PING:
             self._token = os.urandom(_TOKEN)
             try:

@@ -53,6 +53,30 @@ def test_a_side_that_is_not_read_is_not_judged() -> None:
     assert look(beat, 41) is GIVE_UP
 
 
+def test_a_ping_that_is_on_its_way_is_waited_for() -> None:
+    """A slow network carries megabytes that were sent before it; once nothing arrives, its side is dead."""
+    beat = Heartbeat(0, PACE)
+
+    def look_at(now: float, arrived: int) -> Action:
+        return beat.look(now, PACE, can_ping=True, is_reading=True, sent=4_000_000, arrived=arrived)
+
+    assert look_at(25, 1_000_000) is PING
+    assert look_at(33, 1_000_001) is NOTHING
+    assert look_at(41, 3_950_000) is NOTHING
+    assert look_at(49, 4_000_000) is GIVE_UP
+    beat = Heartbeat(0, PACE)
+    look_at(25, 1_000_000)
+    assert look_at(33, 2_000_000) is NOTHING
+    assert look_at(41, 2_000_000) is GIVE_UP
+
+
+def test_a_ping_that_nothing_is_ahead_of_is_not() -> None:
+    """Its own arrival at a machine shows nothing about the program there."""
+    beat = Heartbeat(0, PACE)
+    assert beat.look(25, PACE, can_ping=True, is_reading=True, sent=500, arrived=500) is PING
+    assert beat.look(33, PACE, can_ping=True, is_reading=True, sent=510, arrived=510) is GIVE_UP
+
+
 def test_a_ping_waits_for_the_end_of_a_frame() -> None:
     """It is tried again, and a side that was not pinged is not judged."""
     beat = Heartbeat(0, PACE)
