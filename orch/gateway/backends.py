@@ -158,14 +158,24 @@ class Backend:
         usable = []
         for instance in self.instances.values():
             lane = instance.lanes[flow]
-            is_in = not instance.is_drained and not lane.is_ejected(now)
-            is_alive = is_in and is_usable(self.name, instance.url)
-            lane.slow_start.see(now, is_usable=is_alive and lane.breaker.state is not State.OPEN)
+            is_alive = self._see(instance, lane, now, is_usable)
             if is_alive and lane.breaker.is_admitting(now, caller):
                 usable.append(instance)
         if self.warms_up:
             usable = [each for each in usable if each.warmth.is_warm] or usable
         return usable or self.last_resorts(now, flow, caller)
+
+    def see(self, now: float, is_usable: IsUsable) -> None:
+        """Note which instances can be used, for their slow starts, also while there are no requests."""
+        for instance in self.instances.values():
+            for lane in instance.lanes.values():
+                self._see(instance, lane, now, is_usable)
+
+    def _see(self, instance: Instance, lane: Lane, now: float, is_usable: IsUsable) -> bool:
+        is_in = not instance.is_drained and not lane.is_ejected(now)
+        is_alive = is_in and is_usable(self.name, instance.url)
+        lane.slow_start.see(now, is_usable=is_alive and lane.breaker.state is not State.OPEN)
+        return is_alive
 
     def last_resorts(self, now: float, flow: Flow, caller: str = "") -> list[Instance]:
         """Return the instances that get requests when there is no better one."""

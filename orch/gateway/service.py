@@ -207,7 +207,7 @@ class GatewayService:
             await trio.sleep(SWEEP_SECONDS)
             with self.boundary.item(step="settings"):
                 self._apply_settings()
-            sweep(self._backends, self.boundary, trio.current_time())
+            sweep(self._backends, self.boundary, self._health.is_usable, trio.current_time())
 
     def handles(self, path: str, raw_path: bytes | None = None) -> bool:
         """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""

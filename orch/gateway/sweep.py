@@ -1,11 +1,11 @@
 """What has to happen to back ends from time to time, whether or not requests arrive."""
 
-from orch.gateway.backends import Backends
+from orch.gateway.backends import Backends, IsUsable
 from orch.telemetry.boundaries import Boundary
 
 
-def sweep(backends: Backends, boundary: Boundary, now: float) -> None:
-    """Pass on places, end drains and idle connections, and move breakers and ejections on.
+def sweep(backends: Backends, boundary: Boundary, is_usable: IsUsable, now: float) -> None:
+    """Pass on places, end drains and idle connections, and move breakers, ejections and slow starts on.
 
     A failure of one step is counted at ``boundary``, and the others are done.
     """
@@ -20,6 +20,8 @@ def sweep(backends: Backends, boundary: Boundary, now: float) -> None:
             lane.breaker.tick(now)
             lane.notify()
     for backend in backends:
+        with boundary.item(service=backend.name, step="slow start"):
+            backend.see(now, is_usable)
         for outliers in backend.outliers.values():
             with boundary.item(service=backend.name, flow=outliers.flow):
                 outliers.review(now)

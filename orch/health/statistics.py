@@ -30,9 +30,9 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     ``certificate_until``: when its certificate expires, in epoch seconds; left out without TLS.
     ``is_flapping``: true while it changes too often; otherwise left out.
     ``p95_ms`` and ``answered``, the share that had a response, are of these checks.
-    ``name``: of a child process, where a service has several; otherwise left out. ``restartable``: true if
-    this instance alone can be restarted, and ``recovery``: what is being done about it alone; otherwise left
-    out.
+    ``name``: of a child process, where a service has several; otherwise left out. ``restartable``: it can be
+    restarted from here; ``is_alone``: true if that restarts no other instance, and ``recovery``: what is
+    being done about it alone; otherwise left out.
     """
 
     url: str
@@ -52,7 +52,8 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     is_flapping: bool | UnsetType = UNSET
     certificate_until: float | UnsetType = UNSET
     name: str | UnsetType = UNSET
-    restartable: bool | UnsetType = UNSET
+    restartable: bool = False
+    is_alone: bool | UnsetType = UNSET
     recovery: RecoveryStatistics | UnsetType = UNSET
 
 

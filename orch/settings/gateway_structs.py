@@ -50,6 +50,7 @@ DEFAULT_ROUTES: Final = (
         service="audio-service",
         path="/api/transcribe",
         repeatable="always",
+        priority="batch",
     ),
     Route(prefix="/api/audio/", service="audio-service", path="/api/"),
     Route(prefix="/api/whisper/", service="audio-service", path="/api/"),

@@ -105,6 +105,21 @@ async def test_requests_with_one_header_value_stay_at_one_instance() -> None:
         assert len(await ask(rig, 60)) == 3
 
 
+async def test_a_return_is_noticed_while_there_are_no_requests() -> None:
+    """It was away and came back between two requests: it begins slowly all the same."""
+    async with gateway_rig(A, B) as rig:
+        rig.network.servers["a:1"] = rig.network.servers["b:1"] = answering(ok())
+        balanced(rig, slow_start=60)
+        assert await ask(rig, 2) == {A: 1, B: 1}
+        rig.health.down = {B}
+        await trio.sleep(3)
+        rig.health.down = set()
+        await trio.sleep(3)
+        weights = {one.url: one.weight_now for one in rig.gateway.statistics().instances}
+        assert weights == {A: 1, B: pytest.approx(0.1)}
+        assert (await ask(rig, 22, pause=0.01))[B] <= 3
+
+
 async def test_one_that_returns_gets_its_share_slowly() -> None:
     """A tenth at first, half of the requests after ``slow_start`` seconds; 0 means at once."""
     async with gateway_rig(A, B) as rig:

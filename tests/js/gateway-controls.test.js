@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { actionsOf, controlled, outOfUse, serviceBreaker, services, weighing } from "../../static/js/models/gateway-controls.js";
+import { actionsOf, controlled, outOfUse, rotation, serviceBreaker, services, useText, weighing } from "../../static/js/models/gateway-controls.js";
+import { sentence } from "../../static/js/models/gateway.js";
 
 const plain = (text) => text?.replaceAll(/[\u00a0\u202f]/g, " ") ?? null;
 const lane = (flow, more = {}) => ({ flow, ejected_for: null, ejection_cause: null, ...more });
@@ -53,4 +54,31 @@ test("a service's flows are one text where they agree", () => {
   assert.equal(serviceBreaker(apart).action, "reset");
   assert.equal(serviceBreaker(same).action, "trip");
   assert.equal(of(flow("captions", { breaker: null }), flow("requests", { breaker: null })).hasBreaker, false);
+});
+
+test("an instance that checks find down is out of rotation, and one that returned gets slowly more", () => {
+  const text = (more) => plain(useText(row({ state: "healthy", weight: 1, weight_now: 1, ...more })).text);
+  assert.equal(text(), "gets requests");
+  assert.equal(text({ usable: false, state: "unhealthy" }), "out of rotation: it is down");
+  assert.equal(text({ usable: false, state: "recovering" }), "out of rotation until it responds");
+  assert.equal(text({ usable: false, state: "busy" }), "no new requests while it is busy");
+  assert.equal(text({ usable: false }), "gets none until its breaker admits a trial");
+  assert.equal(text({ weight_now: 0.25, slow_start_left: 7.4 }), "slow start, all of it in 7 s");
+  assert.equal(text({ weight_now: 1, slow_start_left: null }), "gets requests");
+  assert.equal(text({ usable: false, state: "unhealthy", is_drained: true }), "drained by an operator");
+});
+
+test("the sentence of the page names what is out of rotation, and who gets its requests", () => {
+  const one = row({ state: "healthy", weight: 1, weight_now: 1 });
+  const two = { ...other, state: "healthy", weight: 1, weight_now: 1 };
+  assert.equal(rotation([one, two]), null);
+  assert.equal(rotation([one, { ...two, usable: false, state: "unhealthy" }]), "a-2 is out of rotation (unhealthy). Its requests go to a-1.");
+  assert.equal(rotation([one, { ...two, weight_now: 0.2, slow_start_left: 8 }]), "a-2 is back and gets slowly more requests.");
+  assert.equal(rotation([{ ...one, usable: false, state: "unhealthy" }, { ...two, usable: false, state: "unhealthy" }]), null);
+  assert.equal(rotation([{ ...one, usable: false }, { ...two, service: "b" }]), null);
+  const three = { ...one, key: "a 3", name: "a-3" };
+  assert.equal(rotation([{ ...one, usable: false }, { ...two, usable: false }, three]), "2 instances are out of rotation. Their requests go to the others.");
+  const rows = [one, { ...two, usable: false, state: "recovering" }];
+  const gateway = { instances: rows.map(({ service, usable, breaker }) => ({ service, usable, breaker })), error_rate: 0.2, requests_per_second: 1 };
+  assert.equal(sentence(gateway, rows), "a-2 is out of rotation (recovering). Its requests go to a-1.");
 });

@@ -25,6 +25,23 @@ export async function restartService(service, button) {
   if (isSure) await runAction(button, () => control("POST", "/api/services/restart", { service }), `${service} is being restarted.`);
 }
 
+/** What a restart of an instance restarts: it alone, or all that share its restart hook. */
+export function restartedBy({ is_alone: isAlone, name, service }) {
+  return isAlone ? name : service;
+}
+
+/** `row`: an instance (models/overview.js `instances`). */
+export async function restartInstance(row, button) {
+  if (!row.is_alone) return restartService(row.service, button);
+  const isSure = await confirm({
+    title: `Restart ${row.name}?`,
+    text: "Its requests in flight have some time to finish; those left then are sent to another instance or fail. Other instances go on.",
+    verb: `Restart ${row.name}`,
+    isDangerous: true,
+  });
+  if (isSure) await runAction(button, () => control("POST", "/api/services/restart", { service: row.service, instance: row.url }), `${row.name} is being restarted.`);
+}
+
 export async function stopRecovery(service, button) {
   const isSure = await confirm({
     title: `Stop the recovery of ${service}?`,

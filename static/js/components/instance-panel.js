@@ -8,7 +8,8 @@ import { h, setText } from "./dom.js";
 import { facts, showFacts } from "./fact-list.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
 import { pill, setPill } from "./pill.js";
-import { restartService, stopRecovery } from "./actions.js";
+import { restartedBy, restartInstance, stopRecovery } from "./actions.js";
+import { FIRST_BYTE } from "./instance-table.js";
 import { RowPanel } from "./row-panel.js";
 import { setTime, timeElement } from "./time-element.js";
 
@@ -59,7 +60,7 @@ export class InstancePanel extends RowPanel {
       ["In flight", row.sockets > 0 ? `${count(row.in_flight)}, and ${counted(row.sockets, "WebSocket")}` : count(row.in_flight)],
       ["Places", placesText(row)],
       ["Warm-up", row.warm_up === "off" ? null : row.warm_up],
-      ["Usual time to the first byte", joined(latency(row.first_byte_ms))],
+      ["Time to the first byte", row.first_byte_ms === null ? null : `${joined(latency(row.first_byte_ms))} (${FIRST_BYTE})`],
       ["Attempts", `${count(row.requests_last_minute)} in the last minute, ${count(row.requests)} since the start`],
       ["Failed", `${count(row.errors_last_minute)} in the last minute, ${count(row.errors)} since the start`],
       ["Captions", laneText(row.lanes, "captions")],
@@ -75,7 +76,7 @@ export class InstancePanel extends RowPanel {
     const parts = { state: pill(), reasons: h("p", { class: "muted", dir: "auto" }), recovery: h("p", { dir: "auto" }), beats: heartbeats(), list: facts(), since: timeElement() };
     parts.stop = h("p", { hidden: true }, h("button", { type: "button", class: "button", onclick: (event) => stopRecovery(row.service, event.currentTarget) }, `Stop the recovery of ${row.service}`));
     const button = row.restartable
-      ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartService(row.service, event.currentTarget) }, `Restart ${row.service}`))
+      ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartInstance(row, event.currentTarget) }, `Restart ${restartedBy(row)}`))
       : h("p", { class: "faint small" }, "The service did not start this process, and it has no restart hook.");
     const nodes = [h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, ...(this.#controls === null ? [] : [this.#controls.element]), parts.stop, button];
     return { ...parts, nodes };

@@ -8,8 +8,11 @@ import { NOTEWORTHY } from "../models/tiles.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
 import { pill, setPill } from "./pill.js";
-import { restartService } from "./actions.js";
+import { restartedBy, restartInstance } from "./actions.js";
 import { Table } from "./table.js";
+
+/** What the time to the first byte is: it is what the balancer goes by. */
+export const FIRST_BYTE = "recent average; an attempt that fails counts as the route's time-out";
 
 const COLUMNS = {
   name: (href, onlyName = false) => ({
@@ -86,12 +89,20 @@ const COLUMNS = {
   }),
   weight: () => ({ label: "Weight", number: true, sort: (row) => row.weight, text: (row) => (row.weight_now === null || row.weight_now === row.weight ? count(row.weight) : `${number(row.weight_now)} of ${count(row.weight)}`) }),
   flight: () => ({ label: "In flight", number: true, sort: (row) => row.in_flight, text: (row) => count(row.in_flight) }),
-  firstByte: () => ({ label: "First byte", number: true, sort: (row) => row.first_byte_ms, text: (row) => joined(latency(row.first_byte_ms)) }),
+  firstByte: () => ({
+    label: "First byte",
+    number: true,
+    sort: (row) => row.first_byte_ms,
+    update: (cell, row) => {
+      setText(cell, joined(latency(row.first_byte_ms)));
+      setAttribute(cell, "title", row.first_byte_ms === null ? null : FIRST_BYTE);
+    },
+  }),
   restart: () => ({
     label: "",
     name: "Restart",
     extra: true,
-    create: (row) => h("button", { type: "button", class: "button button-small", onclick: (event) => restartService(row.service, event.currentTarget), "aria-label": `Restart ${row.service}` }, "Restart"),
+    create: (row) => h("button", { type: "button", class: "button button-small", onclick: (event) => restartInstance(row, event.currentTarget), "aria-label": `Restart ${restartedBy(row)}` }, "Restart"),
     update: (cell, row) => {
       cell.hidden = !row.restartable;
       setAttribute(cell, "title", row.restartable ? null : "Not started by the service");

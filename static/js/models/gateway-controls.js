@@ -1,7 +1,8 @@
 /** What an operator may do with instances and breakers of the gateway, in words. Pure. */
 
-import { breakerText } from "./overview.js";
-import { count, counted, duration } from "./number-format.js";
+import { count, counted, duration, percent } from "./number-format.js";
+import { breakerText, listed } from "./overview.js";
+import { word } from "./state-tones.js";
 
 const CAUSES = {
   back_end: "failed several times in a row",
@@ -35,7 +36,7 @@ export function outOfUse({ is_drained: isDrained, lanes = [] }) {
 export function useText(row) {
   const out = outOfUse(row);
   if (out !== null) return { text: out, isOut: true, share: null };
-  if (!row.usable) return { text: "gets none", isOut: true, share: null };
+  if (!row.usable) return { text: OUT[row.state] ?? "gets none until its breaker admits a trial", isOut: true, share: null };
   const { slow_start_left: left = null, weight, weight_now: now } = row;
   if (left === null || now === null || now >= weight) return { text: "gets requests", isOut: false, share: null };
   return { text: `slow start, all of it in ${duration(left >= 1 ? Math.round(left) : left)}`, isOut: false, share: now / weight };
@@ -45,6 +46,29 @@ export function useText(row) {
 export function placesText({ places_taken: taken, places_limit: limit, places_from: from }) {
   if (taken === null) return null;
   return limit === null ? `${count(taken)} taken, without a limit` : `${count(taken)} of ${count(limit)} taken, ${from === "found" ? "a limit that was found" : "as declared"}`;
+}
+
+const OUT = {
+  unhealthy: "out of rotation: it is down",
+  recovering: "out of rotation until it responds",
+  unknown: "out of rotation until it responds",
+  busy: "no new requests while it is busy",
+};
+
+/** One sentence on instances that are out of rotation, or back and slowly loaded, while others work; null if none is. */
+export function rotation(rows) {
+  const helped = rows.filter((row) => rows.some((other) => other.service === row.service && other.key !== row.key && other.usable));
+  const out = helped.filter((row) => useText(row).isOut);
+  if (out.length > 0) {
+    const [row] = out;
+    const rest = rows.filter((other) => other.service === row.service && other.usable).map(({ name }) => name);
+    const subject = out.length === 1 ? row.name : `${count(out.length)} instances`;
+    const text = `${subject} ${out.length === 1 ? "is" : "are"} out of rotation`;
+    return out.length === 1 ? `${text} (${word(row.state)}). Its requests go to ${listed(rest)}.` : `${text}. Their requests go to the others.`;
+  }
+  const back = helped.filter((row) => useText(row).share !== null).map(({ name }) => name);
+  if (back.length === 0) return null;
+  return `${listed(back)} ${back.length === 1 ? "is back and gets" : "are back and get"} slowly more requests.`;
 }
 
 /** How many other instances of its service get requests. */

@@ -1,10 +1,11 @@
 /** The text of the Gateway page. Pure. */
 
+import { rotation, useText } from "./gateway-controls.js";
 import { count, counted, percent } from "./number-format.js";
 import { listed } from "./overview.js";
 
-/** One sentence on requests. A screen reader reads it whenever it changes, so it has no live figure. */
-export function sentence(gateway, threshold = 0.05) {
+/** One sentence on requests. `rows`: the instances (models/overview.js `instances`), once their health is known. A screen reader reads it whenever it changes, so it has no live figure. */
+export function sentence(gateway, rows = [], threshold = 0.05) {
   const open = gateway.instances.filter((instance) => instance.breaker !== "closed");
   if (gateway.instances.length === 0) return "No back end is configured, so every request is refused.";
   const usable = gateway.instances.filter((instance) => instance.usable);
@@ -18,8 +19,11 @@ export function sentence(gateway, threshold = 0.05) {
   const alone = open.filter(({ service }) => !gateway.instances.some((other) => other.service === service && other.breaker === "closed"));
   const tried = new Set(alone.filter((instance) => instance.breaker === "half_open").map((instance) => instance.service));
   if (tried.size > 0) return `A few requests try ${listed([...tried])} again; until one succeeds, the others get 503.`;
+  const turns = rotation(rows);
+  if (rows.some((row) => useText(row).isOut) && turns !== null) return turns;
   if (open.length > 0) return `${open.length === 1 ? "One breaker is" : `${count(open.length)} breakers are`} not closed; requests go to the other instances.`;
   if (gateway.error_rate > threshold) return `More than ${percent(threshold)} of requests failed in the last minute.`;
+  if (turns !== null) return turns;
   if (gateway.requests_per_second === 0) return "Ready. No requests in the last minute.";
   return "Requests are going through.";
 }

@@ -183,7 +183,7 @@ export function instances(services, gateway) {
         name: service.instances.length > 1 ? `${service.name}-${index + 1}` : service.name,
         service: service.name,
         restartable: service.restartable,
-        recovery: service.recovery,
+        recovery: instance.is_alone ? null : service.recovery,
         ...instance,
         breaker: routed?.breaker ?? null,
         breaker_retry_in: routed?.breaker_retry_in ?? null,

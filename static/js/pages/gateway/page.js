@@ -116,6 +116,7 @@ export class GatewayPage {
   /** Apply a change to what the instances and problems are made of, and show them. */
   #apply(change) {
     change();
+    if (this.#gateway !== null) setText(byId("page-status"), sentence(this.#gateway, this.#rows));
     if (!this.#isKnown) return;
     const rows = this.#rows;
     showBanners(byId("problems"), gatewayProblems({ services: this.#services, gateway: this.#gateway, rows }));
@@ -124,7 +125,6 @@ export class GatewayPage {
   }
 
   #showGateway(gateway) {
-    setText(byId("page-status"), sentence(gateway));
     setText(byId("instances-note"), attemptsNote(gateway));
     this.#apply(() => (this.#gateway = gateway));
     const routes = gateway.routes.length === 0 ? [] : routed(gateway);
