@@ -5,11 +5,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.trio.client import ClientConnection, connect
 
 from orch.client.reconnect_policy import ABNORMAL
+from orch.websocket_closing import close
 
 #: Maximum bytes of a message: a reply to ``recover_session`` may have the whole history.
 MESSAGE_LIMIT: Final = 32 * 2**20
@@ -109,8 +109,7 @@ async def dial(url: str) -> AsyncIterator[Socket]:
             try:
                 yield _WebSocket(connection)
             finally:
-                with trio.move_on_after(CLOSE_WITHIN, shield=True):
-                    await connection.aclose()
+                await close(connection, seconds=CLOSE_WITHIN)
     except InvalidStatus as error:
         status = error.response.status_code
         final = 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004 - HTTP's ranges

@@ -14,6 +14,7 @@ from orch.settings import Service
 from orch.settings.addresses import BackEndAddress
 from orch.settings.credentials import all_headers, with_query
 from orch.tls.trust import TrustStore
+from orch.websocket_closing import close
 
 CLOSE_SECONDS: Final = 1.0
 MESSAGE_LIMIT: Final = 65_536
@@ -71,8 +72,7 @@ async def check_websocket(
                 until = certificate_until(connection.stream)
                 return Observation(Finding.GOOD, elapsed=trio.current_time() - began, certificate_until=until)
             finally:
-                with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                    await connection.aclose()
+                await close(connection, seconds=CLOSE_SECONDS)
     except InvalidStatus as error:
         status, body = error.response.status_code, bytes(error.response.body or b"")
         elapsed = trio.current_time() - began

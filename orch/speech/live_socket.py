@@ -20,6 +20,7 @@ from orch.speech.requests import AUDIO, Answer, RefusedError
 from orch.speech.responses import cleaned
 from orch.tls.trust import TrustStore
 from orch.tls.trust import in_words as tls_in_words
+from orch.websocket_closing import close
 
 MESSAGE_LIMIT: Final = 2**20  # bytes; a stretch of speech with the times of its words has 5,000
 PING_SECONDS: Final = 20.0
@@ -104,8 +105,7 @@ class Dialer:
                 try:
                     yield _Socket(connection)
                 finally:
-                    with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                        await connection.aclose()
+                    await close(connection, seconds=CLOSE_SECONDS)
         except InvalidStatus as error:
             if is_open:
                 raise

@@ -383,6 +383,7 @@ async def test_statistics_have_the_fields_that_pages_read() -> None:
             "reasons": [],
             "since": 0.0,
             "weight": 2,
+            "restartable": False,
             "usable": True,
             "latency_ms": 0.0,
             "p95_ms": 0.0,

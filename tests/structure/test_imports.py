@@ -21,6 +21,7 @@ LAYERS = (
         "shortages",
         "queued_bytes",
         "sockets",
+        "websocket_closing",
         "readiness",
         "repeats",
         "socket_backlog",
