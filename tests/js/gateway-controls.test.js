@@ -73,6 +73,7 @@ test("the sentence of the page names what is out of rotation, and who gets its r
   const two = { ...other, state: "healthy", weight: 1, weight_now: 1 };
   assert.equal(rotation([one, two]), null);
   assert.equal(rotation([one, { ...two, usable: false, state: "unhealthy" }]), "a-2 is out of rotation (unhealthy). Its requests go to a-1.");
+  assert.equal(rotation([one, { ...two, usable: false, state: "healthy" }]), "a-2 is out of rotation (gets none until its breaker admits a trial). Its requests go to a-1.");
   assert.equal(rotation([one, { ...two, weight_now: 0.2, slow_start_left: 8 }]), "a-2 is back and gets slowly more requests.");
   assert.equal(rotation([{ ...one, usable: false, state: "unhealthy" }, { ...two, usable: false, state: "unhealthy" }]), null);
   assert.equal(rotation([{ ...one, usable: false }, { ...two, service: "b" }]), null);

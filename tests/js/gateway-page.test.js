@@ -56,7 +56,7 @@ test("full places, queues, retry budgets and failing discovery are said with wha
   assert.deepEqual(texts(found(more)), [
     "bad full This process: All 1,024 places for clients' requests are used; further ones get 503",
     "warn queue full s: Too many requests wait for a place: live (full) and batch",
-    "warn no retries left s: The retry budget of the last 10 s is used up, so failed requests are not repeated",
+    "warn no retries left s: The retry budget of the last 10 s is used up, so requests are repeated only if their instance was lost",
     "warn not found s: DNS fails for s.example: no such name",
   ]);
   assert.match(plain(found(more)[1].more), /^Now: 256 of at most 256 live and 3 of at most 64 batch\./);

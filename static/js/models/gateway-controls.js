@@ -64,7 +64,7 @@ export function rotation(rows) {
     const rest = rows.filter((other) => other.service === row.service && other.usable).map(({ name }) => name);
     const subject = out.length === 1 ? row.name : `${count(out.length)} instances`;
     const text = `${subject} ${out.length === 1 ? "is" : "are"} out of rotation`;
-    return out.length === 1 ? `${text} (${word(row.state)}). Its requests go to ${listed(rest)}.` : `${text}. Their requests go to the others.`;
+    return out.length === 1 ? `${text} (${row.state in OUT ? word(row.state) : useText(row).text}). Its requests go to ${listed(rest)}.` : `${text}. Their requests go to the others.`;
   }
   const back = helped.filter((row) => useText(row).share !== null).map(({ name }) => name);
   if (back.length === 0) return null;

@@ -97,7 +97,7 @@ function waiting(service, queues) {
 function retries({ service, flows = [] }) {
   const spent = flows.filter((flow) => flow.retries_left === 0);
   if (spent.length === 0) return [];
-  return [problem(`retries ${service}`, "warn", "no retries left", service, `The retry budget of the last ${duration(spent[0].retry_window)} is used up, so failed requests are not repeated`, `${counted(spent.reduce((sum, flow) => sum + flow.retries_refused, 0), "retry", "retries")} refused since the start. It fills again as requests succeed.`)];
+  return [problem(`retries ${service}`, "warn", "no retries left", service, `The retry budget of the last ${duration(spent[0].retry_window)} is used up, so requests are repeated only if their instance was lost`, `${counted(spent.reduce((sum, flow) => sum + flow.retries_refused, 0), "retry", "retries")} refused since the start. It fills again as requests succeed.`)];
 }
 
 function looking({ service, source, name, failures, problem: reason, age, instances }) {
