@@ -23,6 +23,10 @@ _CHARACTER: Final = 6.8
 _PADDING: Final = 7.0
 _LONGEST: Final = 60
 
+#: Shares of a window: from which on it counts as known, and the least that is shown, in percent.
+_ALL: Final = 0.995
+_LEAST: Final = 0.01
+
 _GOOD: Final = 0.999
 _FAIR: Final = 0.99
 
@@ -47,7 +51,17 @@ def uptime_badge(name: str, uptime: Uptime) -> bytes:
         if share >= _FAIR
         else PublicState.OUTAGE
     )
-    return badge(f"{name}, {window}", f"{percent(share)} up", _COLOURS[state])
+    known = part_known(uptime)
+    value = f"{percent(share)} up" if known is None else f"{percent(share)} up, {known} known"
+    return badge(f"{name}, {window}", value, _COLOURS[state])
+
+
+def part_known(uptime: Uptime) -> str | None:
+    """Return how much of a window is known: "3 %", "0.02 %"; None where it is all, or nothing."""
+    if uptime.share is None or uptime.known >= _ALL:
+        return None
+    known = uptime.known * 100
+    return f"{int(known)} %" if known >= 1 else f"{known:.2f} %" if known >= _LEAST else f"< {_LEAST} %"
 
 
 def percent(share: float) -> str:

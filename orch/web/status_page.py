@@ -28,7 +28,7 @@ from orch.health.incidents.uptime import Window
 from orch.problems import ProblemError
 from orch.settings.incidents import StatusPage
 from orch.settings.source import SettingsSource
-from orch.web.badges import percent, state_badge, uptime_badge
+from orch.web.badges import part_known, percent, state_badge, uptime_badge
 from orch.web.interface import page_language
 from orch.web.json_api import json_response, read_query
 from orch.web.pages import Page
@@ -160,6 +160,7 @@ def blueprint(source: PublicStatusSource) -> Blueprint:
     ):
         pages.add_app_template_filter(shown, name)
     pages.add_app_template_filter(percent, "percent")
+    pages.add_app_template_filter(part_known, "part_known")
 
     @pages.get(PAGE.path)
     @hide

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { announcementTimes, barsText, barText, entryKind, entrySeverity, incidentState, knownText, lasted, pageNote, sentence, shareText } from "../../static/js/models/incidents.js";
+import { announcementTimes, barsText, barText, entryKind, entrySeverity, incidentState, knownText, lasted, pageNote, sentence, shareText, upText } from "../../static/js/models/incidents.js";
 
 const incident = (more = {}) => ({ number: 1, service: "audio-service", began: 1_000, ended: null, impact: "outage", worst: "outage", entries: [], ...more });
 
@@ -33,6 +33,7 @@ test("nothing known is no percentage, and a gap is said", () => {
   assert.equal(shareText({ share: null }), "–");
   assert.equal(shareText(undefined), "–");
   assert.deepEqual([1, 0.999_999, 0.99987, 0.98, 0].map((share) => shareText({ share })), ["100\u00a0%", "99.99\u00a0%", "99.98\u00a0%", "98.00\u00a0%", "0.00\u00a0%"]);
+  assert.deepEqual([1, 0.0001].map((known) => upText({ share: 0.576, known }, "24 h")), ["up 57.60\u00a0% of 24 h", "up 57.60\u00a0% of 24 h (0.01\u00a0% known)"]);
   assert.deepEqual([1, 0.33].map((known) => knownText({ share: 1, known })), ["", "33\u00a0% known"]);
   assert.equal(barsText("a", { share: null }), "a: nothing is known of this time.");
   assert.equal(barsText("a", { share: 0.5, down: 30, known: 0.25 }), "a: 50\u00a0% up, down for 30\u00a0s; 25\u00a0% of the time is known.");

@@ -49,13 +49,17 @@ def test_a_name_of_any_kind_is_text_in_a_valid_image(name: str) -> None:
 def test_an_uptime_badge_names_the_window_and_claims_no_more_than_is_known() -> None:
     """Nothing known is no percentage."""
 
-    def shown(share: float | None) -> list[str | None]:
+    def shown(share: float | None, known: float = 1) -> list[str | None]:
         return texts(
-            uptime_badge("Speech", Uptime(window=Window.MONTH, share=share, known=1, down=0, bars=()))
+            uptime_badge("Speech", Uptime(window=Window.MONTH, share=share, known=known, down=0, bars=()))
         )
 
     assert shown(0.99951) == ["Speech, 30 d", "99.95 % up"]
     assert shown(None) == ["Speech, 30 d", "unknown"]
+    assert shown(0.576, 0.033)[1] == "57.60 % up, 3 % known"
+    assert shown(0.576, 0.000_15)[1] == "57.60 % up, 0.01 % known"
+    assert shown(0.576, 0.000_001)[1] == "57.60 % up, < 0.01 % known"
+    assert shown(0.576, 0.996)[1] == "57.60 % up"
 
 
 @pytest.mark.parametrize(

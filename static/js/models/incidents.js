@@ -60,6 +60,12 @@ export function shareText(uptime) {
 /** How much of a window is known, where that is not all of it. */
 export const knownText = (uptime) => (uptime.known >= 0.995 || uptime.share === null ? "" : `${percent(uptime.known)} known`);
 
+/** "up 99.95 % of 24 h", and how much of that is known, where it is not all. */
+export function upText(uptime, window) {
+  const known = knownText(uptime);
+  return `up ${shareText(uptime)} of ${window}${known === "" ? "" : ` (${known})`}`;
+}
+
 /** What a bar says: "29 Nov 2026, 10:00:00 · down for a part of the time, 42 s". */
 export function barText(bar) {
   const down = bar.down > 0 ? `, ${duration(bar.down)}` : "";

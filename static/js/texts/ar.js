@@ -750,6 +750,7 @@ export default {
   "public.all_outage": "جزء من الخدمة لا يعمل الآن.",
   "public.works": "تعمل",
   "public.unknown": "غير معروف",
+  "public.known": "معروف",
   "public.maintenance": "صيانة",
   "public.degraded": "فيها مشكلات",
   "public.outage": "لا تعمل",

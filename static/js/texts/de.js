@@ -694,6 +694,7 @@ export default {
   "public.all_outage": "Ein Teil des Dienstes funktioniert gerade nicht.",
   "public.works": "funktioniert",
   "public.unknown": "nicht bekannt",
+  "public.known": "bekannt",
   "public.maintenance": "Wartung",
   "public.degraded": "hat Probleme",
   "public.outage": "funktioniert nicht",

@@ -694,6 +694,7 @@ export default {
   "public.all_outage": "A part of the service does not work right now.",
   "public.works": "works",
   "public.unknown": "not known",
+  "public.known": "known",
   "public.maintenance": "maintenance",
   "public.degraded": "has problems",
   "public.outage": "does not work",

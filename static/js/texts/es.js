@@ -708,6 +708,7 @@ export default {
   "public.all_outage": "Una parte del servicio no funciona en este momento.",
   "public.works": "funciona",
   "public.unknown": "no se sabe",
+  "public.known": "conocido",
   "public.maintenance": "mantenimiento",
   "public.degraded": "tiene problemas",
   "public.outage": "no funciona",

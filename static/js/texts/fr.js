@@ -708,6 +708,7 @@ export default {
   "public.all_outage": "Une partie du service ne fonctionne pas en ce moment.",
   "public.works": "fonctionne",
   "public.unknown": "inconnu",
+  "public.known": "connu",
   "public.maintenance": "maintenance en cours",
   "public.degraded": "a des problèmes",
   "public.outage": "ne fonctionne pas",

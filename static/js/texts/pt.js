@@ -708,6 +708,7 @@ export default {
   "public.all_outage": "Uma parte do serviço não funciona neste momento.",
   "public.works": "funciona",
   "public.unknown": "não se sabe",
+  "public.known": "conhecido",
   "public.maintenance": "manutenção",
   "public.degraded": "tem problemas",
   "public.outage": "não funciona",

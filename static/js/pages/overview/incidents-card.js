@@ -4,7 +4,7 @@ import { byId, h, keyed, setText } from "../../components/dom.js";
 import { emptyState } from "../../components/empty-state.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
 import { Polling } from "../../components/polling.js";
-import { sentence, shareText } from "../../models/incidents.js";
+import { sentence, upText } from "../../models/incidents.js";
 import { clockTime } from "../../models/time-format.js";
 
 const INCIDENTS = { path: "/api/incidents?limit=20", every: 5_000 };
@@ -51,7 +51,7 @@ export class IncidentsCard {
     keyed(this.#list, data.services, {
       key: ({ service }) => service,
       create: ({ service }) => h("li", {}, h("span", { dir: "auto" }, service), h("span", { class: "muted" })),
-      update: (row, { windows }) => setText(row.lastElementChild, `up ${shareText(windows["24h"])} of 24 h, ${shareText(windows["90d"])} of 90 d`),
+      update: (row, { windows }) => setText(row.lastElementChild, `${upText(windows["24h"], "24 h")}, ${upText(windows["90d"], "90 d")}`),
     });
   }
 }
