@@ -440,12 +440,13 @@ def config(now: float) -> dict[str, Any]:
 def service(
     now: float, name: str, state: str, instances: list[dict[str, Any]], **more: Any
 ) -> dict[str, Any]:
+    is_restartable = more.get("restartable", True)
     return {
         "name": name,
         "state": state,
         "reason": "",
         "since": now - 86_000,
-        "restartable": True,
+        "restartable": is_restartable,
         "recovery": None,
-        "instances": instances,
+        "instances": [{"restartable": is_restartable, **each} for each in instances],
     } | more
