@@ -210,14 +210,14 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _plain(instance: "Instance") -> Any:
     """Return an instance of the settings as a value of the settings."""
-    from msgspec import to_builtins  # noqa: PLC0415 - as above
+    from msgspec import to_builtins  # noqa: PLC0415 - not needed for --help
 
     return to_builtins(instance)
 
 
 def _sandbox(options: argparse.Namespace, service: str, port: int, name: str) -> "ProcessSpec":
     """Return the child process ``name`` of a service of the sandbox."""
-    from orch.processes import ProcessSpec  # noqa: PLC0415 - as above
+    from orch.processes import ProcessSpec  # noqa: PLC0415 - not needed for --help
 
     module, _ = SANDBOX[service]
     argv = [sys.executable, "-m", module, "--port", str(port), "--shared-port", "--exit-with-stdin"]

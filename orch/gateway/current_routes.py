@@ -21,8 +21,7 @@ class CurrentRoutes:
         self._table = RouteTable(())
         self._public: PublicRoutes | None = None
         self._trusted: tuple[Network, ...] = ()
-        self.trusted_hops = 0
-        """How many proxies each request passes; 0: not known. Read it after :attr:`trusted_proxies`."""
+        self._trusted_hops = 0
         self._limits = UNLIMITED
 
     @property
@@ -42,6 +41,12 @@ class CurrentRoutes:
         """The networks of proxies whose account of their own clients is believed."""
         self._compile()
         return self._trusted
+
+    @property
+    def trusted_hops(self) -> int:
+        """How many proxies each request passes; 0: not known."""
+        self._compile()
+        return self._trusted_hops
 
     def handles(self, path: str, raw_path: bytes | None = None) -> bool:
         """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""
@@ -70,5 +75,5 @@ class CurrentRoutes:
         self._limits = limits_of(gateway)
         self._public = PublicRoutes(gateway.public_routes, self._table) if gateway.public else None
         self._trusted = tuple(map(read_network, settings.orchestration.frontend.trusted_proxies))
-        self.trusted_hops = settings.orchestration.frontend.trusted_hops
+        self._trusted_hops = settings.orchestration.frontend.trusted_hops
         self._compiled_from = settings

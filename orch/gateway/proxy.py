@@ -17,11 +17,9 @@ import structlog
 import trio
 
 from orch.access.actors import ACTOR
-from orch.gateway import headers as heads
-from orch.gateway import response_headers
 from orch.gateway.adapted_exchange import AdaptedExchange
 from orch.gateway.api_adapter import ApiAdapter, NoAdapter
-from orch.gateway.attempt import DispatchedResponse
+from orch.gateway.client_heads import ClientHeads
 from orch.gateway.client_request import (
     CLIENT_GONE,
     ClientGoneError,
@@ -33,14 +31,12 @@ from orch.gateway.client_request import (
 )
 from orch.gateway.connection import Request
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import BegunAttempt, Dispatcher, QuickResponse
+from orch.gateway.dispatch import BegunAttempt, Dispatcher
 from orch.gateway.exchange import Exchange
 from orch.gateway.fallbacks.runner import Fallbacks
 from orch.gateway.flows import Flow
-from orch.gateway.gateway_problems import client_too_slow, looped, short
-from orch.gateway.headers import Header
+from orch.gateway.gateway_problems import client_too_slow, short
 from orch.gateway.hedging.route_hedges import Hedges, is_hedgeable
-from orch.gateway.hops import Hops, LoopError
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.places import Places
@@ -50,7 +46,6 @@ from orch.gateway.recorder import Recorder
 from orch.gateway.refusing import refuse
 from orch.gateway.repeated_request import EACH_TIME, BegunRepeat, Parts, RepeatedRequest, Stored
 from orch.gateway.request_body import RequestBody
-from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.spool import Spool
@@ -95,8 +90,7 @@ class Proxy:
         rates: RateLimiter,
         hedges: Hedges,
         on_shortage: Callable[[Shortage, str], None],
-        make_id: Callable[[], str],
-        hops: Hops,
+        heads: ClientHeads,
         events: EventLog,
         topics: Topics,
         topic: str,
@@ -110,25 +104,17 @@ class Proxy:
         self._rates = rates
         self._hedges = hedges
         self._on_shortage = on_shortage
-        self._make_id = make_id
-        self._hops = hops
+        self._heads = heads
         self.adapter: ApiAdapter = NoAdapter()
         self.patience = Patience(PATIENCE_SECONDS)
-        self._exchange = Exchange(dispatcher, spool=spool, headers=self._headers)
+        self._exchange = Exchange(dispatcher, spool=spool, headers=heads.for_client)
         self._adapted = AdaptedExchange(dispatcher)
-        self.fallbacks = Fallbacks(events=events, topics=topics, topic=topic, sent_headers=self._sent_headers)
+        self.fallbacks = Fallbacks(events=events, topics=topics, topic=topic, sent_headers=heads.for_back_end)
         self.boundary = Boundary("gateway requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. A failure is a problem document or, after the head was sent, an early end."""
-        call = ClientRequest(
-            scope,
-            send,
-            new_id=self._make_id,
-            trusted=self._routes.trusted_proxies,
-            trusted_hops=self._routes.trusted_hops,
-            hops=self._hops,
-        )
+        call = self._heads.request(scope, send)
         policy = self._settings.current.orchestration.gateway
         await self._guard(call, policy, self._serve(call, receive, policy))
 
@@ -136,14 +122,7 @@ class Proxy:
         """Continue a request that began as the repetition of another one, and was not answered quickly."""
         stored = begun.way.stored
         scope[ACTOR] = stored.actor
-        call = ClientRequest(
-            scope,
-            send,
-            new_id=begun.request_id.decode,
-            trusted=self._routes.trusted_proxies,
-            trusted_hops=self._routes.trusted_hops,
-            hops=self._hops,
-        )
+        call = self._heads.request(scope, send, new_id=begun.request_id.decode)
         call.began = call.sent_at = begun.began
         call.match, call.trace = stored.match, begun.trace
         call.inbound = Inbound(receive, declared=0, limit=0)
@@ -258,7 +237,7 @@ class Proxy:
         call.answered_at = now = trio.current_time()
         if call.hedge is not None:
             call.hedge.first_bytes.add(now, now - (call.sent_at or now))
-        headers = self._headers(call, response, match)
+        headers = self._heads.for_client(call, response, match)
         if call.fallback is not None and call.fallback.holds_whole(
             response.status, response.headers, response.body, headers
         ):
@@ -286,7 +265,7 @@ class Proxy:
         ):
             return
         parts = Parts(
-            self._dispatcher, self._recorder, self._places, self._spool, self.patience, self._make_id
+            self._dispatcher, self._recorder, self._places, self._spool, self.patience, self._heads.make_id
         )
         stored = Stored(
             call.scope.get(ACTOR),
@@ -297,50 +276,19 @@ class Proxy:
             tuple(header for header in request.headers if header[0] not in EACH_TIME),
             request.body.length,
             tuple(header for header in call.gateway_headers() if header[0] not in EACH_TIME),
-            self._outside(call, match),
+            self._heads.outside(call, match),
             policy,
         )
         slot.way = RepeatedRequest(stored, parts, slot.holds, self.resume)
 
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()
-        headers = self._sent_headers(call)
+        headers = self._heads.for_back_end(call)
         if call.wants_trailers:
             headers += _TRAILERS_WANTED
         if body.expects_continue:
             headers.append((b"expect", b"100-continue"))
         return Request(method=call.method, target=call.target, headers=tuple(headers), body=body)
-
-    def _sent_headers(self, call: ClientRequest) -> list[Header]:
-        """Return the headers of a client's request as a back end gets them."""
-        try:
-            return heads.for_back_end(
-                call.headers,
-                call.client,
-                call.request_id,
-                self._hops,
-                is_own_credential=self._is_own_credential,
-            )
-        except LoopError as error:
-            raise looped(call.match.service if call.match else "") from error
-
-    def _is_own_credential(self, authorization: bytes) -> bool:
-        return heads.holds_token(authorization, self._settings.current.orchestration.control_token)
-
-    def _headers(
-        self, call: ClientRequest, response: DispatchedResponse | QuickResponse, match: Match
-    ) -> list[Header]:
-        place = Place(response.instance, call.target, self._outside(call, match))
-        return response_headers.for_client(response.headers, call.gateway_headers(), place)
-
-    def _outside(self, call: ClientRequest, match: Match) -> Callable[[str], str | None]:
-        root = call.scope.get("root_path", "")
-
-        def outside(path: str) -> str | None:
-            found = self._routes.table.outside(match, path)
-            return None if found is None else root + found
-
-        return outside
 
     def _unexpected(self, call: ClientRequest, error: Exception) -> ProblemError:
         """Return the problem of an unexpected failure; a shortage of this process has its own sentence."""

@@ -12,6 +12,7 @@ import trio
 from orch.gateway.api_adapter import ApiAdapter
 from orch.gateway.backends import Backends
 from orch.gateway.breaker_events import BreakerEvents
+from orch.gateway.client_heads import ClientHeads
 from orch.gateway.client_request import Receive, Scope, Send, encoded_path
 from orch.gateway.controls.commands import Command, Effect, Layers, Standings
 from orch.gateway.controls.operations import Operations
@@ -115,6 +116,7 @@ class GatewayService:
         self._rates = RateLimiter(events=events, shared=shared_buckets)
         self._hedges = Hedges()
         self._hops = Hops(f"orch-{new_name()}")
+        heads = ClientHeads(settings, self._routes, self._hops, make_id)
         self._proxy = Proxy(
             self._dispatcher,
             settings=settings,
@@ -125,8 +127,7 @@ class GatewayService:
             rates=self._rates,
             hedges=self._hedges,
             on_shortage=self._short,
-            make_id=make_id,
-            hops=self._hops,
+            heads=heads,
             events=events,
             topics=topics,
             topic=TOPIC,
@@ -140,8 +141,7 @@ class GatewayService:
             rates=self._rates,
             sockets=self._sockets,
             on_shortage=self._short,
-            make_id=make_id,
-            hops=self._hops,
+            heads=heads,
         )
         self._fetcher = Fetcher(
             self._dispatcher,

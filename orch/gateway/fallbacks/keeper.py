@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from orch.gateway.fallbacks.cache import Owner, ResponseCache, Stored
 from orch.gateway.fallbacks.keys import UNKEYED, is_conditional, key_of, place_of
-from orch.gateway.fallbacks.lifetimes import Effect, Lifetime, effect, lifetime, wish
+from orch.gateway.fallbacks.lifetimes import Effect, effect, lifetime, wish
 from orch.gateway.fallbacks.marks import lasting
 from orch.gateway.headers import Header, content_length
 from orch.gateway.request_body import RequestBody
@@ -86,7 +86,14 @@ class Keeper:
         if found is None or (_declared(headers) or 0) > self._cache.limits.max_object_bytes:
             self._cache.drop(self._key)
             return None
-        self._arriving = Arriving(self, status, tuple(headers), lasting(to_client), found)
+        etag, kept = _etag(headers), lasting(to_client)
+
+        def entry(body: bytes) -> Stored:
+            return Stored(self._owner, self._place, status, kept, body, self._clock(), found, etag)
+
+        self._arriving = Arriving(
+            self._cache, self._key, entry, declared=_declared(headers), route_bytes=self._rule.max_bytes
+        )
         return self._arriving
 
     def close(self) -> None:
@@ -97,36 +104,27 @@ class Keeper:
     def _unkeyed(self) -> frozenset[bytes]:
         return UNKEYED | {name.lower().encode("ascii") for name in self._rule.unkeyed}
 
-    def _store(self, arriving: "Arriving", body: bytes) -> None:
-        entry = Stored(
-            self._owner,
-            self._place,
-            arriving.status,
-            arriving.to_client,
-            body,
-            self._clock(),
-            arriving.lifetime,
-            _etag(arriving.headers),
-        )
-        self._cache.put(self._key, entry, route_bytes=self._rule.max_bytes)
-
 
 class Arriving:
-    """A response that is arriving. Its bytes are reserved in the cache; what is too large is not stored."""
+    """A response that is arriving. Its bytes are reserved in the cache; what is too large is not stored.
+
+    ``entry`` makes what is stored of its body; ``declared``: the length that it declares, if it does.
+    """
 
     def __init__(
         self,
-        keeper: Keeper,
-        status: int,
-        headers: tuple[Header, ...],
-        to_client: tuple[Header, ...],
-        found: Lifetime,
+        cache: ResponseCache,
+        key: bytes,
+        entry: Callable[[bytes], Stored],
+        *,
+        declared: int | None,
+        route_bytes: int,
     ) -> None:
-        self.status = status
-        self.headers = headers
-        self.to_client = to_client
-        self.lifetime = found
-        self._keeper = keeper
+        self._cache = cache
+        self._key = key
+        self._entry = entry
+        self._declared = declared
+        self._route_bytes = route_bytes
         self._pieces: list[bytes] = []
         self._reserved = 0
         self._is_over = False
@@ -135,11 +133,11 @@ class Arriving:
         """Add a piece of the body."""
         if self._is_over:
             return
-        cache = self._keeper._cache  # noqa: SLF001 - a part of it
+        cache = self._cache
         size = self._reserved + len(data)
         if size > cache.limits.max_object_bytes:
             self.give_up()
-            cache.drop(self._keeper._key)  # noqa: SLF001 - what is stored is not the last one any more
+            cache.drop(self._key)  # what is stored is not the last one any more
         elif cache.reserve(len(data)):
             self._reserved = size
             self._pieces.append(data)
@@ -152,17 +150,16 @@ class Arriving:
             return
         body = b"".join(self._pieces)
         self.give_up()
-        declared = _declared(self.headers)
-        if has_trailers or (declared is not None and declared != len(body)):
-            self._keeper._cache.drop(self._keeper._key)  # noqa: SLF001 - a part of it
+        if has_trailers or (self._declared is not None and self._declared != len(body)):
+            self._cache.drop(self._key)
         else:
-            self._keeper._store(self, body)  # noqa: SLF001 - a part of it
+            self._cache.put(self._key, self._entry(body), route_bytes=self._route_bytes)
 
     def give_up(self) -> None:
         """Free what is reserved; nothing more is stored."""
         self._is_over = True
         self._pieces.clear()
-        self._keeper._cache.release(self._reserved)  # noqa: SLF001 - a part of it
+        self._cache.release(self._reserved)
         self._reserved = 0
 
 

@@ -14,17 +14,14 @@ from typing import Any, Final
 import structlog
 import trio
 
-from orch.gateway import headers as heads
-from orch.gateway import response_headers
 from orch.gateway.attempt import DispatchedResponse
+from orch.gateway.client_heads import ClientHeads
 from orch.gateway.client_request import CLIENT_GONE, ClientGoneError, ClientRequest, Receive, Scope, Send
 from orch.gateway.connection import Request
 from orch.gateway.current_routes import CurrentRoutes
 from orch.gateway.dispatch import Dispatcher
 from orch.gateway.flows import Flow
-from orch.gateway.gateway_problems import looped, short, too_slow
-from orch.gateway.headers import Header
-from orch.gateway.hops import Hops, LoopError
+from orch.gateway.gateway_problems import short, too_slow
 from orch.gateway.http1 import SWITCHED
 from orch.gateway.nurseries import nursery_of_block
 from orch.gateway.places import Places
@@ -33,7 +30,6 @@ from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
 from orch.gateway.refusing import refuse
 from orch.gateway.request_body import RequestBody
-from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.sockets.clients import ClientEnd, FrontClient, MessageClient
@@ -69,8 +65,7 @@ class SocketProxy:
         rates: RateLimiter,
         sockets: OpenSockets,
         on_shortage: Callable[[Shortage, str], None],
-        make_id: Callable[[], str],
-        hops: Hops,
+        heads: ClientHeads,
     ) -> None:
         self._dispatcher = dispatcher
         self._settings = settings
@@ -78,8 +73,7 @@ class SocketProxy:
         self._recorder = recorder
         self._rates = rates
         self._on_shortage = on_shortage
-        self._make_id = make_id
-        self._hops = hops
+        self._heads = heads
         self._places = Places()
         self.sockets: Final = sockets
         self.boundary: Final = Boundary("gateway sockets")
@@ -92,14 +86,7 @@ class SocketProxy:
         if (await receive())["type"] != "websocket.connect":
             return
         request = {**scope, "method": "GET", "scheme": _SCHEMES.get(scope.get("scheme", "ws"), "http")}
-        call = ClientRequest(
-            request,
-            _responding(scope, send),
-            new_id=self._make_id,
-            trusted=self._routes.trusted_proxies,
-            trusted_hops=self._routes.trusted_hops,
-            hops=self._hops,
-        )
+        call = self._heads.request(request, _responding(scope, send))
         client = _client(scope, receive, send)
         policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None
@@ -190,17 +177,7 @@ class SocketProxy:
 
     def _request(self, call: ClientRequest, handshake: Handshake) -> Request:
         call.sent_at = trio.current_time()
-        token = self._settings.current.orchestration.control_token
-        try:
-            headers = heads.for_back_end(
-                call.headers,
-                call.client,
-                call.request_id,
-                self._hops,
-                is_own_credential=lambda value: heads.holds_token(value, token),
-            )
-        except LoopError as error:
-            raise looped(call.match.service if call.match else "") from error
+        headers = self._heads.for_back_end(call)
         return Request(
             method="GET",
             target=call.target,
@@ -211,7 +188,7 @@ class SocketProxy:
 
     async def _pass_response(self, call: ClientRequest, response: DispatchedResponse, match: Match) -> None:
         """Pass on a response that is no 101, as that of a plain request."""
-        await call.out.start(response.status, self._headers(call, response, match))
+        await call.out.start(response.status, self._heads.for_client(call, response, match))
         while data := await response.receive():
             await call.out.piece(data)
         await call.out.end()
@@ -225,7 +202,7 @@ class SocketProxy:
         match: Match,
     ) -> None:
         """Accept the socket, and pass frames on until it ends."""
-        headers = self._headers(call, response, match)
+        headers = self._heads.for_client(call, response, match)
         try:
             await client.accept(handshake, response.headers, headers)
         except (OSError, trio.BrokenResourceError) as error:
@@ -235,16 +212,6 @@ class SocketProxy:
         deflate = handshake.is_compressed(response.headers)
         back_end = BackEnd(*response.switched(), READ)
         await self.sockets.run(client, back_end, response.lane, deflate=deflate, request_id=call.request_id)
-
-    def _headers(self, call: ClientRequest, response: DispatchedResponse, match: Match) -> list[Header]:
-        root = call.scope.get("root_path", "")
-
-        def outside(path: str) -> str | None:
-            found = self._routes.table.outside(match, path)
-            return None if found is None else root + found
-
-        place = Place(response.instance, call.target, outside)
-        return response_headers.for_client(response.headers, call.gateway_headers(), place)
 
     def _finish(self, call: ClientRequest, problem: ProblemError | None) -> None:
         """Count the handshake among the requests."""
