@@ -6,7 +6,8 @@ SERVER is what accepts connections, ``orch`` or ``hypercorn``.
 
 Each worker answers every request with its place and process id. What goes wrong is told by files in the
 working directory, which are looked for when a worker starts: ``broken`` has it end at once, ``stuck`` has it
-block its event loop when it is asked to leave.
+block its event loop when it is asked to leave. With ``patient`` it waits for a client's first request as long
+as it takes, so that a test machine that is late makes no difference.
 """
 
 import os
@@ -23,6 +24,8 @@ import msgspec
 import structlog
 import trio
 
+import orch.front.hypercorn.server
+import orch.front.server
 from orch.front.hypercorn.server import HypercornServer
 from orch.front.listeners import listeners
 from orch.front.server import Server
@@ -36,6 +39,7 @@ from tests.fakes.service import RunningService
 log = structlog.get_logger("worker")
 
 GRACE: Final = 1.0
+PATIENT: Final = 120.0
 POLICY: Final = RestartPolicy(first=0.05, limit=3, window=60)
 
 
@@ -51,27 +55,30 @@ async def answer(place: int, scope: Any, receive: Any, send: Any) -> None:
 async def work(lifeline: Lifeline, server: str, *, is_stuck: bool) -> None:
     """Serve as one worker until asked to leave or without a parent."""
     stopping = trio.Event()
+    grace = GRACE
+    if Path("patient").exists():
+        grace = orch.front.server.FIRST_REQUEST = orch.front.hypercorn.server.FIRST_REQUEST = PATIENT  # type: ignore[misc]
     front = (HypercornServer if server == "hypercorn" else Server)(
         partial(answer, lifeline.place),
         host="",
         port=0,
         stopping=stopping,
         drain=trio.lowlevel.checkpoint,
-        grace=lambda: GRACE,
+        grace=lambda: grace,
         listen=partial(listeners, lifeline.own, lifeline.of_others),
     )
-    lifeline.watch(lambda _reason: stopping.set(), lambda: GRACE)
+    lifeline.watch(lambda _reason: stopping.set(), lambda: grace)
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async with trio.open_nursery() as obeying:
             obeying.start_soon(_end_with, stopping, signals)
             obeying.start_soon(lifeline.beat, lambda: False)
             async with trio.open_nursery() as nursery:
                 await nursery.start(front.run)
-                lifeline.ready(GRACE)
+                lifeline.ready(grace)
                 await stopping.wait()
                 if is_stuck:
                     time.sleep(60)  # noqa: ASYNC251 - an event loop that is stuck is what is tested
-                lifeline.leaving(GRACE)
+                lifeline.leaving(grace)
             obeying.cancel_scope.cancel()
     log.info("left")
 
@@ -96,7 +103,8 @@ def main() -> int:
     configure("INFO")
     groups = open_groups("127.0.0.1", 0, int(count))
     command = [sys.executable, *sys.orig_argv[1:]]
-    return trio.run(Workers(command, groups, grace=GRACE, policy=POLICY).run)
+    grace = PATIENT if Path("patient").exists() else GRACE
+    return trio.run(Workers(command, groups, grace=grace, policy=POLICY).run)
 
 
 class RunningWorkers(RunningService):

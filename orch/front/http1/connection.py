@@ -131,9 +131,13 @@ class HttpConnection:
         return not (self._reader.is_working or self._reader.has_served)
 
     def retire(self, *, even_fresh: bool = False) -> None:
-        """End the connection, unless a request is being read or served or the first one has not come yet."""
+        """End the connection, unless a request is being read or served or the first one has not come yet.
+
+        A request that has come and was not read yet is served too: closing the socket would reset it.
+        """
         reader = self._reader
-        if not reader.is_working and reader.parser.is_idle and (even_fresh or reader.has_served):
+        is_at_rest = not reader.is_working and reader.parser.is_idle and (even_fresh or reader.has_served)
+        if is_at_rest and not reader.link.has_unread():
             reader.expire()
 
     async def linger(self) -> None:
