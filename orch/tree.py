@@ -68,7 +68,9 @@ async def running(
             together(
                 parts.pipelines.run,
                 parts.hub.run,
-                partial(parts.access.sign_ins.watch, lambda: parts.hub.sign_ins),
+                partial(
+                    parts.access.sign_ins.watch, lambda: parts.hub.sign_ins | parts.gateway.visits.sign_ins
+                ),
             ),
             describe=lambda: branch_details.websocket(parts),
         ),

@@ -170,8 +170,10 @@ class Access:
 
     async def signed_in(self, actor: Actor, name: str) -> Actor:
         """Return the actor after looking up the sign-in in the store."""
-        if not await self.sign_ins.is_valid(name):
-            return actor
+        token = self._settings.current.orchestration.control_token
+        is_valid = await self.sign_ins.is_valid(name)
+        if not is_valid or token != self._settings.current.orchestration.control_token:
+            return actor  # or the token was changed meanwhile, which ends all sign-ins
         return structs.replace(actor, is_operator=True, via="cookie", sign_in=name)
 
     async def sign_in(self, scope: Mapping[str, Any], actor: Actor, given: str) -> str:

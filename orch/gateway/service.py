@@ -133,6 +133,7 @@ class GatewayService:
             topic=TOPIC,
         )
         self._sockets = OpenSockets(settings, self._attempt_failed)
+        self.visits: Final = self._sockets.visits
         self._socket_proxy = SocketProxy(
             self._dispatcher,
             settings=settings,

@@ -22,7 +22,7 @@ def connect(parts: Parts) -> None:
     parts.shortages.on_change = lambda: topics.touch("services")
     parts.events.on_record = lambda _event: topics.touch("metrics")
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
-    parts.access.sign_ins.on_end = parts.hub.sign_out
+    parts.access.sign_ins.on_end = lambda name: _signed_out(parts, name)
     parts.speech.follow_refusals(parts.health.note_refusal)
     parts.pipelines.on_failure = lambda reason: _pipelines_failed(parts, reason)
     parts.health.on_engine_change = lambda _service: parts.speech.expire_languages()
@@ -54,7 +54,13 @@ def _pipelines_failed(parts: Parts, reason: str) -> None:
     )
 
 
+def _signed_out(parts: Parts, sign_in: str) -> None:
+    parts.hub.sign_out(sign_in)
+    parts.gateway.visits.sign_out(sign_in)
+
+
 def _settings_applied(parts: Parts, changed: tuple[Change, ...]) -> None:
     if any(change.path == "orchestration.control_token" for change in changed):
         parts.hub.sign_out_operators()
+        parts.gateway.visits.sign_out_operators()
     parts.topics.touch("config")

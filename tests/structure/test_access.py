@@ -23,6 +23,7 @@ DECIDES = {
 #: Reads whether an actor is an operator without deciding by it, with the reason.
 READS_ACTOR = {
     "websocket/connections/connections.py": "closes operators' connections when the token has changed",
+    "gateway/sockets/visits.py": "closes operators' WebSockets to back ends when the token has changed",
 }
 
 

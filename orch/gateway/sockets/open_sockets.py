@@ -14,7 +14,8 @@ from orch.gateway.sockets.counts import SocketCounts
 from orch.gateway.sockets.frames import FrameScanner
 from orch.gateway.sockets.heartbeat import Pace
 from orch.gateway.sockets.leg import BackEnd, Leg
-from orch.gateway.sockets.relay import GOING_AWAY, Ending, Relay
+from orch.gateway.sockets.relay import STOPPING, Ending, Relay
+from orch.gateway.sockets.visits import Visit, Visits
 from orch.gateway.statistics import GatewaySockets
 from orch.gateway.work import Task
 from orch.settings.source import SettingsSource
@@ -36,7 +37,7 @@ log = structlog.get_logger(__name__)
 class OpenSockets:
     """The sockets that are open. ``on_failure``: an instance has failed.
 
-    The mutable state is the sockets, and the counts.
+    The mutable state is the sockets, and the counts. ``visits``: these and those that are not open yet.
     """
 
     def __init__(self, settings: SettingsSource, on_failure: Callable[[Lane], None]) -> None:
@@ -46,12 +47,20 @@ class OpenSockets:
         self._changed = trio.lowlevel.ParkingLot()
         self.is_draining = False
         self.counts: Final = SocketCounts()
+        self.visits: Final = Visits()
 
     def __repr__(self) -> str:
         return f"<OpenSockets {len(self._open)}>"
 
     async def run(
-        self, client: ClientEnd, back_end: BackEnd, lane: Lane, *, deflate: bool, request_id: bytes
+        self,
+        client: ClientEnd,
+        back_end: BackEnd,
+        lane: Lane,
+        visit: Visit,
+        *,
+        deflate: bool,
+        request_id: bytes,
     ) -> None:
         """Pass frames on until the end. ``deflate``: the two sides have negotiated permessage-deflate."""
         self.counts.opened += 1
@@ -59,7 +68,8 @@ class OpenSockets:
             relay = self._relay(client, back_end, lane, stream, deflate=deflate)
             self._open.add(relay)
             if self.is_draining:
-                relay.end(GOING_AWAY, "The service is stopping.")
+                relay.end(STOPPING)
+            visit.opened(relay)
             try:
                 await relay.run()
                 if relay.client.has_closed and relay.client.is_closing:
@@ -74,7 +84,7 @@ class OpenSockets:
         """Close all sockets with 1001, and admit no new ones; return when all have ended."""
         self.is_draining = True
         for relay in self._open:
-            relay.end(GOING_AWAY, "The service is stopping.")
+            relay.end(STOPPING)
         await trio.lowlevel.checkpoint()
         while self._open:
             await self._changed.park()
@@ -143,7 +153,7 @@ class OpenSockets:
         self.counts.ended(ending)
         fault = _FAULTS.get(ending.how) if ending.side == "back_end" else None
         log.log(
-            _INFO if ending.how not in ("closed", "stopped") else _DEBUG,
+            _INFO if ending.how not in ("closed", "stopped", "signed_out") else _DEBUG,
             "websocket ended",
             request_id=request_id.decode(),
             service=lane.service,

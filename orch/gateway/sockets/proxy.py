@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 import trio
 
+from orch.access.actors import ACTOR
 from orch.gateway.attempt import DispatchedResponse
 from orch.gateway.client_heads import ClientHeads
 from orch.gateway.client_request import CLIENT_GONE, ClientGoneError, ClientRequest, Receive, Scope, Send
@@ -37,6 +38,7 @@ from orch.gateway.sockets.departure import Departure
 from orch.gateway.sockets.handshake import KEY, Handshake
 from orch.gateway.sockets.leg import BackEnd
 from orch.gateway.sockets.open_sockets import OpenSockets
+from orch.gateway.sockets.visits import Visit
 from orch.gateway.tcp_stream import READ
 from orch.problems import ProblemError
 from orch.settings import Gateway
@@ -83,15 +85,19 @@ class SocketProxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a socket. What fails before it is accepted is a problem document."""
-        if (await receive())["type"] != "websocket.connect":
-            return
+        with self.sockets.visits.of(scope.get(ACTOR)) as visit:
+            if (await receive())["type"] == "websocket.connect":
+                await self._visit(visit, scope, receive, send)
+
+    async def _visit(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
         request = {**scope, "method": "GET", "scheme": _SCHEMES.get(scope.get("scheme", "ws"), "http")}
         call = self._heads.request(request, _responding(scope, send))
         client = _client(scope, receive, send)
         policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None
         try:
-            await self._serve(call, client, policy)
+            with visit.handshake():
+                await self._serve(call, client, visit, policy)
         except ProblemError as error:
             problem = error
         except ClientGoneError:
@@ -108,7 +114,7 @@ class SocketProxy:
                 await refuse(call, problem)
         self._finish(call, problem)
 
-    async def _serve(self, call: ClientRequest, client: ClientEnd, policy: Gateway) -> None:
+    async def _serve(self, call: ClientRequest, client: ClientEnd, visit: Visit, policy: Gateway) -> None:
         try:
             match = call.match = self._routes.match(call.path)
         except UnroutableError as error:
@@ -125,9 +131,11 @@ class SocketProxy:
         with self._places.taking(
             call.caller, limit=limits.max_connections, of_caller=limits.max_connections_per_address
         ):
-            await self._connect(call, client, match, policy)
+            await self._connect(call, client, visit, match, policy)
 
-    async def _connect(self, call: ClientRequest, client: ClientEnd, match: Match, policy: Gateway) -> None:
+    async def _connect(
+        self, call: ClientRequest, client: ClientEnd, visit: Visit, match: Match, policy: Gateway
+    ) -> None:
         """Send the handshake to an instance, and pass on its response, or frames."""
         key = next((value for name, value in call.headers if name == KEY), b"")
         if not client.passes_frames or not key:
@@ -137,7 +145,7 @@ class SocketProxy:
         departure = Departure(client)
         async with nursery_of_block() as nursery:
             nursery.start_soon(departure.run, nursery.cancel_scope)
-            await self._exchange(call, client, handshake, request, match, departure, policy.retries)
+            await self._exchange(call, client, visit, handshake, request, match, departure, policy.retries)
         if departure.has_left:
             raise ClientGoneError
 
@@ -145,6 +153,7 @@ class SocketProxy:
         self,
         call: ClientRequest,
         client: ClientEnd,
+        visit: Visit,
         handshake: Handshake,
         request: Request,
         match: Match,
@@ -167,11 +176,12 @@ class SocketProxy:
             ) as response:
                 call.answered_at = trio.current_time()
                 await departure.stop()
+                await visit.answer()
                 if response.status != SWITCHED:
                     await self._pass_response(call, response, match)
                     return
                 limit.deadline = float("inf")
-                await self._pass_frames(call, client, handshake, response, match)
+                await self._pass_frames(call, client, visit, handshake, response, match)
         if limit.cancelled_caught and call.out.status is None:
             raise too_slow(match.service, seconds, is_queued=call.trace.is_queued)
 
@@ -197,6 +207,7 @@ class SocketProxy:
         self,
         call: ClientRequest,
         client: ClientEnd,
+        visit: Visit,
         handshake: Handshake,
         response: DispatchedResponse,
         match: Match,
@@ -211,7 +222,9 @@ class SocketProxy:
         self._finish(call, None)
         deflate = handshake.is_compressed(response.headers)
         back_end = BackEnd(*response.switched(), READ)
-        await self.sockets.run(client, back_end, response.lane, deflate=deflate, request_id=call.request_id)
+        await self.sockets.run(
+            client, back_end, response.lane, visit, deflate=deflate, request_id=call.request_id
+        )
 
     def _finish(self, call: ClientRequest, problem: ProblemError | None) -> None:
         """Count the handshake among the requests."""

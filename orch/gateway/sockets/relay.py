@@ -10,7 +10,8 @@ How a socket ends, and what each side is sent:
 - a side that is lost, dead or takes nothing is disconnected; the other is sent a close frame: a client 1014
   (the gateway had no proper response), or 1012 if its instance has left the service, a back end 1001;
 - a side that breaks the protocol is sent the code for that, the other one the same as if it was lost;
-- when the service stops, both are sent 1001.
+- when the service stops, both are sent 1001;
+- when the client signs out, or loses its rights otherwise, it is sent 1008, the back end 1001.
 
 A close frame cannot be sent into the middle of a frame. Then the connection is ended without one.
 """
@@ -39,9 +40,9 @@ BAD_GATEWAY: Final = 1014
 SMALL_FRAMES: Final = Rate(250, burst=2_000)
 """Control frames and small fragments of a client: as many as the service's own WebSockets take."""
 
-How = Literal["closed", "lost", "silent", "stalled", "violation", "flood", "stopped"]
+How = Literal["closed", "lost", "silent", "stalled", "violation", "flood", "stopped", "signed_out"]
 """How a socket ended: by a close frame; without one; without a pong; taking nothing; by a wrong frame; by too
-many small ones; because the service stops."""
+many small ones; because the service stops; because its client has lost its rights."""
 
 
 class Ending(NamedTuple):
@@ -50,6 +51,23 @@ class Ending(NamedTuple):
     how: How
     side: Side | Literal["gateway"]
     code: int = NO_CODE
+
+
+class Farewell(NamedTuple):
+    """How the gateway ends a socket: the close code and reason for each side."""
+
+    how: How
+    client: tuple[int, str]
+    back_end: tuple[int, str]
+
+    def to(self, side: Side) -> tuple[int, str]:
+        """Return the code and reason for a side."""
+        return self.client if side == "client" else self.back_end
+
+
+STOPPING: Final = Farewell(
+    "stopped", (GOING_AWAY, "The service is stopping."), (GOING_AWAY, "The service is stopping.")
+)
 
 
 class Relay:
@@ -76,7 +94,7 @@ class Relay:
         self._has_left = has_left
         self._passes_control = passes_control
         self._scope = trio.CancelScope()
-        self._asked: tuple[int, str] | None = None
+        self._farewell: Farewell | None = None
         self._is_asked = trio.Event()
         self._gone: Side = "back_end"
         self._full_at = 0.0
@@ -102,12 +120,12 @@ class Relay:
             self.client.abort()
         return ending
 
-    def end(self, code: int, reason: str) -> None:
+    def end(self, farewell: Farewell) -> None:
         """Close both sides in order, within :data:`CLOSE_SECONDS`."""
-        if self._asked is None:
-            self._asked = code, reason
+        if self._farewell is None:
+            self._farewell = farewell
             self._is_asked.set()
-            self._note("stopped", "gateway", code)
+            self._note(farewell.how, "gateway", farewell.client[0])
             self._limit(CLOSE_SECONDS)
 
     # One direction.
@@ -126,8 +144,8 @@ class Relay:
                 if (violation := self._violation(source)) is not None:
                     await self._fail(source, target, violation)
                     return
-                if self._asked is not None:
-                    await target.close(*self._asked, CLOSE_SECONDS)
+                if self._farewell is not None:
+                    await target.close(*self._farewell.to(target.side), CLOSE_SECONDS)
         except GoneError:
             # The other direction finds its end, and perhaps a close frame before that.
             self._gone = target.side
@@ -215,10 +233,11 @@ class Relay:
                 pings.start_soon(self._ping, self.back_end, self.client)
             await self._is_asked.wait()
             pings.cancel_scope.cancel()
-        assert self._asked is not None, "somebody has asked"  # noqa: S101 - an invariant
-        # A side in the middle of a frame is closed by its pump, after it.
-        await self.client.close(*self._asked, CLOSE_SECONDS)
-        await self.back_end.close(*self._asked, CLOSE_SECONDS)
+        assert self._farewell is not None, "somebody has asked"  # noqa: S101 - an invariant
+        # A side in the middle of a frame is closed by its pump, after it. Neither waits for the other.
+        async with trio.open_nursery() as both:
+            for leg in (self.client, self.back_end):
+                both.start_soon(leg.close, *self._farewell.to(leg.side), CLOSE_SECONDS)
 
     async def _ping(self, leg: Leg, other: Leg) -> None:
         """Ping one side until it is dead."""
