@@ -93,11 +93,12 @@ class KeptProcess(Restarter):
     async def _live(self, how: str, *, is_again: bool) -> None:
         """Run the child once, to its end, unless this process lacks the resources to start it."""
         self._observe(Observation(Finding.BEGUN, (f"{how}, no response yet",)))
+        self._tail.clear()
         self._is_uncounted = is_again
         self._end_asked = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end_when_asked)
-            ended, shortage = await self._run_once()
+            ended, shortage, code = await self._run_once()
             nursery.cancel_scope.cancel()
         if shortage is None:
             self._count_once()
@@ -107,12 +108,18 @@ class KeptProcess(Restarter):
                 self._not_made(shortage, f"{self.name} cannot be started.")
             else:
                 super().failed()
-            self._observe(Observation(Finding.EXITED, (ended,)))
+            self._observe(
+                Observation(Finding.EXITED, (ended,), shortage=shortage, code=code, output=self._tail.lines)
+            )
 
-    async def _run_once(self) -> tuple[str, Shortage | None]:
-        """Run the child; return how it ended, and what this process was short of to start it."""
+    async def _run_once(self) -> tuple[str, Shortage | None, int | None]:
+        """Run the child; return how it ended, what this process was short of to start it, and its exit code.
+
+        There is no exit code of a child that was not started, or that was ended because it did not respond.
+        """
         ended = "was stopped because it did not respond"
         shortage: Shortage | None = None
+        code: int | None = None
         self._child = scope = trio.CancelScope()
         with scope:
             try:
@@ -125,7 +132,7 @@ class KeptProcess(Restarter):
                 self._child = None
                 self._pid = None
                 self._is_stopping = False
-        return ended, shortage
+        return ended, shortage, code
 
     async def _end_when_asked(self) -> Never:
         """End the child once the requests that it has are done, unless it comes back before."""

@@ -1,6 +1,7 @@
 """Turns what is seen of an instance into its verdict, and passes on what follows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -11,6 +12,7 @@ from orch.health.feed import HealthFeed
 from orch.health.flapping import DAMPING, is_change, reviewed
 from orch.health.health_events import InstanceChanged
 from orch.health.history import Check, check_state
+from orch.health.starts import follow, reasons_of
 from orch.health.verdict import Finding, Limits, Observation, Verdict, judge
 from orch.health.watched import WatchedInstance, WatchedService
 from orch.health.words import change_in_words, flapping_in_words, severity_of
@@ -24,6 +26,9 @@ log = structlog.get_logger("health")
 
 NOTICE_LOG: Final = 10.0
 """Seconds between two lines in the log about an instance's notice at least."""
+
+_PLAIN: Final = frozenset({Finding.BEGUN, Finding.EXITED, Finding.GOOD})
+"""Findings that show how a start goes without a verdict, which there is none of during maintenance."""
 
 _RESPONDED: Final = frozenset({Finding.GOOD, Finding.SLOW, Finding.IMPAIRED, Finding.STARTING, Finding.STUCK})
 
@@ -55,8 +60,16 @@ class Observer:
     def observe(self, instance: WatchedInstance, observation: Observation) -> None:
         """Update the verdict with an observation; during maintenance only the history."""
         service, before, at = instance.service, instance.verdict, self._wall()
+        limits = self._limits(instance)
         if service.maintenance is None:
-            instance.verdict = self._judge(instance, observation, at)
+            instance.verdict = judge(before, observation, now=trio.current_time(), at=at, limits=limits)
+        if service.maintenance is None or observation.finding in _PLAIN:
+            instance.start = follow(
+                instance.start, observation, before=before, after=instance.verdict, at=at, limit=limits.start
+            )
+        if service.maintenance is None:
+            reasons = reasons_of(instance.start, instance.verdict, limits.start)
+            instance.verdict = replace(instance.verdict, reasons=reasons)
         if observation.finding is Finding.UNSEEN:
             self._review(service)
             self._publish()
@@ -90,10 +103,10 @@ class Observer:
         configured = self._settings.current.services.get(service.name)
         return Probe() if configured is None else configured.probe
 
-    def _judge(self, instance: WatchedInstance, observation: Observation, at: float) -> Verdict:
+    def _limits(self, instance: WatchedInstance) -> Limits:
         probe = self._probe(instance.service)
         is_damped = instance.flapping.is_on
-        limits = Limits(
+        return Limits(
             misses=probe.misses,
             slow=probe.slow,
             good=probe.good * (DAMPING if is_damped else 1),
@@ -102,7 +115,6 @@ class Observer:
             start=instance.service.restarter_of(instance).policy.verify_limit,
             is_damped=is_damped,
         )
-        return judge(instance.verdict, observation, now=trio.current_time(), at=at, limits=limits)
 
     def _note_engine(self, instance: WatchedInstance, observation: Observation) -> None:
         """Note the instance's engine and its notice, and record what changed."""

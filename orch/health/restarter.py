@@ -14,7 +14,7 @@ import trio
 
 from orch.health import recovery
 from orch.health.check_response import in_words
-from orch.health.child_output import read_line
+from orch.health.child_output import Tail, read_line
 from orch.health.health_events import Stage
 from orch.health.recovery import Attempt, Escalate, GiveUp, Nothing, Recovery, RecoveryPolicy, Wait
 from orch.health.recovery_words import (
@@ -24,6 +24,7 @@ from orch.health.recovery_words import (
     no_hook_in_words,
     wait_in_words,
 )
+from orch.health.starts import LINES, NOT_RUN
 from orch.health.statistics import RecoveryStatistics
 from orch.health.verdict import WELL, Observation, State
 from orch.health.words import endangered_in_words
@@ -103,6 +104,7 @@ class Restarter(ABC):
         self._attempt: int | None = None  # the last one since it was well
         self._scope: trio.CancelScope | None = None
         self._wake = trio.Event()
+        self._tail = Tail(LINES)
 
     @property
     def pid(self) -> int | None:
@@ -320,6 +322,7 @@ class Restarter(ABC):
     def _log_line(self, stream: str, text: str) -> None:
         if text:
             entry = read_line(text, stream)
+            self._tail.add(entry)
             log.log(entry.level, entry.event, service=self.name, **entry.fields)
 
 
@@ -330,7 +333,7 @@ async def _nobody(_text: str) -> None:
 def not_started(error: Exception, shortage: Shortage | None, program: str) -> str:
     """Return why a program could not be started, without its subject."""
     if shortage is not None:
-        return f"cannot be started. {shortage_in_words(shortage)}".removesuffix(".")
+        return f"{NOT_RUN}. {shortage_in_words(shortage)}".removesuffix(".")
     if not isinstance(error, OSError):
         log.error("cannot run a child process", program=program, exc_info=error)
-    return f"cannot be started: {getattr(error, 'strerror', None) or error}: {program}"
+    return f"{NOT_RUN}: {getattr(error, 'strerror', None) or error}: {program}"

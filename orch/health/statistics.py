@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from orch.health.health_events import RecoveryStep
 from orch.health.history import Check
+from orch.health.starts import StartStatistics
 from orch.health.verdict import State
 from orch.telemetry.shortages import ShortageLine
 
@@ -32,7 +33,8 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     ``p95_ms`` and ``answered``, the share that had a response, are of these checks.
     ``name``: of a child process, where a service has several; otherwise left out. ``restartable``: it can be
     restarted from here; ``is_alone``: true if that restarts no other instance, and ``recovery``: what is
-    being done about it alone; otherwise left out.
+    being done about it alone; otherwise left out. ``start``: while it is being started, or has not come up;
+    otherwise left out.
     """
 
     url: str
@@ -55,6 +57,7 @@ class InstanceStatistics(Struct, frozen=True, kw_only=True):
     restartable: bool = False
     is_alone: bool | UnsetType = UNSET
     recovery: RecoveryStatistics | UnsetType = UNSET
+    start: StartStatistics | UnsetType = UNSET
 
 
 class MaintenanceStatistics(Struct, frozen=True, kw_only=True):

@@ -119,12 +119,14 @@ class Signal(StrEnum):
     PROVEN = "proven"  # good often enough in a row
     IMPAIRED = "impaired"
     STARTING = "starting"
+    LATE = "late"  # still starting, for longer than it may take
     MISSED = "missed"
     BUSY = "busy"
     DOWN = "down"
 
 
 TRANSITIONS: Final[Mapping[tuple[State, Signal], State]] = {
+    **{(state, Signal.LATE): State.RECOVERING for state in State},
     (State.UNKNOWN, Signal.GOOD): State.HEALTHY,
     (State.UNKNOWN, Signal.PROVEN): State.HEALTHY,
     (State.UNKNOWN, Signal.IMPAIRED): State.DEGRADED,
@@ -177,6 +179,7 @@ class Observation:
     ``elapsed``: seconds until the response, or None; ``engine``: the engine that the instance runs;
     ``notice``: a sentence for people, also of a healthy instance; ``shortage``: what this process was short
     of, so that nothing was observed; ``certificate_until``: when its certificate expires, in epoch seconds.
+    Of a process that has ended: ``code``, its exit code (negative: the signal); ``output``, its last lines.
     """
 
     finding: Finding
@@ -186,6 +189,8 @@ class Observation:
     notice: str = ""
     shortage: Shortage | None = None
     certificate_until: float | None = None
+    code: int | None = None
+    output: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,7 @@ class Verdict:
 
     ``good``, ``slow`` and ``missed`` count the last checks in a row; ``start_by`` is the time (monotonic) by
     which a starting instance has to have responded; ``busy_since`` the time since which it is busy or stuck.
+    One that reports itself that it is starting has no such limit, but is late from ``late_at`` on.
     ``last``: the last finding about the instance.
     """
 
@@ -206,6 +212,8 @@ class Verdict:
     starting: bool = False
     start_by: float | None = None
     busy_since: float | None = None
+    late_at: float | None = None
+    is_late: bool = False
     last: Finding | None = None
 
     @property
@@ -244,17 +252,20 @@ def judge(
 ) -> Verdict:
     """Return the verdict after ``observation``; without a finding only the reasons change."""
     if observation.finding is Finding.UNSEEN:
-        start_by = verdict.start_by
+        grace = now + UNSEEN_GRACE
         return replace(
             verdict,
             reasons=observation.reasons,
-            start_by=None if start_by is None else max(start_by, now + UNSEEN_GRACE),
+            start_by=None if verdict.start_by is None else max(verdict.start_by, grace),
+            late_at=None if verdict.late_at is None else max(verdict.late_at, grace),
         )
     if observation.finding in {Finding.BUSY, Finding.STUCK}:
         is_stuck = observation.finding is Finding.STUCK
         counted, signal = _count_busy(verdict, now=now, limits=limits, is_stuck=is_stuck)
     else:
         counted, signal = _count(replace(verdict, busy_since=None), observation, now=now, limits=limits)
+    if not counted.starting:
+        counted = replace(counted, late_at=None, is_late=False)
     state = TRANSITIONS[verdict.state, signal]
     if limits.is_damped and state is State.HEALTHY and counted.good < limits.good:
         state = State.DEGRADED if verdict.state is State.HEALTHY else verdict.state
@@ -281,11 +292,14 @@ def _count(
                 return counted, Signal.IMPAIRED
             return counted, Signal.PROVEN if counted.good >= limits.good else Signal.GOOD
         case Finding.STARTING:
-            # It reports that it is starting: there is no time limit, large models take minutes.
-            return replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=None), Signal.STARTING
+            # It reports that it is starting: it is not ended for that, as large models take minutes.
+            late_at = now + limits.start if verdict.late_at is None else verdict.late_at
+            reported = replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=None)
+            reported = replace(reported, late_at=late_at, is_late=now >= late_at)
+            return reported, Signal.LATE if reported.is_late else Signal.STARTING
         case Finding.BEGUN:
             begun = replace(verdict, good=0, slow=0, missed=0, starting=True, start_by=now + limits.start)
-            return begun, Signal.STARTING
+            return replace(begun, late_at=begun.start_by, is_late=False), Signal.STARTING
         case Finding.MISSED | Finding.REFUSED:
             return _count_miss(verdict, observation, now=now, limits=limits)
         case Finding.UNSEEN | Finding.BUSY | Finding.STUCK:

@@ -12,6 +12,7 @@ from orch.health.health_events import RecoveryStep
 from orch.health.history import History
 from orch.health.maintenance import Maintenance
 from orch.health.restarter import Restarter
+from orch.health.starts import Start, statistics_of
 from orch.health.statistics import (
     InstanceStatistics,
     MaintenanceStatistics,
@@ -41,6 +42,7 @@ class WatchedInstance:
         self.shown = mask_url(url)
         self.weight = 1
         self.verdict = Verdict(since=at)
+        self.start = Start()
         self.history = History()
         self.engine: str | None = None
         self.notice = ""
@@ -94,6 +96,7 @@ class WatchedInstance:
     def statistics(self) -> InstanceStatistics:
         """Return how it is now."""
         own, history, verdict = self.restarter, self.history, self.verdict
+        limit = self.service.restarter_of(self).policy.verify_limit
         return InstanceStatistics(
             url=self.shown,
             state=verdict.state,
@@ -115,6 +118,7 @@ class WatchedInstance:
             notice=self.notice or UNSET,
             is_flapping=self.flapping.is_on or UNSET,
             certificate_until=UNSET if self.certificate_until is None else self.certificate_until,
+            start=statistics_of(self.start, limit) or UNSET,
         )
 
 
@@ -169,6 +173,7 @@ class WatchedService:
                 instance.verdict = Verdict(
                     since=at, reasons=("stopped with the health branch",), starting=True
                 )
+                instance.start = Start()
 
     def named(self, text: str) -> WatchedInstance:
         """Return the instance with this name or URL. ProblemError: unknown_instance."""

@@ -124,7 +124,9 @@ def test_a_child_that_does_not_stay_up_is_given_up_until_an_operator_restarts_it
             assert 290 < recovery.next_in <= 300
             assert recovery.text.endswith("The next attempt is in 5 min.")
             assert bench.service().state is State.UNHEALTHY
-            assert bench.service().reason == "process ended with code 1"
+            assert bench.service().reason == (
+                "failed to start 4 times in a row: process ended with code 1; its last output: no model"
+            )
 
             healthy = backend(port).argv
             script.write_text(f"import os, sys; os.execv({healthy[0]!r}, {list(healthy)!r})")

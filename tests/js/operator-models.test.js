@@ -5,10 +5,11 @@ import { freshness, waiting } from "../../static/js/models/connection-text.js";
 import { Rates } from "../../static/js/models/rates.js";
 import { activityCounts, activityPill, agentText, announcementResult, closeConfirmation, countText, limitProblems, limitText, loweredLimitProblems, matchingConnections, moreSessions, remoteQuery, sentence as connectionsSentence, sessionActivity } from "../../static/js/models/connections.js";
 import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
-import { breakerText, breakersText, checksText, instances, laneText, listed, problems, sentence } from "../../static/js/models/overview.js";
+import { breakerText, breakersText, checksText, instances, laneText, listed, problems, sentence, startText } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/table-rows.js";
 import { extent, latest, runs, sparkline, usual, withGaps } from "../../static/js/models/series.js";
 import { grouped, isEditable, matching, otherWorkersText, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
+import { instanceState } from "../../static/js/models/state-tones.js";
 import { absolute, relative } from "../../static/js/models/time-format.js";
 import { fullness, sentence as treeSentence, stateText } from "../../static/js/models/tree.js";
 import { workerStateText, silentWorkerProblems, workerLabel } from "../../static/js/models/workers.js";
@@ -48,6 +49,32 @@ test("the Overview's sentence gives the state and what it means for users", () =
   );
   assert.match(say(service("audio-service", "unhealthy"), service("x", "unhealthy")), /^audio-service and x are not answering\./);
   assert.equal(say(), "No back end is configured.");
+});
+
+test("a back end that does not come up is told apart from one that is down", () => {
+  const start = { phase: "failed", since: 90, is_first: true, failures: 1, limit: 60, why: "process ended with code 3", code: 3, output: ["no model"] };
+  const of = (state, changes, recovery = null) => {
+    const one = service("audio-service", state);
+    return { ...one, recovery, instances: [{ ...one.instances[0], recovery, start: { ...start, ...changes } }] };
+  };
+  const say = (one) => sentence({ services: { services: [one] }, tree: running, speech: null });
+  const named = (one) => problems({ services: { services: [one] }, tree: running, config: null }).map((each) => each.word);
+  const first = of("unknown", { phase: "starting", failures: 0 });
+  assert.equal(say(first), "audio-service is starting.");
+  assert.deepEqual(named(first), []);
+  const failed = of("unhealthy", {}, { attempt: 1, limit: 5, next_in: 4, text: "Restarts in 4 s." });
+  assert.match(say(failed), /^audio-service failed to start\. Speech is stored/);
+  assert.deepEqual(named(failed), ["failed to start"]);
+  assert.deepEqual(instanceState(failed.instances[0]), { text: "failed to start", tone: "bad" });
+  assert.equal(startText(failed.instances[0]).replaceAll("\u00a0", " "), "failed once; started again in 4 s; has not come up since the service began to check it; may take 1 min");
+  const again = of("recovering", { phase: "starting", failures: 2 });
+  assert.match(say(again), /^audio-service is being started again\./);
+  assert.deepEqual(named(again), ["starting again"]);
+  const late = of("recovering", { phase: "late", failures: 0 });
+  assert.match(say(late), /^audio-service did not come up in time\./);
+  assert.deepEqual(named(late), ["late to start"]);
+  assert.equal(startText({ start: undefined }), null);
+  assert.deepEqual(instanceState({ state: "degraded", start }), { text: "degraded", tone: "warn" });
 });
 
 test("a back end is said to work only where it was seen to work", () => {

@@ -46,7 +46,7 @@ class Course(Struct, frozen=True, kw_only=True):
 
     ``since``: when ``standing`` began. ``wrong_since``: since when something is wrong, None while nothing is.
     ``falls``: the last times at which it left *up*. ``is_known``: it was up, degraded or unhealthy at least
-    once, so that its first start is over.
+    once, or should have come up by now, so that its first start is over.
     """
 
     standing: Standing = Standing.UNKNOWN
@@ -56,10 +56,13 @@ class Course(Struct, frozen=True, kw_only=True):
     is_known: bool = False
 
 
-def follow(course: Course, state: State, at: float) -> Course:
-    """Return the course after the service had ``state`` at ``at``. A time before ``since`` counts as it."""
+def follow(course: Course, state: State, at: float, *, is_overdue: bool = False) -> Course:
+    """Return the course after the service had ``state`` at ``at``. A time before ``since`` counts as it.
+
+    ``is_overdue``: one of its instances should have come up by now.
+    """
     at = max(at, course.since)
-    is_known = course.is_known or state not in {State.UNKNOWN, State.RECOVERING}
+    is_known = course.is_known or is_overdue or state not in {State.UNKNOWN, State.RECOVERING}
     standing = _OF_STATES[state] if is_known else Standing.UNKNOWN
     if standing is course.standing:
         return course if is_known is course.is_known else replace(course, is_known=is_known)

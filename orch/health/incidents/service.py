@@ -22,6 +22,7 @@ from orch.health.incidents.rules import IncidentTimes, View, review, with_note, 
 from orch.health.incidents.uptime import GAP_LIMIT, Uptime, Window, tally_of, uptime
 from orch.health.incidents.uptime_log import UptimeLog
 from orch.health.service import HealthService
+from orch.health.starts import OVERDUE, StartStatistics
 from orch.health.statistics import MaintenanceStatistics, ServiceStatistics
 from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
@@ -145,7 +146,11 @@ class IncidentService:
             else:
                 self._maintenance.pop(service.name, None)
             course = self._courses.get(service.name) or Course(since=min(service.since, now))
-            self._courses[service.name] = follow(course, service.state, service.since)
+            is_overdue = any(
+                isinstance(each.start, StartStatistics) and each.start.phase in OVERDUE
+                for each in service.instances
+            )
+            self._courses[service.name] = follow(course, service.state, service.since, is_overdue=is_overdue)
 
     def _count(self, service: str, now: float) -> None:
         """Add the time since the last look, as the service stood in it; a gap adds nothing."""

@@ -2,14 +2,13 @@
 
 import { placesText, useText } from "../models/gateway-controls.js";
 import { count, counted, joined, latency, number, percent } from "../models/number-format.js";
-import { answeredText, flowP95, laneText } from "../models/overview.js";
-import { serviceTone, word } from "../models/state-tones.js";
+import { answeredText, flowP95, laneText, startText } from "../models/overview.js";
 import { h, setText } from "./dom.js";
 import { facts, showFacts } from "./fact-list.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
-import { pill, setPill } from "./pill.js";
+import { pill } from "./pill.js";
 import { restartedBy, restartInstance, stopRecovery } from "./actions.js";
-import { FIRST_BYTE } from "./instance-table.js";
+import { FIRST_BYTE, setState } from "./instance-table.js";
 import { RowPanel } from "./row-panel.js";
 import { setTime, timeElement } from "./time-element.js";
 
@@ -35,9 +34,11 @@ export class InstancePanel extends RowPanel {
     return { text: "This instance does not exist.", next: "It may have been removed from the settings." };
   }
 
-  update({ state, reasons, beats, list, since, recovery, stop }, row) {
+  update({ state, reasons, output, beats, list, since, recovery, stop }, row) {
     this.title(row.name);
-    setPill(state, word(row.state), serviceTone(row.state));
+    setState(state, row);
+    setText(output, (row.start?.output ?? []).join("\n"));
+    output.hidden = !row.start?.output.length;
     setText(reasons, row.reasons.join("; "));
     setText(recovery, row.recovery?.text ?? "");
     stop.hidden = !row.recovery;
@@ -47,6 +48,7 @@ export class InstancePanel extends RowPanel {
     showFacts(list, [
       ["Address", row.url],
       ["State began", since],
+      ["Start", startText(row)],
       ["Engine", row.engine],
       ["Notice", row.notice ?? null],
       ["Last check took", joined(latency(row.latency_ms))],
@@ -73,12 +75,12 @@ export class InstancePanel extends RowPanel {
   }
 
   build(row) {
-    const parts = { state: pill(), reasons: h("p", { class: "muted", dir: "auto" }), recovery: h("p", { dir: "auto" }), beats: heartbeats(), list: facts(), since: timeElement() };
+    const parts = { state: pill(), reasons: h("p", { class: "muted", dir: "auto" }), output: h("pre", { class: "code", dir: "auto", tabindex: "0", "aria-label": "Last lines of its output", hidden: true }), recovery: h("p", { dir: "auto" }), beats: heartbeats(), list: facts(), since: timeElement() };
     parts.stop = h("p", { hidden: true }, h("button", { type: "button", class: "button", onclick: (event) => stopRecovery(row.service, event.currentTarget) }, `Stop the recovery of ${row.service}`));
     const button = row.restartable
       ? h("p", {}, h("button", { type: "button", class: "button button-danger", onclick: (event) => restartInstance(row, event.currentTarget) }, `Restart ${restartedBy(row)}`))
       : h("p", { class: "faint small" }, "The service did not start this process, and it has no restart hook.");
-    const nodes = [h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, ...(this.#controls === null ? [] : [this.#controls.element]), parts.stop, button];
+    const nodes = [h("div", { class: "stack" }, h("p", {}, parts.state), parts.reasons, parts.output, parts.recovery), h("section", {}, h("h3", {}, "Last 45 checks"), parts.beats), parts.list, ...(this.#controls === null ? [] : [this.#controls.element]), parts.stop, button];
     return { ...parts, nodes };
   }
 }

@@ -3,7 +3,7 @@
 import { outOfUse, useText } from "../models/gateway-controls.js";
 import { count, joined, latency, number, percent } from "../models/number-format.js";
 import { answeredText, breakersText } from "../models/overview.js";
-import { badness, breakerTone, serviceTone, word } from "../models/state-tones.js";
+import { badness, breakerTone, instanceState } from "../models/state-tones.js";
 import { NOTEWORTHY } from "../models/tiles.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { heartbeats, setHeartbeats } from "./heartbeats.js";
@@ -14,13 +14,19 @@ import { Table } from "./table.js";
 /** What the time to the first byte is: it is what the balancer goes by. */
 export const FIRST_BYTE = "recent average; an attempt that fails counts as the route's time-out";
 
+/** Shows the state of an instance in its pill. */
+export function setState(cell, row) {
+  const { text, tone } = instanceState(row);
+  setPill(cell, text, tone);
+}
+
 const COLUMNS = {
   name: (href, onlyName = false) => ({
     label: "Instance",
     sort: (row) => row.name,
     create: (row) => h("span", {}, h("a", { class: "row-link", dir: "auto", href: href(row.key) }, row.name), h("span", { class: "cell-sub", dir: "auto" })),
     update: (cell, row) => {
-      const reasons = row.state === "healthy" || row.state === "unknown" || onlyName ? "" : row.reasons.join("; ");
+      const reasons = row.state === "healthy" || (row.state === "unknown" && !row.start) || onlyName ? "" : row.reasons.join("; ");
       setText(cell.lastElementChild, reasons || row.url);
     },
   }),
@@ -29,7 +35,7 @@ const COLUMNS = {
     keep: true,
     sort: (row) => badness(row.state),
     create: () => pill(),
-    update: (cell, row) => setPill(cell, word(row.state), serviceTone(row.state)),
+    update: (cell, row) => setState(cell, row),
   }),
   checks: () => ({ label: "Checks", keep: true, full: true, create: heartbeats, update: (cell, row) => setHeartbeats(cell, row.checks) }),
   checksP95: () => ({ label: "Check, p95", number: true, keep: true, sort: (row) => row.p95_ms, text: (row) => joined(latency(row.p95_ms)) }),

@@ -2,7 +2,7 @@
 
 import { isolated } from "./bidi.js";
 import { count, counted, duration, percent } from "./number-format.js";
-import { word } from "./state-tones.js";
+import { instanceState, word } from "./state-tones.js";
 import { clockTime } from "./time-format.js";
 
 /** What a back end's state means for users: while it works in part, rejects requests, or is unavailable. */
@@ -70,14 +70,18 @@ export function sentence({ services, store = null, tree, speech, workers = 1 }) 
   const away = all.filter((service) => !FINE.has(service.state) && !isUsable(service));
   if (away.length > 0) {
     const meaning = away.length === 1 ? MEANING[away[0].name]?.away : null;
+    const alone = away.length === 1 ? absence(away[0]) : null;
     const verb = away.length === 1 ? "is" : "are";
-    return `${listed(away.map((service) => service.name))} ${verb} not answering. ${meaning ?? "Requests to it have to wait."}`;
+    const how = alone === null || alone === "being started again" ? `${verb} ${alone ?? "not answering"}` : alone;
+    return `${listed(away.map((service) => service.name))} ${how}. ${meaning ?? "Requests to it have to wait."}`;
   }
   const worse = all.filter((service) => !FINE.has(service.state));
   if (worse.length > 0) {
     const words = worse.length === 1 ? `${worse[0].name} is ${word(worse[0].state)}` : `${count(worse.length)} services have problems`;
     return `${words}. ${works(worse[0], speech)}`;
   }
+  const starting = all.filter((service) => service.state === "unknown" && absence(service) !== null);
+  if (starting.length > 0) return `${listed(starting.map((service) => service.name))} ${starting.length === 1 ? "is" : "are"} starting.`;
   if (all.some((service) => service.state === "unknown")) return "Waiting for the first checks of the back ends.";
   const late = behind(speech);
   if (late) return `${late} The audio-service is slow to answer.`;
@@ -126,7 +130,7 @@ export function problems({ services, store = null, tree, config, speech = null }
     found.push({
       key: `service ${service.name}`,
       tone: service.state === "unhealthy" ? "bad" : "warn",
-      word: word(service.state),
+      word: serviceWord(service),
       subject: service.name,
       text: service.reason,
       more: recovery(service, speech),
@@ -163,6 +167,12 @@ export function shortageProblems(services) {
     since: shortage.since,
     action: null,
   }));
+}
+
+/** The state of a service as a word; of a single instance that has not come up, how its start goes. */
+function serviceWord(service) {
+  const [only, ...others] = service.instances;
+  return only && others.length === 0 ? instanceState({ state: service.state, start: only.start }).text : word(service.state);
 }
 
 /** What the service does about a back end, or what the operator can do. */
@@ -227,6 +237,22 @@ export function checksText(checks) {
 export function answeredText({ answered, checks }) {
   if (answered === null || checks.length === 0) return "";
   return `${percent(answered)} of the last ${counted(checks.length, "check")}, since ${clockTime(checks[0].at)}`;
+}
+
+/** How the start of an instance goes: "failed 3 times in a row; may take 60 s"; null without one. */
+export function startText({ start, recovery }) {
+  if (!start) return null;
+  const failed = start.failures > 0 ? `failed ${start.failures === 1 ? "once" : `${count(start.failures)} times in a row`}` : "";
+  const next = start.phase === "failed" && (recovery?.next_in ?? null) !== null ? `started again in ${duration(Math.max(1, Math.round(recovery.next_in)))}` : "";
+  const since = start.is_first ? "has not come up since the service began to check it" : "";
+  return [failed, next, since, `may take ${duration(start.limit)}`].filter(Boolean).join("; ");
+}
+
+/** How a service that no request can be sent to does not work: what its instances show of their starts. */
+function absence(service) {
+  const phases = new Set(service.instances.map((instance) => instance.start?.phase ?? ""));
+  if (phases.size !== 1) return null;
+  return { failed: "failed to start", late: "did not come up in time", starting: "being started again" }[[...phases][0]] ?? null;
 }
 
 /** The p95 of one flow's requests to an instance in the last minute, in milliseconds; null without any. */

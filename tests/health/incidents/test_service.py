@@ -16,7 +16,7 @@ from orch.health.incidents.uptime import Window
 from orch.problems import ProblemError
 from orch.stores.sqlite.store import SqliteStore
 from orch.telemetry.metric_names import INCIDENTS_OPEN
-from tests.fakes.health import Bench, Network, healthy, refused
+from tests.fakes.health import Bench, Network, answers, healthy, refused
 from tests.fakes.hub import inline
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.stores import running
@@ -87,6 +87,23 @@ async def test_an_outage_is_an_incident_that_closes_when_the_back_end_is_back(st
         assert START + 90 <= incident.ended <= START + 105
         texts = [event.text for event in side.bench.events.latest() if event.text.startswith("Incident")]
         assert sorted(text.split(":")[0] for text in texts) == ["Incident 1 closed", "Incident 1 opened"]
+
+
+async def test_a_service_that_never_comes_up_has_an_incident(store: SqliteStore) -> None:
+    """It reports that it starts: up to the limit of a start nothing is known, from then on it is down."""
+    side = Side(store)
+    side.network.hosts["one"] = answers(200, {"status": "starting"})
+    async with running(store), side.running():
+        await trio.sleep(55)
+        assert side.incidents.incidents() == ()
+        await trio.sleep(30)
+        (incident,) = side.incidents.incidents()
+        assert (incident.service, incident.impact) == ("audio-service", Impact.OUTAGE)
+        assert START + 60 <= incident.began <= START + 65
+        assert "has not come up within 60 s" in incident.entries[0].text
+        side.network.hosts["one"] = healthy
+        await trio.sleep(130)
+        assert side.incidents.incidents()[0].ended is not None
 
 
 async def test_a_moment_is_no_incident_and_two_services_have_two(store: SqliteStore) -> None:
