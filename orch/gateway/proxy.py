@@ -52,7 +52,7 @@ from orch.gateway.spool import Spool
 from orch.gateway.tcp_stream import Patience
 from orch.gateway.uploads import has_no_body, stored, streamed
 from orch.problems import ProblemError
-from orch.repeats import EXTENSION, Slot
+from orch.repeats import EXTENSION, VARYING, Slot
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage, own_shortage
@@ -66,8 +66,8 @@ DISCARD_SECONDS: Final = 5.0
 """Seconds for which the rest of a refused body is read; browsers and curl send on until then."""
 
 _TRAILERS_WANTED: Final = ((b"te", b"trailers"), (b"connection", b"te"))
-_OWN_WORDS: Final = frozenset({b"x-request-id", b"via", b"traceparent", b"tracestate", b"te", b"expect"})
-"""Headers with which a request is not forwarded as the one before it, or that differ in each."""
+_OWN_WORDS: Final = VARYING | {b"via", b"te", b"expect"}
+"""Headers with which a request is not forwarded as the one before it."""
 _STREAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 REFUSED_METHODS: Final = frozenset({"CONNECT", "TRACE"})
 """CONNECT would open a tunnel, TRACE would return our own headers."""
@@ -256,7 +256,7 @@ class Proxy:
             slot is None
             or slot.holds is None
             or call.method == "HEAD"
-            or not _OWN_WORDS.isdisjoint(name for name, _ in call.headers)
+            or any(name in _OWN_WORDS and name not in slot.varying for name, _ in call.headers)
             or call.is_streamed
             or call.hedge is not None
             or call.fallback is not None
@@ -279,7 +279,7 @@ class Proxy:
             self._heads.outside(call, match),
             policy,
         )
-        slot.way = RepeatedRequest(stored, parts, slot.holds, self.resume)
+        slot.way = RepeatedRequest(stored, parts, slot.holds, self.resume, slot.varying)
 
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()

@@ -33,17 +33,17 @@ from orch.gateway.routes import Match
 from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.spool import Spool
 from orch.gateway.tcp_stream import Patience
-from orch.gateway.trace_context import PARENT, new_parent
+from orch.gateway.trace_context import PARENT, STATE, new_parent, trace_headers
 from orch.gateway.transport import Address
 from orch.gateway.upstream import head_of
-from orch.protocol.request_id import HEADER
+from orch.protocol.request_id import HEADER, request_id
 from orch.repeats import Answer, Deliver
 from orch.settings import Gateway
 
 _REMEMBERED: Final = 16
 """Addresses of instances for which a head is stored."""
 
-EACH_TIME: Final = frozenset({HEADER, PARENT, b"x-gateway-time"})
+EACH_TIME: Final = frozenset({HEADER, PARENT, STATE, b"x-gateway-time"})
 """Headers of the gateway that are different in each request."""
 
 log = structlog.get_logger(__name__)
@@ -90,8 +90,9 @@ class Stored(NamedTuple):
 class RepeatedRequest:
     """The way of requests with one head on one connection.
 
-    ``holds`` returns whether the caller may still do this and the settings are the same. The mutable state is
-    the encoded head by address, and the headers of the last response with what they were made from.
+    ``holds`` returns whether the caller may still do this and the settings are the same; ``varying``: the
+    headers whose values are others in each request (:data:`orch.repeats.VARYING`). The mutable state is the
+    encoded head by address, and the headers of the last response with what they were made from.
     """
 
     __slots__ = (
@@ -101,23 +102,32 @@ class RepeatedRequest:
         "_holds",
         "_instance",
         "_priority",
+        "_varying",
         "parts",
         "resume",
         "stored",
     )
 
-    def __init__(self, stored: Stored, parts: Parts, holds: Callable[[], bool], resume: Resume) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        parts: Parts,
+        holds: Callable[[], bool],
+        resume: Resume,
+        varying: tuple[bytes, ...],
+    ) -> None:
         self.stored = stored
         self.parts = parts
         self.resume = resume
         self._holds = holds
+        self._varying = varying
         self._priority = priority_of(stored.match.priority, stored.method)
         self._encoded: dict[int, tuple[Address, bytes]] = {}
         self._from: tuple[Header, ...] = ()
         self._instance = ""
         self._headers: tuple[Header, ...] = ()
 
-    def begin(self, body: bytes) -> "BegunRepeat | None":
+    def begin(self, body: bytes, values: tuple[bytes, ...]) -> "BegunRepeat | None":
         """Begin to serve a request; None: it has to be served as any other."""
         stored, parts = self.stored, self.parts
         policy, caller = stored.policy, stored.caller
@@ -130,23 +140,20 @@ class RepeatedRequest:
         if body and not parts.spool.reserve_memory(len(body)):
             parts.places.free(caller)
             return None
-        request_id, parent = parts.make_id().encode(), new_parent()
+        identity, own = self._own_words(values)
+        lines = b"".join([b"%b: %b\r\n" % header for header in own])
 
         def encoded(address: Address) -> bytes:
-            return b"%bx-request-id: %b\r\ntraceparent: %b\r\n\r\n" % (
-                self._head(address),
-                request_id,
-                parent,
-            )
+            return b"%b%b\r\n" % (self._head(address), lines)
 
         request = Request(
             stored.method,
             stored.target,
-            (*stored.headers, (HEADER, request_id), (PARENT, parent)),
+            (*stored.headers, *own),
             RequestBody(body),
             encoded=encoded,
         )
-        begun = BegunRepeat(self, request, request_id)
+        begun = BegunRepeat(self, request, identity)
         try:
             begun.attempt = parts.dispatcher.begin(
                 stored.match.service,
@@ -161,6 +168,15 @@ class RepeatedRequest:
             begun.end()
             raise
         return begun
+
+    def _own_words(self, values: tuple[bytes, ...]) -> tuple[bytes, list[Header]]:
+        """Return the id of a request, and the headers for the back end that are its own."""
+        if not values:
+            identity = self.parts.make_id().encode()
+            return identity, [(HEADER, identity), (PARENT, new_parent())]
+        given = list(zip(self._varying, values, strict=True))
+        identity = request_id(given, self.parts.make_id).encode()
+        return identity, [(HEADER, identity), *trace_headers(given)]
 
     def _head(self, address: Address) -> bytes:
         """Return the head without the lines that are different in each request, and without its end."""

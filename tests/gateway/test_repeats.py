@@ -48,8 +48,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Watch the short way."""
     seen, begin = Asked(), RepeatedRequest.begin
 
-    def watched(self: RepeatedRequest, body: bytes) -> Any:
-        begun = begin(self, body)
+    def watched(self: RepeatedRequest, body: bytes, values: tuple[bytes, ...]) -> Any:
+        begun = begin(self, body, values)
         seen.append(begun is not None)
         return begun
 
@@ -179,6 +179,65 @@ async def test_the_short_way_sends_what_the_usual_one_sends(asked: Asked) -> Non
         assert b"x-thing" not in each.lower()
         assert b"cookie" not in each.lower()
     assert len({each.partition(b"traceparent: ")[2][:55] for each in seen}) == 5
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def traced(identity: str, parent: str, state: str = "a=b") -> bytes:
+    """Return a request with its own id and trace."""
+    words = f"X-Request-Id: {identity}\r\ntraceparent: {parent}\r\ntracestate: {state}\r\n"
+    return GET[:-2] + words.encode() + b"\r\n"
+
+
+async def test_each_request_has_its_own_id_and_trace(asked: Asked) -> None:
+    """Heads that differ in nothing else take the short way, and what is invalid is replaced on it, too."""
+    seen: list[bytes] = []
+    sent = [(f"id-{number}", PARENT.replace("b7", f"{number:02x}"), f"a={number}") for number in range(4)]
+    sent += [("not an id", PARENT, "a=4"), ("id-5", "00-0-0-0", "a=5"), ("id-6", PARENT, "no state")]
+    async with rig(answering(ok(), seen=seen)) as made:
+        client = await made.connect()
+        answers = [await ask(client, traced(*each)) for each in sent]
+        assert asked == [True] * 5
+        assert made.gateway.statistics().requests == 7
+
+    def words(request: bytes) -> dict[str, str]:
+        return dict(line.split(": ", 1) for line in request.decode().split("\r\n")[1:-2])
+
+    for (identity, parent, state), request, (status, headers, _) in zip(sent, seen, answers, strict=True):
+        assert status == 200
+        at_back_end = words(request)
+        assert at_back_end["x-request-id"] == headers["x-request-id"]
+        assert (headers["x-request-id"] == identity) == (" " not in identity)
+        assert re.fullmatch(r"[A-Za-z0-9-]+", headers["x-request-id"])
+        is_valid = parent.startswith("00-0a")
+        assert (at_back_end["traceparent"] == parent) == is_valid
+        assert at_back_end.get("tracestate") == (state if is_valid and "=" in state else None)
+        for name in ("x-request-id", "traceparent", "tracestate"):
+            assert request.lower().count(b"\r\n%b:" % name.encode()) <= 1
+
+
+async def test_a_late_response_keeps_the_id_and_trace_of_its_request(asked: Asked) -> None:
+    """The long way continues the request that was sent."""
+    go, seen = trio.Event(), list[bytes]()
+
+    async def serve(stream: Any) -> None:
+        while request := await read_request(stream):
+            seen.append(request)
+            if len(seen) == 4:
+                await go.wait()
+            await stream.send_all(ok())
+
+    async with rig(serve) as made, trio.open_nursery() as nursery:
+        client = await made.connect()
+        for number in range(3):
+            assert (await ask(client, traced(f"id-{number}", PARENT)))[0] == 200
+        nursery.start_soon(_set_when_waiting, made, go)
+        status, headers, _ = await ask(client, traced("id-3", PARENT))
+    assert (status, headers["x-request-id"], len(seen)) == (200, "id-3", 4)
+    assert b"\r\nx-request-id: id-3\r\n" in seen[3]
+    assert PARENT.encode() in seen[3]
+    assert asked.short
 
 
 async def test_bodies_of_the_same_length_are_not_mixed_up(asked: Asked) -> None:

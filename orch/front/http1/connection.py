@@ -26,7 +26,7 @@ class HttpConnection:
     for one of :data:`OPEN_PATHS` (the probes).
     """
 
-    __slots__ = ("_base", "_context", "_last", "_reader", "_refused", "_repeats")
+    __slots__ = ("_base", "_context", "_reader", "_refused", "_repeats")
 
     def __init__(
         self,
@@ -39,7 +39,6 @@ class HttpConnection:
         self._reader = RequestReader(link, context)
         self._base = base
         self._refused = refused
-        self._last: RequestHead | None = None
         self._repeats: Repeats | None = None
 
     def __repr__(self) -> str:
@@ -79,10 +78,10 @@ class HttpConnection:
                 return head
             reader.is_working = True
             reader.deadline = NEVER
-            if head is self._last:
+            if reader.parser.is_repeated:
                 is_kept = await self._serve_again(head, events)
             else:
-                self._last, self._repeats = head, None
+                self._repeats = None
                 is_kept = await Exchange(reader, self._base, head, events[1:]).serve()
             reader.is_working = False
             reader.has_served = True
@@ -97,7 +96,7 @@ class HttpConnection:
         return None
 
     async def _serve_again(self, head: RequestHead, events: list[Event]) -> bool:
-        """Serve a request whose head is that of the one before; return whether the connection is kept."""
+        """Serve a request whose head repeats the one before; return whether the connection is kept."""
         reader, repeats = self._reader, self._repeats
         if repeats is None:
             repeats = self._repeats = Repeats(reader, head)

@@ -50,7 +50,7 @@ class Repeats:
     )
 
     def __init__(self, reader: RequestReader, head: RequestHead) -> None:
-        self.slot = Slot()
+        self.slot = Slot(reader.parser.varying)
         self._reader = reader
         self._head = head
         self._headers: tuple[Header, ...] | None = None
@@ -70,11 +70,11 @@ class Repeats:
         if way is None or self._reader.context.is_stopping or not isinstance(events[-1], EndOfMessage):
             return None
         if len(events) == 2:  # noqa: PLR2004 - the head and the end
-            return way.begin(b"")
+            return way.begin(b"", self._reader.parser.values)
         piece = events[1]
         if len(events) > 3 or not isinstance(piece, Data) or len(piece.data) > MAX_BODY:  # noqa: PLR2004 - and the body
             return None
-        return way.begin(piece.data)
+        return way.begin(piece.data, self._reader.parser.values)
 
     async def run(self, begun: Begun) -> bool | None:
         """Serve a request that has begun; return whether the connection can be used again.

@@ -33,12 +33,14 @@ Rules for the caller:
 from enum import Enum, auto
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from orch.front.http1.chunk_decoder import ChunkDecoder
+from orch.front.http1.head_pattern import HeadPattern, pattern_of
 from orch.front.http1.refusals import FAULT, REFUSALS, BadRequestError
 from orch.front.http1.request_head import Limits, RequestHead, read_head
 from orch.front.http1.responses import ResponseEncoder, ResponseError, refuse
+from orch.repeats import VARYING
 
 __all__ = [
     "REFUSALS",
@@ -100,8 +102,9 @@ class RequestParser:
     reading while ``is_full``. How the bytes are divided into calls changes only where the pieces of the body
     end.
 
-    Clients that poll (probes, scrapers) often send the same head again on a kept connection, byte for byte.
-    So the previous head is stored, and bytes that begin with it are not parsed again.
+    Clients that poll (probes, scrapers) often send the same head again on a kept connection, byte for byte
+    but for the id and the trace of a request. So the previous head is stored, and bytes that begin with it
+    are not parsed again.
     """
 
     __slots__ = (
@@ -113,9 +116,12 @@ class RequestParser:
         "_left",
         "_limits",
         "_part",
+        "_pattern",
         "_pending",
         "_skipped",
+        "is_repeated",
         "small_chunks",
+        "values",
     )
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -131,6 +137,11 @@ class RequestParser:
         self.small_chunks = 0
         self._last: RequestHead | None = None
         self._last_block = b""
+        self._pattern: HeadPattern | None = None
+        #: Whether the head of this request is that of the one before but for the values that may differ.
+        self.is_repeated = False
+        #: These values, of the headers called :attr:`varying`.
+        self.values: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         """Show which part comes next."""
@@ -141,6 +152,11 @@ class RequestParser:
     def is_idle(self) -> bool:
         """Whether nothing of a request has come since the last one was complete."""
         return self._part is _HEAD and not self._pending
+
+    @property
+    def varying(self) -> tuple[bytes, ...]:
+        """The names of the headers whose values may differ in the head that repeats, in its order."""
+        return () if self._pattern is None else self._pattern.names
 
     @property
     def has_more(self) -> bool:
@@ -213,10 +229,9 @@ class RequestParser:
             self._skipped = True
             self._checked = 0
             data = data[2:]
-        head = self._last
-        if head is not None and data.startswith(self._last_block):
-            used = len(self._last_block)
-        else:
+        head, used = self._repeated(data)
+        self.is_repeated = head is not None
+        if head is None:
             used = self._find_head(data)
             if not used:
                 return data
@@ -228,6 +243,29 @@ class RequestParser:
             return data
         self._begin_body(head)
         return self._read_body(data, events)
+
+    def _repeated(self, data: bytes) -> tuple[RequestHead | None, int]:
+        """Return the head that ``data`` begins with, and its length, if it is like the one before."""
+        head, pattern = self._last, self._pattern
+        if head is None:
+            return None, 0
+        if pattern is None:
+            first = self._last_block
+            if not data.startswith(first[: first.find(b"\r")]):
+                return None, 0
+            # In absolute form the headers are others than the lines.
+            varying = VARYING if head.target.startswith(b"/") else ()
+            pattern = self._pattern = pattern_of(first, varying)
+        found = pattern.match(data)
+        if found is None:
+            return None, 0
+        used, self.values = found
+        if self.values:
+            headers = head.headers.copy()
+            for place, name, value in zip(pattern.places, pattern.names, self.values, strict=True):
+                headers[place] = (name, value)
+            head = structs.replace(head, headers=headers)
+        return head, used
 
     def _read_body(self, data: bytes, events: list[Event]) -> bytes:
         if self._part is _BODY:
@@ -259,7 +297,7 @@ class RequestParser:
                 raise BadRequestError("folded_line") from None
             raise
         if len(block) <= _REMEMBERED:
-            self._last, self._last_block = head, block
+            self._last, self._last_block, self._pattern = head, block, None
         return head
 
     def _begin_body(self, head: RequestHead) -> None:
