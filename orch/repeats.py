@@ -1,6 +1,6 @@
 """What a server and an application agree on for requests that repeat on one connection. Pure.
 
-Clients that poll send the same head again and again, byte for byte but for the id and the trace of each
+Clients that poll send the same head again and again, byte for byte except for the id and the trace of each
 request (:data:`VARYING`). All that was decided for it from the head and its connection and the settings is
 decided in the same way the next time. So the application may leave a :class:`Way` for such a head with the
 server: it serves the next request without ASGI's messages and without deciding again. The server offers a

@@ -103,7 +103,7 @@ class RequestParser:
     end.
 
     Clients that poll (probes, scrapers) often send the same head again on a kept connection, byte for byte
-    but for the id and the trace of a request. So the previous head is stored, and bytes that begin with it
+    except for the id and the trace of a request. So the previous head is stored, and bytes that begin with it
     are not parsed again.
     """
 
@@ -138,7 +138,7 @@ class RequestParser:
         self._last: RequestHead | None = None
         self._last_block = b""
         self._pattern: HeadPattern | None = None
-        #: Whether the head of this request is that of the one before but for the values that may differ.
+        #: Whether the head of this request is that of the one before except for the values that may differ.
         self.is_repeated = False
         #: These values, of the headers called :attr:`varying`.
         self.values: tuple[bytes, ...] = ()
