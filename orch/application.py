@@ -86,7 +86,7 @@ class Application:
         elif self._is_for_back_end(scope):
             run = self._connect_back_end(scope, receive, send)
         else:
-            run = _refuse_websocket(receive, send)
+            run = _refuse(scope, receive, send, _no_websocket(), closes.POLICY)
         return run
 
     def _is_for_back_end(self, scope: Any) -> bool:
@@ -164,9 +164,8 @@ async def _refuse(
     await refuse(scope, send, Refused(error, close))
 
 
-async def _refuse_websocket(receive: Any, send: Any) -> None:
-    await receive()
-    await send({"type": "websocket.close", "code": 1008, "reason": "No WebSocket is served at this path."})
+def _no_websocket() -> ProblemError:
+    return ProblemError("not_found", "No WebSocket is served at this path.")
 
 
 async def _answer_lifespan(receive: Any, send: Any) -> None:

@@ -19,6 +19,7 @@ from orch.problems import ProblemError
 from orch.protocol.identifiers import new_request_id
 from orch.protocol.request_id import request_id
 from orch.sandbox import registering
+from orch.sandbox.handshakes import refuse_handshake
 from orch.sandbox.registering import Registration, keep_registered
 from orch.telemetry.logs import configure
 from orch.web.json_api import problem_response
@@ -74,9 +75,24 @@ def usage(options: argparse.Namespace, service: str) -> Usage:
     )
 
 
+class SandboxApp(QuartTrio):
+    """A Quart application without WebSockets.
+
+    Quart itself looks for the error handlers of HTTP, which need a request, and fails.
+    """
+
+    async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve HTTP; respond to the handshakes of WebSockets with 404."""
+        if scope["type"] != "websocket":
+            await super().asgi_app(scope, receive, send)
+            return
+        await receive()  # websocket.connect
+        await refuse_handshake(ProblemError("not_found", "No WebSocket is served at this path."), send)
+
+
 def create_app(name: str) -> QuartTrio:
     """Return an application that responds to every error with a problem document."""
-    app = QuartTrio(name, static_folder=None)
+    app = SandboxApp(name, static_folder=None)
 
     @app.before_request
     async def begin() -> None:

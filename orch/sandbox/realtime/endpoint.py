@@ -7,6 +7,7 @@ from typing import Any, Final
 import trio
 
 from orch.problems import ProblemError
+from orch.sandbox.handshakes import refuse_handshake
 from orch.sandbox.realtime.connection import RealtimeConnection, Receive, Send, Transcriber
 from orch.sandbox.realtime.session import DEFAULT_LIMITS, RealtimeLimits
 
@@ -46,14 +47,16 @@ class RealtimeEndpoint:
             return
         await receive()  # websocket.connect
         if scope["path"] != PATH:
-            await _refuse(ProblemError("not_found", f"The only WebSocket is {PATH}."), send)
+            await refuse_handshake(ProblemError("not_found", f"The only WebSocket is {PATH}."), send)
             return
         if self._is_stopping:
-            await _refuse(ProblemError("shutting_down", "The audio-service is stopping."), send)
+            await refuse_handshake(ProblemError("shutting_down", "The audio-service is stopping."), send)
             return
         if self.sockets >= self._limits.sockets:
             limit = f"{self._limits.sockets} clients can be connected at the same time."
-            await _refuse(ProblemError("too_many_connections", limit, headers={"Retry-After": "5"}), send)
+            await refuse_handshake(
+                ProblemError("too_many_connections", limit, headers={"Retry-After": "5"}), send
+            )
             return
         self.sockets += 1
         try:
@@ -65,7 +68,7 @@ class RealtimeEndpoint:
         try:
             await self._transcriber.loaded()
         except ProblemError as error:
-            await _refuse(error, send)
+            await refuse_handshake(error, send)
             return
         await send({"type": "websocket.accept"})
         connection = RealtimeConnection(
@@ -83,17 +86,3 @@ class RealtimeEndpoint:
         for connection in self._connections:
             connection.stop()
         await trio.lowlevel.checkpoint()
-
-
-async def _refuse(error: ProblemError, send: Send) -> None:
-    """Answer the handshake with a problem document."""
-    body = error.body()
-    headers = {"content-type": "application/problem+json", "content-length": str(len(body))} | error.headers
-    await send(
-        {
-            "type": "websocket.http.response.start",
-            "status": error.status,
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-        }
-    )
-    await send({"type": "websocket.http.response.body", "body": body})

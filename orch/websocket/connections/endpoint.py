@@ -70,7 +70,10 @@ async def refuse(scope: Any, send: Send, refused: Refused) -> None:
             {
                 "type": "websocket.http.response.start",
                 "status": problem.status,
-                "headers": [(b"content-type", b"application/problem+json")],
+                "headers": [
+                    (b"content-type", b"application/problem+json"),
+                    *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
+                ],
             }
         )
         await send({"type": "websocket.http.response.body", "body": problem.body()})

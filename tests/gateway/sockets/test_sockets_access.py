@@ -91,13 +91,18 @@ async def test_pages_of_other_sites_reach_no_back_end(tmp_path: Path) -> None:
 
 
 async def test_a_handshake_needs_what_a_request_needs(tmp_path: Path) -> None:
-    """An operator's token, which no back end gets; or a path that is open to WebSockets, not to GET alone."""
+    """An operator's token, which no back end gets; or a path that is open to WebSockets, not to GET alone.
+
+    Where no WebSocket is served at all, everyone gets 404.
+    """
     async with (
         back_end(echo_with_head) as back,
         whole(tmp_path, settings=settings(back, token=TOKEN)) as service,
     ):
         assert await refused(service, "/api/audio/stream") == (401, "token_required")
         assert await refused(service, "/api/audio/open") == (401, "token_required")
+        for path in ("/", "/tree", "/api/config", "/api/sessions", "/ws/x", "/nowhere"):
+            assert await refused(service, path) == (404, "not_found")
         async with connect(address(service, "/api/audio/stream"), additional_headers=BEARER) as socket:
             assert "authorization" not in json.loads(await socket.recv())
 
