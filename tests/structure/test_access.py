@@ -1,9 +1,8 @@
 """Who may do what is decided in one function, which is asked at the doors alone."""
 
 import ast
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2] / "orch"
+from tests.structure.sources import sources
 
 #: The doors of HTTP, handshake and message, and what looks up sessions' keys for them.
 DOORS = {
@@ -27,22 +26,13 @@ READS_ACTOR = {
 }
 
 
-def modules() -> dict[str, ast.Module]:
-    return {
-        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
-        for path in ROOT.rglob("*.py")
-        if path.relative_to(ROOT).parts[0] != "access"
-    }
-
-
 def test_the_decision_is_asked_for_at_the_doors_alone() -> None:
     """Views and handlers get what they may see; none of them decides."""
     asking = {
         name
-        for name, tree in modules().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        and {each.name for each in node.names} & DECIDES.get(node.module or "", set())
+        for name, source in sources(without="access").items()
+        for node in source.nodes(ast.ImportFrom)
+        if {each.name for each in node.names} & DECIDES.get(node.module or "", set())
     }
     assert asking == DOORS
 
@@ -51,9 +41,9 @@ def test_nobody_else_looks_at_what_an_actor_is() -> None:
     """Neither ``is_operator`` nor ``is_local`` is read outside of orch/access."""
     reading = {
         name
-        for name, tree in modules().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in ("is_operator", "is_local")
+        for name, source in sources(without="access").items()
+        for node in source.nodes(ast.Attribute)
+        if node.attr in ("is_operator", "is_local")
     }
     assert reading == set(READS_ACTOR)
 
@@ -62,9 +52,9 @@ def test_parts_are_known_where_the_service_is_put_together_alone() -> None:
     """Everything else gets what it needs by its constructor, so that a test can give it just that."""
     knowing = {
         name
-        for name, tree in modules().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "orch.wiring.parts"
+        for name, source in sources(without="access").items()
+        for node in source.nodes(ast.ImportFrom)
+        if node.module == "orch.wiring.parts"
     }
     elsewhere = {name for name in knowing if not name.startswith("wiring/")}
     assert elsewhere == {"tree.py", "serving.py"}

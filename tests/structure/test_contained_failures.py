@@ -2,11 +2,9 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 from orch.telemetry.metric_names import LOOPS
-
-ROOT = Path(__file__).parents[2] / "orch"
+from tests.structure.sources import Source, sources
 
 #: Boundaries of processes that have no metrics of their own.
 WITHOUT_METRICS = {"reports of workers"}
@@ -36,19 +34,17 @@ PASSED_ON = {
 }
 
 
-def boundaries(tree: ast.AST) -> Iterator[str]:
+def boundaries(source: Source) -> Iterator[str]:
     """Return the names of the boundaries that a module makes."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Boundary":
+    for node in source.nodes(ast.Call):
+        if ast.unparse(node.func) == "Boundary":
             assert isinstance(node.args[0], ast.Constant), ast.unparse(node)
             yield str(node.args[0].value)
 
 
-def uncounted(tree: ast.AST) -> Iterator[int]:
+def uncounted(source: Source) -> Iterator[int]:
     """Return the lines of handlers of any Exception that neither raise nor count at a boundary."""
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ExceptHandler):
-            continue
+    for node in source.nodes(ast.ExceptHandler):
         if node.type is None or ast.unparse(node.type) not in ("Exception", "BaseException"):
             continue
         body = ast.Module(node.body, [])
@@ -59,22 +55,15 @@ def uncounted(tree: ast.AST) -> Iterator[int]:
             yield node.lineno
 
 
-def modules() -> dict[str, ast.Module]:
-    return {
-        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
-        for path in ROOT.rglob("*.py")
-    }
-
-
 def test_every_boundary_is_a_label_value_and_every_label_value_a_boundary() -> None:
     """The list is closed, so that each series is there at 0 before anything fails."""
-    found = [name for tree in modules().values() for name in boundaries(tree)]
+    found = [name for source in sources().values() for name in boundaries(source)]
     assert set(found) == {*LOOPS, *WITHOUT_METRICS}
 
 
 def test_no_exception_is_swallowed_uncounted() -> None:
     """Whoever catches everything counts it, raises it, or is listed with what becomes of it."""
-    found = {name: lines for name, tree in modules().items() if (lines := list(uncounted(tree)))}
+    found = {name: lines for name, source in sources().items() if (lines := list(uncounted(source)))}
     assert set(found) <= set(PASSED_ON), found
     assert set(PASSED_ON) <= set(found), "listed for nothing"
 
@@ -83,5 +72,5 @@ def test_a_swallowed_exception_is_found() -> None:
     """A search that finds nothing proves nothing."""
     swallowing = "try: f()\nexcept Exception:\n    log.exception('x')"
     counting = "try: f()\nexcept* Exception:\n    self._boundary.count()"
-    assert list(uncounted(ast.parse(swallowing))) == [2]
-    assert not list(uncounted(ast.parse(counting)))
+    assert list(uncounted(Source(swallowing))) == [2]
+    assert not list(uncounted(Source(counting)))

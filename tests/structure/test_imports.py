@@ -1,11 +1,13 @@
 """Pure modules stay pure: they decide, and import nothing that acts."""
 
 import ast
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2] / "orch"
+from tests.structure.sources import ORCH, PATHS, Source, source, sources
 
 #: The areas from the bottom to the top. A module imports from its own area and from the rows before its own,
 #: not from the other areas of its row. The longest prefix counts.
@@ -74,24 +76,22 @@ ACTS = {
 
 
 def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = path.relative_to(ORCH).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {module_name(path): path for path in ROOT.rglob("*.py")}
+MODULES = {module_name(path): path for path in PATHS}
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Return the modules that one imports, by full names."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                found.add(full if full.removeprefix("orch.") in MODULES else node.module)
-    return found
+    found = {alias.name for node in source(path).nodes(ast.Import) for alias in node.names}
+    for node in source(path).nodes(ast.ImportFrom):
+        for alias in node.names if node.module else ():
+            full = f"{node.module}.{alias.name}"
+            found.add(full if full.removeprefix("orch.") in MODULES else str(node.module))
+    return frozenset(found)
 
 
 def own_imports(path: Path) -> set[str]:
@@ -133,8 +133,9 @@ def test_every_row_of_the_layers_is_an_area_there_is() -> None:
 
 def is_pure(path: Path) -> bool:
     """Return whether a module's docstring has the word "Pure.": it decides, and does nothing."""
-    text = path.read_text(encoding="utf-8")
-    return "Pure." in text and "Pure." in (ast.get_docstring(ast.parse(text)) or "")
+    # Not parsed: it is asked about all modules in each process that collects tests.
+    docstring = re.match(r'r?"""(.*?)"""', path.read_text(encoding="utf-8"), re.DOTALL)
+    return docstring is not None and "Pure." in docstring[1]
 
 
 PURE = sorted(name for name, path in MODULES.items() if is_pure(path))
@@ -170,11 +171,10 @@ def test_most_modules_that_decide_say_that_they_are_pure() -> None:
 
 def test_no_module_keeps_the_names_that_hide_what_a_thing_is() -> None:
     """No utils, no helpers, no Manager."""
-    for path in ROOT.rglob("*.py"):
+    for path in PATHS:
         assert path.stem not in {"utils", "helpers", "common", "misc"}, path
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                assert not node.name.endswith(("Manager", "Helper")), f"{path}: {node.name}"
+        for node in source(path).nodes(ast.ClassDef):
+            assert not node.name.endswith(("Manager", "Helper")), f"{path}: {node.name}"
 
 
 #: Where a clock is read in place: programs of their own, and threads that have no loop to take the time from.
@@ -196,37 +196,31 @@ CLOCKS = (
 NO_CLOCKS = ("time.sleep", "time.process_time", "time.strftime", "time.gmtime", "random.Random")
 
 
-def clock_calls(source: str) -> set[str]:
+def clock_calls(module: Source) -> set[str]:
     """Return the clocks and dice that a module calls, by their full names, whatever it imports them as."""
-    tree = ast.parse(source)
     known: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            known |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            known |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    for node in module.nodes(ast.Import):
+        known |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
+    for origin in module.nodes(ast.ImportFrom):
+        if origin.module:
+            known |= {alias.asname or alias.name: f"{origin.module}.{alias.name}" for alias in origin.names}
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            parts = ast.unparse(node.func).split(".")
-            name = ".".join([known.get(parts[0], parts[0] + "?"), *parts[1:]])
-            if name.startswith(CLOCKS) and name not in NO_CLOCKS:
-                found.add(name)
+    for call in module.nodes(ast.Call):
+        parts = ast.unparse(call.func).split(".")
+        name = ".".join([known.get(parts[0], parts[0] + "?"), *parts[1:]])
+        if name.startswith(CLOCKS) and name not in NO_CLOCKS:
+            found.add(name)
     return found
 
 
 def test_no_module_reads_a_clock_or_draws_to_decide() -> None:
     """Clocks and dice are handed in, as a parameter's default at most, so that tests can hand in others."""
-    calling = {
-        str(path.relative_to(ROOT)): calls
-        for path in ROOT.rglob("*.py")
-        if (calls := clock_calls(path.read_text(encoding="utf-8")))
-    }
+    calling = {name: calls for name, module in sources().items() if (calls := clock_calls(module))}
     assert set(calling) <= READS_CLOCKS, calling
 
 
 @pytest.mark.parametrize(
-    ("source", "calls"),
+    ("text", "calls"),
     [
         ("import time\nnow = time.time()", {"time.time"}),
         ("from time import time\nnow = time()", {"time.time"}),
@@ -243,9 +237,9 @@ def test_no_module_reads_a_clock_or_draws_to_decide() -> None:
         ("import trio\ntrio.current_time()", set()),
     ],
 )
-def test_calls_of_clocks_are_found_however_they_are_imported(source: str, calls: set[str]) -> None:
+def test_calls_of_clocks_are_found_however_they_are_imported(text: str, calls: set[str]) -> None:
     """The search itself works: it finds the modules that it should."""
-    assert clock_calls(source) == calls
+    assert clock_calls(Source(text)) == calls
 
 
 def test_nothing_is_found_out_about_a_store_at_run_time() -> None:
@@ -256,24 +250,23 @@ def test_nothing_is_found_out_about_a_store_at_run_time() -> None:
     """
     found = []
     for name, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Name) and node.id == "runtime_checkable":
-                if name.partition(".")[0] in ("stores", "cluster", "access"):
-                    found.append(f"{name}:{node.lineno} runtime_checkable")
-            elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
-                classes = {ast.unparse(each) for each in ast.walk(node.args[1]) if isinstance(each, ast.Name)}
-                found += [f"{name}:{node.lineno} {each}" for each in classes if each.endswith("Store")]
+        if name.partition(".")[0] in ("stores", "cluster", "access"):
+            named = source(path).nodes(ast.Name)
+            found += [f"{name}:{node.lineno} {node.id}" for node in named if node.id == "runtime_checkable"]
+        for call in source(path).nodes(ast.Call):
+            if ast.unparse(call.func) in ("isinstance", "issubclass"):
+                classes = {ast.unparse(each) for each in ast.walk(call.args[1]) if isinstance(each, ast.Name)}
+                found += [f"{name}:{call.lineno} {each}" for each in classes if each.endswith("Store")]
     assert not found, "\n".join(found)
 
 
 def test_request_ids_are_made_and_judged_in_one_module() -> None:
     """One rule of what is valid, for the pages, the API, the gateway and the log."""
-    sources = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
-    assert [name for name, source in sources.items() if "import uuid" in source] == []
+    assert [name for name, path in MODULES.items() if "import uuid" in source(path).text] == []
     judges = [
         name
-        for name, source in sources.items()
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef) and "request_id" in node.name
+        for name, path in MODULES.items()
+        for node in source(path).nodes(ast.FunctionDef)
+        if "request_id" in node.name
     ]
     assert sorted(judges) == ["protocol.identifiers", "protocol.request_id"]

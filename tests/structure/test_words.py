@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+from tests.structure.sources import PATHS, source
+
 ROOT: Final = Path(__file__).parents[2]
 
 #: Phrases that are refused, and what to write instead. They match across line breaks and comment signs.
@@ -77,9 +79,6 @@ def texts() -> list[Path]:
     return sorted([*found, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "Makefile"])
 
 
-MODULES: Final = sorted((ROOT / "orch").rglob("*.py"))
-
-
 def name_of(path: Path) -> str:
     """Return the path in the project."""
     return path.relative_to(ROOT).as_posix()
@@ -104,31 +103,30 @@ def test_no_text_has_a_phrase_that_readers_must_decode() -> None:
 
 def test_no_identifier_has_two_meanings() -> None:
     """Functions, classes, arguments and attributes; with or without leading underscores."""
+    names: dict[type[ast.AST], str] = {
+        ast.FunctionDef: "name",
+        ast.AsyncFunctionDef: "name",
+        ast.ClassDef: "name",
+        ast.arg: "arg",
+        ast.Attribute: "attr",
+        ast.Name: "id",
+    }
     found = []
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = {
-                ast.FunctionDef: "name",
-                ast.AsyncFunctionDef: "name",
-                ast.ClassDef: "name",
-                ast.arg: "arg",
-                ast.Attribute: "attr",
-                ast.Name: "id",
-            }
-            field = names.get(type(node))
-            word = getattr(node, field).strip("_").lower() if field else ""
-            if word in NAMES and (name_of(path), word) not in ALLOWED_NAMES:
-                found.append(f"{name_of(path)}:{getattr(node, 'lineno', 0)}: {word!r}: use {NAMES[word]}")
+    for path in PATHS:
+        for kind, field in names.items():
+            for node in source(path).nodes(kind):
+                word = getattr(node, field).strip("_").lower()
+                if word in NAMES and (name_of(path), word) not in ALLOWED_NAMES:
+                    found.append(f"{name_of(path)}:{getattr(node, 'lineno', 0)}: {word!r}: use {NAMES[word]}")
     assert found == []
 
 
 def test_what_is_public_has_a_docstring() -> None:
     """Each public module, class and function; its first line begins like a sentence."""
     missing = []
-    for path in MODULES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        owners: list[ast.Module | ast.ClassDef] = [tree]
-        owners += [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    for path in PATHS:
+        tree = source(path).tree
+        owners: list[ast.Module | ast.ClassDef] = [tree, *source(path).nodes(ast.ClassDef)]
         missing += [] if begins_a_sentence(tree) else [name_of(path)]
         missing += [
             f"{name_of(path)}:{node.lineno}: {node.name}"
