@@ -15,6 +15,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from tests.fakes.assets import prepare_once
 from tests.fakes.children import lasting
 from tests.fakes.chromium import launch
 from tests.fakes.network import links_unchanged
@@ -40,6 +41,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for line in told:
             terminalreporter.write_line(line)
 
+
+prepare_once()
 
 # A demo that a test starts uses PocketSphinx and downloads nothing, unless the test has it do so.
 os.environ.setdefault("ORCH_DEMO_MODEL", "none")
