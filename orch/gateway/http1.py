@@ -19,7 +19,7 @@ from orch.gateway.headers import Header
 MAX_HEAD: Final = 65_536
 
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
-_TARGET: Final = re.compile(r"/[!-~]*")
+_TARGET: Final = re.compile(r"/[!\"$-~]*")  # no "#": some back ends end the target there
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 _NAMES: Final = re.compile(_NAME.pattern.removesuffix(b"+") + b"*")

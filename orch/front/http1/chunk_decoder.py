@@ -22,7 +22,13 @@ AT_ONCE: Final = 512
 SMALL: Final = 64
 """Bytes below which a chunk costs more to read than its bytes do."""
 
-_SIZE: Final = re.compile(rb"([0-9A-Fa-f]+)(;[\t\x20-\x7e\x80-\xff]*)?")
+_SIZE: Final = re.compile(
+    rb"([0-9A-Fa-f]+)"
+    rb'(;(?:[\t\x20\x21\x23-\x7e\x80-\xff]|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*")*)?'
+)
+"""A quotation ends in its line: one that stays open goes on over the line's end for some parsers, which then
+find other chunks than we do (CVE-2026-2332).
+"""
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]*")
 
 FORBIDDEN_TRAILERS: Final = frozenset(

@@ -44,7 +44,10 @@ REFUSALS: Final = {
     # Chunks.
     "chunk_size_invalid": (400, "A chunk's size is not a hexadecimal number."),
     "chunk_size_too_large": (413, "A chunk's size has more than 15 digits."),
-    "chunk_extension_invalid": (400, "A chunk extension contains an invalid character."),
+    "chunk_extension_invalid": (
+        400,
+        "A chunk extension contains an invalid character, or a quotation that is not closed.",
+    ),
     "chunk_extensions_too_large": (413, "The chunk extensions are too large."),
     "chunk_line_invalid": (400, "The line of a chunk's size does not end with CR LF."),
     "chunk_end_invalid": (400, "A chunk does not end with CR LF."),
