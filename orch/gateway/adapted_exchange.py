@@ -86,6 +86,7 @@ class AdaptedExchange:
                 target=path,
                 headers=tuple(heads.of_our_own(headers, call.request_id)),
                 body=RequestBody(body),
+                is_ours=True,
             )
             async with self._dispatcher.send(
                 service,

@@ -15,6 +15,7 @@ from orch.gateway.headers import Header
 from orch.gateway.http1 import SWITCHED
 from orch.gateway.lane import Lane
 from orch.gateway.request_body import RequestBody
+from orch.gateway.resting import OWN
 from orch.gateway.retries import Failure
 from orch.gateway.shedding.gate import Ticket
 from orch.gateway.work import Task
@@ -167,6 +168,8 @@ class Attempt:
         self.response: DispatchedResponse | None = None
         self.is_told_to_wait = False
         """Whether the instance has asked for a rest, which is no fault of it."""
+        self.is_own_limit = False
+        """Whether that is the limit of the client's own account, which shows nothing about the instance."""
         self.is_superseded = False
         """Whether another attempt at the same request has won, so that it is ended."""
         self.deadline = math.inf
@@ -194,6 +197,12 @@ class Attempt:
         self._trace.is_queued = False
         self._began = trio.current_time()
         self.task = self.lane.work.begin(self._began, self.limit)
+
+    def refuse(self, seconds: float, now: float, *, is_own_limit: bool) -> None:
+        """Note that the instance has asked for a rest of ``seconds``."""
+        self.is_told_to_wait, self.is_own_limit = True, is_own_limit
+        caller = OWN if self.lane.flow is Flow.CAPTIONS else self._permit.caller
+        self.lane.rests.refused(now, seconds, caller, is_own_limit=is_own_limit)
 
     def respond(self, response: UpstreamResponse) -> DispatchedResponse:
         """Note that the head of the response has arrived, and return the response."""
@@ -223,6 +232,8 @@ class Attempt:
             lane.first_byte.overtaken(now, now - self._began)
         if outcome is Outcome.SUCCEEDED:
             lane.succeeded(self._permit)
+            if lane.rests and status < _FIRST_REFUSAL and self._began is not None:
+                lane.rests.succeeded(self._began, self._permit.caller)
         elif outcome in _FAILED:
             lane.last_failure = why
             lane.failed(
@@ -239,7 +250,8 @@ class Attempt:
             self._ticket.end(
                 now,
                 has_succeeded=outcome is Outcome.SUCCEEDED and status < _FIRST_REFUSAL,
-                is_overload=self.is_told_to_wait or (outcome in _FAILED and now >= self.deadline),
+                is_overload=(self.is_told_to_wait and not self.is_own_limit)
+                or (outcome in _FAILED and now >= self.deadline),
             )
 
     def _count(self, began: float, now: float, outcome: Outcome, status: int) -> None:

@@ -14,6 +14,7 @@ from orch.gateway.headers import Header
 from orch.gateway.instance import Instance
 from orch.gateway.lane import Lane, OnChange
 from orch.gateway.outliers import Outliers, Watch
+from orch.gateway.resting import awake
 from orch.gateway.retry_budget import RetryBudget
 from orch.gateway.shedding.gate import Ask, Gate, Ticket
 from orch.gateway.shedding.rules import places_of, rules_of
@@ -137,8 +138,7 @@ class Backend:
                 return FULL
         chosen = usable[0]
         if len(self.instances) > 1:
-            awake = [each for each in usable if each.lanes[flow].rests_until <= now] or usable
-            candidates = [each for each in awake if each.url not in tried] or awake
+            candidates = _candidates(usable, tried, flow, caller, now)
             name = self._balancers[flow].choose(
                 [each.candidate(now, self.slow_start, flow) for each in candidates], key
             )
@@ -204,7 +204,7 @@ class Backend:
         return any(
             instance.url not in tried
             and (ask is None or self.gate.has_room(instance.places, ask, now))
-            and instance.lanes[flow].rests_until <= now
+            and not instance.lanes[flow].is_resting(now, caller)
             and not instance.is_drained
             and is_usable(self.name, instance.url)
             and instance.lanes[flow].is_admitting(now, caller)
@@ -218,7 +218,7 @@ class Backend:
         return any(
             instance.url not in tried
             and not instance.lanes[flow].breaker.consecutive_failures
-            and instance.lanes[flow].rests_until <= now
+            and not instance.lanes[flow].is_resting(now, caller)
             and not instance.is_drained
             and is_usable(self.name, instance.url)
             and instance.lanes[flow].is_admitting(now, caller)
@@ -246,6 +246,19 @@ class Backend:
             draining.add(self.instances.pop(url), now + self.drain)
         for balancer in self._balancers.values():
             balancer.retain(urls)
+
+
+def _candidates(
+    usable: list[Instance], tried: Collection[str], flow: Flow, caller: str, now: float
+) -> list[Instance]:
+    """Return those to choose from: not tried, and not resting; if all rest, the one that does so shortest."""
+    rested = [each for each in usable if not each.lanes[flow].is_resting(now, caller)]
+    if rested:
+        return [each for each in rested if each.url not in tried] or rested
+    fresh = [each for each in usable if each.url not in tried] or usable
+    return [
+        fresh[index] for index in awake([each.lanes[flow].rests.until(now, caller) for each in fresh], now)
+    ]
 
 
 class Backends:

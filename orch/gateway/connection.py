@@ -45,7 +45,7 @@ class Request(Struct, frozen=True):
     """A request to a back end. ``target``: path and query. Host and framing are added to ``headers``.
 
     ``check_switch``: the request asks for another protocol; it returns what is wrong with the response that
-    switches to it, "" if nothing.
+    switches to it, "" if nothing. ``is_ours``: its credentials, if it has any, are the service's own.
 
     ``encoded`` returns the encoded head for an address, if it was prepared.
     """
@@ -56,6 +56,7 @@ class Request(Struct, frozen=True):
     body: RequestBody
     check_switch: Callable[[Head], str] | None = None
     encoded: Callable[[Address], bytes] | None = None
+    is_ours: bool = False
 
 
 class Switched(NamedTuple):

@@ -22,6 +22,7 @@ from orch.gateway.hedging.route_hedges import RouteHedges, is_hedgeable
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.lane import Lane
 from orch.gateway.request_state import RequestState, ask_of, sound_of
+from orch.gateway.resting import is_own_limit
 from orch.gateway.retries import Failure, backoff, may_retry
 from orch.gateway.retry_after import STATUSES as RESTING_STATUSES
 from orch.gateway.retry_after import rest_of
@@ -198,7 +199,7 @@ class Dispatcher:
             sent = self._way(state, attempt, exchange, hedge, fresh=fresh)
             try:
                 async with sent.run() as dispatched:
-                    moves_on = self._lets_rest(sent.attempt) and self._can_move_on(state)
+                    moves_on = self._lets_rest(state.request, sent.attempt) and self._can_move_on(state)
                     if not moves_on:
                         yield dispatched
                 if not moves_on:
@@ -233,7 +234,7 @@ class Dispatcher:
             limits=limits,
             hedge=hedge,
             extra=partial(self._extras.next, state, hedge, attempt),
-            rests=self._lets_rest,
+            rests=partial(self._lets_rest, request),
         )
 
     def _attempt(self, chosen: Chosen, trace: Trace, limit: float, *, is_extra: bool = False) -> Attempt:
@@ -252,16 +253,17 @@ class Dispatcher:
         if (backend := self._backends.get(service)) is not None:
             backend.budgets[flow].asked(trio.current_time())
 
-    def _lets_rest(self, attempt: Attempt) -> bool:
-        """Let an instance rest that asks for it; return whether it does."""
+    def _lets_rest(self, request: Request, attempt: Attempt) -> bool:
+        """Note that an instance asks for a rest; return whether it does."""
         if attempt.is_told_to_wait:
             return True
         assert attempt.response is not None, "it has responded"  # noqa: S101 - an invariant
         seconds = rest_of(attempt.response.status, attempt.response.headers, self._wall())
         if seconds is None:
             return False
-        attempt.is_told_to_wait = True
-        attempt.lane.rests_until = trio.current_time() + seconds
+        names = (name for name, _ in request.headers)
+        is_own = is_own_limit(attempt.response.status, names, is_ours=request.is_ours)
+        attempt.refuse(seconds, trio.current_time(), is_own_limit=is_own)
         return True
 
     def _can_move_on(self, state: RequestState) -> bool:

@@ -19,6 +19,7 @@ from orch.gateway.hedging.route_hedges import RouteHedges, is_hedgeable
 from orch.gateway.instance import Instance
 from orch.gateway.outlier_events import CAUSES
 from orch.gateway.request_body import RequestBody
+from orch.gateway.resting import awake as shortest
 from orch.gateway.retries import is_repeatable
 from orch.gateway.routes import Match, Step
 from orch.gateway.shedding.gate import Ask
@@ -232,7 +233,8 @@ def explain(
     if backend is not None and not candidates and not service_wait:
         left = [each for each in backend.last_resorts(now, Flow.REQUESTS) if each.shown not in without]
         candidates = [each for each in seen if each.instance in left]
-    awake = [each for each in candidates if _rest(each.instance, now) <= 0] or candidates
+    rests = [each.instance.lanes[Flow.REQUESTS].rests.until_for_all(now) for each in candidates]
+    awake = [candidates[index] for index in shortest(rests, now)]
     wait = None if backend is None else _wait(backend, awake, ask, now)
     with_room = [
         each
@@ -322,7 +324,9 @@ def _hedging(
     hedge = hedge or RouteHedges(match.prefix, match.service, policy)
     delay = hedge.delay(now)
     needs_place = backend.gate.is_limited and ask.priority is not Priority.CONTROL
-    found = rivals(backend, Flow.REQUESTS, is_usable, tried=(), ask=ask if needs_place else None, now=now)
+    found = rivals(
+        backend, Flow.REQUESTS, is_usable, tried=(), caller="", ask=ask if needs_place else None, now=now
+    )
     names = tuple(each.shown for each in found if each.shown not in without)
     reason = ""
     if not is_hedgeable(method, match.repeatable, RequestBody()):
@@ -417,7 +421,7 @@ def _reason(seen: _Seen, now: float, *, is_awake: bool, service_wait: str) -> st
 
 
 def _rest(instance: Instance, now: float) -> float:
-    return instance.lanes[Flow.REQUESTS].rests_until - now
+    return instance.lanes[Flow.REQUESTS].rests.until_for_all(now) - now
 
 
 def _resting(instance: Instance, now: float) -> str:

@@ -92,6 +92,7 @@ class Fetcher:
             target=path,
             headers=tuple(heads.of_our_own(headers, self._make_id().encode("ascii"))),
             body=RequestBody(body),
+            is_ours=True,
         )
         if priority is None:
             priority = own_priority(method) if flow is Flow.CAPTIONS else priority_of("auto", method)
@@ -132,6 +133,7 @@ class Fetcher:
                 target=path,
                 headers=tuple(heads.of_our_own(headers, request_id)),
                 body=RequestBody(body),
+                is_ours=True,
             )
             last[:] = [await self._fetch(service, own, MAX_RESPONSE, Flow.REQUESTS, caller, policy, priority)]
             return last[0]

@@ -8,6 +8,7 @@ from orch.gateway.first_byte import FirstByte
 from orch.gateway.flows import Flow
 from orch.gateway.outliers import Outliers
 from orch.gateway.refusal_row import RefusalRow
+from orch.gateway.resting import Rests
 from orch.gateway.slow_start import SlowStart
 from orch.gateway.statistics import GatewayLane
 from orch.gateway.upstream import Upstream
@@ -55,8 +56,8 @@ class Lane:
         self.last_failure = ""
         self.is_gone = False
         """Whether its instance has left: what becomes of it is no news any more."""
-        self.rests_until = 0.0
-        """Until when it has asked for no requests, on Trio's clock."""
+        self.rests: Final = Rests()
+        """For whom it has asked for no requests, and until when, on Trio's clock."""
         self._announced = State.CLOSED
         self._on_change = on_change
 
@@ -78,6 +79,10 @@ class Lane:
                 self.outliers.breaker.abandoned(of_service)
             return None
         return Permit(permit.generation, caller, of_service, self.record.generation)
+
+    def is_resting(self, now: float, caller: str) -> bool:
+        """Return whether the instance has asked for no requests of a caller for now."""
+        return bool(self.rests) and self.rests.until(now, caller) > now
 
     def is_ejected(self, now: float) -> bool:
         """Return whether the instance gets no requests of this flow because it failed while others worked."""
@@ -140,6 +145,8 @@ class Lane:
             ejection_cause=self.record.cause_at(now),
             ejections=self.record.times,
             ejections_total=self.record.total,
+            rests_for=max(0.0, self.rests.until_for_all(now) - now) or None,
+            resting_callers=self.rests.resting_callers(now),
             in_flight=self.in_flight,
             sockets=self.sockets,
             connections=self.upstream.limit,

@@ -57,7 +57,8 @@ class GatewayLane(Struct, frozen=True, kw_only=True):
     ``connections``: its limit, of which ``busy`` are in use; ``waiting`` requests wait for one, at most
     ``waiting_limit``. ``breaker_retry_in``: seconds until an open breaker admits a trial. ``ejected_for``:
     seconds until an ejected instance returns; ``ejections``: how many times as long as the first the last
-    ejection was, which falls by one with each interval without one.
+    ejection was, which falls by one with each interval without one. ``rests_for``: seconds for
+    which it has asked for no requests at all; ``resting_callers``: those of whom it has asked so each.
     """
 
     flow: Literal["captions", "requests"]
@@ -68,6 +69,8 @@ class GatewayLane(Struct, frozen=True, kw_only=True):
     ejection_cause: Literal["back_end", "connect", "success_rate", "connect_rate", "operator"] | None
     ejections: int
     ejections_total: int
+    rests_for: float | None = None
+    resting_callers: int = 0
     in_flight: int
     sockets: int = 0
     connections: int

@@ -83,3 +83,11 @@ test("the sentence of the page names what is out of rotation, and who gets its r
   const gateway = { instances: rows.map(({ service, usable, breaker }) => ({ service, usable, breaker })), error_rate: 0.2, requests_per_second: 1 };
   assert.equal(sentence(gateway, rows), "a-2 is out of rotation (recovering). Its requests go to a-1.");
 });
+
+test("an instance that asked for a rest is out of use until then, for the flow that it asked", () => {
+  const row = (captions, requests) => ({ usable: true, state: "healthy", weight: 1, weight_now: 1, lanes: [{ flow: "captions", rests_for: captions }, { flow: "requests", rests_for: requests }] });
+  const plain = ({ text, ...rest }) => ({ text: text.replaceAll("\u00a0", " "), ...rest });
+  assert.deepEqual(plain(useText(row(12.3, 4))), { text: "rests for 12 s, as it asked for", isOut: true, share: null });
+  assert.equal(plain(useText(row(null, 20))).text, "clients' requests: rests for 20 s, as it asked for");
+  assert.equal(useText(row(null, null)).text, "gets requests");
+});

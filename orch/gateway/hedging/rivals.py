@@ -22,6 +22,7 @@ def rivals(
     is_usable: IsUsable,
     *,
     tried: Collection[str],
+    caller: str,
     ask: Ask | None,
     now: float,
 ) -> list[Instance]:
@@ -40,17 +41,17 @@ def rivals(
         for instance in backend.instances.values()
         if instance.url not in tried
         and is_usable(backend.name, instance.url)
-        and _is_free(instance, backend, flow, now)
+        and _is_free(instance, backend, flow, caller, now)
         and (ask is None or backend.gate.has_room(instance.places, ask, now))
     ]
 
 
-def _is_free(instance: Instance, backend: Backend, flow: Flow, now: float) -> bool:
+def _is_free(instance: Instance, backend: Backend, flow: Flow, caller: str, now: float) -> bool:
     lane = instance.lanes[flow]
     return (
         not instance.is_drained
         and not lane.is_ejected(now)
-        and lane.rests_until <= now
+        and not lane.is_resting(now, caller)
         and lane.breaker.state is State.CLOSED
         and not lane.breaker.consecutive_failures
         and lane.slow_start.share(now, backend.slow_start) >= 1
@@ -74,7 +75,7 @@ def choose_rival(
 
     ``key``: what keeps requests at one instance, as for a first attempt.
     """
-    found = rivals(backend, flow, is_usable, tried=tried, ask=ask, now=now)
+    found = rivals(backend, flow, is_usable, tried=tried, caller=caller, ask=ask, now=now)
     if not found:
         return None
     name = backend.balancer(flow).choose(

@@ -29,6 +29,15 @@ export function outOfUse({ is_drained: isDrained, lanes = [] }) {
   return [...new Set(texts)].join("; ");
 }
 
+/** For how long an instance has asked for no requests at all (429 or 503 with Retry-After); null if it has not. */
+function restText(lanes = []) {
+  const resting = lanes.filter(({ rests_for: left = null }) => left !== null);
+  if (resting.length === 0) return null;
+  const left = Math.max(...resting.map(({ rests_for: seconds }) => seconds));
+  const whose = resting.length === lanes.length ? "" : `${FLOWS[resting[0].flow]}: `;
+  return `${whose}rests for ${duration(Math.max(1, Math.round(left)))}, as it asked for`;
+}
+
 /**
  * What an instance gets: {text, isOut, share}. `share`: the part of its weight that it has in its slow start, null
  * where that is over or it gets none.
@@ -37,6 +46,8 @@ export function useText(row) {
   const out = outOfUse(row);
   if (out !== null) return { text: out, isOut: true, share: null };
   if (!row.usable) return { text: OUT[row.state] ?? "gets none until its breaker admits a trial", isOut: true, share: null };
+  const resting = restText(row.lanes);
+  if (resting !== null) return { text: resting, isOut: true, share: null };
   const { slow_start_left: left = null, weight, weight_now: now } = row;
   if (left === null || now === null || now >= weight) return { text: "gets requests", isOut: false, share: null };
   return { text: `slow start, all of it in ${duration(left >= 1 ? Math.round(left) : left)}`, isOut: false, share: now / weight };

@@ -171,8 +171,7 @@ async def test_one_that_asks_for_a_rest_gets_it() -> None:
     async with rig_of(Engine(1), Engine(0, BUSY)) as rig:
         await send(rig)
         assert figures_of(rig, B).errors == 0
-        explained = rig.gateway.explain("/api/audio/x", "POST")
-        assert "rest" in next(each.reason for each in explained.instances if each.url == B)
+        assert lane(rig).rests.resting_callers(trio.current_time()) == 1
 
 
 async def test_if_both_fail_the_client_gets_the_first_response() -> None:
@@ -426,7 +425,7 @@ def dead(rig: GatewayRig) -> None:
 
 
 def resting(rig: GatewayRig) -> None:
-    lane(rig).rests_until = trio.current_time() + 60
+    lane(rig).rests.refused(trio.current_time(), 60, "")
 
 
 def ejected(rig: GatewayRig) -> None:
