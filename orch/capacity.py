@@ -3,7 +3,8 @@
 Each client uses a descriptor. If clients could use the last one, the service could not check or restart its
 back ends, request captions or write to its store; so a part of the limit is reserved. The rest is divided
 between WebSockets and plain HTTP, so that pages, probes and the gateway still work while WebSockets are at
-their limit.
+their limit. A client's WebSocket to a back end uses two descriptors, one for each side; these have a part of
+their own.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ HTTP_LEAST: Final = 64
 TIGHT_SHARE: Final = 5
 """If not all connections fit, one in this many is for plain HTTP."""
 
+PROXIED_SHARE: Final = 8
+"""If not all connections fit, WebSockets to back ends get an eighth of the files, for both of their sides."""
+
 ADDRESS_SHARE: Final = 4
 """One address may have a quarter of all connections, unless the settings say otherwise."""
 
@@ -38,8 +42,9 @@ ADDRESS_LEAST: Final = 32
 class Capacity:
     """The numbers of connections that fit.
 
-    ``websockets`` and ``total`` (with plain HTTP): connections at once; ``asked``: the configured number of
-    WebSockets; ``files``: the limit of open files; ``reserve``: the files that clients never get.
+    ``websockets`` and ``total`` (with plain HTTP and clients' WebSockets to back ends): connections at once;
+    ``asked``: the configured number of WebSockets; ``files``: the limit of open files; ``reserve``: the files
+    that clients never get; ``proxied``: WebSockets to back ends, ``proxied_asked``: their configured number.
     """
 
     websockets: int
@@ -47,6 +52,8 @@ class Capacity:
     asked: int
     files: int
     reserve: int
+    proxied: int = 0
+    proxied_asked: int = 0
 
     @property
     def is_lowered(self) -> bool:
@@ -60,6 +67,22 @@ class Capacity:
             return ""
         return (
             f"max_connections is {self.asked:,}, but only {self.websockets:,} connections fit into "
+            f"{self._limit_of_files}"
+        )
+
+    @property
+    def proxied_sentence(self) -> str:
+        """A sentence with the lowered limit of WebSockets to back ends; empty if all fit."""
+        if self.proxied >= self.proxied_asked:
+            return ""
+        return (
+            f"gateway.websockets.max_connections is {self.proxied_asked:,}, but only {self.proxied:,}, which "
+            f"need two files each, fit into {self._limit_of_files}"
+        )
+
+    @property
+    def _limit_of_files(self) -> str:
+        return (
             f"the limit of {self.files:,} open files, of which the service reserves {self.reserve:,} "
             "for itself. Raise the limit of open files (LimitNOFILE= of systemd, ulimit -Hn, "
             "--ulimit nofile= of Docker)."
@@ -74,18 +97,22 @@ def needs(connections: int, services: int) -> int:
     return BASE + connections + PER_SERVICE * services
 
 
-def fit(*, files: int, asked: int, own: int) -> Capacity:
+def fit(*, files: int, asked: int, own: int, proxied: int = 0) -> Capacity:
     """Return the capacity for a limit of ``files`` open files, of which the service itself needs ``own``.
 
-    At most half is reserved: with a very low limit, both the service and its clients get less.
+    ``asked``: WebSockets, ``proxied``: WebSockets to back ends, both as configured. At most half is reserved:
+    with a very low limit, both the service and its clients get less.
     """
     reserve = min(own, files // 2)
     room = files - reserve
     plain = max(HTTP_LEAST, asked // HTTP_SHARE)
-    if asked + plain <= room:
-        return Capacity(asked, asked + plain, asked, files, reserve)
+    if asked + plain + 2 * proxied <= room:
+        return Capacity(asked, asked + plain + proxied, asked, files, reserve, proxied, proxied)
+    fitting = min(proxied, room // PROXIED_SHARE // 2)
+    room -= 2 * fitting
     plain = max(min(plain, room // TIGHT_SHARE), 1)
-    return Capacity(max(min(asked, room - plain), 1), room, asked, files, reserve)
+    websockets = max(min(asked, room - plain), 1)
+    return Capacity(websockets, room + fitting, asked, files, reserve, fitting, proxied)
 
 
 def websockets_per_address(setting: int, websockets: int) -> int:
@@ -120,6 +147,7 @@ class CurrentCapacity:
                 files=self._files,
                 asked=settings.orchestration.websocket.max_connections,
                 own=needs(connections, len(settings.services)),
+                proxied=gateway.websockets.max_connections,
             )
         return self._capacity
 

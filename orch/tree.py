@@ -34,7 +34,8 @@ async def running(
     ``before_front`` is called when everything but the front is up.
     """
     tree = parts.tree
-    if lowered := parts.capacity().sentence:
+    capacity = parts.capacity()
+    for lowered in filter(None, (capacity.sentence, capacity.proxied_sentence)):
         log.warning("max_connections lowered", reason=lowered)
         parts.events.record("warn", "connections", lowered)
 

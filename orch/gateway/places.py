@@ -31,8 +31,10 @@ class Places:
             del self._callers[caller]
 
     @contextmanager
-    def taking(self, caller: str, *, limit: int, of_caller: int) -> Iterator[None]:
-        """Count a request as in progress for as long as the block lasts.
+    def taking(
+        self, caller: str, *, limit: int, of_caller: int, what: str = "requests in progress"
+    ) -> Iterator[None]:
+        """Count a request as in progress for as long as the block lasts. ``what``: in the problem's words.
 
         Raises ProblemError: ``overloaded`` if ``limit`` requests are in progress, ``too_many_requests`` if
         ``of_caller`` of them are the caller's.
@@ -46,13 +48,12 @@ class Places:
         if self._callers[caller] >= of_caller:
             raise ProblemError(
                 "too_many_requests",
-                f"Your address has {of_caller} requests in progress, which is the limit. Wait for one to "
-                "end.",
+                f"Your address has {of_caller} {what}, which is the limit. Wait for one to end.",
                 headers={"Retry-After": "1"},
                 limit=of_caller,
             )
         raise ProblemError(
             "overloaded",
-            "The limit of requests in progress has been reached. Try again in a moment.",
+            f"The limit of {what} has been reached. Try again in a moment.",
             headers={"Retry-After": "1"},
         )

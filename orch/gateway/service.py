@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from orch.capacity import Capacity
 from orch.gateway.api_adapter import ApiAdapter
 from orch.gateway.backends import Backends
 from orch.gateway.breaker_events import BreakerEvents
@@ -85,6 +86,7 @@ class GatewayService:
         pulse: Pulse | None = None,
         make_id: Callable[[], str] = new_request_id,
         discovered: Callable[[], tuple[GatewayDiscovery, ...]] = lambda: (),
+        capacity: Callable[[], Capacity] | None = None,
     ) -> None:
         self._discovered = discovered
         self._settings = settings
@@ -132,7 +134,7 @@ class GatewayService:
             topics=topics,
             topic=TOPIC,
         )
-        self._sockets = OpenSockets(settings, self._attempt_failed)
+        self._sockets = OpenSockets(settings, self._attempt_failed, capacity)
         self.visits: Final = self._sockets.visits
         self._socket_proxy = SocketProxy(
             self._dispatcher,

@@ -284,6 +284,8 @@ class GatewayFallbackCache(Struct, frozen=True, kw_only=True):
 class GatewaySockets(Struct, frozen=True, kw_only=True):
     """WebSockets of clients to back ends: ``open`` of ``limit``, ``limit_per_address`` of one address.
 
+    ``limit_reason``: why the limit is lower than configured, "" if it is not.
+
     Since the start: ``opened``, and ``refused`` by the gateway or a back end; the bytes of frames;
     ``endings`` by how and by whom (``closed_client``, ``lost_back_end``, ``silent_client``, …), and by close
     ``codes`` (1006: without a close frame; 3000 and 4000: all of that thousand).
@@ -292,6 +294,7 @@ class GatewaySockets(Struct, frozen=True, kw_only=True):
     open: int = 0
     limit: int = 0
     limit_per_address: int = 0
+    limit_reason: str = ""
     opened: int = 0
     refused: int = 0
     bytes_from_clients: int = 0

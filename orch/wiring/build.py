@@ -79,6 +79,8 @@ def build(
         pulse=pulse,
         wall=wall,
     )
+    files = limit()
+    capacity = CurrentCapacity(configuration, files)
     gateway = GatewayService(
         settings=discovery,
         discovered=discovery.statistics,
@@ -89,6 +91,7 @@ def build(
         shortages=shortages,
         pulse=pulse,
         shared_buckets=stores.rates,
+        capacity=capacity,
     )
     health.work_of = gateway.work_of
     health.reset_connections = gateway.reset
@@ -107,8 +110,6 @@ def build(
         pipelines=pipelines,
         concurrency=gateway.concurrency,
     )
-    files = limit()
-    capacity = CurrentCapacity(configuration, files)
     overload = OverloadWatch(
         settings=configuration,
         events=events,

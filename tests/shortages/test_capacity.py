@@ -28,15 +28,35 @@ def test_what_does_not_fit_is_lowered_and_said_with_what_to_do() -> None:
     assert "LimitNOFILE=" in capacity.sentence
 
 
-@given(st.integers(16, 10**7), st.integers(1, 10**6), st.integers(0, 10**5))
-def test_clients_never_get_what_is_kept_for_the_service(files: int, asked: int, own: int) -> None:
-    """All connections and the reserve fit into the limit together; at least one client is always accepted."""
-    capacity = fit(files=files, asked=asked, own=own)
-    assert capacity.total + capacity.reserve <= files
+@given(st.integers(16, 10**7), st.integers(1, 10**6), st.integers(0, 10**5), st.integers(0, 10**5))
+def test_clients_never_get_what_is_kept_for_the_service(
+    files: int, asked: int, own: int, proxied: int
+) -> None:
+    """All connections and the reserve fit into the limit together; at least one client is always accepted.
+
+    A WebSocket to a back end has two, and even if all are open, they leave plain HTTP and others theirs.
+    """
+    capacity = fit(files=files, asked=asked, own=own, proxied=proxied)
+    assert capacity.total + capacity.proxied + capacity.reserve <= files
     assert capacity.reserve == min(own, files // 2)
     assert 1 <= capacity.websockets <= asked
-    assert capacity.websockets < capacity.total
+    assert 0 <= capacity.proxied <= proxied
+    assert capacity.websockets + capacity.proxied < capacity.total
     assert connections_per_address(0, capacity) >= 1
+
+
+def test_web_sockets_to_back_ends_that_do_not_fit_are_lowered_and_said() -> None:
+    """An eighth of the files is theirs, two for each; with enough files they take from nobody."""
+    capacity = fit(files=1024, asked=10_000, own=384, proxied=512)
+    assert (capacity.proxied, capacity.websockets, capacity.total) == (40, 448, 600)
+    assert capacity.proxied_sentence.startswith(
+        "gateway.websockets.max_connections is 512, but only 40, which need two files each, fit into the "
+        "limit of 1,024 open files"
+    )
+    assert "LimitNOFILE=" in capacity.proxied_sentence
+    capacity = fit(files=100_000, asked=10_000, own=400, proxied=512)
+    assert (capacity.proxied, capacity.websockets, capacity.total) == (512, 10_000, 13_012)
+    assert capacity.proxied_sentence == ""
 
 
 def test_the_reserve_grows_with_the_back_ends() -> None:

@@ -26,11 +26,12 @@ class SocketCounts:
         self.endings[ending.how, ending.side] += 1
         self.codes[ending.code if ending.code < 3000 else ending.code // 1000 * 1000] += 1  # noqa: PLR2004 - RFC 6455 §7.4.2
 
-    def statistics(self, settings: Sockets, *, active: int) -> GatewaySockets:
-        """Return the figures."""
+    def statistics(self, settings: Sockets, *, active: int, limit: int, reason: str) -> GatewaySockets:
+        """Return the figures. ``limit``: how many may be open, ``reason``: why not as many as configured."""
         return GatewaySockets(
             open=active,
-            limit=settings.max_connections,
+            limit=limit,
+            limit_reason=reason,
             limit_per_address=settings.max_connections_per_address,
             opened=self.opened,
             refused=self.refused,

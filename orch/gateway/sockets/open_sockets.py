@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 import trio
 
+from orch.capacity import Capacity, CurrentCapacity
 from orch.gateway.explanation import ExplainedSockets
 from orch.gateway.lane import Lane
 from orch.gateway.sockets.clients import ClientEnd
@@ -35,13 +36,19 @@ log = structlog.get_logger(__name__)
 
 
 class OpenSockets:
-    """The sockets that are open. ``on_failure``: an instance has failed.
+    """The sockets that are open. ``on_failure``: an instance has failed. ``capacity``: what fits now.
 
     The mutable state is the sockets, and the counts. ``visits``: these and those that are not open yet.
     """
 
-    def __init__(self, settings: SettingsSource, on_failure: Callable[[Lane], None]) -> None:
+    def __init__(
+        self,
+        settings: SettingsSource,
+        on_failure: Callable[[Lane], None],
+        capacity: Callable[[], Capacity] | None = None,
+    ) -> None:
         self._settings = settings
+        self._capacity = capacity or CurrentCapacity(settings, files=2**31)
         self._on_failure = on_failure
         self._open: set[Relay] = set()
         self._changed = trio.lowlevel.ParkingLot()
@@ -89,17 +96,24 @@ class OpenSockets:
         while self._open:
             await self._changed.park()
 
+    @property
+    def limit(self) -> int:
+        """How many there may be: as configured, or as many as fit into the limit of open files."""
+        return self._capacity().proxied
+
     def statistics(self) -> GatewaySockets:
         """Return the figures."""
         settings = self._settings.current.orchestration.gateway.websockets
-        return self.counts.statistics(settings, active=len(self._open))
+        return self.counts.statistics(
+            settings, active=len(self._open), limit=self.limit, reason=self._capacity().proxied_sentence
+        )
 
     def explained(self) -> ExplainedSockets:
         """Return what a handshake would meet."""
         settings = self._settings.current.orchestration.gateway.websockets
         return ExplainedSockets(
             open=len(self._open),
-            limit=settings.max_connections,
+            limit=self.limit,
             limit_per_address=settings.max_connections_per_address,
             max_message_bytes=settings.max_message_bytes,
             heartbeat_interval=settings.heartbeat_interval,

@@ -129,7 +129,10 @@ class SocketProxy:
                 raise problem
         limits = policy.websockets
         with self._places.taking(
-            call.caller, limit=limits.max_connections, of_caller=limits.max_connections_per_address
+            call.caller,
+            limit=self.sockets.limit,
+            of_caller=limits.max_connections_per_address,
+            what="WebSockets to back ends open",
         ):
             await self._connect(call, client, visit, match, policy)
 
