@@ -167,16 +167,37 @@ def test_moments_are_by_the_services_clock(
     page = opened(context, numbers.url)
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
     expect(page.locator("time[data-at]").first).to_be_visible()
-    page.wait_for_timeout(1500)
+    # A time from the service that came late, on a busy machine, is corrected by the next one.
+    until = time.monotonic() + LONG / 1000
+    while faults := wrong_moments(page):
+        assert time.monotonic() < until, faults
+        page.wait_for_timeout(500)
+
+
+def wrong_moments(page: Page) -> list[str]:
+    """Return the relative times that are not right; without any, that there are none."""
+    before = time.time()
     said = page.locator("time[data-at]").evaluate_all(
         "els => els.map((el) => [el.textContent, el.dataset.at])"
     )
+    after = time.time()
     ages = [
-        (int(found[1]) * (60 if found[2] == "min" else 1), time.time() - float(at))
+        (int(found[1]) * (60 if found[2] == "min" else 1), float(at))
         for text, at in said
         if (found := re.fullmatch(r"(\d+) (s|min) ago", text))
     ]
-    assert ages
+    if not ages:
+        return ["none is shown"]
     # Here the service's clock is this machine's; minutes are rounded.
-    assert all(abs(shown - real) <= (3 if real < 90 else 33) for shown, real in ages), said
-    assert not [text for text, _ in said if text.startswith("in ")]
+    return [
+        *(text for text, _ in said if text.startswith("in ")),
+        *(
+            f"{shown} s ago at {before} to {after}: {at}"
+            for shown, at in ages
+            if not before - at - _rounded(before - at) <= shown <= after - at + _rounded(after - at)
+        ),
+    ]
+
+
+def _rounded(age: float) -> float:
+    return 3 if age < 90 else 33

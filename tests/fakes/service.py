@@ -20,6 +20,10 @@ from tests.fakes.fork_server import ROOT, ForkedProcess, can_fork, fork_server
 READY_LIMIT = 180.0
 STOP_LIMIT = 90.0
 
+#: A test that does something else for seconds, or a machine that does, makes no client silent. Tests of
+#: silent clients set the time-out themselves.
+PATIENT = {"ORCH_ORCHESTRATION__WEBSOCKET__HEARTBEAT_TIMEOUT": "120"}
+
 
 class RunningService:
     """One ``orch`` process that listens. ``lines`` are its log lines so far, decoded."""
@@ -43,7 +47,8 @@ class RunningService:
     def _start(
         self, command: list[str], folder: Path, environ: Mapping[str, str]
     ) -> subprocess.Popen[str] | ForkedProcess:
-        whole = os.environ | {"PYTHONPATH": str(ROOT)} | dict(environ)
+        patient = {} if _sets_heartbeat_timeout(command) else PATIENT
+        whole = os.environ | {"PYTHONPATH": str(ROOT)} | patient | dict(environ)
         if can_fork(command, environ):
             return fork_server().start(command[3:], folder, whole)
         return subprocess.Popen(
@@ -110,6 +115,14 @@ class RunningService:
         if self.process.stderr is not None:
             self.process.stderr.close()
         return code
+
+
+def _sets_heartbeat_timeout(command: list[str]) -> bool:
+    """Whether the settings file that a command names has a time-out for silent clients."""
+    if "--config" not in command:
+        return False
+    path = Path(command[command.index("--config") + 1])
+    return path.is_file() and "heartbeat_timeout" in path.read_text(encoding="utf-8")
 
 
 @contextmanager

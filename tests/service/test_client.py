@@ -136,7 +136,8 @@ async def test_errors_and_topics_of_the_real_service(tmp_path: Path) -> None:
             with pytest.raises(RefusedError) as refused:
                 await client.ask_service("no-such-service", "status")
             assert refused.value.code == "unknown_service"
-            assert await client.ping() < 5
+            began = trio.current_time()
+            assert 0 < await client.ping() <= trio.current_time() - began
             await client.subscribe("connections")
             async for event in client:
                 if isinstance(event, Update):

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 
 import orch.client
 from tests.fakes.client import clip
-from tests.fakes.service import RunningService, service
+from tests.fakes.service import READY_LIMIT, RunningService, service
 
 pytestmark = pytest.mark.real_time
 
@@ -73,12 +73,12 @@ async def running(
 async def begun(s: RunningService, people: int = 1) -> None:
     """Wait until the example's session exists with this many participants."""
     async with httpx2.AsyncClient(base_url=s.url, timeout=120) as http:
-        for _ in range(600):
-            answer = await http.get("/api/sessions/stand-up")
-            if answer.status_code == 200 and answer.json()["participant_count"] >= people:
-                return
-            await trio.sleep(0.05)
-    raise AssertionError("the example has not begun its session")
+        with trio.fail_after(READY_LIMIT):
+            while True:
+                answer = await http.get("/api/sessions/stand-up")
+                if answer.status_code == 200 and answer.json()["participant_count"] >= people:
+                    return
+                await trio.sleep(0.05)
 
 
 @pytest.mark.sandbox
