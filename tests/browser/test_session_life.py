@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.conftest import violations
 from tests.browser.test_translation import CLIP, LONG, opened, ready, watched
 from tests.fakes.chromium import ELSEWHERE
-from tests.fakes.service import RunningService, service
+from tests.fakes.service import UNHURRIED, RunningService, service
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +23,7 @@ LINK = re.compile(r"/translation#session=(?P<session>[a-z0-9-]+)&key=(?P<key>[\w
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with service("demo", tmp_path_factory.mktemp("demo")) as running:
+    with service("demo", tmp_path_factory.mktemp("demo"), environ=UNHURRIED) as running:
         yield running
 
 

@@ -19,7 +19,7 @@ from tests.browser.test_audio_controls import recording
 from tests.browser.test_test_audio import PATH
 from tests.browser.test_translation import LONG, SPOKEN, between_silences, watched
 from tests.fakes.chromium import launch
-from tests.fakes.service import RunningService, service
+from tests.fakes.service import UNHURRIED, RunningService, service
 
 pytestmark = pytest.mark.browser
 
@@ -48,7 +48,7 @@ STORED: Final = """() => new Promise((resolve, reject) => {
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with service("demo", tmp_path_factory.mktemp("demo")) as running:
+    with service("demo", tmp_path_factory.mktemp("demo"), environ=UNHURRIED) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, P
 
 from tests.fakes.chromium import launch
 from tests.fakes.lossy_uploads import PIECE, LossyUploads, long_silence
-from tests.fakes.service import RunningService, service
+from tests.fakes.service import UNHURRIED, RunningService, service
 from tests.fakes.tools import require
 
 pytestmark = pytest.mark.browser
@@ -41,7 +41,7 @@ LINES = """els => els.map(el => [
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """Run ``orch demo``, its back ends healthy."""
     require("apertium")
-    with service("demo", tmp_path_factory.mktemp("demo")) as running:
+    with service("demo", tmp_path_factory.mktemp("demo"), environ=UNHURRIED) as running:
         yield running
 
 
@@ -527,7 +527,7 @@ def test_a_service_that_is_killed_is_found_again_with_all_lines(
     context: BrowserContext, tmp_path: Path
 ) -> None:
     """The page shows the lost connection, keeps its lines, and continues without duplicates."""
-    with service("demo", tmp_path) as first:
+    with service("demo", tmp_path, environ=UNHURRIED) as first:
         page = ready(context, first)
         read_in_spanish(page)
         uploaded(page)
@@ -536,7 +536,7 @@ def test_a_service_that_is_killed_is_found_again_with_all_lines(
         expect(page.locator("#connection-bar")).to_be_visible()
         expect(page.locator("#page-status")).to_contain_text("The connection is lost.")
         assert lines(page) == before
-    with service("demo", tmp_path, port=first.port):
+    with service("demo", tmp_path, port=first.port, environ=UNHURRIED):
         expect(page.locator("#connection-bar")).to_be_hidden(timeout=LONG)
         expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
         assert lines(page) == before

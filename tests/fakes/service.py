@@ -24,6 +24,14 @@ STOP_LIMIT = 90.0
 #: silent clients set the time-out themselves.
 PATIENT = {"ORCH_ORCHESTRATION__WEBSOCKET__HEARTBEAT_TIMEOUT": "120"}
 
+#: For tests of what real engines say: one that a busy machine keeps waiting is neither unhealthy
+#: nor late.
+UNHURRIED = {
+    "ORCH_ORCHESTRATION__MONITORING__HEALTH_CHECK_TIMEOUT": "60",
+    "ORCH_ORCHESTRATION__GATEWAY__TIMEOUT": "300",
+    "ORCH_ORCHESTRATION__GATEWAY__TIMEOUTS__CONNECT": "60",
+}
+
 
 class RunningService:
     """One ``orch`` process that listens. ``lines`` are its log lines so far, decoded."""

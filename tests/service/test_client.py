@@ -13,7 +13,7 @@ from orch.client import Backoff, Client, ConnectionLostError, Lost, RefusedError
 from orch.protocol.messages import SessionMessage, Transcript, Update
 from tests.fakes.client import clip
 from tests.fakes.cutting import relay
-from tests.fakes.service import service
+from tests.fakes.service import UNHURRIED, service
 
 pytestmark = pytest.mark.real_time
 
@@ -167,7 +167,7 @@ async def test_errors_and_topics_of_the_real_service(tmp_path: Path) -> None:
 async def test_speech_becomes_captions_over_a_cut_connection(tmp_path: Path) -> None:
     """Speech before and after the cut is transcribed."""
     pcm = clip("austen-0890") + bytes(64_000)
-    with service("demo", tmp_path) as s:
+    with service("demo", tmp_path, environ=UNHURRIED) as s:
         async with (
             relay(s.port) as wire,
             orch.client.connect(f"http://127.0.0.1:{wire.port}", backoff=quick()) as client,

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 
 import orch.client
 from tests.fakes.client import clip
-from tests.fakes.service import READY_LIMIT, RunningService, service
+from tests.fakes.service import READY_LIMIT, UNHURRIED, RunningService, service
 
 pytestmark = pytest.mark.real_time
 
@@ -85,7 +85,7 @@ async def begun(s: RunningService, people: int = 1) -> None:
 async def test_the_example_prints_what_is_said(tmp_path: Path) -> None:
     """A sentence is spoken in the session that it has created; it prints the words."""
     assert len(example("python").strip().splitlines()) <= 26
-    with service("demo", tmp_path) as s:
+    with service("demo", tmp_path, environ=UNHURRIED) as s:
         async with running(s, tmp_path) as printed, orch.client.connect(s.url) as client:
             await begun(s)
             await client.join("stand-up")

@@ -16,7 +16,7 @@ import trio
 from orch.open_files import raise_limit
 from tests.fakes.client import Client, connected
 from tests.fakes.running import run
-from tests.fakes.service import READY_LIMIT, RunningService, service
+from tests.fakes.service import READY_LIMIT, UNHURRIED, RunningService, service
 from tests.fakes.tools import require
 from tests.fakes.wires import HANDSHAKE
 
@@ -66,10 +66,6 @@ class Flood:
     def _note(self, answer: str) -> None:
         self.answers[answer] += 1
         self.tried += 1
-
-
-#: What this test does to a slow machine makes no back end late.
-UNHURRIED = {"ORCH_ORCHESTRATION__MONITORING__HEALTH_CHECK_TIMEOUT": "60"}
 
 
 def health(s: RunningService) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from orch.audio.voice_activity import ModelActivity
 from orch.audio.wav import wav
 from orch.settings import Vad
 from tests.fakes.client import CLIPS, Client, clip, connected
-from tests.fakes.service import RunningService, service
+from tests.fakes.service import UNHURRIED, RunningService, service
 from tests.fakes.waiting import wait_until
 
 SECOND = b"\0\0" * 16_000
@@ -96,7 +96,7 @@ def _engine_alone(s: RunningService, pcm: bytes) -> list[str]:
 
 async def test_words_through_the_service_are_the_engines_own(tmp_path: Path) -> None:
     """For each clip, and whatever the size of the blocks it came in."""
-    with service("demo", tmp_path) as s:
+    with service("demo", tmp_path, environ=UNHURRIED) as s:
         async with connected(s.url) as client:
             await healthy(client)
         await voice_model_loaded(s)
@@ -126,7 +126,7 @@ async def test_words_through_the_service_are_the_engines_own(tmp_path: Path) -> 
 
 async def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: Path) -> None:
     """422 with the offered languages, for the spoken and for the target language."""
-    with service("demo", tmp_path) as s:
+    with service("demo", tmp_path, environ=UNHURRIED) as s:
         async with connected(s.url) as client:
             await healthy(client)
         languages_known(s)
@@ -143,7 +143,7 @@ async def test_an_upload_in_a_language_that_nobody_offers_is_refused(tmp_path: P
 
 async def test_two_people_each_read_the_other_in_their_own_language(tmp_path: Path) -> None:
     """Each participant's speech reaches the other translated, at the same offsets for both."""
-    with service("demo", tmp_path) as s:
+    with service("demo", tmp_path, environ=UNHURRIED) as s:
         async with connected(s.url) as one, connected(s.url) as two:
             await healthy(one)
             await one.ask("session_created", type="create_session", session_id="s", languages=["en"])
@@ -180,7 +180,7 @@ async def test_two_people_each_read_the_other_in_their_own_language(tmp_path: Pa
 
 async def test_words_spoken_while_the_audio_service_is_killed_arrive_once_each(tmp_path: Path) -> None:
     """Unhealthy, recovering, healthy, in that order; a gap is marked, then filled; nothing twice."""
-    with service("demo", tmp_path) as s:
+    with service("demo", tmp_path, environ=UNHURRIED) as s:
 
         def state(message: dict[str, Any]) -> str:
             return next(str(x["state"]) for x in message["data"]["services"] if x["name"] == "audio-service")
