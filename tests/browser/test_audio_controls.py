@@ -70,9 +70,10 @@ LOUDEST: Final = f"""(stage) => new Promise((resolve) => {{
 }})"""
 
 
-def recording(seconds: float) -> bytes:
-    """Return speech as a WAV file whose peak is 1 dB under full scale."""
-    speech = np.tile(clip("austen-0870"), 20)[: round(seconds * RATE)]
+def recording(seconds: float, *, said: slice = slice(None)) -> bytes:
+    """Return speech as a WAV file whose peak is 1 dB under full scale: a part of a clip, again and again."""
+    part = clip("austen-0870")[said]
+    speech = np.tile(part, 1 + round(seconds * RATE) // len(part))[: round(seconds * RATE)]
     speech *= 0.89 * 32_767 / np.max(np.abs(speech))
     file = BytesIO()
     with wave.open(file, "wb") as out:
@@ -97,9 +98,12 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
 
 @pytest.fixture(scope="module")
 def speaking(playwright_here: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Start Chromium with a microphone that plays a voice for a minute."""
+    """Start Chromium with a microphone that plays a voice for a minute.
+
+    It says the same second again and again: whenever a test listens for longer, the loudest is as loud.
+    """
     sound = tmp_path_factory.mktemp("sound") / "voice.wav"
-    sound.write_bytes(recording(60))
+    sound.write_bytes(recording(60, said=slice(RATE, 2 * RATE)))
     with closing(launch(playwright_here, sound)) as browser:
         yield browser
 
