@@ -13,7 +13,8 @@ import trio
 
 from orch.open_files import raise_limit
 from orch.settings import SettingsError
-from orch.settings.live import LiveSettings, find_file
+from orch.settings.live import LiveSettings
+from orch.settings.settings_file import find_file
 from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import running

@@ -134,7 +134,7 @@ def _audio_services(text: str) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from orch.settings.live import find_file, read_file  # noqa: PLC0415 - a check starts nothing
+    from orch.settings.settings_file import find_file, read_file  # noqa: PLC0415 - a check starts nothing
     from orch.tls.pair import find_pair_faults  # noqa: PLC0415 - the same
     from orch.tls.trust import find_faults  # noqa: PLC0415 - the same
 
@@ -167,7 +167,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     """Start sandbox back ends for the services without a configured URL."""
-    from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
+    from orch.settings.settings_file import find_file, read_file  # noqa: PLC0415 - not needed for --help
     from orch.sockets import AddressError, reserve_port  # noqa: PLC0415 - the same
 
     path = find_file(options.config, os.environ)
@@ -229,7 +229,7 @@ def _sandbox(options: argparse.Namespace, service: str, port: int, name: str) ->
 def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharing":
     """Return the sharing of this run, and add its settings to ``overlay``."""
     from orch.demo_sharing import DemoSharing  # noqa: PLC0415 - the same
-    from orch.settings.live import find_file, read_file  # noqa: PLC0415 - not needed for --help
+    from orch.settings.settings_file import find_file, read_file  # noqa: PLC0415 - not needed for --help
 
     path = find_file(options.config, os.environ)
     given = {f"orchestration.frontend.{key}": value for key, value in _given(options).items()}
@@ -368,7 +368,8 @@ def _configuration(
     ``is_printed_later``: the token is printed once the service runs.
     """
     from orch.access.addresses import is_loopback  # noqa: PLC0415 - see _run
-    from orch.settings.live import LiveSettings, find_file  # noqa: PLC0415 - the same
+    from orch.settings.live import LiveSettings  # noqa: PLC0415 - the same
+    from orch.settings.settings_file import find_file  # noqa: PLC0415 - the same
 
     overlay.update({f"orchestration.frontend.{key}": value for key, value in _given(options).items()})
     path = find_file(options.config, os.environ)

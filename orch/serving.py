@@ -82,6 +82,7 @@ async def serve(
             on_hangup,
             nursery.cancel_scope,
         )
+        nursery.start_soon(configuration.serve_requests)
         if certificate is not None:
             await nursery.start(certificate.watch)
         nursery.start_soon(startup.run, startup_front)
@@ -210,7 +211,7 @@ def _is_many(configuration: LiveSettings, address: str) -> bool:
 
 
 def _reload(configuration: LiveSettings, certificate: Certificate | None) -> None:
-    configuration.reload()
+    configuration.request_reload()
     if certificate is not None:
         certificate.reload()
 

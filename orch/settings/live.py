@@ -2,35 +2,36 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Never
 
 import structlog
 import trio
-import watchfiles
 from msgspec import Struct
 
-from orch.package_files import resource
 from orch.settings import Change, Decoded, Fault, Settings, SettingsError, changes, decode
 from orch.settings.decoding import Source, values
 from orch.settings.reload_rules import applicable
 from orch.settings.restrictions import Kind, kind_at, masked, why_fixed
+from orch.settings.settings_file import FollowedFile, as_text, read_file
+from orch.settings.settling import find_doubt
 from orch.settings.static_responses import find_static_faults
-from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.tls.pair import find_pair_faults
 from orch.tls.trust import find_faults
 
 log = structlog.get_logger("configuration")
 
-FILE_NAME: Final = "orchestration.yaml"
-
 
 class FileStatistics(Struct, frozen=True, kw_only=True):
-    """The file, when it was last read, and its faults (then it was not applied)."""
+    """The file, when it was last read, and its faults (then it was not applied).
+
+    ``changing``: it has been changing for a while, and is read once it does not.
+    """
 
     path: str
     read_at: float
     faults: tuple[Fault, ...]
+    changing: bool = False
 
 
 class Pending(Struct, frozen=True, kw_only=True):
@@ -62,25 +63,6 @@ class LiveSettingsStatistics(Struct, frozen=True, kw_only=True):
     refused: tuple[Fault, ...] = ()
 
 
-def find_file(given: str | None, environ: Mapping[str, str]) -> Path:
-    """Return the settings file: as given, from ``ORCH_CONFIG``, in ``./config/``, or the packaged one."""
-    named = given or environ.get("ORCH_CONFIG")
-    if named:
-        return Path(named)
-    here = Path("config") / FILE_NAME
-    return here if here.is_file() else resource("config") / FILE_NAME
-
-
-def read_file(path: Path) -> str:
-    """Return the file's text. Raises SettingsError if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError([Fault(str(path), f"expected a readable file: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError([Fault(str(path), f"expected UTF-8 text: {error}")]) from error
-
-
 def _changeable(runtime: Mapping[str, Any]) -> dict[str, Any]:
     return {path: value for path, value in runtime.items() if why_fixed(path) is None}
 
@@ -89,8 +71,8 @@ class LiveSettings:
     """Holds the current settings.
 
     Read ``current`` at every use, rather than storing it: it is replaced as a whole when the file changes or
-    an operator changes a value. The mutable state is ``current``, the last reading of the file, and the
-    operators' changes with their ``revision``.
+    an operator changes a value. The mutable state is ``current``, the text of the file that was last applied,
+    the faults of the file since, and the operators' changes with their ``revision``.
     """
 
     def __init__(
@@ -111,8 +93,10 @@ class LiveSettings:
         self._runtime: dict[str, Any] = {}
         self._refused: tuple[Fault, ...] = ()
         self._pair: tuple[str, str] = ("", "")
-        self._is_empty = True
-        self._decoded = self._decode(self._runtime)
+        self._is_changing = False
+        self._file = FollowedFile(path, read=self._read, lost=self._lost, restless=self._restless)
+        self._text = read_file(path)
+        self._decoded = self._decode(self._text, self._runtime)
         if self._decoded.ignored:
             log.info(
                 "variables ignored",
@@ -125,15 +109,10 @@ class LiveSettings:
         self.current: Settings = self._decoded.settings
         self.revision = 0
         self.is_shared = False
-        self.boundary = Boundary("settings file")
+        self.boundary = self._file.boundary
         self.on_applied: Callable[[tuple[Change, ...]], None] = lambda _changed: None
 
-    def _decode(self, runtime: Mapping[str, Any]) -> Decoded:
-        text = read_file(self._path)
-        if not text.strip() and not self._is_empty:
-            # Editors empty a file before they write into it: read in between, it would mean the defaults.
-            expected = "expected settings: the file is empty. A comment alone in it means the defaults"
-            raise SettingsError([Fault(str(self._path), expected)])
+    def _decode(self, text: str, runtime: Mapping[str, Any]) -> Decoded:
         overlay = self._command_line | dict(runtime)
         decoded = decode(text, self._environ, name=str(self._path), overlay=overlay)
         faults = [
@@ -144,7 +123,6 @@ class LiveSettings:
         ]
         if faults:
             raise SettingsError(faults)
-        self._is_empty = not text.strip()
         return decoded
 
     def _pair_faults(self, decoded: Decoded) -> list[Fault]:
@@ -159,21 +137,58 @@ class LiveSettings:
         return found
 
     def reload(self) -> tuple[Change, ...]:
-        """Read the file again and apply what can be applied; an invalid file changes nothing."""
-        self._read_at = self._wall()
+        """Read the file as it is now and apply what can be applied; an invalid file changes nothing."""
         try:
-            decoded = self._decode(self._runtime)
+            return self._apply_text(read_file(self._path), is_requested=False)
         except SettingsError as error:
-            self._faults = tuple(error.faults)
-            for fault in error.faults:
-                log.error("settings not applied", path=fault.path, expected=fault.expected)  # noqa: TRY400 - the fault says it all
-            self._events.record(
-                "bad", "settings", f"The changed file {self._path.name} was not applied: {error.faults[0]}"
-            )
-            self.on_applied(())
+            self._refuse(error)
             return ()
+
+    def request_reload(self) -> None:
+        """Have the file read once it has settled, even if it has not changed or may have been cut off."""
+        self._file.request()
+
+    def _read(self, content: bytes, is_requested: bool) -> None:  # noqa: FBT001 - a callback's
+        try:
+            self._apply_text(as_text(self._path, content), is_requested=is_requested)
+        except SettingsError as error:
+            self._refuse(error)
+
+    def _lost(self, reason: str) -> None:
+        self._refuse(SettingsError([Fault(str(self._path), f"expected a readable file: {reason}")]))
+
+    def _restless(self, is_changing: bool) -> None:  # noqa: FBT001 - a callback's
+        self._is_changing = is_changing
+        if is_changing:
+            log.warning("settings file keeps changing", path=str(self._path))
+            text = f"The file {self._path.name} keeps changing. It is applied once it stays the same."
+            self._events.record("warn", "settings", text)
+        self.on_applied(())
+
+    def _apply_text(self, text: str, *, is_requested: bool) -> tuple[Change, ...]:
+        """Apply the file's text. Raises SettingsError with each fault; then nothing changes."""
+        expected = None
+        if not text.strip() and self._text.strip():
+            expected = "expected settings: the file is empty. A comment alone in it means the defaults"
+        elif not is_requested:
+            expected = find_doubt(self._text, text)
+        decoded = self._decode(text, self._runtime)
+        if expected is not None:
+            raise SettingsError([Fault(str(self._path), expected)])
+        self._text = text
+        self._read_at = self._wall()
         self._faults = ()
         return self._apply(decoded)
+
+    def _refuse(self, error: SettingsError) -> None:
+        """Continue with the settings in force, and show why those of the file are not."""
+        self._read_at = self._wall()
+        self._faults = tuple(error.faults)
+        for fault in error.faults:
+            log.error("settings not applied", path=fault.path, expected=fault.expected)
+        text = f"The changed file {self._path.name} was not applied: {error.faults[0]}"
+        self._events.record("bad", "settings", text)
+        self.on_applied(())
 
     def with_changes(self, runtime: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
         """Return the operators' changes ``runtime`` merged with ``wanted``.
@@ -191,11 +206,11 @@ class LiveSettings:
             raise SettingsError(faults)
         merged = {**_changeable(runtime), **wanted}
         result = {path: value for path, value in merged.items() if value is not None}
-        self._decode(result)
+        self._decode(self._text, result)
         return result
 
     def adopt(self, runtime: Mapping[str, Any], revision: int) -> tuple[Change, ...]:
-        """Replace the operators' changes by these; the file is unchanged.
+        """Replace the operators' changes by these; of the file, what was last applied stays in force.
 
         Raises SettingsError with each fault; then nothing changes, and the refusal is shown. A value that
         cannot be changed at run time (a command, an address, a secret, a file) is left out and shown as
@@ -203,7 +218,7 @@ class LiveSettings:
         """
         kept = _changeable(runtime)
         try:
-            decoded = self._decode(kept)
+            decoded = self._decode(self._text, kept)
         except SettingsError as error:
             if self._refused != tuple(error.faults):
                 self._refused = tuple(error.faults)
@@ -255,30 +270,17 @@ class LiveSettings:
         self.on_applied(changed)
         return changed
 
-    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Reload whenever the file changes, until cancelled.
+    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
+        """Apply the file whenever it has changed and settled (:mod:`orch.settings.settling`)."""
+        await self._file.watch(task_status=task_status)
 
-        The folder is watched, since editors replace a file rather than write into it.
-        """
-        path = self._path.resolve()
-        stop = trio.Event()
+    async def settle(self, *, is_requested: bool = False) -> None:
+        """Wait until the file has settled, and apply it if it has changed, or if that ``is_requested``."""
+        await self._file.settle(is_requested=is_requested)
 
-        async def stop_when_cancelled() -> None:
-            # The watcher's thread cannot be cancelled; it checks this event at every step.
-            try:
-                await trio.sleep_forever()
-            finally:
-                stop.set()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop_when_cancelled)
-            task_status.started()
-            async for batch in watchfiles.awatch(
-                path.parent, recursive=False, step=100, debounce=400, stop_event=stop
-            ):
-                with self.boundary.item(path=str(path)):
-                    if any(Path(changed).name == path.name for _, changed in batch) and path.is_file():
-                        self.reload()
+    async def serve_requests(self) -> Never:
+        """Apply the file whenever that was requested, once it has settled."""
+        await self._file.serve_requests()
 
     def statistics(self) -> LiveSettingsStatistics:
         """Return every current value, and the changes that wait for a restart."""
@@ -297,7 +299,12 @@ class LiveSettings:
             values=in_force,
             sources={path: self._decoded.sources.get(path, "default") for path in in_force},
             pending=pending,
-            file=FileStatistics(path=str(self._path), read_at=self._read_at, faults=self._faults),
+            file=FileStatistics(
+                path=str(self._path),
+                read_at=self._read_at,
+                faults=self._faults,
+                changing=self._is_changing,
+            ),
             environment=self._decoded.environment,
             runtime=tuple(sorted(self._runtime)),
             fixed={path: why for path in in_force if (why := why_fixed(path)) is not None},

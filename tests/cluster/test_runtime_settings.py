@@ -119,6 +119,7 @@ async def test_a_change_that_conflicts_with_a_workers_file_is_refused_there_unti
     with pytest.raises(SettingsError):
         await two.runtime.change({TIMEOUT: 7})
     two.path.write_text(file)
+    two.configuration.reload()
     async with trio.open_nursery() as nursery:
         await nursery.start(one.runtime.run)
         await two.runtime.change({TIMEOUT: 7})

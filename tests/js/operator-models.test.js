@@ -8,8 +8,8 @@ import { sentence as gatewaySentence } from "../../static/js/models/gateway.js";
 import { breakerText, breakersText, checksText, instances, laneText, listed, problems, sentence, startText } from "../../static/js/models/overview.js";
 import { filtered, held, sorted } from "../../static/js/models/table-rows.js";
 import { extent, latest, runs, sparkline, usual, withGaps } from "../../static/js/models/series.js";
-import { grouped, isEditable, matching, otherWorkersText, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
 import { instanceState } from "../../static/js/models/state-tones.js";
+import { faultProblems, grouped, isEditable, matching, otherWorkersText, parsed, sentence as settingsSentence, shown } from "../../static/js/models/settings.js";
 import { absolute, relative } from "../../static/js/models/time-format.js";
 import { fullness, sentence as treeSentence, stateText } from "../../static/js/models/tree.js";
 import { workerStateText, silentWorkerProblems, workerLabel } from "../../static/js/models/workers.js";
@@ -489,4 +489,14 @@ test("the Settings' sentence names the worst problem", () => {
     settingsSentence(config),
     "Everything is in force: 1 from the file, 1 from the command line, 1 changed here and 3 left at the default.",
   );
+});
+
+test("a file that is refused, and one that keeps changing, are problems on the Settings page", () => {
+  const file = { path: "orchestration.yaml", read_at: 5, changing: false, faults: [{ path: "a.b", expected: "expected a number" }] };
+  assert.deepEqual(
+    faultProblems({ file, refused: [] }, null).map(({ subject, text, since }) => [subject, text, since]),
+    [["a.b", "expected a number", 5]],
+  );
+  const [changing, ...rest] = faultProblems({ file: { ...file, faults: [], changing: true }, refused: [] }, null);
+  assert.deepEqual([changing.tone, changing.subject, rest], ["warn", "orchestration.yaml", []]);
 });

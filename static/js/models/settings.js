@@ -122,6 +122,7 @@ export const OUTCOMES = { applies: "at once", waits: "after a restart", fixed: "
 export function faultProblems({ file, refused }, rejectedSince) {
   const problem = { tone: "bad", word: "not applied", action: null };
   return [
+    ...(file.changing ? [{ ...problem, tone: "warn", word: "not read", key: "changing", subject: file.path, text: "The file keeps changing.", more: "It is applied once it stays the same for a second.", since: null }] : []),
     ...file.faults.map(({ path, expected }) => ({ ...problem, key: path, subject: path, text: expected, more: "The service keeps the value it had; correct the file and save it.", since: file.read_at })),
     ...refused.map(({ path, expected }) => ({ ...problem, key: `refused ${path}`, subject: path, text: expected, more: "It was changed on another worker. This worker keeps the value it had; correct its file, or undo the change there.", since: rejectedSince })),
   ];
