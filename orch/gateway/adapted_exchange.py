@@ -45,13 +45,16 @@ class AdaptedExchange:
     ) -> None:
         """Have the adapter serve the request, and send its response. It gets the whole body at once."""
         data: bytes | None = None
-        total = await total_of(match, body)
+        total = await total_of(call, match, body)
         with trio.move_on_after(total) as limit:
-            if body.whole is not None:
-                data = await self._ask(adapter, call, match, body.whole, policy, limit)
-            else:
-                async with self._adapting:
-                    data = await self._ask(adapter, call, match, await _whole(body), policy, limit)
+            try:
+                if body.whole is not None:
+                    data = await self._ask(adapter, call, match, body.whole, policy, limit)
+                else:
+                    async with self._adapting:
+                        data = await self._ask(adapter, call, match, await _whole(body), policy, limit)
+            finally:
+                call.used_until(limit.deadline)
             call.answered_at = trio.current_time()
             limit.deadline = call.answered_at + max(policy.timeout, len(data) / policy.client_rate)
             own = [

@@ -10,6 +10,7 @@ import trio
 from orch.access.actors import ACTOR
 from orch.access.addresses import Network, group
 from orch.gateway.attempt import Trace
+from orch.gateway.fallbacks.allowance import Allowance
 from orch.gateway.fallbacks.marks import MARK
 from orch.gateway.fallbacks.watch import Watch
 from orch.gateway.headers import Client, Header
@@ -176,6 +177,8 @@ class ClientRequest:
         self.failed: tuple[int, float | None] | None = None
         """Where a fallback has responded: the status of the failure, and the seconds that it took."""
         self.inbound: Inbound | None = None
+        self.allowance: Allowance | None = None
+        """The time that it has with its fallbacks, if its route has any."""
         self.total = math.inf
         """Seconds that it has from the complete request on."""
         self.hedge: RouteHedges | None = None
@@ -228,6 +231,11 @@ class ClientRequest:
         if self.sent_at is None or not self.trace.attempts or self.trace.is_queued:
             return None
         return (self.answered_at or trio.current_time()) - self.sent_at
+
+    def used_until(self, deadline: float) -> None:
+        """Note that a service has ended, and that it had until ``deadline``."""
+        if self.allowance is not None:
+            self.allowance.end(deadline - trio.current_time())
 
     def gateway_headers(self) -> list[Header]:
         """Return the gateway's own headers. ``X-Gateway-Time``: milliseconds until the response's head."""

@@ -52,7 +52,7 @@ class Exchange:
         rest: bytes | None = None
         buffer: ResponseBuffer | None = None
         seconds: float | None = None
-        total = call.total = await total_of(match, request.body)
+        total = call.total = await total_of(call, match, request.body)
         with _limit(nursery, call, request.body) as limit:
             try:
                 async with self._dispatcher.send(
@@ -93,6 +93,7 @@ class Exchange:
                 raise
             finally:
                 call.answered_at = trio.current_time()
+                call.used_until(limit.deadline)
             # From here on only the client is waited for.
             seconds = max(policy.timeout, (len(rest or b"") or IN_MEMORY) / policy.client_rate)
             limit.deadline = call.answered_at + seconds
@@ -128,8 +129,14 @@ def _limit(nursery: trio.Nursery, call: ClientRequest, body: RequestBody) -> tri
     return limit
 
 
-async def total_of(match: Match, body: RequestBody) -> float:
-    """Return the seconds that a request has, which may grow with the audio in it."""
+async def total_of(call: ClientRequest, match: Match, body: RequestBody) -> float:
+    """Return the seconds that a service has for a request, at most what is left of those of its route."""
+    total = await own_total(match, body)
+    return total if call.allowance is None else call.allowance.of(total)
+
+
+async def own_total(match: Match, body: RequestBody) -> float:
+    """Return the seconds of a request at a service, which may grow with the audio in it."""
     limits = match.limits
     if not limits.per_audio_second:
         return limits.total

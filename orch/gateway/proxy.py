@@ -19,6 +19,7 @@ import trio
 from orch.access.actors import ACTOR
 from orch.gateway.adapted_exchange import AdaptedExchange
 from orch.gateway.api_adapter import ApiAdapter, NoAdapter
+from orch.gateway.attempt import DispatchedResponse
 from orch.gateway.client_heads import ClientHeads
 from orch.gateway.client_request import (
     CLIENT_GONE,
@@ -31,11 +32,12 @@ from orch.gateway.client_request import (
 )
 from orch.gateway.connection import Request
 from orch.gateway.current_routes import CurrentRoutes
-from orch.gateway.dispatch import BegunAttempt, Dispatcher
+from orch.gateway.dispatch import BegunAttempt, Dispatcher, QuickResponse
 from orch.gateway.exchange import Exchange
-from orch.gateway.fallbacks.runner import Fallbacks
+from orch.gateway.fallbacks.runner import SAFE, Fallbacks
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import client_too_slow, short
+from orch.gateway.headers import Header
 from orch.gateway.hedging.route_hedges import Hedges, is_hedgeable
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.nurseries import nursery_of_block
@@ -107,7 +109,7 @@ class Proxy:
         self._heads = heads
         self.adapter: ApiAdapter = NoAdapter()
         self.patience = Patience(PATIENCE_SECONDS)
-        self._exchange = Exchange(dispatcher, spool=spool, headers=heads.for_client)
+        self._exchange = Exchange(dispatcher, spool=spool, headers=self._for_client)
         self._adapted = AdaptedExchange(dispatcher)
         self.fallbacks = Fallbacks(events=events, topics=topics, topic=topic, sent_headers=heads.for_back_end)
         self.boundary = Boundary("gateway requests")
@@ -237,7 +239,7 @@ class Proxy:
         call.answered_at = now = trio.current_time()
         if call.hedge is not None:
             call.hedge.first_bytes.add(now, now - (call.sent_at or now))
-        headers = self._heads.for_client(call, response, match)
+        headers = self._for_client(call, response, match)
         if call.fallback is not None and call.fallback.holds_whole(
             response.status, response.headers, response.body, headers
         ):
@@ -248,6 +250,13 @@ class Proxy:
         if limit.cancelled_caught:
             raise client_too_slow(policy.timeout)
         return True
+
+    def _for_client(
+        self, call: ClientRequest, response: DispatchedResponse | QuickResponse, match: Match
+    ) -> list[Header]:
+        """Return the headers of a response for the client, now that its head has arrived."""
+        self.fallbacks.note(call.method, match, response.status)
+        return self._heads.for_client(call, response, match)
 
     def _expect_again(self, call: ClientRequest, match: Match, request: Request, policy: Gateway) -> None:
         """Leave the way of this request for the next one with the same head, if it can be served in it."""
@@ -261,6 +270,7 @@ class Proxy:
             or call.hedge is not None
             or call.fallback is not None
             or match.fallbacks
+            or (self.fallbacks.is_caching and call.method not in SAFE)
             or self._rates.policies(policy).of(match.prefix)
         ):
             return

@@ -13,10 +13,12 @@ from orch.settings.structs import Fault, Settings
 
 MOST: Final = 5
 """Fallbacks of a route."""
+MOST_SHARED: Final = 0.9
+"""The part of a route's total that may be reserved for other services."""
 ARRIVING_PART: Final = 4
 """One part in so many of the cache's bytes may be responses that are still arriving."""
 _OF_KIND: Final = {
-    "service": frozenset({"service", "path", "timeout", "forward_authorization"}),
+    "service": frozenset({"service", "path", "timeout", "share", "forward_authorization"}),
     "cached": frozenset({"max_age", "methods", "max_bytes", "per", "unkeyed"}),
     "static": frozenset({"response"}),
 }
@@ -82,6 +84,9 @@ def _static_responses(gateway: Gateway) -> Iterator[Fault]:
 def _of_route(where: str, route: Route, settings: Settings) -> Iterator[Fault]:
     if len(route.fallbacks) > MOST:
         yield Fault(where, f"expected at most {MOST} fallbacks, got {len(route.fallbacks)}")
+    shares = sum(each.share for each in route.fallbacks if each.use == "service")
+    if shares > MOST_SHARED:
+        yield Fault(where, f"expected shares of {MOST_SHARED:g} together at most, got {shares:g}")
     names = [response.name for response in settings.orchestration.gateway.static_responses]
     used: set[str] = {route.service}
     for number, fallback in enumerate(route.fallbacks):

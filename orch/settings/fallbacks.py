@@ -12,6 +12,7 @@ CachedMethod = Literal["GET", "POST"]
 CacheBytes = Annotated[int, Meta(ge=0, le=2**32)]
 Month = Annotated[float, Meta(ge=1, le=2_592_000)]
 Entries = Annotated[int, Meta(ge=1, le=1_000_000)]
+Share = Annotated[float, Meta(ge=0, le=0.9)]
 ResponseName = Annotated[str, Meta(min_length=1, max_length=64)]
 Status = Annotated[int, Meta(ge=200, le=599)]
 
@@ -23,7 +24,8 @@ class Fallback(Section, frozen=True):
     response (``cached``), or a ``static`` one, which is the ``response`` of that name in
     ``gateway.static_responses``. ``when``: the failures that it is for; ``statuses``: those of responses.
 
-    Of a service: ``timeout``, seconds that it has, 0 for those of the route; ``forward_authorization``:
+    Of a service: ``timeout``, seconds that it has at most, 0 for those of the route; ``share``: the part of
+    the route's total that is reserved for it where it is tried after a time-out; ``forward_authorization``:
     whether it gets the client's ``Authorization`` and API key. Of cached responses: ``max_age``, seconds;
     ``methods``; ``max_bytes`` of the route in the cache; ``per``: whose responses a client may get: those of
     clients with the same credentials (none, usually), or of its own address alone; ``unkeyed``: headers of
@@ -36,6 +38,7 @@ class Fallback(Section, frozen=True):
     service: str = ""
     path: PathOrNone = ""
     timeout: NotNegative = 0
+    share: Share = 0.15
     forward_authorization: bool = False
     max_age: Month = 3600
     methods: tuple[CachedMethod, ...] = ("GET",)

@@ -95,7 +95,9 @@ def rewrite(path: Path, text: str, *, in_place: bool) -> None:
         return
     new = path.with_suffix(".new")
     new.write_text(text)
-    written = time.time_ns() - 10**9  # a while ago: else the rename's time can be the same, and it has to settle
+    written = (
+        time.time_ns() - 10**9
+    )  # a while ago: else the rename's time can be the same, and it has to settle
     os.utime(new, ns=(written, written))
     new.replace(path)
 

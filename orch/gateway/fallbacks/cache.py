@@ -7,7 +7,7 @@ its own responses rather than those of others. A route has a limit of its own in
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from orch.gateway.fallbacks.lifetimes import Lifetime
 from orch.gateway.headers import Header
@@ -27,7 +27,10 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A stored response. ``at``: when it arrived, monotonic seconds; ``place``: its resource."""
+    """A stored response. ``at``: when it arrived, monotonic seconds; ``place``: its resource.
+
+    ``declared``: methods of which its route says that they change nothing.
+    """
 
     owner: Owner
     place: bytes
@@ -37,6 +40,7 @@ class Stored:
     at: float
     lifetime: Lifetime
     etag: bytes = b""
+    declared: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -61,8 +65,20 @@ class _Group:
         return next(iter(self.keys))
 
 
+class Asking(Protocol):
+    """A request in progress whose response may be stored."""
+
+    def outdate(self, method: str) -> None:
+        """Note that another request may have changed the resource meanwhile."""
+        ...
+
+
 class ResponseCache:
-    """The entries by key. The mutable state is these, and the bytes of responses that are arriving."""
+    """The entries by key.
+
+    The mutable state is these, the bytes of responses that are arriving, and the requests in progress whose
+    responses may be stored.
+    """
 
     def __init__(self, limits: FallbackCache) -> None:
         self.limits = limits
@@ -70,6 +86,7 @@ class ResponseCache:
         self._routes: dict[str, _Group] = {}
         self._owners: dict[Owner, _Group] = {}
         self._places: dict[bytes, _Group] = {}
+        self._asking: dict[bytes, set[Asking]] = {}
         self.bytes = 0
         self.arriving = 0
         self.evicted = 0
@@ -159,11 +176,29 @@ class ResponseCache:
         if not self._places[entry.place].keys:
             del self._places[entry.place]
 
-    def drop_place(self, place: bytes) -> None:
-        """Drop all responses of a resource: a request may have changed it (RFC 9111 §4.4)."""
+    def begin(self, place: bytes, asking: Asking) -> None:
+        """Note a request in progress, until :meth:`end`."""
+        self._asking.setdefault(place, set()).add(asking)
+
+    def end(self, place: bytes, asking: Asking) -> None:
+        """Forget a request in progress."""
+        found = self._asking.get(place, set())
+        found.discard(asking)
+        if not found:
+            self._asking.pop(place, None)
+
+    def drop_place(self, place: bytes, method: str) -> None:
+        """Drop all responses of a resource: a request may have changed it (RFC 9111 §4.4).
+
+        Those that are on their way may show it as it was before, and are not stored. What is stored with the
+        declaration that ``method`` changes nothing stays.
+        """
         group = self._places.get(place)
         for key in list(group.keys) if group is not None else ():
-            self.drop(key)
+            if method not in self._entries[key].declared:
+                self.drop(key)
+        for asking in self._asking.get(place, ()):
+            asking.outdate(method)
 
     def route_usage(self, route: str) -> tuple[int, int]:
         """Return how many responses of a route are stored, and their bytes."""

@@ -7,6 +7,7 @@ settings name each service once. So there are no loops.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from orch.gateway.fallbacks.allowance import Share, share_of
 from orch.gateway.fallbacks.cache import Stored
 from orch.gateway.fallbacks.keeper import Keeper
 from orch.gateway.fallbacks.outcomes import Failed, Held, Outcome, of_problem
@@ -52,6 +53,16 @@ class Decision:
         self._keeper = keeper
         self._is_there = is_there
         self._let_through: Failed | None = None
+
+    def shares(self) -> list[Share]:
+        """Return what is reserved for the services that are sent the request after a time-out."""
+        if self._body.is_streamed or not is_repeatable(self._method, self._match.repeatable):
+            return []
+        return [
+            share_of(step.rule)
+            for step in self._match.fallbacks
+            if step.rule.use == "service" and Outcome.TIMEOUT in step.rule.when
+        ]
 
     def steps(self, failed: Failed) -> tuple[Chance, ...]:
         """Return the fallbacks to try, up to the first that cannot fail.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from orch.gateway.fallbacks.cache import Owner, ResponseCache, Stored
-from orch.gateway.fallbacks.keys import UNKEYED, is_conditional, key_of, place_of
+from orch.gateway.fallbacks.keys import UNKEYED, is_conditional, key_of, place_of, target_of
 from orch.gateway.fallbacks.lifetimes import Effect, effect, lifetime, wish
 from orch.gateway.fallbacks.marks import lasting
 from orch.gateway.headers import Header, content_length
@@ -17,8 +17,6 @@ from orch.settings import Fallback
 
 POST_BODY: Final = 65_536
 """Bytes that the body of a POST may have whose response is stored. The body is part of the key."""
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_GOOD: Final = range(200, 400)
 
 
 class Asked(NamedTuple):
@@ -41,17 +39,19 @@ class Keeper:
         self._rule = rule
         self._asked = asked
         self._clock = clock
-        self._place = place_of(match.prefix, match.service, match.path)
+        self._place = place_of(match.service, match.path)
         self._owner = Owner(match.prefix, asked.caller)
         self._is_stored = _is_stored(rule, asked)
         self._key = b""
         self._arriving: Arriving | None = None
+        self._is_outdated = False
         if self._is_stored:
+            cache.begin(self._place, self)
             headers = asked.headers()
             self._wish = wish(headers)
             self._is_conditional = is_conditional(headers)
             self._key = key_of(
-                self._place,
+                target_of(match.prefix, match.service, match.path),
                 asked.method,
                 asked.query,
                 headers,
@@ -72,15 +72,13 @@ class Keeper:
         ``headers``: as the back end sent them; ``to_client``: as the client gets them.
         """
         if not self._is_stored:
-            if self._asked.method not in _SAFE | set(self._rule.methods) and status in _GOOD:
-                self._cache.drop_place(self._place)
             return None
         what = effect(self._asked.method, status, is_conditional=self._is_conditional)
         if what is Effect.FRESHEN:
             self._cache.freshen(self._key, _etag(headers), self._clock())
         if what is Effect.DROP:
             self._cache.drop(self._key)
-        if what is not Effect.STORE or not self._wish.may_store:
+        if what is not Effect.STORE or not self._wish.may_store or self._is_outdated:
             return None
         found = lifetime(headers, max_age=self._rule.max_age, unkeyed=self._unkeyed())
         if found is None or (_declared(headers) or 0) > self._cache.limits.max_object_bytes:
@@ -89,15 +87,25 @@ class Keeper:
         etag, kept = _etag(headers), lasting(to_client)
 
         def entry(body: bytes) -> Stored:
-            return Stored(self._owner, self._place, status, kept, body, self._clock(), found, etag)
+            declared = frozenset(self._rule.methods)
+            return Stored(self._owner, self._place, status, kept, body, self._clock(), found, etag, declared)
 
         self._arriving = Arriving(
             self._cache, self._key, entry, declared=_declared(headers), route_bytes=self._rule.max_bytes
         )
         return self._arriving
 
+    def outdate(self, method: str) -> None:
+        """Store nothing: a request with ``method`` may have changed what the response shows."""
+        if method in self._rule.methods:
+            return
+        self._is_outdated = True
+        if self._arriving is not None:
+            self._arriving.give_up()
+
     def close(self) -> None:
         """Forget a response that has not arrived completely."""
+        self._cache.end(self._place, self)
         if self._arriving is not None:
             self._arriving.give_up()
 

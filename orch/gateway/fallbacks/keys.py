@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from operator import itemgetter
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from orch.gateway.headers import Header
 
@@ -42,7 +43,7 @@ CONDITIONS: Final = frozenset(
 
 
 def key_of(
-    place: bytes,
+    target: bytes,
     method: str,
     query: bytes,
     headers: Iterable[Header],
@@ -53,20 +54,28 @@ def key_of(
 ) -> bytes:
     """Return the key of a request: a digest, so that no credentials are stored.
 
-    ``place``: of :func:`place_of`; ``headers``: as the back end gets them, names in lower case; ``address``:
-    of the caller, where responses are for one address alone. HEAD has the key of GET.
+    ``target``: of :func:`target_of`; ``headers``: as the back end gets them, names in lower case;
+    ``address``: of the caller, where responses are for one address alone. HEAD has the key of GET.
     """
     left_out = UNKEYED | {name.lower().encode("ascii") for name in unkeyed}
     # Stable: the order of values under one name may mean something.
     kept = sorted((header for header in headers if header[0] not in left_out), key=itemgetter(0))
     spoken = b"GET" if method == "HEAD" else method.encode("latin-1")
     flat = [part for header in kept for part in header]
-    return sha256(_framed([place, spoken, query, address.encode(), *flat]) + body).digest()
+    return sha256(_framed([target, spoken, query, address.encode(), *flat]) + body).digest()
 
 
-def place_of(prefix: str, service: str, path: str) -> bytes:
-    """Return where a resource is: a digest of the route, the service and its path, without a query."""
+def target_of(prefix: str, service: str, path: str) -> bytes:
+    """Return for what responses are stored: a digest of the route, the service and its path, as sent."""
     return sha256(_framed([prefix.encode(), service.encode(), path.encode()])).digest()
+
+
+def place_of(service: str, path: str) -> bytes:
+    """Return where a resource is, whichever route leads there: a digest of the service and its path.
+
+    Without a query, and decoded: what a request may have changed is rather too much than too little.
+    """
+    return sha256(_framed([service.encode(), unquote_to_bytes(path)])).digest()
 
 
 def is_conditional(headers: Sequence[Header]) -> bool:

@@ -11,11 +11,14 @@ import trio
 from orch.gateway import response_headers
 from orch.gateway.attempt import Trace
 from orch.gateway.client_request import ClientGoneError, ClientRequest
+from orch.gateway.exchange import own_total
 from orch.gateway.fallbacks.aging import AgingClock
+from orch.gateway.fallbacks.allowance import Allowance, share_of
 from orch.gateway.fallbacks.cache import ResponseCache
 from orch.gateway.fallbacks.chain import Chance, Decision
 from orch.gateway.fallbacks.episodes import Episodes
 from orch.gateway.fallbacks.keeper import Asked, Keeper
+from orch.gateway.fallbacks.keys import place_of
 from orch.gateway.fallbacks.marks import of_static, of_stored
 from orch.gateway.fallbacks.outcomes import REFUSALS, Failed, Held, Outcome
 from orch.gateway.fallbacks.static_bodies import StaticBodies
@@ -44,6 +47,9 @@ CREDENTIALS: Final = frozenset(
 """Headers that are for the service of the route, and not for another one."""
 DISCARD_SECONDS: Final = 5.0
 """Seconds for which the rest of an upload is read whose response was sent."""
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing, whatever the back end."""
+_GOOD: Final = range(200, 400)
 NONE: Final = "none"
 """The kind of requests for which no fallback could be used."""
 
@@ -76,14 +82,25 @@ class Fallbacks:
         self._episodes = Episodes()
         self._clock = AgingClock(trio.current_time, wall)
         self.cache = ResponseCache(FallbackCache())
+        self.is_caching = False
+        """Whether any route stores responses."""
 
     def apply(self, gateway: Gateway) -> None:
         """Apply changed settings."""
         routes = [route for route in gateway.routes if route.fallbacks]
         caching = {route.prefix for route in routes if any(each.use == "cached" for each in route.fallbacks)}
         self.cache.configure(gateway.fallback_cache, caching)
+        self.is_caching = bool(caching and gateway.fallback_cache.max_bytes)
         self._episodes.retain({route.prefix for route in routes})
         self._bodies.apply(gateway)
+
+    def note(self, method: str, match: Match, status: int) -> None:
+        """Note a back end's response: a request that may change its resource drops what is stored of it.
+
+        Whichever route it came through (RFC 9111 §4.4).
+        """
+        if self.is_caching and method not in SAFE and status in _GOOD:
+            self.cache.drop_place(place_of(match.service, match.path), method)
 
     async def forward(
         self, call: ClientRequest, match: Match, body: RequestBody, policy: Gateway, forward: Forward
@@ -95,6 +112,7 @@ class Fallbacks:
         keeper = self._keeper(call, match, body)
         decision = Decision(match, call.method, body, keeper, self._is_there)
         watch = call.fallback = Watch(decision.holds_back, keeper)
+        allowance = call.allowance = Allowance(decision.shares())
         try:
             problem = await _problem_of(forward(call, match, body, policy), call)
         finally:
@@ -111,6 +129,8 @@ class Fallbacks:
         call.failed = (failed.status, call.back_end_seconds)
         kind = NONE
         if call.out.status is None:
+            if not allowance.is_begun and not body.is_streamed:
+                allowance.of(await own_total(match, body))
             kind = await self._try(call, decision.steps(failed), failed, body, policy, forward)
         self._used(match, kind, failed, problem)
         if kind == NONE and call.out.status is None:
@@ -146,6 +166,11 @@ class Fallbacks:
         """Try fallbacks in turn; return the kind of the one that the client got, or :data:`NONE`."""
         for step, stored in steps:
             if step.match is not None:
+                if call.allowance is not None:
+                    call.allowance.next(share_of(step.rule))
+                    if not call.allowance.left:
+                        log.debug("no time for a fallback", service=step.match.service)
+                        continue
                 if body.is_spent or not await self._ask(call, step.rule, step.match, body, policy, forward):
                     continue
             elif step.rule.use == "cached" and stored is not None:

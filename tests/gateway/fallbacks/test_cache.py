@@ -65,7 +65,7 @@ class Scenario:
         assert self.cache.get(key, 0.0) is None
 
     def place(self, _: bytes, number: int, *__: int) -> None:
-        self.cache.drop_place(b"%d" % (number % 4))
+        self.cache.drop_place(b"%d" % (number % 4), "PUT")
 
     def reserve(self, _: bytes, __: int, size: int, ___: int) -> None:
         if self.cache.reserve(size):

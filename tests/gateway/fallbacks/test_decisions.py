@@ -6,7 +6,7 @@ import pytest
 
 from orch.gateway.fallbacks.aging import AgingClock
 from orch.gateway.fallbacks.episodes import CALM, Episodes
-from orch.gateway.fallbacks.keys import UNKEYED, key_of, place_of
+from orch.gateway.fallbacks.keys import UNKEYED, key_of, place_of, target_of
 from orch.gateway.fallbacks.lifetimes import Effect, Lifetime, directives, effect, lifetime, seconds, wish
 from orch.gateway.fallbacks.outcomes import OF_PROBLEMS, Outcome, of_problem, of_status
 from orch.problems import PROBLEMS
@@ -130,7 +130,7 @@ def check_effect(status: int) -> None:
 
 def test_everything_that_reaches_the_back_end_makes_another_key() -> None:
     """Each part alone, and none of them can be shifted into another."""
-    place = place_of("/a", "audio-service", "/x")
+    place = target_of("/a", "audio-service", "/x")
     keys = [
         key_of(place, "GET", b"", [], b""),
         key_of(place, "POST", b"", [], b""),
@@ -146,18 +146,24 @@ def test_everything_that_reaches_the_back_end_makes_another_key() -> None:
         key_of(place, "GET", b"", [(b"a", b"2"), (b"a", b"1")], b""),
         key_of(place, "GET", b"", [(b"a", b"1, 2")], b""),
         *(
-            key_of(place_of(*parts), "GET", b"", [], b"")
+            key_of(target_of(*parts), "GET", b"", [], b"")
             for parts in (("/", "audio-service", "/x"), ("/a", "b", "/x"), ("/a", "audio-service", "/"))
         ),
     ]
     for one, other in combinations(keys, 2):
         assert one != other
-    assert place_of("/a", "b", "c") != place_of("/ab", "", "c")
+    assert target_of("/a", "b", "c") != target_of("/ab", "", "c")
+
+
+def test_a_resource_is_the_same_through_every_route_and_however_it_is_encoded() -> None:
+    """So that a change drops what is stored, whoever made it; other paths and services are others."""
+    assert place_of("b", "/x/%41") == place_of("b", "/x/A")
+    assert len({place_of("b", "/x"), place_of("b", "/x/"), place_of("c", "/x"), place_of("b/", "x")}) == 4
 
 
 def test_what_makes_no_other_key() -> None:
     """The order of names, HEAD for GET, what belongs to one request, and what the operator leaves out."""
-    place = place_of("/a", "b", "/x")
+    place = target_of("/a", "b", "/x")
     key = key_of(place, "GET", b"", [(b"a", b"1"), (b"b", b"2")], b"")
     assert key_of(place, "HEAD", b"", [(b"b", b"2"), (b"a", b"1")], b"") == key
     for name in UNKEYED:

@@ -402,6 +402,120 @@ async def test_a_request_that_changes_a_resource_drops_what_is_stored_of_it() ->
         assert (await send(rig, path="/api/audio/y")).status == 200
 
 
+@pytest.mark.parametrize("path", ["/api/sound/x", "/other/x"])
+async def test_a_change_through_another_route_drops_what_is_stored_too(path: str) -> None:
+    """The resource is that of the back end, whatever its routes are called and have as fallbacks."""
+    given = settings(CACHED)
+    given["routes"] += [
+        {"prefix": "/api/sound/", "service": "audio-service", "path": "/api/", "fallbacks": [STATIC]},
+        {"prefix": "/other/", "service": "audio-service", "path": "/api/"},
+        {"prefix": "/third/", "service": "translation-service", "path": "/api/"},
+    ]
+    async with gateway_rig(running=False, **given) as rig:
+        rig.network.servers["a:1"] = rig.network.servers["t:1"] = answering(ok(b"old"))
+        await send(rig, query=b"a=1")
+        await send(rig, "PUT", path="/third/x")  # of another service
+        await send(rig, "PUT", path="/other/y")  # another resource
+        assert len(rig.gateway._proxy.fallbacks.cache) == 1
+        await send(rig, "PUT", path=path)
+        assert len(rig.gateway._proxy.fallbacks.cache) == 0
+
+
+async def test_a_post_that_changes_nothing_drops_nothing_whichever_way_it_comes() -> None:
+    """The route that stores it says so; a PUT drops it."""
+    given = settings({**CACHED, "methods": ["POST"]})
+    given["routes"].append({"prefix": "/other/", "service": "audio-service", "path": "/api/"})
+    async with gateway_rig(running=False, **given) as rig:
+        rig.network.servers["a:1"] = answering(ok(b"old"))
+        await send(rig, "POST", body=b"text")
+        await send(rig, "POST", path="/other/x", body=b"text")
+        assert len(rig.gateway._proxy.fallbacks.cache) == 1
+        await send(rig, "PUT", path="/other/x", body=b"text")
+        assert len(rig.gateway._proxy.fallbacks.cache) == 0
+
+
+async def test_a_response_that_was_on_its_way_during_a_change_is_not_stored() -> None:
+    """It may show what was there before."""
+    arrived, go_on = trio.Event(), trio.Event()
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        request = await read_request(stream)
+        if request.startswith(b"GET"):
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\no")
+            arrived.set()
+            await go_on.wait()
+            await stream.send_all(b"ld")
+        else:
+            await stream.send_all(b"HTTP/1.1 204 No\r\n\r\n")
+
+    async with gateway_rig(running=False, **settings(CACHED)) as rig:
+        rig.network.servers["a:1"] = serve
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send, rig)
+            await arrived.wait()
+            assert (await send(rig, "PUT")).status == 204
+            go_on.set()
+        assert len(rig.gateway._proxy.fallbacks.cache) == 0
+        await send(rig)
+        assert len(rig.gateway._proxy.fallbacks.cache) == 1
+
+
+async def test_a_request_with_its_fallbacks_ends_within_the_total_of_its_route() -> None:
+    """Both services hang: the second one has its share, not a total of its own."""
+    steps = [{**SERVICE, "share": 0.25}, STATIC]
+    async with gateway_rig(running=False, **settings(*steps, timeouts={"total": 20})) as rig:
+        rig.network.servers["a:1"] = rig.network.servers["t:1"] = hang
+        began = trio.current_time()
+        browser = await send(rig)
+        assert trio.current_time() - began == pytest.approx(20, abs=0.1)
+        assert kind(browser) == b"static"
+
+        async def late(stream: trio.abc.Stream) -> None:
+            await read_request(stream)
+            await trio.sleep(4)
+            await stream.send_all(ok(b"late"))
+
+        rig.network.servers["t:1"] = late
+        began = trio.current_time()
+        browser = await send(rig)
+        assert (kind(browser), browser.body) == (b"service", b"late")
+        assert trio.current_time() - began == pytest.approx(19, abs=0.1)
+
+
+async def test_a_fallback_has_what_the_first_service_left() -> None:
+    """It failed early, so the other one may take longer than its share."""
+
+    async def fail(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await trio.sleep(2)
+        await stream.send_all(status(500))
+
+    async def late(stream: trio.abc.Stream) -> None:
+        await read_request(stream)
+        await trio.sleep(17)
+        await stream.send_all(ok(b"late"))
+
+    async with gateway_rig(running=False, **settings(SERVICE, timeouts={"total": 20})) as rig:
+        rig.network.servers.update({"a:1": fail, "t:1": late})
+        assert (await send(rig)).body == b"late"
+        rig.network.servers["t:1"] = hang
+        began = trio.current_time()
+        browser = await send(rig)
+        assert browser.status == 500
+        assert trio.current_time() - began == pytest.approx(20, abs=0.1)
+
+
+async def test_after_a_time_out_without_a_share_no_other_service_is_asked() -> None:
+    """There is no time left for it; the next fallback stands in."""
+    seen: list[bytes] = []
+    steps = [{**SERVICE, "share": 0}, STATIC]
+    async with gateway_rig(running=False, **settings(*steps, timeouts={"total": 20})) as rig:
+        rig.network.servers["a:1"] = hang
+        rig.network.servers["t:1"] = answering(ok(), seen=seen)
+        browser = await send(rig)
+        assert (kind(browser), seen) == (b"static", [])
+
+
 async def test_a_request_may_refuse_what_is_stored() -> None:
     """no-store, no-cache and stale-if-error of the request hold; a reload's max-age=0 does not count."""
     async with gateway_rig(running=False, **settings(CACHED)) as rig:
