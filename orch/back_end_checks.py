@@ -56,6 +56,9 @@ class _AllUsable:
     def presence(self, service: str, url: str) -> Presence:  # noqa: ARG002 - what the gateway calls
         return "unknown"
 
+    def label(self, service: str, url: str) -> str:  # noqa: ARG002 - what the gateway calls
+        return mask_url(url)
+
     def note_failure(self, service: str, url: str, reason: str) -> None:
         """Ignore it: the response shows the failure."""
 

@@ -77,10 +77,12 @@ class Figures:
                     now,
                     of_service=attempts,
                     is_healthy=self._is_usable(instance),
+                    is_last_resort=instance in last_resorts,
                     slow_start=backend.slow_start,
                 )
                 for backend in self._backends
                 for attempts in [sum(one.attempts(now) for one in backend.instances.values())]
+                for last_resorts in [{each for flow in Flow for each in backend.last_resorts(now, flow)}]
                 for instance in backend.instances.values()
             ),
             rate_limits=self._rates.statistics(gateway),

@@ -34,6 +34,11 @@ class FirstByte:
             return None
         return self._average * math.exp((self._at - now) / DECAY)
 
+    @property
+    def last(self) -> float | None:
+        """The average when it was last measured, which does not fade: for people, not for balancers."""
+        return self._average
+
     def answered(self, now: float, seconds: float) -> None:
         """Note a response whose first byte came after ``seconds``."""
         before = self._average

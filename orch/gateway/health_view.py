@@ -16,6 +16,10 @@ class Health(Protocol):
         """Return what is known about the instance."""
         ...
 
+    def label(self, service: str, url: str) -> str:
+        """Return what the instance is called among those of its service; its URL is masked in it."""
+        ...
+
     def note_failure(self, service: str, url: str, reason: str) -> None:
         """Note that a request to the instance failed."""
         ...

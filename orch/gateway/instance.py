@@ -68,7 +68,7 @@ class Instance:
         )
 
     def statistics(
-        self, now: float, *, of_service: int, is_healthy: bool, slow_start: float
+        self, now: float, *, of_service: int, is_healthy: bool, is_last_resort: bool, slow_start: float
     ) -> GatewayInstance:
         """Return the figures; ``of_service``: last minute's attempts of all the service's instances."""
         # A flow to which it has not returned lately has all of its weight.
@@ -86,7 +86,7 @@ class Instance:
             configured_weight=self.configured_weight,
             is_drained=self.is_drained,
             weight_now=candidate.weight,
-            first_byte_ms=None if candidate.first_byte is None else candidate.first_byte * 1000,
+            first_byte_ms=None if self.first_byte.last is None else self.first_byte.last * 1000,
             breaker=worst.breaker,
             breaker_retry_in=worst.breaker_retry_in,
             consecutive_failures=max(lane.consecutive_failures for lane in lanes),
@@ -105,4 +105,5 @@ class Instance:
             lanes=lanes,
             warm_up=self.warmth.state,
             slow_start_left=max(left, default=None),
+            is_last_resort=is_last_resort,
         )

@@ -35,6 +35,7 @@ from orch.gateway.proxy import REFUSED_METHODS, Proxy
 from orch.gateway.rate_limits.limiter import RateLimiter, SharedBuckets
 from orch.gateway.readings import readings_of
 from orch.gateway.recorder import Metrics, Recorder
+from orch.gateway.rotation_events import RotationEvents
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import Priority
 from orch.gateway.sockets.handshake import METHOD
@@ -172,6 +173,7 @@ class GatewayService:
             is_usable=self._is_usable,
         )
         self.boundary = Boundary("gateway sweep")
+        self._rotation = RotationEvents(events=events, is_usable=health.is_usable, label=health.label)
         self._warming = Warming(
             self._backends, settings=settings, is_usable=health.is_usable, boundary=self.boundary
         )
@@ -210,7 +212,7 @@ class GatewayService:
             await trio.sleep(SWEEP_SECONDS)
             with self.boundary.item(step="settings"):
                 self._apply_settings()
-            sweep(self._backends, self.boundary, self._health.is_usable, trio.current_time())
+            sweep(self._backends, self.boundary, self._health.is_usable, self._rotation, trio.current_time())
 
     def handles(self, path: str, raw_path: bytes | None = None) -> bool:
         """Return whether a path (ASGI's ``path``, decoded, and ``raw_path``, as it was sent) has a route."""

@@ -151,7 +151,8 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     ``weight_now``: the part of ``weight``
     that counts now, less for one that returned lately, until ``slow_start_left`` seconds from now (None: it
     has all of it); ``first_byte_ms``: its usual time to the first byte of
-    a response, None before the first one. ``lanes`` has each flow on its own. ``places_taken`` of
+    a response when it last had a request, None before the first one. ``is_last_resort``: it gets requests
+    where there is no usable one. ``lanes`` has each flow on its own. ``places_taken`` of
     ``places_limit`` (None: not limited) requests are in progress that have a class; ``places_from``: whether
     the limit was declared or found.
     """
@@ -181,6 +182,7 @@ class GatewayInstance(Struct, frozen=True, kw_only=True):
     lanes: tuple[GatewayLane, ...]
     warm_up: Literal["off", "cold", "warming", "warm"] = "off"
     slow_start_left: float | None = None
+    is_last_resort: bool = False
 
 
 class GatewayServiceFlow(Struct, frozen=True, kw_only=True):

@@ -1,10 +1,17 @@
 """What has to happen to back ends from time to time, whether or not requests arrive."""
 
 from orch.gateway.backends import Backends, IsUsable
+from orch.gateway.rotation_events import RotationEvents
 from orch.telemetry.boundaries import Boundary
 
 
-def sweep(backends: Backends, boundary: Boundary, is_usable: IsUsable, now: float) -> None:
+def sweep(
+    backends: Backends,
+    boundary: Boundary,
+    is_usable: IsUsable,
+    rotation: RotationEvents,
+    now: float,
+) -> None:
     """Pass on places, end drains and idle connections, and move breakers, ejections and slow starts on.
 
     A failure of one step is counted at ``boundary``, and the others are done.
@@ -25,3 +32,6 @@ def sweep(backends: Backends, boundary: Boundary, is_usable: IsUsable, now: floa
         for outliers in backend.outliers.values():
             with boundary.item(service=backend.name, flow=outliers.flow):
                 outliers.review(now)
+        with boundary.item(service=backend.name, step="rotation"):
+            rotation.see(backend, now)
+    rotation.forget_all_but({backend.name for backend in backends})

@@ -198,6 +198,12 @@ class HealthService:
         instance = known.instances.get(url) if known is not None else None
         return "unknown" if instance is None else instance.verdict.presence
 
+    def label(self, service: str, url: str) -> str:
+        """Return what an instance is called: its child process's name, or its masked URL."""
+        known = self._services.get(service)
+        instance = known.instances.get(url) if known is not None else None
+        return mask_url(url) if instance is None else instance.label
+
     def note_failure(self, service: str, url: str, reason: str) -> None:
         """Check an instance now because a request to it failed; the check decides, not the request."""
         known = self._services.get(service)

@@ -43,6 +43,9 @@ class FakeHealth:
             return "silent"
         return "gone" if url in self.down else "responding"
 
+    def label(self, service: str, url: str) -> str:
+        return url
+
     def note_failure(self, service: str, url: str, reason: str) -> None:
         self.noted.append((service, url, reason))
 

@@ -63,7 +63,7 @@ test("an instance that checks find down is out of rotation, and one that returne
   assert.equal(text({ usable: false, state: "recovering" }), "out of rotation until it responds");
   assert.equal(text({ usable: false, state: "busy" }), "no new requests while it is busy");
   assert.equal(text({ usable: false }), "gets none until its breaker admits a trial");
-  assert.equal(text({ weight_now: 0.25, slow_start_left: 7.4 }), "slow start, all of it in 7 s");
+  assert.equal(text({ weight_now: 0.25, slow_start_left: 7.4 }), "slow start: 25 % of its share, all in 7 s");
   assert.equal(text({ weight_now: 1, slow_start_left: null }), "gets requests");
   assert.equal(text({ usable: false, state: "unhealthy", is_drained: true }), "drained by an operator");
 });
@@ -79,6 +79,19 @@ test("the sentence of the page names what is out of rotation, and who gets its r
   assert.equal(rotation([{ ...one, usable: false }, { ...two, service: "b" }]), null);
   const three = { ...one, key: "a 3", name: "a-3" };
   assert.equal(rotation([{ ...one, usable: false }, { ...two, usable: false }, three]), "2 instances are out of rotation. Their requests go to the others.");
+  const lane = (flow, more) => ({ flow, ejected_for: 12.3, ejection_cause: "back_end", ...more });
+  const ejected = { ...two, lanes: [lane("captions", { ejected_for: null }), lane("requests")] };
+  assert.equal(plain(rotation([one, ejected])), "a-2 is out of rotation (for clients' requests: ejected, failed several times in a row). Its requests go to a-1.", "not to itself, and without a time that is read out each second");
+  assert.equal(rotation([one, { ...two, lanes: [lane("captions"), lane("requests")] }]), "a-2 is out of rotation (ejected, failed several times in a row). Its requests go to a-1.");
+  assert.equal(rotation([one, { ...two, usable: false, is_drained: true }]), "a-2 is out of rotation (drained by an operator). Its requests go to a-1.");
+  assert.equal(rotation([ejected, { ...one, usable: false, state: "unhealthy" }]), null, "nothing gets its requests");
+  const resorted = { ...ejected, usable: false, is_last_resort: true };
+  const all = [{ ...one, usable: false, is_last_resort: false, is_drained: true }, resorted].map(({ service, usable, breaker, is_last_resort }) => ({ service, usable, breaker, is_last_resort }));
+  assert.equal(sentence({ instances: all, error_rate: 0, requests_per_second: 1 }), "No instance of a is in rotation; requests are sent to those that may work all the same.", "an ejected one is asked where there is no better one");
+  assert.equal(actionsOf(one, [one, resorted]).find(({ action }) => action === "drain").isDangerous, false);
+  const alone = actionsOf(one, [one]).find(({ action }) => action === "eject");
+  assert.deepEqual([alone.isDangerous, /gets them all the same until one does/.test(alone.text), /503/.test(alone.text)], [true, true, false]);
+  assert.ok(actionsOf(one, [one, ejected]).find(({ action }) => action === "drain").isDangerous, "the other one gets no requests either");
   const rows = [one, { ...two, usable: false, state: "recovering" }];
   const gateway = { instances: rows.map(({ service, usable, breaker }) => ({ service, usable, breaker })), error_rate: 0.2, requests_per_second: 1 };
   assert.equal(sentence(gateway, rows), "a-2 is out of rotation (recovering). Its requests go to a-1.");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { placesText, useText } from "../../static/js/models/gateway-controls.js";
-import { firstOf, gatewayProblems, isTroubled } from "../../static/js/models/gateway-problems.js";
+import { firstOf, gatewayEvents, gatewayProblems, isTroubled } from "../../static/js/models/gateway-problems.js";
 import { discoveryRows, drainingRows, leaseRows, limitRows, limitsNote, overloadNote, queueRows, routeExtras, socketsNote, usageRows } from "../../static/js/models/gateway-tables.js";
 import { historyPath, readHistory } from "../../static/js/models/route-history.js";
 
@@ -88,6 +88,27 @@ test("a shortage of the service's own comes first, and at most six problems are 
   assert.equal(problems[5].subject, "5 further problems");
 });
 
+test("the events of back ends and routes are listed, not those of other parts", () => {
+  const events = ["b", "service", "gateway", "/api/x", "store"].map((subject) => ({ subject }));
+  const gateway = { instances: [row("b")], routes: [{ prefix: "/api/x" }] };
+  assert.deepEqual(gatewayEvents(events, gateway).map(({ subject }) => subject), ["gateway", "/api/x"]);
+  assert.deepEqual(gatewayEvents([{ subject: row("b").service }], gateway).length, 1);
+});
+
+test("where ejected instances are asked for want of a better one, nobody is told of 503", () => {
+  const out = { usable: false, is_last_resort: true, lanes: ["captions", "requests"].map((flow) => lane(flow, { ejected_for: 9, ejection_cause: "operator" })) };
+  const [problem] = found({}, [row("s-1", out), row("s-2", { usable: false, is_drained: true })]);
+  assert.match(plain(problem.more), /Until one is back, requests are sent to s-1 all the same/);
+  assert.doesNotMatch(problem.more, /503/);
+});
+
+test("what is done about an instance that is out stands with it", () => {
+  const recovery = { text: "a-2: restarts in 2 s, attempt 1 of 5." };
+  const rows = [row("a"), row("b", { usable: false, state: "unhealthy", reasons: ["process ended by signal 9"], recovery })];
+  const [problem] = gatewayProblems({ services: null, gateway: gateway(), rows });
+  assert.match(plain(problem.more), /restarts in 2 s, attempt 1 of 5\..* 1 other instance of 2 gets its requests\./);
+});
+
 test("rows with problems come first, each group in its order", () => {
   const rows = [row("a"), row("b", { state: "degraded" }), row("c"), row("d", { usable: false })];
   assert.deepEqual(firstOf(rows, isTroubled).map(({ name }) => name), ["b", "d", "a", "c"]);
@@ -95,7 +116,7 @@ test("rows with problems come first, each group in its order", () => {
 
 test("a slow start is shown with its share and the time left", () => {
   const started = useText(row("a", { weight: 4, weight_now: 1, slow_start_left: 7.4 }));
-  assert.deepEqual([plain(started.text), started.share, started.isOut], ["slow start, all of it in 7 s", 0.25, false]);
+  assert.deepEqual([plain(started.text), started.share, started.isOut], ["slow start: 25 % of its share, all in 7 s", 0.25, false]);
   assert.equal(useText(row("a", { weight: 4, weight_now: 4, slow_start_left: null })).text, "gets requests");
   assert.deepEqual([useText(row("a", { usable: false })).isOut, useText(row("a", { is_drained: true })).text], [true, "drained by an operator"]);
 });

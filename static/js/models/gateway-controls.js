@@ -50,7 +50,7 @@ export function useText(row) {
   if (resting !== null) return { text: resting, isOut: true, share: null };
   const { slow_start_left: left = null, weight, weight_now: now } = row;
   if (left === null || now === null || now >= weight) return { text: "gets requests", isOut: false, share: null };
-  return { text: `slow start, all of it in ${duration(left >= 1 ? Math.round(left) : left)}`, isOut: false, share: now / weight };
+  return { text: `slow start: ${percent(now / weight)} of its share, all in ${duration(left >= 1 ? Math.round(left) : left)}`, isOut: false, share: now / weight };
 }
 
 /** "2 of 4 taken, found": how many requests at a time an instance gets; null where the gateway does not know it. */
@@ -68,23 +68,32 @@ const OUT = {
 
 /** One sentence on instances that are out of rotation, or back and slowly loaded, while others work; null if none is. */
 export function rotation(rows) {
-  const helped = rows.filter((row) => rows.some((other) => other.service === row.service && other.key !== row.key && other.usable));
+  const helped = rows.filter((row) => rows.some((other) => other.service === row.service && other.key !== row.key && other.usable && !useText(other).isOut));
   const out = helped.filter((row) => useText(row).isOut);
   if (out.length > 0) {
     const [row] = out;
-    const rest = rows.filter((other) => other.service === row.service && other.usable).map(({ name }) => name);
+    const rest = rows.filter((other) => other.service === row.service && other.usable && !useText(other).isOut).map(({ name }) => name);
     const subject = out.length === 1 ? row.name : `${count(out.length)} instances`;
     const text = `${subject} ${out.length === 1 ? "is" : "are"} out of rotation`;
-    return out.length === 1 ? `${text} (${row.state in OUT ? word(row.state) : useText(row).text}). Its requests go to ${listed(rest)}.` : `${text}. Their requests go to the others.`;
+    return out.length === 1 ? `${text} (${reason(row)}). Its requests go to ${listed(rest)}.` : `${text}. Their requests go to the others.`;
   }
   const back = helped.filter((row) => useText(row).share !== null).map(({ name }) => name);
   if (back.length === 0) return null;
   return `${listed(back)} ${back.length === 1 ? "is back and gets" : "are back and get"} slowly more requests.`;
 }
 
+/** Why it is out of rotation, without times: the sentence is read out whenever it changes. */
+function reason(row) {
+  const { is_drained: isDrained, lanes = [] } = row;
+  if (isDrained) return "drained by an operator";
+  const out = ejections(row);
+  if (out.length > 0) return `${out.length === lanes.length ? "" : `for ${FLOWS[out[0].flow]}: `}ejected, ${out[0].cause}`;
+  return row.state in OUT ? word(row.state) : useText(row).text;
+}
+
 /** How many other instances of its service get requests. */
 function others(row, rows) {
-  return rows.filter((other) => other.service === row.service && other.key !== row.key && other.usable).length;
+  return rows.filter((other) => other.service === row.service && other.key !== row.key && (other.is_last_resort || (other.usable && !useText(other).isOut))).length;
 }
 
 /**
@@ -99,7 +108,8 @@ export function actionsOf(row, rows) {
   const found = [];
   if (row.is_drained || outOfUse(row) !== null) found.push(of("return", "Return", "It may get requests again at once, slowly more of them. This applies to all workers."));
   if (!row.is_drained) found.push(of("drain", "Drain", `It gets no new requests on any worker until you return it, also after a restart. ${running}${warning}`, isLast));
-  if (outOfUse(row) === null) found.push(of("eject", "Eject", `It gets no requests for a while (30 s the first time, unless the settings say otherwise) and then returns by itself. ${running}${warning}`, isLast));
+  const kept = isLast ? ` No other instance of ${row.service} gets requests, so it gets them all the same until one does.` : "";
+  if (outOfUse(row) === null) found.push(of("eject", "Eject", `It gets no requests for a while (30 s the first time, unless the settings say otherwise) and then returns by itself. ${running}${kept}`, isLast));
   if (row.breaker !== "open") found.push(of("trip", "Open the breaker of", `It gets no requests until the breaker's cooldown is over; then a few try it. ${running}${warning}`, isLast));
   if (row.breaker !== "closed") found.push(of("reset", "Close the breaker of", "It gets requests again at once, and its failures are counted from zero."));
   return found;

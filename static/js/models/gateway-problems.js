@@ -74,7 +74,10 @@ function ofService(service, rows) {
   const others = all.length > NAMED ? [`${count(all.length - NAMED)} more`] : [];
   const text = [...shown.map((row) => (row.name === service ? isolated(trouble(row)) : `${row.name}: ${isolated(trouble(row))}`)), ...others].join("; ");
   const times = shown.flatMap((row) => (returning(row) === null ? [] : [`${row.name === service ? "It" : row.name} ${returning(row)}.`]));
+  times.unshift(...new Set(shown.flatMap((row) => (row.recovery ? [isolated(row.recovery.text)] : []))));
   const left = rows.length - out.length;
+  const resorts = rows.filter((row) => row.is_last_resort).map(({ name }) => name);
+  if (isAllOut && resorts.length > 0) return [problem(`service ${service}`, "bad", "no instance", service, text, [...times, `Until one is back, requests are sent to ${listed(resorts)} all the same, as there is no better one.`].join(" "))];
   if (isAllOut) return [problem(`service ${service}`, "bad", "no instance", service, text, [...times, "Until one works again, clients' requests get 503. An instance's controls, in the table below, return it or close its breaker."].join(" "))];
   return [problem(`service ${service}`, "warn", "out of use", service, text, [...times, `${counted(left, "other instance")} of ${count(rows.length)} ${left === 1 ? "gets" : "get"} its requests.`].join(" "))];
 }
@@ -111,6 +114,12 @@ function looking({ service, source, name, failures, problem: reason, age, instan
 function fallingBack({ route, active_for: seconds, service, cached, static: fixed, none }) {
   if (seconds === null) return [];
   return [problem(`fallbacks ${route}`, "warn", "fallback", route, "Its requests fail, and its clients get what its fallbacks give", `For ${timeLeft(seconds)} now. Since the start: ${count(service)} from another service, ${count(cached)} stored responses, ${count(fixed)} static ones, ${count(none)} without a fallback.`)];
+}
+
+/** The events of the gateway's services, routes and of itself, of which `events` (newest first) has those of all parts. */
+export function gatewayEvents(events, { instances = [], routes = [] }) {
+  const subjects = new Set(["gateway", ...instances.map(({ service }) => service), ...routes.map(({ prefix }) => prefix)]);
+  return events.filter(({ subject }) => subjects.has(subject));
 }
 
 /** Whether an instance is not as it should be: such rows come first where there are many. */

@@ -9,6 +9,8 @@ export function sentence(gateway, rows = [], threshold = 0.05) {
   const open = gateway.instances.filter((instance) => instance.breaker !== "closed");
   if (gateway.instances.length === 0) return "No back end is configured, so every request is refused.";
   const usable = gateway.instances.filter((instance) => instance.usable);
+  const resorts = [...new Set(gateway.instances.filter((each) => each.is_last_resort && !usable.some(({ service }) => service === each.service)).map(({ service }) => service))];
+  if (resorts.length > 0) return `No instance of ${listed(resorts)} is in rotation; requests are sent to those that may work all the same.`;
   if (usable.length === 0) return "No instance accepts requests right now; clients get 503 with the service's name.";
   const shut = new Set(gateway.instances.map((instance) => instance.service));
   for (const instance of usable) shut.delete(instance.service);

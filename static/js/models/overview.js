@@ -202,6 +202,7 @@ export function instances(services, gateway) {
         configured_weight: routed?.configured_weight ?? instance.weight,
         weight_now: routed?.weight_now ?? null,
         slow_start_left: routed?.slow_start_left ?? null,
+        is_last_resort: routed?.is_last_resort ?? false,
         warm_up: routed?.warm_up ?? "off",
         places_taken: routed?.places_taken ?? null,
         places_limit: routed?.places_limit ?? null,

@@ -2,6 +2,8 @@
 
 import { showBanners } from "../../components/banners.js";
 import { byId, setText } from "../../components/dom.js";
+import { emptyState } from "../../components/empty-state.js";
+import { showEvents } from "../../components/event-list.js";
 import { showFills } from "../../components/fill-list.js";
 import { InstanceControls } from "../../components/gateway-controls.js";
 import { InstancePanel } from "../../components/instance-panel.js";
@@ -15,7 +17,7 @@ import { showWorkerNote } from "../../components/worker-note.js";
 import { control } from "../../control-api.js";
 import { attemptsNote, routed, sentence } from "../../models/gateway.js";
 import { services } from "../../models/gateway-controls.js";
-import { firstOf, gatewayProblems, isTroubled } from "../../models/gateway-problems.js";
+import { firstOf, gatewayEvents, gatewayProblems, isTroubled } from "../../models/gateway-problems.js";
 import { discoveryRows, drainingRows, leaseRows, limitRows, limitsNote, overloadNote, queueRows, routeExtras, socketsNote, usageRows } from "../../models/gateway-tables.js";
 import { instances } from "../../models/overview.js";
 import { clientsTile, errorsTile, flightTile, requestsTile } from "../../models/tiles.js";
@@ -25,6 +27,8 @@ import { discoveryTable, drainingTable, leasesTable, limitsTable, queuesTable, r
 
 /** Rows of instances and routes from which those with problems come first. */
 const MANY = 15;
+/** Events that are listed. */
+const EVENTS = 10;
 
 export class GatewayPage {
   #socket;
@@ -135,6 +139,7 @@ export class GatewayPage {
     setText(byId("limits-note"), limitsNote(gateway));
     this.#showDiscovery(gateway);
     this.#showUsage();
+    this.#showEvents();
     this.#route.refresh();
   }
 
@@ -157,6 +162,16 @@ export class GatewayPage {
     this.#rates.show(series.at, [series.requests_per_second, series.errors_per_second], interval);
     this.#latencies.show(series.at, [series.gateway_p50_ms, series.gateway_p95_ms, series.gateway_p99_ms ?? series.at.map(() => null)], interval);
     this.#showUsage();
+    this.#showEvents();
+  }
+
+  /** What happened to back ends and routes, so that one who comes later sees it too. */
+  #showEvents() {
+    if (this.#gateway === null || this.#metrics === null) return;
+    const events = gatewayEvents(this.#metrics.events ?? [], this.#gateway);
+    const slot = byId("events-placeholder");
+    if (events.length === 0) fillPlaceholder(slot, emptyState("Nothing happened yet.", "Instances that fail, leave the rotation, are restarted and return appear here."));
+    else showEvents(slot, events.slice(0, EVENTS));
   }
 
   #showUsage() {
