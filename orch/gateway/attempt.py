@@ -207,6 +207,8 @@ class Attempt:
     def respond(self, response: UpstreamResponse) -> DispatchedResponse:
         """Note that the head of the response has arrived, and return the response."""
         self.response = dispatched = DispatchedResponse(response, self.lane, self.task)
+        if self.lane.silence.row:
+            self.lane.silence.answered()
         if dispatched.is_event_stream:
             self.deadline = math.inf
         if response.status == SWITCHED:
@@ -262,6 +264,8 @@ class Attempt:
         elif self.response is not None or outcome is Outcome.SUCCEEDED:
             answered_at = now if self.response is None else self.response.at
             self.lane.first_byte.answered(now, max(0.0, answered_at - began))
+            if self.lane.silence.row:
+                self.lane.silence.answered()
 
     def __enter__(self) -> Self:
         """Nothing: it has started."""

@@ -19,6 +19,7 @@ from orch.gateway.headers import Header
 from orch.gateway.hedging.extras import Extras
 from orch.gateway.hedging.racing import Racing
 from orch.gateway.hedging.route_hedges import RouteHedges, is_hedgeable
+from orch.gateway.hedging.witnesses import Witnesses
 from orch.gateway.http1 import UnsendableError
 from orch.gateway.lane import Lane
 from orch.gateway.request_state import RequestState, ask_of, sound_of
@@ -34,6 +35,7 @@ from orch.gateway.timeouts import Limits
 from orch.problems import ProblemError
 from orch.settings import Repeatable
 from orch.shortages import Shortage
+from orch.telemetry.boundaries import Boundary
 
 _FOR_THE_LONG_WAY: Final = BREAKER_STATUSES | RESTING_STATUSES
 """Statuses on which more is decided than that the instance works."""
@@ -79,6 +81,13 @@ class Dispatcher:
         self._was_suspended = was_suspended
         self._jitter = jitter
         self._wall = wall
+        self.witnesses: Final = Witnesses(
+            backends,
+            make=self._attempt,
+            was_suspended=was_suspended,
+            on_suspect=on_failure,
+            boundary=Boundary("gateway witnesses"),
+        )
         self._extras = Extras(backends, is_usable=is_usable, was_suspended=was_suspended, make=self._attempt)
 
     def begin(
@@ -235,6 +244,7 @@ class Dispatcher:
             hedge=hedge,
             extra=partial(self._extras.next, state, hedge, attempt),
             rests=partial(self._lets_rest, request),
+            on_overtaken=partial(self.witnesses.overtaken, state, hedge),
         )
 
     def _attempt(self, chosen: Chosen, trace: Trace, limit: float, *, is_extra: bool = False) -> Attempt:

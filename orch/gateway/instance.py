@@ -7,6 +7,7 @@ from typing import Final
 from orch.gateway.balancer import Candidate
 from orch.gateway.first_byte import FirstByte
 from orch.gateway.flows import Flow
+from orch.gateway.hedging.silence import Silence
 from orch.gateway.lane import Lane
 from orch.gateway.shedding.instance_places import InstancePlaces
 from orch.gateway.statistics import GatewayInstance
@@ -33,9 +34,11 @@ class Instance:
         self.lanes: Final = lanes
         self.warmth: Final = Warmth()
         self.first_byte: Final = FirstByte()
+        self.silence: Final = Silence()
         self.places: Final = InstancePlaces()
         for lane in lanes.values():
             lane.first_byte = self.first_byte
+            lane.silence = self.silence
 
     def __repr__(self) -> str:
         return f"<Instance {self.shown} of {self.service}: {list(self.lanes.values())!r}>"

@@ -6,6 +6,7 @@ from typing import Final
 from orch.gateway.breaker import Breaker, Permit, State
 from orch.gateway.first_byte import FirstByte
 from orch.gateway.flows import Flow
+from orch.gateway.hedging.silence import Silence
 from orch.gateway.outliers import Outliers
 from orch.gateway.refusal_row import RefusalRow
 from orch.gateway.resting import Rests
@@ -53,6 +54,8 @@ class Lane:
         self.refusals: Final = RefusalRow()
         self.first_byte = FirstByte()
         """The instance's, in all of its lanes."""
+        self.silence = Silence()
+        """The instance's overtaken tries, in all of its lanes."""
         self.last_failure = ""
         self.is_gone = False
         """Whether its instance has left: what becomes of it is no news any more."""
@@ -146,6 +149,7 @@ class Lane:
             ejections=self.record.times,
             ejections_total=self.record.total,
             rests_for=max(0.0, self.rests.until_for_all(now) - now) or None,
+            overtaken_in_a_row=self.silence.row,
             resting_callers=self.rests.resting_callers(now),
             in_flight=self.in_flight,
             sockets=self.sockets,

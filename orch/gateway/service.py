@@ -201,6 +201,7 @@ class GatewayService:
                     nursery.start_soon(readiness.run)
                 nursery.start_soon(self._proxy.patience.run)
                 nursery.start_soon(self._warming.run)
+                nursery.start_soon(self._dispatcher.witnesses.run)
                 task_status.started()
                 await self._sweep()
         finally:
@@ -323,6 +324,7 @@ class GatewayService:
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""
         yield from self.boundary.readings()
+        yield from self._dispatcher.witnesses.boundary.readings()
         yield from self._proxy.boundary.readings()
         yield from self._socket_proxy.boundary.readings()
         yield from readings_of(self.statistics())

@@ -59,6 +59,7 @@ class GatewayLane(Struct, frozen=True, kw_only=True):
     seconds until an ejected instance returns; ``ejections``: how many times as long as the first the last
     ejection was, which falls by one with each interval without one. ``rests_for``: seconds for
     which it has asked for no requests at all; ``resting_callers``: those of whom it has asked so each.
+    ``overtaken_in_a_row``: requests that another instance has answered while this one answered none.
     """
 
     flow: Literal["captions", "requests"]
@@ -71,6 +72,7 @@ class GatewayLane(Struct, frozen=True, kw_only=True):
     ejections_total: int
     rests_for: float | None = None
     resting_callers: int = 0
+    overtaken_in_a_row: int = 0
     in_flight: int
     sockets: int = 0
     connections: int

@@ -382,6 +382,7 @@ LOOPS: Final = (
     "gateway requests",
     "gateway sockets",
     "gateway sweep",
+    "gateway witnesses",
     "health checks",
     "histories",
     "incidents",

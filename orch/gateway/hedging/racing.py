@@ -51,7 +51,8 @@ class Racing:
     """One request with a first attempt, and extra ones while it is slow.
 
     ``begun``: the first one, if it was sent already; ``fresh``: it needs a new connection. ``extra`` returns
-    one more attempt and its request, or None; ``rests`` has an instance rest that asks for it.
+    one more attempt and its request, or None; ``rests`` has an instance rest that asks for it;
+    ``on_overtaken`` is called with the first attempt if another one has won before its first byte.
 
     ``attempt``: the one whose response is forwarded or whose failure is the request's; the first one before.
     """
@@ -67,6 +68,7 @@ class Racing:
         hedge: RouteHedges,
         extra: Callable[[], tuple[Attempt, Request] | None],
         rests: Callable[[Attempt], object],
+        on_overtaken: Callable[[Attempt], None],
     ) -> None:
         self.attempt = first
         self._begun_exchange = begun
@@ -75,6 +77,7 @@ class Racing:
         self._hedge = hedge
         self._extra = extra
         self._rests = rests
+        self._on_overtaken = on_overtaken
         self._race: Final = Race(delay=hedge.delay(trio.current_time()), extra=hedge.policy.extra)
         self._runners = [_Runner(0, first, request)]
         self._changed = trio.Event()
@@ -94,6 +97,8 @@ class Racing:
             self.attempt = runner.attempt
             for other in self._runners:
                 if other is not runner:
+                    if not other.number and other.response is None and other.error is None:
+                        self._on_overtaken(other.attempt)
                     other.supersede()
             self._note()
             if runner.response is not None and runner.error is None:

@@ -284,5 +284,6 @@ export function laneText(lanes, flow) {
   const waiting = lane.waiting > 0 ? `, ${count(lane.waiting)} of ${count(lane.waiting_limit)} places in the queue used` : "";
   const failed = lane.consecutive_failures > 0 ? `, ${counted(lane.consecutive_failures, "failure")} in a row` : "";
   const resting = (lane.resting_callers ?? 0) > 0 ? `; asked ${counted(lane.resting_callers, "client")} to wait` : "";
-  return `${count(lane.busy)} of ${counted(lane.connections, "connection")} busy${waiting}; breaker ${breakerText(lane.breaker, lane.breaker_retry_in)}${failed}${resting}`;
+  const silent = (lane.overtaken_in_a_row ?? 0) > 1 ? `; ${count(lane.overtaken_in_a_row)} requests in a row were overtaken` : "";
+  return `${count(lane.busy)} of ${counted(lane.connections, "connection")} busy${waiting}; breaker ${breakerText(lane.breaker, lane.breaker_retry_in)}${failed}${resting}${silent}`;
 }

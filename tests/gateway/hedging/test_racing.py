@@ -691,6 +691,56 @@ async def test_requests_that_an_adapter_sends_are_hedged_as_well() -> None:
         assert hedging(rig).won == 1
 
 
+UNBOUNDED = {"extra": 1, "percentile": 0, "delay": 0.2, "budget": 0}
+"""Every request to one of two instances may be overtaken, as long as the retry budget has room."""
+
+
+async def served(rig: GatewayRig, requests: int, pause: float) -> None:
+    """Send requests of several clients, one after the other; all are answered."""
+    for number in range(requests):
+        assert (await send(rig, client=f"203.0.113.{number % 5}")).status == 200
+        await trio.sleep(pause)
+
+
+@pytest.mark.limit(900)
+async def test_an_instance_that_hangs_is_ejected_although_every_request_to_it_is_overtaken() -> None:
+    """Nobody waits for it: one request is sent to it again, and its silence is what counts."""
+    hung, fast = Engine(1e6), Engine(0.1)
+    async with rig_of(hung, fast, hedging=UNBOUNDED) as rig:
+        await served(rig, 30, 3)
+        lanes = figures_of(rig, A).lanes
+        assert any(each.ejections_total for each in lanes)
+        assert rig.health.noted[0][1] == A
+        assert "without a response, which others answered" in rig.health.noted[0][2]
+        assert hung.count < 20
+        assert all(each.ejections_total == 0 for each in figures_of(rig, B).lanes)
+
+
+@pytest.mark.limit(900)
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 3.0])
+async def test_an_instance_that_is_slow_is_never_blamed_for_being_overtaken(seconds: float) -> None:
+    """Twice, five or thirty times as slow as the other: it answers when it is waited for."""
+    slow, fast = Engine(seconds), Engine(0.1)
+    async with rig_of(slow, fast, hedging=UNBOUNDED) as rig:
+        await served(rig, 60, 3)
+        await trio.sleep(10)
+        first = figures_of(rig, A)
+        assert all(each.ejections_total == 0 and each.breaker == "closed" for each in first.lanes)
+        assert (first.errors, first.consecutive_failures) == (0, 0)
+        # One more request about every half minute, of the thirty that it got.
+        assert slow.count <= 30 + 60 * 3.3 / 30 + 1
+
+
+@pytest.mark.limit(900)
+async def test_one_client_s_requests_do_not_make_an_instance_hang_for_the_others() -> None:
+    """As for breakers: what one client sends may be the reason."""
+    async with rig_of(Engine(1e6), Engine(0.1), hedging=UNBOUNDED) as rig:
+        for _ in range(30):
+            assert (await send(rig)).status == 200
+            await trio.sleep(3)
+        assert all(each.ejections_total == 0 for each in figures_of(rig, A).lanes)
+
+
 async def test_an_instance_that_hangs_is_noticed_because_the_budget_ends() -> None:
     """If every request to it were overtaken in time, nothing would ever fail there."""
     policy = {"extra": 1, "percentile": 0, "delay": 0.2, "budget": 0.05}
