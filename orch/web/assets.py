@@ -1,10 +1,11 @@
-"""Static files: read once, with a content hash in their URL, compressed once.
+"""Static files: read once, with a content hash in their URL, compressed once, when first asked for.
 
 The address of every file begins with a version that is a digest of all of them
 (``/static/v-0123456789/js/shell.js``), so that a relative ``import`` or ``url()`` inherits it and everything
 can be cached for ever; a change anywhere changes all addresses. The folder is some hundred kilobytes, read
 when the application is created: requests need no file system, and a deployment during a page load cannot mix
-two versions. Of our own scripts and styles, comments are not sent.
+two versions. Of our own scripts and styles, comments are not sent. What is sent of a file is made when it is
+first asked for, in a few milliseconds for the largest: made for all files, it would take most of the start.
 """
 
 import gzip
@@ -12,10 +13,9 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Final
-
-from msgspec import Struct
 
 from orch.web.script_comments import without_comments
 
@@ -46,22 +46,54 @@ _IMPORT: Final = re.compile(
 )
 
 
-class Asset(Struct, frozen=True):
-    """One file, as it is sent. ``compressed``: its gzip form, if smaller. ``imports``: paths of modules."""
+class Asset:
+    """One file, and how it is sent.
 
-    path: str
-    content_type: str
-    body: bytes
-    compressed: bytes | None
-    etag: str
-    imports: tuple[str, ...]
+    path: in the folder.
+    content_type: the media type, for scripts and texts with their character set.
+    etag: with quotes; it changes with the file.
+    """
+
+    def __init__(self, path: str, content: bytes) -> None:
+        self.path = path
+        self.content_type = TYPES.get(posixpath.splitext(path)[1], FALLBACK_TYPE)
+        self.etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
+        self._content = content
+
+    @cached_property
+    def body(self) -> bytes:
+        """What a client gets: our own scripts and styles without their comments."""
+        if not self.path.startswith(_OWN):
+            return self._content
+        return without_comments(self._content.decode(), has_line_comments=self._is_script).encode()
+
+    @cached_property
+    def compressed(self) -> bytes | None:
+        """The gzip form of ``body``, or None where that is not smaller."""
+        if len(self.body) < COMPRESS_FROM:
+            return None
+        compressed = gzip.compress(self.body, 9, mtime=0)
+        return compressed if len(compressed) <= len(self.body) * WORTH_IT else None
+
+    @cached_property
+    def imports(self) -> tuple[str, ...]:
+        """The paths of the modules that a script imports itself."""
+        if not self._is_script:
+            return ()
+        folder = posixpath.dirname(self.path)
+        names = (match[0] or match[1] for match in _IMPORT.findall(self.body.decode()))
+        return tuple(posixpath.normpath(posixpath.join(folder, name)) for name in names)
+
+    @property
+    def _is_script(self) -> bool:
+        return self.path.endswith(".js")
 
 
 class Assets:
     """All files below one folder, by their path in it."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
-        self._assets = {path: _asset(path, body) for path, body in sorted(files.items())}
+        self._assets = {path: Asset(path, content) for path, content in sorted(files.items())}
         digest = hashlib.sha256()
         for asset in self._assets.values():
             digest.update(f"{asset.path}\0{asset.etag}\0".encode())
@@ -118,30 +150,3 @@ class Assets:
                     found[path] = None
                     waiting.append(path)
         return tuple(found)
-
-
-def _asset(path: str, content: bytes) -> Asset:
-    body = _sent(path, content)
-    compressed = gzip.compress(body, 9, mtime=0) if len(body) >= COMPRESS_FROM else None
-    if compressed is not None and len(compressed) > len(body) * WORTH_IT:
-        compressed = None
-    suffix = posixpath.splitext(path)[1]
-    imports: tuple[str, ...] = ()
-    if suffix == ".js":
-        names = (match[0] or match[1] for match in _IMPORT.findall(body.decode()))
-        imports = tuple(posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in names)
-    return Asset(
-        path=path,
-        content_type=TYPES.get(suffix, FALLBACK_TYPE),
-        body=body,
-        compressed=compressed,
-        etag=f'"{hashlib.sha256(body).hexdigest()[:20]}"',
-        imports=imports,
-    )
-
-
-def _sent(path: str, content: bytes) -> bytes:
-    """Return what a client gets of a file: our own scripts and styles without their comments."""
-    if not path.startswith(_OWN):
-        return content
-    return without_comments(content.decode(), has_line_comments=path.endswith(".js")).encode()

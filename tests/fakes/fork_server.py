@@ -188,12 +188,9 @@ def _run() -> None:
 
     import orch.serving  # noqa: F401 - all that a service imports
     from orch.cli import main
-    from orch.package_files import resource
-    from orch.web.assets import Assets
-    from tests.fakes.assets import prepare_once
+    from tests.fakes.assets import prepare_all
 
-    prepare_once()
-    Assets.load(resource("static"))
+    prepare_all()
     gc.collect()
     gc.freeze()
     try:

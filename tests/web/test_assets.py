@@ -42,6 +42,14 @@ def test_files_are_compressed_where_that_makes_them_smaller() -> None:
     assert tiny.compressed is None
 
 
+def test_what_is_sent_is_made_once() -> None:
+    """Every reader after the first gets the same bytes."""
+    packed = Assets(FILES).get("css/tokens.css")
+    assert packed is not None
+    assert packed.compressed is packed.compressed
+    assert packed.body is packed.body
+
+
 def test_all_modules_of_a_page_are_known_in_advance() -> None:
     """Imports over several lines, bare imports and re-exports are followed, each module once."""
     assets = Assets(FILES)
