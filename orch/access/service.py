@@ -11,6 +11,7 @@ from msgspec import structs
 
 from orch.access.actors import (
     Actor,
+    actor_of,
     bearer,
     client_address,
     cookie,
@@ -30,8 +31,6 @@ from orch.telemetry.metric_names import WRONG_TOKENS, Reading
 #: The cookie's name; over TLS with the prefix that makes browsers accept it only from this host.
 COOKIE: Final = "orch_sign_in"
 SECURE_COOKIE: Final = f"__Host-{COOKIE}"
-
-_CREDENTIALS: Final = frozenset({b"authorization", b"cookie"})
 
 _log = structlog.get_logger("access")
 
@@ -105,15 +104,24 @@ class Access:
     def unless_changed(self, scope: Mapping[str, Any], also: Callable[[], bool]) -> Callable[[], bool] | None:
         """Return a function: whether a request like this one has the same actor now, and ``also``.
 
-        None: the actor depends on more than the request, its connection and the settings. So it is where a
-        token is configured and the request has one, right or wrong, or a cookie: an address may have to wait
-        after wrong tokens, and a sign-in may have ended.
+        Where a token is configured and made the caller an operator, its address must not have to wait after
+        wrong ones. None: the actor depends on more than the request, its connection, the settings and that.
+        So it is where a token is configured and the request has a cookie, since a sign-in may have ended, or
+        a token that was not looked at.
         """
-        settings = self._settings.current
-        if settings.orchestration.control_token and any(name in _CREDENTIALS for name, _ in scope["headers"]):
+        settings, source = self._settings.current, self._settings
+        if not settings.orchestration.control_token:
+            return lambda: source.current is settings and also()
+        headers = scope["headers"]
+        if any(name == b"cookie" for name, _ in headers):
             return None
-        source = self._settings
-        return lambda: source.current is settings and also()
+        given, actor = bearer(headers), actor_of(scope)
+        if given is None or not _is_same(given, settings.orchestration.control_token):
+            return lambda: source.current is settings and also()
+        if actor.via != "token":
+            return None
+        throttle, key = self._throttle, group(actor.address)
+        return lambda: source.current is settings and throttle.wait(key, trio.current_time()) <= 0 and also()
 
     def _is_token(self, given: str, address: str, *, may_be_back_ends: Callable[[], bool]) -> bool:
         token = self._settings.current.orchestration.control_token

@@ -122,6 +122,8 @@ class Connection:
         self._rest = b""
         self._ended = False
         self._keep_until = 0.0
+        self._kept_for = IDLE_SECONDS
+        self._read_head: Head | None = None
 
     def begin(self, request: Request, known: KnownHeads | None = None) -> None:
         """Begin an exchange. ``known``: heads of responses of the same instance."""
@@ -141,14 +143,10 @@ class Connection:
 
     def rest(self, now: float) -> None:
         """Become idle, for as long as the peer announced or servers usually allow."""
-        seconds = IDLE_SECONDS
-        header = self.parser.head.get(b"keep-alive") if self.parser.head else None
-        for parameter in (header or b"").split(b","):
-            name, _, value = parameter.strip().partition(b"=")
-            if name.lower() == b"timeout" and value.isdigit():
-                # A second less than the peer announced, for the time on the way.
-                seconds = min(seconds, int(value) - 1.0)
-        self._keep_until = now + seconds
+        head = self.parser.head
+        if head is not self._read_head:  # a head that is known is the same object each time
+            self._read_head, self._kept_for = head, idle_seconds(head)
+        self._keep_until = now + self._kept_for
         self.is_reused = True
 
     def offer(self, plain: TcpStream, wire: bytes) -> None:
@@ -342,6 +340,18 @@ async def sending(connection: Connection, head: bytes, request: Request) -> Asyn
         yield
     if reading is not None:
         raise reading
+
+
+def idle_seconds(head: Head | None) -> float:
+    """Return for how long a connection may be idle after a response."""
+    seconds = IDLE_SECONDS
+    header = head.get(b"keep-alive") if head else None
+    for parameter in (header or b"").split(b","):
+        name, _, value = parameter.strip().partition(b"=")
+        if name.lower() == b"timeout" and value.isdigit():
+            # A second less than the peer announced, for the time on the way.
+            seconds = min(seconds, int(value) - 1.0)
+    return seconds
 
 
 @contextmanager

@@ -46,7 +46,14 @@ from orch.gateway.rate_limits.fields import problem_of as rate_problem
 from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
 from orch.gateway.refusing import refuse
-from orch.gateway.repeated_request import EACH_TIME, BegunRepeat, Parts, RepeatedRequest, Stored
+from orch.gateway.repeated_request import (
+    EACH_TIME,
+    OWN_EACH_TIME,
+    BegunRepeat,
+    Parts,
+    RepeatedRequest,
+    Stored,
+)
 from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
@@ -127,6 +134,7 @@ class Proxy:
         call = self._heads.request(scope, send, new_id=begun.request_id.decode)
         call.began = call.sent_at = begun.began
         call.match, call.trace = stored.match, begun.trace
+        call.rates, call.hedge = begun.rates, stored.hedge
         call.inbound = Inbound(receive, declared=0, limit=0)
         work = _while_client_waits(
             call, self._exchange.run, call, stored.match, begun.request, stored.policy, begun.attempt
@@ -267,15 +275,22 @@ class Proxy:
             or call.method == "HEAD"
             or any(name in _OWN_WORDS and name not in slot.varying for name, _ in call.headers)
             or call.is_streamed
-            or call.hedge is not None
             or call.fallback is not None
             or match.fallbacks
             or (self.fallbacks.is_caching and call.method not in SAFE)
-            or self._rates.policies(policy).of(match.prefix)
         ):
             return
+        takings = self._rates.policies(policy).takings(match.prefix, call.headers, call.caller)
+        if takings and self._rates.is_shared:
+            return
         parts = Parts(
-            self._dispatcher, self._recorder, self._places, self._spool, self.patience, self._heads.make_id
+            self._dispatcher,
+            self._recorder,
+            self._places,
+            self._spool,
+            self.patience,
+            self._heads.make_id,
+            self._rates,
         )
         stored = Stored(
             call.scope.get(ACTOR),
@@ -285,9 +300,11 @@ class Proxy:
             request.target,
             tuple(header for header in request.headers if header[0] not in EACH_TIME),
             request.body.length,
-            tuple(header for header in call.gateway_headers() if header[0] not in EACH_TIME),
+            tuple(header for header in call.gateway_headers() if header[0] not in OWN_EACH_TIME),
             self._heads.outside(call, match),
             policy,
+            takings,
+            call.hedge,
         )
         slot.way = RepeatedRequest(stored, parts, slot.holds, self.resume, slot.varying)
 

@@ -9,6 +9,7 @@ from orch.gateway.routes import Match
 from orch.gateway.statistics import GatewayFlow, GatewayOwn, GatewayRoute
 from orch.gateway.window import Window, flow_of
 from orch.settings import Route
+from orch.telemetry.percentiles import step_of
 
 _FIRST_ERROR: Final = 500
 
@@ -58,16 +59,15 @@ class Recorder:
         """Count a client's request that has ended; one without a route (None) does not count."""
         if match is None:
             return
-        self._route(match.prefix, now).add(now, seconds, is_error=status >= _FIRST_ERROR)
-        self._count(Flow.REQUESTS, match.service, status, seconds, now)
+        window = self._routes.get(match.prefix) or self._route(match.prefix, now)
+        self._count(window, Flow.REQUESTS, match.service, status, seconds, now)
 
     def fetched(self, flow: Flow, service: str, status: int, seconds: float | None, now: float) -> None:
         """Count a request that has ended and that the service sent itself, over no route."""
         window = self._own.get((flow, service))
         if window is None:
             window = self._own[flow, service] = Window(now)
-        window.add(now, seconds, is_error=status >= _FIRST_ERROR)
-        self._count(flow, service, status, seconds, now)
+        self._count(window, flow, service, status, seconds, now)
 
     def retried(self, service: str) -> None:
         """Count a repeated attempt."""
@@ -127,9 +127,13 @@ class Recorder:
             for minute in [window.summary(now)]
         )
 
-    def _count(self, flow: Flow, service: str, status: int, seconds: float | None, now: float) -> None:
-        for window in (self.total(now), self._flow(flow, now)):
-            window.add(now, seconds, is_error=status >= _FIRST_ERROR)
+    def _count(
+        self, own: Window, flow: Flow, service: str, status: int, seconds: float | None, now: float
+    ) -> None:
+        is_error = status >= _FIRST_ERROR
+        step = None if seconds is None else step_of(seconds)
+        for window in (own, self._total or self.total(now), self._flows.get(flow) or self._flow(flow, now)):
+            window.count_in(now, step, is_error=is_error)
         self._metrics.gateway_request(service, status, seconds)
 
     def _route(self, prefix: str, now: float) -> Window:

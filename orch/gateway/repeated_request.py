@@ -25,7 +25,12 @@ from orch.gateway.dispatch import BegunAttempt, Dispatcher, QuickResponse
 from orch.gateway.flows import Flow
 from orch.gateway.gateway_problems import client_too_slow
 from orch.gateway.headers import Header
+from orch.gateway.hedging.route_hedges import RouteHedges
 from orch.gateway.places import Places
+from orch.gateway.rate_limits.buckets import Level
+from orch.gateway.rate_limits.fields import FIELDS, fields
+from orch.gateway.rate_limits.limiter import RateLimiter
+from orch.gateway.rate_limits.policies import Taking
 from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.response_headers import Place
@@ -43,8 +48,10 @@ from orch.settings import Gateway
 _REMEMBERED: Final = 16
 """Addresses of instances for which a head is stored."""
 
-EACH_TIME: Final = frozenset({HEADER, PARENT, STATE, b"x-gateway-time"})
-"""Headers of the gateway that are different in each request."""
+EACH_TIME: Final = frozenset({HEADER, PARENT, STATE})
+"""Headers for back ends that are different in each request."""
+OWN_EACH_TIME: Final = frozenset({HEADER, b"x-gateway-time", *FIELDS})
+"""The gateway's headers for clients that are different in each response."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +65,7 @@ class Parts(NamedTuple):
     spool: Spool
     patience: Patience
     make_id: Callable[[], str]
+    rates: RateLimiter
 
 
 class Resume(Protocol):
@@ -71,8 +79,9 @@ class Resume(Protocol):
 class Stored(NamedTuple):
     """What was decided for a head.
 
-    ``headers``: for the back end, without id and trace; ``own``: for the client, without id and time.
-    ``outside``: see :class:`~orch.gateway.response_headers.Place`.
+    ``headers``: for the back end, without id and trace; ``own``: for the client, without id, time and levels
+    of rate limits. ``takings``: the tokens that each request takes. ``outside``: see
+    :class:`~orch.gateway.response_headers.Place`.
     """
 
     actor: Actor | None
@@ -85,6 +94,8 @@ class Stored(NamedTuple):
     own: tuple[Header, ...]
     outside: Callable[[str], str | None]
     policy: Gateway
+    takings: tuple[Taking, ...]
+    hedge: RouteHedges | None
 
 
 class RepeatedRequest:
@@ -140,6 +151,12 @@ class RepeatedRequest:
         if body and not parts.spool.reserve_memory(len(body)):
             parts.places.free(caller)
             return None
+        rates: tuple[Level, ...] | None = ()
+        if stored.takings and (rates := parts.rates.take_at_once(stored.takings)) is None:
+            self.free()
+            return None
+        if stored.hedge is not None:
+            stored.hedge.asked()
         identity, own = self._own_words(values)
         lines = b"".join([b"%b: %b\r\n" % header for header in own])
 
@@ -153,7 +170,7 @@ class RepeatedRequest:
             RequestBody(body),
             encoded=encoded,
         )
-        begun = BegunRepeat(self, request, identity)
+        begun = BegunRepeat(self, request, identity, rates or ())
         try:
             begun.attempt = parts.dispatcher.begin(
                 stored.match.service,
@@ -168,6 +185,12 @@ class RepeatedRequest:
             begun.end()
             raise
         return begun
+
+    def free(self) -> None:
+        """Free what each request holds: a place, and memory for its body."""
+        self.parts.places.free(self.stored.caller)
+        if self.stored.length:
+            self.parts.spool.release_memory(self.stored.length)
 
     def _own_words(self, values: tuple[bytes, ...]) -> tuple[bytes, list[Header]]:
         """Return the id of a request, and the headers for the back end that are its own."""
@@ -203,11 +226,14 @@ class RepeatedRequest:
 class BegunRepeat:
     """A request in progress. It holds a place, and memory for its body, until it is over."""
 
-    __slots__ = ("attempt", "began", "request", "request_id", "trace", "way")
+    __slots__ = ("attempt", "began", "rates", "request", "request_id", "trace", "way")
 
-    def __init__(self, way: RepeatedRequest, request: Request, request_id: bytes) -> None:
+    def __init__(
+        self, way: RepeatedRequest, request: Request, request_id: bytes, rates: tuple[Level, ...]
+    ) -> None:
         self.way = way
         self.request = request
+        self.rates = rates
         self.trace = Trace()
         self.attempt: BegunAttempt | None = None
         self.request_id = request_id
@@ -228,12 +254,16 @@ class BegunRepeat:
         if response is None:
             return False
         try:
-            answered_at = trio.current_time()
+            answered_at = ended_at = trio.current_time()
             status = response.status
+            if way.stored.hedge is not None:
+                way.stored.hedge.first_bytes.add(answered_at, answered_at - self.began)
             lines = b"x-request-id: %b\r\nx-gateway-time: %.1f\r\n" % (
                 self.request_id,
                 (answered_at - self.began) * 1000,
             )
+            if self.rates:
+                lines += b"".join([b"%b: %b\r\n" % field for field in fields(self.rates)])
             waiting = deliver(Answer(status, way.headers_of(response), lines, response.body))
             if waiting is not None:
                 seconds = way.stored.policy.timeout
@@ -241,9 +271,10 @@ class BegunRepeat:
                     await waiting
                 if limit.cancelled_caught:
                     status = self._cut_short(seconds)
+                ended_at = trio.current_time()
         finally:
             self.end()
-        parts.recorder.routed(way.stored.match, status, answered_at - self.began, trio.current_time())
+        parts.recorder.routed(way.stored.match, status, answered_at - self.began, ended_at)
         return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -255,11 +286,8 @@ class BegunRepeat:
 
     def end(self) -> None:
         """Free what it holds."""
-        parts, stored = self.way.parts, self.way.stored
-        parts.recorder.in_flight -= 1
-        parts.places.free(stored.caller)
-        if stored.length:
-            parts.spool.release_memory(stored.length)
+        self.way.parts.recorder.in_flight -= 1
+        self.way.free()
 
     def _cut_short(self, seconds: float) -> int:
         problem = client_too_slow(seconds)

@@ -1,5 +1,6 @@
 """Counts and latencies of the last minute. Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -91,16 +92,26 @@ class Window:
         self._started = now
         self._seconds = SlidingWindow(_Second, parts=WINDOW, seconds=1.0)
         self._past = _Sum()
+        self._newest_from = math.inf
+        self._newest = _Second()
 
     def add(self, now: float, seconds: float | None, *, is_error: bool) -> None:
         """Count a request that took ``seconds`` and ended at ``now``; None: it has no latency."""
-        second = self._seconds.part(now)
+        self.count_in(now, None if seconds is None else step_of(seconds), is_error=is_error)
+
+    def count_in(self, now: float, step: int | None, *, is_error: bool) -> None:
+        """Count a request by the step of its latency, for what counts it in several windows."""
+        if not self._newest_from <= now < self._newest_from + 1:
+            self._newest_from = float(int(now))
+            self._newest = self._seconds.part(now)
+        second = self._newest
         second.count += 1
-        second.errors += is_error
-        if seconds is not None:
-            second.latencies[step_of(seconds)] += 1
+        if step is not None:
+            second.latencies[step] += 1
         self.total += 1
-        self.total_errors += is_error
+        if is_error:
+            second.errors += 1
+            self.total_errors += 1
 
     def latencies(self, now: float) -> tuple[Counter[int], int, int]:
         """Return the last minute's latencies by step, how many there are, and how many are errors."""

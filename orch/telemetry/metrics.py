@@ -73,6 +73,9 @@ class Metrics:
         self._checks = self._counter(HEALTH_CHECKS)
         self._check_seconds = self._histogram(HEALTH_SECONDS)
         self._recoveries = self._counter(RECOVERIES)
+        # Looking a series up costs more than counting in it.
+        self._found_requests: dict[tuple[str, int], Counter] = {}
+        self._found_seconds: dict[str, Histogram] = {}
 
     def _counter(self, name: Name) -> Counter:
         return Counter(name.name, name.text, name.labels, registry=self.registry)
@@ -89,9 +92,15 @@ class Metrics:
 
     def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
         """Count a request and its response time in ``seconds``; None if it reached no back end."""
-        self._requests.labels(service, str(status)).inc()
+        requests = self._found_requests.get((service, status))
+        if requests is None:
+            requests = self._found_requests[service, status] = self._requests.labels(service, str(status))
+        requests.inc()
         if seconds is not None:
-            self._request_seconds.labels(service).observe(seconds)
+            times = self._found_seconds.get(service)
+            if times is None:
+                times = self._found_seconds[service] = self._request_seconds.labels(service)
+            times.observe(seconds)
 
     def gateway_retry(self, service: str) -> None:
         """Count a retry."""
@@ -137,6 +146,8 @@ class Metrics:
 
         At the scrape rather than at the removal: requests in flight to a removed instance are counted later.
         """
+        self._found_requests.clear()
+        self._found_seconds.clear()
         for metric in (
             self._requests,
             self._request_seconds,

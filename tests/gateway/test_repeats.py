@@ -11,8 +11,10 @@ import pytest
 import trio
 import trio.testing
 
+from orch.access.wrong_tokens import FREE_TRIES
 from orch.application import Application
 from orch.front.server import Server
+from orch.gateway.hedging.first_bytes import FirstBytes
 from orch.gateway.http1 import KnownHeads, ResponseParser
 from orch.gateway.repeated_request import RepeatedRequest
 from orch.gateway.service import GatewayService
@@ -319,20 +321,107 @@ async def test_a_host_name_that_is_no_longer_served_is_refused_at_once(asked: As
         assert (await ask(client, OUTSIDE))[0] == 200
 
 
+BEARER = b"Authorization: Bearer " + TOKEN.encode()
+
+
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [(b"Authorization: Bearer " + TOKEN.encode(), 200), (b"Cookie: orch_sign_in=x", 401)],
-    ids=["token", "sign-in"],
+    [
+        (b"Cookie: orch_sign_in=x", 401),
+        (BEARER + b"\r\nCookie: a=b", 200),
+        (BEARER[:-1] + b"S", 401),
+        (BEARER + b"\r\n" + BEARER, 401),
+    ],
+    ids=["sign-in", "token and cookie", "wrong", "twice"],
 )
-async def test_with_a_token_credentials_are_looked_at_in_each_request(
+async def test_with_a_token_other_credentials_are_looked_at_in_each_request(
     asked: Asked, header: bytes, expected: int
 ) -> None:
-    """A sign-in may end and an address may have to wait, without any change of the settings."""
+    """A sign-in may end without any change of the settings, and wrong tokens are counted."""
     async with rig(answering(ok()), control_token=TOKEN, frontend=SERVED) as made:
         client = await made.connect()
         for _ in range(5):
             assert (await ask(client, OUTSIDE[:-2] + header + b"\r\n\r\n"))[0] == expected
         assert not asked
+
+
+async def test_a_token_opens_the_short_way_until_its_address_has_to_wait(asked: Asked) -> None:
+    """After wrong tokens from an address no right one is believed for a while, on either way."""
+    right = OUTSIDE[:-2] + BEARER + b"\r\n\r\n"
+    seen: list[bytes] = []
+    async with rig(answering(ok(), seen=seen), control_token=TOKEN, frontend=SERVED) as made:
+        client, guesser = await made.connect(), await made.connect()
+        for _ in range(4):
+            assert (await ask(client, right))[0] == 200
+        assert asked == [True, True]
+        for number in range(FREE_TRIES):
+            wrong = right.replace(TOKEN.encode(), b"wrong-%d" % number)
+            assert (await ask(guesser, wrong))[0] == 401
+        assert (await ask(client, right))[0] == 401
+        assert asked == [True, True, False]
+        # Another token in the settings: the old one is worth nothing, at once.
+        made.settings.change(orchestration={"control_token": TOKEN[::-1], "frontend": SERVED})
+        assert (await ask(client, right))[0] == 401
+    assert len(seen) == 4
+    assert all(TOKEN.encode() not in each for each in seen), "it is not for back ends"
+
+
+async def test_tokens_of_a_rate_limit_are_taken_on_the_short_way(asked: Asked) -> None:
+    """The response says how many are left, and the one without a token is refused on the usual way."""
+    limit: Any = {"name": "few", "requests": 5, "window": 3600, "per": "address"}
+    async with rig(answering(ok()), gateway={"rate_limits": [limit]}) as made:
+        client = await made.connect()
+        answers = [await ask(client) for _ in range(6)]
+        assert [status for status, _, _ in answers] == [200] * 5 + [429]
+        assert asked == [True] * 3 + [False]
+        left = [headers["ratelimit"].split(";")[1] for _, headers, _ in answers[:5]]
+        assert left == ["r=4", "r=3", "r=2", "r=1", "r=0"]
+        assert {headers["ratelimit-policy"] for _, headers, _ in answers[:5]} == {'"few";q=5;w=3600'}
+        figures = made.gateway.statistics()
+        assert [(each.allowed, each.refused) for each in figures.rate_limits] == [(5, 1)]
+        assert figures.requests == 6
+
+
+async def test_a_late_response_takes_one_token(asked: Asked) -> None:
+    """What continues on the long way has taken its token, and says so."""
+    go, count = trio.Event(), 0
+
+    async def serve(stream: Any) -> None:
+        nonlocal count
+        while await read_request(stream):
+            count += 1
+            if count == 4:
+                await go.wait()
+            await stream.send_all(ok())
+
+    limit: Any = {"name": "few", "requests": 9, "window": 3600, "per": "route"}
+    async with rig(serve, gateway={"rate_limits": [limit]}) as made, trio.open_nursery() as nursery:
+        client = await made.connect()
+        for _ in range(3):
+            await ask(client)
+        nursery.start_soon(_set_when_waiting, made, go)
+        status, headers, _ = await ask(client)
+        assert (status, headers["ratelimit"].split(";")[1]) == (200, "r=5")
+        assert [each.allowed for each in made.gateway.statistics().rate_limits] == [4]
+    assert asked.short == 2
+
+
+async def test_requests_with_hedging_are_counted_on_the_short_way(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each brings its share of the budget, and its time to the first byte."""
+    times: list[float] = []
+    monkeypatch.setattr(FirstBytes, "add", lambda _self, _now, seconds: times.append(seconds))
+    route: Any = {"prefix": "/api/audio/", "service": "audio-service", "path": "/api/"}
+    route["hedging"] = {"extra": 1, "percentile": 95, "budget": 0.5}
+    async with rig(answering(ok()), gateway={"routes": [route]}) as made:
+        client = await made.connect()
+        for _ in range(6):
+            assert (await ask(client))[0] == 200
+        (hedging,) = made.gateway.statistics().hedging
+        assert (len(times), hedging.budget_left, hedging.sent) == (6, 3, 0)
+        assert all(0 <= each < 60 for each in times)
+    assert asked == [True] * 4
 
 
 async def test_a_route_that_leads_elsewhere_is_followed_at_once(asked: Asked) -> None:
@@ -418,16 +507,13 @@ async def test_the_limit_of_an_address_holds(asked: Asked) -> None:
     [
         {"uploads": "streamed"},
         {"fallbacks": [{"use": "cached"}]},
-        {"hedging": {"extra": 1}, "repeatable": "always"},
-        None,
     ],
-    ids=["streamed", "fallback", "hedging", "rate limit"],
+    ids=["streamed", "fallback"],
 )
-async def test_what_more_is_decided_for_is_served_as_before(asked: Asked, own: dict[str, Any] | None) -> None:
-    """Routes with fallbacks, hedging, streamed uploads and rate limits."""
-    route: Any = {"prefix": "/api/audio/", "service": "audio-service", "path": "/api/", **(own or {})}
-    limit: Any = {"name": "many", "requests": 1000, "window": 60, "per": "address"}
-    gateway: Any = {"routes": [route], "rate_limits": [] if own is not None else [limit]}
+async def test_what_more_is_decided_for_is_served_as_before(asked: Asked, own: dict[str, Any]) -> None:
+    """Routes with fallbacks and with streamed uploads."""
+    route: Any = {"prefix": "/api/audio/", "service": "audio-service", "path": "/api/", **own}
+    gateway: Any = {"routes": [route]}
     head = b"POST /api/audio/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1"
     async with rig(answering(ok()), gateway=gateway) as made:
         client = await made.connect()

@@ -6,10 +6,13 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Final
 
 from orch.gateway.headers import Header
 from orch.gateway.rate_limits.buckets import Level
 from orch.problems import ProblemError
+
+FIELDS: Final = (b"ratelimit-policy", b"ratelimit")
 
 
 def fields(levels: Sequence[Level]) -> list[Header]:
@@ -17,8 +20,8 @@ def fields(levels: Sequence[Level]) -> list[Header]:
     policies = (f'"{one.limit.name}";q={one.limit.requests};w={one.limit.window}' for one in levels)
     left = (f'"{one.limit.name}";r={one.left};t={one.reset}' for one in levels)
     return [
-        (b"ratelimit-policy", ", ".join(policies).encode("ascii")),
-        (b"ratelimit", ", ".join(left).encode("ascii")),
+        (FIELDS[0], ", ".join(policies).encode("ascii")),
+        (FIELDS[1], ", ".join(left).encode("ascii")),
     ]
 
 

@@ -93,6 +93,23 @@ class RateLimiter:
                 counts[one.limit.name] += 1
         return found
 
+    def take_at_once(self, takings: Sequence[Taking]) -> tuple[Level, ...] | None:
+        """Take tokens of this process's buckets; None: one has none left, so that nothing was taken.
+
+        Then nothing is counted either: :meth:`take` is asked next.
+        """
+        found = self._buckets.take(takings, self._clock())
+        if any(one.wait for one in found):
+            return None
+        for one in found:
+            self.allowed[one.limit.name] += 1
+        return found
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several workers share the buckets, so that taking a token needs waiting."""
+        return self._shared is not None
+
     async def _ask(self, takings: Sequence[Taking], now: float) -> tuple[Level, ...]:
         assert self._shared is not None, "there is a shared store"  # noqa: S101 - the caller has looked
         if self._failed_at is not None and now - self._failed_at < PAUSE:
