@@ -56,7 +56,8 @@ async function fetchOrFail(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {
-    throw new ProblemError({ code: "unreachable", detail: "The service cannot be reached. Nothing was changed." }, 0, { cause: error });
+    // The connection may have ended after the request had arrived: then it may have been carried out.
+    throw new ProblemError({ code: "unreachable", detail: `The service cannot be reached.${uncertainty(options.method)}` }, 0, { cause: error });
   }
 }
 

@@ -56,6 +56,10 @@ test("a service's flows are one text where they agree", () => {
   assert.equal(of(flow("captions", { breaker: null }), flow("requests", { breaker: null })).hasBreaker, false);
 });
 
+test("a response without workers is not taken for success", () => {
+  assert.match(controlled({}, "a-1 gets no new requests."), /It is not known whether anything was changed/);
+});
+
 test("an instance that checks find down is out of rotation, and one that returned gets slowly more", () => {
   const text = (more) => plain(useText(row({ state: "healthy", weight: 1, weight_now: 1, ...more })).text);
   assert.equal(text(), "gets requests");

@@ -123,6 +123,7 @@ export function weighing(row, weight) {
 
 /** What a command did on each worker, in one sentence. */
 export function controlled({ workers }, done) {
+  if (!Array.isArray(workers)) return "The response does not say what was done. It is not known whether anything was changed; this page shows what holds now.";
   const missing = workers.filter((each) => each.outcome !== "done");
   if (missing.length === 0) return done;
   const names = missing.map((each) => `${each.worker} (${each.outcome === "unknown" ? "does not have this instance" : "did not reply"})`);
