@@ -5,7 +5,8 @@
 # With COVERAGE=1 it measures which lines of orch/ they ran, child processes included, and prints it.
 #
 # First those that may run side by side. They wait for programs more than they compute, so there are more
-# processes than cores. Then, one after the other, those that need the machine to themselves (`timed`).
+# processes than cores; not for quick, which only computes, and where each more collects all tests once more.
+# Then, one after the other, those that need the machine to themselves (`timed`).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,7 @@ case $1 in
     all) which= ;;
     browser) which="browser and " ;;
     rest) which="not browser and " ;;
-    quick) which="not process and not slow and " processes=$((cores * 2)) alone= ;;
+    quick) which="not process and not slow and " processes=$cores alone= ;;
     compile)
         [ -d tests/__pycache__ ] || .venv/bin/python -m pytest --collect-only -q >/dev/null || true
         exit 0 ;; # what cannot be collected is reported by the run itself
