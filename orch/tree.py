@@ -45,7 +45,13 @@ async def running(
     async with (
         tree.supervise(
             "stores",
-            together(parts.stores.engine.run, parts.survey.run, parts.runtime.run, parts.settings.watch),
+            together(
+                parts.lookups.run,
+                parts.stores.engine.run,
+                parts.survey.run,
+                parts.runtime.run,
+                parts.settings.watch,
+            ),
             describe=lambda: branch_details.stores(parts),
         ),
         tree.supervise(

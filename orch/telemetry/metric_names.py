@@ -203,6 +203,12 @@ SHORTAGES: Final = Name(
     ("kind",),
     tuple(Shortage),
 )
+NAME_LOOKUPS: Final = Name(
+    "orch_name_lookups", "gauge", "Names that are being looked up, each in a thread that cannot be ended."
+)
+NAME_LOOKUPS_REFUSED: Final = Name(
+    "orch_name_lookups_refused_total", "counter", "Look-ups of names that found no free thread."
+)
 OVERLOAD_USED: Final = Name(
     "orch_overload_used", "gauge", "Part of this process's limit of a resource that is used.", ("kind",)
 )

@@ -24,6 +24,7 @@ from orch.gateway.shedding.priorities import Priority
 from orch.health.incidents.service import IncidentService
 from orch.health.service import HealthService
 from orch.limit_usage import limit_usages
+from orch.name_lookups import NameLookups
 from orch.open_files import limit
 from orch.overload_watch import OverloadWatch
 from orch.processes import Children
@@ -151,6 +152,7 @@ def build(
         metrics=metrics,
         shortages=shortages,
         overload=overload,
+        lookups=NameLookups(),
         pulse=pulse,
         capacity=capacity,
         stores=stores,

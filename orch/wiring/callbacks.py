@@ -30,6 +30,7 @@ def connect(parts: Parts) -> None:
         parts.tree.readings,
         parts.shortages.readings,
         parts.overload.readings,
+        parts.lookups.readings,
         parts.pulse.readings,
         parts.gateway.readings,
         parts.discovery.readings,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orch.gateway.service import GatewayService
     from orch.health.incidents.service import IncidentService
     from orch.health.service import HealthService
+    from orch.name_lookups import NameLookups
     from orch.overload_watch import OverloadWatch
     from orch.settings.live import LiveSettings
     from orch.speech.service import SpeechService
@@ -43,6 +44,7 @@ class Parts:
     metrics: "Metrics"
     shortages: "ShortageLog"
     overload: "OverloadWatch"
+    lookups: "NameLookups"
     pulse: "Pulse"
     capacity: "CurrentCapacity"
     stores: "Stores"

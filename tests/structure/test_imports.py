@@ -35,7 +35,7 @@ LAYERS = (
     ("settings",),
     ("tls",),
     ("settings.live",),
-    ("capacity", "processes", "supervision", "audio", "overload_watch"),
+    ("capacity", "processes", "supervision", "audio", "overload_watch", "name_lookups"),
     ("stores",),
     ("cluster",),
     ("access",),
