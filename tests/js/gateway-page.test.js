@@ -37,7 +37,7 @@ test("of many instances three are named and the others counted", () => {
   const rows = Array.from({ length: 50 }, (_, index) => row(`s-${index}`, index < 9 ? { breaker: "half_open", lanes: [] } : {}));
   const [one] = found({}, rows);
   assert.match(one.text, /^s-0: .*; s-1: .*; s-2: .*; 6 more$/);
-  assert.equal(one.more, "41 other instances of 50 get its requests.");
+  assert.equal(one.more, "A few requests try them, the rest go to 41 other instances.");
 });
 
 test("what an operator has drained is no problem while others work", () => {
@@ -93,6 +93,15 @@ test("the events of back ends and routes are listed, not those of other parts", 
   const gateway = { instances: [row("b")], routes: [{ prefix: "/api/x" }] };
   assert.deepEqual(gatewayEvents(events, gateway).map(({ subject }) => subject), ["gateway", "/api/x"]);
   assert.deepEqual(gatewayEvents([{ subject: row("b").service }], gateway).length, 1);
+});
+
+test("an instance that a few requests try again is not out of use", () => {
+  const trial = row("s-2", { breaker: "half_open" });
+  const [one] = found({}, [row("s-1"), trial]);
+  assert.deepEqual([one.word, plain(one.text), one.more], ["on trial", "s-2: breaker half\u2011open", "A few requests try it, the rest goes to the other instance."]);
+  const ejected = { ...trial, lanes: [lane("captions"), lane("requests", { ejected_for: 9, ejection_cause: "back_end" })] };
+  assert.equal(found({}, [row("s-1"), ejected])[0].word, "out of use");
+  assert.equal(found({}, [row("s-1"), trial, row("s-3", { usable: false, state: "unhealthy" })])[0].word, "out of use");
 });
 
 test("where ejected instances are asked for want of a better one, nobody is told of 503", () => {

@@ -55,6 +55,9 @@ function trouble(row) {
   return reasons.length > 0 ? reasons.join(", ") : "gets no requests";
 }
 
+/** Whether some requests try an instance again, which is then not out of use. */
+const isOnTrial = (row) => row.usable && row.breaker === "half_open" && !row.is_drained && ejections(row).length === 0;
+
 /** When an instance may get requests again by itself; null if it is not known. */
 function returning(row) {
   if (row.is_drained) return null;
@@ -79,6 +82,7 @@ function ofService(service, rows) {
   const resorts = rows.filter((row) => row.is_last_resort).map(({ name }) => name);
   if (isAllOut && resorts.length > 0) return [problem(`service ${service}`, "bad", "no instance", service, text, [...times, `Until one is back, requests are sent to ${listed(resorts)} all the same, as there is no better one.`].join(" "))];
   if (isAllOut) return [problem(`service ${service}`, "bad", "no instance", service, text, [...times, "Until one works again, clients' requests get 503. An instance's controls, in the table below, return it or close its breaker."].join(" "))];
+  if (all.every(isOnTrial)) return [problem(`service ${service}`, "warn", "on trial", service, text, [...times, `A few requests try ${all.length === 1 ? "it" : "them"}, the rest ${left === 1 ? "goes to the other instance" : `go to ${counted(left, "other instance")}`}.`].join(" "))];
   return [problem(`service ${service}`, "warn", "out of use", service, text, [...times, `${counted(left, "other instance")} of ${count(rows.length)} ${left === 1 ? "gets" : "get"} its requests.`].join(" "))];
 }
 

@@ -23,7 +23,7 @@ export function sentence(gateway, rows = [], threshold = 0.05) {
   if (tried.size > 0) return `A few requests try ${listed([...tried])} again; until one succeeds, the others get 503.`;
   const turns = rotation(rows);
   if (rows.some((row) => useText(row).isOut) && turns !== null) return turns;
-  if (open.length > 0) return `${open.length === 1 ? "One breaker is" : `${count(open.length)} breakers are`} not closed; requests go to the other instances.`;
+  if (open.length > 0) return `${open.length === 1 ? "One breaker is" : `${count(open.length)} breakers are`} not closed; ${open.every((each) => each.breaker === "half_open") ? "a few requests try what failed, the rest go" : "requests go"} to the other instances.`;
   if (gateway.error_rate > threshold) return `More than ${percent(threshold)} of requests failed in the last minute.`;
   if (turns !== null) return turns;
   if (gateway.requests_per_second === 0) return "Ready. No requests in the last minute.";
