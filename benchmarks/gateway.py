@@ -6,9 +6,11 @@ Each proxy is run alone, with one thread, on a core of its own; the back end (ng
 and wrk share the others. `orch` is the whole service as `orch serve` runs it, with everything that it
 decides for a request. Proxies take turns, and the median of the turns counts: read the ratios.
 
-- requests: wrk over 32 kept connections, as fast as it can;
+- requests: wrk over 32 kept connections, as fast as it can: with the same head each time, and with a
+  `traceparent` of its own in each request;
 - latency: 1,000 requests a second, each timed from when it was due; what a proxy adds is its quantile less
-  that of the back end asked directly;
+  that of the back end asked directly. `bare Trio` reads nothing in what it forwards. The last column is for
+  how long a proxy could have run while others had its core: it should be small;
 - bodies: 1 GiB in each direction, and how much more memory the proxy has at most meanwhile.
 """
 
@@ -45,19 +47,21 @@ MIB: Final = 2**20
 STREAMING: Final = ("orch", "HAProxy", "nginx")
 #: Requests a second, by name.
 Rates = dict[str, float]
-#: Milliseconds of the median and of the 99th percentile, by name.
-Added = dict[str, tuple[float, float]]
+#: Milliseconds of the median and of the 99th percentile, by name, and those in a second without the core.
+Added = dict[str, tuple[float, float, float]]
 #: MiB a second and more MiB in memory, by direction and name.
 Carried = dict[str, dict[str, tuple[float, float]]]
 
 
-def measure_requests(chosen: tuple[Proxy, ...], options: argparse.Namespace) -> tuple[str, Rates]:
-    """Return the table of requests a second, and the medians."""
+def measure_requests(
+    chosen: tuple[Proxy, ...], options: argparse.Namespace, *, traced: bool
+) -> tuple[str, Rates]:
+    """Return the table of requests a second, and the medians. ``traced``: each has its own trace."""
     found: dict[str, list[Rate]] = defaultdict(list)
     cost: dict[str, list[float]] = defaultdict(list)
 
     def asked(port: int, path: str, seconds: float) -> Rate:
-        return hammered(port, path, connections=options.connections, seconds=seconds)
+        return hammered(port, path, connections=options.connections, seconds=seconds, traced=traced)
 
     with small_back_end() as back:
         for _ in range(options.rounds):
@@ -82,13 +86,21 @@ def measure_requests(chosen: tuple[Proxy, ...], options: argparse.Namespace) -> 
         )
         for name, turns in found.items()
     ]
-    head = ("", "requests/s", "p50 ms", "p99 ms", "processor µs/request", "of aiohttp", "of nginx")
+    head = (
+        "own traceparent" if traced else "same head",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "processor µs/request",
+        "of aiohttp",
+        "of nginx",
+    )
     return report.table(head, rows), rates
 
 
 def measure_latency(chosen: tuple[Proxy, ...], options: argparse.Namespace) -> tuple[str, Added]:
     """Return the table of what each adds at 1,000 requests a second."""
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
 
     def asked(port: int, path: str) -> tuple[float, float]:
         taken = steady(port, path, rate=STEADY, connections=options.connections, seconds=options.seconds)
@@ -98,19 +110,26 @@ def measure_latency(chosen: tuple[Proxy, ...], options: argparse.Namespace) -> t
     with small_back_end() as back:
         for _ in range(options.rounds):
             p50, p99 = asked(back.port, DIRECT)
-            found["direct"].append((p50, p99))
+            found["direct"].append((p50, p99, 0.0))
             for each in chosen:
                 if each.name == "FastAPI, httpx":
                     continue  # it does not reach a thousand a second
                 with proxy(each, back.port) as running:
+                    before = running.waited()
                     through = asked(running.port, PATH)
-                found[each.name].append((through[0] - p50, through[1] - p99))
+                    waited = (running.waited() - before) / options.seconds * 1000
+                found[each.name].append((through[0] - p50, through[1] - p99, waited))
     added = {
-        name: (median(each[0] for each in turns), median(each[1] for each in turns))
+        name: (
+            median(each[0] for each in turns),
+            median(each[1] for each in turns),
+            median(each[2] for each in turns),
+        )
         for name, turns in found.items()
     }
-    rows = [(name, f"{each[0]:.2f}", f"{each[1]:.2f}") for name, each in added.items()]
-    return report.table((f"at {STEADY:,} requests/s", "p50 ms", "p99 ms"), rows), added
+    rows = [(name, f"{each[0]:.2f}", f"{each[1]:.2f}", f"{each[2]:.1f}") for name, each in added.items()]
+    head = (f"at {STEADY:,} requests/s", "p50 ms", "p99 ms", "without its core, ms/s")
+    return report.table(head, rows), added
 
 
 def measure_bodies(chosen: tuple[Proxy, ...], options: argparse.Namespace) -> tuple[str, Carried]:
@@ -144,13 +163,15 @@ def measure_bodies(chosen: tuple[Proxy, ...], options: argparse.Namespace) -> tu
     return report.table(head, rows), found
 
 
-def judged(rates: Rates, added: Added, carried: Carried) -> str:
-    """Return the figures beside what they are held to."""
-    ours = rates.get("orch")
-    p50, p99 = added.get("orch", (None, None))
+def judged(found: dict[str, Rates], added: Added, carried: Carried) -> str:
+    """Return the figures beside what they are held to. ``found``: requests a second, by kind of heads."""
+    p50, p99, _ = added.get("orch", (None, None, None))
     bounds = [
-        report.times("requests/s", 1.3, ours, rates.get("aiohttp"), "aiohttp"),
-        report.times("requests/s", 15, ours, rates.get("FastAPI, httpx"), "FastAPI, httpx"),
+        report.times(f"requests/s, {kind}", wanted, rates.get("orch"), rates.get(peer), peer)
+        for kind, rates in found.items()
+        for wanted, peer in ((1.3, "aiohttp"), (15, "FastAPI, httpx"))
+    ]
+    bounds += [
         report.under("added latency, p50", 0.5, p50, " ms"),
         report.under("added latency, p99", 3, p99, " ms"),
     ]
@@ -174,17 +195,19 @@ def main() -> None:
         raise SystemExit(f"These programs are missing: {', '.join(missing)}.")
     busy = os.getloadavg()[0]
     chosen = tuple(each for each in PROXIES if options.only is None or each.name in options.only)
-    requests, rates = measure_requests(chosen, options)
+    requests, rates = measure_requests(chosen, options, traced=False)
     print(requests, flush=True)
+    traced, traced_rates = measure_requests(chosen, options, traced=True)
+    print(f"\n{traced}", flush=True)
     latency, added = measure_latency(chosen, options)
     print(f"\n{latency}", flush=True)
     bodies, carried = measure_bodies(chosen, options)
-    verdicts = judged(rates, added, carried)
+    verdicts = judged({"same head": rates, "own traceparent": traced_rates}, added, carried)
     print(f"\n{bodies}\n\n{verdicts}")
     if options.write:
         about = report.machine(busy, [each.version() for each in chosen])
         about += f" {options.connections} connections, {options.rounds} turns of {options.seconds:g} s."
-        report.write(f"Gateway: `{report.command()}`", [about, requests, latency, bodies, verdicts])
+        report.write(f"Gateway: `{report.command()}`", [about, requests, traced, latency, bodies, verdicts])
 
 
 if __name__ == "__main__":

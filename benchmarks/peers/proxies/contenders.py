@@ -98,6 +98,7 @@ def _module(name: str) -> tuple[str, ...]:
 PROXIES: Final = (
     Proxy("orch", (sys.executable, "-m", "orch", "serve", "--port", "{port}", "--config", "{config}"), ORCH),
     Proxy("aiohttp", _module("aiohttp_proxy"), packages=("aiohttp",)),
+    Proxy("bare Trio", _module("trio_forwarder"), packages=("trio",)),
     Proxy("FastAPI, httpx", _module("fastapi_proxy"), packages=("fastapi", "httpx", "uvicorn")),
     Proxy("HAProxy", ("haproxy", "-f", "{config}", "-db"), HAPROXY),
     Proxy("nginx", ("nginx", "-p", "{folder}", "-c", "{config}"), NGINX),
@@ -126,6 +127,16 @@ class Running:
         """Return its process and that one's children."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
         return [self.pid, *map(int, children.split())]
+
+    def waited(self) -> float:
+        """Return the seconds for which its processes could run, and others had the core."""
+        return (
+            sum(
+                int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1])
+                for pid in self.processes()
+            )
+            / 1e9
+        )
 
     def most_memory(self) -> int:
         """Return the most resident bytes since :meth:`forget_memory`, summed over its processes."""

@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -25,13 +26,35 @@ class Rate:
     p99: float
 
 
-def hammered(port: int, path: str, *, connections: int, seconds: float) -> Rate:
-    """Have wrk ask over so many connections at once. Raises SystemExit for any response but 200."""
+#: A trace of its own for each request of wrk's only thread.
+TRACED: Final = """
+local count = 0
+request = function()
+  count = count + 1
+  wrk.headers["traceparent"] = string.format("00-%032x-%016x-01", count, count)
+  return wrk.format()
+end
+"""
+
+
+def hammered(port: int, path: str, *, connections: int, seconds: float, traced: bool = False) -> Rate:
+    """Have wrk ask over so many connections at once. Raises SystemExit for any response but 200.
+
+    ``traced``: each request has another ``traceparent``; otherwise all have the same head.
+    """
     url = f"http://127.0.0.1:{port}{path}"
     command = ("taskset", "--cpu-list", cores()[1], "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s")
-    said = subprocess.run(
-        (*command, "--latency", url), capture_output=True, text=True, check=True, timeout=SECONDS_MOST
-    ).stdout
+    with tempfile.NamedTemporaryFile("w", suffix=".lua", encoding="ascii") as script:
+        script.write(TRACED)
+        script.flush()
+        more = ("-s", script.name) if traced else ()
+        said = subprocess.run(
+            (*command, *more, "--latency", url),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=SECONDS_MOST,
+        ).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         raise SystemExit(f"{url} fails:\n{said}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
