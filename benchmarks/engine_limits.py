@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.audio_mixtures import RATE, clips
 from benchmarks.concurrency_limits import Envoy, Fixed, Gradient2, Limit, Ours
 from benchmarks.peers import report
-from orch.processes import for_child
+from orch.settings.environment import for_child
 
 PIECES: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
 """Seconds of the recordings, in turn."""
@@ -74,8 +74,11 @@ class Gate:
     limit: Limit
     running: int = 0
     last_change: float = 0.0
-    _seen: int = 0
+    _seen: int = field(init=False)
     _waiting: deque[trio.Event] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self._seen = self.limit.places()
 
     async def run(self, sound: float, send: Callable[[], object]) -> None:
         """Send a request when it has a place."""
@@ -195,7 +198,7 @@ async def measure(seconds: float, clients: Sequence[int]) -> list[list[str]]:
                     requests += seen.requests
                     cells.append(f"{seen.limit}; {seen.speech:.2f}; {seen.p95:.1f} s")
                     print(name, seen, flush=True)
-                changed = f"{max(0.0, gate.last_change - began):.0f} s"
+                changed = f"{gate.last_change - began:.0f} s" if gate.last_change else "never"
                 rows.append([*cells, "—" if name.startswith("fixed") else changed, str(requests)])
     return rows
 
