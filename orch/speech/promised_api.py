@@ -23,6 +23,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from orch.problems import ProblemError
 from orch.settings import Service
+from orch.settings.service_structs import DIALECTS
 from orch.settings.source import SettingsSource
 from orch.speech.languages import AUTO
 from orch.speech.requests import AUDIO, TRANSLATION, Fetch, Headers
@@ -33,6 +34,7 @@ from orch.speech.transcription_responses import OF_RECORDINGS
 from orch.speech.translator import LIVETRANSLATE_PATH as TRANSLATE_PATH
 from orch.speech.translator import Translator
 
+_KINDS: Final = {TRANSCRIBE_PATH: AUDIO, TRANSLATE_PATH: TRANSLATION}
 LARGE: Final = 64 * 2**10  # bytes of a body that are parsed on the event loop
 MOST_PARTS: Final = 32
 LONGEST_FIELD: Final = 10_000
@@ -144,7 +146,11 @@ class PromisedTranslation(Struct, frozen=True, kw_only=True):
 
 
 class PromisedApi:
-    """Serves both paths for services of another dialect. It has no state of its own."""
+    """Serves both paths for services of another dialect, whatever the services are called.
+
+    A service with another name (a vendor that is a fallback) is sent each request as if it were its first:
+    its refusals of optional fields and its pauses are not remembered. There is no state of its own.
+    """
 
     def __init__(self, *, transcriber: Transcriber, translator: Translator, settings: SettingsSource) -> None:
         self._transcriber = transcriber
@@ -153,25 +159,37 @@ class PromisedApi:
 
     def adapts(self, service: str, method: str, path: str) -> bool:
         """Return whether a request is for one of the two paths, and its back end has another API."""
-        if method != "POST" or (service, path) not in {
-            (AUDIO, TRANSCRIBE_PATH),
-            (TRANSLATION, TRANSLATE_PATH),
-        }:
+        kind = _KINDS.get(path) if method == "POST" else None
+        if kind is None or (service in DIALECTS and service != kind):
             return False
         configured = self._settings.current.services.get(service)
-        return configured is not None and configured.dialect != "livetranslate"
+        return (
+            configured is not None
+            and configured.dialect != "livetranslate"
+            and configured.dialect in DIALECTS[kind]
+        )
 
     async def respond(self, request: ClientRequest, fetch: Fetch) -> bytes:
         """Return the response's JSON. ProblemError: of the request, of ``fetch``, of the back end."""
         service = self._settings.current.services[request.service]
-        if request.service == AUDIO:
+        if _KINDS.get(request.path) == AUDIO:
             return await self._transcribe(request, service, fetch)
         return await self._translate(request, service, fetch)
+
+    def _transcriber_of(self, name: str, fetch: Fetch) -> Transcriber:
+        if name == AUDIO:
+            return self._transcriber
+        return Transcriber(fetch=fetch, settings=self._settings, service=name)
+
+    def _translator_of(self, name: str, fetch: Fetch) -> Translator:
+        if name == TRANSLATION:
+            return self._translator
+        return Translator(fetch=fetch, settings=self._settings, service=name)
 
     async def _transcribe(self, request: ClientRequest, service: Service, fetch: Fetch) -> bytes:
         upload = await _in_thread_if_large(read_upload, request)
         began = trio.current_time()
-        transcription = await self._transcriber.transcribe_file(
+        transcription = await self._transcriber_of(request.service, fetch).transcribe_file(
             upload.file,
             language=upload.language,
             session_id=upload.session_id or "",
@@ -184,7 +202,7 @@ class PromisedApi:
     async def _translate(self, request: ClientRequest, service: Service, fetch: Fetch) -> bytes:
         asked = read_translation_request(request)
         began = trio.current_time()
-        translated = await self._translator.translate(
+        translated = await self._translator_of(request.service, fetch).translate(
             asked.text,
             source=asked.source_language or AUTO,
             target=asked.target_language,

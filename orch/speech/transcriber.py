@@ -211,7 +211,7 @@ def optional_fields(service: Service, language: str, terms: Terms) -> tuple[str,
 class Transcriber:
     """Sends requests to the audio-service through ``fetch``. The settings are read at each request.
 
-    ``fetch_later``: sends those of recordings.
+    ``fetch_later``: sends those of recordings. ``service``: another service that transcribes.
     """
 
     def __init__(
@@ -222,9 +222,10 @@ class Transcriber:
         wall: Callable[[], float] = time.time,
         dial: Dial | None = None,
         fetch_later: Fetch | None = None,
+        service: str = AUDIO,
     ) -> None:
         self.back_end: Final = BackEnd(
-            AUDIO, fetch=fetch, settings=settings, wall=wall, fetch_later=fetch_later
+            service, fetch=fetch, settings=settings, wall=wall, fetch_later=fetch_later
         )
         self.offered: tuple[str, ...] | None = None
         self._dial = dial or Dialer()

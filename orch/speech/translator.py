@@ -388,7 +388,10 @@ class TextRequest:
 
 
 class Translator:
-    """Sends requests to the translation-service through ``fetch``. The settings are read at each request."""
+    """Sends requests to the translation-service through ``fetch``. The settings are read at each request.
+
+    ``service``: another service that translates.
+    """
 
     def __init__(
         self,
@@ -397,9 +400,10 @@ class Translator:
         settings: SettingsSource,
         wall: Callable[[], float] = time.time,
         fetch_later: Fetch | None = None,
+        service: str = TRANSLATION,
     ) -> None:
         self.back_end: Final = BackEnd(
-            TRANSLATION, fetch=fetch, settings=settings, wall=wall, fetch_later=fetch_later
+            service, fetch=fetch, settings=settings, wall=wall, fetch_later=fetch_later
         )
         self.offered: Pairs | None = None
 
