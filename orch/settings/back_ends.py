@@ -79,6 +79,8 @@ def find_faults(name: str, service: Service) -> list[Fault]:
     if service.streaming == "always" and service.dialect not in STREAMING_DIALECTS:
         known = " or ".join(STREAMING_DIALECTS)
         faults.append(Fault(f"{where}.streaming", f"expected auto or never, or the dialect {known}"))
+    if service.streaming_protocol == "vllm" and service.dialect != "openai":
+        faults.append(Fault(f"{where}.streaming_protocol", "expected openai, or the dialect openai"))
     faults += _added(where, service) + _paths(where, service) + _vocabulary(where, service)
     faults += find_discovery_faults(where, service)
     return faults + find_recovery_faults(where, service) + find_probe_faults(where, service)

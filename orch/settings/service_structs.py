@@ -63,6 +63,7 @@ class Service(Section, frozen=True):
     translation.
     ``streaming``: whether live speech goes over the dialect's WebSocket;
     ``auto``: if the dialect is ``deepgram``. ``streaming_model``: its model, "" for the default.
+    ``streaming_protocol``: what a server in OpenAI's dialect speaks at ``/v1/realtime``.
     ``billing``: whether requests cost money; ``auto``: if they carry a key, or other added headers or query.
     ``balancer``: how an instance is chosen; ``sticky`` sends requests with the same value of
     ``sticky_header``, or of one client without it, to the same instance. ``slow_start``: seconds in which the
@@ -91,6 +92,7 @@ class Service(Section, frozen=True):
     vocabulary: tuple[str, ...] = ()
     streaming: Literal["auto", "always", "never"] = "auto"
     streaming_model: str = ""
+    streaming_protocol: Literal["openai", "vllm"] = "openai"
     billing: Literal["auto", "paid", "free"] = "auto"
     balancer: Balancing = "round_robin"
     sticky_header: HeaderName = ""

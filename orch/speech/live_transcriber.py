@@ -24,6 +24,7 @@ from orch.speech.back_end import BackEnd
 from orch.speech.dialects.deepgram_live import DeepgramConversation
 from orch.speech.dialects.live import Frame, LiveConversation, Sound
 from orch.speech.dialects.openai_live import RealtimeConversation
+from orch.speech.dialects.vllm_live import VllmConversation
 from orch.speech.live_socket import Dial, LiveSocket, SocketClosedError
 from orch.speech.requests import AUDIO, RefusedError
 from orch.speech.responses import cleaned
@@ -49,6 +50,8 @@ def converse(service: Service, language: str, terms: Terms, *, diarizes: bool) -
     if service.dialect == "deepgram":
         label = secrets.token_hex(3) if diarizes else ""
         return DeepgramConversation(service, language, label=label, terms=terms)
+    if service.streaming_protocol == "vllm":
+        return VllmConversation(service, language)
     return RealtimeConversation(service, language, terms=terms)
 
 
@@ -235,8 +238,8 @@ class _Connection:
         if self._failure is not None or self._is_torn or service != self._service:
             return False
         if request.number == self._number:
-            return True
-        return terms == self._terms and not self._conversation.is_finishing
+            return self._conversation.can_continue(request.sound)
+        return terms == self._terms and self._conversation.can_begin
 
     def raise_failure(self) -> None:
         """Raise the failure with which it ended by itself, if it has."""

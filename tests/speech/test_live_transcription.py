@@ -1,4 +1,4 @@
-"""Live speech over the sockets of Deepgram and OpenAI: one stream, on a virtual clock, with stand-ins."""
+"""Live speech over the sockets of Deepgram, OpenAI and vLLM: one stream, a virtual clock, with stand-ins."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -27,18 +27,20 @@ from tests.fakes import numbered_words
 from tests.fakes.live_vendors import Closing, End, Vendor, deepgram, openai
 from tests.fakes.sounds import pcm, silence
 from tests.fakes.speech_back_ends import FakeAnswer, Holder, ObservedSpeech, Room, play, speak
+from tests.fakes.vllm_vendor import vllm
 
 DEEPGRAM = Service(url="https://d", dialect="deepgram", api_key="k")
 OPENAI = Service(url="https://o/v1", dialect="openai", api_key="k", streaming="always")
-ALL = pytest.mark.parametrize("name", ["deepgram", "openai", "openai after the commit"])
-BOTH = pytest.mark.parametrize("name", ["deepgram", "openai"])
+VLLM = msgspec.structs.replace(OPENAI, streaming_protocol="vllm")
+ALL = pytest.mark.parametrize("name", ["deepgram", "openai", "openai after the commit", "vllm"])
+EACH = pytest.mark.parametrize("name", ["deepgram", "openai", "vllm"])
 WORDS = 12
 TONES = SpeechSettings(vad=Vad(model="none"))  # a model knows that tones are no speech
 
 
 def vendor(name: str, **more: Any) -> Vendor:
-    if name == "deepgram":
-        return Vendor(deepgram, **more)
+    if name in ("deepgram", "vllm"):
+        return Vendor(deepgram if name == "deepgram" else vllm, **more)
     return Vendor(openai(speaks_early=name == "openai"), **more)
 
 
@@ -70,7 +72,7 @@ class LiveRoom(Room):
 def room(name: str, *, speech: dict[str, Any] | None = None, **more: Any) -> LiveRoom:
     return LiveRoom(
         vendor=vendor(name, **more),
-        service=DEEPGRAM if name == "deepgram" else OPENAI,
+        service={"deepgram": DEEPGRAM, "vllm": VLLM}.get(name, OPENAI),
         speech_settings=SpeechSettings(vad=Vad(model="none"), **(speech or {})),
     )
 
@@ -104,7 +106,7 @@ async def test_every_word_comes_once_and_in_order(name: str) -> None:
     assert subject.speech.statistics().back_ends[0].answered == 2
 
 
-@BOTH
+@EACH
 async def test_text_grows_while_one_speaks(name: str) -> None:
     subject = room(name)
     await speak(subject.stream(source_language="en"), numbered_words.sound(WORDS))
@@ -127,7 +129,7 @@ async def test_deepgrams_words_have_their_times_in_the_stream() -> None:
         assert word.confidence == 0.9
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("seconds", [1.0, 2.7])
 async def test_a_connection_lost_in_the_middle_of_an_utterance_loses_no_word(
     name: str, seconds: float
@@ -151,7 +153,7 @@ async def test_speech_that_is_cut_for_its_length_loses_and_doubles_no_word(name:
     assert said(finals) == expected()
 
 
-@BOTH
+@EACH
 async def test_a_vendor_that_is_away_for_a_while_costs_time_alone(name: str) -> None:
     away = ProblemError("service_unavailable", "The audio-service is not answering.", service=AUDIO)
     subject = room(name, handshakes=[away] * 4)
@@ -161,7 +163,7 @@ async def test_a_vendor_that_is_away_for_a_while_costs_time_alone(name: str) -> 
     assert not gap.final
 
 
-@BOTH
+@EACH
 async def test_a_slow_vendor_is_waited_for(name: str) -> None:
     subject = room(name, delay=1.5)
     await speak(subject.stream(source_language="en"), numbered_words.sound(6))
@@ -184,7 +186,7 @@ ODD = [
 ]
 
 
-@BOTH
+@EACH
 async def test_odd_messages_cost_nothing(name: str) -> None:
     subject = room(name, odd=list(ODD))
     await speak(subject.stream(source_language="en"), numbered_words.sound(6))
@@ -192,7 +194,7 @@ async def test_odd_messages_cost_nothing(name: str) -> None:
     assert len(subject.vendor.dialled) == 1
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("message", ["<html>", b"\xff\xfe", "[" * 5_000])
 async def test_messages_that_are_no_json_cost_a_connection(name: str, message: Any) -> None:
     subject = room(name, odd=[message])
@@ -230,6 +232,30 @@ ERRORS = [
         },
         "bad_gateway",
         "Could not be transcribed",
+    ),
+    (
+        "vllm",
+        {"type": "error", "error": "The engine died", "code": "processing_error"},
+        "bad_gateway",
+        "The engine died",
+    ),
+    (
+        "vllm",
+        {"type": "error", "error": "The model `x` does not exist.", "code": "model_not_found"},
+        "refused",
+        "The model `x` does not exist.",
+    ),
+    (
+        "vllm",
+        {"type": "session.created", "session": {}},
+        "refused",
+        "This is OpenAI's realtime protocol: set streaming_protocol to openai.",
+    ),
+    (
+        "openai",
+        {"type": "session.created", "id": "sess-1", "created": 1},
+        "refused",
+        "This is vLLM's realtime protocol: set streaming_protocol to vllm.",
     ),
 ]
 

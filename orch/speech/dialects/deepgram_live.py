@@ -113,6 +113,15 @@ class DeepgramConversation:
         return [*frames, '{"type":"Finalize"}']
 
     @property
+    def can_begin(self) -> bool:
+        """Whether no text is awaited: what was sent of an utterance that was given up can be left."""
+        return not self.is_finishing
+
+    def can_continue(self, sound: Sound) -> bool:  # noqa: ARG002 - whatever was sent
+        """Return True: what was sent beyond the end of an utterance can be left out."""
+        return True
+
+    @property
     def is_finishing(self) -> bool:
         """Whether finals are requested and have not all come."""
         return self._requested and not self._flushed and self._rest() > SLACK

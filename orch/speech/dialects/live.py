@@ -44,6 +44,13 @@ class LiveConversation(Protocol):
         """How many messages have changed the text."""
 
     @property
+    def can_begin(self) -> bool:
+        """Whether another utterance can begin on this connection."""
+
+    def can_continue(self, sound: Sound) -> bool:
+        """Return whether an utterance, ``sound`` so far, can go on from what was sent of it."""
+
+    @property
     def is_finishing(self) -> bool:
         """Whether the text of an utterance has been requested and is not complete."""
 

@@ -37,6 +37,10 @@ PROMPTED_MODELS: Final = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcr
 """gpt-realtime-whisper and gpt-4o-transcribe-diarize accept neither keywords nor a prompt."""
 
 _TRANSCRIPTION: Final = "conversation.item.input_audio_transcription."
+_VLLM: Final = {
+    "type": "invalid_request_error",
+    "message": "This is vLLM's realtime protocol: set streaming_protocol to vllm.",
+}
 _EMPTY: Final = "input_audio_buffer_commit_empty"
 # HTTP statuses with the meaning of an error's code, for those that say more than its type.
 _STATUSES: Final = {
@@ -125,6 +129,15 @@ class RealtimeConversation:
         return [*frames, _event("input_audio_buffer.commit")]
 
     @property
+    def can_begin(self) -> bool:
+        """Whether no text is awaited: what was sent of an utterance that was given up can be left."""
+        return not self.is_finishing
+
+    def can_continue(self, sound: Sound) -> bool:  # noqa: ARG002 - whatever was sent
+        """Return True: what was sent beyond the end of an utterance can be left out."""
+        return True
+
+    @property
     def is_finishing(self) -> bool:
         """Whether an item was requested and is not complete."""
         return self._commits > len(self._completed)
@@ -143,6 +156,8 @@ class RealtimeConversation:
         kind = text(document.get("type")) if isinstance(document, dict) else None
         if kind == "error":
             self._error(document.get("error"))
+        elif kind == "session.created" and "created" in document and "session" not in document:
+            self._error(_VLLM)
         elif kind == "input_audio_buffer.committed":
             self._committed.append(text(document.get("item_id")) or "")
         elif kind is not None and kind.startswith(_TRANSCRIPTION):
