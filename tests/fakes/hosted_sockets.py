@@ -44,6 +44,7 @@ def server_tls() -> ssl.SSLContext:
     """Return the TLS of a server for ``localhost``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
+    context.set_alpn_protocols(["h2", "http/1.1"])
     return context
 
 

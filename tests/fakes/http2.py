@@ -8,9 +8,9 @@ import trio
 
 
 class Http2Client:
-    """A client of HTTP/2 without TLS, by hand; ``events`` are the received ones."""
+    """A client of HTTP/2 by hand, over a stream; ``events`` are the received ones."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
         settings = h2.config.H2Configuration(client_side=True)
         self.connection = h2.connection.H2Connection(config=settings)

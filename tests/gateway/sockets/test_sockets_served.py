@@ -127,12 +127,13 @@ async def test_a_client_of_hypercorn_that_closes_has_left() -> None:
     assert got == [1001]
 
 
-async def test_a_browser_s_websocket_over_http_2_is_connected() -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_browser_s_websocket_over_http_2_is_connected(tls: bool) -> None:  # noqa: FBT001 - a case
     """RFC 8441, which Hypercorn offers: an extended CONNECT, without a key."""
     fields = [
         (":method", "CONNECT"),
         (":protocol", "websocket"),
-        (":scheme", "http"),
+        (":scheme", "https" if tls else "http"),
         (":authority", "127.0.0.1"),
         (":path", PATH),
         ("sec-websocket-version", "13"),
@@ -141,9 +142,16 @@ async def test_a_browser_s_websocket_over_http_2_is_connected() -> None:
     frames = wsproto.connection.Connection(wsproto.ConnectionType.CLIENT)
     async with (
         back_end(echo, subprotocols=[Subprotocol("second")]) as at,
-        hosted(HypercornServer, f"http://{at}") as rig,
-        await trio.open_tcp_stream("127.0.0.1", rig.port) as stream,
+        hosted(HypercornServer, f"http://{at}", tls=tls) as rig,
+        await trio.open_tcp_stream("127.0.0.1", rig.port) as plain,
     ):
+        stream: trio.abc.Stream = plain
+        if tls:
+            context = client_tls()
+            context.set_alpn_protocols(["h2"])
+            stream = over_tls = trio.SSLStream(plain, context, server_hostname="localhost")
+            await over_tls.do_handshake()
+            assert over_tls.selected_alpn_protocol() == "h2"
         client = Http2Client(stream)
         await client.send()
         await client.until(h2.events.RemoteSettingsChanged)
