@@ -1,4 +1,4 @@
-"""vLLM's realtime socket for transcription, ``/v1/realtime``. Pure.
+"""The realtime socket of vLLM for transcription, ``/v1/realtime``. Pure.
 
 Its documentation: https://docs.vllm.ai/en/stable/serving/online_serving/speech_to_text/#realtime-api, and
 ``vllm/entrypoints/openai/realtime/connection.py``. It resembles OpenAI's and is another protocol: sound is
