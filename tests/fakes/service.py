@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 
 from tests.fakes.fork_server import ROOT, ForkedProcess, can_fork, fork_server
+from tests.fakes.waiting import wait_until
 
 # What takes longer hangs, also on a machine that does other things as well.
 READY_LIMIT = 180.0
@@ -103,6 +104,10 @@ class RunningService:
         lines = self.get("/metrics").text.splitlines()
         return next((int(float(line[len(name) :])) for line in lines if line.startswith(name + " ")), 0)
 
+    def has_healthy_back_ends(self) -> bool:
+        """Return whether all of its services are healthy."""
+        return set(self.get("/api/health").json()["services"].values()) == {"healthy"}
+
     def kill(self) -> None:
         """End it as a power cut would."""
         self.process.kill()
@@ -141,8 +146,12 @@ def service(
     port: int = 0,
     settings: str | None = None,
     environ: Mapping[str, str] | None = None,
+    awaits_back_ends: bool = True,
 ) -> Iterator[RunningService]:
-    """Run ``orch serve`` or ``orch demo`` in ``folder`` (its state lies in ``folder/var``) for the block."""
+    """Run ``orch serve`` or ``orch demo`` in ``folder`` (its state lies in ``folder/var``) for the block.
+
+    The back ends of a demo are healthy then, unless ``awaits_back_ends`` is unset: on a busy machine they may start minutes after the service.
+    """
     arguments = [command, "--port", str(port)]
     if settings is not None:
         path = folder / "orchestration.yaml"
@@ -150,6 +159,8 @@ def service(
         arguments += ["--config", str(path)]
     running = RunningService(arguments, folder, environ or {})
     try:
+        if command == "demo" and awaits_back_ends:
+            wait_until(running.has_healthy_back_ends, "the back ends are healthy", every=0.2)
         yield running
     finally:
         if running.process.poll() is None:

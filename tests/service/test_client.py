@@ -200,6 +200,8 @@ async def waiting(client: Client) -> StateChanged:
 async def caption(client: Client) -> Transcript:
     """Return the next final caption that has words."""
     async for event in client:
-        if isinstance(event, Transcript) and event.final and event.text:
-            return event
+        if isinstance(event, Transcript):
+            assert event.error is None or not event.error.final, event
+            if event.final and event.text:
+                return event
     raise AssertionError
