@@ -150,7 +150,8 @@ def service(
 ) -> Iterator[RunningService]:
     """Run ``orch serve`` or ``orch demo`` in ``folder`` (its state lies in ``folder/var``) for the block.
 
-    The back ends of a demo are healthy then, unless ``awaits_back_ends`` is unset: on a busy machine they may start minutes after the service.
+    The back ends of a demo are healthy then, which on a busy machine they may be minutes after the service is
+    ready; ``awaits_back_ends`` unset does not wait for them.
     """
     arguments = [command, "--port", str(port)]
     if settings is not None:
