@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,13 +26,12 @@ import trio
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.peers import report
-from benchmarks.peers.servers import ROOT, Process, listens
+from benchmarks.peers.servers import ROOT, Process, redis
 from orch.settings.live import LiveSettings
 from orch.telemetry.events import EventLog
 from orch.telemetry.logs import configure
 from orch.tree import running
 from orch.wiring.build import build
-from tests.fakes.ports import free_port
 
 AT_ONCE: Final = 100
 PADDING: Final = "x" * 1000
@@ -109,21 +107,6 @@ async def measure(engine: str, overlay: dict[str, Any], count: int, kept: int) -
         rss = Process(os.getpid()).rss()
         tree.stop("measured")
     return Figures(engine, count, kept, made, looked_up, rss, before)
-
-
-@contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    """Run a Redis of its own for the block; gives its address."""
-    port = free_port()
-    argv = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    argv += ["--save", "", "--appendonly", "yes"]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        try:
-            if not listens(child, port):
-                raise SystemExit("redis-server does not start.")
-            yield f"redis://127.0.0.1:{port}"
-        finally:
-            child.kill()
 
 
 def in_a_process(engine: str, url: str | None, options: argparse.Namespace) -> Figures:

@@ -272,3 +272,18 @@ def listens(child: subprocess.Popen[bytes], port: int) -> bool:
         else:
             return True
     return False
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """Run a Redis of its own for the block; gives its address."""
+    port = free_port()
+    argv = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    argv += ["--save", "", "--appendonly", "yes"]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        try:
+            if not listens(child, port):
+                raise SystemExit("redis-server does not start.")
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            child.kill()

@@ -116,6 +116,14 @@ def cores() -> tuple[str, str]:
     return str(first), ",".join(map(str, others)) or str(first)
 
 
+def cores_of(processes: int) -> tuple[str, str]:
+    """Return a core for each process of a service, and those of what is around it; all for both if few."""
+    found = [str(core) for core in sorted(os.sched_getaffinity(0))]
+    if len(found) < processes + 2:
+        return ",".join(found), ",".join(found)
+    return ",".join(found[:processes]), ",".join(found[processes:])
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A server that listens."""
@@ -162,12 +170,12 @@ def _peak(pid: int) -> int:
 
 
 @contextmanager
-def proxy(contender: Proxy, back: int) -> Iterator[Running]:
-    """Run a proxy in front of the back end for the block, on a core of its own."""
+def proxy(contender: Proxy, back: int, *, on: str | None = None) -> Iterator[Running]:
+    """Run a proxy in front of the back end for the block, on a core of its own, or ``on`` these."""
     settings = contender.settings
     if settings is NGINX:
         settings = NGINX.replace("{http}", NGINX_PROXY).replace("{workers}", "1")
-    with _running(contender.name, contender.argv, settings, cores()[0], back) as running:
+    with _running(contender.name, contender.argv, settings, on or cores()[0], back) as running:
         wait_for_answer(running.port, contender.name)
         yield running
 
@@ -190,11 +198,11 @@ def wait_for_answer(port: int, name: str) -> None:
 
 
 @contextmanager
-def small_back_end() -> Iterator[Running]:
+def small_back_end(*, on: str | None = None) -> Iterator[Running]:
     """Run nginx as a back end that answers everything with 15 bytes of JSON."""
     settings = NGINX.replace("{http}", NGINX_BACK_END).replace("{workers}", "1")
     argv = ("nginx", "-p", "{folder}", "-c", "{config}")
-    with _running("the back end", argv, settings, cores()[1], 0) as running:
+    with _running("the back end", argv, settings, on or cores()[1], 0) as running:
         yield running
 
 

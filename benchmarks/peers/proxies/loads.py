@@ -37,13 +37,15 @@ end
 """
 
 
-def hammered(port: int, path: str, *, connections: int, seconds: float, traced: bool = False) -> Rate:
+def hammered(
+    port: int, path: str, *, connections: int, seconds: float, traced: bool = False, on: str | None = None
+) -> Rate:
     """Have wrk ask over so many connections at once. Raises SystemExit for any response but 200.
 
-    ``traced``: each request has another ``traceparent``; otherwise all have the same head.
+    ``traced``: each request has another ``traceparent``; otherwise all have the same head. ``on``: its cores.
     """
     url = f"http://127.0.0.1:{port}{path}"
-    command = ("taskset", "--cpu-list", cores()[1], "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s")
+    command = ("taskset", "--cpu-list", on or cores()[1], "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s")
     with tempfile.NamedTemporaryFile("w", suffix=".lua", encoding="ascii") as script:
         script.write(TRACED)
         script.flush()
