@@ -48,11 +48,32 @@ async def looking(servers: NameServers) -> AsyncIterator[NameLookups]:
         servers.respond()
 
 
+@asynccontextmanager
+async def standing_clock() -> AsyncIterator[None]:
+    """Keep the virtual clock where it is during the block: its threads are real, and take real time."""
+
+    async def run_on() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_on)
+        yield
+        nursery.cancel_scope.cancel()
+
+
 async def ask(name: str, found: list[Any] | None = None) -> None:
     """Look a name up as Trio's connections do."""
     result = await trio.socket.getaddrinfo(name, 80)
     if found is not None:
         found.append(result[0][4][0])
+
+
+async def responded(servers: NameServers, lookups: NameLookups) -> None:
+    """Have the name servers respond, and wait until all look-ups have their results."""
+    servers.respond()
+    while lookups.in_progress:
+        await trio.lowlevel.checkpoint()
 
 
 async def asked(servers: NameServers, times: int) -> None:
@@ -74,20 +95,20 @@ async def test_look_ups_of_one_name_share_a_thread_that_has_its_name() -> None:
         assert given_up.cancelled_caught
         assert (servers.asked, lookups.in_progress) == ([b"engine.example"], 1)
         assert servers.threads == ["name engine.example"]
-        servers.respond()
+        await responded(servers, lookups)
     assert found == ["192.0.2.1"] * 50
 
 
 async def test_an_old_look_up_is_not_the_only_one_of_its_name_and_there_are_three_at_most() -> None:
     """The name servers may be back, which a thread that waits for them does not notice soon."""
     servers = NameServers()
-    async with looking(servers), trio.open_nursery() as nursery:
+    async with looking(servers) as lookups, trio.open_nursery() as nursery:
         for number in range(OF_ONE_NAME + 3):
             nursery.start_soon(ask, "engine.example")
             await asked(servers, min(number + 1, OF_ONE_NAME))
             await trio.sleep(AGAIN)
         assert len(servers.asked) == OF_ONE_NAME
-        servers.respond()
+        await responded(servers, lookups)
 
 
 async def test_name_servers_that_do_not_respond_take_a_bounded_number_of_threads() -> None:
@@ -102,9 +123,9 @@ async def test_name_servers_that_do_not_respond_take_a_bounded_number_of_threads
         assert (lookups.in_progress, lookups.refused) == (THREADS, 1)
         assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
         await ask("192.0.2.7")  # needs no look-up
-        servers.respond()
+        await responded(servers, lookups)
     found: list[Any] = []
-    async with looking(servers):
+    async with looking(servers), standing_clock():
         await ask("one-more.example", found)
     assert found == ["192.0.2.1"]
 
@@ -114,7 +135,7 @@ async def test_a_name_that_does_not_exist_is_everyone_s_own_error() -> None:
     servers = NameServers()
     servers.fault = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     servers.respond()
-    async with looking(servers):
+    async with looking(servers), standing_clock():
         for _ in range(2):
             with pytest.raises(socket.gaierror) as caught:
                 await ask("nowhere.example")
