@@ -41,6 +41,7 @@ _SETTINGS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # Debian's default, and not that of every SQLite
     "PRAGMA journal_size_limit = 67108864",
 )
 

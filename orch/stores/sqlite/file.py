@@ -22,7 +22,7 @@ from orch.stores.protocols import IgnoreEvents, StoreEvents
 from orch.stores.sqlite.database import StoreError, current_boot, explain
 from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.sqlite.open_file import OpenFile
-from orch.stores.sqlite.transactions import Transaction, Work, transact
+from orch.stores.sqlite.transactions import Transaction, Work, empty_log, transact
 from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
@@ -270,14 +270,17 @@ class SqliteFile:
                 if self._condition.is_announced_now(now):
                     self.events.status_changed(self.status())
 
-    async def execute(self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False) -> T:
+    async def execute(
+        self, work: Work[T], *, size: int = 0, adds: bool = False, frees: bool = False, erases: bool = False
+    ) -> T:
         """Run ``work`` in the next transaction and return its result once it is committed.
 
         After an exception nothing of the work remains. ``size``: bytes that it holds in the queue. ``adds``:
         refuse it while nothing new is accepted; ``frees``: it may use the reserve of a full disk, because it
-        frees space, is needed for that, or belongs to a participant who leaves.
+        frees space, is needed for that, or belongs to a participant who leaves. ``erases``: what it deletes
+        is in none of the files when this returns.
         """
-        operation = await self.enqueue(work, size, adds=adds, frees=frees)
+        operation = await self.enqueue(work, size, adds=adds, frees=frees, erases=erases)
         return await operation.result()
 
     def is_deferred(self, key: Hashable) -> bool:
@@ -309,6 +312,7 @@ class SqliteFile:
         *,
         adds: bool = False,
         frees: bool = False,
+        erases: bool = False,
         leaves_room: bool = False,
     ) -> Transaction[T]:
         """Queue ``work`` for the next transaction, in the order of the calls.
@@ -321,7 +325,7 @@ class SqliteFile:
             raise ProblemError("store_unavailable", why)
         if not self._queue.has_room(leaves_room=leaves_room):
             await self._queue.wait_for_room(leaves_room=leaves_room)
-        operation = Transaction(work, size, after, frees=frees)
+        operation = Transaction(work, size, after, frees=frees, erases=erases)
         self._queue.add(operation)
         return operation
 
@@ -363,6 +367,9 @@ class SqliteFile:
         failure = transact(self._file.database, batch, self._file.reserve)
         if failure is not None and trouble_of(failure) is Trouble.FAILING and failure.__cause__ is None:
             failure.__cause__ = self._file.reserve.try_room()
+        failure = empty_log(self._file.database, batch) or failure
+        if any(operation.erases for operation in batch):
+            self._file.is_reclaim_due = True
         if self._condition.trouble is Trouble.FULL and any(operation.frees for operation in batch):
             self._file.is_reclaim_due = True
         return failure

@@ -8,6 +8,7 @@ import trio
 
 from orch.stores.operations import QueueLimits
 from orch.stores.protocols import StoreEvents
+from orch.stores.sqlite.bots import bot_store
 from orch.stores.sqlite.documents import SqliteDocuments
 from orch.stores.sqlite.file import QUEUE_LIMITS, FileStatistics, Offload, SqliteFile
 from orch.stores.sqlite.join_codes import SqliteJoinCodes
@@ -34,6 +35,7 @@ class SqliteStore(SqliteSessions):
         self.sign_ins = SqliteSignIns(self.file)
         self.join_codes = SqliteJoinCodes(self.file)
         self.documents = SqliteDocuments(self.file)
+        self.bots = bot_store(self.file)
 
     def __repr__(self) -> str:
         return f"<SqliteStore in {self.file}>"

@@ -18,17 +18,25 @@ Work = Callable[[sqlite3.Connection], T]
 class Transaction(Operation[T]):
     """Work for the next transaction.
 
-    ``frees``: it frees more space than it needs, so it may use the reserve when the disk is full.
+    ``frees``: it frees more space than it needs, so it may use the reserve when the disk is full. ``erases``:
+    what it deletes must not remain in the files.
     """
 
-    __slots__ = ("frees", "work")
+    __slots__ = ("erases", "frees", "work")
 
     def __init__(
-        self, work: Work[T], size: int, after: Callable[[T | None], None] | None, *, frees: bool = False
+        self,
+        work: Work[T],
+        size: int,
+        after: Callable[[T | None], None] | None,
+        *,
+        frees: bool = False,
+        erases: bool = False,
     ) -> None:
         super().__init__(size, after)
         self.work = work
         self.frees = frees
+        self.erases = erases
 
 
 def transact(
@@ -48,6 +56,23 @@ def transact(
             failures[number] = _attempt_sparingly(database, operation, reserve)
     found = [failure for failure in failures if isinstance(failure, sqlite3.Error)]
     return next((failure for failure in found if trouble_of(failure) is not None), None)
+
+
+def empty_log(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]) -> sqlite3.Error | None:
+    """Empty the write-ahead log if an operation of the batch erases; return the error, which fails these.
+
+    The log has the former content of each page that was written since it was last emptied.
+    """
+    erasing = [operation for operation in batch if operation.erases and operation.error is None]
+    if not erasing:
+        return None
+    try:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as error:
+        for operation in erasing:
+            operation.value, operation.error = None, error
+        return error
+    return None
 
 
 def _attempt_sparingly(
