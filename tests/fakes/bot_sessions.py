@@ -45,7 +45,12 @@ def life(number: int = 1, **changes: Any) -> Life:
 
 def session(number: int = 1, **changes: Any) -> BotSession:
     """Return a session."""
-    fields = {"session_id": f"s{number}", "bot_id": f"b{number}", "status": "requested", "at": NOW}
+    fields: dict[str, Any] = {
+        "session_id": f"s{number}",
+        "bot_id": f"b{number}",
+        "status": "requested",
+        "at": NOW,
+    }
     return BotSession(**(fields | changes))
 
 

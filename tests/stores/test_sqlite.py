@@ -150,8 +150,8 @@ def test_damage_found_while_running_fails_the_operation_and_ends_the_run(tmp_pat
     run(fill)
     with path.open("r+b") as file:
         size = os.fstat(file.fileno()).st_size
-        file.seek(4096 * 9)
-        file.write(b"\xff" * (size - 4096 * 9))
+        file.seek(size - 4096 * 15)  # the pages that were added last, with messages alone
+        file.write(b"\xff" * 4096 * 15)
 
     async def main() -> None:
         store = SqliteStore(path, offload=inline)

@@ -10,7 +10,7 @@ the owner that it is based on; so a worker that was only slow cannot change a bo
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -207,7 +207,8 @@ def due(now: float, limit: int) -> Script[tuple[Life, ...]]:
 
 def newest(limit: int, before: Life | None, *, active: bool) -> Script[tuple[Life, ...]]:
     """Return bots, the last requested first; ``before``: those after it in this order."""
-    conditions, values = ["1 = 1"], [limit]
+    conditions: list[str] = ["1 = 1"]
+    values: list[Any] = [limit]
     if before is not None:
         conditions.append("(requested_at, bot_id) < ($2, $3)")
         values += [before.requested_at, before.bot_id]
@@ -234,7 +235,7 @@ def position(bot_id: str) -> Script[int | None]:
 def counts() -> Script[dict[str, int]]:
     """Return the number of bots in each state."""
     rows = yield Query("SELECT state, count(*) FROM bot_sessions.lives GROUP BY state")
-    return dict(rows)
+    return {str(state): int(number) for state, number in rows}
 
 
 def _count(rows: Sequence[Row]) -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from orch.stores import spool as spools
 from orch.stores.bot_records import Captured
 from orch.stores.spool import Spool, SpoolFullError, SpoolInUseError
 from tests.fakes.bot_sessions import one_of_each, utterance
@@ -98,7 +97,7 @@ def test_a_full_disk_in_the_middle_of_a_batch_leaves_none_of_it(
             return os.write(file, bytes(content[:10])) if os.lseek(file, at, os.SEEK_SET) else 0
 
         with monkeypatch.context() as patched:
-            patched.setattr(spools.os, "pwrite", half)
+            patched.setattr(os, "pwrite", half)
             with pytest.raises(SpoolFullError, match="No space"):
                 spool.append(records(2))
         assert (tmp_path / "s.jsonl").stat().st_size == size
