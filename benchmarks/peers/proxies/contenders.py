@@ -132,9 +132,12 @@ class Running:
     port: int
 
     def processes(self) -> list[int]:
-        """Return its process and that one's children."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
-        return [self.pid, *map(int, children.split())]
+        """Return its process and all that it has started, themselves or through others."""
+        found = [self.pid]
+        for pid in found:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found.extend(map(int, (task / "children").read_text(encoding="ascii").split()))
+        return found
 
     def waited(self) -> float:
         """Return the seconds for which its processes could run, and others had the core."""
