@@ -35,7 +35,7 @@ _TABLE: Final = (
     Problem("too_many_sessions_from_address", 429, "The session limit of this address has been reached."),
     Problem("sessions_full", 503, "The session limit has been reached."),
     Problem("store_full", 507, "The storage limit for sessions has been reached."),
-    Problem("store_unavailable", 503, "Sessions cannot be stored right now. Try again soon."),
+    Problem("store_unavailable", 503, "Nothing can be stored right now. Try again soon."),
     Problem("key_required", 403, "Joining this session requires its key."),
     Problem(
         "not_your_recording",

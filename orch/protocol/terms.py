@@ -13,6 +13,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from orch.protocol.plain_text import JOINERS, without_controls
+
 MOST_TERMS: Final = 100
 MOST_TERM_CHARACTERS: Final = 600
 """Of all terms, with ", " between them: Whisper's decoder has room for 223 tokens of a prompt."""
@@ -24,7 +26,6 @@ ANY: Final = "*"
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_-]{2,35}")
 _SPACES: Final = re.compile(r"\s+")
-_JOINERS: Final = "\u200c\u200d"  # these shape letters, as in Persian words
 _LANGUAGE: Final = r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*"
 _BETWEEN: Final = re.compile(rf"\s*[;,؛،]\s*(?={_LANGUAGE}\s*:)")
 _LABELLED: Final = re.compile(rf"({_LANGUAGE})\s*:\s*(.*)", re.DOTALL)
@@ -114,8 +115,7 @@ def read_line(line: str) -> Term | None:
 def plain(text: str) -> str:
     """Return a text in NFC with single spaces, without control, private and direction characters."""
     spaced = _SPACES.sub(" ", unicodedata.normalize("NFC", text))
-    kept = (each for each in spaced if each in _JOINERS or unicodedata.category(each)[0] != "C")
-    return "".join(kept).strip(" " + _JOINERS)
+    return without_controls(spaced).strip(" " + JOINERS)
 
 
 def _cleaned(term: Term, path: str) -> Term:

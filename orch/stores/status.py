@@ -15,7 +15,7 @@ class StoreStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``state`` is ``degraded`` while nothing can be stored; ``reason``: the problem, its effect and the remedy,
     empty if there is none. ``since``: when it began, seconds since the epoch, if known. ``cautions``:
     warnings about risks for messages, with the remedy. ``brief``: the reason in a few words for everyone,
-    which completes "Sessions cannot be stored right now:".
+    which completes "Nothing can be stored right now:".
     """
 
     engine: Literal["sqlite", "redis"]

@@ -66,7 +66,7 @@ async def stuff(store: SqliteStore, size: int = 100_000) -> int:
         for _ in range(1000):
             acknowledged = await append(store, body=b'{"a":"%s"}' % (b"x" * size), limits=BOUNDLESS)
     assert caught.value.code == "store_unavailable"
-    assert caught.value.detail.startswith("Sessions cannot be stored right now: ")
+    assert caught.value.detail.startswith("Nothing can be stored right now: ")
     return acknowledged
 
 

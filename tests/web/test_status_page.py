@@ -166,9 +166,10 @@ def test_operators_announce_and_end_announcements() -> None:
         "/api/status/announcements",
         service,
         headers=operator,
-        json={"kind": "outage", "text": "We move.", "hours": 2},
+        json={"kind": "outage", "text": "We\x07 move\u202e.", "hours": 2},
     )
     assert made.status_code == 201
+    assert msgspec.json.decode(made.whole)["text"] == "We move."
     number = msgspec.json.decode(made.whole)["number"]
     listed = msgspec.json.decode(ask("GET", "/api/status/announcements", service, headers=operator).whole)
     assert listed["is_public"]
@@ -180,6 +181,7 @@ def test_operators_announce_and_end_announcements() -> None:
     for body in (
         {"kind": "odd", "text": "x"},
         {"kind": "outage", "text": " "},
+        {"kind": "outage", "text": "\x00"},
         {"kind": "outage", "text": "x", "hours": 0},
     ):
         refused = ask("POST", "/api/status/announcements", service, headers=operator, json=body)

@@ -212,7 +212,7 @@ class Pipeline:
                 overdue.append(self._queue.pop())
                 self._queue.release(first.size)
             for operation in overdue:
-                self._refuse(operation, "Sessions cannot be stored right now. Try again soon.")
+                self._refuse(operation, "Nothing can be stored right now. Try again soon.")
 
     async def _next(self) -> _Batch:
         self._in_flight = None

@@ -42,7 +42,7 @@ BRIEF: Final[Mapping[Trouble, str]] = {
     Trouble.REPLACED: "the file was replaced",
     Trouble.DAMAGED: "the file is damaged",
 }
-"""Completes "Sessions cannot be stored right now: …"."""
+"""Completes "Nothing can be stored right now: …"."""
 
 ADVICE: Final[Mapping[Trouble, str]] = {
     Trouble.FULL: (
@@ -98,12 +98,12 @@ def reason(trouble: Trouble, path: str, *, detail: str = "") -> str:
     more = f" ({detail})" if detail else ""
     if trouble is Trouble.SLOW:
         return f"Sessions are stored slowly: {BRIEF[trouble]}{more}, {path}. {ADVICE[trouble]}"
-    return f"Sessions cannot be stored right now: {BRIEF[trouble]}{more}, {path}. {ADVICE[trouble]}"
+    return f"Nothing can be stored right now: {BRIEF[trouble]}{more}, {path}. {ADVICE[trouble]}"
 
 
 def refused(trouble: Trouble) -> str:
     """Return the sentence for a client whose message or session is not accepted."""
-    return f"Sessions cannot be stored right now: {BRIEF[trouble]}. Try again in a moment."
+    return f"Nothing can be stored right now: {BRIEF[trouble]}. Try again in a moment."
 
 
 class Steadied:

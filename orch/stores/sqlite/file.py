@@ -381,7 +381,7 @@ class SqliteFile:
             self._last_error = f"{self._path}: {explain(operation.error)}"
             _log.error("store operation failed", path=str(self._path), reason=explain(operation.error))
             trouble = trouble_of(operation.error)
-            words = "Sessions cannot be stored right now." if trouble is None else refused(trouble)
+            words = "Nothing can be stored right now." if trouble is None else refused(trouble)
             problem = ProblemError("store_unavailable", words)
             problem.__cause__ = operation.error
             operation.error = problem

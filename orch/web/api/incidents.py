@@ -10,6 +10,7 @@ from orch.health.incidents.records import DAY, Announcement, AnnouncementKind, I
 from orch.health.incidents.service import IncidentService
 from orch.health.incidents.uptime import Uptime, Window
 from orch.problems import ProblemError
+from orch.protocol.plain_text import plain_lines
 from orch.settings.source import SettingsSource
 from orch.web.audit import log_change
 from orch.web.json_api import json_response, read_json, read_query
@@ -132,7 +133,7 @@ def blueprint(settings: SettingsSource, incidents: IncidentService) -> Blueprint
     @document_response(Incident)
     async def post_mortem(number: int) -> Response:
         """Replace the post-mortem of an incident. Guests never read it."""
-        text = (await read_json(NewPostMortem)).text.strip()
+        text = plain_lines((await read_json(NewPostMortem)).text).strip()
         incident = await incidents.set_post_mortem(number, text)
         log_change("post-mortem of incident", number=number, text=text)
         return json_response(incident)
@@ -190,8 +191,11 @@ def blueprint(settings: SettingsSource, incidents: IncidentService) -> Blueprint
 
 
 def _text(text: str) -> str:
-    """Return a text that says something. ProblemError: invalid_request."""
-    stripped = text.strip()
+    """Return a text that says something. ProblemError: invalid_request.
+
+    Control characters other than line breaks, and marks of direction, are removed.
+    """
+    stripped = plain_lines(text).strip()
     if not stripped:
         raise ProblemError("invalid_request", "Expected a text.", path="$.text", expected="a text")
     return stripped
