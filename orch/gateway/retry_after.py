@@ -10,19 +10,21 @@ STATUSES: Final = frozenset({429, 503})
 """Statuses with which an instance says that it is busy rather than broken, if it says for how long."""
 
 
-def rest_of(status: int, headers: tuple[tuple[bytes, bytes], ...], at: float) -> float | None:
+def rest_of(
+    status: int, headers: tuple[tuple[bytes, bytes], ...], at: float, *, longest: float = LONGEST
+) -> float | None:
     """Return for how many seconds an instance wants no requests, None if it does not say so.
 
-    ``at``: seconds since the epoch, for a date.
+    ``at``: seconds since the epoch, for a date. ``longest``: the most that it gets.
     """
     if status not in STATUSES:
         return None
     text = next((value for name, value in headers if name == b"retry-after"), b"").strip().decode("latin-1")
     if text.isascii() and text.isdigit():
-        return min(LONGEST, float(text[:9]))
+        return min(longest, float(text[:9]))
     try:
         date = parsedate_to_datetime(text)
     except ValueError:
         return None
     seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - at
-    return min(LONGEST, max(0.0, seconds))
+    return min(longest, max(0.0, seconds))
