@@ -210,7 +210,7 @@ async def _send(
 async def _next_event(stream: trio.abc.Stream, connection: h11.Connection) -> object:
     try:
         while (event := connection.next_event()) is h11.NEED_DATA:
-            connection.receive_data(await stream.receive_some(_READ))
+            connection.receive_data(bytes(await stream.receive_some(_READ)))
     except trio.BrokenResourceError as error:
         raise ExchangeError(Fault.CUT, "The connection was closed without a complete response.") from error
     except h11.RemoteProtocolError as error:

@@ -248,8 +248,8 @@ async def test_a_receivers_deliveries_of_one_bot_arrive_in_their_order() -> None
             for bot in ("x", "y"):
                 made.add(f"{bot}{number}", "a", bot=bot, body=f"{bot}{number}".encode())
         await trio.sleep(7.1)
-    for bot in (b"x", b"y"):
-        assert [each for each in log if each.startswith(bot)] == [bot + str(n).encode() for n in range(6)]
+    for name in (b"x", b"y"):
+        assert [each for each in log if each.startswith(name)] == [name + str(n).encode() for n in range(6)]
 
 
 async def test_one_that_fails_does_not_hold_up_those_after_it() -> None:
@@ -351,7 +351,7 @@ async def test_what_was_accepted_before_a_stop_is_recorded() -> None:
         made.endpoint("a", sending(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", then_hang=True))
         stored = made.add("d1", "a")
         await settled()
-        assert stored.state is None
+        assert stored.attempts == []
         made.restart()
         await settled()
         assert (stored.state, len(stored.attempts)) == (State.DELIVERED, 1)
@@ -413,10 +413,11 @@ async def test_a_store_that_does_not_respond_does_not_hold_up_a_stop() -> None:
     async with scene() as made:
 
         async def never(*_arguments: object) -> bool:
-            await trio.sleep_forever()
+            with trio.CancelScope():
+                await trio.sleep_forever()
             return False
 
-        made.outbox.record = never  # type: ignore[method-assign]
+        made.outbox.record = never  # type: ignore[method-assign, assignment]
         made.outbox.release = never  # type: ignore[method-assign, assignment]
         made.endpoint("a", responding(200))
         made.endpoint("b", hang)
