@@ -62,11 +62,21 @@ def clusters(text: str) -> list[str]:
 @lru_cache(maxsize=8192)
 def _letter(cluster: str) -> tuple[int, bool, bool]:
     """Return a cluster's width, and whether a row may begin and may end with it."""
-    may_begin = _NOT_FIRST.match(cluster) is None
-    may_end = _NOT_LAST.match(cluster) is None
+    begins = _NOT_FIRST.match(cluster) is None
+    ends = _NOT_LAST.match(cluster) is None
     if _INVISIBLE.fullmatch(cluster):
-        return 0, may_begin, may_end
-    return 2 if _WIDE.search(cluster) or len(_LETTER.findall(cluster)) > 1 else 1, may_begin, may_end
+        return 0, begins, ends
+    return 2 if _WIDE.search(cluster) or len(_LETTER.findall(cluster)) > 1 else 1, begins, ends
+
+
+def may_begin(cluster: str) -> bool:
+    """Return whether a row may begin with a cluster: not with closing punctuation or a vowel sign."""
+    return _letter(cluster)[1]
+
+
+def may_end(cluster: str) -> bool:
+    """Return whether a row may end with a cluster: not with opening punctuation."""
+    return _letter(cluster)[2]
 
 
 def width(text: str) -> int:
@@ -93,15 +103,15 @@ def _units(word: str, columns: int = COLUMNS) -> Iterator[tuple[str, int]]:
     """Split a word into runs of clusters that stay in one row, with their widths."""
     unit: list[str] = []
     taken = 0
-    may_end = True
+    ended = True
     for cluster in clusters(word):
-        wide, may_begin, ends = _letter(cluster)
-        if unit and ((may_begin and may_end) or len(unit) >= _TOGETHER or taken + wide > columns):
+        wide, begins, ends = _letter(cluster)
+        if unit and ((begins and ended) or len(unit) >= _TOGETHER or taken + wide > columns):
             yield "".join(unit), taken
             unit, taken = [], 0
         unit.append(cluster)
         taken += wide
-        may_end = ends
+        ended = ends
     if unit:
         yield "".join(unit), taken
 

@@ -92,7 +92,7 @@ def orch(outside: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_wheel_carries_what_the_service_reads(wheel: Path) -> None:
-    """Templates, static files, schema, default configuration and licence; no tests."""
+    """Templates, static files, schema, fonts, default configuration and licence; no tests."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     for folder in ("templates", "static", "config"):
@@ -100,6 +100,8 @@ def test_the_wheel_carries_what_the_service_reads(wheel: Path) -> None:
             if path.is_file():
                 assert f"orch/{path.relative_to(ROOT)}" in names
     assert any(name.startswith("orch/stores/schema/") and name.endswith(".sql") for name in names)
+    for path in (ROOT / "orch" / "bots" / "webcam" / "fonts").iterdir():
+        assert str(path.relative_to(ROOT)) in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert not [name for name in names if "test" in name.split("/")[0]]
 

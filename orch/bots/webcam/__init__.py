@@ -1,0 +1,1 @@
+"""The bot's camera: translated captions by speaker as a picture."""
