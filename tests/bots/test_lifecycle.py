@@ -1,6 +1,7 @@
 """The life of a bot: every pair of state and event, every reason, and that each stop ends."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -118,6 +119,13 @@ def test_every_reason_has_a_row_a_stage_and_a_sentence() -> None:
     assert {end.state for end in ENDS.values()} == {State.ENDED, State.FAILED}
     assert set(STAGES) == set(State) - FINAL - {State.LEAVING}
     assert set(STAGES.values()) == set(Stage)
+
+
+def test_the_documents_have_each_reason_with_its_state_and_sentence() -> None:
+    """As they are in the code."""
+    text = (Path(__file__).parents[2] / "docs" / "bots.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if " ended | " in line or " failed | " in line]
+    assert set(rows) == {f"| `{reason}` | {end.state} | {end.sentence} |" for reason, end in ENDS.items()}
 
 
 @pytest.mark.parametrize("state", [s for s in State if s not in FINAL])
