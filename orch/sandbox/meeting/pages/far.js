@@ -184,6 +184,8 @@ class Up {
   #see(track) {
     const video = document.createElement("video");
     Object.assign(video, { id: "guest-camera", muted: true, autoplay: true, playsInline: true });
+    // Only what is inside of the window is drawn, even if the window is a frame of one pixel.
+    Object.assign(video.style, { position: "fixed", inset: "0", width: "100%", height: "100%" });
     video.srcObject = new MediaStream([track]);
     document.body.append(video);
   }

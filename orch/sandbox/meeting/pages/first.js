@@ -216,7 +216,10 @@ export class FirstLayout {
   network(isUp) {
     this.#parts.notice.textContent = isUp ? "" : this.#texts.network_lost;
     if (isUp) return;
-    for (const { mark } of this.#tiles.values()) mark.hidden = true;
+    for (const { mark, frame, isYou } of this.#tiles.values()) {
+      mark.hidden = true;
+      if (!isYou) frame.querySelector("video")?.remove();
+    }
     this.#parts.sounds.replaceChildren();
   }
 

@@ -202,7 +202,10 @@ export class SecondLayout {
   network(isUp) {
     this.#parts.banner.textContent = isUp ? "" : this.#texts.network_lost;
     if (isUp) return;
-    for (const spot of this.#spots.values()) spot.dataset.talking = "no";
+    for (const spot of this.#spots.values()) {
+      spot.dataset.talking = "no";
+      if (spot.dataset.self === "false") spot.querySelector("video")?.remove();
+    }
     for (const sound of this.#conference.querySelectorAll("audio")) sound.remove();
   }
 
