@@ -61,7 +61,7 @@ class Playback:
         self._coming: list[tuple[float, int, s.Happening]] = []
         self._live: list[s.Schedule] = []
         for each in self.planned.happenings:
-            # Who is there from the beginning is there before the first guest.
+            # Participants of the beginning are present before the first guest.
             if each.at <= 0 and isinstance(each, s.Joined | s.ChannelOpened):
                 self.situation.apply(each)
             else:
