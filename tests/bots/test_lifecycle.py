@@ -124,7 +124,7 @@ def test_every_reason_has_a_row_a_stage_and_a_sentence() -> None:
 def test_the_documents_have_each_reason_with_its_state_and_sentence() -> None:
     """As they are in the code."""
     text = (Path(__file__).parents[2] / "docs" / "bots.md").read_text(encoding="utf-8")
-    rows = [line for line in text.splitlines() if " ended | " in line or " failed | " in line]
+    rows = [line for line in text.splitlines() if "| ended |" in line or "| failed |" in line]
     assert set(rows) == {f"| `{reason}` | {end.state} | {end.sentence} |" for reason, end in ENDS.items()}
 
 
