@@ -135,10 +135,10 @@ async def _forward_output(process: trio.Process, on_line: OnLine, scope: trio.Ca
         async with trio.open_nursery() as nursery:
             for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
                 if stream is not None:
-                    nursery.start_soon(_forward_lines, stream, name, on_line)
+                    nursery.start_soon(forward_lines, stream, name, on_line)
 
 
-async def _forward_lines(stream: trio.abc.ReceiveStream, name: str, on_line: OnLine) -> None:
+async def forward_lines(stream: trio.abc.ReceiveStream, name: str, on_line: OnLine) -> None:
     """Pass the stream to ``on_line`` line by line; lines are cut to :data:`LONGEST_LINE` bytes."""
     line = bytearray()
     async with stream:

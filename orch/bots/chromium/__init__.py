@@ -1,0 +1,1 @@
+"""The browser of a bot: its process, its DevTools connection, its page, and evidence of what it showed."""
