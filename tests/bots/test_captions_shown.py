@@ -1,0 +1,63 @@
+"""Whatever way a page shows what was spoken, each word becomes part of one utterance, once."""
+
+from collections import Counter
+from random import Random
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from orch.bots.caption_words import split_words, word_keys
+from orch.bots.captions import Captions, Utterance, observe, settle
+from tests.bots.shown_captions import ShownCaptions, Ways
+
+OWN = ("You", "Bot")
+
+
+def watch(page: ShownCaptions) -> tuple[Captions, dict[int, Utterance]]:
+    """Observe a page to its end; each revision must be the next one, and the last must be final."""
+    captions = Captions()
+    last: dict[int, Utterance] = {}
+
+    def note(changed: list[Utterance]) -> None:
+        for each in changed:
+            before = last.get(each.number)
+            assert each.revision == (before.revision + 1 if before else 1)
+            assert len(each.words_at) == len(split_words(each.text))
+            last[each.number] = each
+
+    for now, blocks in page.observations():
+        captions, changed = observe(captions, blocks, now, OWN)
+        note(changed)
+        if changed and int(now * 7) % 3 == 0:
+            captions, changed = settle(captions, now)
+            note(changed)
+    captions, changed = settle(captions, page.now + 100)
+    note(changed)
+    assert all(each.is_final for each in last.values())
+    return captions, last
+
+
+@st.composite
+def meetings(draw: st.DrawFn) -> tuple[list[tuple[str, list[str]]], Ways, int]:
+    names = draw(st.sampled_from([("Ann",), ("Ann", "Ben"), ("Ann", "Ben", "陈静", "ليلى")]))
+    count = 0
+    turns = []
+    for _ in range(draw(st.integers(1, 12))):
+        length = draw(st.integers(1, 30))
+        turns.append((draw(st.sampled_from(names)), [f"w{count + i}" for i in range(length)]))
+        count += length
+    ways = Ways(window=draw(st.integers(3, 8)), visible=draw(st.sampled_from([12, 20, 500])))
+    return turns, ways, draw(st.integers(0, 2**32))
+
+
+@settings(max_examples=60, deadline=None)
+@given(meetings())
+def test_each_spoken_word_is_in_one_utterance_of_its_speaker(
+    meeting: tuple[list[tuple[str, list[str]]], Ways, int],
+) -> None:
+    """Growth, corrections, splits, redraws, loss, other keys, interface texts: no word twice, none lost."""
+    turns, ways, seed = meeting
+    _, utterances = watch(ShownCaptions(turns, ways, Random(seed)))
+    stored = Counter((each.speaker, key) for each in utterances.values() for key in word_keys(split_words(each.text)))
+    spoken = Counter((speaker, word) for speaker, words in turns for word in words)
+    assert stored == spoken, (spoken - stored, stored - spoken)
