@@ -60,7 +60,7 @@ class Spoken(Struct, frozen=True, kw_only=True):
     """An utterance as the page's tracker knows it.
 
     ``hidden``: words at its beginning that belong to the one before, which became too long. ``key``: of its
-    block, as long as no other has it; ``is_visible``: the page showed it last time; ``seen``: when it last did.
+    block, as long as no other has it; ``is_visible``: the page shows it, else ``seen``: until when it did.
     ``shown``: words of ``text`` up to which the page shows it; ``shown_since``: since when it shows less than
     all. ``is_sure``: the block belongs to it beyond doubt; one whose text is only the beginning of what is
     known may turn out to be another's. ``is_rest``: it is what was split off the one before.
@@ -130,11 +130,11 @@ def evidence(
     exact = _of_exact(spoken, found, now, stayed=stayed, is_last=is_last) if found.is_exact else 0
     if exact:
         return exact
-    if found.common >= ENOUGH and found.share >= _SIMILAR:
-        return 30
     if stayed and found.share >= _CORRECTED:
         return 43 if found.is_aligned else 25
-    return 10 if stayed and _is_young(spoken, now) else 0
+    if found.common >= ENOUGH and found.share >= _SIMILAR:
+        return 30
+    return 1 if stayed and _is_young(spoken, now) else 0
 
 
 def _of_exact(spoken: Spoken, found: Comparison, now: float, *, stayed: bool, is_last: bool) -> int:
@@ -150,7 +150,8 @@ def _of_exact(spoken: Spoken, found: Comparison, now: float, *, stayed: bool, is
     else:
         is_growing = stayed or now - spoken.updated <= SETTLED
         near, far = (85 if is_growing or found.common >= ENOUGH else 0), 40
-    return near if is_near else far if found.common >= ENOUGH else 0
+    is_known = found.common >= ENOUGH or (found.is_equal and not is_last)
+    return near if is_near else far if is_known else 0
 
 
 def _of_other_name(spoken: Spoken, found: Comparison, now: float, *, stayed: bool) -> int:
@@ -211,7 +212,8 @@ class _Table:
         stays = has_key or (self._redrawn is not Redrawing.NO and spoken.is_visible)
         if not stays:
             shared = len(self._words[j].intersection(spoken.text.keys))
-            if shared < min(_SOME, len(self._words[j]), len(spoken.text)):
+            begins = self.texts[j].keys[0] in spoken.text.keys[-len(self.texts[j]) :]
+            if shared < min(_SOME, len(self._words[j]), len(spoken.text)) and not begins:
                 return None
         found = compare(spoken.text.keys, self.texts[j].keys)
         return REPLACED if found is None and stays and is_same else found

@@ -24,7 +24,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orch.bots.caption_blocks import Block
-from orch.bots.caption_matching import ENOUGH, SETTLED, Match, Spoken, match
+from orch.bots.caption_matching import ENOUGH, RETURNS, SETTLED, Match, Spoken, match
 from orch.bots.caption_texts import Comparison, Text, compare, join_texts, merge, new_text
 from orch.bots.caption_words import weight
 
@@ -54,13 +54,14 @@ class Page(Struct, frozen=True, kw_only=True):
     """What is known of a page's captions.
 
     ``recent``: the last utterances, in the page's order; ``blocks``: what it showed last; ``forgotten``: digests
-    of earlier utterances; ``number``: of the last utterance.
+    of earlier utterances; ``number``: of the last utterance; ``empty_since``: since when it shows nothing.
     """
 
     recent: tuple[Spoken, ...] = ()
     blocks: tuple[Block, ...] = ()
     forgotten: tuple[bytes, ...] = ()
     number: int = 0
+    empty_since: float | None = None
 
 
 def observe(page: Page, blocks: tuple[Block, ...], now: float) -> tuple[Page, list[Spoken]]:
@@ -69,8 +70,15 @@ def observe(page: Page, blocks: tuple[Block, ...], now: float) -> tuple[Page, li
     ``blocks``: from :func:`orch.bots.caption_blocks.spoken_blocks`.
     """
     if blocks == page.blocks:
-        recent = tuple(replace(each, seen=now) if each.is_visible else each for each in page.recent)
-        return replace(page, recent=recent), []
+        return page, []
+    if not blocks:
+        return replace(page, blocks=(), empty_since=now), []
+    if page.empty_since is not None and now - page.empty_since > RETURNS:
+        recent = (
+            replace(each, is_visible=False, seen=page.empty_since) if each.is_visible else each
+            for each in page.recent
+        )
+        page = replace(page, recent=tuple(recent))
     texts = [new_text(block.text, now) for block in blocks]
     texts = [text if len(text) <= SHOWN else text.part(len(text) - SHOWN) for text in texts]
     matches = match(page.recent, blocks, texts, now)
@@ -129,7 +137,8 @@ class _Drawing:
         for i, spoken in enumerate(self._page.recent):
             if i not in seen:
                 key = "" if spoken.key in keys else spoken.key
-                self._recent[i] = replace(spoken, is_visible=False, key=key)
+                until = self._now if spoken.is_visible else spoken.seen
+                self._recent[i] = replace(spoken, is_visible=False, seen=until, key=key)
         last = -1
         for j, block in enumerate(self._blocks):
             found = by_block.get(j)
@@ -227,7 +236,10 @@ class _Drawing:
         self._place(j, spoken, by_block)
 
     def _split(self, j: int, text: Text) -> Text | None:
-        """Take the words that a new block begins with from the utterance of the speaker's block before it."""
+        """Take the words that a new block begins with from the utterance of the speaker's block before it.
+
+        Few words that the block before lacks, and that differ from those, were corrected when it was split.
+        """
         speaker = self._blocks[j].speaker
         before = next((k for k in range(j - 1, -1, -1) if self._blocks[k].speaker == speaker), None)
         if before is None or before not in self._of_block:
@@ -237,11 +249,11 @@ class _Drawing:
             return None
         rest = spoken.text.part(spoken.shown)
         found = compare(rest.keys, text.keys)
-        if found is None or not found.is_aligned or not (found.is_exact or found.common >= ENOUGH):
-            return None
-        kept = replace(spoken, text=spoken.text.part(0, spoken.shown), updated=self._now, is_sure=True)
-        self._set(before, kept)
-        return merge(rest, text, found)
+        is_rest = found is not None and found.is_aligned and (found.is_exact or found.common >= ENOUGH)
+        if is_rest or (_is_cut(spoken) and len(rest) < ENOUGH):
+            kept = spoken.text.part(0, spoken.shown)
+            self._set(before, replace(spoken, text=kept, updated=self._now, is_sure=True))
+        return merge(rest, text, found) if found and is_rest else None
 
     def _place(self, j: int, spoken: Spoken, by_block: dict[int, Match]) -> None:
         """Put an utterance before that of the next block which has one in its old place, or at the end."""

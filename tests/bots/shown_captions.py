@@ -61,6 +61,7 @@ class ShownCaptions:
         self._blocks: list[Shown] = []
         self._speaking: list[tuple[Shown, list[str]]] = []
         self._keys = 0
+        self._is_plain = True
         self._lost = 0
         self.now = 100.0
 
@@ -69,22 +70,25 @@ class ShownCaptions:
         speaking = self._speaking
         states: list[list[Block]] = []
         while self._turns or speaking:
+            if not self._lost and self._chance(self._ways.redraws):
+                self._redraw()
+                yield self.now, self._picture()
             if self._turns and (not speaking or (len(speaking) == 1 and self._chance(0.15))):
                 self._begin(speaking)
             place = self._random.randrange(len(speaking))
             shown, rest = speaking[place]
             self._grow(shown, rest)
             if not rest:
-                speaking.pop(place)
                 yield from self._rest(states)
+                speaking.pop(place)
             elif len(shown.words) > 4 and self._chance(self._ways.splits):
                 speaking[place] = (self._split(shown), rest)
             states.append(self._picture())
             yield from self._observed(states)
-        yield from self._rest(states)
 
     def _rest(self, states: list[list[Block]]) -> Iterator[tuple[float, list[Block]]]:
         """Show the corrected page for a while: no page takes a block away before it is right."""
+        self._is_plain = False
         for shown in self._blocks:
             shown.wrong.clear()
             shown.alias = ""
@@ -114,14 +118,18 @@ class ShownCaptions:
             if rest:
                 shown.words.append(rest.pop(0))
         last = len(shown.words) - 1
-        if self._chance(self._ways.wrong):
+        before = (dict(shown.wrong), shown.alias)
+        is_known = len(self._blocks) > 1 or len(shown.words) > 3
+        if is_known and len(shown.wrong) < 2 and self._chance(self._ways.wrong):
             shown.wrong[last] = f"x{self._random.randrange(10**6)}"
         for position in list(shown.wrong):
             if position < last - 4 or self._chance(0.3):
                 del shown.wrong[position]
         shown.alias = "Dee" if not shown.alias and len(shown.words) > 3 and self._chance(self._ways.renames) else ""
+        self._is_plain = self._is_plain and before == (shown.wrong, shown.alias)
 
     def _split(self, shown: Shown) -> Shown:
+        self._is_plain = False
         cut = self._random.randint(len(shown.words) - 3, len(shown.words) - 1)
         new = self._new(shown.speaker)
         self._blocks.remove(new)
@@ -136,20 +144,24 @@ class ShownCaptions:
     def _picture(self) -> list[Block]:
         first = max(0, len(self._blocks) - self._ways.window)
         for shown, _ in self._speaking:
-            first = min(first, self._blocks.index(shown))
+            first = max(0, min(first, self._blocks.index(shown) - 1))
         blocks = self._blocks[first:]
         return [shown.block(self._ways, place) for place, shown in enumerate(blocks) if shown.words]
+
+    def _redraw(self) -> None:
+        for shown in self._blocks:
+            self._keys += 1
+            shown.key = f"k{self._keys}"
 
     def _observed(self, states: list[list[Block]]) -> Iterator[tuple[float, list[Block]]]:
         self.now += self._random.choice((0.05, 0.2, 0.4, 1.0))
         if self._chance(self._ways.loss) and self._lost < 1:
             self._lost += 1
             return
+        is_plain, self._is_plain = self._is_plain, True
         self._lost = 0
-        if self._chance(self._ways.redraws):
-            for shown in self._blocks:
-                self._keys += 1
-                shown.key = f"k{self._keys}"
+        if is_plain and self._chance(self._ways.redraws):
+            self._redraw()
         if self._chance(self._ways.blank):
             yield self.now, []
         if self._chance(self._ways.older):
