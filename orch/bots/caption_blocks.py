@@ -21,7 +21,8 @@ CONSIDERED: Final = 48
 class Block(Struct, frozen=True):
     """One block of captions as the page shows it.
 
-    ``key``: the same as long as the page keeps the element; empty where that is not known.
+    ``key``: the same as long as the page keeps the element; empty where that is not known. The place in the
+    list is no key.
     """
 
     key: str
@@ -50,11 +51,12 @@ Source = Literal["page", "channel"]
 class Utterance(Struct, frozen=True, kw_only=True):
     """What one speaker said in one go, as known at ``revision``.
 
-    ``number``: counts from 1, in the order of arrival. ``started``, ``updated``: arrival of its first and of its
-    last new word, in seconds of the caller's clock: later than the speech by the caption's own delay.
-    ``words_at``: arrival of each word of :func:`orch.bots.caption_words.split_words`. ``is_final``: it has not
-    changed for a while; it may still be revised, as one that is not final. ``text`` is empty where all its words
-    turned out to belong to another utterance.
+    ``number``: counts from 1, in the order of arrival. ``started``, ``updated``: arrival of its first word
+    and of the last change of its words, in seconds of the caller's clock: later than the speech by the
+    caption's own delay.
+    ``words_at``: arrival of each word of :func:`orch.bots.caption_words.split_words`. ``is_final``: it has
+    not changed for a while; it may still be revised. ``text`` is empty where all its words turned out to
+    belong to another utterance.
     """
 
     number: int
@@ -72,7 +74,7 @@ class Utterance(Struct, frozen=True, kw_only=True):
 def spoken_blocks(blocks: Sequence[Block], own: Collection[str] = ()) -> tuple[Block, ...]:
     """Return the last blocks that are speech of others, with clean names and texts; each key once.
 
-    ``own``: the bot's names, among them what the page calls it (:data:`orch.bots.interface_texts.SELF_NAMES`).
+    ``own``: the bot's names, and what the page calls it (:data:`orch.bots.interface_texts.SELF_NAMES`).
     """
     found: list[Block] = []
     keys: set[str] = set()

@@ -5,8 +5,8 @@ gives a key to the next block, and one that counts them gives each key to anothe
 scrolls away. So keys and texts are both evidence (:func:`evidence`), and the blocks are matched as a whole,
 in the page's order: the best set of pairs in which no two cross.
 
-The order is evidence too. Where someone says "yes", another speaks, and the first says "yes" again, the second
-"yes" is below what was said after the first, so it is a new one.
+The order is evidence too. Where someone says "yes", another speaks, and the first says "yes" again, the
+second "yes" is below what was said after the first, so it is a new one.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,6 +40,9 @@ _CORRECTED: Final = 0.3
 _HALF: Final = 0.5
 """The same for one whose speaker was corrected at once."""
 
+_COMPARED: Final = 300
+"""Pairs of texts that are compared word by word at one look; beyond them, those that begin alike."""
+
 _STEP: Final = 100
 """What one of evidence is worth in words in common."""
 
@@ -59,8 +62,8 @@ _Pair = tuple[int, int]
 class Spoken(Struct, frozen=True, kw_only=True):
     """An utterance as the page's tracker knows it.
 
-    ``hidden``: words at its beginning that belong to the one before, which became too long. ``key``: of its
-    block, as long as no other has it; ``is_visible``: the page shows it, else ``seen``: until when it did.
+    ``hidden``: words at its beginning that belong to the one before, which became too long. ``key``: of
+    its block, as long as no other has it; ``is_visible``: the page shows it, else ``seen``: until when.
     ``shown``: words of ``text`` up to which the page shows it; ``shown_since``: since when it shows less than
     all. ``is_sure``: the block belongs to it beyond doubt; one whose text is only the beginning of what is
     known may turn out to be another's. ``is_rest``: it is what was split off the one before.
@@ -97,7 +100,7 @@ class Match(Struct, frozen=True):
 
 
 class Redrawing(Enum):
-    """Whether the page has keys that it had before: a text in its place with another key says nothing new then.
+    """Whether the page was drawn again: it has none of the keys that it had before.
 
     A page that showed one block may have been drawn again, or its one place has another block now.
     """
@@ -112,7 +115,8 @@ def evidence(
 ) -> int:
     """Return how much speaks for a block being this utterance's, 0 for nothing.
 
-    ``is_last``: of the page; only there is something new. After a page was drawn again, what it showed until then may be longer or corrected, as with the same key.
+    ``is_last``: of the page; only there is something new. After a page was drawn again, what it showed until
+    then may be longer or corrected, as with the same key.
     """
     if block.key and block.key == spoken.key:
         return _of_same_key(spoken, block, found, now)
@@ -158,7 +162,8 @@ def _of_other_name(spoken: Spoken, found: Comparison, now: float, *, stayed: boo
     """Return the evidence of a block whose key and name are others: the meeting corrected the speaker."""
     if found.is_exact and found.is_aligned and found.common >= ENOUGH:
         return 20 if spoken.is_visible or now - spoken.seen <= RETURNS else 0
-    return 15 if stayed and found.common > 1 and found.share >= _HALF else 0
+    is_likely = (found.is_exact and found.is_aligned) or (found.common > 1 and found.share >= _HALF)
+    return 15 if stayed and is_likely else 0
 
 
 def _of_same_key(spoken: Spoken, block: Block, found: Comparison, now: float) -> int:
@@ -187,14 +192,17 @@ class _Table:
     ) -> None:
         self.recent, self.blocks, self.texts, self.now = recent, blocks, texts, now
         self._found: dict[_Pair, Comparison | None] = {}
-        keys = {spoken.key for spoken in recent if spoken.is_visible}
+        keys = {spoken.key for spoken in recent if spoken.is_visible and spoken.key}
         self._redrawn = (
-            Redrawing.NO
+            Redrawing.YES
+            if not keys
+            else Redrawing.NO
             if not keys.isdisjoint(block.key for block in blocks)
             else Redrawing.YES
             if len(keys) > 1
             else Redrawing.OF_ONE
         )
+        self._left = _COMPARED
         self._words = [frozenset(text.keys) for text in texts]
 
     def found(self, pair: _Pair) -> Comparison | None:
@@ -207,16 +215,21 @@ class _Table:
         spoken, block = self.recent[i], self.blocks[j]
         is_same = block.speaker == spoken.speaker
         has_key = block.key and block.key == spoken.key
-        if spoken.is_closed or not (has_key or is_same or len(self.texts[j]) >= _SOME):
-            return None
         stays = has_key or (self._redrawn is not Redrawing.NO and spoken.is_visible)
-        if not stays:
-            shared = len(self._words[j].intersection(spoken.text.keys))
-            begins = self.texts[j].keys[0] in spoken.text.keys[-len(self.texts[j]) :]
-            if shared < min(_SOME, len(self._words[j]), len(spoken.text)) and not begins:
+        if spoken.is_closed or not (stays or is_same or len(self.texts[j]) >= _SOME):
+            return None
+        stays_same = stays and is_same
+        if not has_key:
+            keys, known = self.texts[j].keys, spoken.text.keys
+            shared = len(self._words[j].intersection(known))
+            enough = 1 if stays_same else min(_SOME, len(self._words[j]), len(known))
+            if shared < enough and keys[0] not in known[-len(keys) :]:
+                return REPLACED if stays_same else None
+            if self._left <= 0 and keys[0] != known[0]:
                 return None
+            self._left -= 1
         found = compare(spoken.text.keys, self.texts[j].keys)
-        return REPLACED if found is None and stays and is_same else found
+        return REPLACED if found is None and stays_same else found
 
     def evidence(self, pair: _Pair) -> int:
         """Return how much speaks for a pair; of two that are alike, the one with more words in common."""
@@ -238,6 +251,20 @@ class _Table:
         stayed = self._redrawn is Redrawing.YES and spoken.is_visible
         return spoken.is_sure if has_key or stayed else not (found and found.is_shorter)
 
+
+def has_counted_keys(recent: Sequence[Spoken], blocks: Sequence[Block], texts: Sequence[Text]) -> bool:
+    """Return whether a key moved from one text to another that the page still shows: keys are no evidence."""
+    by_key = {spoken.key: spoken for spoken in recent if spoken.key and spoken.is_visible}
+    by_text = {
+        (spoken.speaker, spoken.text.keys): spoken
+        for spoken in recent
+        if spoken.key and spoken.is_visible and len(spoken.text) >= _SOME
+    }
+    for block, text in zip(blocks, texts, strict=True):
+        owner, other = by_key.get(block.key), by_text.get((block.speaker, text.keys))
+        if owner and other and owner.number != other.number:
+            return True
+    return False
 
 
 def match(
@@ -266,7 +293,7 @@ def match(
 
 
 def _of_keys(table: _Table) -> list[_Pair]:
-    """Return the pairs with one key, if they are credible as a whole: none without reason, no two that cross."""
+    """Return the pairs with one key, if they are credible as a whole: all have reasons, and no two cross."""
     places = {spoken.key: i for i, spoken in enumerate(table.recent) if spoken.key}
     pairs = [(places[block.key], j) for j, block in enumerate(table.blocks) if block.key in places]
     crosses = any(before[0] >= after[0] for before, after in pairwise(pairs))
@@ -284,7 +311,7 @@ def _of_equal_texts(table: _Table) -> list[_Pair]:
 
 
 def _best(utterances: Sequence[int], blocks: Sequence[int], value: Callable[[_Pair], int]) -> list[_Pair]:
-    """Return the pairs of the highest value in total of which no two cross; of equal ones, the later utterances."""
+    """Return the pairs of the highest value in total of which no two cross, as late as possible."""
     totals = [[0] * (len(blocks) + 1) for _ in range(len(utterances) + 1)]
     for row, i in enumerate(utterances):
         for column, j in enumerate(blocks):

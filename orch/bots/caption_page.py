@@ -1,19 +1,23 @@
 """From the blocks that a page shows to utterances, each once. Pure.
 
-The last block of a speaker is written again and again while words arrive: "I think", "I think we", "I think we
-should". A list of these texts is no transcript. What may happen to a block, and what it means:
+The last block of a speaker is written again and again while words arrive: "I think", "I think we",
+"I think we should". A list of these texts is no transcript. What may happen to a block, and what it means:
 
 - its text grows, or words of it are corrected: a revision of the same utterance;
 - its beginning scrolls away: the words stay in the utterance;
-- it is split, its text ends earlier, and a new block of the speaker begins with the rest: each word is in one of
-  two utterances;
+- it is split, its text ends earlier, and a new block of the speaker begins with the rest: each word is in
+  one of two utterances;
 - the page is drawn again, with new keys or with an older state: nothing new;
 - the meeting corrects the speaker: the same utterance under another name;
 - it ends earlier for :data:`SETTLED` seconds: the page took its last words back;
 - it vanishes, and returns: the same utterance.
 
-Where the page shows too little to decide, words are stored rather than dropped: a block that shows a beginning
-of what was said before (an older state, or the same words said again) is decided when it has gone on.
+A block that shows the beginning of what was said before may be an older state of it, or the same words said
+again: it is decided when it has gone on.
+
+What a page does not show cannot be known: where one block takes another's place on a page that shows only
+one, and both begin alike, or where a block is split, corrected and given another key between two looks at
+it, words may be stored twice or taken for a correction.
 """
 
 from collections.abc import Sequence
@@ -24,8 +28,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from orch.bots.caption_blocks import Block
-from orch.bots.caption_matching import ENOUGH, RETURNS, SETTLED, Match, Spoken, match
-from orch.bots.caption_texts import Comparison, Text, compare, join_texts, merge, new_text
+from orch.bots.caption_matching import ENOUGH, RETURNS, SETTLED, Match, Spoken, has_counted_keys, match
+from orch.bots.caption_texts import Comparison, Text, compare, merge, new_text
 from orch.bots.caption_words import weight
 
 REMEMBERED: Final = 96
@@ -47,14 +51,15 @@ CONTEXT: Final = 40
 """Words that the new one remembers of the complete one, to find the place in its block."""
 
 MOST: Final = 100_000
-"""Utterances of one meeting (ten hours of three a second). A page that shows more is at fault; they are not stored."""
+"""Utterances of one meeting: ten hours of three a second. Those of a page that shows more are not stored."""
 
 
 class Page(Struct, frozen=True, kw_only=True):
     """What is known of a page's captions.
 
-    ``recent``: the last utterances, in the page's order; ``blocks``: what it showed last; ``forgotten``: digests
-    of earlier utterances; ``number``: of the last utterance; ``empty_since``: since when it shows nothing.
+    ``recent``: the last utterances, in the page's order; ``blocks``: what it showed last; ``forgotten``:
+    digests of earlier utterances; ``number``: of the last one; ``empty_since``: since when it shows nothing;
+    ``has_keys``: its keys are those of elements, as far as is known.
     """
 
     recent: tuple[Spoken, ...] = ()
@@ -62,6 +67,7 @@ class Page(Struct, frozen=True, kw_only=True):
     forgotten: tuple[bytes, ...] = ()
     number: int = 0
     empty_since: float | None = None
+    has_keys: bool = True
 
 
 def observe(page: Page, blocks: tuple[Block, ...], now: float) -> tuple[Page, list[Spoken]]:
@@ -79,12 +85,23 @@ def observe(page: Page, blocks: tuple[Block, ...], now: float) -> tuple[Page, li
             for each in page.recent
         )
         page = replace(page, recent=tuple(recent))
+    shown = blocks
     texts = [new_text(block.text, now) for block in blocks]
     texts = [text if len(text) <= SHOWN else text.part(len(text) - SHOWN) for text in texts]
+    page = _with_keys_checked(page, blocks, texts)
+    if not page.has_keys:
+        blocks = tuple(replace(block, key="") for block in blocks)
     matches = match(page.recent, blocks, texts, now)
     drawing = _Drawing(page, blocks, texts, now)
     drawing.follow(matches)
-    return drawing.result()
+    page, changed = drawing.result()
+    return replace(page, blocks=shown), changed
+
+
+def _with_keys_checked(page: Page, blocks: Sequence[Block], texts: Sequence[Text]) -> Page:
+    if not page.has_keys or not has_counted_keys(page.recent, blocks, texts):
+        return page
+    return replace(page, has_keys=False, recent=tuple(replace(each, key="") for each in page.recent))
 
 
 def settle(page: Page, now: float) -> tuple[Page, list[Spoken]]:
@@ -119,7 +136,7 @@ def _is_cut(spoken: Spoken) -> bool:
 
 
 class _Drawing:
-    """One look at the page: collects what becomes of each utterance. Lives for one call of :func:`observe`."""
+    """One look at the page: collects what becomes of each utterance. It lives for one :func:`observe`."""
 
     def __init__(self, page: Page, blocks: Sequence[Block], texts: Sequence[Text], now: float) -> None:
         self._page, self._blocks, self._texts, self._now = page, blocks, texts, now
@@ -296,6 +313,7 @@ class _Drawing:
             blocks=tuple(self._blocks),
             forgotten=(*self._page.forgotten, *digests)[-FORGOTTEN:],
             number=self._number,
+            has_keys=self._page.has_keys,
         )
         return page, changed
 
@@ -329,7 +347,7 @@ class _Drawing:
 
 
 def _hidden(hidden: int, found: Comparison, length: int) -> int:
-    """Return how many words at the beginning belong to the utterance before, after a correction among them."""
+    """Return how many words at the beginning belong to the utterance before, once some were corrected."""
     if hidden <= found.start:
         return hidden
     for i, j, count in found.pairs:

@@ -8,6 +8,7 @@ blanks: there a word is one letter with its marks, which needs no dictionary and
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import regex
@@ -19,14 +20,20 @@ _UNSPACED: Final = (
 _WORD: Final = regex.compile(
     rf"(?:(?=[\p{{L}}\p{{Nl}}]){_UNSPACED})[\p{{M}}\u200c\u200d]*"
     rf"|(?:(?!{_UNSPACED})[\p{{L}}\p{{N}}][\p{{M}}\u200c\u200d]*)"
-    rf"(?:(?:['’`ʼ]|(?<=\p{{N}})[.,:](?=\p{{N}}))?(?!{_UNSPACED})[\p{{L}}\p{{N}}][\p{{M}}\u200c\u200d]*)*"
+    rf"(?:(?:['\u2019`\u02bc]|(?<=\p{{N}})[.,:](?=\p{{N}}))?(?!{_UNSPACED})[\p{{L}}\p{{N}}][\p{{M}}\u200c\u200d]*)*"
 )
 _OPENING: Final = regex.compile(r"[\p{Ps}\p{Pi}¿¡]+\Z")
 _UNSPACED_END: Final = regex.compile(rf"{_UNSPACED}[\p{{M}}\p{{P}}]*\Z")
 _UNSPACED_START: Final = regex.compile(_UNSPACED)
 _UNSPACED_WORD: Final = regex.compile(rf"{_UNSPACED}[\p{{M}}\u200c\u200d]*")
 _FORMATTING: Final = regex.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
-_JOINERS: Final = {ord("\u200c"): None, ord("\u200d"): None, ord("ـ"): None, ord("’"): "'", ord("ʼ"): "'"}
+_JOINERS: Final = {
+    ord("\u200c"): None,
+    ord("\u200d"): None,
+    ord("ـ"): None,
+    ord("\u2019"): "'",
+    ord("\u02bc"): "'",
+}
 
 
 def clean(text: str) -> str:
@@ -39,22 +46,17 @@ def split_words(text: str) -> list[str]:
 
     ``"".join`` of them is the text. A text without a letter or digit has none.
 
-    >>> split_words("Well, (I) think… 你好，世界")
-    ['Well,', ' (I)', ' think…', ' 你', '好，', '世', '界']
+    >>> split_words("Well, (I) think… 你好。世界")
+    ['Well,', ' (I)', ' think…', ' 你', '好。', '世', '界']
     """
     found = list(_WORD.finditer(text))
     cuts = [0]
-    for before, word in zip(found, found[1:], strict=False):
+    for before, word in pairwise(found):
         between = text[before.end() : word.start()]
-        blank = between.find(" ")
         opening = _OPENING.search(between)
-        cuts.append(
-            before.end() + blank
-            if blank >= 0
-            else opening.start() + before.end()
-            if opening
-            else word.start()
-        )
+        opens = opening.start() if opening else len(between)
+        blank = between.find(" ")
+        cuts.append(before.end() + (blank if blank >= 0 else opens))
     return [text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)] if found else []
 
 

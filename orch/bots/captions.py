@@ -1,16 +1,17 @@
 """From the captions that a meeting shows to utterances: each stored once, with revisions. Pure.
 
-Captions arrive from two sources: the page's blocks, a picture of the last minutes that is drawn again and again
-(:mod:`orch.bots.caption_page`), and the messages of the meeting's data channel, which have an id and a version.
-Both show the same words, in pieces of different lengths and at slightly different times.
+Captions arrive from two sources: the page's blocks, a picture of the last minutes that is drawn again and
+again (:mod:`orch.bots.caption_page`), and the messages of the meeting's data channel, which have an id and a
+version. Both show the same words, in pieces of different lengths and at slightly different times.
 
-While the channel delivers, it counts: its ids leave nothing to guess. The page then only fills what the channel
-lost: when an utterance of the page is final, the words of it that no message had become an utterance. Without
-the channel (it has been silent for :data:`ALIVE` seconds, or never spoke) the page's utterances count at once.
-An utterance that the page began is continued by the first message that fits it.
+While the channel delivers, it counts: its ids leave nothing to guess. The page then only fills what the
+channel lost: when an utterance of the page is final, the words of it that no message had become an utterance.
+Without the channel (it has been silent for :data:`ALIVE` seconds, or never spoke) the page's utterances count
+at once. An utterance that the page began is continued by the first message that fits it. Both must give a
+speaker the same name.
 
-Captions have no time of their own; ``now`` is that of their arrival (seconds, the caller's clock). They arrive
-late: :mod:`orch.bots.correlation` estimates by how much.
+Captions have no time of their own; ``now`` is that of their arrival (seconds, the caller's clock). They
+arrive late: ``orch.bots.correlation`` estimates by how much.
 
     state = Captions()
     state, changed = observe(state, blocks, now, own)      # at each change of the page
@@ -21,8 +22,10 @@ late: :mod:`orch.bots.correlation` estimates by how much.
 bounded, whatever the page shows.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from difflib import SequenceMatcher
+from itertools import accumulate
 from typing import Final
 
 from msgspec import Struct
@@ -70,10 +73,10 @@ _NEAR: Final = 10.0
 """Seconds by which the two sources may differ in when they show the same words."""
 
 _LOST: Final = 3.0
-"""Words in a row that the channel did not have, from which they count as lost and not as corrected."""
+"""Words by which the page has more than the channel in one place, from which those were lost."""
 
-_COVERED: Final = 0.34
-"""Share of an utterance's words that the channel had, below which it had none of it."""
+_CHANCE: Final = 2
+"""Words in a row that both have, from which they are the same utterance's."""
 
 
 class _Record(Struct, frozen=True, kw_only=True):
@@ -96,8 +99,9 @@ class _Record(Struct, frozen=True, kw_only=True):
 class Captions(Struct, frozen=True, kw_only=True):
     """The captions of one meeting so far. A bot's mutable state is which of these it holds.
 
-    ``page``: the page's own utterances; ``records``: the last of all; ``waiting``: numbers of the page's utterances
-    that wait for what the channel has of them; ``spoke_at``: when the channel's last message arrived.
+    ``page``: the page's own utterances; ``records``: the last of all; ``waiting``: numbers of the page's
+    utterances that wait for what the channel has of them; ``ended``: earlier messages; ``spoke_at``: when the
+    channel's last one arrived.
     """
 
     page: Page = Page()
@@ -148,8 +152,8 @@ def receive(
 ) -> tuple[Captions, list[Utterance]]:
     """Return the captions after a message of the data channel, and the utterance that it made or revised.
 
-    An older version than the last, and one of a message that ended long ago, change nothing. The newest version
-    counts even if it is shorter: the meeting took words back.
+    An older version than the last, and one of a message that ended long ago, change nothing. The newest
+    version counts even if it is shorter: the meeting took words back.
     """
     speaker = clean(message.speaker)[:LONGEST_NAME]
     is_own_device = bool(speaker) and is_own(speaker, own)
@@ -288,26 +292,43 @@ def _with_page(
 def _without(spoken: Spoken, records: Sequence[_Record]) -> Text:
     """Return an utterance of the page without the words that messages had at about its time."""
     text = spoken.text.part(spoken.hidden)
-    had = [
-        key
+    near = [
+        each.text.keys
         for each in records
         if each.message
         and each.utterance.speaker in {spoken.speaker, ""}
         and each.utterance.started <= spoken.updated + _NEAR
         and each.utterance.updated >= spoken.started - _NEAR
-        for key in each.text.keys
     ]
+    had = [key for keys in near for key in keys]
+    ends = list(accumulate(map(len, near)))
     if not had or not text:
         return text
     rows = SequenceMatcher(None, text.keys, had, autojunk=False).get_matching_blocks()
-    if sum(row.size for row in rows) < _COVERED * len(text):
+    if max(row.size for row in rows) < min(_CHANCE, len(text)):
         return text
     runs: list[Text] = []
-    end = 0
+    end = end_had = 0
     for row in rows:
-        runs.append(text.part(end, row.a))
-        end = row.a + row.size
-    return join_texts([run for run in runs if weight(run.keys) >= _LOST])
+        run, faced = text.part(end, row.a), _faced(ends, end_had, row.b)
+        if not faced or weight(run.keys) >= _LOST + faced:
+            runs.append(run)
+        end, end_had = row.a + row.size, row.b + row.size
+    return join_texts(runs)
+
+
+def _faced(ends: Sequence[int], start: int, stop: int) -> int:
+    """Return how many words between two places are of the messages at these places.
+
+    ``ends``: where each message ends. Those of messages between, and of others before and after, do not count.
+    """
+    first = bisect_left(ends, start) if start else -1
+    last = bisect_right(ends, stop) if stop < ends[-1] else len(ends)
+    if first == last:
+        return stop - start
+    left = ends[first] - start if first >= 0 else 0
+    right = stop - (ends[last - 1] if last else 0) if last < len(ends) else 0
+    return left + right
 
 
 def _stored(captions: Captions, changed: Sequence[_Record]) -> Captions:

@@ -290,7 +290,7 @@ ICONS: Final = frozenset(
         "volume_up",
     )
 )
-"""Names of the icons on Meet's page. Those without an underscore are words too: as captions they have a capital."""
+"""Names of the icons on Meet's page. Those that are words too have a capital as captions."""
 
 SELF_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "en": ("You",),  # seen
@@ -312,16 +312,14 @@ Some are names of people in other languages, so only the row of the interface's 
 bot's names.
 """
 
+_NAMES: Final = "|".join(sorted((icon for icon in ICONS if "_" in icon), key=len, reverse=True))
 _ICON: Final = regex.compile(r"[a-z]+(?:_[a-z0-9]+)+")
-_LABELLED: Final = regex.compile(
-    rf"(?:^|\s)(?:{'|'.join(sorted((i for i in ICONS if '_' in i), key=len, reverse=True))})(?![a-z0-9_]).*\Z",
-    regex.DOTALL,
-)
-_ENDS: Final = " .。．…!！?？؟।:："
+_LABELLED: Final = regex.compile(rf"(?:^|\s)(?:{_NAMES})(?![a-z0-9_]).*\Z", regex.DOTALL)
+_ENDS: Final = " .。\uff0e…!\uff01?\uff1f؟।:\uff1a"
 
 
 def _plain(text: str) -> str:
-    return text.casefold().replace("’", "'").strip(_ENDS)
+    return text.casefold().replace("\u2019", "'").strip(_ENDS)
 
 
 _TEXTS: Final = frozenset(_plain(text) for texts in INTERFACE_TEXTS.values() for text in texts)

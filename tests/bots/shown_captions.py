@@ -125,7 +125,9 @@ class ShownCaptions:
         for position in list(shown.wrong):
             if position < last - 4 or self._chance(0.3):
                 del shown.wrong[position]
-        shown.alias = "Dee" if not shown.alias and len(shown.words) > 3 and self._chance(self._ways.renames) else ""
+        shown.alias = (
+            "Dee" if not shown.alias and len(shown.words) > 3 and self._chance(self._ways.renames) else ""
+        )
         self._is_plain = self._is_plain and before == (shown.wrong, shown.alias)
 
     def _split(self, shown: Shown) -> Shown:
