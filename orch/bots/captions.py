@@ -320,7 +320,7 @@ def _without(spoken: Spoken, records: Sequence[_Record]) -> Text:
 def _faced(ends: Sequence[int], start: int, stop: int) -> int:
     """Return how many words between two places are of the messages at these places.
 
-    ``ends``: where each message ends. Those of messages between, and of others before and after, do not count.
+    ``ends``: where each message ends. Words of messages between, before and after do not count.
     """
     first = bisect_left(ends, start) if start else -1
     last = bisect_right(ends, stop) if stop < ends[-1] else len(ends)

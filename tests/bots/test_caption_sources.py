@@ -53,7 +53,7 @@ def test_versions_of_a_message_are_revisions_and_late_ones_change_nothing() -> N
     meeting.send(2, "1", 3, "I think we should go")
     meeting.send(3, "1", 2, "I think we")
     assert meeting.said() == ["I think we should go"]
-    assert meeting.utterances[1].words_at == (1, 1, 2, 2, 2)
+    assert list(meeting.utterances[1].words_at) == [1, 1, 2, 2, 2]
     meeting.send(4, "1", 4, "I think we should")
     assert meeting.said() == ["I think we should"]
     assert next_settled_at(meeting.state) == 8

@@ -7,6 +7,7 @@ from orch.bots.captions import Block, Captions, Utterance, next_settled_at, obse
 from tests.bots.shown_captions import INTERFACE, ShownCaptions, Ways
 from tests.bots.test_captions_shown import watch
 
+
 class Meeting:
     """A meeting's captions as a test shows them; the utterances as their last revision."""
 
@@ -37,8 +38,8 @@ def test_a_text_that_grows_is_one_utterance_and_each_word_has_its_time() -> None
     meeting.show(2, ("a", "Ann", "I think we"))
     meeting.show(3, ("a", "Ann", "I think, we should."))
     assert meeting.said() == [("Ann", "I think, we should.")]
-    assert meeting.utterances[1].words_at == (1, 1, 2, 3)
-    assert (meeting.utterances[1].started, meeting.utterances[1].updated) == (1, 3)
+    assert list(meeting.utterances[1].words_at) == [1, 1, 2, 3]
+    assert [meeting.utterances[1].started, meeting.utterances[1].updated] == [1, 3]
     assert meeting.utterances[1].revision == 3
 
 
@@ -55,7 +56,7 @@ def test_words_corrected_at_the_end_and_in_the_middle_have_the_time_of_what_they
     meeting.show(2, ("a", "Ann", "wreck a nice beach"))
     meeting.show(3, ("a", "Ann", "wreck a nicer beach now"))
     assert meeting.said() == [("Ann", "wreck a nicer beach now")]
-    assert meeting.utterances[1].words_at == (1, 1, 1, 2, 3)
+    assert list(meeting.utterances[1].words_at) == [1, 1, 1, 2, 3]
 
 
 def test_a_beginning_that_scrolls_away_stays() -> None:
@@ -79,7 +80,7 @@ def test_a_split_leaves_each_word_in_one_utterance() -> None:
     meeting.show(1, ("a", "Ann", "one two three four five"))
     meeting.show(2, ("a", "Ann", "one two three"), ("b", "Ann", "four five six"))
     assert meeting.said() == [("Ann", "one two three"), ("Ann", "four five six")]
-    assert meeting.utterances[2].words_at == (1, 1, 2)
+    assert list(meeting.utterances[2].words_at) == [1, 1, 2]
     meeting.show(3, ("a", "Ann", "one two three four five"))
     meeting.show(4, ("a", "Ann", "one two three"), ("b", "Ann", "four five six seven"))
     assert meeting.said() == [("Ann", "one two three"), ("Ann", "four five six seven")]
