@@ -1,7 +1,7 @@
 # make help lists the targets. Recipes longer than a line are in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench bench-captions bench-audio conformance soak outages fuzz wheel lock clean
+.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench bench-captions bench-audio bench-bots conformance soak outages fuzz wheel lock clean
 
 BIN := .venv/bin
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -71,6 +71,9 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside oth
 bench-audio: checkers ## measure the audio pipeline beside other programs: noise, voice activity, recognition, speed; ARGS=--write saves the figures
 	@scripts/install.sh bench-audio
 	@for each in benchmarks/audio_*.py; do case $$each in *_mixtures.py) ;; *) $(BIN)/python $$each $(ARGS) || exit ;; esac; done
+
+bench-bots: checkers ## measure the meeting bots' parts; ARGS=--write saves the figures
+	@for each in benchmarks/bots_*.py; do $(BIN)/python $$each $(ARGS) || exit; done
 
 bench-captions: checkers ## measure live captions with Whisper beside LocalAgreement, their translations, and what noise costs; ARGS=--write saves the figures
 	@scripts/install.sh bench
