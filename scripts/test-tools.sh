@@ -16,13 +16,15 @@ is_there() {
         apertium-es-pt) has_mode es-pt ;;
         apertium-fr-es) has_mode fr-es ;;
         nodejs) command -v node >/dev/null && node -e "process.exit(parseInt(process.versions.node) < $oldest_node ? 1 : 0)" ;;
+        # Debian does not link the server's programs into the path.
+        postgresql) [ -n "${ORCH_TEST_POSTGRES_URL:-}" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
         iproute2) command -v ip >/dev/null ;;
         *) command -v "$1" >/dev/null ;;
     esac
 }
 
 missing() {
-    for package in chromium chromium-headless-shell apertium apertium-eng-spa apertium-es-pt apertium-fr-es espeak-ng ffmpeg redis-server nginx caddy iproute2 nodejs npm; do
+    for package in chromium chromium-headless-shell apertium apertium-eng-spa apertium-es-pt apertium-fr-es espeak-ng ffmpeg redis-server postgresql nginx caddy iproute2 nodejs npm; do
         is_there "$package" || echo "$package"
     done
 }

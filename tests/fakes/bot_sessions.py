@@ -273,3 +273,57 @@ class SqliteBotEngine:
             ]
 
         return await self.store.file.execute(read)
+
+
+class PostgresBotEngine:
+    """A real server, and real time; the schema is empty at first."""
+
+    name = "postgres"
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._is_emptied = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[BotStore]:
+        """Run a store, as one of several workers has it."""
+        from orch.stores.postgres.bots import PostgresBots
+
+        engine = PostgresBots(self.address, size=4)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            assert engine.statistics().reason == ""
+            if not self._is_emptied:
+                await self._ask(
+                    "TRUNCATE bot_sessions.lives, bot_sessions.sessions,"
+                    " bot_sessions.deleted_sessions, bot_sessions.files_to_delete,"
+                    " bot_sessions.webhook_endpoints CASCADE"
+                )
+                self._is_emptied = True
+            yield engine.store
+            nursery.cancel_scope.cancel()
+
+    async def _ask(self, *statements: str) -> list[Any]:
+        """Run statements on a connection of its own; return the rows of the last one."""
+        from orch.stores.postgres.connections import open_connections
+
+        async def job(connection: Any) -> list[Any]:
+            rows: list[Any] = []
+            for statement in statements:
+                rows = await connection.fetch(statement)
+            return rows
+
+        async with open_connections(self.address, 1) as connections:
+            return await connections.run(job)
+
+    async def contents(self) -> list[str]:
+        """Return every value in every table, as text."""
+        tables = await self._ask(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = 'bot_sessions' AND table_type = 'BASE TABLE'"
+        )
+        found: list[str] = []
+        for (name,) in tables:
+            rows = await self._ask(f'SELECT * FROM bot_sessions."{name}"')  # noqa: S608 - names of tables
+            found += [str(value) for row in rows for value in row]
+        return found

@@ -68,6 +68,8 @@ ACTS = {
     "asyncio",
     "sqlite3",
     "coredis",
+    "asyncpg",
+    "trio_asyncio",
     "threading",
     "subprocess",
     "structlog",

@@ -45,12 +45,13 @@ _CHANGED: Final = (
     "metadata",
 )
 _SET: Final = ", ".join(f"{name} = ${number}" for number, name in enumerate(_CHANGED, start=4))
-_ENDS: Final = f"${4 + _CHANGED.index('ended_at')} IS NULL"
+_ENDS: Final = f"${4 + len(_CHANGED)}"
 
 _ADVANCE: Final = (
     f"UPDATE bot_sessions.lives SET {_SET}, revision = revision + 1,"  # noqa: S608 - columns
-    f" place = CASE WHEN {_ENDS} THEN place END, owner = CASE WHEN {_ENDS} THEN owner END,"
-    f" lease_until = CASE WHEN {_ENDS} THEN lease_until END"
+    f" place = CASE WHEN {_ENDS} THEN NULL ELSE place END,"
+    f" owner = CASE WHEN {_ENDS} THEN NULL ELSE owner END,"
+    f" lease_until = CASE WHEN {_ENDS} THEN NULL ELSE lease_until END"
     " WHERE bot_id = $1 AND revision = $2 AND coalesce(owner, '') = coalesce($3, '')"
     f" RETURNING {LIVES.columns}"
 )
@@ -113,7 +114,8 @@ def advance(change: Change, owner: str | None) -> Script[Life | None]:
     it (None: nobody does). Place, lease and a request to leave are not changed by it.
     """
     life = change.life
-    values = (life.bot_id, life.revision, owner, *(stored(getattr(life, name)) for name in _CHANGED))
+    changed = (stored(getattr(life, name)) for name in _CHANGED)
+    values = (life.bot_id, life.revision, owner, *changed, life.ended_at is not None)
     rows = yield Query(_ADVANCE, values)
     if not rows:
         return None

@@ -5,6 +5,12 @@
 
 CREATE SCHEMA IF NOT EXISTS bot_sessions;
 
+CREATE TABLE bot_sessions.schema_migrations (
+    version    integer PRIMARY KEY,
+    name       text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- The life of each bot. revision: how often it changed; a change names the revision that it is based on.
 -- place: one of the numbers up to the limit of bots; an ended bot has none. owner, lease_until: the worker
 -- that runs the bot, until then. session_id is no foreign key: the life outlasts the session's data.

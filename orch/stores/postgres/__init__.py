@@ -1,0 +1,1 @@
+"""Bot sessions in PostgreSQL, for several workers."""
