@@ -1,6 +1,6 @@
 """What an error of PostgreSQL means for the caller, and its explanation for operators. Pure.
 
-Errors are told apart by their SQLSTATE, the first two characters of which are its class
+Errors are classified by their SQLSTATE, the first two characters of which are its class
 (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 """
 
