@@ -24,7 +24,7 @@ class Purpose(Enum):
     """What a script is for, by which an engine decides how it is run.
 
     ``READ`` changes nothing. ``ADD`` needs space and is refused while there is none. ``CHANGE`` is needed
-    even then, as the end of a bot is. ``ERASE`` leaves no trace of what it deletes.
+    even then, as the end of a bot is. ``ERASE`` leaves no trace of what it deletes, and may take seconds.
     """
 
     READ = auto()
@@ -234,7 +234,7 @@ class BotStore:
 
     async def prune(self, kind: Prunable, *, before: float, now: float, limit: int = PAGE) -> int:
         """Delete what is older than ``before``; return how many. If it is ``limit``, there may be more."""
-        return await self._engine.perform(lambda: deletion.prune(kind, before, now, limit), Purpose.ERASE)
+        return await self._engine.perform(lambda: deletion.prune(kind, before, now, limit), Purpose.CHANGE)
 
     async def files_to_delete(self, limit: int = PAGE) -> tuple[str, ...]:
         """Return paths of files whose rows were deleted."""

@@ -1,5 +1,6 @@
 """What the tests of bot sessions share: records, and the engines that store them."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -275,6 +276,15 @@ class SqliteBotEngine:
         return await self.store.file.execute(read)
 
 
+_EMPTY = """
+DELETE FROM bot_sessions.lives;
+DELETE FROM bot_sessions.sessions;
+DELETE FROM bot_sessions.deleted_sessions;
+DELETE FROM bot_sessions.files_to_delete;
+DELETE FROM bot_sessions.webhook_endpoints;
+"""
+
+
 class PostgresBotEngine:
     """A real server, and real time; the schema is empty at first."""
 
@@ -294,11 +304,9 @@ class PostgresBotEngine:
             await nursery.start(engine.run)
             assert engine.statistics().reason == ""
             if not self._is_emptied:
-                await self._ask(
-                    "TRUNCATE bot_sessions.lives, bot_sessions.sessions,"
-                    " bot_sessions.deleted_sessions, bot_sessions.files_to_delete,"
-                    " bot_sessions.webhook_endpoints CASCADE"
-                )
+                pool = engine._connections
+                assert pool is not None
+                await pool.run(lambda connection: connection.execute(_EMPTY))
                 self._is_emptied = True
             yield engine.store
             nursery.cancel_scope.cancel()
@@ -322,8 +330,13 @@ class PostgresBotEngine:
             "SELECT table_name FROM information_schema.tables"
             " WHERE table_schema = 'bot_sessions' AND table_type = 'BASE TABLE'"
         )
-        found: list[str] = []
-        for (name,) in tables:
-            rows = await self._ask(f'SELECT * FROM bot_sessions."{name}"')  # noqa: S608 - names of tables
-            found += [str(value) for row in rows for value in row]
-        return found
+        reading = "SELECT row_to_json(t)::text FROM bot_sessions.{} t"
+        whole = " UNION ALL ".join(reading.format(name) for (name,) in tables)
+        bodies = "SELECT convert_from(body, 'UTF8') FROM bot_sessions.webhook_deliveries"
+        responses = "SELECT convert_from(response, 'UTF8') FROM bot_sessions.webhook_attempts"
+        rows = await self._ask(f"{whole} UNION ALL {bodies} UNION ALL {responses}")
+        values: list[str] = []
+        for (text,) in rows:
+            found = json.loads(text) if text.startswith("{") else {"": text}
+            values += [str(value) for value in found.values()]
+        return values

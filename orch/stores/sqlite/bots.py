@@ -16,8 +16,7 @@ T = TypeVar("T")
 class SqliteScripts:
     """See :class:`orch.stores.bot_store.ScriptEngine`. Transactions run one by one, in the file's thread.
 
-    What a script erases is overwritten with zeros in the file (``secure_delete``), and the write-ahead log,
-    which has the former content, is emptied before the call returns.
+    After a script that erases, the file is rewritten and its write-ahead log emptied before the call returns.
     """
 
     def __init__(self, file: SqliteFile) -> None:

@@ -22,7 +22,7 @@ from orch.stores.protocols import IgnoreEvents, StoreEvents
 from orch.stores.sqlite.database import StoreError, current_boot, explain
 from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
 from orch.stores.sqlite.open_file import OpenFile
-from orch.stores.sqlite.transactions import Transaction, Work, empty_log, transact
+from orch.stores.sqlite.transactions import Transaction, Work, erase_traces, transact
 from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.metric_names import Reading
@@ -278,7 +278,8 @@ class SqliteFile:
         After an exception nothing of the work remains. ``size``: bytes that it holds in the queue. ``adds``:
         refuse it while nothing new is accepted; ``frees``: it may use the reserve of a full disk, because it
         frees space, is needed for that, or belongs to a participant who leaves. ``erases``: what it deletes
-        is in none of the files when this returns.
+        is in none of the files when this returns; the file is rewritten, which takes a second or two for each
+        256 MiB.
         """
         operation = await self.enqueue(work, size, adds=adds, frees=frees, erases=erases)
         return await operation.result()
@@ -367,9 +368,7 @@ class SqliteFile:
         failure = transact(self._file.database, batch, self._file.reserve)
         if failure is not None and trouble_of(failure) is Trouble.FAILING and failure.__cause__ is None:
             failure.__cause__ = self._file.reserve.try_room()
-        failure = empty_log(self._file.database, batch) or failure
-        if any(operation.erases for operation in batch):
-            self._file.is_reclaim_due = True
+        failure = erase_traces(self._file.database, batch) or failure
         if self._condition.trouble is Trouble.FULL and any(operation.frees for operation in batch):
             self._file.is_reclaim_due = True
         return failure

@@ -58,15 +58,18 @@ def transact(
     return next((failure for failure in found if trouble_of(failure) is not None), None)
 
 
-def empty_log(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]) -> sqlite3.Error | None:
-    """Empty the write-ahead log if an operation of the batch erases; return the error, which fails these.
+def erase_traces(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]) -> sqlite3.Error | None:
+    """Rewrite the file if an operation of the batch erases; return the error, which fails these.
 
-    The log has the former content of each page that was written since it was last emptied.
+    ``secure_delete`` overwrites deleted rows, and not the copies that stay in the unused part of a page when
+    rows are moved to the pages beside it: of 40 files after random changes, 5 had some. The write-ahead log
+    has the former content of each page that was written since it was last emptied.
     """
     erasing = [operation for operation in batch if operation.erases and operation.error is None]
     if not erasing:
         return None
     try:
+        database.execute("VACUUM")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except sqlite3.Error as error:
         for operation in erasing:
