@@ -18,6 +18,8 @@ from orch.sandbox.meeting.server import POLICY, create
 from orch.sandbox.meeting.sockets import MeetingEndpoint, account
 from tests.fakes.sounds import SPEECH
 
+VOICES = SPEECH.parent / "voices"
+
 OPEN = """
 code: quz-waxy-lob
 entry: {button: join_now}
@@ -311,3 +313,15 @@ def test_an_invalid_script_ends_the_program_with_its_faults(
     assert capsys.readouterr().err == "participants: expected `array`, got `int`\n"
     assert run(["--script", str(tmp_path / "none.yaml")]) == USAGE_ERROR
     assert "none.yaml" in capsys.readouterr().err
+
+
+def test_the_voices_of_the_tests_have_timed_words() -> None:
+    """Enough voices for a meeting of six, whose truth is known to the word."""
+    clips = ClipLibrary(VOICES).clips
+    assert len({name.partition("-")[0] for name in clips}) == 6
+    for name, clip in clips.items():
+        assert not isinstance(clip.words, str)
+        assert clip.seconds is not None
+        assert clip.words[-1].end <= clip.seconds, name
+        assert all(0.02 < word.end - word.begin < 1.2 for word in clip.words), name
+        assert (VOICES / clip.file).is_file()
