@@ -24,6 +24,8 @@ DEVICES: Final = """
 if (window === window.top) {
   window.loudest = 0;
   window.received = [];
+  window.tracks = 0;
+  window.bursts = [];
   const Original = RTCPeerConnection;
   window.RTCPeerConnection = class extends Original {
     constructor(...options) {
@@ -33,14 +35,20 @@ if (window === window.top) {
       });
       this.addEventListener("track", ({ track }) => {
         if (track.kind !== "audio") return;
+        const number = window.tracks++;
+        let loud = 0;
         const context = new AudioContext();
         const analyser = new AnalyserNode(context);
         context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
         const samples = new Float32Array(analyser.fftSize);
         setInterval(() => {
           analyser.getFloatTimeDomainData(samples);
-          window.loudest = Math.max(window.loudest, ...samples.map(Math.abs));
-        }, 50);
+          const level = Math.max(...samples.map(Math.abs));
+          window.loudest = Math.max(window.loudest, level);
+          if (level < 0.04) return;
+          if (performance.now() - loud > 300) window.bursts.push(number);
+          loud = performance.now();
+        }, 20);
       });
     }
   };
@@ -154,6 +162,28 @@ def test_the_second_layout_is_joined_heard_and_read(meetings: MeetingServer, pag
     assert page.locator("audio").count() == 0
     page.get_by_text("Auflegen").click()
     expect(page.get_by_text("Du hast aufgelegt")).to_be_visible()
+
+
+def test_each_sound_is_on_its_own_track_alone(meetings: MeetingServer, page_at: PageAt) -> None:
+    """A track that was silent for a while neither repeats what it carried nor loses what comes next."""
+    page = page_at("about:blank")
+    page.add_init_script(DEVICES)
+    url = meetings.add(
+        f"""{PEOPLE}
+entry: {{button: join_now}}
+clips: {{hiss: {{noise: 0.3, seconds: 0.4}}}}
+says:
+  - {{who: ana, clip: hiss, at: 0.5}}
+  - {{who: bo, clip: hiss, at: 1.5}}
+  - {{who: ana, clip: hiss, at: 2.5}}
+  - {{who: bo, clip: hiss, at: 3.5}}
+"""
+    )
+    page.goto(url)
+    page.get_by_label("Your name").fill("Scribe")
+    page.get_by_role("button", name="Join now").click()
+    page.wait_for_function("() => window.bursts.length >= 4")
+    assert page.evaluate("window.bursts") == [0, 1, 0, 1]
 
 
 REFUSALS = {

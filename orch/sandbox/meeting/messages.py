@@ -74,6 +74,10 @@ class Played(Struct, frozen=True, tag="played", tag_field="type"):
     late: float
 
 
+class Silenced(Struct, frozen=True, tag="silenced", tag_field="type"):
+    """The far page may not play sound before a click on it."""
+
+
 class Heard(Struct, frozen=True, tag="heard", tag_field="type"):
     """The guest's microphone is loud; the level is an RMS amplitude, of full scale."""
 
@@ -81,7 +85,7 @@ class Heard(Struct, frozen=True, tag="heard", tag_field="type"):
 
 
 FromNear = Enter | Consented | CaptionsSwitched | ChatSent | RecordRequested | Leave | Devices | Signal
-FromFar = Signal | Connected | Played | Heard
+FromFar = Signal | Connected | Played | Heard | Silenced
 
 _NEAR: Final[msgspec.json.Decoder[FromNear]] = msgspec.json.Decoder(FromNear)
 _FAR: Final[msgspec.json.Decoder[FromFar]] = msgspec.json.Decoder(FromFar)

@@ -23,6 +23,7 @@ from orch.sandbox.meeting.messages import (
     Played,
     RecordRequested,
     Signal,
+    Silenced,
 )
 from orch.sandbox.meeting.playback import Playback
 from orch.sandbox.meeting.script import Clip, Script
@@ -303,6 +304,8 @@ class Room:
                 self._record("connected", guest=guest.key)
             case Played(utterance=utterance, late=late):
                 self._record("played", guest=guest.key, utterance=utterance, late=late)
+            case Silenced():
+                self._record("silenced", guest=guest.key)
             case Heard(level=level):
                 self._record("heard", guest=guest.key, level=level)
 

@@ -6,6 +6,8 @@ const CAMERA = { width: 320, height: 180, rate: 5 };
 // Milliseconds between reports of how loud the guest is, and the level that is worth one.
 const LISTENING = 500;
 const AUDIBLE = 0.002;
+// Milliseconds after which sound that has not started is reported.
+const STARTING = 1000;
 
 const code = location.pathname.split("/")[1];
 const key = new URLSearchParams(location.search).get("guest");
@@ -26,6 +28,14 @@ function clip(name) {
       .then((data) => context.decodeAudioData(data)));
   }
   return clips.get(name);
+}
+
+/** Starts the sound. A window of its own needs a click for it, unless its browser was started without. */
+function allowSound() {
+  const reported = setTimeout(() => {
+    if (context.state !== "running") send({ type: "silenced" });
+  }, STARTING);
+  void context.resume().then(() => clearTimeout(reported));
 }
 
 /** What is sent to the guest: a track per open channel, cameras, and captions. */
@@ -68,9 +78,9 @@ class Down {
     if (isOpen) {
       this.#add(channel, who);
     } else {
-      const { transceiver, destination } = this.#channels.get(channel) ?? {};
+      const { transceiver, silence } = this.#channels.get(channel) ?? {};
       transceiver?.stop();
-      destination?.disconnect();
+      silence?.stop();
       this.#channels.delete(channel);
     }
     this.#negotiate(this.#pc, false);
@@ -110,15 +120,19 @@ class Down {
     this.#answered?.();
     this.#pc?.close();
     this.#pc = this.#data = null;
-    for (const { destination } of this.#channels.values()) destination.disconnect();
+    for (const { silence } of this.#channels.values()) silence.stop();
     this.#channels.clear();
   }
 
   #add(channel, who) {
     const destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
+    // With nothing connected that plays, a destination is not pulled, and its track has gaps.
+    const silence = new ConstantSourceNode(context, { offset: 0 });
+    silence.connect(destination);
+    silence.start();
     const [track] = destination.stream.getAudioTracks();
     const transceiver = this.#pc.addTransceiver(track, { direction: "sendonly", streams: [destination.stream] });
-    this.#channels.set(channel, { destination, transceiver, who });
+    this.#channels.set(channel, { destination, silence, transceiver, who });
   }
 
   /** Offers what there is; the next offer waits for the answer to this one. */
@@ -208,6 +222,8 @@ class Up {
   }
 }
 
+document.addEventListener("click", allowSound);
+
 let down = null;
 const up = new Up();
 let signals = Promise.resolve();
@@ -218,7 +234,7 @@ socket.addEventListener("message", ({ data }) => {
     case "begin":
       down = new Down(message);
       message.clips.forEach(clip);
-      void context.resume();
+      allowSound();
       break;
     case "channels":
       down.open(message.open);
