@@ -29,6 +29,7 @@ from benchmarks.attribution_figures import (
     total,
 )
 from benchmarks.peers import report
+from orch.bots.correlation.correlator import Correlator
 from orch.bots.correlation.events import Layout
 from orch.bots.correlation.record import correlate
 from tests.fakes.scripted_meetings import ALIKE, NAMES, Scene, meeting
@@ -45,6 +46,8 @@ HARD: Final = (
     f"Harder, without bars: {HARD_SPEAKERS} people, 40 % overlaps, 30 % wrong words, 30 % lost captions, "
     "marks lit on others three times as often."
 )
+LONGEST: Final = 10_800.0
+PART: Final = 600.0
 LONG: Final = 640.0
 OFFSET_AFTER: Final = 60.0
 DRIFT_AFTER: Final = 620.0
@@ -192,6 +195,27 @@ def delay_rows(count: int) -> list[report.Bound]:
     ]
 
 
+def long_rows() -> list[report.Bound]:
+    """Return what the last ten minutes of three hours cost, compared with the first."""
+    scripted = meeting(
+        Scene(speakers=5, seconds=LONGEST, drift=DRIFTS[-1], has_levels=True, overlap=0.2, seed=3000)
+    )
+    correlator = Correlator()
+    costs: list[float] = []
+    began = time.process_time()
+    for event in scripted.events:
+        correlator.feed(event)
+        if event.at >= PART * (len(costs) + 1):
+            now = time.process_time()
+            costs.append(now - began)
+            began = now
+    drift = abs(correlator.statistics().captions.drift - scripted.scene.drift)
+    return [
+        report.under("last 10 min of 3 h, times the cost of the first", 1.5, costs[-1] / costs[0], ""),
+        report.under("drift after 3 h", 50, 1e6 * drift, " ppm"),
+    ]
+
+
 def main() -> None:
     """Print the tables; with ``--write``, also put them into RESULTS-bots.md."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -205,7 +229,7 @@ def main() -> None:
     seconds = len(rows) * arguments.meetings * SECONDS
     cost = (time.process_time() - began) / seconds
     hard = report.table(HARD_HEAD, hard_rows(arguments.meetings))
-    bounds = delay_rows(2 * arguments.meetings)
+    bounds = [*delay_rows(2 * arguments.meetings), *long_rows()]
     table = report.table(HEAD, rows)
     delays = report.table(report.BOUNDS_HEAD, [each.row() for each in bounds])
     sure = report.table(

@@ -10,12 +10,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
-from orch.bots.correlation.alignment import LEAST_DELAY, MOST_DELAY, align
+import msgspec
+
+from orch.bots.correlation.alignment import LEAST_DELAY, MOST_DELAY, NOTHING, Alignment, align
 from orch.bots.correlation.caption_words import CaptionChunk, GrowingCaption
 from orch.bots.correlation.events import Caption
 from orch.bots.correlation.offsets import ClockOffset
 from orch.bots.correlation.roster import plain
-from orch.bots.correlation.words import LiveWord, Support, Timeline
+from orch.bots.correlation.words import LiveWord, Support, Timeline, Unit
 
 EXPECTED_DELAY: Final = 1.5
 EXPECTED_SPREAD: Final = 0.8
@@ -87,12 +89,7 @@ class CaptionMatches:
 
     def _align(self, chunk: CaptionChunk) -> None:
         chunk.is_dirty = False
-        estimate = self.delay.estimate
-        least, most = LEAST_DELAY, MOST_DELAY
-        if estimate.is_known:
-            least, most = estimate.offset - AROUND, estimate.offset + AROUND
-        units = self._timeline.between(chunk.first - most, chunk.last - least) if chunk.words else []
-        found = align(chunk.words, units, estimate)
+        found = self._found(chunk)
         for word in self._supported.pop(chunk.key, ()):
             word.supports.pop(chunk.key, None)
             word.touch()
@@ -107,6 +104,26 @@ class CaptionMatches:
                 sampled.add((word.segment_id, word.index))
                 self.delay.add(pair.end, pair.arrived - pair.end)
         self._supported[chunk.key] = [pair.word for pair in found.pairs]
+
+    def _found(self, chunk: CaptionChunk) -> Alignment:
+        """Align a chunk around the known delay; where that finds nothing, anywhere, as if it were unknown.
+
+        So a delay that has changed is found again: those matches need several telling words, and become the
+        newest samples.
+        """
+        if not chunk.words:
+            return NOTHING
+        estimate = self.delay.estimate
+        if estimate.is_known:
+            near = self._between(chunk, estimate.offset - AROUND, estimate.offset + AROUND)
+            found = align(chunk.words, near, estimate)
+            if found.pairs:
+                return found
+        unknown = msgspec.structs.replace(estimate, is_known=False)
+        return align(chunk.words, self._between(chunk, LEAST_DELAY, MOST_DELAY), unknown)
+
+    def _between(self, chunk: CaptionChunk, least: float, most: float) -> list[Unit]:
+        return self._timeline.between(chunk.first - most, chunk.last - least)
 
     def _close(self, chunks: Sequence[CaptionChunk]) -> None:
         for chunk in chunks:

@@ -14,8 +14,10 @@ from orch.bots.correlation.offsets import ClockOffset, OffsetEstimate
 MARK_LAG: Final = 0.25
 """Seconds by which marks are taken to be late until it is measured."""
 EARLIEST: Final = -0.5
-LATEST: Final = 2.0
-"""Seconds after the beginning of speech in which its mark is expected."""
+LATEST: Final = 2.5
+"""Seconds after the beginning of speech in which its mark is expected, while the lag is unknown."""
+AROUND: Final = 1.5
+"""Seconds around the known lag in which it is expected: clocks drift by seconds in some hours."""
 #: What is known of any mark beforehand, in observed seconds of speech: lit 9 of 10, and 1 of 8.
 HIT: Final = (9.0, 10.0)
 LEAK: Final = (2.5, 20.0)
@@ -113,9 +115,13 @@ class SpeakingMarks:
         if marks is None:
             return
         begins = [begin for begin, _ in marks.spans] + ([] if marks.since is None else [marks.since])
-        near = [begin - start for begin in begins if EARLIEST < begin - start < LATEST]
+        expected = self._lag.at(start)
+        earliest, latest = EARLIEST, LATEST
+        if self._lag.estimate.is_known:
+            earliest, latest = expected - AROUND, expected + AROUND
+        near = [begin - start for begin in begins if earliest < begin - start < latest]
         if near:
-            self._lag.add(start, min(near, key=lambda late: abs(late - self._lag.at(start))))
+            self._lag.add(start, min(near, key=lambda late: abs(late - expected)))
 
     def forget(self, before: float) -> None:
         """Drop marks that ended before a time."""

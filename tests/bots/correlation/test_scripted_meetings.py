@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from benchmarks.attribution_figures import Figures, delay_errors, figures, seed_figures
@@ -11,6 +12,10 @@ from orch.bots.correlation.record import correlate
 from tests.fakes.scripted_meetings import ALIKE, Scene, meeting
 
 SMALL = Scene(seconds=90, speakers=3, drift=200e-6, seed=11)
+
+
+def replace_at(event: Caption, at: float) -> Caption:
+    return msgspec.structs.replace(event, at=at)
 
 
 def measured(scene: Scene) -> Figures:
@@ -64,6 +69,24 @@ def test_stored_captions_without_their_growth_are_enough() -> None:
     found = figures(scripted, correlate(scripted.events))
     assert found.rightness >= 0.97
     assert found.coverage >= 0.85
+
+
+def test_a_delay_that_changes_is_found_again() -> None:
+    """Captions become 2.5 s slower in the middle of the meeting."""
+    scripted = meeting(replace(SMALL, delay=0.5))
+    scripted.events = sorted(
+        (
+            replace_at(each, each.at + 2.5) if isinstance(each, Caption) and each.at > 40 else each
+            for each in scripted.events
+        ),
+        key=lambda event: event.at,
+    )
+    record = correlate(scripted.events)
+    found = figures(scripted, record)
+    assert found.rightness >= 0.97
+    assert found.coverage >= 0.85
+    assert record.statistics is not None
+    assert record.statistics.captions.offset == pytest.approx(3.1, abs=0.3)
 
 
 def test_letters_without_spaces_are_attributed_as_well() -> None:

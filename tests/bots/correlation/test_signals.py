@@ -55,6 +55,20 @@ def test_the_lag_of_marks_is_measured() -> None:
     assert marks.lag.offset == pytest.approx(0.8, abs=0.05)
 
 
+def test_a_lag_that_drifts_is_followed_for_hours() -> None:
+    """A clock that is off by 400 millionths is four seconds late after three hours."""
+    marks = SpeakingMarks()
+    for index in range(1_080):
+        start = 10.0 * index
+        late = 0.3 + 400e-6 * start
+        marks.mark("ana", start + late, is_on=True)
+        marks.mark("ana", start + late + 2, is_on=False)
+        marks.learn_onset("ana", start)
+        marks.forget(start - 120)
+    assert marks.lag.offset == pytest.approx(0.3 + 400e-6 * 10_790, abs=0.05)
+    assert marks.lag.drift == pytest.approx(400e-6, abs=10e-6)
+
+
 def test_old_marks_are_forgotten_and_flicker_is_bounded() -> None:
     """Memory holds the last minutes."""
     marks = marked(*[("ana", at / 10, at / 10 + 0.05) for at in range(2 * MOST_SPANS)])
