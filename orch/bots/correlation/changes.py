@@ -86,6 +86,10 @@ class Settled:
         while len(self._segments) > MOST_SEGMENTS:
             self._segments.popitem(last=False)
 
+    def forget(self, segment_id: str) -> None:
+        """Forget a segment, of which a new version has arrived."""
+        self._segments.pop(segment_id, None)
+
     def unnamed(self, segment_id: str) -> list[tuple[int, int]]:
         """Return the first and last words of the spans without a name."""
         return [(span.first, span.last) for span in self._segments[segment_id] if _is_open(span)]

@@ -154,6 +154,7 @@ class Correlator:
         self._has_work = True
 
     def _segment(self, event: Segment) -> list[Change]:
+        self._settled.forget(event.segment_id)
         old = self._segments.pop(event.segment_id, [])
         for word in old:
             self._remove(word, is_settled=False)
