@@ -36,45 +36,48 @@ NAMES = ("Ana", "ana", "", "Ben", "名前", "  ")
 LAYOUTS: tuple[Layout, ...] = ("own", "rotating", "mixed")
 
 
+def any_caption(dice: random.Random, at: float) -> Caption:
+    text = " ".join(dice.choices(TEXTS, k=dice.randrange(4)))
+    began = at - dice.uniform(-1, 3) if dice.random() < 0.2 else None
+    key = f"k{dice.randrange(6)}"
+    return Caption(at=at, caption_id=key, name=dice.choice(NAMES), text=text, began=began)
+
+
+def any_segment(dice: random.Random, at: float, channel: str) -> Segment:
+    texts = " ".join(dice.choices(TEXTS, k=dice.randrange(5))).split()
+    start = at - dice.uniform(-1, 6)
+    words = tuple(
+        Word(text=text, start=start + dice.uniform(-0.2, index), end=start + dice.uniform(-1, index + 1))
+        for index, text in enumerate(texts)
+    )
+    key = f"s{dice.randrange(12)}"
+    return Segment(at=at, segment_id=key, channel=channel, words=words, layout=dice.choice(LAYOUTS))
+
+
+def any_correction(dice: random.Random, at: float) -> Correction:
+    first = dice.randrange(6)
+    key = f"s{dice.randrange(12)}"
+    return Correction(at=at, by="op", segment_id=key, first=first, last=first + dice.randrange(3), name="Ana")
+
+
 def any_event(dice: random.Random, now: float) -> Event:
     at = max(0.0, now + dice.choice((0.0, 0.0, -3.0)))
     who = f"p{dice.randrange(3)}"
     channel = f"c{dice.randrange(3)}"
-    match dice.randrange(9):
-        case 0:
-            return Participant(
-                at=at, participant_id=who, name=dice.choice(NAMES), is_present=dice.random() < 0.8
-            )
-        case 1 | 2:
-            text = " ".join(dice.choices(TEXTS, k=dice.randrange(4)))
-            began = at - dice.uniform(-1, 3) if dice.random() < 0.2 else None
-            key = f"k{dice.randrange(6)}"
-            return Caption(at=at, caption_id=key, name=dice.choice(NAMES), text=text, began=began)
-        case 3 | 4:
-            texts = " ".join(dice.choices(TEXTS, k=dice.randrange(5))).split()
-            start = at - dice.uniform(-1, 6)
-            words = tuple(
-                Word(
-                    text=text,
-                    start=start + dice.uniform(-0.2, index),
-                    end=start + dice.uniform(-1, index + 1),
-                )
-                for index, text in enumerate(texts)
-            )
-            key = f"s{dice.randrange(12)}"
-            return Segment(at=at, segment_id=key, channel=channel, words=words, layout=dice.choice(LAYOUTS))
-        case 5:
-            return Mark(at=at, participant_id=who, is_on=dice.random() < 0.5)
-        case 6:
-            return Level(at=at, channel=channel, time=at + dice.uniform(-2, 2), dbfs=dice.uniform(-90, 0))
-        case 7:
-            return Owner(at=at, channel=channel, participant_id=dice.choice((who, None)))
-        case _:
-            if dice.random() < 0.5:
-                return Tick(at=at)
-            first = dice.randrange(-1, 6)
-            key = f"s{dice.randrange(12)}"
-            return Correction(at=at, by="op", segment_id=key, first=max(0, first), last=first + 2, name="Ana")
+    is_on = dice.random() < 0.7
+    name = dice.choice(NAMES)
+    events: tuple[Event, ...] = (
+        Participant(at=at, participant_id=who, name=name, is_present=is_on),
+        any_caption(dice, at),
+        any_caption(dice, at),
+        any_segment(dice, at, channel),
+        any_segment(dice, at, channel),
+        Mark(at=at, participant_id=who, is_on=is_on),
+        Level(at=at, channel=channel, time=at + dice.uniform(-2, 2), dbfs=dice.uniform(-90, 0)),
+        Owner(at=at, channel=channel, participant_id=who if is_on else None),
+        any_correction(dice, at) if is_on else Tick(at=at),
+    )
+    return dice.choice(events)
 
 
 @pytest.mark.parametrize("seed", range(6))
