@@ -44,6 +44,11 @@ MEETING_FIELDS: Final = (
 _FREQUENCIES: Final = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 _NOT_DAILY: Final = frozenset({"BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS"})
 _CLOCK_PARTS: Final = frozenset({"BYHOUR", "BYMINUTE", "BYSECOND"})
+_RULE_FORMS: Final[Mapping[str, re.Pattern[str]]] = {
+    "INTERVAL": re.compile(r"0*[1-9]\d{0,3}"),
+    "COUNT": re.compile(r"0*[1-9]\d{0,5}"),
+    "UNTIL": re.compile(r"\d{8}(?:T\d{6}Z?)?"),
+}
 _DATE: Final = re.compile(r"[;:](?:[^:]*:)?(\d{8})")
 _AROUND: Final = 40 * 86_400.0
 """Seconds around a window within which an event by its first date may be part of it."""
@@ -95,22 +100,25 @@ def read_calendar(
 
 
 def _may_matter(series: Series, window: Window, hosts: tuple[str, ...]) -> bool:
+    """Return whether a series has a meeting, and events that may be near the window, or cannot be read."""
     texts = (line.lower() for line in series.lines(*MEETING_FIELDS))
     if not any(host in text for text in texts for host in hosts):
         return False
     if any(True for _ in series.lines("RRULE", "RDATE")):
         return True
-    for line in series.lines("DTSTART", "RECURRENCE-ID"):
-        found = _DATE.search(line)
-        if found is None:
-            return True  # cannot be read, which is to be reported
-        try:
-            day = datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            return True
-        if window.start - _AROUND <= day <= window.end + _AROUND:
-            return True
-    return False
+    starts = list(series.lines("DTSTART", "RECURRENCE-ID"))
+    return not starts or any(_is_near(line, window) for line in starts)
+
+
+def _is_near(line: str, window: Window) -> bool:
+    found = _DATE.search(line)
+    if found is None:
+        return True  # it cannot be read, which must be reported
+    try:
+        day = datetime.strptime(found[1], "%Y%m%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return True
+    return window.start - _AROUND <= day <= window.end + _AROUND
 
 
 def _expanded(
@@ -153,6 +161,10 @@ def _check_rule(rule: str) -> None:
     frequency = parts.get("FREQ", "").strip().upper()
     if frequency not in _FREQUENCIES:
         raise _SeriesError("repeats more often than daily, or by no rule that is known")
+    for name, form in _RULE_FORMS.items():
+        # With INTERVAL=0 the library searches for ever.
+        if name in parts and not form.fullmatch(parts[name].strip()):
+            raise _SeriesError(f"repeats by a rule whose {name} cannot be read")
     if frequency == "DAILY" and _NOT_DAILY & set(parts):
         raise _SeriesError("repeats by a rule that is not supported")
     if any("," in parts.get(name, "") for name in _CLOCK_PARTS):

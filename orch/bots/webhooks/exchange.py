@@ -72,14 +72,19 @@ async def open_stream(address: str, port: int) -> trio.abc.Stream:
 
 
 class Reply:
-    """A response whose head has arrived. ``headers``: names in lower case; ``body``: what has been read."""
+    """A response whose head has arrived. ``headers``: names in lower case."""
 
     def __init__(self, stream: trio.abc.Stream, connection: h11.Connection, head: h11.Response) -> None:
         self._stream = stream
         self._connection = connection
         self.status = int(head.status_code)
         self.headers: Headers = tuple((bytes(name), bytes(value)) for name, value in head.headers)
-        self.body = b""
+        self._body = bytearray()
+
+    @property
+    def body(self) -> bytes:
+        """What has been read of the body."""
+        return bytes(self._body)
 
     async def read(self, most: int) -> bool:
         """Read up to ``most`` bytes of the body; return whether that is all of it. ExchangeError: it is cut.
@@ -91,8 +96,8 @@ class Reply:
             if isinstance(event, h11.EndOfMessage):
                 return True
             assert isinstance(event, h11.Data), event  # noqa: S101 - h11's order of events
-            left = most - len(self.body)
-            self.body += bytes(event.data[:left])
+            left = most - len(self._body)
+            self._body += event.data[:left]
             if len(event.data) > left:
                 return False
 
