@@ -130,11 +130,11 @@ def _expanded(
     for line in series.lines("RRULE"):
         _check_rule(line.partition(":")[2])
     zones = [
-        line for name in series.zones() if (block := blocks.zones.get(name)) for line in _zone_lines(block)
+        line for name in series.zones() if (zone := blocks.zones.get(name)) for line in _zone_lines(zone)
     ]
     lines = ["BEGIN:VCALENDAR", *zones]
-    for event in series.events:
-        lines += ["BEGIN:VEVENT", *event, "END:VEVENT"]
+    for block in series.events:
+        lines += ["BEGIN:VEVENT", *block, "END:VEVENT"]
     calendar = icalendar.Calendar.from_ical("\r\n".join([*lines, "END:VCALENDAR", ""]))
     components = calendar.walk("VEVENT")
     for component in components:

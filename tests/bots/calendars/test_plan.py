@@ -32,14 +32,8 @@ def meeting(name: str) -> MeetingUrl:
 
 
 def event(uid: str = "u", start: float = NOW + HOUR, **fields: Any) -> CalendarEvent:
-    given = {
-        "key": EventKey(uid),
-        "start": start,
-        "end": start + HOUR,
-        "title": "Daily",
-        "meeting": meeting(uid),
-    }
-    return CalendarEvent(**(given | fields))
+    made = CalendarEvent(EventKey(uid), start, start + HOUR, "Daily", meeting(uid))
+    return replace(made, **fields)
 
 
 def reading(*events: CalendarEvent, unreadable: tuple[str, ...] = (), count: int | None = None) -> Reading:
