@@ -22,7 +22,7 @@ from msgspec import Struct
 from orch.problems import ProblemError
 from orch.stores.bot_records import Captured, RefusedRecordError, Written
 from orch.stores.bot_store import BATCH_LIMIT
-from orch.stores.spool import Chunk, Spool, SpoolFullError
+from orch.stores.spool import SUFFIX, Chunk, Spool, SpoolFullError
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
@@ -160,6 +160,8 @@ class BotWriter:
         """
         await self._offload(self._spool.open)
         try:
+            if adopted := await self._offload(self._spool.adopt):
+                _log.info("spools of other workers adopted", files=adopted)
             task_status.started()
             while True:
                 await self._step()
@@ -286,4 +288,4 @@ class BotWriter:
 
 def spool_at(folder: Path, worker: str) -> Spool:
     """Return the spool of a worker; each has one of its own."""
-    return Spool(folder / f"bots-{worker}.spool.jsonl")
+    return Spool(folder / f"bots-{worker}{SUFFIX}")

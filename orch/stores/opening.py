@@ -9,6 +9,7 @@ from typing import Protocol
 import trio
 
 from orch.settings.source import SettingsSource
+from orch.stores.bot_store import BotStore
 from orch.stores.protocols import (
     ClusterStore,
     DocumentStore,
@@ -62,9 +63,9 @@ class StoreEngine(Protocol):
 class Stores:
     """What the chosen engine offers.
 
-    ``cluster``, ``rates``: what several workers share; None in a service of one process. ``wall``: the clock,
-    in seconds since the epoch, that ages of sessions are computed with; workers that share a store share its
-    clock.
+    ``cluster``, ``rates``: what several workers share; None in a service of one process. ``bots``: None where
+    sessions are in Redis, which stores none of bots. ``wall``: the clock, in seconds since the epoch, that
+    ages of sessions are computed with; workers that share a store share its clock.
 
     Startup order: the stores are opened, then the handler of their events is built and registered
     (:class:`orch.websocket.store_events.StoreEventHandler`), then ``engine`` runs. Nothing can be stored
@@ -76,6 +77,7 @@ class Stores:
     sign_ins: SignInStore
     join_codes: JoinCodeStore
     documents: DocumentStore
+    bots: BotStore | None = None
     rates: RateStore | None = None
     cluster: ClusterStore | None = None
     wall: Callable[[], float] = time
@@ -92,6 +94,7 @@ def open_stores(source: SettingsSource) -> Stores:
             sign_ins=file.sign_ins,
             join_codes=file.join_codes,
             documents=file.documents,
+            bots=file.bots,
         )
 
     # Imported only if used: the Redis client takes memory.

@@ -24,6 +24,9 @@ from orch.stores.bot_records import Captured
 LIMIT: Final = 256 * 2**20
 """Bytes of the file. An hour of a meeting has about 2 MiB of utterances, translations and correlations."""
 
+SUFFIX: Final = ".spool.jsonl"
+"""The end of the names of spools that another process may adopt."""
+
 _CHUNK: Final = 2**20
 _log = structlog.get_logger(__name__)
 
@@ -88,12 +91,9 @@ class Spool:
     def open(self) -> None:
         """Open or create the file. OSError: it cannot be. SpoolInUseError: another process uses it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            raise SpoolInUseError(f"{self._path} is in use by another process") from None
+        file = None
+        while file is None:
+            file = _open_locked(self._path)
         self._file = file
         self.position = 0
         self.size = self._end_of_lines()
@@ -105,9 +105,35 @@ class Spool:
             os.close(self._file)
             self._file = -1
 
+    def adopt(self) -> int:
+        """Append the records of other spools in the folder that no process uses; return how many files.
+
+        Those are of workers that ended while the store was away. One that does not fit is left for later.
+        """
+        adopted = 0
+        for path in sorted(self._path.parent.glob(f"*{SUFFIX}")):
+            if path == self._path:
+                continue
+            try:
+                other = Spool(path, limit=self._limit)
+                other.open()
+            except SpoolInUseError:
+                continue
+            try:
+                self._append_lines(os.pread(other._file, other.size, 0))
+                path.unlink()
+                adopted += 1
+            except SpoolFullError as error:
+                _log.warning("spool of another worker not adopted", path=str(path), reason=str(error))
+            finally:
+                other.close()
+        return adopted
+
     def append(self, records: Sequence[Captured]) -> None:
         """Append records, all or none. SpoolFullError: none, and the file is as it was."""
-        lines = b"".join(self._encode(record) + b"\n" for record in records)
+        self._append_lines(b"".join(self._encode(record) + b"\n" for record in records))
+
+    def _append_lines(self, lines: bytes) -> None:
         if self.size + len(lines) > self._limit:
             raise SpoolFullError(f"{self._path} has reached its limit of {self._limit} bytes")
         try:
@@ -228,6 +254,20 @@ class Spool:
                 return begin + found + 1
             end = begin
         return 0
+
+
+def _open_locked(path: Path) -> int | None:
+    """Open a file for this process alone; None: it was removed meanwhile, by a process that adopted it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists() and path.stat().st_ino == os.fstat(file).st_ino:
+            return file
+    except BlockingIOError:
+        os.close(file)
+        raise SpoolInUseError(f"{path} is in use by another process") from None
+    os.close(file)
+    return None
 
 
 class _Named(Struct):

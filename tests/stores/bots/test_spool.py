@@ -1,6 +1,7 @@
 """The file of records that could not be stored."""
 
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -170,3 +171,42 @@ def test_long_lines_are_read_whole(tmp_path: Path) -> None:
         spool.append([long, utterance(1), long])
     with Spool(tmp_path / "s.jsonl") as spool:
         assert all_of(spool, 1) == [long, utterance(1), long]
+
+
+def test_the_spool_of_a_worker_that_ended_is_adopted(tmp_path: Path) -> None:
+    """Its records follow those of the spool itself; one that is in use, or does not fit, is left."""
+    mine, ended, used, large = (tmp_path / f"{name}.spool.jsonl" for name in ("a", "b", "c", "d"))
+    with Spool(ended) as spool:
+        spool.append([utterance(1)])
+    with Spool(large) as spool:
+        spool.append([utterance(2, "x" * 5_000)])
+    with Spool(used) as other, Spool(mine, limit=4_000) as spool:
+        other.append([utterance(3)])
+        spool.append([utterance(0)])
+        assert spool.adopt() == 1
+        assert not ended.exists()
+        assert spool.adopt() == 0
+        assert all_of(spool) == [utterance(0), utterance(1)]
+        assert all_of(other) == [utterance(3)]
+    assert large.exists()
+
+
+def test_a_spool_that_was_adopted_while_it_was_opened_is_a_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the one that has no name any more, whose records nobody would find."""
+    path = tmp_path / "a.spool.jsonl"
+    path.touch()
+    flock = fcntl.flock
+    removed: list[Path] = []
+
+    def late(file: int, kind: int) -> None:
+        if not removed:
+            path.unlink()
+            removed.append(path)
+        flock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with Spool(path) as spool:
+        spool.append([utterance(0)])
+    assert path.read_bytes().count(b"\n") == 1
