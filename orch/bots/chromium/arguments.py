@@ -24,6 +24,7 @@ _FIXED: Final = (
     # Containers have 64 MiB of /dev/shm, and a page that needs more is killed by SIGBUS.
     "--disable-dev-shm-usage",
     # The first start asks nothing, and nothing is loaded, reported or updated by itself.
+    "--no-startup-window",
     "--no-first-run",
     "--no-default-browser-check",
     "--no-pings",
@@ -37,7 +38,11 @@ _FIXED: Final = (
     "--disable-extensions",
     "--disable-sync",
     "--metrics-recording-only",
-    "--disable-features=MediaRouter,OptimizationHints,Translate,AutofillServerCommunication",
+    # The spare process is for a faster second page, and a bot has one.
+    (
+        "--disable-features=SpareRendererForSitePerProcess,MediaRouter,OptimizationHints,Translate,"
+        "AutofillServerCommunication"
+    ),
     # A page that is not looked at runs at full speed: nobody ever looks at this one.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
@@ -90,7 +95,6 @@ def command_line(launch: Launch, data: PurePath) -> tuple[str, ...]:
         f"--js-flags=--max-old-space-size={launch.heap}",
         *(() if launch.is_sandboxed else ("--no-sandbox", "--test-type")),  # --test-type: without its banner
         *launch.extra,
-        "about:blank",
     )
 
 

@@ -16,7 +16,7 @@ from orch.bots.chromium.errors import (
     BrowserEndedError,
     BrowserNotStartedError,
     ConnectionLostError,
-    first_error,
+    root_error,
 )
 from orch.bots.chromium.failures import LogTail
 from orch.bots.chromium.messages import LONGEST_MESSAGE
@@ -66,7 +66,7 @@ async def run_attached(
     except* (OSError, trio_websocket.HandshakeError, ValueError) as group:
         error = group
     except* BrowserNotStartedError as group:
-        raise first_error(group) from None
+        raise root_error(group) from None
     if attachment.is_started:
         raise BrowserEndedError(
             f"The connection to the browser at {mask_url(url)} is lost.", lines=tail.lines

@@ -11,7 +11,7 @@ from typing import Any, Final, Never, Self
 
 import trio
 
-from orch.bots.chromium.errors import CommandError, ConnectionLostError, DevToolsError, first_error
+from orch.bots.chromium.errors import CommandError, ConnectionLostError, DevToolsError, root_error
 from orch.bots.chromium.exchange import (
     Effects,
     Exchange,
@@ -105,7 +105,7 @@ class DevTools:
                     for message in await self._transport.receive():
                         self._apply(self._exchange.receive(message))
         except* ConnectionLostError as group:
-            lost = ConnectionLostError(*first_error(group).args)
+            lost = ConnectionLostError(*root_error(group).args)
         finally:
             self._apply(self._exchange.lose(lost))
             self._written.close()

@@ -102,9 +102,28 @@ class ElementError(BrowserError):
         self.state = state
 
 
-def first_error(group: BaseExceptionGroup[BrowserError]) -> BrowserError:
-    """Return the first error in a group, however deep."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if isinstance(error, BrowserError) else BrowserError(str(error))
+def root_error(group: BaseExceptionGroup[BrowserError]) -> BrowserError:
+    """Return the error in a group, however deep, that the others follow from.
+
+    When a browser ends, its connection is lost and so is its page: the tasks of a bot raise all three.
+    """
+    found: list[BrowserError] = []
+    waiting: list[BaseException] = [group]
+    while waiting:
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting += error.exceptions
+        elif isinstance(error, BrowserError):
+            found.append(error)
+    return min(found, key=_distance)
+
+
+def _distance(error: BrowserError) -> int:
+    """Return how far an error is from the root: browser, page, connection, all else."""
+    if isinstance(error, BrowserMissingError | BrowserNotStartedError | BrowserEndedError):
+        return 0
+    if isinstance(error, PageCrashedError | PageHungError):
+        return 1
+    if isinstance(error, SessionLostError):
+        return 2
+    return 3 if isinstance(error, ConnectionLostError) else 4

@@ -44,7 +44,7 @@ KILL_ROUNDS: Final = 200
 """Rounds after SIGKILL. A killed process ends, unless it is in an uninterruptible system call."""
 
 INPUT: Final = 0
-_MOVED: Final = 64
+_MOVED: Final = 10
 """Descriptors are moved out of the way of 3 and 4, where Chromium expects its pipe."""
 
 

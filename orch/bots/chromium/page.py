@@ -27,7 +27,7 @@ from orch.bots.chromium.errors import (
     PageHungError,
     ScriptError,
     SessionLostError,
-    first_error,
+    root_error,
 )
 from orch.bots.chromium.exchange import CRASHED, DETACHED, Overflow
 from orch.bots.chromium.failures import LogTail
@@ -155,7 +155,7 @@ class Page:
                     async for event in events:
                         self._apply(event, sessions, nursery)
             except* BrowserError as group:
-                failure = first_error(group)
+                failure = root_error(group)
         self.failure = failure
         raise failure
 
