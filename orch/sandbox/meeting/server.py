@@ -118,6 +118,10 @@ def _add_pages(app: QuartTrio, meetings: Meetings) -> None:  # noqa: C901 - a li
         )
         return _html(f"<h1>Meetings</h1><ul>{items}</ul>", title="Meetings")
 
+    @app.get("/favicon.ico")
+    async def no_icon() -> Response:
+        return Response(b"", status=204)
+
     @app.get("/<code>")
     async def guest_page(code: str) -> Response:
         is_known = code in meetings.rooms

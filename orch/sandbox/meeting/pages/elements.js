@@ -45,8 +45,9 @@ export function icon(name) {
 /** Returns a colour for a person, the same for the same id. */
 export function colour(id) {
   let sum = 0;
-  for (const character of id) sum = (sum * 31 + character.codePointAt(0)) % 360;
-  return `hsl(${sum} 45% 34%)`;
+  for (const character of id) sum = (sum * 31 + character.codePointAt(0)) % 10_007;
+  // Neighbouring sums have hues far apart: the golden angle.
+  return `hsl(${Math.round(sum * 137.508) % 360} 45% 34%)`;
 }
 
 /** Returns the first letter of a name. */

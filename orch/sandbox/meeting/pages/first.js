@@ -172,7 +172,7 @@ export class FirstLayout {
   caption({ block, id, name, text }) {
     const make = this.#make;
     if (!this.#blocks.has(block)) {
-      const words = make("div", { classes: "caption-text" });
+      const words = make("div", { classes: "caption-text", dir: "auto" });
       const frame = make("div", { classes: "caption" },
         make("div", { classes: "caption-who" }, make("span", { classes: "avatar", text: initial(name) }), make("span", { classes: "caption-name", text: name })),
         words);
@@ -181,6 +181,12 @@ export class FirstLayout {
       this.#blocks.set(block, { frame, words });
     }
     this.#blocks.get(block).words.textContent = text;
+    this.#showNewest();
+  }
+
+  #showNewest() {
+    const { captions } = this.#parts;
+    captions.scrollTop = captions.scrollHeight;
   }
 
   captionRemoved(block) {
@@ -192,6 +198,7 @@ export class FirstLayout {
   interfaceText(text, seconds) {
     const frame = this.#make("div", { classes: "caption" }, this.#make("div", { classes: "caption-text", text }));
     this.#parts.captions.append(frame);
+    this.#showNewest();
     setTimeout(() => frame.remove(), seconds * 1000);
   }
 
@@ -199,7 +206,7 @@ export class FirstLayout {
     const make = this.#make;
     const { lines } = this.#parts;
     lines.append(make("div", { classes: "line", "data-message-id": crypto.randomUUID() },
-      make("div", { classes: "line-who", text: isOwn ? this.#texts.you : name }), make("div", { classes: "line-text", text })));
+      make("div", { classes: "line-who", text: isOwn ? this.#texts.you : name }), make("div", { classes: "line-text", dir: "auto", text })));
     if (lines.childElementCount > CHAT_LINES) lines.firstElementChild.remove();
   }
 
