@@ -222,7 +222,7 @@ def next_at(timeline: Timeline, now: float) -> float | None:
 
 
 def ended(timeline: Timeline, now: float) -> Change:
-    """Apply the end of the meeting: whoever speaks, presents or is there stops."""
+    """Apply the end of the meeting: every participant stops speaking and presenting, and leaves."""
     timeline, events = _advanced(timeline, now, [])
     people = {}
     for participant, person in timeline.people.items():
