@@ -8,6 +8,7 @@ is free belongs to nobody. Process ids, which are reused, decide nothing.
 import errno
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -58,6 +59,7 @@ LONGEST_HOME: Final = 56
 aborts without a word if it is longer."""
 
 _SUFFIX: Final = ".lock"
+_NAME: Final = re.compile(r"[0-9a-f]{16}")
 
 
 class Profile(Struct, frozen=True):
@@ -121,11 +123,13 @@ class Profiles:
     def reap(self) -> tuple[str, ...]:
         """Remove the profiles whose owners have ended, with the browsers that still use them; return which.
 
-        Safe beside other services that use the same folder.
+        Safe beside other services that use the same folder; files with other names than ours are left alone.
         """
         removed = []
         for lock in sorted(self.folder.glob("*" + _SUFFIX)):
             path = lock.with_suffix("")
+            if not _NAME.fullmatch(path.name):
+                continue
             try:
                 number = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:

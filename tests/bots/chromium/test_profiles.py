@@ -35,13 +35,14 @@ def test_a_profile_in_use_is_not_reaped(tmp_path: Path) -> None:
 
 def test_the_profile_of_a_dead_owner_is_reaped(tmp_path: Path) -> None:
     """Its lock is free; others stay."""
-    left = tmp_path / "left"
-    (left / "data").mkdir(parents=True)
-    (tmp_path / "left.lock").touch()
-    (tmp_path / "never-made.lock").touch()
+    left, never_made = "0" * 16, "1" * 16
+    (tmp_path / left / "data").mkdir(parents=True)
+    (tmp_path / f"{left}.lock").touch()
+    (tmp_path / f"{never_made}.lock").touch()
     (tmp_path / "no-profile").mkdir()
-    assert Profiles(tmp_path).reap() == ("left", "never-made")
-    assert [each.name for each in tmp_path.iterdir()] == ["no-profile"]
+    (tmp_path / "no-profile.lock").touch()
+    assert Profiles(tmp_path).reap() == (left, never_made)
+    assert {each.name for each in tmp_path.iterdir()} == {"no-profile", "no-profile.lock"}
 
 
 def test_a_folder_that_does_not_exist_has_nothing_to_reap(tmp_path: Path) -> None:

@@ -262,12 +262,21 @@ async def test_hung_crashed_and_closed_pages_are_told_apart(
                 await destroyed.receive()  # a page that hangs is closed all the same
 
 
+async def active_port(profiles: Path) -> str:
+    """Return the port of the only browser's DevTools, which it writes into a file soon after its start."""
+    with trio.fail_after(PATIENCE):
+        while True:
+            for file in profiles.glob("*/data/DevToolsActivePort"):
+                if lines := file.read_text(encoding="utf-8").splitlines():
+                    return lines[0]
+            await trio.sleep(0.01)  # another program's file: there is no event to wait for
+
+
 async def test_a_killed_browser_is_noticed_and_a_foreign_one_left_running(tmp_path: Path) -> None:
     """Attached to by its port, in a tab that is closed at the end; then killed."""
     with pytest.RaisesGroup(BrowserEndedError) as caught:
         async with browsing(tmp_path, "--remote-debugging-port=0") as (browser, _):
-            port_file = next((tmp_path / "profiles").glob("*/data/DevToolsActivePort"))
-            url = f"http://127.0.0.1:{port_file.read_text(encoding='utf-8').splitlines()[0]}"
+            url = f"http://127.0.0.1:{await active_port(tmp_path / 'profiles')}"
 
             await browser.devtools.command("Target.setDiscoverTargets", {"discover": True})
             with browser.devtools.subscribe("Target.targetDestroyed") as destroyed:
