@@ -187,6 +187,7 @@ says:
 
 
 REFUSALS = {
+    "blocked: true": "You aren't allowed to join this call",
     "login_wall: true": "You can't join this video call",
     "captcha: blocking": "Confirm you're not a robot",
 }
@@ -204,6 +205,12 @@ def test_each_refusal_and_each_end_is_shown(meetings: MeetingServer, page_at: Pa
         page.goto(meetings.add(f"{PEOPLE}\nentry: {{{entry}}}"))
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
         expect(page.get_by_label("Your name")).to_have_count(0)
+    page.goto(meetings.add(f"{PEOPLE}\nchanged: door"))
+    expect(page.locator("table")).to_have_text("◆" * 9)
+    page.goto(meetings.add(f"{PEOPLE}\nchanged: call\nentry: {{button: join_now}}"))
+    page.get_by_label("Your name").fill("Scribe")
+    page.get_by_role("button", name="Join now").click()
+    expect(page.locator("table")).to_have_text("◆" * 9)
     for action, heading in ENDS.items():
         url = meetings.add(f"{PEOPLE}\nentry: {{lobby: {{verdict: silence}}}}")
         page.goto(url)

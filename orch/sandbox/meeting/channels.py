@@ -27,11 +27,13 @@ class Assignment(Struct, frozen=True):
 def assign(spoken: Sequence[Utterance], participants: Sequence[Participant], how: Channels) -> Assignment:
     """Return the channels of a meeting. ``spoken``: in the order of their beginnings.
 
-    per_speaker: one for each stay of a participant. mixed: one for all. rotating: a pool in which a speaker
-    keeps the channel of the last utterance while nobody else took it, and else has the free one that is
-    silent for longest. With every channel in use, an utterance is not transmitted, as in a meeting that
-    forwards its loudest speakers.
+    none: there are none. per_speaker: one for each stay of a participant. mixed: one for all. rotating: a
+    pool in which a speaker keeps the channel of the last utterance while nobody else took it, and else has
+    the free one that is silent for longest. With every channel in use, an utterance is not transmitted, as
+    in a meeting that forwards its loudest speakers.
     """
+    if how.mode == "none":
+        return Assignment((), {each.number: None for each in spoken})
     if how.mode == "mixed":
         return Assignment((Channel(0, None, 0.0, None),), {each.number: 0 for each in spoken})
     if how.mode == "rotating":

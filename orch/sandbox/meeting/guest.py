@@ -90,6 +90,7 @@ class Guest:
         self.camera = False
         self.may_record: bool | None = None
         self.has_asked = False
+        self.is_asking = False
         self.consents: dict[str, bool] = {}
         self.chat: list[str] = []
         self.connected = trio.Event()

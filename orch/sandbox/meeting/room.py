@@ -311,7 +311,8 @@ class Room:
 
     def _enter(self, guest: Guest, name: str) -> None:
         entry = self.script.entry
-        is_refused = entry.captcha == "blocking" or (entry.login_wall and not guest.has_account)
+        is_walled = entry.login_wall and not guest.has_account
+        is_refused = entry.blocked or is_walled or entry.captcha == "blocking"
         if guest.place not in (Place.DOOR, Place.LEFT) or is_refused or not name.strip():
             self._record("entry_refused", guest=guest.key, name=name)
             return
@@ -350,19 +351,19 @@ class Room:
         self._ask_host(guest, "chat")
 
     def _ask_host(self, guest: Guest, by: Literal["record", "chat"]) -> None:
-        """Have the host decide about recording; a second request is ignored."""
-        if not guest.is_in_call or (guest.has_asked and by == "chat"):
+        """Have the host decide about recording. Of chat messages only the first one asks."""
+        if not guest.is_in_call or guest.is_asking or (guest.has_asked and by == "chat"):
             return
         self._record("recording_requested", guest=guest.key, by=by)
         guest.near.send({"type": "recording", "state": "asked", "by": by})
-        is_first, guest.has_asked = not guest.has_asked, True
-        if self.script.host.recording != "silence" and is_first and self._tasks is not None:
+        guest.has_asked = guest.is_asking = True
+        if self.script.host.recording != "silence" and self._tasks is not None:
             self._tasks.start_soon(self._answer, guest)
 
     async def _answer(self, guest: Guest) -> None:
         host = self.script.host
         await trio.sleep(host.after)
-        if guest.may_record is None:
+        if guest.is_asking:
             self.allow_recording(guest, is_allowed=host.recording == "allow")
             if host.reply:
                 self.post_chat(self._host_id(), host.reply)
@@ -386,7 +387,7 @@ class Room:
 
     def allow_recording(self, guest: Guest, *, is_allowed: bool) -> None:
         """Let a guest record, or not; this can change."""
-        guest.may_record = is_allowed
+        guest.may_record, guest.is_asking = is_allowed, False
         self._record("recording_answered", guest=guest.key, is_allowed=is_allowed)
         guest.near.send({"type": "recording", "state": "allowed" if is_allowed else "refused", "by": "host"})
 

@@ -27,7 +27,8 @@ JoinButton = Literal["join_now", "ask_to_join", "ask_to_join_anyway"]
 Verdict = Literal["admit", "deny", "silence"]
 Consent = Literal["cookies", "devices", "recording"]
 Captcha = Literal["none", "harmless", "blocking"]
-Mode = Literal["per_speaker", "rotating", "mixed"]
+Mode = Literal["per_speaker", "rotating", "mixed", "none"]
+PlaceChanged = Literal["nowhere", "door", "call"]
 Layout = Literal["first", "second"]
 Route = Literal["dom", "data_channel", "both"]
 Language = Literal["en", "de", "es", "fr", "pt", "zh", "ja", "ar"]
@@ -134,8 +135,8 @@ class Entry(_Part, frozen=True, kw_only=True):
 
     ``button``: "Join now" needs nobody's consent, the others lead to the lobby. ``consents``: dialogs, in
     this order: cookies and devices before the call, recording in it. ``captcha``: harmless is a frame on each
-    page that means nothing. ``login_wall``: guests without an account are refused. ``names_account``: a
-    signed-in guest has the account's name, without a field for it.
+    page that means nothing. ``login_wall``: guests without an account are refused. ``blocked``: all guests
+    are. ``names_account``: a signed-in guest has the account's name, without a field for it.
     """
 
     button: JoinButton = "ask_to_join"
@@ -143,6 +144,7 @@ class Entry(_Part, frozen=True, kw_only=True):
     consents: tuple[Consent, ...] = ()
     captcha: Captcha = "none"
     login_wall: bool = False
+    blocked: bool = False
     names_account: bool = True
 
 
@@ -214,7 +216,7 @@ class Marks(_Part, frozen=True, kw_only=True):
 
 
 class Channels(_Part, frozen=True, kw_only=True):
-    """Remote audio: a track per speaker, a pool of anonymous tracks, or one with everybody.
+    """Remote audio: a track per speaker, a pool of anonymous tracks, one with everybody, or none at all.
 
     size: tracks of the pool. audio_elements: whether the tracks are played by elements in the document.
     """
@@ -228,9 +230,10 @@ class Script(_Part, frozen=True, kw_only=True):
     """A whole meeting.
 
     code: the path of its page. seed: of everything that is drawn by chance. class_names: the seed of the
-    names of classes; 0 for plain names. starts: when the first guest's sound is connected, or at once.
-    reopens: after everybody has left, the meeting begins again for the next guest. removal: when guests are
-    removed. ends: when the meeting ends; null for never.
+    names of classes; 0 for plain names. changed: where the page has nothing of what it had, no text, label or
+    structure: from the door on, or from the call on. starts: when the first guest's sound is connected, or
+    at once. reopens: after everybody has left, the meeting begins again for the next guest. removal: when
+    guests are removed. ends: when the meeting ends; null for never.
     """
 
     name: Name = "Meeting"
@@ -240,6 +243,7 @@ class Script(_Part, frozen=True, kw_only=True):
     speech_language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")] = "en"
     layout: Layout = "first"
     class_names: Annotated[int, Meta(ge=0)] = 0
+    changed: PlaceChanged = "nowhere"
     starts: Literal["first_guest", "at_once"] = "first_guest"
     reopens: bool = True
     entry: Entry = Entry()

@@ -324,6 +324,8 @@ def _config(meetings: Meetings, code: str) -> dict[str, Any]:
         "captcha": entry.captcha,
         "account": signed_in if entry.names_account else None,
         "is_refused": entry.login_wall and signed_in is None,
+        "is_blocked": entry.blocked,
+        "changed": script.changed,
         "audio_elements": script.channels.audio_elements,
         "languages": LANGUAGES,
         "speech_language": script.speech_language,

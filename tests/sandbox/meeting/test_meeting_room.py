@@ -127,6 +127,7 @@ async def test_the_host_decides_before_the_script_does() -> None:
         ("entry: {button: join_now, login_wall: true}", False, "Bot", Place.DOOR),
         ("entry: {button: join_now, login_wall: true}", True, "Bot", Place.CALL),
         ("entry: {button: join_now, captcha: blocking}", True, "Bot", Place.DOOR),
+        ("entry: {button: join_now, blocked: true}", True, "Bot", Place.DOOR),
         ("entry: {button: join_now, captcha: harmless}", False, "Bot", Place.CALL),
         ("entry: {button: join_now}", False, "   ", Place.DOOR),
     ],
@@ -324,6 +325,17 @@ async def test_the_host_answers_the_record_button(*, answer: str, expected: bool
         assert guest.state().may_record is expected
         room.allow_recording(guest, is_allowed=False)
         assert guest.state().may_record is False, "permission can be withdrawn"
+
+
+async def test_a_guest_can_ask_again() -> None:
+    async with playing(OPEN + "host: {recording: refuse}") as room:
+        guest, _ = await in_call(room)
+        for _ in range(2):
+            send(room, guest, type="record")
+            send(room, guest, type="record")
+            await trio.sleep(1.5)
+        states = [each["state"] for each in received(guest.near) if each["type"] == "recording"]
+        assert states == ["asked", "refused", "asked", "refused"]
 
 
 async def test_a_host_can_speak_and_write_at_any_time() -> None:

@@ -355,6 +355,12 @@ def test_a_mixed_channel_carries_everybody() -> None:
     assert {each.channel for each in of(s.Spoken, what)} == {0}
 
 
+def test_a_meeting_can_be_without_sound() -> None:
+    what = planned(*many(3), channels=Channels(mode="none"))
+    assert of(s.ChannelOpened, what) == []
+    assert [each.channel for each in of(s.Spoken, what)] == [None] * 3
+
+
 def test_marks_follow_speech_late_and_leak_onto_others() -> None:
     what = planned(Say(who="ana", clip="ten", at=1), marks=Marks(delay=0.2, hang=0.5))
     assert [(each.at, each.who, each.is_leak) for each in of(s.MarkOn, what)] == [(1.2, "ana", False)]

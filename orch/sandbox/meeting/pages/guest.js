@@ -8,6 +8,16 @@ const LAYOUTS = { first: FirstLayout, second: SecondLayout };
 // Milliseconds from the loss of the network to giving up, if it does not return.
 const GIVES_UP = 4000;
 
+/** Shows a page that has nothing of what it had: what a redesign is to those who know the old one. */
+function showChanged() {
+  const board = document.createElement("table");
+  for (let row = 0; row < 3; row += 1) {
+    const cells = board.insertRow();
+    for (let column = 0; column < 3; column += 1) cells.insertCell().textContent = "◆";
+  }
+  document.body.replaceChildren(board);
+}
+
 class GuestPage {
   #code;
   #query;
@@ -41,7 +51,9 @@ class GuestPage {
     this.#captions.language = config.speech_language;
     if (config.captcha === "harmless") this.#layout.captchaFrame();
     this.#connect();
-    if (config.is_refused) this.#layout.final("login_wall");
+    if (config.changed === "door") showChanged();
+    else if (config.is_blocked) this.#layout.final("blocked");
+    else if (config.is_refused) this.#layout.final("login_wall");
     else if (config.captcha === "blocking") this.#layout.robot();
     else await this.#door();
   }
@@ -76,8 +88,12 @@ class GuestPage {
     });
   }
 
+  /** Sends a message, once the socket is open; nothing if it is closed. */
   #send(message) {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+    const socket = this.#socket;
+    const send = () => socket.send(JSON.stringify(message));
+    if (socket.readyState === WebSocket.OPEN) send();
+    else if (socket.readyState === WebSocket.CONNECTING) socket.addEventListener("open", send, { once: true });
   }
 
   #consent(consent, isGiven) {
@@ -146,6 +162,11 @@ class GuestPage {
   }
 
   async #enterCall() {
+    if (this.#config.changed === "call") {
+      this.#layout.call(this.#config.languages, this.#captions.language);
+      showChanged();
+      return;
+    }
     this.#layout.call(this.#config.languages, this.#captions.language);
     this.#layout.devices(this.#devices, this.#stream);
     if (this.#config.captcha === "harmless") this.#layout.captchaFrame();
