@@ -42,11 +42,14 @@ MEETING_FIELDS: Final = (
 """Where a meeting is looked for, in this order."""
 
 _FREQUENCIES: Final = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
-_NOT_DAILY: Final = frozenset({"BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS"})
+#: Parts with which a rule may never come true; only YEARLY and MONTHLY ones find that out quickly.
+_NOT_WEEKLY: Final = frozenset({"BYMONTHDAY", "BYYEARDAY", "BYWEEKNO"})
+_NOT_DAILY: Final = _NOT_WEEKLY | {"BYSETPOS"}
 _CLOCK_PARTS: Final = frozenset({"BYHOUR", "BYMINUTE", "BYSECOND"})
 _RULE_FORMS: Final[Mapping[str, re.Pattern[str]]] = {
     "INTERVAL": re.compile(r"0*[1-9]\d{0,3}"),
     "COUNT": re.compile(r"0*[1-9]\d{0,5}"),
+    "BYMONTH": re.compile(r"(?:0?[1-9]|1[0-2])(?:,(?:0?[1-9]|1[0-2])){0,11}"),
     "UNTIL": re.compile(r"\d{8}(?:T\d{6}Z?)?"),
 }
 _DATE: Final = re.compile(r"[;:](?:[^:]*:)?(\d{8})")
@@ -165,7 +168,8 @@ def _check_rule(rule: str) -> None:
         # With INTERVAL=0 the library searches for ever.
         if name in parts and not form.fullmatch(parts[name].strip()):
             raise _SeriesError(f"repeats by a rule whose {name} cannot be read")
-    if frequency == "DAILY" and _NOT_DAILY & set(parts):
+    refused = {"DAILY": _NOT_DAILY, "WEEKLY": _NOT_WEEKLY}.get(frequency, frozenset())
+    if refused & set(parts):
         raise _SeriesError("repeats by a rule that is not supported")
     if any("," in parts.get(name, "") for name in _CLOCK_PARTS):
         raise _SeriesError("repeats several times a day")

@@ -262,6 +262,8 @@ START = "DTSTART:20261130T100000Z"
         ([START, "RRULE:FREQ=SOMETIMES"], "more often than daily"),
         ([START, "RRULE:"], "more often than daily"),
         ([START, "RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"], "not supported"),
+        ([START, "RRULE:FREQ=WEEKLY;BYMONTHDAY=53"], "not supported"),
+        ([START, "RRULE:FREQ=DAILY;BYMONTH=0"], "whose BYMONTH cannot be read"),
         ([START, "RRULE:FREQ=DAILY;BYHOUR=1,2,3,4"], "several times a day"),
         ([START, "RRULE:FREQ=DAILY;INTERVAL=0"], "whose INTERVAL cannot be read"),
         ([START, "RRULE:FREQ=DAILY;INTERVAL=-1"], "whose INTERVAL cannot be read"),
