@@ -252,11 +252,17 @@ class BotStore:
         return await self._engine.perform(lambda: webhooks.enqueue(deliveries), Purpose.ADD, size=size)
 
     async def claim_webhooks(
-        self, limit: int, *, now: float, until: float, without: AbstractSet[str] = frozenset()
+        self,
+        limit: int,
+        *,
+        now: float,
+        until: float,
+        without: AbstractSet[str] = frozenset(),
+        only: AbstractSet[str] | None = None,
     ) -> tuple[records.WebhookDelivery, ...]:
         """Lease deliveries that are due; see :func:`orch.stores.bot_scripts.webhooks.claim`."""
         return await self._engine.perform(
-            lambda: webhooks.claim(limit, without, now=now, until=until), Purpose.CHANGE
+            lambda: webhooks.claim(limit, without, now=now, until=until, only=only), Purpose.CHANGE
         )
 
     async def record_attempt(self, attempt: records.WebhookAttempt, outcome: webhooks.Outcome) -> bool:

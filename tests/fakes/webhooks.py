@@ -89,7 +89,10 @@ class MemoryOutbox:
         claimed = list(found.values())[:most]
         for each in claimed:
             each.lease_until = lease_until
-        return [Claim(each.delivery, self.endpoints[each.endpoint_id].endpoint) for each in claimed]
+        return [
+            Claim(each.delivery, each.endpoint_id, self.endpoints[each.endpoint_id].endpoint)
+            for each in claimed
+        ]
 
     async def record(self, attempt: Attempt, verdict: Verdict) -> bool:
         await self._reached()

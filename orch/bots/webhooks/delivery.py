@@ -166,7 +166,7 @@ class Deliveries:
         )
         for claim in claims:
             # From here on each has a task that ends its lease.
-            has_place = self._places.take(claim.endpoint.endpoint_id)
+            has_place = self._places.take(claim.endpoint_id)
             started += has_place
             nursery.start_soon(self._deliver if has_place else self._release, claim)
         return started
@@ -185,7 +185,7 @@ class Deliveries:
                         claim, *self._conclude(claim, course, course.outcome), began=course.began
                     )
         finally:
-            self._places.give_back(claim.endpoint.endpoint_id)
+            self._places.give_back(claim.endpoint_id)
             self._changed.set()
 
     async def _release(self, claim: Claim) -> None:
@@ -194,6 +194,9 @@ class Deliveries:
 
     async def _send(self, claim: Claim, course: "_Course") -> None:
         delivery, endpoint = claim.delivery, claim.endpoint
+        if endpoint is None:
+            course.outcome, course.reason = Fault.REFUSED_TARGET, "The endpoint does not exist any more."
+            return
         with trio.move_on_after(ATTEMPT_SECONDS) as limit:
             try:
                 secrets = endpoint.keys.at(course.at)
@@ -228,7 +231,7 @@ class Deliveries:
             now=self._wall(),
             draw=self._draw(),
         )
-        self._note(claim.endpoint.endpoint_id, outcome, verdict)
+        self._note(claim.endpoint_id, outcome, verdict)
         attempt = Attempt(
             delivery_id=delivery.delivery_id,
             number=delivery.attempts + 1,
@@ -271,12 +274,12 @@ class Deliveries:
         if not is_stored:
             log.info("webhook delivery was deleted", delivery=attempt.delivery_id)
         elif verdict.disables:
-            log.warning("webhook endpoint disabled by its 410", endpoint=claim.endpoint.endpoint_id)
+            log.warning("webhook endpoint disabled by its 410", endpoint=claim.endpoint_id)
         elif verdict.state is State.FAILED:
             log.warning(
                 "webhook delivery given up",
                 delivery=attempt.delivery_id,
-                endpoint=claim.endpoint.endpoint_id,
+                endpoint=claim.endpoint_id,
                 attempts=attempt.number,
                 reason=attempt.reason,
             )

@@ -42,10 +42,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery that this process may attempt until its lease ends, and its endpoint as it is now."""
+    """A delivery that this process may attempt until its lease ends, and its endpoint as it is now.
+
+    ``endpoint``: None if it was removed.
+    """
 
     delivery: Delivery
-    endpoint: Endpoint
+    endpoint_id: str
+    endpoint: Endpoint | None
 
 
 @dataclass(frozen=True, slots=True)

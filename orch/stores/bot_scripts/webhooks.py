@@ -60,17 +60,27 @@ def enqueue(deliveries: Sequence[WebhookDelivery]) -> Script[int]:
 
 
 def claim(
-    limit: int, without: AbstractSet[str], *, now: float, until: float
+    limit: int,
+    without: AbstractSet[str],
+    *,
+    now: float,
+    until: float,
+    only: AbstractSet[str] | None = None,
 ) -> Script[tuple[WebhookDelivery, ...]]:
     """Lease deliveries that are due until ``until``, one for each endpoint at most, those due longest first.
 
-    Not those of endpoints that are disabled, that rest, or are in ``without``; nor those of a bot for an
-    endpoint while another one of this bot for it is leased, or is due and has a lower ``sequence``.
+    Not those of endpoints that are disabled, that rest, are in ``without``, or are not in ``only`` (None: all
+    are); nor those of a bot for an endpoint while another one of this bot for it is leased, or is due and has
+    a lower ``sequence``.
     """
+    if only is not None and not only - without:
+        return ()
     yield Lock("webhooks")
-    excluded = sorted(without)
-    condition = f"AND d.endpoint_id NOT IN ({marks(len(excluded), 3)})" if excluded else ""
-    rows = yield Query(_DUE.format(without=condition), (now, limit, *excluded))
+    # What is left of the one list needs no other.
+    named = sorted(without if only is None else only - without)
+    word = "NOT IN" if only is None else "IN"
+    condition = f"AND d.endpoint_id {word} ({marks(len(named), 3)})" if named else ""
+    rows = yield Query(_DUE.format(without=condition), (now, limit, *named))
     if not rows:
         return ()
     ids = tuple(row[0] for row in rows)
@@ -115,9 +125,10 @@ def release(delivery_id: str) -> Script[None]:
 
 
 def requeue(delivery_id: str, now: float) -> Script[WebhookDelivery | None]:
-    """Make a delivery due now, with a new count of attempts, unless it is being attempted.
+    """Make a delivery due now, with a new count of attempts.
 
-    Returns it as it was before; None: it does not exist.
+    Not if it is being attempted, or its endpoint is disabled. Returns it as it was before; None: it does not
+    exist.
     """
     rows = yield Query(WEBHOOKS.select("WHERE delivery_id = $1 FOR UPDATE"), (delivery_id,))
     if not rows:
@@ -126,8 +137,10 @@ def requeue(delivery_id: str, now: float) -> Script[WebhookDelivery | None]:
     if before.claimed_until is None or before.claimed_until <= now:
         yield Query(
             "UPDATE bot_sessions.webhook_deliveries SET state = 'pending', due_at = $2, attempts = 0,"
-            " first_at = NULL, claimed_until = NULL WHERE delivery_id = $1",
-            (delivery_id, now),
+            " first_at = NULL, claimed_until = NULL WHERE delivery_id = $1"
+            " AND NOT EXISTS (SELECT 1 FROM bot_sessions.webhook_endpoints e"
+            " WHERE e.endpoint_id = $3 AND e.disabled_at IS NOT NULL)",
+            (delivery_id, now, before.endpoint_id),
         )
     return before
 

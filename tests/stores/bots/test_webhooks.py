@@ -59,6 +59,10 @@ async def test_deliveries_of_a_bot_to_an_endpoint_keep_their_order(engine: BotEn
         await requested(store, 1, 2)
         await store.enqueue([webhook(1, due_at=NOW + 9), webhook(2), webhook(3), webhook(9, bot_id="b2")])
         assert ids(await store.claim_webhooks(9, now=SOON, until=LEASE, without={"e1"})) == []
+        for only, without in ((set(), set()), ({"e2"}, set()), ({"e1"}, {"e1"})):
+            few = await store.claim_webhooks(9, now=SOON, until=LEASE, only=only, without=without)
+            assert few == ()
+        assert ids(await store.claim_webhooks(9, now=SOON, until=SOON, only={"e1"}, without={"e2"})) == ["d1"]
         assert ids(await store.claim_webhooks(9, now=SOON, until=LEASE)) == ["d1"]
         assert ids(await store.claim_webhooks(9, now=SOON, until=LEASE)) == ["d9"]
         assert await store.record_attempt(attempt("d1"), Outcome(state="pending", due_at=LEASE))
