@@ -95,6 +95,17 @@ def calibration(meeting: ScriptedMeeting, record: Record) -> list[tuple[int, int
     return [(named, right) for named, right in counts]
 
 
+def waits(meeting: ScriptedMeeting, record: Record) -> list[float]:
+    """Return the seconds from a transcript's arrival to the first name, of each word that was ever named."""
+    arrived = {event.segment_id: event.at for event in meeting.events if isinstance(event, Segment)}
+    named: dict[tuple[str, int], float] = {}
+    for change in record.changes:
+        if change.new is not None:
+            for index in range(change.first, change.last + 1):
+                named.setdefault((change.segment_id, index), change.at)
+    return [max(0.0, at - arrived[segment_id]) for (segment_id, _), at in named.items()]
+
+
 def seed_figures(meeting: ScriptedMeeting) -> Figures:
     """Return the figures of the former way, which looks at times only.
 

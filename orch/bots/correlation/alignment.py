@@ -139,10 +139,7 @@ def _candidates(
             found.append(_Candidate(index, position, score, late, is_exact))
     if len(found) > MOST_PAIRS:
         found = sorted(found, key=lambda each: -each.score)[:MOST_PAIRS]
-        found.sort(key=lambda each: (each.caption, each.position))
-    else:
-        found.sort(key=lambda each: (each.caption, each.position))
-    return found
+    return sorted(found, key=lambda each: (each.caption, each.position))
 
 
 def _best_chain(candidates: list[_Candidate], units: Sequence[Unit]) -> list[_Candidate]:

@@ -371,8 +371,8 @@ def test_three_hours_need_no_more_memory_than_ten_minutes() -> None:
     """What is live, and what is stored of captions and marks, is bounded; segments are summarised."""
     bot = Correlator()
     sizes = []
-    for index in range(1, 181):
-        at = 60.0 * index
+    for index in range(1, 121):
+        at = 90.0 * index
         words = tuple(
             Word(text=f"word{index}{each}", start=at + each, end=at + each + 0.5) for each in range(3)
         )

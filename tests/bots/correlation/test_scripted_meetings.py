@@ -11,7 +11,7 @@ from orch.bots.correlation.events import Caption, Event, Mark
 from orch.bots.correlation.record import correlate
 from tests.fakes.scripted_meetings import ALIKE, Scene, meeting
 
-SMALL = Scene(seconds=90, speakers=3, drift=200e-6, seed=11)
+SMALL = Scene(seconds=70, speakers=3, drift=200e-6, seed=11)
 
 
 def replace_at(event: Caption, at: float) -> Caption:
@@ -34,7 +34,7 @@ def measured(scene: Scene) -> Figures:
     ],
 )
 def test_words_are_under_the_right_name(scene: Scene, right: float, named: float) -> None:
-    """As many as the figures demand, in a minute and a half."""
+    """As many as the figures demand, in little more than a minute."""
     found = measured(scene)
     assert found.rightness >= right
     assert found.coverage >= named
@@ -76,7 +76,7 @@ def test_a_delay_that_changes_is_found_again() -> None:
     scripted = meeting(replace(SMALL, delay=0.5))
     scripted.events = sorted(
         (
-            replace_at(each, each.at + 2.5) if isinstance(each, Caption) and each.at > 40 else each
+            replace_at(each, each.at + 2.5) if isinstance(each, Caption) and each.at > 30 else each
             for each in scripted.events
         ),
         key=lambda event: event.at,
@@ -103,11 +103,12 @@ def test_the_delay_is_known_after_a_minute() -> None:
 
 
 def test_the_former_way_is_worse() -> None:
-    """It looks at times only."""
+    """It looks at times only, so it names few words."""
     scripted = meeting(SMALL)
     former = seed_figures(scripted)
-    assert former.words == figures(scripted, correlate(scripted.events)).words
-    assert former.rightness < 0.9
+    assert former.words == sum(map(len, scripted.speakers.values()))
+    assert former.named > 0
+    assert former.coverage < 0.5
 
 
 def test_figures_count_what_they_say() -> None:
