@@ -1,6 +1,7 @@
 """A PostgreSQL server of its own for tests: started in a folder of its own, on a free port.
 
-``ORCH_TEST_POSTGRES_URL`` names another server, with a user who may create schemas; it cannot be stopped.
+``ORCH_TEST_POSTGRES_URL`` names another server for the tests that leave it running; its user may create
+databases.
 """
 
 import os
@@ -14,9 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import trio
 
+from orch.stores.postgres.connections import open_connections
 from tests.fakes.ports import free_port
 
 READY_LIMIT = 180.0
@@ -111,7 +115,7 @@ class PostgresServer:
                 os.kill(child, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        # Whatever it leaves behind would keep another server from starting on this data.
+        # A file that it leaves behind would keep another server from starting on this data.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def pause(self) -> None:
@@ -146,9 +150,23 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @contextmanager
 def postgres_address() -> Iterator[str]:
-    """Return the address of a server for the block: the one that the environment names, or one of its own."""
-    if address := os.environ.get("ORCH_TEST_POSTGRES_URL"):
-        yield address
+    """Yield the address of an empty database: on the server that the environment names, or on one of its own.
+
+    On the former it is created and dropped, so that processes that run tests at the same time do not meet.
+    """
+    address = os.environ.get("ORCH_TEST_POSTGRES_URL")
+    if not address:
+        with postgres_server() as server:
+            yield server.url
         return
-    with postgres_server() as server:
-        yield server.url
+    name = f"orch_test_{os.getpid()}"
+    trio.run(_execute, address, f"CREATE DATABASE {name}")
+    try:
+        yield urlsplit(address)._replace(path=f"/{name}").geturl()
+    finally:
+        trio.run(_execute, address, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(address: str, statement: str) -> None:
+    async with open_connections(address, 1) as connections:
+        await connections.run(lambda connection: connection.execute(statement))

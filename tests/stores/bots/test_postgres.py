@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -90,7 +91,7 @@ async def test_randomly_cancelled_queries_leave_every_connection_free(postgres: 
         assert (pool.busy, pool.waiting, pool.free) == (0, 0, 4)
         states = await pool.run(
             lambda connection: connection.fetch(
-                "SELECT state FROM pg_stat_activity WHERE application_name = 'orch'"
+                "SELECT state FROM pg_stat_activity WHERE datname = current_database()"
                 " AND pid <> pg_backend_pid() AND state <> 'idle'"
             )
         )
@@ -227,7 +228,7 @@ async def test_an_ended_connection_costs_one_call_at_most(postgres: str) -> None
         await ask(
             postgres,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'orch' AND pid <> pg_backend_pid()",
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         with trio.fail_after(30):
             while True:
@@ -422,7 +423,7 @@ async def test_a_wrong_password_and_a_wrong_address_say_what_to_do(postgres: str
     for address, words in (
         ("postgresql://orch:secretword@127.0.0.1:1/x", "Start it, or correct the address"),
         ("nonsense://user:secretword@host/x", "scheme"),
-        (postgres.replace("/postgres", "/nothere"), "does not exist. Correct the address"),
+        (urlsplit(postgres)._replace(path="/nothere").geturl(), "does not exist. Correct the address"),
     ):
         async with running(address) as engine:
             assert words in engine.statistics().reason
