@@ -10,7 +10,7 @@ import trio
 from msgspec import Struct, structs
 
 from orch.sandbox.meeting import schedule as s
-from orch.sandbox.meeting.script import Clip, Say, Script
+from orch.sandbox.meeting.script import Clip, Participant, Say, Script
 from orch.sandbox.meeting.situation import Situation
 from orch.sandbox.meeting.truth import Truth, truth
 
@@ -106,14 +106,21 @@ class Playback:
         heapq.heappush(self._coming, (happening.at - lead, self._order, happening))
         self._order += 1
 
-    def say(self, who: str, *, clip: str = "", text: str = "") -> float:
+    def say(self, who: str, *, clip: str = "", text: str = "", guest_name: str | None = None) -> float:
         """Have a participant speak a clip soon; with ``text`` alone, captions without sound.
+
+        ``guest_name``: of a guest whose own speech is captioned, as a meeting does with what a bot says.
 
         Returns when it begins, in seconds since the start. Raises
         :class:`orch.sandbox.meeting.script.ScriptError`, KeyError for an unknown participant, RuntimeError
         beyond the limit.
         """
-        self.script.participant(who)
+        people = self.script.participants
+        if guest_name is not None:
+            people = (*people, Participant(id=who, name=guest_name))
+            self.situation.name_guest(who, guest_name)
+        else:
+            self.script.participant(who)
         if len(self._live) >= MOST_LIVE:
             raise RuntimeError(f"{MOST_LIVE} utterances can be requested")
         begins = round(self.now() + LEAD, 3)
@@ -125,6 +132,7 @@ class Playback:
             clips[clip] = Clip(seconds=seconds, words=text)
         script = structs.replace(
             self.script,
+            participants=people,
             clips=clips,
             says=(Say(who=who, clip=clip, at=begins, words=text or None),),
             seed=self.script.seed + len(self._live) + 1,

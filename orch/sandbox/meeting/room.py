@@ -407,8 +407,12 @@ class Room:
         self._happen(s.ChatPosted(at=self.playback.now(), who=who, text=text))
 
     def say(self, who: str, *, clip: str = "", text: str = "") -> float:
-        """Have a participant speak soon: :meth:`orch.sandbox.meeting.playback.Playback.say`."""
-        begins = self.playback.say(who, clip=clip, text=text)
+        """Have a participant speak soon, or caption a guest's own speech (``who``: its key; text alone).
+
+        See :meth:`orch.sandbox.meeting.playback.Playback.say`.
+        """
+        guest = None if clip else self.guests.get(who)
+        begins = self.playback.say(who, clip=clip, text=text, guest_name=guest.name if guest else None)
         self._change()
         return begins
 

@@ -63,6 +63,10 @@ class Situation:
             case _:
                 pass  # chat, interface texts and removals leave nothing behind
 
+    def name_guest(self, who: str, name: str) -> None:
+        """Remember the name of a guest whose speech is captioned."""
+        self._names[who] = name
+
     def roster(self, guests: list[tuple[str, str, bool]]) -> list[Message]:
         """Return everybody in the call; ``guests``: key, name and camera of each."""
         script = self._script

@@ -359,6 +359,22 @@ async def test_a_host_can_speak_and_write_at_any_time() -> None:
             room.say("nobody", text="x")
 
 
+async def test_what_a_guest_says_is_captioned_under_its_name() -> None:
+    """As a meeting does with a bot's own voice."""
+    async with playing(OPEN + "captions: {starts_on: true}") as room:
+        guest, far = await in_call(room)
+        await trio.sleep(10)
+        received(guest.near), received(far)
+        room.say(guest.key, text="this is the bot")
+        await trio.sleep(5)
+        shown = [each for each in received(guest.near) if each["type"] == "caption"]
+        assert (shown[-1]["name"], shown[-1]["text"]) == ("Bot", "This is the bot.")
+        assert received(far) == []
+        assert room.playback.truth().utterances[-1].name == "Bot"
+        with pytest.raises(KeyError):
+            room.say(guest.key, clip="two")
+
+
 async def test_guests_are_bounded_and_a_slow_page_is_disconnected() -> None:
     async with playing(OPEN) as room:
         guests = [enter(room, f"Bot {number}") for number in range(MOST_GUESTS)]
