@@ -392,3 +392,32 @@ def test_messages_that_cannot_be_decoded_are_refused(text: str) -> None:
     for decode in (decode_near, decode_far):
         with pytest.raises(MessageError):
             decode(text)
+
+
+async def test_a_meeting_can_run_before_anybody_comes() -> None:
+    """Who joins later is sent the state: open channels, clips that are playing, marks."""
+    async with playing(OPEN + "starts: at_once\nmarks: {delay: 0.1}") as room:
+        await trio.sleep(4)
+        assert room.playback.is_running
+        guest, far = await in_call(room)
+        begin, channels, sound = received(far)
+        assert (begin["type"], len(channels["open"])) == ("begin", 2)
+        assert (sound["clip"], sound["in"]) == ("two", -1.0)
+        marks = [each["id"] for each in received(guest.near) if each["type"] == "mark"]
+        assert marks == ["ana"]
+        assert room.playback.wait() < 2, "the meeting goes on where it was"
+
+
+async def test_a_far_page_that_connects_again_takes_the_place_of_the_first() -> None:
+    async with playing(OPEN) as room:
+        guest, first = await in_call(room)
+        second = room.connect_far(guest)
+        assert not first.is_open
+        room.disconnect_far(guest, first)
+        assert guest.far is second
+        await trio.sleep(3)
+        assert "sound" in kinds(second)
+        room.disconnect_far(guest, second)
+        await trio.sleep(3)
+        assert guest.is_in_call, "a guest without sound stays"
+        assert "sound" not in kinds(second)

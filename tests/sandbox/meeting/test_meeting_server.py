@@ -270,6 +270,19 @@ def test_an_account_is_read_from_cookies() -> None:
     assert account([]) is None
 
 
+async def test_a_meeting_that_is_removed_closes_its_sockets() -> None:
+    async with serving() as (_, client, endpoint), trio.open_nursery() as nursery:
+        await client.post("/api/meetings", data=OPEN)
+        near = Page()
+        nursery.start_soon(near.run, endpoint, "/quz-waxy-lob/near")
+        await near.say(type="enter", name="Bot")
+        assert (await near.until("view"))["view"] == "call"
+        assert (await client.delete("/api/meetings/quz-waxy-lob")).status_code == 204
+        assert (await near.until("view"))["view"] == "ended"
+        await near.ended.wait()
+        assert await (await client.get("/api/meetings")).get_json() == []
+
+
 async def test_the_server_closes_its_sockets_when_it_stops() -> None:
     async with serving() as (_, client, endpoint), trio.open_nursery() as nursery:
         await client.post("/api/meetings", data=OPEN)
