@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Final
 
 from msgspec import Struct
@@ -21,9 +21,6 @@ _SEARCHED: Final = 40
 
 _SLACK: Final = 6
 """Words before that place at which a corrected window may begin."""
-
-_MOSTLY: Final = 0.75
-"""Share of equal words from which two texts that begin together are not looked at further."""
 
 _OFTEN: Final = 50
 """Places of one word that are looked at: the last ones."""
@@ -113,13 +110,22 @@ def compare(old: Sequence[str], new: Sequence[str]) -> Comparison | None:
         return _comparison(old, new, 0) if prefix else None
     aligned = _comparison(old, new, 0)
     offset = _offset(old, new)
-    if not offset or (aligned and aligned.share > _MOSTLY):
+    if not offset:
         return aligned
     shifted = _comparison(old, new, offset)
     if shifted and not shifted.is_exact and offset > 0:
         shifted = _comparison(old, new, max(0, offset - _SLACK))
     found = [each for each in (aligned, shifted) if each]
-    return max(found, key=lambda each: (each.is_exact, each.common, each.start == 0), default=None)
+    return max(
+        found, key=lambda each: (each.is_exact, each.common - _removed(each), each.start == 0), default=None
+    )
+
+
+def _removed(found: Comparison) -> int:
+    """Return how many words of the text the window would take back between words that it shows."""
+    return sum(
+        max(0, (after[0] - before[0]) - (after[1] - before[1])) for before, after in pairwise(found.pairs)
+    )
 
 
 REPLACED: Final = Comparison(

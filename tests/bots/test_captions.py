@@ -67,6 +67,14 @@ def test_a_beginning_that_scrolls_away_stays() -> None:
     assert meeting.said() == [("Ann", "one two three four five six seven eight")]
 
 
+def test_a_beginning_that_scrolls_away_to_a_word_it_began_with_stays() -> None:
+    """The window could be the text without its middle: what scrolled away is not taken for words removed."""
+    meeting = Meeting()
+    meeting.show(1, ("a", "Ann", "are we the people who are to go now or"))
+    meeting.show(2, ("a", "Ann", "are to go now or then"))
+    assert meeting.said() == [("Ann", "are we the people who are to go now or then")]
+
+
 def test_a_beginning_that_was_not_seen_is_added() -> None:
     """A page that is drawn again may show more of a block than before."""
     meeting = Meeting()

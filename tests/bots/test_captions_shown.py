@@ -3,6 +3,7 @@
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,3 +64,30 @@ def test_each_spoken_word_is_in_one_utterance_of_its_speaker(
     )
     spoken = Counter((speaker, word) for speaker, words in turns for word in words)
     assert stored == spoken, (spoken - stored, stored - spoken)
+
+
+COMMON = (
+    "the a I you we and so that it is was to of in on yes no think know really just like do have can go this "
+    "what but for with not be are at one about time people good see say work make now maybe right okay meeting"
+)
+ENGLISH = tuple(COMMON.split())
+CHINESE = tuple(chr(0x4E00 + n) for n in range(200))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("words", "joint"), [(ENGLISH, " "), (CHINESE, "")])
+def test_words_that_everybody_repeats_are_each_in_one_utterance(
+    seed: int, words: tuple[str, ...], joint: str
+) -> None:
+    """The same few words again and again, as in real speech, with and without blanks between them."""
+    random = Random(seed)
+    turns = [
+        (random.choice(("Ann", "Ben", "陈静")), [random.choice(words) for _ in range(random.randint(1, 30))])
+        for _ in range(6)
+    ]
+    ways = Ways(window=random.randint(3, 8), visible=random.choice([12, 500]), joint=joint)
+    _, utterances = watch(ShownCaptions(turns, ways, random))
+    stored = Counter(
+        (each.speaker, key) for each in utterances.values() for key in word_keys(split_words(each.text))
+    )
+    assert stored == Counter((speaker, word.casefold()) for speaker, said in turns for word in said)
