@@ -146,7 +146,7 @@ class ShownCaptions:
     def _picture(self) -> list[Block]:
         first = max(0, len(self._blocks) - self._ways.window)
         for shown, _ in self._speaking:
-            first = max(0, min(first, self._blocks.index(shown) - 1))
+            first = max(0, min(first, self._blocks.index(shown) - 2))
         blocks = self._blocks[first:]
         return [shown.block(self._ways, place) for place, shown in enumerate(blocks) if shown.words]
 

@@ -68,7 +68,7 @@ def test_each_spoken_word_is_in_one_utterance_of_its_speaker(
 
 COMMON = (
     "the a I you we and so that it is was to of in on yes no think know really just like do have can go this "
-    "what but for with not be are at one about time people good see say work make now maybe right okay meeting"
+    "what but for with not be are at one about time people good see say work make now maybe right okay"
 )
 ENGLISH = tuple(COMMON.split())
 CHINESE = tuple(chr(0x4E00 + n) for n in range(200))
