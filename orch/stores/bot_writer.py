@@ -15,20 +15,25 @@ from math import inf
 from pathlib import Path
 from typing import Final, Never, Protocol, TypeVar, TypeVarTuple, Unpack
 
+import msgspec
 import structlog
 import trio
 from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores.bot_records import Captured, RefusedRecordError, Written
+from orch.stores.bot_scripts.tables import cleaned
 from orch.stores.bot_store import BATCH_LIMIT
-from orch.stores.spool import SUFFIX, Chunk, Spool, SpoolFullError
+from orch.stores.spool import BATCH_BYTES, SUFFIX, Chunk, Spool, SpoolFullError
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 
 WAITING_LIMIT: Final = 5_000
 """Records in the queue: about a minute of ten meetings."""
+
+WAITING_BYTES: Final = 32 * 2**20
+"""Bytes of these records as JSON; also what is stored at a time is bounded, by :data:`BATCH_BYTES`."""
 
 STORED_WITHIN: Final = 10.0
 """Seconds after which a batch that is being stored is spooled instead; it may have been stored."""
@@ -94,7 +99,9 @@ class BotWriter:
         self._spool = spool
         self._offload = offload
         self._limit = limit
-        self._queue: deque[Captured] = deque()
+        self._queue: deque[tuple[Captured, int]] = deque()
+        self._bytes = 0
+        self._encode = msgspec.json.Encoder().encode
         self._batch: tuple[Captured, ...] = ()
         self._forgotten: dict[str, None] = {}
         self._work = trio.lowlevel.ParkingLot()
@@ -120,12 +127,26 @@ class BotWriter:
         )
 
     async def put(self, record: Captured) -> None:
-        """Accept a record, once there is room. Its session must exist by the time it is stored."""
+        """Accept a record, once there is room. Its session must exist by the time it is stored.
+
+        RefusedRecordError: it has something in its JSON that is none.
+        """
         await trio.lowlevel.checkpoint_if_cancelled()
-        while len(self._queue) >= self._limit:
+        record, size = self._storable(record)
+        while len(self._queue) >= self._limit or (self._queue and self._bytes + size > WAITING_BYTES):
             await self._room.park()
-        self._queue.append(record)
+        self._queue.append((record, size))
+        self._bytes += size
         self._work.unpark()
+
+    def _storable(self, record: Captured) -> tuple[Captured, int]:
+        """Return a record that can be spooled, and its bytes."""
+        try:
+            return record, len(self._encode(record))
+        except UnicodeEncodeError:
+            return self._storable(cleaned(record))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise RefusedRecordError(f"it cannot be written as JSON: {error}") from error
 
     async def flush(self) -> None:
         """Wait until what was accepted so far is stored or spooled. :meth:`run` must be running."""
@@ -146,7 +167,8 @@ class BotWriter:
         while len(self._forgotten) > FORGOTTEN_LIMIT:
             del self._forgotten[next(iter(self._forgotten))]
         before = len(self._queue)
-        self._queue = deque(record for record in self._queue if record.session_id != session_id)
+        self._queue = deque(each for each in self._queue if each[0].session_id != session_id)
+        self._bytes = sum(size for _, size in self._queue)
         self._room.unpark_all()
         async with self._spool_lock:
             in_spool = await self._offload(self._spool.forget, session_id)
@@ -195,8 +217,14 @@ class BotWriter:
 
     def _take(self) -> None:
         if not self._batch and self._queue:
-            count = min(len(self._queue), BATCH_LIMIT)
-            self._batch = tuple(self._queue.popleft() for _ in range(count))
+            batch: list[Captured] = []
+            taken = 0
+            while self._queue and len(batch) < BATCH_LIMIT and taken < BATCH_BYTES:
+                record, size = self._queue.popleft()
+                batch.append(record)
+                taken += size
+            self._bytes -= taken
+            self._batch = tuple(batch)
             self._room.unpark_all()
 
     async def _store_batch(self) -> bool:

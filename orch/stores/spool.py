@@ -27,6 +27,9 @@ LIMIT: Final = 256 * 2**20
 SUFFIX: Final = ".spool.jsonl"
 """The end of the names of spools that another process may adopt."""
 
+BATCH_BYTES: Final = 4 * 2**20
+"""Bytes of records that are read at a time; a single record may have more."""
+
 _CHUNK: Final = 2**20
 _log = structlog.get_logger(__name__)
 
@@ -146,13 +149,14 @@ class Spool:
         self.size += len(lines)
 
     def read(self, limit: int) -> Chunk:
-        """Return the oldest records that were not stored, ``limit`` at most.
+        """Return the oldest records that were not stored: ``limit`` and :data:`BATCH_BYTES` at most.
 
         A line that is none is moved to the file of rejected lines.
         """
         found: list[Captured] = []
         end = self.position
-        while len(found) < limit and (line := self._line_at(end)):
+        last = self.position + BATCH_BYTES
+        while len(found) < limit and end < last and (line := self._line_at(end)):
             end += len(line)
             try:
                 found.append(self._decode.decode(line))

@@ -38,13 +38,39 @@ def clean_json(value: Any) -> Any:
     return value
 
 
+def cleaned(record: R) -> R:
+    """Return a record with clean texts."""
+    values = {name: getattr(record, name) for name in record.__struct_fields__}
+    clean = {
+        name: clean_text(value) if isinstance(value, str) else clean_json(value)
+        for name, value in values.items()
+        if isinstance(value, str | Mapping)
+    }
+    return msgspec.structs.replace(record, **clean)
+
+
 def stored(value: Any) -> Any:
-    """Return a value of a record as it is stored."""
+    """Return a value of a record as it is stored. RefusedRecordError: it must be JSON, and is none."""
     if isinstance(value, str):
         return clean_text(value)
-    if isinstance(value, Mapping | tuple):
-        return msgspec.json.encode(clean_json(value)).decode()
-    return value
+    if not isinstance(value, Mapping | tuple):
+        return value
+    try:
+        text = _as_json(value)
+        return _as_json(clean_json(value)) if text is None or _NUL in text else text
+    except (TypeError, ValueError, RecursionError) as error:
+        raise records.RefusedRecordError(f"it cannot be written as JSON: {error}") from error
+
+
+_NUL: Final = "\\u0000"
+"""How JSON writes U+0000, which is searched for in vain in nearly every text."""
+
+
+def _as_json(value: Any) -> str | None:
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return None
 
 
 class Table(Generic[R]):

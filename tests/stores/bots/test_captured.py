@@ -266,3 +266,26 @@ async def test_a_pruned_file_leaves_the_utterance_that_names_it(engine: BotEngin
         assert left.audio_file_id is None
         revised = replace(translation(0, "mejor"), revision=2)
         assert await store.write([revised]) == Written(1)
+
+
+def deep(levels: int) -> dict[str, Any]:
+    """Return JSON that is nested so deep."""
+    found: dict[str, Any] = {"end": 1}
+    for _ in range(levels):
+        found = {"a": found}
+    return found
+
+
+async def test_json_that_is_nested_deep_is_stored_or_refused(engine: BotEngine) -> None:
+    """A page may send anything; the store stays usable."""
+    async with engine.running() as store:
+        await requested(store, 1)
+        whole = utterance(processing_metadata=deep(300))
+        await store.write([whole])
+        assert await store.utterances("s1", "whisper_service") == (whole,)
+        for wrong in (deep(20_000), deep(900) | {"\0": "\0"}, {"a": object()}):
+            with pytest.raises(RefusedRecordError):
+                await store.write([utterance(1, processing_metadata=wrong)])
+        odd = utterance(2, processing_metadata={"\\u0000": "\\u0000 \\\\u0000"})
+        await store.write([odd])
+        assert await store.utterances("s1", "whisper_service") == (whole, odd)

@@ -170,6 +170,7 @@ def test_long_lines_are_read_whole(tmp_path: Path) -> None:
     with Spool(tmp_path / "s.jsonl") as spool:
         spool.append([long, utterance(1), long])
     with Spool(tmp_path / "s.jsonl") as spool:
+        assert len(spool.read(9).records) == 3
         assert all_of(spool, 1) == [long, utterance(1), long]
 
 

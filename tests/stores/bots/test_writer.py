@@ -10,7 +10,7 @@ import trio
 from orch.problems import ProblemError
 from orch.stores.bot_records import Captured, RefusedRecordError, Written
 from orch.stores.bot_store import BATCH_LIMIT
-from orch.stores.bot_writer import RETRY_EVERY, STORED_WITHIN, BotWriter, spool_at
+from orch.stores.bot_writer import RETRY_EVERY, STORED_WITHIN, WAITING_BYTES, BotWriter, spool_at
 from orch.stores.spool import Spool
 from tests.fakes.bot_sessions import BotEngine, requested, utterance
 from tests.fakes.hub import inline
@@ -251,3 +251,52 @@ async def test_a_real_store_gets_what_was_spooled(engine: BotEngine, tmp_path: P
             utterance(1, "revised", revision=2),
             utterance(2),
         )
+
+
+async def test_half_a_character_of_a_page_is_no_reason_to_stop(engine: BotEngine, tmp_path: Path) -> None:
+    """A script can cut a pair of surrogates; spooled or not, the rest is stored, and so is what follows."""
+    spool = Spool(tmp_path / "s.jsonl")
+    async with engine.running() as store:
+        await requested(store, 1)
+        writer = BotWriter(store, spool, offload=inline)
+        async with running(writer):
+            broken = utterance(0, "smile \ud83d", processing_metadata={"raw\udc00": ["\ud83d\ude00"]})
+            await writer.put(broken)
+            await writer.put(utterance(1))
+            await writer.drain()
+        first, second = await store.utterances("s1", "whisper_service")
+        assert first.transcript_text == "smile \ufffd"
+        assert first.processing_metadata == {"raw\ufffd": ["\U0001f600"]}
+        assert second == utterance(1)
+
+
+async def test_what_is_no_json_is_refused_at_once(tmp_path: Path) -> None:
+    """By the call that brings it, so that nothing that is accepted can fail for that."""
+    nested: list[object] = []
+    for _ in range(5_000):
+        nested = [nested]
+    store = FakeStore()
+    writer = a_writer(store, tmp_path)
+    async with running(writer):
+        for wrong in ({"a": object()}, {"a": nested}, {"a": {1, object()}}):
+            with pytest.raises(RefusedRecordError):
+                await writer.put(utterance(0, processing_metadata=wrong))
+        await writer.put(utterance(1))
+        await writer.flush()
+        assert store.segments == [1]
+
+
+async def test_large_records_are_bounded_by_their_bytes(tmp_path: Path) -> None:
+    """A hundred texts of a megabyte do not wait in memory; one that is larger than the bound is stored."""
+    store = FakeStore()
+    store.seconds = 1.0
+    writer = a_writer(store, tmp_path)
+    text = "x" * 2**20
+    async with running(writer):
+        for number in range(100):
+            await writer.put(utterance(number, text))
+            assert writer._bytes <= WAITING_BYTES
+        await writer.put(utterance(100, text * 40))
+        await writer.flush()
+        assert store.segments == list(range(101))
+        assert store.batches >= 100 / 5
