@@ -1,6 +1,10 @@
 """Signatures of webhooks, against the vectors of the specification's own libraries."""
 
 import base64
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -193,3 +197,28 @@ def test_two_bodies_have_two_signatures(first: bytes, second: bytes) -> None:
     """The same only for the same bytes."""
     same = sign(other(1), MESSAGE, AT, first) == sign(other(1), MESSAGE, AT, second)
     assert same == (first == second)
+
+
+def documented_verify(now: float) -> Any:
+    """Return the function that the documents show to receivers, at a time."""
+    text = (Path(__file__).parents[3] / "docs" / "bots.md").read_text(encoding="utf-8")
+    (code,) = (each for each in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def verify" in each)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - the example of the documents
+    names["time"] = SimpleNamespace(time=lambda: now)
+    return names["verify"]
+
+
+def test_the_example_of_the_documents_verifies() -> None:
+    """What a receiver copies from there works, also while a secret is replaced, and refuses what it should."""
+    keys = SigningKeys(read_secret(EXAMPLE)).rotated(other(2), AT)
+    signed = headers(AT, *keys.at(AT))
+    for secret in (EXAMPLE, write_secret(other(2))):
+        documented_verify(AT + 300)(signed, BODY, secret)
+    for at, body, secret in (
+        (AT + 301, BODY, EXAMPLE),
+        (AT, BODY + b" ", EXAMPLE),
+        (AT, BODY, write_secret(other(3))),
+    ):
+        with pytest.raises(ValueError, match="too old|not signed"):
+            documented_verify(at)(signed, body, secret)
