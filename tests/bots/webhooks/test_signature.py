@@ -210,7 +210,7 @@ def documented_verify(now: float) -> Any:
 
 
 def test_the_example_of_the_documents_verifies() -> None:
-    """What a receiver copies from there works, also while a secret is replaced, and refuses what it should."""
+    """A receiver can copy it: it works while a secret is replaced, and refuses what it should."""
     keys = SigningKeys(read_secret(EXAMPLE)).rotated(other(2), AT)
     signed = headers(AT, *keys.at(AT))
     for secret in (EXAMPLE, write_secret(other(2))):
@@ -220,5 +220,5 @@ def test_the_example_of_the_documents_verifies() -> None:
         (AT, BODY + b" ", EXAMPLE),
         (AT, BODY, write_secret(other(3))),
     ):
-        with pytest.raises(ValueError, match="too old|not signed"):
+        with pytest.raises(ValueError, match=r"too old|not signed"):
             documented_verify(at)(signed, body, secret)
