@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from orch.stores.operations import Operation
+from orch.stores.sqlite.database import cut_short
 from orch.stores.sqlite.diagnosis import Trouble, trouble_of
 from orch.stores.sqlite.reserve import Reserve
 
@@ -69,6 +70,7 @@ def erase_traces(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]
     if not erasing:
         return None
     try:
+        cut_short(database)  # first, so that a disk that was full has room for what follows
         database.execute("VACUUM")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except sqlite3.Error as error:
