@@ -12,7 +12,7 @@ LONGEST: Final = 20_000
 """Characters of a block or message, of those at its end, that are looked at."""
 
 LONGEST_NAME: Final = 200
-"""Characters of a speaker's name."""
+"""Characters of a speaker's name, and of the ids of messages, that are looked at."""
 
 CONSIDERED: Final = 48
 """Blocks at the page's end that are looked at. Those before them have been, when they were at the end."""
@@ -79,7 +79,7 @@ def spoken_blocks(blocks: Sequence[Block], own: Collection[str] = ()) -> tuple[B
     found: list[Block] = []
     keys: set[str] = set()
     for block in blocks[-CONSIDERED:]:
-        speaker = clean(block.speaker)[:LONGEST_NAME]
+        speaker = clean(block.speaker[:LONGEST_NAME])
         text = spoken_text(block.text[-LONGEST:])
         if not speaker or not text or text == speaker or is_own(speaker, own):
             continue

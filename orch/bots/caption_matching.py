@@ -136,7 +136,8 @@ def evidence(
         return exact
     if stayed and found.share >= _CORRECTED:
         return 43 if found.is_aligned else 25
-    if found.common >= ENOUGH and found.share >= _SIMILAR:
+    is_near = spoken.is_visible or now - spoken.seen <= RETURNS
+    if is_near and found.common >= ENOUGH and found.share >= _SIMILAR:
         return 30
     return 1 if stayed and _is_young(spoken, now) else 0
 

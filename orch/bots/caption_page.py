@@ -91,6 +91,7 @@ def observe(page: Page, blocks: tuple[Block, ...], now: float) -> tuple[Page, li
     page = _with_keys_checked(page, blocks, texts)
     if not page.has_keys:
         blocks = tuple(replace(block, key="") for block in blocks)
+    blocks, texts = _without_history(page, blocks, texts)
     matches = match(page.recent, blocks, texts, now)
     drawing = _Drawing(page, blocks, texts, now)
     drawing.follow(matches)
@@ -102,6 +103,34 @@ def _with_keys_checked(page: Page, blocks: Sequence[Block], texts: Sequence[Text
     if not page.has_keys or not has_counted_keys(page.recent, blocks, texts):
         return page
     return replace(page, has_keys=False, recent=tuple(replace(each, key="") for each in page.recent))
+
+
+def _without_history(
+    page: Page, blocks: Sequence[Block], texts: Sequence[Text]
+) -> tuple[tuple[Block, ...], list[Text]]:
+    """Return the blocks without those of utterances that were forgotten.
+
+    A block that says what was said before is one of the history if another of it, or a known one, follows, or
+    if one of the history is before it.
+    """
+    forgotten = set(page.forgotten)
+    known = {(each.speaker, each.text.keys) for each in page.recent}
+    keys = {each.key for each in page.recent if each.key}
+    is_known = [
+        block.key in keys or (block.speaker, text.keys) in known
+        for block, text in zip(blocks, texts, strict=True)
+    ]
+    is_old = [
+        not is_known[j] and _digest(block.speaker, text) in forgotten
+        for j, (block, text) in enumerate(zip(blocks, texts, strict=True))
+    ]
+    stays: list[int] = []
+    was_old = False
+    for j in range(len(blocks)):
+        was_old = is_old[j] and (was_old or any(is_old[j + 1 :]) or any(is_known[j + 1 :]))
+        if not was_old:
+            stays.append(j)
+    return tuple(blocks[j] for j in stays), [texts[j] for j in stays]
 
 
 def settle(page: Page, now: float) -> tuple[Page, list[Spoken]]:
@@ -169,8 +198,9 @@ class _Drawing:
             else:
                 self._recent[found.utterance] = None
                 self._place(j, spoken, by_block)
-        for j in self._unknown(by_block):
-            self._begin(j, by_block)
+        for j in range(len(self._blocks)):
+            if j not in by_block:
+                self._begin(j, by_block)
 
     def _continued(self, spoken: Spoken, matched: Match, block: Block, text: Text) -> Spoken:
         """Return an utterance after its block showed ``text``."""
@@ -211,25 +241,6 @@ class _Drawing:
             return text
         rest = compare(after.text.keys, tail)
         return text.part(0, last_new + length) if rest and rest.is_exact and rest.is_aligned else text
-
-    def _unknown(self, by_block: dict[int, Match]) -> list[int]:
-        """Return the blocks without an utterance, less those of the history that was forgotten.
-
-        A block that says what was said before is one of the history if others of it follow or precede.
-        """
-        known = set(self._page.forgotten)
-        is_old = [
-            j not in by_block and _digest(block.speaker, text) in known
-            for j, (block, text) in enumerate(zip(self._blocks, self._texts, strict=True))
-        ]
-        unknown: list[int] = []
-        was_old = False
-        for j in range(len(self._blocks)):
-            follows = any(later in by_block or is_old[later] for later in range(j + 1, len(self._blocks)))
-            was_old = is_old[j] and (follows or was_old)
-            if j not in by_block and not was_old:
-                unknown.append(j)
-        return unknown
 
     def _begin(self, j: int, by_block: dict[int, Match]) -> None:
         """Store a new utterance: what a block shows, or what was split off the speaker's block before it."""

@@ -112,10 +112,8 @@ def compare(old: Sequence[str], new: Sequence[str]) -> Comparison | None:
     offset = _offset(old, new)
     if not offset:
         return aligned
-    shifted = _comparison(old, new, offset)
-    if shifted and not shifted.is_exact and offset > 0:
-        shifted = _comparison(old, new, max(0, offset - _SLACK))
-    found = [each for each in (aligned, shifted) if each]
+    offsets = [offset] if offset < 0 else [offset, max(0, offset - _SLACK)]
+    found = [each for each in (aligned, *(_comparison(old, new, each) for each in offsets)) if each]
     return max(
         found, key=lambda each: (each.is_exact, each.common - _removed(each), each.start == 0), default=None
     )

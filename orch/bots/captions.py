@@ -155,10 +155,10 @@ def receive(
     An older version than the last, and one of a message that ended long ago, change nothing. The newest
     version counts even if it is shorter: the meeting took words back.
     """
-    speaker = clean(message.speaker)[:LONGEST_NAME]
+    speaker = clean(message.speaker[:LONGEST_NAME])
     is_own_device = bool(speaker) and is_own(speaker, own)
     spoken = "" if is_own_device else spoken_text(message.text[-LONGEST:])
-    key = (message.device, message.id)
+    key = (message.device[:LONGEST_NAME], message.id[:LONGEST_NAME])
     before = next((each for each in captions.records if each.message == key), None)
     if (
         key in captions.ended

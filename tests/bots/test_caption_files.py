@@ -133,6 +133,8 @@ def test_a_time_alone_says_when_a_line_ends_at_most() -> None:
         (11, Kind.SPEAKING_START),
         (13, Kind.SPEAKING_END),
     ]
+    ends = [event.at for event in parsed.events if event.kind is Kind.SPEAKING_END and event.name == "Ann"]
+    assert ends == [11, 300.5]
 
 
 def test_files_that_are_empty_broken_or_too_long() -> None:

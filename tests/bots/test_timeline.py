@@ -233,6 +233,10 @@ def test_a_start_that_is_taken_back_counts_for_nothing() -> None:
     later = [TimelineEvent(5, START, "a", "Ann"), TimelineEvent(6, END, "a", "Ann")]
     assert speaking_times([*taken_back, *later], 9) == {"a": 1}
     assert speaking_times([*later, *reversed(taken_back)], 9) == {"a": 1}
+    again = [TimelineEvent(6, START, "a", "Ann"), TimelineEvent(8, END, "a", "Ann")]
+    assert speaking_times([*again, *later], 9) == {"a": 3}
+    meanwhile = [TimelineEvent(7, END, "a", "Ann"), TimelineEvent(7, START, "a", "Ann")]
+    assert speaking_times([*meanwhile, *later, *again], 9) == {"a": 3}
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
