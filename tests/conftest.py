@@ -1,5 +1,6 @@
 """How ``async def`` tests run (on Trio, on a virtual clock, within a limit); what each leaves as it was."""
 
+import asyncio
 import logging
 import os
 import sys
@@ -158,7 +159,14 @@ def network_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def playwright_here() -> Iterator[Playwright]:
-    """One driver for all: two at once cannot live in one thread."""
+    """One driver for all: two at once cannot live in one thread.
+
+    Once ``trio_asyncio`` is imported, which tests of PostgreSQL do sooner or later, asyncio's loops run on
+    Trio in threads that have not named a policy.
+    """
+    import trio_asyncio  # noqa: F401 - it replaces functions of asyncio, so before there is a loop
+
+    asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
     driver = sync_playwright()
     with lasting():
         playwright = driver.start()

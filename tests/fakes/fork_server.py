@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Final
 
+from tests.fakes.children import lasting
+
 ROOT: Final = Path(__file__).parents[2]
 REQUEST_BYTES: Final = 1 << 17
 
@@ -68,12 +70,13 @@ class ForkServer:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.fork_server", str(theirs.fileno())],
-            cwd=ROOT,
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-        )
+        with lasting():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.fakes.fork_server", str(theirs.fileno())],
+                cwd=ROOT,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+            )
         theirs.close()
         self._socket = ours
         self._lock = threading.Lock()
