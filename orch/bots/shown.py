@@ -128,7 +128,8 @@ class BotsListed(Struct, frozen=True, kw_only=True):
     """Bots, the active ones first, then those that ended last: the state of the topic ``bots``.
 
     ``limit``: how many run at a time. ``unavailable``: why no bot can be started now, for operators; "" if
-    one can. ``more``: there are older ones.
+    one can. ``more``: there are older ones. ``demo_meeting``: the URL of the demo's meeting to send a bot to;
+    "" outside of the demo.
     """
 
     now: float
@@ -138,3 +139,4 @@ class BotsListed(Struct, frozen=True, kw_only=True):
     bots: tuple[BotShown, ...]
     unavailable: str = ""
     more: bool = False
+    demo_meeting: str = ""
