@@ -16,7 +16,7 @@ T = TypeVar("T")
 class SqliteScripts:
     """See :class:`orch.stores.bot_store.ScriptEngine`. Transactions run one by one, in the file's thread.
 
-    After a script that erases, the file is rewritten and its write-ahead log emptied before the call returns.
+    After a script that erases, unused parts of the file are overwritten, and its write-ahead log is emptied.
     """
 
     def __init__(self, file: SqliteFile) -> None:

@@ -278,8 +278,7 @@ class SqliteFile:
         After an exception nothing of the work remains. ``size``: bytes that it holds in the queue. ``adds``:
         refuse it while nothing new is accepted; ``frees``: it may use the reserve of a full disk, because it
         frees space, is needed for that, or belongs to a participant who leaves. ``erases``: what it deletes
-        is in none of the files when this returns; the file is rewritten, which takes a second or two for each
-        256 MiB.
+        is in none of the files when this returns; they are read as a whole for that.
         """
         operation = await self.enqueue(work, size, adds=adds, frees=frees, erases=erases)
         return await operation.result()
@@ -368,7 +367,7 @@ class SqliteFile:
         failure = transact(self._file.database, batch, self._file.reserve)
         if failure is not None and trouble_of(failure) is Trouble.FAILING and failure.__cause__ is None:
             failure.__cause__ = self._file.reserve.try_room()
-        failure = erase_traces(self._file.database, batch) or failure
+        failure = erase_traces(self._file.scrub, batch) or failure
         if self._condition.trouble is Trouble.FULL and any(operation.frees for operation in batch):
             self._file.is_reclaim_due = True
         return failure

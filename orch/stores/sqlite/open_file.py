@@ -29,6 +29,7 @@ from orch.stores.sqlite.database import (
 )
 from orch.stores.sqlite.diagnosis import Trouble, trouble_of
 from orch.stores.sqlite.reserve import ENOUGH, LEAST, Reserve
+from orch.stores.sqlite.scrub import scrub
 from orch.stores.sqlite.transactions import Work, roll_back
 
 _log = structlog.get_logger(__name__)
@@ -111,6 +112,21 @@ class OpenFile:
         self.reserve.drop()
         if database is not None:
             close_database(database)
+
+    def scrub(self) -> None:
+        """Leave nothing of deleted rows in the files. StoreError: it cannot be opened again."""
+        database = self.database
+        cut_short(database)  # a disk that was full has room again, and the log is empty
+        self._database = None
+        database.close()
+        try:
+            is_done = scrub(self._path)
+        finally:
+            self._database = database = open_database(self._path, migrations())
+            begin_opening(database, self._boot)
+        if not is_done:
+            database.execute("VACUUM")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def inspect(self, is_troubled: bool, deferred: Sequence[Work[object]]) -> Found:  # noqa: FBT001 - called by position in a thread
         """Check the file and the disk; during a problem, also try to write.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from orch.stores.operations import Operation
-from orch.stores.sqlite.database import cut_short
 from orch.stores.sqlite.diagnosis import Trouble, trouble_of
 from orch.stores.sqlite.reserve import Reserve
 
@@ -59,20 +58,13 @@ def transact(
     return next((failure for failure in found if trouble_of(failure) is not None), None)
 
 
-def erase_traces(database: sqlite3.Connection, batch: Sequence[Transaction[Any]]) -> sqlite3.Error | None:
-    """Rewrite the file if an operation of the batch erases; return the error, which fails these.
-
-    ``secure_delete`` overwrites deleted rows, and not the copies that stay in the unused part of a page when
-    rows are moved to the pages beside it: of 40 files after random changes, 5 had some. The write-ahead log
-    has the former content of each page that was written since it was last emptied.
-    """
+def erase_traces(scrub: Callable[[], None], batch: Sequence[Transaction[Any]]) -> sqlite3.Error | None:
+    """Scrub the files if an operation of the batch erases; return the error, which fails these."""
     erasing = [operation for operation in batch if operation.erases and operation.error is None]
     if not erasing:
         return None
     try:
-        cut_short(database)  # first, so that a disk that was full has room for what follows
-        database.execute("VACUUM")
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        scrub()
     except sqlite3.Error as error:
         for operation in erasing:
             operation.value, operation.error = None, error

@@ -1,13 +1,18 @@
 """Deleting what was said, on request and after the days for which it is stored: on every engine."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import pytest
 from msgspec.structs import replace
 
 from orch.stores.bot_records import Captured, Prunable, SessionEvent, WebhookAttempt, Written
 from orch.stores.bot_scripts.lives import Change
 from orch.stores.bot_scripts.webhooks import Outcome
+from orch.stores.sqlite import open_file
+from orch.stores.sqlite.scrub import scrub
 from tests.fakes.bot_sessions import (
     NOW,
     BotEngine,
@@ -168,5 +173,24 @@ async def test_no_byte_of_what_was_said_is_in_the_files_of_sqlite(tmp_path: Path
         await store.delete_data("s1", now=NOW)
         assert [each.name for each in tmp_path.iterdir() if MARKER.encode() in each.read_bytes()] == []
         assert await store.utterances("s2", "whisper_service") == kept
+        check = await engine.store.file.execute(lambda d: d.execute("PRAGMA integrity_check").fetchall())
+        assert check == [("ok",)]
     assert [each.name for each in tmp_path.iterdir() if MARKER.encode() in each.read_bytes()] == []
     assert KEPT.encode() in engine.path.read_bytes()
+
+
+async def test_a_file_without_pointer_maps_is_rewritten(tmp_path: Path) -> None:
+    """One of an old version that could not be converted; nothing of what was said is left in it either."""
+    engine = SqliteBotEngine(tmp_path)
+    with closing(sqlite3.connect(engine.path, isolation_level=None)) as database:
+        database.execute("PRAGMA auto_vacuum = NONE")
+        database.execute("CREATE TABLE old (text)")
+        database.execute("INSERT INTO old VALUES (zeroblob(2000))")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(open_file, "use_incremental_vacuum", lambda *_: False)
+        async with engine.running() as store:
+            await requested(store, 1)
+            await store.write([utterance(each, MARKER * 50) for each in range(50)])
+            assert not scrub(engine.path)
+            await store.delete_data("s1", now=NOW)
+            assert [each.name for each in tmp_path.iterdir() if MARKER.encode() in each.read_bytes()] == []
