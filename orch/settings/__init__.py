@@ -3,6 +3,7 @@
 Pure. :mod:`orch.settings.live` reads the file and watches it.
 """
 
+from orch.settings.bots import Bots
 from orch.settings.decoding import Decoded, decode
 from orch.settings.fallbacks import Fallback, FallbackCache, StaticResponse
 from orch.settings.gateway_structs import Gateway, PublicRoute, Repeatable, Route, Share, Uploads
@@ -27,6 +28,7 @@ from orch.settings.structs import (
 
 __all__ = [
     "AlertThresholds",
+    "Bots",
     "Breakers",
     "Change",
     "Decoded",

@@ -7,6 +7,7 @@ from typing import Final
 
 from orch.settings.addresses import trimmed, unusable_in_header
 from orch.settings.back_ends import find_faults
+from orch.settings.bots_checks import find_bots_faults
 from orch.settings.fallback_checks import find_fallback_faults
 from orch.settings.gateway_structs import Gateway
 from orch.settings.hedging_checks import find_hedging_faults
@@ -61,6 +62,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         + _overload(settings)
         + _public_url(settings)
         + _frame_ancestors(settings)
+        + find_bots_faults(settings.orchestration.bots)
         + _deployment(settings)
     )
 

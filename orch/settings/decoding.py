@@ -78,6 +78,7 @@ def decode(
     if not faults:
         decoded = _with_token_trimmed(decoded)
         faults += find_cross_faults(decoded)
+        faults += _in_the_file(decoded, sources)
     return Decoded(
         settings=decoded,
         faults=tuple(Fault(mask_urls(fault.path), fault.expected) for fault in faults),
@@ -156,6 +157,14 @@ def _unusable(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             yield path
     elif isinstance(node, str) and is_unusable(node):
         yield path
+
+
+def _in_the_file(settings: Settings, sources: Mapping[str, Source]) -> list[Fault]:
+    """Find a key beside what it encrypts: a copy of the file and of the recordings would open them."""
+    where = "orchestration.bots.recording_key"
+    if not settings.orchestration.bots.recording_key or sources.get(where) != "file":
+        return []
+    return [Fault(where, "expected it in the environment only: ORCH_BOTS__RECORDING_KEY")]
 
 
 def _with_token_trimmed(settings: Settings) -> Settings:

@@ -10,6 +10,13 @@ from orch.settings.structs import Settings
 
 NEEDS_RESTART: Final[Mapping[str, str]] = {
     "orchestration.frontend": "listening sockets are opened at start",
+    "orchestration.bots.postgres_url": "the store of bots is opened at start",
+    "orchestration.bots.profiles": "profiles that a killed process left are removed there at start",
+    "orchestration.bots.recordings": "bots that run write there",
+    "orchestration.bots.evidence": "bots that run write there",
+    "orchestration.bots.recording_key": "bots that run encrypt with it",
+    "orchestration.bots.calendars": "calendars are followed from the start",
+    "orchestration.bots.fonts": "fonts are read at start",
     "session_management.persistence": "the store is opened at start",
     "session_management.sqlite_path": "the store is opened at start",
     "session_management.redis_url": "the store is opened at start",
@@ -67,7 +74,17 @@ def applicable(old: Settings, new: Settings) -> Settings:
         sqlite_path=old.session_management.sqlite_path,
         redis_url=old.session_management.redis_url,
     )
-    orchestration = msgspec.structs.replace(new.orchestration, frontend=frontend)
+    bots = msgspec.structs.replace(
+        new.orchestration.bots,
+        postgres_url=old.orchestration.bots.postgres_url,
+        profiles=old.orchestration.bots.profiles,
+        recordings=old.orchestration.bots.recordings,
+        evidence=old.orchestration.bots.evidence,
+        recording_key=old.orchestration.bots.recording_key,
+        calendars=old.orchestration.bots.calendars,
+        fonts=old.orchestration.bots.fonts,
+    )
+    orchestration = msgspec.structs.replace(new.orchestration, frontend=frontend, bots=bots)
     return msgspec.structs.replace(new, orchestration=orchestration, session_management=management)
 
 

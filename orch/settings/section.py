@@ -18,6 +18,7 @@ KIND: Final = "kind"
 Secret = Annotated[str, Meta(extra={KIND: "secret"})]
 Url = Annotated[str, Meta(extra={KIND: "url"})]
 FilePath = Annotated[str, Meta(extra={KIND: "file"})]
+FilePaths = Annotated[tuple[str, ...], Meta(extra={KIND: "file"})]
 Command = Annotated[tuple[str, ...], Meta(extra={KIND: "command"})]
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]*$", max_length=64)]
 HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
+from orch.settings.bots import Bots
 from orch.settings.gateway_structs import Gateway
 from orch.settings.incidents import Incidents, StatusPage
 from orch.settings.overload import Overload
@@ -195,6 +196,7 @@ class Orchestration(Section, frozen=True):
     status_page: StatusPage = StatusPage()
     speech: Speech = Speech()
     pipeline: Pipeline = Pipeline()
+    bots: Bots = Bots()
     overload: Overload = Overload()
     shutdown_grace: Positive = 10
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
