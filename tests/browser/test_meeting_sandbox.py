@@ -87,6 +87,10 @@ class MeetingServer:
         assert response.status_code == 201, response.text
         return str(response.json()["url"])
 
+    def state(self, url: str) -> Any:
+        """Return the state of a meeting."""
+        return self.client.get(f"/api/meetings/{url.rpartition('/')[2]}").json()
+
     def host(self, url: str, action: str, **body: Any) -> None:
         """Act as the host."""
         response = self.client.post(f"/api/meetings/{url.rpartition('/')[2]}/{action}", json=body)
@@ -184,6 +188,65 @@ says:
     page.get_by_role("button", name="Join now").click()
     page.wait_for_function("() => window.bursts.length >= 4")
     assert page.evaluate("window.bursts") == [0, 1, 0, 1]
+
+
+#: The loudest sound and the colour of another guest's tile, as a guest's own page receives them.
+GUEST_SEEN: Final = """(tile) => {
+  const video = document.querySelector(`${tile} video`);
+  if (!video?.videoWidth) return false;
+  const paint = Object.assign(document.createElement("canvas"), { width: 3, height: 3 }).getContext("2d");
+  paint.drawImage(video, 0, 0, 3, 3);
+  const [red, green, blue] = paint.getImageData(1, 1, 1, 1).data;
+  return green > 120 && red < 60 && blue < 60;
+}"""
+
+#: A microphone with a tone, beside the camera of DEVICES.
+SINGS: Final = """
+if (window === window.top && navigator.mediaDevices) {
+  const silent = navigator.mediaDevices.getUserMedia;
+  navigator.mediaDevices.getUserMedia = async () => {
+    const context = new AudioContext();
+    document.addEventListener("click", () => context.resume());
+    const tone = new OscillatorNode(context, { frequency: 440 });
+    const destination = new MediaStreamAudioDestinationNode(context);
+    tone.connect(new GainNode(context, { gain: 0.3 })).connect(destination);
+    tone.start();
+    const stream = await silent();
+    stream.addTrack(destination.stream.getAudioTracks()[0]);
+    return stream;
+  };
+}
+"""
+
+
+@pytest.mark.parametrize("layout", ["first", "second"])
+def test_guests_are_heard_and_seen_by_each_other_and_not_by_themselves(
+    meetings: MeetingServer, page_at: PageAt, layout: str
+) -> None:
+    url = meetings.add(f"{PEOPLE}\nlayout: {layout}\nentry: {{button: join_now}}")
+    singing = page_at("about:blank", expects=("AudioContext",))
+    listening = page_at("about:blank")
+    tiles = "[data-requested-participant-id='{}']" if layout == "first" else "#participant_{}"
+    for page in (singing, listening):
+        page.add_init_script(DEVICES)
+    singing.add_init_script(SINGS)
+    for name, page in (("Singer", singing), ("Listener", listening)):
+        page.goto(url)
+        if layout == "first":
+            page.get_by_label("Your name").fill(name)
+            page.get_by_role("button", name="Join now").click()
+        else:
+            page.locator("#displayName").fill(name)
+            page.get_by_text("Enter meeting").click()
+        page.wait_for_function("(tile) => document.querySelector(tile)", arg=tiles.format("bo"))
+    keys = {each["name"]: each["key"] for each in meetings.state(url)["guests"]}
+    listening.wait_for_function("() => window.loudest > 0.05")
+    listening.wait_for_function(GUEST_SEEN, arg=tiles.format(keys["Singer"]))
+    singing.wait_for_function(GUEST_SEEN, arg=tiles.format(keys["Listener"]))
+    assert singing.evaluate("window.loudest") < 0.01
+    tile = tiles.format(keys["Singer"])
+    singing.close()
+    listening.wait_for_function("(tile) => !document.querySelector(tile)", arg=tile)
 
 
 REFUSALS = {

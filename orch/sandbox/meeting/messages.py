@@ -63,6 +63,13 @@ class Signal(Struct, frozen=True, tag="signal", tag_field="type"):
     data: msgspec.Raw
 
 
+class PeerSignal(Struct, frozen=True, tag="peer", tag_field="type"):
+    """A description or a candidate of the connection to another guest's near page, ``to`` whose key it goes."""
+
+    to: str
+    data: msgspec.Raw
+
+
 class Connected(Struct, frozen=True, tag="connected", tag_field="type"):
     """The far page's sound reaches the near page."""
 
@@ -84,7 +91,9 @@ class Heard(Struct, frozen=True, tag="heard", tag_field="type"):
     level: float
 
 
-FromNear = Enter | Consented | CaptionsSwitched | ChatSent | RecordRequested | Leave | Devices | Signal
+FromNear = (
+    Enter | Consented | CaptionsSwitched | ChatSent | RecordRequested | Leave | Devices | Signal | PeerSignal
+)
 FromFar = Signal | Connected | Played | Heard | Silenced
 
 _NEAR: Final[msgspec.json.Decoder[FromNear]] = msgspec.json.Decoder(FromNear)

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, Never
 
+import msgspec
 import trio
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ from orch.sandbox.meeting.messages import (
     FromNear,
     Heard,
     Leave,
+    PeerSignal,
     Played,
     RecordRequested,
     Signal,
@@ -293,6 +295,15 @@ class Room:
             case Signal(data=data):
                 if guest.far is not None:
                     guest.far.send({"type": "signal", "data": data})
+            case PeerSignal(to=to, data=data):
+                self._pass_on(guest, to, data)
+
+    def _pass_on(self, guest: Guest, to: str, data: msgspec.Raw) -> None:
+        """Send a guest's signal to another guest, if both are in the call and have a network."""
+        other = self.guests.get(to)
+        reached = self._reached()
+        if other in reached and guest in reached and other is not guest:
+            other.near.send({"type": "peer", "from": guest.key, "data": data})
 
     def apply_far(self, guest: Guest, message: FromFar) -> None:
         """Do what a guest's far page reports."""

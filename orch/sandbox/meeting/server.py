@@ -330,6 +330,7 @@ def _config(meetings: Meetings, code: str) -> dict[str, Any]:
         "languages": LANGUAGES,
         "speech_language": script.speech_language,
         "far": _far_url(code),
+        "has_sound": script.channels.mode != "none",
     }
 
 

@@ -187,6 +187,30 @@ async def test_a_guest_joins_hears_and_reads_over_its_sockets() -> None:
         assert meetings.rooms["quz-waxy-lob"].guests == {}
 
 
+async def test_guests_in_the_call_pass_signals_to_each_other_and_to_nobody_else() -> None:
+    async with serving() as (_, client, endpoint), trio.open_nursery() as nursery:
+        await client.post("/api/meetings", data=OPEN)
+        pages = [Page(), Page(), Page()]
+        keys = []
+        for page in pages:
+            nursery.start_soon(page.run, endpoint, "/quz-waxy-lob/near")
+            keys.append((await page.until("hello"))["key"])
+        first, second, outside = pages
+        for page in (first, second):
+            await page.say(type="enter", name="Bot")
+            await page.until("view")
+        await first.say(type="peer", to=keys[1], data={"way": "to"})
+        assert (await second.until("peer")) == {"type": "peer", "from": keys[0], "data": {"way": "to"}}
+        await outside.say(type="peer", to=keys[1], data={"number": 1})
+        for to in (keys[0], keys[2], "nobody"):
+            await first.say(type="peer", to=to, data={"number": 2})
+        await first.say(type="peer", to=keys[1], data={"number": 3})
+        assert (await second.until("peer"))["data"] == {"number": 3}
+        for page in pages:
+            await page.to_server.send({"type": "websocket.disconnect", "code": 1001})
+            await page.ended.wait()
+
+
 @pytest.mark.parametrize("message", [{"bytes": b"x"}, {"text": "no JSON"}])
 async def test_a_page_that_sends_nonsense_is_disconnected(message: dict[str, Any]) -> None:
     async with serving() as (_, client, endpoint), trio.open_nursery() as nursery:

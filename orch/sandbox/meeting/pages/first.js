@@ -233,7 +233,7 @@ export class FirstLayout {
   /** Plays a remote track: audio anonymously, whether or not the element is in the document. */
   track(track, stream, who) {
     if (track.kind === "video") {
-      this.#showVideo(track);
+      this.#showVideo(track, who);
       return;
     }
     const audio = document.createElement("audio");
@@ -243,7 +243,6 @@ export class FirstLayout {
     const end = () => audio.remove();
     track.addEventListener("ended", end);
     stream.addEventListener("removetrack", end);
-    void who;
   }
 
   devices(devices, stream) {
@@ -274,13 +273,17 @@ export class FirstLayout {
     tile.frame.prepend(video);
   }
 
-  #showVideo(track) {
-    const free = this.#people.filter((person) => person.has_camera && !person.is_guest).find((person) => !this.#tiles.get(person.id)?.frame.querySelector("video"));
+  /** Shows a camera: of the guest `who`, or of the next participant who has one. */
+  #showVideo(track, who) {
+    const guest = this.#people.find((person) => person.is_guest && person.id === who);
+    const free = guest ?? this.#people.filter((person) => person.has_camera && !person.is_guest).find((person) => !this.#tiles.get(person.id)?.frame.querySelector("video"));
     if (!free) return;
     const video = this.#make("video", { classes: "video", muted: true, autoplay: true, playsinline: true });
     video.muted = true;
     video.srcObject = new MediaStream([track]);
-    this.#tiles.get(free.id).frame.prepend(video);
+    const { frame } = this.#tiles.get(free.id);
+    frame.querySelector("video")?.remove();
+    frame.prepend(video);
   }
 
   #toolButton(name, label, click = () => {}, more = {}) {

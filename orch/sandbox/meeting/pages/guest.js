@@ -84,6 +84,7 @@ class GuestPage {
     });
     this.#near = new Near({
       send: (data) => this.#send({ type: "signal", data }),
+      sendPeer: (to, data) => this.#send({ type: "peer", to, data }),
       onTrack: (track, stream, who) => this.#layout.track(track, stream, who),
     });
   }
@@ -94,6 +95,13 @@ class GuestPage {
     const send = () => socket.send(JSON.stringify(message));
     if (socket.readyState === WebSocket.OPEN) send();
     else if (socket.readyState === WebSocket.CONNECTING) socket.addEventListener("open", send, { once: true });
+  }
+
+  /** Connects with the other guests of the roster. */
+  #meet({ you, people }) {
+    if (!this.#config.has_sound) return;
+    const others = people.filter(({ id, is_guest: isGuest }) => isGuest && id !== you);
+    this.#near.meet(others.map(({ id }) => id), this.#stream);
   }
 
   #consent(consent, isGiven) {
@@ -111,6 +119,7 @@ class GuestPage {
         break;
       case "roster":
         layout.roster(message.you, message.people);
+        this.#meet(message);
         break;
       case "mark":
         layout.mark(message.id, message.is_on);
@@ -145,6 +154,9 @@ class GuestPage {
         break;
       case "signal":
         this.#near.receive(message.data);
+        break;
+      case "peer":
+        this.#near.receivePeer(message.from, message.data);
         break;
     }
   }

@@ -1,16 +1,24 @@
-// The guest's ends of its connections: what it receives ("down"), and what it sends ("up").
+// The guest's ends of its connections: what it receives ("down"), what it sends ("up"), and one in each
+// direction for every other guest, whose pages connect with each other directly.
 
 export class Near {
   #send;
+  #sendPeer;
   #onTrack;
+  #toGuests = new Map();
+  #fromGuests = new Map();
   #down = null;
   #up = null;
   #owners = {};
   #work = Promise.resolve();
 
-  /** send: passes a signal to the far page. onTrack: called with each remote track, stream and owner. */
-  constructor({ send, onTrack }) {
+  /**
+   * send: passes a signal to the far page; sendPeer: to another guest's page. onTrack: called with each remote
+   * track, stream and owner.
+   */
+  constructor({ send, sendPeer, onTrack }) {
     this.#send = send;
+    this.#sendPeer = sendPeer;
     this.#onTrack = onTrack;
   }
 
@@ -28,6 +36,59 @@ export class Near {
     });
   }
 
+  /** Sends `stream`, if there is one, to these guests (their keys), and forgets all others. */
+  meet(guests, stream) {
+    for (const connections of [this.#toGuests, this.#fromGuests]) {
+      for (const [key, connection] of connections) {
+        if (guests.includes(key)) continue;
+        connection.close();
+        connections.delete(key);
+      }
+    }
+    if (!stream) return;
+    for (const key of guests) {
+      if (this.#toGuests.has(key)) continue;
+      const made = this.#peer(key, "to");
+      this.#toGuests.set(key, made);
+      for (const track of stream.getTracks()) made.addTrack(track, stream);
+      this.#next(async () => {
+        await made.setLocalDescription();
+        this.#sendPeer(key, { way: "to", description: made.localDescription });
+      });
+    }
+  }
+
+  /** Applies a signal of another guest: of what it sends ("to"), or of what it receives from here ("from"). */
+  receivePeer(key, { way, description, candidate }) {
+    this.#next(async () => {
+      if (way === "to" && description) {
+        this.#fromGuests.get(key)?.close();
+        this.#fromGuests.set(key, this.#peer(key, "from"));
+      }
+      const connection = (way === "to" ? this.#fromGuests : this.#toGuests).get(key);
+      if (!connection) return;
+      if (candidate) {
+        await connection.addIceCandidate(candidate);
+        return;
+      }
+      await connection.setRemoteDescription(description);
+      if (way === "from") return;
+      await connection.setLocalDescription();
+      this.#sendPeer(key, { way: "from", description: connection.localDescription });
+    });
+  }
+
+  #peer(key, way) {
+    const made = new RTCPeerConnection();
+    made.addEventListener("icecandidate", ({ candidate }) => {
+      if (candidate) this.#sendPeer(key, { way, candidate });
+    });
+    made.addEventListener("track", ({ track, streams }) => {
+      this.#onTrack(track, streams[0] ?? new MediaStream([track]), key);
+    });
+    return made;
+  }
+
   /** Applies a signal of the far page. */
   receive(signal) {
     this.#next(() => (signal.pc === "down" ? this.#receiveDown(signal) : this.#receiveUp(signal)));
@@ -37,6 +98,7 @@ export class Near {
     this.#down?.close();
     this.#up?.close();
     this.#down = this.#up = null;
+    this.meet([], null);
   }
 
   async #receiveDown({ description, candidate, owners, isNew }) {

@@ -12,6 +12,7 @@ export class SecondLayout {
   #conference;
   #audioElements;
   #spots = new Map();
+  #guests = new Set();
   #subtitles = new Map();
   #parts = {};
   #self = null;
@@ -135,9 +136,11 @@ export class SecondLayout {
       if (people.some((person) => person.id === id)) continue;
       spot.remove();
       this.#spots.delete(id);
+      this.#guests.delete(id);
     }
     for (const person of people) {
       if (this.#spots.has(person.id)) continue;
+      if (person.is_guest) this.#guests.add(person.id);
       const spot = this.#make("span", { classes: "spot", id: `participant_${person.id}`, "data-who": person.name, "data-self": String(person.id === you), "data-talking": "no" },
         this.#make("b", { text: person.id === you ? `${person.name} (${this.#texts.me})` : person.name }));
       spot.style.backgroundColor = colour(person.id);
@@ -213,7 +216,9 @@ export class SecondLayout {
   track(track, stream, who) {
     const spot = this.#spots.get(who);
     if (track.kind === "video") {
-      const free = [...this.#spots.values()].find((each) => each.dataset.self === "false" && !each.querySelector("video"));
+      const isFree = ([id, each]) => !this.#guests.has(id) && !each.querySelector("video");
+      const [, free] = this.#guests.has(who) ? [who, spot] : ([...this.#spots].find(isFree) ?? []);
+      free?.querySelector("video")?.remove();
       free?.prepend(this.#video(stream));
       return;
     }
