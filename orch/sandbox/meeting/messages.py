@@ -58,16 +58,13 @@ class Devices(Struct, frozen=True, tag="devices", tag_field="type"):
 
 
 class Signal(Struct, frozen=True, tag="signal", tag_field="type"):
-    """A description or a candidate of a connection between both pages, which is passed on as it is."""
+    """A description or a candidate of a connection between two pages, which is passed on as it is.
+
+    ``to``: the key of the guest whose near page gets it; None: the sender's own other page.
+    """
 
     data: msgspec.Raw
-
-
-class PeerSignal(Struct, frozen=True, tag="peer", tag_field="type"):
-    """A description or a candidate of the connection to another guest's near page, ``to`` whose key it goes."""
-
-    to: str
-    data: msgspec.Raw
+    to: str | None = None
 
 
 class Connected(Struct, frozen=True, tag="connected", tag_field="type"):
@@ -91,9 +88,7 @@ class Heard(Struct, frozen=True, tag="heard", tag_field="type"):
     level: float
 
 
-FromNear = (
-    Enter | Consented | CaptionsSwitched | ChatSent | RecordRequested | Leave | Devices | Signal | PeerSignal
-)
+FromNear = Enter | Consented | CaptionsSwitched | ChatSent | RecordRequested | Leave | Devices | Signal
 FromFar = Signal | Connected | Played | Heard | Silenced
 
 _NEAR: Final[msgspec.json.Decoder[FromNear]] = msgspec.json.Decoder(FromNear)

@@ -21,7 +21,6 @@ from orch.sandbox.meeting.messages import (
     FromNear,
     Heard,
     Leave,
-    PeerSignal,
     Played,
     RecordRequested,
     Signal,
@@ -292,14 +291,15 @@ class Room:
             case Devices(microphone=microphone, camera=camera):
                 guest.microphone, guest.camera = microphone, camera
                 self._send_roster()
-            case Signal(data=data):
-                if guest.far is not None:
-                    guest.far.send({"type": "signal", "data": data})
-            case PeerSignal(to=to, data=data):
+            case Signal(data=data, to=to):
                 self._pass_on(guest, to, data)
 
-    def _pass_on(self, guest: Guest, to: str, data: msgspec.Raw) -> None:
-        """Send a guest's signal to another guest, if both are in the call and have a network."""
+    def _pass_on(self, guest: Guest, to: str | None, data: msgspec.Raw) -> None:
+        """Send a guest's signal to its far page, or to another guest if both are in the call."""
+        if to is None:
+            if guest.far is not None:
+                guest.far.send({"type": "signal", "data": data})
+            return
         other = self.guests.get(to)
         reached = self._reached()
         if other in reached and guest in reached and other is not guest:

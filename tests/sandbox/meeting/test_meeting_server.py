@@ -199,12 +199,12 @@ async def test_guests_in_the_call_pass_signals_to_each_other_and_to_nobody_else(
         for page in (first, second):
             await page.say(type="enter", name="Bot")
             await page.until("view")
-        await first.say(type="peer", to=keys[1], data={"way": "to"})
+        await first.say(type="signal", to=keys[1], data={"way": "to"})
         assert (await second.until("peer")) == {"type": "peer", "from": keys[0], "data": {"way": "to"}}
-        await outside.say(type="peer", to=keys[1], data={"number": 1})
+        await outside.say(type="signal", to=keys[1], data={"number": 1})
         for to in (keys[0], keys[2], "nobody"):
-            await first.say(type="peer", to=to, data={"number": 2})
-        await first.say(type="peer", to=keys[1], data={"number": 3})
+            await first.say(type="signal", to=to, data={"number": 2})
+        await first.say(type="signal", to=keys[1], data={"number": 3})
         assert (await second.until("peer"))["data"] == {"number": 3}
         for page in pages:
             await page.to_server.send({"type": "websocket.disconnect", "code": 1001})

@@ -84,7 +84,7 @@ class GuestPage {
     });
     this.#near = new Near({
       send: (data) => this.#send({ type: "signal", data }),
-      sendPeer: (to, data) => this.#send({ type: "peer", to, data }),
+      sendPeer: (to, data) => this.#send({ type: "signal", to, data }),
       onTrack: (track, stream, who) => this.#layout.track(track, stream, who),
     });
   }
