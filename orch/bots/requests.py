@@ -2,15 +2,17 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct, field
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from orch.bots.webcam.appearance import Appearance
+from orch.bots.webcam.appearance import Appearance, Mode, ThemeName
 
 NAME: Final = "Live captions (bot)"
 """The display name of a bot that was given none: it says what it is."""
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Language = Annotated[str, Meta(min_length=2, max_length=35)]
+Targets = Annotated[tuple[Language, ...], Meta(max_length=16)]
 Text = Annotated[str, Meta(max_length=200)]
 
 
@@ -26,7 +28,7 @@ class Languages(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     interface: Language = "en"
     captions: Language | None = None
     spoken: Language = "auto"
-    targets: Annotated[tuple[Language, ...], Meta(max_length=16)] = ()
+    targets: Targets = ()
     camera: Language | None = None
 
 
@@ -84,3 +86,47 @@ class BotRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     start_at: float | None = None
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class LanguagesChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Other languages of a bot, as :class:`Languages`; what is left out stays."""
+
+    interface: Language | UnsetType = UNSET
+    captions: Language | UnsetType | None = UNSET
+    spoken: Language | UnsetType = UNSET
+    targets: Targets | UnsetType = UNSET
+    camera: Language | UnsetType | None = UNSET
+
+    def applied_to(self, languages: Languages) -> Languages:
+        """Return the languages with the change."""
+        return msgspec.structs.replace(languages, **_set_fields(self))
+
+
+class WebcamChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another appearance of a bot's camera; what is left out stays. ``on``: whether there is a picture."""
+
+    on: bool | UnsetType = UNSET
+    mode: Mode | UnsetType = UNSET
+    theme: ThemeName | UnsetType = UNSET
+    lines: int | UnsetType = UNSET
+    seconds: float | UnsetType = UNSET
+    names: bool | UnsetType = UNSET
+    confidence: bool | UnsetType = UNSET
+    title: Text | UnsetType = UNSET
+
+    def applied_to(self, camera: Appearance | None) -> Appearance | None:
+        """Return the appearance with the change; None: the camera is off.
+
+        A change of how it looks switches no camera on: with ``on`` left out, one that is off stays off.
+        Raises ValueError for a value that is out of its range.
+        """
+        wanted = _set_fields(self)
+        is_on = wanted.pop("on", camera is not None)
+        changed = msgspec.structs.replace(camera or Appearance(), **wanted)
+        return changed if is_on else None
+
+
+def _set_fields(change: Struct) -> dict[str, Any]:
+    """Return the fields of a change that are not left out."""
+    named = {name: getattr(change, name) for name in change.__struct_fields__}
+    return {name: value for name, value in named.items() if value is not UNSET}

@@ -140,3 +140,19 @@ class BotsListed(Struct, frozen=True, kw_only=True):
     unavailable: str = ""
     more: bool = False
     demo_meeting: str = ""
+
+
+class BotsCounted(Struct, frozen=True, kw_only=True):
+    """How many bots there are.
+
+    ``limit``: that run at a time; ``queue_limit``: that wait for a place. ``states``: by state, without those
+    of none. ``unavailable``: as in :class:`BotsListed`.
+    """
+
+    now: float
+    limit: int
+    queue_limit: int
+    running: int
+    waiting: int
+    states: dict[str, int]
+    unavailable: str = ""
