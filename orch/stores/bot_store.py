@@ -24,10 +24,12 @@ class Purpose(Enum):
     """What a script is for, by which an engine decides how it is run.
 
     ``READ`` changes nothing. ``ADD`` needs space and is refused while there is none. ``CHANGE`` is needed
-    even then, as the end of a bot is. ``ERASE`` leaves no trace of what it deletes, and may take seconds.
+    even then, as the end of a bot is. ``BEGIN`` begins a bot, which is refused while the store may not grow
+    any more. ``ERASE`` leaves no trace of what it deletes, and may take seconds.
     """
 
     READ = auto()
+    BEGIN = auto()
     ADD = auto()
     CHANGE = auto()
     ERASE = auto()
@@ -40,7 +42,8 @@ class ScriptEngine(Protocol):
         """Run a script that ``start`` begins, again if another attempt is needed; return its result.
 
         ``size``: bytes that wait in the queue meanwhile. Raises ProblemError ``store_unavailable`` if nothing
-        can be read or written, and RefusedRecordError for a record that does not fit into the schema.
+        can be read or written, ``store_full`` where the store may not grow, and RefusedRecordError for a
+        record that does not fit into the schema.
         """
 
 
@@ -60,7 +63,7 @@ class BotStore:
 
     async def request(self, change: Change, session: BotSession) -> tuple[Life, bool]:
         """Store a new bot; see :func:`orch.stores.bot_scripts.lives.request`."""
-        return await self._engine.perform(lambda: lives.request(change, session), Purpose.ADD)
+        return await self._engine.perform(lambda: lives.request(change, session), Purpose.BEGIN)
 
     async def advance(self, change: Change, *, owner: str | None) -> Life | None:
         """Store a bot's next state; see :func:`orch.stores.bot_scripts.lives.advance`."""
@@ -116,7 +119,7 @@ class BotStore:
 
     async def create_session(self, session: BotSession) -> bool:
         """Store a session without a bot. False: it exists, or its data was deleted."""
-        return await self._engine.perform(lambda: captured.create_session(session), Purpose.ADD)
+        return await self._engine.perform(lambda: captured.create_session(session), Purpose.BEGIN)
 
     async def update_session(self, session: BotSession) -> bool:
         """Replace what is stored about a session. False: it does not exist."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -20,7 +20,8 @@ from orch.stores.protocols import (
     StoreEvents,
 )
 from orch.stores.sqlite.store import SqliteStore
-from orch.stores.status import StoreStatus
+from orch.stores.sqlite.bots import SqliteBots, beside
+from orch.stores.status import Load, StoreStatus
 from orch.telemetry.metric_names import Reading
 
 
@@ -59,12 +60,32 @@ class StoreEngine(Protocol):
         """Yield what Prometheus reads."""
 
 
+class BotEngine(Protocol):
+    """The engine that stores bot sessions."""
+
+    @property
+    def store(self) -> BotStore:
+        """The store on it."""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until cancelled; started after the first attempt, whatever its outcome. May be run again."""
+
+    def status(self) -> StoreStatus:
+        """Return the status as sentences."""
+
+    def load(self) -> Load:
+        """Return what of it is in use."""
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What the chosen engine offers.
+    """What the chosen engines offer.
 
-    ``cluster``, ``rates``: what several workers share; None in a service of one process. ``bots``: None where
-    sessions are in Redis, which stores none of bots. ``wall``: the clock, in seconds since the epoch, that
+    ``cluster``, ``rates``: what several workers share; None in a service of one process. ``bot_engine``: None
+    where bot sessions cannot be stored, for the reason ``without_bots``. ``wall``: the clock, in seconds since the epoch, that
     ages of sessions are computed with; workers that share a store share its clock.
 
     Startup order: the stores are opened, then the handler of their events is built and registered
@@ -77,15 +98,28 @@ class Stores:
     sign_ins: SignInStore
     join_codes: JoinCodeStore
     documents: DocumentStore
-    bots: BotStore | None = None
+    bot_engine: BotEngine | None = None
+    without_bots: str = ""
     rates: RateStore | None = None
     cluster: ClusterStore | None = None
     wall: Callable[[], float] = time
+
+    @property
+    def bots(self) -> BotStore | None:
+        """The store of bot sessions, if there is one."""
+        return None if self.bot_engine is None else self.bot_engine.store
+
+
+WITHOUT_BOTS: Final = (
+    "Bots need PostgreSQL where sessions are in Redis, since several workers may share them: set "
+    "orchestration.bots.postgres_url."
+)
 
 
 def open_stores(source: SettingsSource) -> Stores:
     """Return the stores, not running yet. Changing the engine requires a restart of the service."""
     settings = source.current.session_management
+    bot_engine = _open_bots(source)
     if settings.persistence == "sqlite":
         file = SqliteStore(Path(settings.sqlite_path))
         return Stores(
@@ -94,7 +128,7 @@ def open_stores(source: SettingsSource) -> Stores:
             sign_ins=file.sign_ins,
             join_codes=file.join_codes,
             documents=file.documents,
-            bots=file.bots,
+            bot_engine=bot_engine,
         )
 
     # Imported only if used: the Redis client takes memory.
@@ -115,5 +149,21 @@ def open_stores(source: SettingsSource) -> Stores:
         documents=server.documents,
         rates=server.rates,
         cluster=server.cluster,
+        bot_engine=bot_engine,
+        without_bots="" if bot_engine else WITHOUT_BOTS,
         wall=server.wall,
     )
+
+
+def _open_bots(source: SettingsSource) -> BotEngine | None:
+    """Return the engine of bot sessions, not running yet; None: there is none that all workers could share."""
+    bots, management = source.current.orchestration.bots, source.current.session_management
+    if bots.postgres_url:
+        # Imported only if used: asyncpg and its loop take memory.
+        from orch.stores.postgres.bots import PostgresBots  # noqa: PLC0415 - see above
+
+        return PostgresBots(bots.postgres_url)
+    if management.persistence != "sqlite":
+        return None
+    path = Path(bots.sqlite_path) if bots.sqlite_path else beside(Path(management.sqlite_path))
+    return SqliteBots(path, most=lambda: source.current.orchestration.bots.max_bytes)

@@ -18,12 +18,20 @@ class StoreStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     which completes "Nothing can be stored right now:".
     """
 
-    engine: Literal["sqlite", "redis"]
+    engine: Literal["sqlite", "redis", "postgres"]
     state: Literal["healthy", "degraded"]
     reason: str
     since: float | None
     cautions: tuple[str, ...]
     brief: str = ""
+
+
+class Load(Struct, frozen=True, kw_only=True):
+    """What of a store is in use, of what: operations in a queue, or connections."""
+
+    what: str
+    fill: int
+    limit: int
 
 
 def readings(status: StoreStatus, *, waiting: int, failures: int) -> Iterator[Reading]:
@@ -32,3 +40,14 @@ def readings(status: StoreStatus, *, waiting: int, failures: int) -> Iterator[Re
     yield Reading(names.STORE_CAUTIONS, len(status.cautions))
     yield Reading(names.STORE_WAITING, waiting)
     yield Reading(names.STORE_FAILURES, failures)
+
+
+def bot_readings(
+    status: StoreStatus, *, waiting: int, failures: int, used_bytes: int | None
+) -> Iterator[Reading]:
+    """Yield the metrics of the store of bot sessions; ``used_bytes``: None where it is not measured."""
+    yield Reading(names.BOT_STORE_HEALTHY, float(status.state == "healthy"))
+    yield Reading(names.BOT_STORE_WAITING, waiting)
+    yield Reading(names.BOT_STORE_FAILURES, failures)
+    if used_bytes is not None:
+        yield Reading(names.BOT_STORE_BYTES, used_bytes)

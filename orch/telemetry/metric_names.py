@@ -282,6 +282,18 @@ STORE_CAUTIONS: Final = Name(
 )
 STORE_WAITING: Final = Name("orch_store_waiting", "gauge", "Store operations that are queued.")
 STORE_FAILURES: Final = Name("orch_store_failures_total", "counter", "Store operations that failed.")
+BOT_STORE_HEALTHY: Final = Name(
+    "orch_bot_store_healthy", "gauge", "1 while the store of bot sessions can be written, else 0."
+)
+BOT_STORE_WAITING: Final = Name(
+    "orch_bot_store_waiting", "gauge", "Operations on the store of bot sessions that are queued."
+)
+BOT_STORE_FAILURES: Final = Name(
+    "orch_bot_store_failures_total", "counter", "Operations on the store of bot sessions that failed."
+)
+BOT_STORE_BYTES: Final = Name(
+    "orch_bot_store_bytes", "gauge", "Used bytes of the SQLite file of bot sessions."
+)
 STREAMS: Final = Name("orch_speech_streams", "gauge", "Open speech streams.")
 UTTERANCES: Final = Name("orch_speech_utterances_total", "counter", "Utterances detected.")
 FINALS: Final = Name("orch_speech_finals_total", "counter", "Final captions published.")

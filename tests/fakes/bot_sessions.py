@@ -25,7 +25,7 @@ from orch.stores.bot_records import (
 )
 from orch.stores.bot_scripts.lives import Change
 from orch.stores.bot_store import BotStore
-from orch.stores.sqlite.store import SqliteStore
+from orch.stores.sqlite.bots import SqliteBots
 from tests.fakes.hub import inline
 
 NOW = 1_764_444_000.25
@@ -246,18 +246,22 @@ class SqliteBotEngine:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store.sqlite3"
-        self.store = SqliteStore(self.path, offload=inline)
+        self.most = 2**40
+        self.store = self._opened()
         self._running = 0
+
+    def _opened(self) -> SqliteBots:
+        return SqliteBots(self.path, most=lambda: self.most, offload=inline)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[BotStore]:
         """Run the store."""
         async with trio.open_nursery() as nursery:
             if not self._running:
-                self.store = SqliteStore(self.path, offload=inline)
+                self.store = self._opened()
                 await nursery.start(self.store.run)
             self._running += 1
-            yield self.store.bots
+            yield self.store.store
             self._running -= 1
             nursery.cancel_scope.cancel()
 

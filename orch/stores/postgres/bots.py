@@ -1,7 +1,8 @@
 """Runs the scripts of bot sessions on PostgreSQL."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from time import time
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from orch.stores.bot_store import BotStore, Purpose
 from orch.stores.postgres.connections import Connections, open_connections
 from orch.stores.postgres.diagnosis import CLOSING, RETRIED, Trouble, reason, refused, trouble_of
 from orch.stores.postgres.migrations import migrations
+from orch.stores.status import Load, StoreStatus, bot_readings
+from orch.telemetry.metric_names import Reading
 
 T = TypeVar("T")
 
@@ -64,9 +67,11 @@ class PostgresBots:
     service starts, or one that lets nobody in, is probed in the same way, and :meth:`statistics` says why.
     """
 
-    def __init__(self, address: str, *, size: int = SIZE) -> None:
+    def __init__(self, address: str, *, size: int = SIZE, wall: Callable[[], float] = time) -> None:
         self._address = address
         self._size = size
+        self._wall = wall
+        self._since: float | None = None
         self._where = server_of(address)
         self._connections: Connections | None = None
         self._reason = f"PostgreSQL at {self._where} is not connected yet."
@@ -90,6 +95,29 @@ class PostgresBots:
             failures=self._failures,
             retries=self._retries,
             reason=self._reason if self._trouble else "",
+        )
+
+    def load(self) -> Load:
+        """Return how many connections are busy."""
+        pool = self._connections
+        return Load(what="connections", fill=pool.busy if pool else 0, limit=self._size)
+
+    def status(self) -> StoreStatus:
+        """Return its status as sentences."""
+        return StoreStatus(
+            engine="postgres",
+            state="healthy" if self._trouble is None else "degraded",
+            reason="" if self._trouble is None else self._reason,
+            since=self._since,
+            cautions=(),
+            brief="" if self._trouble is None else f"PostgreSQL ({self._trouble})",
+        )
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        found = self.statistics()
+        yield from bot_readings(
+            self.status(), waiting=found.waiting, failures=found.failures, used_bytes=None
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -132,7 +160,7 @@ class PostgresBots:
             return is_migrated and trouble is not Trouble.SCHEMA
         if self._trouble is not None:
             _log.info("PostgreSQL connected", server=self._where)
-        self._trouble, self._reason = None, ""
+        self._trouble, self._reason, self._since = None, "", None
         self._connections = pool
         return True
 
@@ -140,6 +168,8 @@ class PostgresBots:
         words = reason(trouble, str(error) or type(error).__name__, self._where)
         if words != self._reason:
             _log.error("PostgreSQL degraded", server=self._where, trouble=str(trouble), reason=words)
+        if self._since is None:
+            self._since = self._wall()
         self._trouble, self._reason = trouble, words
 
     async def perform(self, start: Callable[[], Script[T]], purpose: Purpose, *, size: int = 0) -> T:  # noqa: ARG002 - callers wait for a connection, whatever they bring

@@ -63,11 +63,11 @@ class Migration(Struct, frozen=True):
     script: str
 
 
-def migrations() -> tuple[Migration, ...]:
-    """Return the migrations in ``schema/``, oldest first. Files are named ``0001_what_it_adds.sql``."""
+def migrations(folder: str = "schema") -> tuple[Migration, ...]:
+    """Return the migrations in a folder, oldest first. Files are named ``0001_what_it_adds.sql``."""
     steps = [
         Migration(int(match[1]), match[2], file.read_text(encoding="utf-8"))
-        for file in resources.files("orch.stores").joinpath("schema").iterdir()
+        for file in resources.files("orch.stores").joinpath(folder).iterdir()
         if (match := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name))
     ]
     return tuple(sorted(steps, key=lambda step: step.version))

@@ -21,7 +21,7 @@ from orch.stores.operations import OperationQueue, QueueLimits
 from orch.stores.protocols import IgnoreEvents, StoreEvents
 from orch.stores.sqlite.database import StoreError, current_boot, explain
 from orch.stores.sqlite.diagnosis import REOPENING, SLOW, Condition, Trouble, refused, trouble_of
-from orch.stores.sqlite.open_file import OpenFile
+from orch.stores.sqlite.open_file import Contents, OpenFile
 from orch.stores.sqlite.transactions import Transaction, Work, erase_traces, transact
 from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
@@ -86,7 +86,7 @@ class SqliteFile:
     ``store_unavailable``.
 
     A killed process loses nothing that was acknowledged. A machine that loses power may lose the last
-    moments; then every session gets a new epoch, so that no client recovers wrongly.
+    moments; then ``contents.after_loss`` is done.
 
     Error handling: with a damaged file, operations fail and :meth:`run` ends with :class:`StoreError`, so
     that the file is opened again. Other problems of the file (:class:`Trouble`: a full or broken disk, a
@@ -98,6 +98,7 @@ class SqliteFile:
     def __init__(
         self,
         path: Path | str,
+        contents: Contents,
         *,
         offload: Offload = trio.to_thread.run_sync,
         boot: str | None = None,
@@ -105,7 +106,7 @@ class SqliteFile:
         limits: QueueLimits = QUEUE_LIMITS,
     ) -> None:
         self._path = Path(path)
-        self._file = OpenFile(self._path, boot or current_boot())
+        self._file = OpenFile(self._path, boot or current_boot(), contents)
         self._offload = offload
         self._wall = wall
         self._queue: OperationQueue[Transaction[Any]] = OperationQueue(limits)
@@ -397,7 +398,7 @@ class SqliteFile:
         self._queue.close()
         self._last_error = str(error)
         for operation in self._queue.drain():
-            operation.error = ProblemError("store_unavailable", "The session store was closed.")
+            operation.error = ProblemError("store_unavailable", "The store was closed.")
             self._finish(operation)
 
     async def _close(self) -> None:

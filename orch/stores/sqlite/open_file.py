@@ -5,7 +5,7 @@ process ends. So the file's path is checked, and the open data is written to it 
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import time
 from typing import Final
@@ -13,15 +13,14 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
-from orch.stores.sqlite import statements
 from orch.stores.sqlite.database import (
+    Migration,
     StoreError,
     begin_opening,
     close_database,
     copy_to,
     cut_short,
     explain,
-    migrations,
     open_database,
     reclaim,
     try_writing,
@@ -33,6 +32,15 @@ from orch.stores.sqlite.scrub import scrub
 from orch.stores.sqlite.transactions import Work, roll_back
 
 _log = structlog.get_logger(__name__)
+
+
+class Contents(Struct, frozen=True, kw_only=True):
+    """What a file is for. ``migrations``: of its schema; ``after_loss``: what follows where the last moments
+    may be missing.
+    """
+
+    migrations: tuple[Migration, ...]
+    after_loss: Callable[[sqlite3.Connection], object]
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -47,8 +55,9 @@ class Found(Struct, frozen=True, kw_only=True):
 class OpenFile:
     """The file at ``path``. The mutable state is the connection, and the identity of the file when opened."""
 
-    def __init__(self, path: Path, boot: str) -> None:
+    def __init__(self, path: Path, boot: str, contents: Contents) -> None:
         self._path = path
+        self._contents = contents
         self._log_path = path.with_name(path.name + "-wal")
         self._boot = boot
         self._database: sqlite3.Connection | None = None
@@ -65,7 +74,7 @@ class OpenFile:
         return self._database
 
     def open(self) -> None:
-        """Open the file; if the last messages may be missing, renew all epochs. Raises StoreError.
+        """Open the file; note if its last moments may be missing. Raises StoreError.
 
         On a full disk, the reserve left by a killed process is released first.
         """
@@ -79,13 +88,13 @@ class OpenFile:
 
     def _open(self) -> None:
         try:
-            database = open_database(self._path, migrations())
+            database = open_database(self._path, self._contents.migrations)
         except OSError as error:
             raise StoreError(self._path, f"cannot be opened: {error}") from error
         try:
             if begin_opening(database, self._boot):
-                renewed = statements.renew_epochs(database)
-                _log.warning("store was not closed cleanly", sessions_renewed=renewed)
+                self._contents.after_loss(database)
+                _log.warning("store was not closed cleanly", path=str(self._path))
         except sqlite3.Error as error:
             database.close()
             raise StoreError(self._path, explain(error)) from error
@@ -122,7 +131,7 @@ class OpenFile:
         try:
             is_done = scrub(self._path)
         finally:
-            self._database = database = open_database(self._path, migrations())
+            self._database = database = open_database(self._path, self._contents.migrations)
             begin_opening(database, self._boot)
         if not is_done:
             database.execute("VACUUM")
@@ -198,7 +207,7 @@ class OpenFile:
                 self._database = database
                 raise
             database.close()
-        self._database = open_database(self._path, migrations())
+        self._database = open_database(self._path, self._contents.migrations)
         begin_opening(self._database, self._boot)
         self._identity = _identity(self._path)
         _log.error("store file deleted while in use, written again", path=str(self._path))

@@ -8,10 +8,12 @@ import trio
 
 from orch.stores.operations import QueueLimits
 from orch.stores.protocols import StoreEvents
-from orch.stores.sqlite.bots import bot_store
+from orch.stores.sqlite import statements
+from orch.stores.sqlite.database import migrations
 from orch.stores.sqlite.documents import SqliteDocuments
 from orch.stores.sqlite.file import QUEUE_LIMITS, FileStatistics, Offload, SqliteFile
 from orch.stores.sqlite.join_codes import SqliteJoinCodes
+from orch.stores.sqlite.open_file import Contents
 from orch.stores.sqlite.sessions import SqliteSessions
 from orch.stores.sqlite.sign_ins import SqliteSignIns
 from orch.stores.status import StoreStatus
@@ -31,11 +33,12 @@ class SqliteStore(SqliteSessions):
         wall: Callable[[], float] = time,
         limits: QueueLimits = QUEUE_LIMITS,
     ) -> None:
-        super().__init__(SqliteFile(path, offload=offload, boot=boot, wall=wall, limits=limits))
+        # Where messages may be missing, no client must recover: each session gets a new epoch.
+        contents = Contents(migrations=migrations(), after_loss=statements.renew_epochs)
+        super().__init__(SqliteFile(path, contents, offload=offload, boot=boot, wall=wall, limits=limits))
         self.sign_ins = SqliteSignIns(self.file)
         self.join_codes = SqliteJoinCodes(self.file)
         self.documents = SqliteDocuments(self.file)
-        self.bots = bot_store(self.file)
 
     def __repr__(self) -> str:
         return f"<SqliteStore in {self.file}>"
