@@ -39,6 +39,10 @@ async def running(
         log.warning("max_connections lowered", reason=lowered)
         parts.events.record("warn", "connections", lowered)
 
+    if parts.settings.current.orchestration.bots.enabled and parts.stores.without_bots:
+        log.info("no bots", reason=parts.stores.without_bots)
+        parts.events.record("info", "bots", parts.stores.without_bots)
+
     def grace() -> float:
         return parts.settings.current.orchestration.shutdown_grace
 
@@ -48,6 +52,7 @@ async def running(
             together(
                 parts.lookups.run,
                 parts.stores.engine.run,
+                *((parts.stores.bot_engine.run,) if parts.stores.bot_engine else ()),
                 parts.survey.run,
                 parts.runtime.run,
                 parts.settings.watch,

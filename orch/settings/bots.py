@@ -106,7 +106,8 @@ class Bots(Section, frozen=True):
     of private memory of each process of a browser, 0: no limit. ``meeting_origins``: besides Google Meet.
     ``recordings``, ``evidence``: folders. ``recording_key``: encrypts recordings; from the environment only.
     ``fonts``: font files and folders for the camera, besides the package's. ``postgres_url``: where bots'
-    sessions are stored; "": in the store of sessions' SQLite file.
+    sessions are stored. "": in the SQLite file ``sqlite_path``, by default beside that of the sessions, which
+    grows to ``max_bytes`` before no further bot can begin.
     """
 
     enabled: bool = True
@@ -129,6 +130,8 @@ class Bots(Section, frozen=True):
     calendars: tuple[BotCalendar, ...] = ()
     fonts: FilePaths = ()
     postgres_url: Url = ""
+    sqlite_path: FilePath = ""
+    max_bytes: Annotated[int, Meta(ge=16_777_216)] = 4_294_967_296
 
     @property
     def origins(self) -> dict[str, str]:

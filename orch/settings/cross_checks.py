@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import unicodedata
+from posixpath import normpath
 from typing import Final
 
 from orch.settings.addresses import trimmed, unusable_in_header
@@ -63,6 +64,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         + _public_url(settings)
         + _frame_ancestors(settings)
         + find_bots_faults(settings.orchestration.bots)
+        + _bots_file(settings)
         + _deployment(settings)
     )
 
@@ -209,6 +211,16 @@ def _rate_limits(gateway: Gateway) -> list[Fault]:
             expected = f"expected the prefix of a route ({', '.join(prefixes)}), or nothing for all"
             faults.append(Fault(f"{where}.route", f"{expected}; got {given('', limit.route)}"))
     return faults
+
+
+def _bots_file(settings: Settings) -> list[Fault]:
+    """Find one file for both stores: each is locked by its own."""
+    own, path = settings.session_management.sqlite_path, settings.orchestration.bots.sqlite_path
+    if not path or normpath(path) != normpath(own):
+        return []
+    return [
+        Fault("orchestration.bots.sqlite_path", "expected another file than session_management.sqlite_path")
+    ]
 
 
 def _deployment(settings: Settings) -> list[Fault]:

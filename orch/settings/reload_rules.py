@@ -11,6 +11,7 @@ from orch.settings.structs import Settings
 NEEDS_RESTART: Final[Mapping[str, str]] = {
     "orchestration.frontend": "listening sockets are opened at start",
     "orchestration.bots.postgres_url": "the store of bots is opened at start",
+    "orchestration.bots.sqlite_path": "the store of bots is opened at start",
     "orchestration.bots.profiles": "profiles that a killed process left are removed there at start",
     "orchestration.bots.recordings": "bots that run write there",
     "orchestration.bots.evidence": "bots that run write there",
@@ -77,6 +78,7 @@ def applicable(old: Settings, new: Settings) -> Settings:
     bots = msgspec.structs.replace(
         new.orchestration.bots,
         postgres_url=old.orchestration.bots.postgres_url,
+        sqlite_path=old.orchestration.bots.sqlite_path,
         profiles=old.orchestration.bots.profiles,
         recordings=old.orchestration.bots.recordings,
         evidence=old.orchestration.bots.evidence,

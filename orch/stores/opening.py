@@ -19,8 +19,8 @@ from orch.stores.protocols import (
     SignInStore,
     StoreEvents,
 )
-from orch.stores.sqlite.store import SqliteStore
 from orch.stores.sqlite.bots import SqliteBots, beside
+from orch.stores.sqlite.store import SqliteStore
 from orch.stores.status import Load, StoreStatus
 from orch.telemetry.metric_names import Reading
 
@@ -85,8 +85,8 @@ class Stores:
     """What the chosen engines offer.
 
     ``cluster``, ``rates``: what several workers share; None in a service of one process. ``bot_engine``: None
-    where bot sessions cannot be stored, for the reason ``without_bots``. ``wall``: the clock, in seconds since the epoch, that
-    ages of sessions are computed with; workers that share a store share its clock.
+    where bot sessions cannot be stored, for the reason ``without_bots``. ``wall``: the clock, in seconds
+    since the epoch, that ages of sessions are computed with; workers that share a store share its clock.
 
     Startup order: the stores are opened, then the handler of their events is built and registered
     (:class:`orch.websocket.store_events.StoreEventHandler`), then ``engine`` runs. Nothing can be stored
@@ -156,7 +156,7 @@ def open_stores(source: SettingsSource) -> Stores:
 
 
 def _open_bots(source: SettingsSource) -> BotEngine | None:
-    """Return the engine of bot sessions, not running yet; None: there is none that all workers could share."""
+    """Return the engine of bot sessions, not running yet; None: there is none that workers can share."""
     bots, management = source.current.orchestration.bots, source.current.session_management
     if bots.postgres_url:
         # Imported only if used: asyncpg and its loop take memory.

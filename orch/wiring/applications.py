@@ -46,7 +46,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
         refuse_work=parts.overload.refuse,
         socket_refusal=hub.would_refuse,
         blueprints=(
-            health.blueprint(parts.tree, parts.stores.engine, parts.health, hub),
+            health.blueprint(parts.tree, parts.stores.engine, parts.health, hub, parts.stores.bot_engine),
             services.blueprint(parts.health),
             incidents.blueprint(settings, parts.incidents),
             status_page.blueprint(status_page.PublicStatusSource(settings, parts.incidents)),

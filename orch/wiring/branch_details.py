@@ -6,10 +6,15 @@ from orch.wiring.parts import Parts
 
 
 def stores(parts: Parts) -> Detail:
-    """Return the engine, its problem if any, and its queue of operations."""
+    """Return the engines, their problems if any, and their queues of operations."""
     store, status = parts.stores.engine.statistics(), parts.stores.engine.status()
-    text = " · ".join([store.summary, *filter(None, (status.reason, *status.cautions))])
-    return Detail(text=text, queues=(Queue(name="operations", fill=store.waiting, limit=store.limit),))
+    words = [store.summary, *filter(None, (status.reason, *status.cautions))]
+    queues = [Queue(name="operations", fill=store.waiting, limit=store.limit)]
+    if (bots := parts.stores.bot_engine) is not None:
+        of_bots, load = bots.status(), bots.load()
+        words += filter(None, (f"bots: {of_bots.engine}", of_bots.reason))
+        queues.append(Queue(name=f"{load.what} for bots", fill=load.fill, limit=load.limit))
+    return Detail(text=" · ".join(words), queues=tuple(queues))
 
 
 def health(parts: Parts) -> Detail:

@@ -47,6 +47,8 @@ def connect(parts: Parts) -> None:
         parts.dashboard.boundary.readings,
     ):
         parts.metrics.read_from(readings)
+    if parts.stores.bot_engine is not None:
+        parts.metrics.read_from(parts.stores.bot_engine.readings)
 
 
 def _pipelines_failed(parts: Parts, reason: str) -> None:

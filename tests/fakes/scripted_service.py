@@ -70,6 +70,8 @@ class ScriptedService:
         self.changes: list[tuple[str, Any]] = []
         self.is_quiet = False
         self.announced: str | None = None
+        #: The engine of bot sessions, if there is one.
+        self.bot_engine: Any = None
         #: Whose history was asked for.
         self.histories: list[str] = []
         self.asked: list[ConnectionQuery] = []
@@ -131,7 +133,7 @@ class ScriptedService:
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
             incidents=scripted_incidents(self.settings, self.scene, time.time(), time.time),
-            stores=SimpleNamespace(engine=SimpleNamespace(status=says("store"))),
+            stores=SimpleNamespace(engine=SimpleNamespace(status=says("store")), bot_engine=self.bot_engine),
             gateway=SimpleNamespace(statistics=says("gateway")),
             controls=SimpleNamespace(carry_out=self._control),
             registry=SimpleNamespace(

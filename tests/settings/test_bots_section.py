@@ -130,6 +130,7 @@ def test_secrets_are_shown_nowhere() -> None:
         "calendars",
         "fonts",
         "postgres_url",
+        "sqlite_path",
         "webhooks.ca_file",
     ],
 )
@@ -143,13 +144,14 @@ def test_what_is_opened_at_start_waits_for_a_restart() -> None:
     key = base64.b64encode(bytes(32)).decode()
     wanted = decode(
         "orchestration: {bots: {max_bots: 2, profiles: /p, recordings: /r, evidence: /e, fonts: [/f],"
-        " postgres_url: 'postgresql://h/db', calendars: [{url: 'https://c.example/a'}],"
+        " postgres_url: 'postgresql://h/db', sqlite_path: /s, calendars: [{url: 'https://c.example/a'}],"
         " limits: {lobby: 5}, webhooks: {http: true}}}",
         {"ORCH_BOTS__RECORDING_KEY": key},
     )
     assert wanted.faults == ()
     waiting = {change.path for change in changes(Settings(), wanted.settings) if change.reason}
-    names = ["profiles", "recordings", "evidence", "fonts", "postgres_url", "calendars", "recording_key"]
+    names = ["profiles", "recordings", "evidence", "fonts", "postgres_url", "sqlite_path", "calendars"]
+    names += ["recording_key"]
     assert waiting == {f"orchestration.bots.{name}" for name in names}
     applied = applicable(Settings(), wanted.settings)
     assert (applied.orchestration.bots.max_bots, applied.orchestration.bots.limits.lobby) == (2, 5)

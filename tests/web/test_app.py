@@ -1,6 +1,7 @@
 """The pages and the control API over scripted parts."""
 
 import gzip
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from orch.problems import ProblemError
 from orch.protocol import closes
 from orch.settings import Frontend, Monitoring, Orchestration, Settings
+from orch.stores.status import StoreStatus
 from orch.web.pages import PAGES
 from orch.websocket.connections.handshake import Refused
 from orch.wiring.applications import create_pages
@@ -160,6 +162,19 @@ def test_health_is_the_worst_of_its_services() -> None:
     assert document["services"]["websocket"] == "recovering"
     assert document["services"]["store"] == "degraded"
     assert "Nothing listens there" in document["store"]["reason"]
+
+
+def test_a_store_of_bots_that_cannot_be_written_is_named_and_nothing_else() -> None:
+    """The service is ready for everyone else; health says why."""
+    service = ScriptedService()
+    bots = StoreStatus(engine="postgres", state="degraded", reason="It is away.", since=1.0, cautions=())
+    service.bot_engine = SimpleNamespace(status=lambda: bots)
+    service.refresh()
+    ready = ask("GET", "/readyz", service)
+    assert ready.status_code == 200
+    assert msgspec.json.decode(ready.whole)["degraded"] == ["bot_store"]
+    document = msgspec.json.decode(ask("GET", "/api/health", service).whole)
+    assert (document["status"], document["bot_store"]["reason"]) == ("degraded", "It is away.")
 
 
 def test_a_branch_that_is_not_running_makes_the_process_not_ready_but_alive() -> None:

@@ -112,8 +112,8 @@ class SqliteBots:
             raise ProblemError(
                 "store_full",
                 f"A bot cannot be stored: bot sessions use {used / 2**20:,.0f} of "
-                f"{self._most() / 2**20:,.0f} MiB (orchestration.bots.max_bytes). Delete the data of bots that "
-                "have ended, or store it for fewer days (orchestration.bots.keep_days).",
+                f"{self._most() / 2**20:,.0f} MiB (orchestration.bots.max_bytes). Delete the data of bots "
+                "that have ended, or store it for fewer days (orchestration.bots.keep_days).",
             )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:

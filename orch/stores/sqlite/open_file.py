@@ -35,8 +35,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Contents(Struct, frozen=True, kw_only=True):
-    """What a file is for. ``migrations``: of its schema; ``after_loss``: what follows where the last moments
-    may be missing.
+    """What a file is for.
+
+    ``migrations``: of its schema; ``after_loss``: is done where the last moments may be missing.
     """
 
     migrations: tuple[Migration, ...]

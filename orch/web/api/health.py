@@ -68,6 +68,7 @@ class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The service's health. ``status`` is the worst of ``services``; ``uptime`` in whole seconds.
 
     ``services``: the back ends, the hub and the store of sessions; of the last, ``store`` says more.
+    ``bot_store``: the store of bot sessions, if there is one.
     ``shortages``: what the service itself is out of, such as ``descriptors``; it is degraded then.
     """
 
@@ -77,6 +78,7 @@ class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
     connections: ConnectionCounts
     uptime: int
     shortages: tuple[str, ...] = ()
+    bot_store: StoreStatus | None = None
 
 
 class PlainHealth(Struct, frozen=True):
@@ -90,7 +92,13 @@ def worst(states: tuple[str, ...]) -> str:
     return max(states, key=ORDER.index, default="unknown")
 
 
-def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) -> Blueprint:
+def _states(store: StoreStatus | None) -> tuple[str, ...]:
+    return () if store is None else (store.state,)
+
+
+def blueprint(
+    tree: Tree, store: Store, health: HealthService, hub: HubService, bot_store: Store | None
+) -> Blueprint:
     """Return the routes."""
     api = Blueprint("health", __name__)
 
@@ -116,10 +124,11 @@ def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) 
             return json_response(
                 Ready(status="starting", waiting_for=missing), status=503, headers={"Retry-After": "1"}
             )
-        is_degraded = store.status().state != "healthy"
-        return json_response(
-            Ready(status="ready", waiting_for=(), degraded=("store",) if is_degraded else ()),
+        stores = {"store": store, "bot_store": bot_store}
+        degraded = tuple(
+            name for name, each in stores.items() if each is not None and each.status().state != "healthy"
         )
+        return json_response(Ready(status="ready", waiting_for=(), degraded=degraded))
 
     @api.get("/api/health")
     @document_response(Health)
@@ -130,17 +139,19 @@ def blueprint(tree: Tree, store: Store, health: HealthService, hub: HubService) 
         """
         state = tree.states().get("websocket", State.STOPPED)
         store_status = store.status()
+        of_bots = bot_store.status() if bot_store is not None else None
         services = dict(health.summary()) | {"websocket": BRANCH_STATES[state], "store": store_status.state}
         if not is_allowed(request.scope, Action.VIEW_OPERATIONS):
-            return json_response(PlainHealth(status=worst(tuple(services.values()))))
+            return json_response(PlainHealth(status=worst((*services.values(), *_states(of_bots)))))
         connections = hub.statistics(TOTALS_ONLY)
         shortages = tuple(line.kind for line in health.statistics().shortages)
         return json_response(
             Health(
-                status=worst((*services.values(), *("degraded" for _ in shortages))),
+                status=worst((*services.values(), *_states(of_bots), *("degraded" for _ in shortages))),
                 shortages=shortages,
                 services=services,
                 store=store_status,
+                bot_store=of_bots,
                 connections=ConnectionCounts(active=connections.active, total=connections.total),
                 uptime=int(tree.uptime()),
             )

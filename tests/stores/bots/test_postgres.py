@@ -395,7 +395,7 @@ async def test_both_engines_have_the_same_tables_columns_and_rules(postgres: str
         )
     assert "real" not in {row[0] for row in types}
     assert "timestamp without time zone" not in {row[0] for row in types}
-    database = open_database(tmp_path / "s.sqlite3", sqlite_migrations())
+    database = open_database(tmp_path / "s.sqlite3", sqlite_migrations("bot_schema"))
     listed = database.execute("SELECT name, type FROM sqlite_master WHERE name LIKE 'bot\\_%' ESCAPE '\\'")
     names = {name: kind for name, kind in listed if kind in ("table", "view")}
     own = [
