@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orch.demo_sharing import DemoSharing
     from orch.processes import Children, ProcessSpec
     from orch.settings import Instance, Orchestration
+    from orch.settings.bots import Bots, MeetingOrigin
     from orch.settings.live import LiveSettings
     from orch.telemetry.events import EventLog
 
@@ -28,6 +29,10 @@ INHERIT: Final = "--inherit"  # orch.workers.lifeline.FLAG, which --help need no
 
 AUDIO_SERVICE: Final = "audio-service"
 MOST_AUDIO_SERVICES: Final = 8
+
+MEETING_PORT: Final = 5010
+MEETING_CODE: Final = "abc-defg-hij"
+"""Of orch/sandbox/meeting/demo.yaml."""
 
 SANDBOX: Final[Mapping[str, tuple[str, int]]] = {
     AUDIO_SERVICE: ("orch.sandbox.audio_service", 5001),
@@ -205,25 +210,52 @@ def _demo(options: argparse.Namespace) -> int:
                 url: _sandbox(options, name, port, f"{name}-{number}" if count > 1 else name)
                 for number, (url, port) in enumerate(zip(urls, ports, strict=True), start=1)
             }
-        return _run(options, overlay, children, _shared(options, overlay) if options.share else None)
+        try:
+            companions = _demo_meeting(settings.orchestration.bots, overlay, reserved)
+        except AddressError as error:
+            print(error, file=sys.stderr)
+            return USAGE_ERROR
+        sharing = _shared(options, overlay) if options.share else None
+        return _run(options, overlay, children, sharing, companions)
 
 
-def _plain(instance: "Instance") -> Any:
-    """Return an instance of the settings as a value of the settings."""
+def _demo_meeting(bots: "Bots", overlay: dict[str, Any], reserved: ExitStack) -> "list[ProcessSpec]":
+    """Return the program with a meeting to send bots to, and add its settings to ``overlay``.
+
+    None if bots are off, or a meeting is configured. Raises :class:`orch.sockets.AddressError`.
+    """
+    from orch.sockets import reserve_port  # noqa: PLC0415 - not needed for --help
+
+    if not bots.enabled or bots.demo_meeting:
+        return []
+    port = reserved.enter_context(reserve_port(MEETING_PORT)).getsockname()[1]
+    origin = f"http://127.0.0.1:{port}"
+    origins = [_plain(each) for each in bots.meeting_origins if each.origin != origin]
+    overlay["orchestration.bots.meeting_origins"] = [{"origin": origin}, *origins]
+    overlay["orchestration.bots.demo_meeting"] = f"{origin}/{MEETING_CODE}"
+    return [_program("orch.sandbox.meeting", port, "demo meeting")]
+
+
+def _plain(value: "Instance | MeetingOrigin") -> Any:
+    """Return a struct of the settings as a value of the settings."""
     from msgspec import to_builtins  # noqa: PLC0415 - not needed for --help
 
-    return to_builtins(instance)
+    return to_builtins(value)
 
 
 def _sandbox(options: argparse.Namespace, service: str, port: int, name: str) -> "ProcessSpec":
     """Return the child process ``name`` of a service of the sandbox."""
+    module, _ = SANDBOX[service]
+    has_model = service == AUDIO_SERVICE and options.model
+    return _program(module, port, name, *(_demo_engine(options.model) if has_model else ()))
+
+
+def _program(module: str, port: int, name: str, *more: str) -> "ProcessSpec":
+    """Return the child process ``name``: a program of the sandbox that listens on a reserved port."""
     from orch.processes import ProcessSpec  # noqa: PLC0415 - not needed for --help
 
-    module, _ = SANDBOX[service]
-    argv = [sys.executable, "-m", module, "--port", str(port), "--shared-port", "--exit-with-stdin"]
-    if service == AUDIO_SERVICE and options.model:
-        argv += _demo_engine(options.model)
-    return ProcessSpec(name=name, argv=tuple(argv))
+    argv = (sys.executable, "-m", module, "--port", str(port), "--shared-port", "--exit-with-stdin", *more)
+    return ProcessSpec(name=name, argv=argv)
 
 
 def _shared(options: argparse.Namespace, overlay: dict[str, Any]) -> "DemoSharing":
@@ -279,6 +311,7 @@ def _run(
     overlay: dict[str, Any],
     children: "Children",
     sharing: "DemoSharing | None" = None,
+    companions: "Sequence[ProcessSpec]" = (),
 ) -> int:
     import trio  # noqa: PLC0415 - `orch check` and `--help` answer at once
 
@@ -315,7 +348,7 @@ def _run(
         return USAGE_ERROR
     from orch.serving import serve  # noqa: PLC0415 - the parent of workers serves nothing itself
 
-    run = partial(serve, configuration, events, children, sockets, lifeline=lifeline)
+    run = partial(serve, configuration, events, children, sockets, lifeline=lifeline, companions=companions)
     invite = None if sharing is None else sharing.print_invitation
     return trio.run(partial(run, on_ready=greet, on_hangup=on_hangup, invite=invite))
 

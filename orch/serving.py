@@ -11,13 +11,14 @@ import structlog
 import trio
 
 from orch.access.addresses import is_in, is_loopback, read_network
+from orch.companions import keep_all
 from orch.front import servers
 from orch.front.admission import Admission
 from orch.front.certificate import Certificate
 from orch.front.listeners import Listener, listeners
 from orch.front.server import Server
 from orch.front.servers import FrontServer
-from orch.processes import Children
+from orch.processes import Children, ProcessSpec
 from orch.settings.live import LiveSettings
 from orch.startup_responses import StartupApplication, StartupResponder
 from orch.supervision.branches import State
@@ -43,6 +44,7 @@ async def serve(
     lifeline: Lifeline | None = None,
     on_hangup: Callable[[], None] | None = None,
     invite: Callable[[Sequence[str], str, str, str], None] | None = None,
+    companions: Sequence[ProcessSpec] = (),
 ) -> int:
     """Run the service until a signal, or until a branch fails too often; return the exit code.
 
@@ -50,7 +52,8 @@ async def serve(
     parent, if this process is one of several workers; its sockets come from there. ``on_ready`` receives the
     addresses that the service listens on. ``on_hangup`` is called when the terminal is closed, which ends the
     service; without it, SIGHUP reloads the settings. ``invite`` receives the addresses, the control token,
-    and the name and key of a session created for the invitation.
+    and the name and key of a session created for the invitation. ``companions``: programs that run beside
+    it, from before its branches start until after they have ended.
     """
     parts = build(configuration, events, processes, worker=None if lifeline is None else lifeline.place)
     frontend = configuration.current.orchestration.frontend
@@ -83,6 +86,7 @@ async def serve(
             nursery.cancel_scope,
         )
         nursery.start_soon(configuration.serve_requests)
+        nursery.start_soon(keep_all, companions)
         if certificate is not None:
             await nursery.start(certificate.watch)
         nursery.start_soon(startup.run, startup_front)

@@ -107,7 +107,8 @@ class Bots(Section, frozen=True):
     ``recordings``, ``evidence``: folders. ``recording_key``: encrypts recordings; from the environment only.
     ``fonts``: font files and folders for the camera, besides the package's. ``postgres_url``: where bots'
     sessions are stored. "": in the SQLite file ``sqlite_path``, by default beside that of the sessions, which
-    grows to ``max_bytes`` before no further bot can begin.
+    grows to ``max_bytes`` before no further bot can begin. ``demo_meeting``: the URL of a meeting for trying
+    bots, which the Bots page offers.
     """
 
     enabled: bool = True
@@ -132,6 +133,7 @@ class Bots(Section, frozen=True):
     postgres_url: Url = ""
     sqlite_path: FilePath = ""
     max_bytes: Annotated[int, Meta(ge=16_777_216)] = 4_294_967_296
+    demo_meeting: Url = ""
 
     @property
     def origins(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ def find_bots_faults(bots: Bots) -> list[Fault]:
     return [
         *_cdp_url(bots),
         *_postgres_url(bots),
+        *_demo_meeting(bots),
         *_origins(bots),
         *_calendars(bots),
         *_webhooks(bots),
@@ -65,6 +66,13 @@ def _postgres_url(bots: Bots) -> list[Fault]:
         return []
     expected = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
     return [Fault(where, f"{expected}, got {given(where, bots.postgres_url)}")]
+
+
+def _demo_meeting(bots: Bots) -> list[Fault]:
+    where = f"{_AT}.demo_meeting"
+    if not bots.demo_meeting or _address(bots.demo_meeting, ("http", "https")):
+        return []
+    return [Fault(where, f"expected a meeting's URL, got {given(where, bots.demo_meeting)}")]
 
 
 def _origins(bots: Bots) -> list[Fault]:

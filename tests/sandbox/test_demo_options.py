@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -6,9 +6,11 @@ import pytest
 
 from orch import cli
 from orch.cli import _demo_engine, main
-from orch.processes import Children
+from orch.processes import Children, ProcessSpec
 from orch.sandbox.engines import whisper
-from orch.settings import SettingsError
+from orch.sandbox.meeting.__main__ import DEMO
+from orch.sandbox.meeting.script_decoding import decode_script
+from orch.settings import SettingsError, decode
 
 
 def test_the_model_of_the_demo_becomes_options_of_the_audio_service(
@@ -33,12 +35,20 @@ class Runs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: str = "{}") -> None:
         self.overlay: Mapping[str, Any] = {}
         self.children: Children = {}
+        self.companions: Sequence[ProcessSpec] = ()
         self.file = tmp_path / "orchestration.yaml"
         self.file.write_text(settings)
         monkeypatch.setattr(cli, "_run", self._run)
 
-    def _run(self, _options: object, overlay: Mapping[str, Any], children: Children, _sharing: None) -> int:
-        self.overlay, self.children = overlay, children
+    def _run(
+        self,
+        _options: object,
+        overlay: Mapping[str, Any],
+        children: Children,
+        _sharing: None,
+        companions: Sequence[ProcessSpec],
+    ) -> int:
+        self.overlay, self.children, self.companions = overlay, children, companions
         return 0
 
     def demo(self, *options: str) -> int:
@@ -97,3 +107,32 @@ def test_several_audio_services_beside_a_configured_one_are_refused(
     assert "services.audio-service.url is set" in capsys.readouterr().err
     assert runs.demo() == 0
     assert "audio-service" not in runs.children
+
+
+def test_the_demo_has_a_meeting_to_send_bots_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Bots read it as a meeting, besides the configured ones, and the Bots page offers its URL."""
+    runs = Runs(
+        monkeypatch,
+        tmp_path,
+        "orchestration: {bots: {meeting_origins: [{origin: 'https://m.example', adapter: second}]}}",
+    )
+    assert runs.demo() == 0
+    (program,) = runs.companions
+    port = program.argv[program.argv.index("--port") + 1]
+    origin = f"http://127.0.0.1:{port}"
+    decoded = decode(runs.file.read_text(), {}, overlay=runs.overlay)
+    assert decoded.faults == ()
+    bots = decoded.settings.orchestration.bots
+    assert bots.origins == {origin: "meet", "https://m.example": "second"}
+    assert bots.demo_meeting == f"{origin}/{decode_script(DEMO.read_text(), name=DEMO.name).code}"
+
+
+@pytest.mark.parametrize("bots", ["enabled: false", "demo_meeting: 'https://meet.google.com/abc-defg-hij'"])
+def test_the_demo_has_no_meeting_of_its_own_where_it_is_not_wanted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bots: str
+) -> None:
+    """Bots are off, or there is another meeting to try them with."""
+    runs = Runs(monkeypatch, tmp_path, f"orchestration: {{bots: {{{bots}}}}}")
+    assert runs.demo() == 0
+    assert runs.companions == []
+    assert not any(key.startswith("orchestration.bots") for key in runs.overlay)

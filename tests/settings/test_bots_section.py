@@ -60,6 +60,7 @@ def test_the_defaults_are_those_of_the_life_of_a_bot() -> None:
         ("calendars: [{url: 'https://c.example/a'}, {url: 'https://c.example/b'}]", "calendars[1].name"),
         ("calendars: [{url: 'https://c.example/a', lead: 3601}]", "calendars[0].lead"),
         ("postgres_url: 'mysql://h/db'", "postgres_url"),
+        ("demo_meeting: 'meet.example/a'", "demo_meeting"),
         (f"fonts: [{', '.join(f'/f/{number}' for number in range(65))}]", "fonts"),
     ],
 )

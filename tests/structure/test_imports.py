@@ -48,7 +48,7 @@ LAYERS = (
     ("wiring",),
     ("tree",),
     ("asgi", "greeting"),
-    ("startup_responses", "sandbox", "back_end_checks", "demo_sharing"),
+    ("startup_responses", "sandbox", "back_end_checks", "demo_sharing", "companions"),
     ("serving",),
     ("cli",),
     ("__main__",),
