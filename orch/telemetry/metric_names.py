@@ -405,6 +405,7 @@ LOOPS: Final = (
     "histories",
     "incidents",
     "leases",
+    "media of bots",
     "moderation",
     "page and API requests",
     "pipelines of sessions",

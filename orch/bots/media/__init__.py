@@ -1,0 +1,1 @@
+"""Sound, camera and microphone between a bot's page and this service."""

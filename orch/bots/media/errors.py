@@ -1,0 +1,17 @@
+"""Why a bot's media are not as wished. Pure."""
+
+
+class MediaError(Exception):
+    """A page is not there, or does not do what is wanted."""
+
+
+class NoPageError(MediaError):
+    """No page of the bot is connected, or its meeting has not opened the microphone."""
+
+
+class SpeechCutError(MediaError):
+    """The page has gone while it played. ``played``: the samples that were played."""
+
+    def __init__(self, played: int) -> None:
+        super().__init__("The page has gone while it played.")
+        self.played = played

@@ -1,0 +1,44 @@
+"""Whose sound a track has, as far as a page shows. Pure.
+
+A meeting with many participants sends a few anonymous tracks and has speakers take them in turn (Google Meet:
+three), or mixes everybody into one. Neither shows in a track itself, and its id proves nothing: only a page
+that shows a track as a participant's own is believed. Rotating is the careful assumption; with it, names
+need captions or marks for each run of words, and no name is carried from one run to the next.
+"""
+
+from orch.bots.observations import Layout
+
+
+class Layouts:
+    """The layout of each live track.
+
+    One single track is mixed, several are rotating; once there were several, a single one that is left is
+    still one of a pool. The mutable state is the live tracks, which of them are owned, and whether there
+    were several.
+    """
+
+    def __init__(self) -> None:
+        self._live: dict[str, bool] = {}
+        self._is_pool = False
+
+    def begin(self, track: str) -> None:
+        """Add a track."""
+        self._live[track] = False
+        self._is_pool = self._is_pool or len(self._live) > 1
+
+    def end(self, track: str) -> None:
+        """Remove a track. Without any, the next one begins as the first."""
+        self._live.pop(track, None)
+        if not self._live:
+            self._is_pool = False
+
+    def own(self, track: str, *, is_owned: bool) -> None:
+        """Note whether the page shows a track as one participant's."""
+        if track in self._live:
+            self._live[track] = is_owned
+
+    def layout(self, track: str) -> Layout:
+        """Return the layout of a live track."""
+        if self._live.get(track, False):
+            return "own"
+        return "rotating" if self._is_pool else "mixed"
