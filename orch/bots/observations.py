@@ -112,7 +112,11 @@ class OwnerSeen(Struct, frozen=True, kw_only=True, tag="owner"):
 
 
 class TrackBegan(Struct, frozen=True, kw_only=True, tag="track_began"):
-    """A track of remote sound is there."""
+    """A track of remote sound is there.
+
+    Observed again, with another layout, when that is known better; the track goes on. ``track``: the id of
+    the page's MediaStreamTrack.
+    """
 
     at: float
     track: str
@@ -122,6 +126,7 @@ class TrackBegan(Struct, frozen=True, kw_only=True, tag="track_began"):
 class Sound(Struct, frozen=True, kw_only=True, tag="sound"):
     """Sound of a track: 16-bit little-endian mono at 16 kHz.
 
+    ``at``: when its last sample was captured, which is some 50 ms before it arrives.
     ``first``: the number of its first sample, counted from the track's begin with the lost ones included.
     """
 

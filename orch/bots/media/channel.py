@@ -113,11 +113,15 @@ class Channel:
 
     The newest connection counts and displaces an earlier one: a page that is loaded again connects before
     the end of its former connection is known. The mutable state is the connection, the sound's numbers, the
-    queue of what is to be read, and the camera's frame.
+    queue of unread observations, and the camera's frame.
     """
 
-    def __init__(self, bot_id: str, scripts: tuple[str, ...]) -> None:
+    def __init__(
+        self, bot_id: str, scripts: tuple[str, ...], *, now: Callable[[], float] = time.time
+    ) -> None:
+        """``now``: seconds since the epoch, as the page's clock has them."""
         self.bot_id = bot_id
+        self._now = now
         self.scripts = scripts
         """For :class:`~orch.bots.chromium.page_messages.PageOptions`. They contain the channel's secret."""
         self._sound = PageSound()
@@ -161,7 +165,7 @@ class Channel:
     async def receive(
         self, observed: Callable[[SoundObservation], Awaitable[None]], clock: Callable[[], float]
     ) -> Never:
-        """Pass on what is heard, in order, for ever. Only one task at a time may do so.
+        """Pass on the sound, in order, for ever. Only one task at a time may do so.
 
         ``clock``: the bot's, in seconds. The time of a sound is when its last sample was captured, not when
         it arrived. A reader that waits longer than the queue lasts loses sound, which is marked.
@@ -172,7 +176,7 @@ class Channel:
         try:
             while True:
                 observation = await self._next()
-                age = min(max(time.time() - observation.at, 0.0), OLDEST)
+                age = min(max(self._now() - observation.at, 0.0), OLDEST)
                 await observed(structs.replace(observation, at=clock() - age))
         finally:
             self._is_read = False
@@ -186,13 +190,13 @@ class Channel:
                 await self._changed.park()
             if scope.cancelled_caught and self._left_at is not None:
                 self._left_at = None
-                self._put(self._sound.end_all(time.time()))
+                self._put(self._sound.end_all(self._now()))
         await trio.lowlevel.checkpoint()
         return self._queue.get()
 
     def own(self, track: str, participant_id: str | None) -> None:
         """Note that the page shows a track as a participant's, or (None) no longer: see OwnerSeen."""
-        self._put(self._sound.own(track, time.time(), is_owned=participant_id is not None))
+        self._put(self._sound.own(track, self._now(), is_owned=participant_id is not None))
 
     async def show(self, patches: Sequence[Patch]) -> None:
         """Show changed rectangles on the camera.
@@ -271,7 +275,7 @@ class Channel:
             hello = _decoded(await connection.socket.get_message())
         if not isinstance(hello, Hello):
             raise ProtocolError("the first message is no hello")
-        found = self._sound.connect(hello.page, hello.tracks, time.time())
+        found = self._sound.connect(hello.page, hello.tracks, self._now())
         if self._connection is not None:
             self._connection.close(DISPLACED)
         self._connection = connection
@@ -288,7 +292,7 @@ class Channel:
     def _apply(self, connection: _Connection, message: str | bytes) -> None:
         """Apply a message of the page. It never waits, so that the page is never made to."""
         if isinstance(message, bytes):
-            self._put(self._sound.receive(decode_frames(message), time.time()))
+            self._put(self._sound.receive(decode_frames(message), self._now()))
             return
         self._apply_text(connection, decode_text(message))
         self._changed.unpark_all()
@@ -296,9 +300,9 @@ class Channel:
     def _apply_text(self, connection: _Connection, text: PageText) -> None:
         match text:
             case Began(track=track):
-                self._sound.begin(track, time.time())
+                self._sound.begin(track, self._now())
             case Ended(number=number):
-                self._put(self._sound.end(number, time.time()))
+                self._put(self._sound.end(number, self._now()))
             case Opened(device=device):
                 connection.has_camera |= device == "camera"
                 connection.has_microphone |= device == "microphone"

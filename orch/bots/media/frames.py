@@ -86,7 +86,7 @@ class TrackShown(Struct, frozen=True, kw_only=True):
 
 
 class Hello(Struct, frozen=True, kw_only=True, tag="hello"):
-    """The first text of a connection. ``page``: drawn anew by each document."""
+    """The first text of a connection. ``page``: drawn by each document."""
 
     page: Annotated[str, Meta(min_length=1, max_length=64)]
     tracks: Annotated[tuple[TrackShown, ...], Meta(max_length=MOST_TRACKS)] = ()
