@@ -365,14 +365,14 @@ class SessionStatistics(Struct, frozen=True, kw_only=True):
 class WebhookDelivery(Struct, frozen=True, kw_only=True):
     """A webhook to send to one endpoint. ``body`` is sent as it is, with ``message_id`` as ``webhook-id``.
 
-    ``sequence``: the order of a bot's webhooks. ``attempts``: how many were made since it was stored, or last
-    redelivered by hand, the first of them at ``first_at``. ``due_at``: when it is sent next, None unless it
-    is ``pending``.
+    It is about a bot or about a calendar. ``sequence``: the order of those about it. ``attempts``: how many
+    were made since it was stored, or last redelivered by hand, the first of them at ``first_at``. ``due_at``:
+    when it is sent next, None unless it is ``pending``.
     """
 
     delivery_id: str
     message_id: str
-    bot_id: str
+    bot_id: str | None
     endpoint_id: str
     sequence: int
     trigger: str
@@ -383,6 +383,7 @@ class WebhookDelivery(Struct, frozen=True, kw_only=True):
     first_at: float | None = None
     due_at: float | None = None
     claimed_until: float | None = None
+    calendar_id: str | None = None
 
 
 class WebhookAttempt(Struct, frozen=True, kw_only=True):
@@ -418,6 +419,25 @@ class WebhookEndpoint(Struct, frozen=True, kw_only=True):
     disabled_at: float | None = None
     disabled_reason: str = ""
     rests_until: float | None = None
+
+
+class Subscription(Struct, frozen=True, kw_only=True):
+    """An endpoint that a program has registered, and the triggers of the events that are sent there.
+
+    ``secret``: the one that signs; ``replaced_secrets``: former ones, the latest first, each with the time
+    until which it signs too. ``at``: when it was registered.
+    """
+
+    endpoint_id: str
+    url: str
+    triggers: tuple[str, ...]
+    secret: str
+    at: float
+    description: str = ""
+    replaced_secrets: tuple[tuple[str, float], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.endpoint_id} to {', '.join(self.triggers)}>"
 
 
 class Prunable(StrEnum):

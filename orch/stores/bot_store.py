@@ -7,7 +7,16 @@ from typing import Any, Final, Protocol, TypeVar
 
 from orch.stores import bot_records as records
 from orch.stores.bot_records import BotSession, Captured, Life, Prunable, SourceType, Written
-from orch.stores.bot_scripts import captured, deletion, lives, reading, statistics, tables, webhooks
+from orch.stores.bot_scripts import (
+    captured,
+    deletion,
+    lives,
+    reading,
+    statistics,
+    subscriptions,
+    tables,
+    webhooks,
+)
 from orch.stores.bot_scripts.lives import Change
 from orch.stores.bot_scripts.requests import Script
 
@@ -301,6 +310,47 @@ class BotStore:
     async def webhook_endpoints(self) -> tuple[records.WebhookEndpoint, ...]:
         """Return the endpoints that are disabled, or rest or rested last."""
         return await self._engine.perform(webhooks.endpoints, Purpose.READ)
+
+    async def subscribe(self, subscription: records.Subscription, *, most: int) -> bool:
+        """Register an endpoint. False: there are ``most``, or one has its id."""
+        return await self._engine.perform(lambda: subscriptions.subscribe(subscription, most), Purpose.ADD)
+
+    async def change_subscription(
+        self,
+        endpoint_id: str,
+        change: Callable[[records.Subscription], records.Subscription],
+        *,
+        now: float,
+    ) -> records.Subscription | None:
+        """Store what ``change`` makes of a subscription, and return it; None: there is none.
+
+        ``change`` may be called more than once, and what it raises is raised here.
+        """
+        return await self._engine.perform(
+            lambda: subscriptions.change(endpoint_id, change, now), Purpose.CHANGE
+        )
+
+    async def unsubscribe(self, endpoint_id: str) -> bool:
+        """Remove an endpoint; what waits for it has failed. False: there is none."""
+        return await self._engine.perform(lambda: subscriptions.unsubscribe(endpoint_id), Purpose.CHANGE)
+
+    async def subscriptions(
+        self, endpoint_ids: Sequence[str] | None = None
+    ) -> tuple[records.Subscription, ...]:
+        """Return the registered endpoints: all (None), or these as far as they exist."""
+        return await self._engine.perform(lambda: subscriptions.subscriptions(endpoint_ids), Purpose.READ)
+
+    async def webhook_delivery(self, delivery_id: str) -> records.WebhookDelivery | None:
+        """Return a delivery."""
+        return await self._engine.perform(lambda: subscriptions.delivery(delivery_id), Purpose.READ)
+
+    async def webhook_deliveries_to(
+        self, endpoint_id: str, *, before: records.WebhookDelivery | None = None, limit: int = PAGE
+    ) -> tuple[records.WebhookDelivery, ...]:
+        """Return what is sent to an endpoint, the newest first, after ``before`` in this order."""
+        return await self._engine.perform(
+            lambda: subscriptions.deliveries_to(endpoint_id, before, limit), Purpose.READ
+        )
 
 
 VIEWS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -24,8 +24,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     disabled_reason: str = ""
 
 
-# Of each endpoint, the delivery that is due longest. One of a bot waits while another of this bot for this
-# endpoint is being sent, or is due and comes before it.
+# Of each endpoint, the delivery that is due longest. One about a bot or a calendar waits while another about
+# it for this endpoint is being sent, or is due and comes before it.
 _DUE: Final = """
 SELECT delivery_id FROM (
     SELECT d.delivery_id, d.due_at, d.sequence, row_number() OVER (
@@ -35,7 +35,8 @@ SELECT delivery_id FROM (
     AND NOT EXISTS (SELECT 1 FROM bot_sessions.webhook_endpoints e WHERE e.endpoint_id = d.endpoint_id
         AND (e.disabled_at IS NOT NULL OR e.rests_until > $1))
     AND NOT EXISTS (SELECT 1 FROM bot_sessions.webhook_deliveries o
-        WHERE o.bot_id = d.bot_id AND o.endpoint_id = d.endpoint_id AND o.delivery_id <> d.delivery_id
+        WHERE (o.bot_id = d.bot_id OR o.calendar_id = d.calendar_id)
+        AND o.endpoint_id = d.endpoint_id AND o.delivery_id <> d.delivery_id
         AND (o.claimed_until > $1 OR (o.due_at <= $1 AND o.sequence < d.sequence)))
     {without}
 ) AS due WHERE place = 1 ORDER BY due_at, sequence LIMIT $2
@@ -44,15 +45,15 @@ SELECT delivery_id FROM (
 
 def enqueue(deliveries: Sequence[WebhookDelivery]) -> Script[int]:
     """Store webhooks to send; return how many are. Those of bots whose data was deleted are not."""
-    bots = sorted({delivery.bot_id for delivery in deliveries})
-    if not bots:
-        return 0
-    rows = yield Query(
-        f"SELECT bot_id FROM bot_sessions.lives WHERE bot_id IN ({marks(len(bots))})"  # noqa: S608 - parameters
-        " AND data_deleted_at IS NULL FOR SHARE",
-        tuple(bots),
-    )
-    known = {row[0] for row in rows}
+    bots = sorted({delivery.bot_id for delivery in deliveries if delivery.bot_id is not None})
+    known: set[str | None] = {None}
+    if bots:
+        rows = yield Query(
+            f"SELECT bot_id FROM bot_sessions.lives WHERE bot_id IN ({marks(len(bots))})"  # noqa: S608 - parameters
+            " AND data_deleted_at IS NULL FOR SHARE",
+            tuple(bots),
+        )
+        known |= {row[0] for row in rows}
     accepted = [WEBHOOKS.values(each) for each in deliveries if each.bot_id in known]
     if accepted:
         yield Many(WEBHOOKS.upsert, accepted)
