@@ -441,8 +441,7 @@ CREATE TABLE bot_sessions.webhook_subscriptions (
     description      text NOT NULL DEFAULT '',
     secret           text NOT NULL,
     replaced_secrets jsonb NOT NULL DEFAULT '[]',
-    created_at       timestamptz NOT NULL,
-    updated_at       timestamptz NOT NULL
+    created_at       timestamptz NOT NULL
 );
 
 INSERT INTO bot_sessions.schema_migrations (version, name) VALUES (2, 'webhook_subscriptions');

@@ -319,16 +319,12 @@ class BotStore:
         self,
         endpoint_id: str,
         change: Callable[[records.Subscription], records.Subscription],
-        *,
-        now: float,
     ) -> records.Subscription | None:
         """Store what ``change`` makes of a subscription, and return it; None: there is none.
 
         ``change`` may be called more than once, and what it raises is raised here.
         """
-        return await self._engine.perform(
-            lambda: subscriptions.change(endpoint_id, change, now), Purpose.CHANGE
-        )
+        return await self._engine.perform(lambda: subscriptions.change(endpoint_id, change), Purpose.CHANGE)
 
     async def unsubscribe(self, endpoint_id: str) -> bool:
         """Remove an endpoint; what waits for it has failed. False: there is none."""

@@ -294,6 +294,21 @@ BOT_STORE_FAILURES: Final = Name(
 BOT_STORE_BYTES: Final = Name(
     "orch_bot_store_bytes", "gauge", "Used bytes of the SQLite file of bot sessions."
 )
+WEBHOOK_ENDPOINTS: Final = Name(
+    "orch_webhook_endpoints", "gauge", "Endpoints that are registered for webhooks of bots."
+)
+WEBHOOK_ATTEMPTS: Final = Name(
+    "orch_webhook_attempts_total",
+    "counter",
+    "Attempts to deliver webhooks: delivered, to be retried, or given up.",
+    ("result",),
+    ("delivered", "retried", "failed"),
+)
+WEBHOOK_EVENTS_DROPPED: Final = Name(
+    "orch_webhook_events_dropped_total",
+    "counter",
+    "Webhook events dropped because the store was away for too long, or they could not be encoded.",
+)
 STREAMS: Final = Name("orch_speech_streams", "gauge", "Open speech streams.")
 UTTERANCES: Final = Name("orch_speech_utterances_total", "counter", "Utterances detected.")
 FINALS: Final = Name("orch_speech_finals_total", "counter", "Final captions published.")
@@ -425,6 +440,7 @@ LOOPS: Final = (
     "surveys",
     "terms of sessions",
     "topics",
+    "webhooks",
     "websocket connections",
     "workers",
 )

@@ -286,6 +286,8 @@ DELETE FROM bot_sessions.sessions;
 DELETE FROM bot_sessions.deleted_sessions;
 DELETE FROM bot_sessions.files_to_delete;
 DELETE FROM bot_sessions.webhook_endpoints;
+DELETE FROM bot_sessions.webhook_deliveries;
+DELETE FROM bot_sessions.webhook_subscriptions;
 """
 
 

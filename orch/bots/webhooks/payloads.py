@@ -2,9 +2,9 @@
 
 The envelope is ``{idempotency_key, bot_id, bot_metadata, trigger, timestamp, sequence, data}``: Attendee's
 fields, and two of our own. ``timestamp`` is when the event happened (RFC 3339, milliseconds, UTC), which may
-be long before it is delivered. ``sequence`` counts the events of one bot, or of one calendar, from 1; retried
-deliveries arrive out of order, and it says so. Events of a calendar have ``calendar_id`` in place of
-``bot_id`` and ``bot_metadata``.
+be long before it is delivered. ``sequence`` grows with each event of one bot, or of one calendar, by one or
+more; retried deliveries arrive out of order, and it says so. Events of a calendar have ``calendar_id`` in
+place of ``bot_id`` and ``bot_metadata``.
 
 Times within a meeting are seconds from the session's start. A field that is not known is null, not left out,
 so that a receiver sees one shape for each trigger.
@@ -202,7 +202,7 @@ class Calendar(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """What happened to a bot or a calendar. ``at``: seconds since the epoch; ``sequence``: from 1."""
+    """What happened to a bot or a calendar. ``at``: seconds since the epoch."""
 
     idempotency_key: str
     about: Bot | Calendar

@@ -1,12 +1,14 @@
-"""The outbox of webhooks in the store of bot sessions; endpoints are those of the settings and the bots."""
+"""The outbox of webhooks in the store of bot sessions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from orch.bots.webhooks.outbox import Attempt, Claim, Delivery, Endpoint, Requeued
 from orch.bots.webhooks.schedule import State, Verdict
 from orch.stores.bot_records import WebhookAttempt, WebhookState
 from orch.stores.bot_scripts.webhooks import Outcome
 from orch.stores.bot_store import BotStore
+
+FindEndpoints = Callable[[Collection[str]], Awaitable[Mapping[str, Endpoint]]]
 
 _STATES: dict[State, WebhookState] = {
     State.DELIVERED: "delivered",
@@ -18,12 +20,12 @@ _STATES: dict[State, WebhookState] = {
 class StoredOutbox:
     """What :class:`orch.bots.webhooks.outbox.Outbox` promises, of a store.
 
-    ``find_endpoint`` returns an endpoint by its id as it is now, None if there is none.
+    ``find_endpoints`` returns those endpoints of some ids that exist, as they are now.
     """
 
-    def __init__(self, store: BotStore, find_endpoint: Callable[[str], Endpoint | None]) -> None:
+    def __init__(self, store: BotStore, find_endpoints: FindEndpoints) -> None:
         self._store = store
-        self._find_endpoint = find_endpoint
+        self._find_endpoints = find_endpoints
 
     async def claim(
         self,
@@ -38,11 +40,14 @@ class StoredOutbox:
         claimed = await self._store.claim_webhooks(
             most, now=now, until=lease_until, without=without, only=only
         )
+        if not claimed:
+            return []
+        endpoints = await self._find_endpoints({each.endpoint_id for each in claimed})
         return [
             Claim(
                 Delivery(each.delivery_id, each.message_id, each.body, each.attempts, each.first_at),
                 each.endpoint_id,
-                self._find_endpoint(each.endpoint_id),
+                endpoints.get(each.endpoint_id),
             )
             for each in claimed
         ]

@@ -70,6 +70,5 @@ CREATE TABLE bot_webhook_subscriptions (
     description      text NOT NULL DEFAULT '',
     secret           text NOT NULL,
     replaced_secrets text NOT NULL DEFAULT '[]',
-    created_at       double precision NOT NULL,
-    updated_at       double precision NOT NULL
+    created_at       double precision NOT NULL
 );

@@ -20,16 +20,13 @@ def subscribe(subscription: Subscription, most: int) -> Script[bool]:
     return bool(added)
 
 
-def change(
-    endpoint_id: str, change: Callable[[Subscription], Subscription], now: float
-) -> Script[Subscription | None]:
+def change(endpoint_id: str, change: Callable[[Subscription], Subscription]) -> Script[Subscription | None]:
     """Store what ``change`` makes of a subscription, and return it; None: there is none."""
     rows = yield Query(SUBSCRIPTIONS.select("WHERE endpoint_id = $1 FOR UPDATE"), (endpoint_id,))
     if not rows:
         return None
     changed = change(SUBSCRIPTIONS.read(rows[0]))
-    *values, _, _ = SUBSCRIPTIONS.values(changed)
-    yield Query(SUBSCRIPTIONS.upsert, (*values, changed.at, now))
+    yield Query(SUBSCRIPTIONS.upsert, SUBSCRIPTIONS.values(changed))
     return changed
 
 

@@ -180,9 +180,7 @@ ATTEMPTS: Final = Table(
     "webhook_attempts", records.WebhookAttempt, "attempt_id", computed=("attempt_id",), is_log=True
 )
 ENDPOINTS: Final = Table("webhook_endpoints", records.WebhookEndpoint, "endpoint_id")
-SUBSCRIPTIONS: Final = Table(
-    "webhook_subscriptions", records.Subscription, "endpoint_id", written_at=_CHANGING
-)
+SUBSCRIPTIONS: Final = Table("webhook_subscriptions", records.Subscription, "endpoint_id")
 
 CAPTURED: Final[Sequence[Table[Any]]] = (
     AUDIO_FILES,

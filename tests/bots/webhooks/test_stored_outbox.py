@@ -1,6 +1,6 @@
 """Deliveries from a real store to receivers and back: what the history has is what was sent."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,11 @@ async def scene(folder: Path, receiver: Receiver) -> AsyncIterator[Scene]:
         rules = TargetRules(http=True)
         exchanges = Exchanges(lambda: rules, TrustStore(), resolve=net.resolve, connect=net.connect)
         endpoints = {"e1": Endpoint("e1", URL, KEYS)}
-        outbox = StoredOutbox(store, endpoints.get)
+
+        async def find(ids: Collection[str]) -> dict[str, Endpoint]:
+            return {each: endpoints[each] for each in ids if each in endpoints}
+
+        outbox = StoredOutbox(store, find)
         made = Scene(store, Deliveries(outbox, exchanges, wall=lambda: made.now), endpoints)
         await nursery.start(made.deliveries.run)
         yield made

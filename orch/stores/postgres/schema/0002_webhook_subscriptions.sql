@@ -18,6 +18,5 @@ CREATE TABLE bot_sessions.webhook_subscriptions (
     description      text NOT NULL DEFAULT '',
     secret           text NOT NULL,
     replaced_secrets jsonb NOT NULL DEFAULT '[]',
-    created_at       timestamptz NOT NULL,
-    updated_at       timestamptz NOT NULL
+    created_at       timestamptz NOT NULL
 );
