@@ -1,0 +1,1 @@
+"""A bot's raw signals on a tape, and their replay."""
