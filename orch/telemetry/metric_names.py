@@ -294,6 +294,16 @@ BOT_STORE_FAILURES: Final = Name(
 BOT_STORE_BYTES: Final = Name(
     "orch_bot_store_bytes", "gauge", "Used bytes of the SQLite file of bot sessions."
 )
+BOT_PRUNED: Final = Name(
+    "orch_bot_pruned_total",
+    "counter",
+    "Files, transcripts, webhooks and sessions of bots that were deleted because they were too old.",
+    ("kind",),
+    ("audio", "transcript", "evidence", "delivery", "session"),
+)
+BOT_FILES_STUCK: Final = Name(
+    "orch_bot_files_stuck", "gauge", "Files of bots that should be deleted and cannot be."
+)
 WEBHOOK_ENDPOINTS: Final = Name(
     "orch_webhook_endpoints", "gauge", "Endpoints that are registered for webhooks of bots."
 )
@@ -410,6 +420,7 @@ LOOPS: Final = (
     "corrected lines",
     "dashboard",
     "datagrams",
+    "deletion of bots",
     "discovery",
     "endings of sessions",
     "gateway requests",
