@@ -53,6 +53,16 @@ from orch.protocol.client_messages import (
     Unmute,
     Unsubscribe,
 )
+from orch.protocol.meeting_messages import (
+    AttributedWords,
+    Attribution,
+    AudioReceiving,
+    MeetingCaption,
+    MeetingChat,
+    MeetingMessage,
+    MeetingParticipant,
+    SpeakerAudio,
+)
 from orch.protocol.pipeline_choice import PipelineChoice
 from orch.protocol.server_messages import (
     AudioEnded,
@@ -102,8 +112,11 @@ __all__ = [
     "LONGEST_STREAM",
     "TITLE_LENGTH",
     "AnyClientMessage",
+    "AttributedWords",
+    "Attribution",
     "AudioEnd",
     "AudioEnded",
+    "AudioReceiving",
     "AudioStart",
     "AudioStarted",
     "AudioStatus",
@@ -124,6 +137,10 @@ __all__ = [
     "Language",
     "Languages",
     "LeaveSession",
+    "MeetingCaption",
+    "MeetingChat",
+    "MeetingMessage",
+    "MeetingParticipant",
     "MessageId",
     "Moderation",
     "ModerationChanged",
@@ -160,6 +177,7 @@ __all__ = [
     "SetPipeline",
     "SetSession",
     "SetTerms",
+    "SpeakerAudio",
     "SpeakerIdentified",
     "SpeakerLabel",
     "SpeakerNamed",

@@ -411,6 +411,7 @@ FRONT_REFUSED: Final = Name(
 )
 #: Where one item may fail while the others go on: one request, connection, message, look or change.
 LOOPS: Final = (
+    "captions of bots",
     "certificate",
     "client connections",
     "client messages",

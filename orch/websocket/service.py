@@ -54,6 +54,7 @@ from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import StorageQuota
 from orch.websocket.sessions.title_editor import TitleEditor
 from orch.websocket.speech.line_editor import LineEditor
+from orch.websocket.speech.meetings import Meetings
 from orch.websocket.speech.recordings import RecordingListed, RecordingOpened, Recordings
 from orch.websocket.speech.sources import RecordingFacts
 from orch.websocket.speech.speakers import Speakers
@@ -147,6 +148,7 @@ class HubService:
         self._recordings = Recordings(
             sessions=self._sessions, speech_streams=self._speech_streams, survey=survey
         )
+        self.meetings = Meetings(self._sessions)
         self._session_terms = SessionTerms(self._sessions)
         self.pipelines = SessionPipelines(self._sessions)
         self._line_editor = LineEditor(sessions=self._sessions, streams=self._speech_streams, speech=speech)

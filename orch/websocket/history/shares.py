@@ -1,6 +1,10 @@
 """Which budget of a session's history a message counts against. Pure."""
 
 from orch.protocol.messages import (
+    Attribution,
+    MeetingCaption,
+    MeetingChat,
+    MeetingParticipant,
     ParticipantRenamed,
     SessionMessage,
     SessionTitled,
@@ -19,6 +23,10 @@ Numbered = (
     | SpeakerIdentified
     | SpeakerNamed
     | SessionTitled
+    | MeetingParticipant
+    | MeetingChat
+    | MeetingCaption
+    | Attribution
 )
 """The messages that are stored in the history, and so have an offset."""
 
@@ -39,4 +47,11 @@ def share_of_message(message: Numbered, speaker: str) -> Share:
         return Share(Kind.NAME, "the session")
     if isinstance(message, Transcript) and message.participant_id is not None:
         return Share(Kind.CAPTION, message.participant_id)
-    return Share(Kind.CAPTION, speaker)
+    return Share(Kind.CAPTION, _of_meeting(message) or speaker)
+
+
+def _of_meeting(message: Numbered) -> str:
+    """Return whose share what happens in a bot's meeting takes; a participant's id has no space."""
+    if isinstance(message, MeetingCaption):
+        return f"meeting {message.speaker_id}"
+    return "the meeting" if isinstance(message, MeetingParticipant | MeetingChat) else ""
