@@ -21,7 +21,7 @@ from orch.stores.bot_records import Captured
 from orch.stores.bot_store import BotStore
 from orch.stores.bot_writer import BotWriter
 from orch.stores.spool import Spool
-from orch.stores.sqlite.store import SqliteStore
+from orch.stores.sqlite.bots import SqliteBots
 from tests.fakes.bot_sessions import requested
 from tests.fakes.hub import EPOCH, Hub, inline, running_hub
 from tests.fakes.observed_meetings import VOICES
@@ -129,8 +129,9 @@ class PipelineScene:
         """Run a pipeline for the block, in a session of a hub."""
         room = Room(back_ends=self.back_ends)
         async with running_hub(self.folder, room, **settings) as hub:
-            assert isinstance(hub.store, SqliteStore)
-            store = hub.store.bots
+            bots = SqliteBots(self.folder / "bots.sqlite3", most=lambda: 2**30, offload=inline)
+            await hub.nursery.start(bots.run)
+            store = bots.store
             await requested(store, 1)
             writer = BotWriter(store, Spool(self.folder / "spool.jsonl"), offload=inline)
             await hub.nursery.start(writer.run)
