@@ -3,8 +3,8 @@
 Each of the three has a lane of its own, so that a store that is slow does not hold up captions, nor a hub
 that cannot store the records.
 
-Overflow rule: nothing is dropped. :meth:`Outbox.room` waits while a lane has :data:`LIMIT` items; callers that
-observe or publish await it first, so a lane exceeds the limit by what one observation decides.
+Overflow rule: nothing is dropped. :meth:`Outbox.room` waits while a lane has :data:`LIMIT` items; callers
+that observe or publish await it first, so a lane exceeds the limit by what one observation decides.
 """
 
 from collections import deque
