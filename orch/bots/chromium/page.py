@@ -33,7 +33,7 @@ from orch.bots.chromium.exchange import CRASHED, DETACHED, Overflow
 from orch.bots.chromium.failures import LogTail
 from orch.bots.chromium.messages import Event
 from orch.bots.chromium.page_functions import LOADED, MARKED, POSITION
-from orch.bots.chromium.page_messages import Messages, PageOptions
+from orch.bots.chromium.page_messages import LOOPBACK, Messages, PageOptions
 from orch.masking import mask_url
 
 OPENING: Final = 15.0
@@ -246,12 +246,25 @@ class Page:
         raise NavigationError(f"{mask_url(url)} was replaced {REPLACED} times.", "replaced")
 
     async def _grant(self, url: str) -> None:
-        """Grant microphone and camera to the origin, so that no prompt waits for a person."""
-        if url.startswith(("http://", "https://")):
-            origin = "/".join(url.split("/", 3)[:3])
+        """Grant microphone, camera and this machine to the origin, so that no prompt waits for a person.
+
+        Each call withdraws what it does not name. A Chromium that does not know the permission for this
+        machine does not ask for it either.
+        """
+        if not url.startswith(("http://", "https://")):
+            return
+        origin = "/".join(url.split("/", 3)[:3])
+        granted = list(self._options.permissions)
+        try:
             await self._devtools.command(
-                "Browser.grantPermissions",
-                {"origin": origin, "permissions": list(self._options.permissions)},
+                "Browser.grantPermissions", {"origin": origin, "permissions": granted}
+            )
+        except CommandError:
+            if LOOPBACK not in granted:
+                raise
+            granted.remove(LOOPBACK)
+            await self._devtools.command(
+                "Browser.grantPermissions", {"origin": origin, "permissions": granted}
             )
 
     async def call(self, function: str, *arguments: Any, in_page_world: bool = False) -> Any:

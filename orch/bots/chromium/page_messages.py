@@ -11,6 +11,11 @@ LONGEST_MESSAGE: Final = 256 * 1024
 """Characters of one message of a page through a binding; a longer one is dropped and counted."""
 
 
+LOOPBACK: Final = "loopbackNetwork"
+"""The permission to connect to this machine. Since version 147, Chromium refuses a page of the internet a
+WebSocket to it without that (Local Network Access), also where the page's own policy is bypassed."""
+
+
 class PageOptions(Struct, frozen=True, kw_only=True):
     """How a page is prepared before it is opened.
 
@@ -25,7 +30,7 @@ class PageOptions(Struct, frozen=True, kw_only=True):
     world_scripts: tuple[str, ...] = ()
     bindings: tuple[str, ...] = ()
     world_bindings: tuple[str, ...] = ()
-    permissions: tuple[str, ...] = ("audioCapture", "videoCapture")
+    permissions: tuple[str, ...] = ("audioCapture", "videoCapture", LOOPBACK)
     width: int = 1280
     height: int = 720
 
