@@ -271,7 +271,8 @@ class Channel:
             await socket.aclose(connection.code)
 
     async def _attend(self, connection: _Connection) -> None:
-        with trio.fail_after(HELLO):
+        hello: PageText | None = None
+        with trio.move_on_after(HELLO):
             hello = _decoded(await connection.socket.get_message())
         if not isinstance(hello, Hello):
             raise ProtocolError("the first message is no hello")

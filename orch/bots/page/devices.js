@@ -12,7 +12,8 @@ function excludes(constraints, deviceId) {
 
 export class Devices {
   #window;
-  #own = new WeakSet();
+  #own = new WeakMap(); // the bot's tracks, each with its device
+  #cloneTrack;
   #picture;
   #speech;
   #settings;
@@ -36,8 +37,12 @@ export class Devices {
 
   /** Puts the devices in the place of this machine's. */
   install() {
-    const { navigator, MediaDevices } = this.#window;
+    const { navigator, MediaDevices, MediaStream, MediaStreamTrack } = this.#window;
     const open = (constraints) => this.open(constraints);
+    this.#cloneTrack = MediaStreamTrack.prototype.clone;
+    const clone = (track) => (this.isOwn(track) ? this.#copy(track, this.#own.get(track)) : this.#cloneTrack.call(track));
+    replace(MediaStreamTrack.prototype, "clone", { clone() { return clone(this); } });
+    replace(MediaStream.prototype, "clone", { clone() { return new MediaStream(this.getTracks().map(clone)); } });
     if (MediaDevices) {
       const list = MediaDevices.prototype.enumerateDevices;
       const found = async (target) => this.#listed(await list.call(target));
@@ -69,15 +74,14 @@ export class Devices {
 
   /** Returns a copy of a source's track, so that a page that stops its own does not end the source. */
   #copy(source, device) {
-    const track = this.#window.MediaStreamTrack.prototype.clone.call(source);
-    this.#own.add(track);
+    const track = this.#cloneTrack.call(source);
+    this.#own.set(track, device);
     const settings = this.#settings[track.kind];
     const own = {
       label: { value: device.label },
       getSettings: { value: () => settings() },
       getCapabilities: { value: () => ({ deviceId: device.deviceId, groupId: GROUP }) },
       applyConstraints: { value: async () => {} },
-      clone: { value: () => this.#copy(track, device) },
     };
     for (const each of Object.values(own)) Object.assign(each, { configurable: true, enumerable: false });
     return Object.defineProperties(track, own);

@@ -18,6 +18,7 @@ from orch.bots.media.frames import (
     decode_text,
     encode_frames,
     encode_picture,
+    encode_speech,
 )
 from orch.bots.webcam.canvas import Patch
 
@@ -112,10 +113,15 @@ def test_texts_that_are_none_are_refused(text: str) -> None:
         decode_text(text)
 
 
-def test_a_picture_has_its_rectangles_before_their_pixels() -> None:
-    """The layout that the page's script reads."""
+def test_the_bytes_are_those_of_the_pages_script() -> None:
+    """The same are in tests/js/bot-media.test.js."""
+    frames = [Frame(3, 1000, 2, 0.1, b"\1\0\xff\x7f"), Frame(65_535, 2**40, 640, 1.2345, None)]
+    assert encode_frames(7, frames).hex() == (
+        "0700000001000300020000000000000000408f4000000000000059400100ff7f"
+        "0200ffff80020000000000000000704200000000004a9340"
+    )
     patches = [Patch(1, 2, 1, 1, b"abcd"), Patch(5, 6, 2, 1, b"efghijkl")]
-    message = encode_picture(9, 1280, 720, patches)
-    assert struct.unpack_from("<BBHHHI", message) == (1, 0, 1280, 720, 2, 9)
-    assert struct.unpack_from("<8H", message, 12) == (1, 2, 1, 1, 5, 6, 2, 1)
-    assert message[28:] == b"abcdefghijkl"
+    assert encode_picture(9, 1280, 720, patches).hex() == (
+        "01000005d00202000900000001000200010001000500060002000100" + b"abcdefghijkl".hex()
+    )
+    assert encode_speech(5, b"\1\0\xff\x7f").hex() == "02000000050000000100ff7f"
