@@ -1,0 +1,320 @@
+// Observes a meeting's page from the isolated world and sends what changed: controls and texts, participants,
+// speaking marks, captions, chat. The DOM is read, never changed. `layout` says where things are; the tables
+// are in orch/bots/adapters. Everything that is sent is bounded, whatever the page shows.
+(layout) => {
+  "use strict";
+  if (window !== window.top) return;
+  const bindings = { state: globalThis[layout.bindings.state], signals: globalThis[layout.bindings.signals] };
+  const MOST_ITEMS = 300;
+  const MOST_TEXTS = 400;
+  const MOST_VISITED = 20_000;
+  const MOST_OPTIONS = 150;
+  const MOST_PEOPLE = 500;
+  const MOST_BLOCKS = 48;
+  const MOST_LINES = 500;
+  const REMEMBERED_LINES = 5000;
+  const LABEL = 300;
+  const NAME = 200;
+  const CAPTION = 4000;
+  const CHAT = 4000;
+  const FRAME = 16; // milliseconds between two messages of one kind
+  const STATE = 100; // the same for the controls and texts, which cost most
+  const RATE = 1000; // characters a millisecond
+
+  const CONTROLS = "button, a[href], summary, input, textarea, select, [role='button'], [role='menuitem'], [role='option'], [role='combobox'], [role='radio'], [contenteditable]:not([contenteditable='false'])";
+  const SILENT = `script, style, noscript, template, svg, [aria-hidden='true'], ${layout.icons}`;
+  const DIALOG = "[role='dialog'], [role='alertdialog'], dialog, [aria-modal='true']";
+
+  const plain = (text, most) => text.slice(0, most * 4).replace(/\s+/g, " ").trim().slice(0, most).toWellFormed();
+  const ending = (text, most) => text.slice(-most * 2).replace(/\s+/g, " ").trim().slice(-most).toWellFormed();
+  const isVisible = (element) => element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true });
+  const all = (selectors, root = document) => (selectors ? [...root.querySelectorAll(selectors)] : []);
+
+  /** The words in an element, without icons. */
+  const words = (element, most = LABEL) => {
+    let found = "";
+    const visit = (node) => {
+      for (const child of node.childNodes) {
+        if (found.length > most * 2) return;
+        if (child.nodeType === Node.TEXT_NODE) found += child.data.slice(0, most * 2);
+        else if (child.nodeType === Node.ELEMENT_NODE && !child.matches(SILENT) && !child.matches("select, option, textarea")) {
+          visit(child);
+          found += " ";
+        }
+      }
+    };
+    visit(element);
+    return plain(found, most);
+  };
+
+  const label = (element) => {
+    const given = [element.getAttribute("aria-label"), element.labels?.[0] && words(element.labels[0]), element.getAttribute("placeholder"),
+      ...layout.hints.map((name) => element.getAttribute(name))].find(Boolean);
+    return given ? plain(given, LABEL) : words(element) || plain(element.getAttribute("title") ?? "", LABEL);
+  };
+
+  /** Reads a part of an element: "@name" an attribute, "<" the element before it, "." itself, or a selector. */
+  const read = (element, parts, most) => {
+    for (const part of parts) {
+      let found = "";
+      if (part.startsWith("@")) found = plain(element.getAttribute(part.slice(1)) ?? "", most);
+      else if (part === "<") found = element.previousElementSibling ? words(element.previousElementSibling, most) : "";
+      else {
+        const place = part === "." ? element : element.querySelector(part);
+        found = place ? words(place, most) : "";
+      }
+      if (found) return found;
+    }
+    return "";
+  };
+
+  // Numbers of elements: the same as long as the page keeps the element, and never those of another document.
+  const origin = Math.round(performance.timeOrigin).toString(36);
+  const numbers = new WeakMap();
+  let next = 0;
+  const numberOf = (element) => {
+    if (!numbers.has(element)) numbers.set(element, next += 1);
+    return numbers.get(element);
+  };
+  let shown = new Map();
+
+  // The captions' region.
+
+  const region = () => all(layout.captions.region).find((element) => {
+    const known = layout.captions.labels;
+    return known.length === 0 || known.includes((element.getAttribute("aria-label") ?? "").trim().toLowerCase());
+  }) ?? null;
+
+  /** Whether an element of the captions' region shows what is said, and is no control of it. */
+  const isWords = (element, place) => place !== null && element !== place && place.contains(element) && element.closest("label, select, button") === null;
+
+  // Controls and texts.
+
+  const kindOf = (element) => {
+    const role = element.getAttribute("role");
+    if (element.localName === "select" || role === "combobox") return "choice";
+    if (role === "option") return "option";
+    if (role === "radio" || (element.localName === "input" && element.type === "radio")) return "radio";
+    if (element.localName === "input") return ["button", "submit", "checkbox"].includes(element.type) ? "button" : "field";
+    return element.localName === "textarea" || element.isContentEditable ? "field" : "button";
+  };
+
+  const item = (element) => {
+    const kind = kindOf(element);
+    const found = {
+      n: numberOf(element),
+      kind,
+      label: label(element),
+      enabled: !element.disabled && element.getAttribute("aria-disabled") !== "true",
+      dialog: element.closest(DIALOG) !== null,
+    };
+    if (kind === "field") found.value = plain(element.value ?? element.textContent, LABEL);
+    if (kind === "choice" || kind === "radio") found.value = plain(String(element.value ?? ""), NAME);
+    if (kind === "radio") {
+      found.on = element.checked === true || element.getAttribute("aria-checked") === "true";
+      const legend = element.closest("fieldset, [role='radiogroup']");
+      found.group = legend ? plain(legend.getAttribute("aria-label") ?? "", LABEL) || read(legend, ["legend"], LABEL) : "";
+    }
+    if (element.localName === "select") found.options = [...element.options].slice(0, MOST_OPTIONS).map((each) => [plain(each.value, NAME), plain(each.text, NAME)]);
+    return found;
+  };
+
+  const controls = () => {
+    const found = [];
+    const place = region();
+    shown = new Map();
+    for (const element of document.querySelectorAll(CONTROLS)) {
+      if (found.length >= MOST_ITEMS) break;
+      if (element.type === "hidden" || element.closest(layout.excluded) || isWords(element, place) || !isVisible(element)) continue;
+      const made = item(element);
+      shown.set(made.n, element);
+      found.push(made);
+    }
+    return found;
+  };
+
+  /** The texts that are no control's, and in no part that shows what participants write or are called. */
+  const texts = () => {
+    const found = [];
+    if (!document.body) return found;
+    const place = region();
+    const parents = new Set();
+    let visited = 0;
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) => {
+      visited += 1;
+      if (node.nodeType === Node.TEXT_NODE) return node.data.trim() ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_REJECT;
+      return node.matches(SILENT) || node.matches(CONTROLS) || node.matches(layout.excluded) || isWords(node, place) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_SKIP;
+    });
+    while (walker.nextNode() && found.length < MOST_TEXTS && visited < MOST_VISITED) {
+      const parent = walker.currentNode.parentElement;
+      if (!parent || parents.has(parent)) continue;
+      parents.add(parent);
+      if (isVisible(parent)) found.push(words(parent));
+    }
+    return found;
+  };
+
+  // Participants.
+
+  const tiles = () => {
+    const found = new Map();
+    for (const element of all(layout.tile.find)) {
+      const id = read(element, layout.tile.id, NAME).slice(layout.tile.prefix.length);
+      if (id && !found.has(id) && isVisible(element)) found.set(id, element);
+      if (found.size >= MOST_PEOPLE) break;
+    }
+    return found;
+  };
+  const has = (tile, selector) => selector !== "" && (tile.matches(selector) || tile.querySelector(selector) !== null);
+
+  const people = (found) => [...found].map(([id, tile]) => [id, read(tile, layout.tile.name, NAME), has(tile, layout.tile.self)]);
+
+  const isMark = (element) => {
+    const text = element.getAttribute("aria-label");
+    if (text !== null && !layout.speaking.some(([before, after]) => text.startsWith(before) && text.endsWith(after))) return false;
+    return isVisible(element);
+  };
+  const isSpeaking = (tile) => layout.tile.mark !== "" && ((tile.matches(layout.tile.mark) && isMark(tile)) || all(layout.tile.mark, tile).some(isMark));
+  const marks = (found) => [...found].filter(([, tile]) => isSpeaking(tile)).map(([id]) => id);
+
+  /** The tracks that are played within a participant's tile. */
+  const owners = (found) => [...found].flatMap(([id, tile]) => all("audio, video", tile).flatMap((element) => {
+    const tracks = element.srcObject instanceof MediaStream && !has(tile, layout.tile.self) ? element.srcObject.getAudioTracks() : [];
+    return tracks.slice(0, 4).map((track) => [plain(track.id, NAME), id]);
+  }));
+
+  // Captions.
+
+  const leaves = (element) => {
+    const found = all("*", element).filter((each) => each.childElementCount === 0 && each.textContent.trim());
+    return found.length > 0 ? found : [element].filter((each) => each.textContent.trim());
+  };
+
+  /** A block of captions: who speaks, with a picture or the first letter of the name, then the words. */
+  const isBlock = (element) => {
+    if (element.childElementCount < 2) return false;
+    const names = leaves(element.firstElementChild);
+    const hasPicture = element.firstElementChild.querySelector("img, svg") !== null;
+    return hasPicture ? names.length > 0 : names.length > 1 && [...names[0].textContent.trim()].length <= 2;
+  };
+
+  const blocksIn = (element, depth = 0) => {
+    const inner = [];
+    for (const child of element.children) {
+      if (depth < 5 && !child.matches("label, select, button")) inner.push(...blocksIn(child, depth + 1));
+    }
+    if (inner.length > 0 || depth === 0) return inner;
+    return isBlock(element) ? [element] : [];
+  };
+
+  const captions = () => {
+    const place = region();
+    if (!place) return [];
+    const known = all(layout.captions.block, place);
+    const blocks = (known.length > 0 ? known : blocksIn(place)).slice(-MOST_BLOCKS);
+    return blocks.map((block) => {
+      const key = `${origin}-${numberOf(block)}`;
+      if (layout.captions.name.length > 0) return [key, read(block, layout.captions.name, NAME), ending(block.lastElementChild?.textContent ?? "", CAPTION)];
+      const who = leaves(block.firstElementChild ?? block).at(-1);
+      return [key, plain(who?.textContent ?? "", NAME), ending(block.lastElementChild?.textContent ?? "", CAPTION)];
+    });
+  };
+
+  // Chat: each message once.
+
+  const sent = new Set();
+  const chat = () => {
+    const found = [];
+    for (const line of all(layout.chat.line).slice(-MOST_LINES)) {
+      const id = read(line, layout.chat.id, NAME) || `${origin}-${numberOf(line)}`;
+      const text = read(line, layout.chat.text, CHAT);
+      if (!text || sent.has(id)) continue;
+      sent.add(id);
+      if (sent.size > REMEMBERED_LINES) sent.delete(sent.values().next().value);
+      found.push({ k: "chat", id, sender: read(line, layout.chat.sender, NAME), text });
+    }
+    return found;
+  };
+
+  // Sending: what differs from what was sent last; soon after it changed, but no kind more often than a frame.
+
+  const look = () => {
+    const found = tiles();
+    return { k: "state", host: location.host, path: plain(location.pathname, NAME), items: controls(), texts: texts(), tiles: found.size, captions: region() !== null && isVisible(region()) };
+  };
+  const lasts = new Map();
+  const post = (message) => {
+    const text = JSON.stringify(message);
+    if (message.k !== "chat") {
+      if (lasts.get(message.k) === text) return 0;
+      lasts.set(message.k, text);
+    }
+    (message.k === "state" ? bindings.state : bindings.signals)(text);
+    return text.length;
+  };
+
+  const waits = { captions: { at: 0, isDue: true }, people: { at: 0, isDue: true }, chat: { at: 0, isDue: true }, state: { at: 0, isDue: true } };
+  const sends = {
+    captions: () => post({ k: "captions", blocks: captions() }),
+    people: () => {
+      const found = tiles();
+      return post({ k: "people", people: people(found) }) + post({ k: "marks", ids: marks(found) }) + post({ k: "owners", owners: owners(found) });
+    },
+    chat: () => chat().reduce((sum, message) => sum + post(message), 0),
+    state: () => post(look()),
+  };
+  let timer = null;
+  const flush = () => {
+    timer = null;
+    let soonest = Infinity;
+    for (const [kind, wait] of Object.entries(waits)) {
+      if (!wait.isDue) continue;
+      const now = performance.now();
+      if (now >= wait.at) {
+        wait.isDue = false;
+        const length = sends[kind]();
+        wait.at = performance.now() + (kind === "state" ? STATE : FRAME) + length / RATE;
+      } else soonest = Math.min(soonest, wait.at - now);
+    }
+    if (soonest < Infinity) timer = setTimeout(flush, soonest);
+  };
+  const schedule = () => {
+    if (timer !== null) clearTimeout(timer);
+    flush();
+  };
+
+  const isIn = (target, selectors) => {
+    const element = target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement;
+    return Boolean(selectors) && element?.closest(selectors) !== null && element?.closest(selectors) !== undefined;
+  };
+  const observer = new MutationObserver((records) => {
+    for (const { target, type } of records) {
+      if (isIn(target, layout.captions.region)) waits.captions.isDue = true;
+      else if (isIn(target, layout.tile.find)) waits.people.isDue = true;
+      else if (isIn(target, layout.chat.lines)) waits.chat.isDue = true;
+      else if (type === "childList") for (const wait of Object.values(waits)) wait.isDue = true;
+      else waits.state.isDue = waits.captions.isDue = true;
+    }
+    schedule();
+  });
+  observer.observe(document, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: layout.attributes });
+  document.addEventListener("DOMContentLoaded", schedule, { once: true });
+
+  globalThis.orchPage = {
+    element: (number) => shown.get(number) ?? null,
+    look,
+    /** Focuses a control; a selected one's place among its options is returned. */
+    focus: (number) => {
+      const element = shown.get(number);
+      element?.focus();
+      return element?.selectedIndex ?? -1;
+    },
+    /** Sends everything again, as if nothing had been sent. */
+    resend: () => {
+      lasts.clear();
+      for (const wait of Object.values(waits)) wait.isDue = true;
+      schedule();
+    },
+  };
+  schedule();
+}
