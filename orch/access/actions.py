@@ -175,6 +175,7 @@ MESSAGES: Final[Mapping[str, Action]] = {
     "binary": Action.SPEAK_IN_SESSION,  # decided when its stream was opened
     "audio_end": Action.USE_PUBLIC,
     "cancel_recording": Action.SPEAK_IN_SESSION,
+    "receive_audio": Action.SPEAK_IN_SESSION,
     "name_speaker": Action.SPEAK_IN_SESSION,
     "set_terms": Action.SPEAK_IN_SESSION,
     "set_pipeline": Action.MODERATE_SESSION,

@@ -163,6 +163,17 @@ class AudioEnd(ClientMessage, frozen=True, tag="audio_end"):
     """End the speech stream; ``audio_ended`` follows once all of it is transcribed."""
 
 
+class ReceiveAudio(ClientMessage, frozen=True, tag="receive_audio"):
+    """Receive the sound of a meeting that a bot attends, by track, or (``enabled: false``) no longer.
+
+    For those who may speak in the session. ``speaker_audio`` follows while the bot captures sound. It holds
+    for the connection: a client that has reconnected sends it again. The reply is ``audio_receiving``.
+    """
+
+    session_id: SessionId
+    enabled: bool = True
+
+
 class CancelRecording(ClientMessage, frozen=True, tag="cancel_recording"):
     """Cancel a recording that is being transcribed; its transcript so far stays.
 
@@ -317,6 +328,7 @@ AnyClientMessage = (
     | AudioStart
     | AudioEnd
     | CancelRecording
+    | ReceiveAudio
     | NameSpeaker
     | SetTerms
     | SetPipeline

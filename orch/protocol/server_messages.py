@@ -28,7 +28,8 @@ class Participant(Struct, frozen=True, kw_only=True):
     A message lists a hundred at most (``PARTICIPANTS_LISTED`` in ``roster.py``): owners, participants,
     observers, within a role the earliest first; active speakers and the receiver of a reply are always
     listed. ``participant_count`` beside the list is the number of all. ``growing``: growing lines are
-    translated into this participant's languages. ``muted``: the host has muted them.
+    translated into this participant's languages. ``muted``: the host has muted them. ``audio``, if they
+    receive the raw sound of a meeting's speakers.
     """
 
     participant_id: str
@@ -38,6 +39,7 @@ class Participant(Struct, frozen=True, kw_only=True):
     speaking: bool = False
     growing: bool = False
     muted: bool = False
+    audio: Literal[True] | UnsetType = UNSET
 
     def described(self) -> "Participant":
         """Return what other participants see; for a participant of another worker, what that worker sent."""

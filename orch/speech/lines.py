@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from orch.protocol.messages import (
+    Attribution,
     CaptionError,
     ParticipantRenamed,
     SpeakerIdentified,
@@ -91,7 +92,9 @@ class _Kind(Struct):
     type: str
 
 
-HistoryMessage = Transcript | Translation | ParticipantRenamed | SpeakerIdentified | SpeakerNamed
+HistoryMessage = (
+    Transcript | Translation | ParticipantRenamed | SpeakerIdentified | SpeakerNamed | Attribution
+)
 
 _TYPES: Final[dict[str, type[HistoryMessage]]] = {
     "transcript": Transcript,
@@ -99,6 +102,7 @@ _TYPES: Final[dict[str, type[HistoryMessage]]] = {
     "participant_renamed": ParticipantRenamed,
     "speaker_identified": SpeakerIdentified,
     "speaker_named": SpeakerNamed,
+    "attribution": Attribution,
 }
 
 
@@ -120,7 +124,8 @@ def session_transcript(
     Of one utterance the last final text counts, else the last gap; revisions do not. An empty final text is
     not a line. A translation counts if nothing later replaced it: text is not replaced by an error of the
     same revision. A participant's lines all carry the newest name. Those of several people at one microphone
-    carry the name that was given to their label, or its number (:mod:`orch.speech.speaker_names`).
+    carry the name that was given to their label, or its number (:mod:`orch.speech.speaker_names`). Those of a
+    meeting that a bot attends carry the speaker that was last published.
 
     The lines of a recording stay together, and recordings follow one another: one that was started while
     another was read begins where that one ends. ``stream``: only this stream, with its own times.
@@ -196,11 +201,15 @@ def _block(line: Line, begins: Mapping[str, int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Speakers:
-    """Who speaks: participants' newest names, utterances' labels, and the names given to labels."""
+    """Who speaks: participants' newest names, utterances' labels and the names given to these.
+
+    ``attributed``: the speakers of a meeting's utterances.
+    """
 
     participants: Mapping[str, str]
     labels: Mapping[str, str]
     given: Mapping[str, str]
+    attributed: Mapping[str, str | None]
 
     @classmethod
     def of(cls, messages: Sequence[HistoryMessage]) -> "_Speakers":
@@ -209,6 +218,7 @@ class _Speakers:
             _names(messages),
             {each.segment_id: each.speaker_label for each in messages if isinstance(each, SpeakerIdentified)},
             {each.speaker_label: each.name for each in messages if isinstance(each, SpeakerNamed)},
+            {each.segment_id: each.speaker for each in messages if isinstance(each, Attribution)},
         )
 
     def applied(self, transcript: Transcript) -> Transcript:
@@ -216,6 +226,8 @@ class _Speakers:
         label = self.labels.get(transcript.segment_id, transcript.speaker_label)
         if label is not UNSET:
             speaker: str | None = speaker_name(label, self.given)
+        elif transcript.segment_id in self.attributed:
+            speaker = self.attributed[transcript.segment_id]
         else:
             speaker = self.participants.get(transcript.participant_id or "", transcript.speaker)
         return msgspec.structs.replace(transcript, speaker=speaker, speaker_label=label)

@@ -38,6 +38,7 @@ from orch.protocol.messages import (
     NewKeys,
     Ping,
     Pong,
+    ReceiveAudio,
     RecoverSession,
     RemoveParticipant,
     RenameParticipant,
@@ -70,6 +71,7 @@ from orch.websocket.sessions.session_terms import SessionTerms
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.title_editor import TitleEditor
 from orch.websocket.speech.line_editor import LineEditor
+from orch.websocket.speech.meetings import Meetings
 from orch.websocket.speech.recordings import Recordings
 from orch.websocket.speech.speakers import Speakers
 from orch.websocket.topic_publisher import TopicPublisher
@@ -86,6 +88,7 @@ WEIGHTS: Final[dict[type, int]] = {
     Subscribe: 10,
     Unsubscribe: 10,
     NameSpeaker: 10,
+    ReceiveAudio: 10,
     SetTerms: 20,
     SetPipeline: 20,
     AudioStart: 50,
@@ -136,6 +139,7 @@ class Handlers:
         publisher: TopicPublisher,
         speakers: Speakers,
         recordings: Recordings,
+        meetings: Meetings,
         line_editor: LineEditor,
         title_editor: TitleEditor,
         moderation: ModerationRequests,
@@ -162,6 +166,7 @@ class Handlers:
             AudioStart: _waiting(speakers.start),
             AudioEnd: speakers.end,
             CancelRecording: _waiting(recordings.handle_cancel),
+            ReceiveAudio: _waiting(meetings.receive_audio),
             NameSpeaker: _waiting(self._name_speaker),
             SetTerms: _waiting(session_terms.set),
             SetPipeline: _waiting(session_pipelines.handle),

@@ -178,6 +178,7 @@ class HubService:
             publisher=self._publisher,
             speakers=self._speakers,
             recordings=self._recordings,
+            meetings=self.meetings,
             line_editor=self._line_editor,
             title_editor=self._title_editor,
             moderation=ModerationRequests(

@@ -151,6 +151,7 @@ def test_each_message_is_open_to_those_who_may_do_its_action(tmp_path: Path, som
         "broadcast": {"session_id": "s", "data": 1},
         "audio_start": {"session_id": "s", "sample_rate": 16_000},
         "cancel_recording": {"session_id": "s", "stream_id": "none"},
+        "receive_audio": {"session_id": "s"},
         "name_speaker": {"session_id": "s", "speaker_label": "1-a", "name": "Ann"},
         "set_terms": {"session_id": "s", "terms": [{"text": "Norland"}]},
         "set_pipeline": {"session_id": "s", "pipeline": None},

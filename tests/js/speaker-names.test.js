@@ -86,3 +86,19 @@ test("a recording of several people is uploaded as one", () => {
   assert.match(recordingUrl("s", { ...target, diarization: true }), /&diarization=true$/);
   assert.doesNotMatch(recordingUrl("s", target), /diarization/);
 });
+
+const attributed = (segment_id, speaker, revision = 1) => ({ type: "attribution", session_id: "s", segment_id, revision, speaker, speaker_id: null, parts: [], revised: false, timestamp: 4000 });
+const spoken = (segment_id, speaker = null, more = {}) => final(segment_id, undefined, { speaker, participant_id: null, ...more });
+
+test("lines of a meeting carry the speaker that was last published, whichever message arrives first", () => {
+  const captions = captionsOf(attributed("a-1", "Mia"), spoken("a-1"), spoken("a-2"), attributed("a-2", "Ben"), attributed("a-2", "Ana", 2), attributed("a-2", "Ben"));
+  assert.deepEqual(speakers(captions), ["Mia", "Ana"]);
+  assert.equal(captions.apply(attributed("a-2", "Ana", 3)), null, "nothing changes");
+  assert.equal(captions.apply(attributed("a-2", null, 4)).speaker, null, "a name may be withdrawn");
+  assert.deepEqual(captions.lines.map((line) => captions.speakerNumber(line)), [0, 1]);
+});
+
+test("a line that still grows has the speaker of its own revision", () => {
+  const captions = captionsOf(attributed("a-1", "Mia"), spoken("a-1", "Ben", { final: false }));
+  assert.deepEqual(speakers(captions), ["Ben"]);
+});

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from orch.problems import ProblemError
 from orch.protocol.messages import (
+    Attribution,
     CaptionError,
     ParticipantRenamed,
     Pong,
@@ -566,3 +567,30 @@ def test_a_recording_is_exported_with_its_own_zero() -> None:
     with pytest.raises(ProblemError) as caught:
         export([live], kind="srt", session_id="abc", choice=Choice(stream="fil"))
     assert caught.value.code == "not_found"
+
+
+def test_lines_of_a_meeting_carry_the_speaker_that_was_last_published() -> None:
+    """Also where a name is withdrawn, and whatever the line itself said."""
+
+    def attributed(segment: str, revision: int, speaker: str | None) -> Attribution:
+        return Attribution(
+            timestamp=0,
+            session_id="s",
+            segment_id=segment,
+            revision=revision,
+            speaker=speaker,
+            speaker_id=None,
+            parts=(),
+        )
+
+    messages = [
+        said("one", 0.0, 1.0, name="s-1", speaker="Mia"),
+        said("two", 1.0, 2.0, name="s-2", speaker=None),
+        said("three", 2.0, 3.0, name="s-3", speaker="Mia"),
+        attributed("s-2", 1, "Ben"),
+        attributed("s-3", 1, None),
+        attributed("s-2", 2, "Ana"),
+    ]
+    decoded = of_history([encode(each) for each in messages])
+    lines = session_transcript(decoded, session_id="s").lines
+    assert [line.transcript.speaker for line in lines] == ["Mia", "Ana", None]

@@ -1,10 +1,12 @@
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
 
 from orch.protocol.messages import Participant, Role
 from orch.websocket.participants import roster as module
@@ -22,6 +24,7 @@ class One:
     role: Role = "participant"
     speaking: bool = False
     growing: bool = False
+    audio: Literal[True] | UnsetType = UNSET
     languages: tuple[str, ...] = ()
     name: str = ""
 

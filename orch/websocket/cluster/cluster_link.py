@@ -1,8 +1,8 @@
 """Messages and participants of sessions, exchanged with the other workers through the store.
 
 Stored messages reach every worker as they are appended. This sends what is not stored: interim captions,
-changes of a session's participants (:class:`PresenceSync`), its terms and pipeline, and that its host has
-decided something.
+sound, changes of a session's participants (:class:`PresenceSync`), its terms and pipeline, and that its host
+has decided something.
 """
 
 from collections.abc import Callable
@@ -60,6 +60,7 @@ _SURVEY: Final = b"?"
 _MODERATION: Final = b"d"
 _TERMS: Final = b"t"
 _PIPELINE: Final = b"a"
+_SOUND: Final = b"s"
 
 
 class ClusterLink:
@@ -135,6 +136,10 @@ class ClusterLink:
         """Send a frame that is not stored to the members of a session on other workers."""
         self._store.publish(session_id, (_DURABLE if frame.is_durable else _TRANSIENT) + frame.data)
 
+    def publish_audio(self, session_id: str, frame: Frame) -> None:
+        """Send sound to the members of a session on other workers who receive it."""
+        self._store.publish(session_id, _SOUND + frame.data)
+
     async def publish_moderation(self, session_id: str) -> None:
         """Notify the other workers that what the host of a session decided has changed: they read it."""
         await self._store.publish_counted(session_id, _MODERATION)
@@ -176,6 +181,9 @@ class ClusterLink:
             if kind in (_TRANSIENT, _DURABLE):
                 _require_object(rest)
                 session.deliver(Frame(rest, is_durable=kind == _DURABLE))
+            elif kind == _SOUND:
+                _require_object(rest)
+                session.deliver_audio(Frame(rest, is_durable=False))
             elif kind in (_TERMS, _PIPELINE):
                 _require_object(rest)
                 (self._receive_terms if kind == _TERMS else self._receive_pipeline)(session, rest)

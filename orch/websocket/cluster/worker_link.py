@@ -45,6 +45,9 @@ class WorkerLink(Protocol):
     def publish(self, session_id: str, frame: Frame) -> None:
         """Send a frame that is not stored to the members of a session on other workers."""
 
+    def publish_audio(self, session_id: str, frame: Frame) -> None:
+        """Send sound to the members of a session on other workers who receive it."""
+
     async def publish_moderation(self, session_id: str) -> None:
         """Notify the other workers that what the host of a session decided has changed.
 
@@ -111,6 +114,9 @@ class SingleWorker:
         """Do nothing: this worker gives the offsets."""
 
     def publish(self, session_id: str, frame: Frame) -> None:
+        """Do nothing: all members are here."""
+
+    def publish_audio(self, session_id: str, frame: Frame) -> None:
         """Do nothing: all members are here."""
 
     async def publish_moderation(self, session_id: str) -> None:

@@ -3,7 +3,9 @@
 Pure.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol
+
+from msgspec import UNSET, UnsetType
 
 from orch.protocol.messages import Participant, Role
 from orch.protocol.recovery_token import Token
@@ -44,7 +46,7 @@ class Member:
     """A participant with a connection to this worker.
 
     ``role``: the role in the session; ``right``: the right granted by the key, which may be more. ``muted``:
-    its speech is refused.
+    its speech is refused. ``audio``: it receives the sound of a meeting's speakers.
 
     Between :meth:`hold` and :meth:`release`, the session's messages are held back, bounded by ``limit``
     bytes, so that missed messages can be read and sent first. Overflow rule: the client is closed, like any
@@ -55,6 +57,7 @@ class Member:
         "_held",
         "_held_bytes",
         "_limit",
+        "audio",
         "growing",
         "languages",
         "muted",
@@ -87,6 +90,7 @@ class Member:
         self.right = right
         self.languages = languages
         self.growing = growing
+        self.audio: Literal[True] | UnsetType = UNSET
         self.streams = 0
         self.muted = False
         self._limit = limit
@@ -136,6 +140,7 @@ class Member:
             speaking=self.streams > 0,
             growing=self.growing,
             muted=self.muted,
+            audio=self.audio,
         )
 
     def record(self, seen: float) -> ParticipantRecord:

@@ -8,7 +8,9 @@ and it is built again only when a listed participant changes: while many join, t
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
+
+from msgspec import UnsetType
 
 from orch.protocol.messages import Participant, Role
 
@@ -37,6 +39,10 @@ class RosterEntry(Protocol):
     @property
     def growing(self) -> bool:
         """Whether the participant wants growing lines translated."""
+
+    @property
+    def audio(self) -> Literal[True] | UnsetType:
+        """True if the participant receives the sound of a meeting's speakers."""
 
     @property
     def speaking(self) -> bool:

@@ -275,6 +275,18 @@ class Session:
         roster: Iterable[RosterEntry] = self._roster or ()
         return frozenset(language for one in roster if one.growing for language in one.languages)
 
+    @property
+    def wants_audio(self) -> bool:
+        """Whether any participant receives the sound of a meeting's speakers."""
+        roster: Iterable[RosterEntry] = self._roster or ()
+        return any(one.audio is True for one in roster)
+
+    def deliver_audio(self, frame: Frame) -> None:
+        """Deliver sound to the members who receive it."""
+        for member in self.members():
+            if member.audio is True:
+                member.deliver(frame)
+
     def set_terms(self, terms: Terms, revision: int) -> bool:
         """Replace the names and terms. False: they are newer already."""
         if revision <= self.terms_revision:

@@ -2,13 +2,24 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import trio
+from msgspec import UNSET
 
 from orch.problems import ProblemError
-from orch.protocol.messages import ServerMessage, SpeakerAudio
+from orch.protocol.messages import AudioReceiving, ReceiveAudio, ServerMessage, SpeakerAudio
 from orch.protocol.terms import Terms
+from orch.websocket.connections.connection import Connection
+from orch.websocket.connections.outbox import frame
 from orch.websocket.history.shares import Numbered
+from orch.websocket.sessions.entrance import reply_id
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
+
+LOOKED_UP: Final = 0.5
+"""Seconds after which it is looked up again whether anyone receives sound."""
 
 
 class AttendedSession:
@@ -17,14 +28,23 @@ class AttendedSession:
     def __init__(self, session: Session, sessions: Sessions) -> None:
         self._session = session
         self._sessions = sessions
+        self._look_at = float("-inf")
+        self._wants_audio = False
 
     def __repr__(self) -> str:
         return f"<AttendedSession {self._session!r}>"
 
     @property
     def wants_audio(self) -> bool:
-        """Whether any participant, on any worker, receives the raw sound of speakers."""
-        return False
+        """Whether any participant, on any worker, receives the raw sound of speakers.
+
+        Looked up every :data:`LOOKED_UP` seconds: a meeting has many blocks of sound a second.
+        """
+        now = trio.current_time()
+        if now >= self._look_at:
+            self._look_at = now + LOOKED_UP
+            self._wants_audio = self._session.wants_audio
+        return self._wants_audio
 
     def languages(self) -> Collection[str]:
         """Return the languages that its participants read now."""
@@ -49,11 +69,14 @@ class AttendedSession:
         self._sessions.broadcast(self._session.session_id, message)
 
     def send_audio(self, message: SpeakerAudio) -> None:
-        """Send sound to those who receive it."""
+        """Send sound to those who receive it; it is shed for a client that is behind."""
+        sent = frame(msgspec.structs.replace(message, timestamp=self._sessions.now_ms()), is_durable=False)
+        self._session.deliver_audio(sent)
+        self._sessions.cluster.publish_audio(self._session.session_id, sent)
 
 
 class Meetings:
-    """Opens sessions for bots. Stateless."""
+    """Opens sessions for bots, and notes who receives their sound. Stateless."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -72,6 +95,23 @@ class Meetings:
             await self._create(session_id, title)
         async with self._sessions.open(session_id) as session:
             yield AttendedSession(session, self._sessions)
+
+    async def receive_audio(self, connection: Connection, message: ReceiveAudio) -> None:
+        """Have a member receive the sound of the meeting's speakers, or no longer."""
+        member = connection.members.get(message.session_id)
+        if member is None:
+            raise ProblemError("not_in_session", f"Join session {message.session_id} to receive its sound.")
+        async with self._sessions.open(message.session_id) as session:
+            member.audio = True if message.enabled else UNSET
+            self._sessions.presence.refresh(session, member)
+        connection.answer(
+            AudioReceiving(
+                timestamp=self._sessions.now_ms(),
+                id=reply_id(message.id),
+                session_id=message.session_id,
+                enabled=message.enabled,
+            )
+        )
 
     async def _create(self, session_id: str, title: str) -> None:
         try:

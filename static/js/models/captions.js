@@ -9,7 +9,7 @@
  * - a translation belongs to its segment, whether it arrives before or after the transcript; those of a text that was
  *   corrected or deleted are dropped;
  * - all lines of a participant carry the newest name; those of several people at one microphone the name that was given
- *   to their label;
+ *   to their label; those of a meeting the speaker that the service has found by now;
  * - the lines of several streams share one time axis: `stream_started` (epoch ms) + `start` (s); those of a
  *   recording stay together.
  */
@@ -20,6 +20,8 @@ import { speakerName } from "./speaker-names.js";
 const ORPHAN_LIMIT = 500;
 /** Labels for segments without a transcript; past the limit the oldest is dropped. */
 const LABEL_LIMIT = 500;
+/** Speakers of a meeting for segments without a transcript; past the limit the oldest is dropped. */
+const ATTRIBUTION_LIMIT = 500;
 
 /** A line of which only the id is known. */
 function blank(id) {
@@ -84,6 +86,8 @@ export class Captions {
   #given = new Map();
   /** segment -> label: corrections that came before their segment. */
   #labels = new Map();
+  /** segment -> {revision, speaker}: who said it in a meeting, as last published. */
+  #attributions = new Map();
 
   /** `texts`: those of the page's language, for the names of people at one microphone who have none; required where there are any. */
   constructor({ texts } = {}) {
@@ -141,6 +145,7 @@ export class Captions {
     if (message.type === "participant_renamed") this.name(message.participant_id, message.name, message.timestamp);
     if (message.type === "speaker_named") this.#nameLabel(message);
     if (message.type === "speaker_identified") return this.#identify(message);
+    if (message.type === "attribution") return this.#attribute(message);
     return null;
   }
 
@@ -189,6 +194,20 @@ export class Captions {
     return line;
   }
 
+  /** Apply who said a line in a meeting. Returns the line that it changed, or null. */
+  #attribute({ segment_id, revision, speaker }) {
+    const known = this.#attributions.get(segment_id);
+    if (known && known.revision >= revision) return null;
+    this.#attributions.delete(segment_id);
+    this.#attributions.set(segment_id, { revision, speaker });
+    if (this.#attributions.size > ATTRIBUTION_LIMIT) this.#attributions.delete(this.#attributions.keys().next().value);
+    const line = this.#byId.get(segment_id);
+    if (!line || line.speaker === speaker) return null;
+    line.speaker = speaker;
+    this.#numberSpeaker(line);
+    return line;
+  }
+
   #label(line, label) {
     line.speakerLabel = label;
     line.speaker = speakerName(label, this.nameOfLabel(label), this.#texts);
@@ -203,7 +222,7 @@ export class Captions {
   clear() {
     this.#lines = [];
     this.#exportable = 0;
-    for (const collection of [this.recordings, this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names, this.#given, this.#labels]) collection.clear();
+    for (const collection of [this.recordings, this.#byId, this.#orphans, this.#spoken, this.#translated, this.#speakers, this.#names, this.#given, this.#labels, this.#attributions]) collection.clear();
   }
 
   #transcript(message) {
@@ -248,6 +267,8 @@ export class Captions {
     if (line.recording) this.recordings.set(streamOf(line.id), line.speaker || "A recording");
     const label = line.final ? this.#labels.get(line.id) ?? message.speaker_label : message.speaker_label;
     if (label !== undefined) this.#label(line, label);
+    const attributed = line.final ? this.#attributions.get(line.id) : undefined;
+    if (attributed !== undefined) line.speaker = attributed.speaker;
     if (line.language) this.#spoken.add(line.language);
     this.#numberSpeaker(line);
     if (isExportable(line)) this.#exportable += 1;
