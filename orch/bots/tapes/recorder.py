@@ -10,7 +10,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from orch.bots.tapes.lines import Began, Line, Missed, encode
+from orch.bots.tapes.lines import Line, Missed, encode
 
 LARGEST: Final = 2 * 2**30
 """Bytes of a tape: about 18 hours of one voice."""
@@ -66,7 +66,6 @@ class TapeRecorder:
     def __init__(
         self,
         opens: Opens,
-        began: Began,
         *,
         largest: int = LARGEST,
         pending: int = PENDING,
@@ -78,12 +77,12 @@ class TapeRecorder:
         self._pending = pending
         self._run_sync = in_thread
         self._thread = trio.CapacityLimiter(1)
-        self._waiting = [encode(began)]
-        self._bytes = len(self._waiting[0])
+        self._waiting: list[bytes] = []
+        self._bytes = 0
         self._wake = trio.Event()
         self._is_closed = False
         self._missing = 0
-        self._lines = 1
+        self._lines = 0
         self._missed = 0
         self._size = 0
         self._fault = ""

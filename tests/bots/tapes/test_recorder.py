@@ -57,9 +57,10 @@ class Disk:
 @pytest.mark.real_time
 async def test_what_was_recorded_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "a.tape"
-    recorder = TapeRecorder(lambda: create_file(str(path)), BEGAN)
+    recorder = TapeRecorder(lambda: create_file(str(path)))
     async with trio.open_nursery() as nursery:
         await nursery.start(recorder.run)
+        recorder.put(BEGAN)
         for line in LINES:
             recorder.put(line)
         recorder.close()
@@ -80,9 +81,10 @@ async def inline(work: Callable[[], Any], **_options: Any) -> Any:
 async def test_blocks_are_written_while_it_records() -> None:
     """A process that is killed loses a second."""
     disk = Disk()
-    recorder = TapeRecorder(disk.opens, BEGAN, in_thread=inline)
+    recorder = TapeRecorder(disk.opens, in_thread=inline)
     async with trio.open_nursery() as nursery:
         await nursery.start(recorder.run)
+        recorder.put(BEGAN)
         for line in LINES:
             recorder.put(line)
             await trio.sleep(1.5)
@@ -94,9 +96,10 @@ async def test_blocks_are_written_while_it_records() -> None:
 
 async def test_a_cancel_writes_what_waits_and_closes_the_file() -> None:
     disk = Disk()
-    recorder = TapeRecorder(disk.opens, BEGAN, in_thread=inline)
+    recorder = TapeRecorder(disk.opens, in_thread=inline)
     async with trio.open_nursery() as nursery:
         await nursery.start(recorder.run)
+        recorder.put(BEGAN)
         await trio.testing.wait_all_tasks_blocked()
         for line in LINES:
             recorder.put(line)
@@ -109,9 +112,10 @@ async def test_a_cancel_writes_what_waits_and_closes_the_file() -> None:
 async def test_what_a_slow_disk_has_no_room_for_is_counted_and_marked() -> None:
     held = threading.Event()
     disk = Disk(held=held)
-    recorder = TapeRecorder(disk.opens, BEGAN, pending=600)
+    recorder = TapeRecorder(disk.opens, pending=600)
     async with trio.open_nursery() as nursery:
         await nursery.start(recorder.run)
+        recorder.put(BEGAN)
         recorder.put(LINES[0])
         recorder.put(LINES[1])
         recorder.put(LINES[1])
@@ -124,9 +128,10 @@ async def test_what_a_slow_disk_has_no_room_for_is_counted_and_marked() -> None:
 
 async def test_a_full_tape_says_what_it_lacks() -> None:
     disk = Disk()
-    recorder = TapeRecorder(disk.opens, BEGAN, largest=10, in_thread=inline)
+    recorder = TapeRecorder(disk.opens, largest=10, in_thread=inline)
     async with trio.open_nursery() as nursery:
         await nursery.start(recorder.run)
+        recorder.put(BEGAN)
         await trio.sleep(2)
         for line in LINES:
             recorder.put(line)
@@ -136,9 +141,10 @@ async def test_a_full_tape_says_what_it_lacks() -> None:
 
 async def test_a_disk_that_fails_ends_the_tape_and_not_the_bot() -> None:
     disk = Disk(fails_after=1)
-    recorder = TapeRecorder(disk.opens, BEGAN, in_thread=inline)
+    recorder = TapeRecorder(disk.opens, in_thread=inline)
     async with trio.open_nursery() as nursery:
         await nursery.start(recorder.run)
+        recorder.put(BEGAN)
         await trio.sleep(2)
         recorder.put(LINES[0])
         await trio.sleep(2)
@@ -152,10 +158,12 @@ async def test_a_disk_that_fails_ends_the_tape_and_not_the_bot() -> None:
 
 @pytest.mark.real_time
 async def test_a_file_that_cannot_be_made_ends_the_tape_and_not_the_bot(tmp_path: Path) -> None:
-    recorder = TapeRecorder(lambda: create_file(str(tmp_path / "none" / "a.tape")), BEGAN)
+    recorder = TapeRecorder(lambda: create_file(str(tmp_path / "none" / "a.tape")))
     async with trio.open_nursery() as nursery:
         await nursery.start(recorder.run)
+        recorder.put(BEGAN)
     recorder.put(LINES[0])
+    assert recorder.statistics().missed == 2
     assert recorder.statistics().fault == "No such file or directory"
 
 
