@@ -12,6 +12,7 @@ from orch.bots.observations import Observation
 from orch.bots.pipeline.meeting_pipeline import MeetingPipeline, Numbers
 from orch.bots.pipeline.pipelines import Pipelines
 from orch.bots.requests import BotRequest, Languages
+from orch.bots.tapes.lines import Line
 from orch.bots.webcam.canvas import Patch
 from orch.bots.webhooks.payloads import Data, Trigger
 from orch.sandbox.meeting.clips import ClipLibrary
@@ -124,6 +125,7 @@ class PipelineScene:
         capture: bool = True,
         numbers: Numbers | None = None,
         changed: Callable[[], None] = lambda: None,
+        tape: Callable[[Line], None] | None = None,
         **settings: Any,
     ) -> AsyncIterator[Running]:
         """Run a pipeline for the block, in a session of a hub."""
@@ -149,6 +151,7 @@ class PipelineScene:
                 announce=webhooks,
                 changed=changed,
                 numbers=numbers,
+                tape=tape,
             )
             async with trio.open_nursery() as nursery:
                 await nursery.start(pipeline.run)

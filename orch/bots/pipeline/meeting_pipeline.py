@@ -12,6 +12,7 @@ same pipeline goes on (:meth:`disconnected` in between).
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -39,6 +40,8 @@ from orch.bots.pipeline.track_output import Readers, TrackOutput
 from orch.bots.pipeline.tracks import HeardTrack, Tracks
 from orch.bots.requests import BotRequest
 from orch.bots.shown import LineShown, MediaShown, QualityShown, SpeakerShown
+from orch.bots.tapes.lines import Line
+from orch.bots.tapes.taped_minutes import TapedMinutes
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.fonts import Fonts
 from orch.protocol.messages import SpeakerAudio, Transcript
@@ -115,6 +118,7 @@ class MeetingPipeline:
         boundary: Boundary,
         announce: Announce | None = None,
         sound: SoundSink | None = None,
+        tape: Callable[[Line], None] | None = None,
         changed: Callable[[], None] = lambda: None,
         numbers: Numbers | None = None,
         is_bot_name: Callable[[str], bool] | None = None,
@@ -137,7 +141,7 @@ class MeetingPipeline:
         self._is_bot = is_bot_name or _is_bot
         languages = request.languages
         self._targets = languages.targets
-        self.minutes = Minutes(
+        self.minutes = (Minutes if tape is None else partial(TapedMinutes, tape))(
             session_id=session_id,
             started=started,
             own=(request.name, *SELF_NAMES.get(languages.interface, ())),
@@ -302,6 +306,8 @@ class MeetingPipeline:
         """Apply sound, and pass it on to the recording; while it is not to be heard, only tracks count."""
         if isinstance(seen, Sound | SoundLost) and not self.is_capturing:
             return
+        if isinstance(self.minutes, TapedMinutes):
+            self.minutes.tape(seen)
         match seen:
             case Sound():
                 self._pass_on(tracks, seen)

@@ -8,6 +8,7 @@ import trio
 from orch.bots.pipeline.meeting_pipeline import MeetingPipeline, Numbers
 from orch.bots.pipeline.ports import Announce, Hub, Records, SoundSink
 from orch.bots.requests import BotRequest
+from orch.bots.tapes.lines import Line
 from orch.bots.webcam.fonts import Fonts
 from orch.speech.service import SpeechService
 from orch.stores.bot_writer import Offload
@@ -58,6 +59,7 @@ class Pipelines:
         clock: Callable[[], float],
         announce: Announce | None = None,
         sound: SoundSink | None = None,
+        tape: Callable[[Line], None] | None = None,
         changed: Callable[[], None] = lambda: None,
         numbers: Numbers | None = None,
         is_bot_name: Callable[[str], bool] | None = None,
@@ -65,8 +67,9 @@ class Pipelines:
         """Return the pipeline of a bot, which does not run yet.
 
         ``started``: of the session, seconds since the epoch; ``clock``: seconds since then. ``announce``:
-        sends webhooks. ``sound``: receives what is captured, for a recording. ``changed``: called when
-        :meth:`MeetingPipeline.live` differs. ``numbers``: where a session goes on that another worker began.
+        sends webhooks. ``sound``: receives what is captured, for a recording. ``tape``: receives raw
+        signals, to be replayed. ``changed``: called when :meth:`MeetingPipeline.live` differs. ``numbers``:
+        where a session goes on that another worker began.
         """
         return MeetingPipeline(
             session_id=session_id,
@@ -81,6 +84,7 @@ class Pipelines:
             boundary=self.boundary,
             announce=announce,
             sound=sound,
+            tape=tape,
             changed=changed,
             numbers=numbers,
             is_bot_name=is_bot_name,

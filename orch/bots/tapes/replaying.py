@@ -1,18 +1,9 @@
 """Replays a tape: the same minutes as live, from the tape's lines and its clock alone. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
-from orch.bots.observations import (
-    CaptionReceived,
-    CaptionsSeen,
-    ChatSeen,
-    ConnectionSeen,
-    MarksSeen,
-    Over,
-    PeopleSeen,
-    PlaceSeen,
-    RecordingAnswered,
-)
+from orch.bots.observations import PageObservation
 from orch.bots.pipeline.effects import Effect, Keep
 from orch.bots.pipeline.minutes import Minutes, Track
 from orch.bots.tapes.lines import (
@@ -60,40 +51,31 @@ class Replay:
                 self.notes.add(effect.record)
 
     def _applied(self, minutes: Minutes, line: Line) -> list[Effect]:
-        match line:
-            case (
-                PlaceSeen()
-                | Over()
-                | ConnectionSeen()
-                | PeopleSeen()
-                | MarksSeen()
-                | CaptionsSeen()
-                | CaptionReceived()
-                | ChatSeen()
-                | RecordingAnswered()
-            ):
-                return minutes.page(line)
-            case Transcribed():
-                track = Track(line.channel, line.layout, line.base)
-                return minutes.transcript(track, line.message, line.at)
-            case Translated():
-                return minutes.translation(line.message, line.at)
-            case Ticked():
-                return minutes.tick(line.at)
-            case Leveled():
-                return minutes.level(line.at, line.channel, line.time, line.dbfs)
-            case Owned():
-                return minutes.owner(line.at, line.channel, line.participant_id)
-            case Capturing():
-                return minutes.capture(line.at, on=line.is_on)
-            case Disconnected():
-                return minutes.disconnected(line.at)
-            case Finished():
-                self.is_finished = True
-                return minutes.finish(line.at)
-            case Missed():
-                self.missed += line.lines
+        if isinstance(line, Missed):
+            self.missed += line.lines
+        elif isinstance(line, Finished):
+            self.is_finished = True
+            return minutes.finish(line.at)
+        elif isinstance(line, PageObservation):
+            return minutes.page(line)
+        else:
+            play = _PLAYED.get(type(line))
+            if play is not None:
+                return play(minutes, line)
         return []  # sound, and whose it is, have reached the minutes as levels, owners and transcripts
+
+
+_PLAYED: Final[dict[type, Callable[[Minutes, Any], list[Effect]]]] = {
+    Transcribed: lambda minutes, line: minutes.transcript(
+        Track(line.channel, line.layout, line.base), line.message, line.at
+    ),
+    Translated: lambda minutes, line: minutes.translation(line.message, line.at),
+    Ticked: lambda minutes, line: minutes.tick(line.at),
+    Leveled: lambda minutes, line: minutes.level(line.at, line.channel, line.time, line.dbfs),
+    Owned: lambda minutes, line: minutes.owner(line.at, line.channel, line.participant_id),
+    Capturing: lambda minutes, line: minutes.capture(line.at, on=line.is_on),
+    Disconnected: lambda minutes, line: minutes.disconnected(line.at),
+}
 
 
 def replay(lines: Iterable[Line]) -> Replay:

@@ -1,10 +1,11 @@
-"""Minutes whose every input is put on a tape. Pure: where lines go is the caller's."""
+"""Minutes whose inputs are put on a tape, as far as they may be. Pure: where lines go is the caller's."""
 
 from collections.abc import Callable, Iterable
 
 from orch.bots.observations import PageObservation
 from orch.bots.pipeline.effects import Effect
 from orch.bots.pipeline.minutes import Minutes, Track
+from orch.bots.tapes.discretion import Discretion
 from orch.bots.tapes.lines import (
     Began,
     Capturing,
@@ -21,7 +22,10 @@ from orch.protocol.messages import Transcript, Translation
 
 
 class TapedMinutes(Minutes):
-    """Minutes that pass each call on to ``put`` before they apply it."""
+    """Minutes that pass each call on to ``put`` before they apply it.
+
+    :mod:`orch.bots.tapes.discretion` says what is left out.
+    """
 
     def __init__(
         self,
@@ -51,52 +55,58 @@ class TapedMinutes(Minutes):
             next_caption=next_caption,
             next_segment=next_segment,
         )
+        self._discretion = Discretion()
         self._put = put
-        put(began)
+        self.tape(began)
+
+    def tape(self, line: Line) -> None:
+        """Put a line on the tape that these minutes do not need: sound."""
+        for each in self._discretion.passed(line):
+            self._put(each)
 
     def capture(self, now: float, *, on: bool) -> list[Effect]:
         """Begin or end to listen."""
-        self._put(Capturing(at=now, is_on=on))
+        self.tape(Capturing(at=now, is_on=on))
         return super().capture(now, on=on)
 
     def page(self, seen: PageObservation) -> list[Effect]:
         """Apply what the page shows."""
-        self._put(seen)
+        self.tape(seen)
         return super().page(seen)
 
     def owner(self, at: float, channel: str, meeting_id: str | None) -> list[Effect]:
         """Apply whose a channel is."""
-        self._put(Owned(at=at, channel=channel, participant_id=meeting_id))
+        self.tape(Owned(at=at, channel=channel, participant_id=meeting_id))
         return super().owner(at, channel, meeting_id)
 
     def level(self, at: float, channel: str, time: float, dbfs: float) -> list[Effect]:
         """Apply the level of a channel."""
-        self._put(Leveled(at=at, channel=channel, time=time, dbfs=dbfs))
+        self.tape(Leveled(at=at, channel=channel, time=time, dbfs=dbfs))
         return super().level(at, channel, time, dbfs)
 
     def tick(self, now: float) -> list[Effect]:
         """Apply that time has passed."""
-        self._put(Ticked(at=now))
+        self.tape(Ticked(at=now))
         return super().tick(now)
 
     def disconnected(self, now: float) -> list[Effect]:
         """Apply that the bot is no longer in the call."""
-        self._put(Disconnected(at=now))
+        self.tape(Disconnected(at=now))
         return super().disconnected(now)
 
     def transcript(self, track: Track, message: Transcript, now: float) -> list[Effect]:
         """Apply a transcript of a track."""
-        self._put(
+        self.tape(
             Transcribed(at=now, channel=track.channel, layout=track.layout, base=track.base, message=message)
         )
         return super().transcript(track, message, now)
 
     def translation(self, message: Translation, now: float) -> list[Effect]:
         """Apply a translation."""
-        self._put(Translated(at=now, message=message))
+        self.tape(Translated(at=now, message=message))
         return super().translation(message, now)
 
     def finish(self, now: float) -> list[Effect]:
         """Apply the end."""
-        self._put(Finished(at=now))
+        self.tape(Finished(at=now))
         return super().finish(now)
