@@ -1,6 +1,6 @@
 """What may be on a tape: nothing that is said while the bot does not listen. Pure.
 
-Before the bot listens for the first time, lines about who is there are held back; if it never does, the tape
+Before the bot listens for the first time, lines about participants are held back; if it never does, the tape
 stays empty. While it is paused, captions, chat and speaking marks are left out. Captions that stood on the
 page then are left out afterwards, too, as long as they stand there: their text has what was said in the
 pause. So what a replay gives around a pause can be less than what the bot has noted.
