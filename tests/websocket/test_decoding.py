@@ -112,6 +112,7 @@ def test_the_types_are_those_of_the_wire() -> None:
     assert set(TYPES) == {
         "ping",
         "cancel_recording",
+        "receive_audio",
         "correct_line",
         "create_session",
         "delete_line",
