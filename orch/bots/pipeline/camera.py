@@ -6,7 +6,7 @@ the next one: nothing queues.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 import trio
@@ -19,7 +19,7 @@ from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.canvas import Canvas, Patch
 from orch.bots.webcam.fonts import Fonts
 from orch.bots.webcam.picture import Caption, Picture
-from orch.bots.webcam.preview import mjpeg_part, mjpeg_start, png
+from orch.bots.webcam.preview import jpeg, mjpeg_part, mjpeg_start, png
 from orch.speech.languages import closest, is_near
 from orch.stores.bot_writer import Offload
 
@@ -149,6 +149,16 @@ class Camera:
             _log.info("camera without a page")
             if self._sink is sink:
                 self._sink = None
+
+    async def file(self, kind: Literal["png", "jpeg"], *, after: int = -1) -> tuple[int, bytes]:
+        """Return the frame's number and the frame in a format, once the number is not ``after``."""
+        while True:
+            drawn = self._drawn
+            await self._encode(kind, png if kind == "png" else jpeg)
+            number, file = self._files[kind]
+            if number != after:
+                return number, file
+            await drawn.wait()
 
     async def picture(self) -> bytes:
         """Return the frame as PNG."""

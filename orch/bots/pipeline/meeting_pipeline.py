@@ -38,7 +38,7 @@ from orch.bots.pipeline.ports import Announce, CameraSink, Hub, HubSession, Reco
 from orch.bots.pipeline.track_clock import RATE
 from orch.bots.pipeline.track_output import Readers, TrackOutput
 from orch.bots.pipeline.tracks import HeardTrack, Tracks
-from orch.bots.requests import BotRequest
+from orch.bots.requests import BotRequest, Languages
 from orch.bots.shown import LineShown, MediaShown, QualityShown, SpeakerShown
 from orch.bots.tapes.lines import Line
 from orch.bots.tapes.taped_minutes import TapedMinutes
@@ -181,7 +181,7 @@ class MeetingPipeline:
         """Run until :meth:`finish` is done, or cancelled. What cannot be stored or published leaves it."""
         async with self._hub.attend(self.session_id, title=self._request.name) as session:
             outbox = Outbox(hub=session, records=self._store, announce=self._announce)
-            readers = Readers(session, self._targets, self._language_of_camera)
+            readers = Readers(session, lambda: self._targets, self._language_of_camera)
 
             def output(track: HeardTrack) -> TrackOutput:
                 return TrackOutput(
@@ -279,6 +279,14 @@ class MeetingPipeline:
         if self._tracks is not None and language != self._tracks.language:
             self._tracks.language = language
             self._tracks.end_all()
+
+    def change_languages(self, languages: Languages) -> None:
+        """Transcribe, translate and show other languages from the next words on."""
+        self._targets = languages.targets
+        self._camera_language = languages.camera or next(iter(languages.targets), None)
+        if self.camera is not None:
+            self.camera.translate(self._camera_language)
+        self.speak_language(languages.spoken)
 
     # What it observes
 

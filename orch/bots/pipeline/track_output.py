@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 class Readers:
     """The languages of a bot's captions: those asked for, the camera's, and those that are read."""
 
-    def __init__(self, hub: HubSession, targets: Collection[str], camera: Callable[[], str | None]) -> None:
+    def __init__(
+        self, hub: HubSession, targets: Callable[[], Collection[str]], camera: Callable[[], str | None]
+    ) -> None:
         self._hub = hub
-        self._targets = frozenset(targets)
+        self._targets = targets
         self._camera = camera
 
     def languages(self) -> Collection[str]:
         """Return the languages to translate finals into now."""
         camera = self._camera()
-        return self._targets | frozenset(self._hub.languages()) | ({camera} if camera else frozenset())
+        asked_for = frozenset(self._targets()) | frozenset(self._hub.languages())
+        return asked_for | ({camera} if camera else frozenset())
 
     def growing_languages(self) -> Collection[str]:
         """Return the languages to translate growing lines into now."""
