@@ -1,0 +1,1 @@
+"""Recordings of meetings: of each speaker and mixed, encrypted where there is a key."""
