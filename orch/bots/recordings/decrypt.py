@@ -41,7 +41,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"{source}: {error}\n")
         return 1
     if file.is_cut:
-        sys.stderr.write(f"{source}: its end is missing; {target} has what is there.\n")
+        sys.stderr.write(f"{source}: its end is missing; {target} has the rest.\n")
         return 3
     return 0
 

@@ -162,7 +162,7 @@ class _Whole:
 class RecordingFile:
     """A recorded file, open for reading. ``size``: of its content, decrypted.
 
-    ``is_cut``: its end is missing, as the process that wrote it was killed; what is there can be read.
+    ``is_cut``: its end is missing, as the process that wrote it was killed; the rest can be read.
     """
 
     def __init__(self, path: Path, key: bytes | None) -> None:

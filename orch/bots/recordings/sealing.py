@@ -14,7 +14,7 @@ and 16 random bytes (HKDF-SHA256), so that numbers can be nonces.
 The header is authenticated with every chunk. The last chunk is never full; it may be empty. The first chunk
 is written twice, as a file of sound begins with its length: the second time with another flag, thus another
 nonce, so none is used for two texts. A file without its last chunk was cut: its process was killed, or
-somebody has cut it. What is there of it is authentic.
+somebody has cut it. What can be read of it is authentic.
 """
 
 import struct
