@@ -86,8 +86,9 @@ class ChatPlace(Struct, frozen=True, kw_only=True):
 class Adapter(Struct, frozen=True, kw_only=True):
     """One kind of page. ``excluded``: a selector of all that shows what participants write or are called.
 
-    ``is_in_call_only``: the chat can only be read while its panel is open. ``language_field``: the field of
-    the URL's query that sets the interface's language.
+    ``icons``: elements whose text is the name of an icon; ``hints``: attributes that label a field;
+    ``opens_chat``: the chat can only be read while its panel is open; ``language_field``: the field of the
+    URL's query that sets the interface's language.
     """
 
     name: str

@@ -89,9 +89,9 @@ async def attend(
     """
     attendance = _Attendance(page, adapter, wish, observed, clock, limits)
     with (
-        page.messages(STATE_BINDING, capacity=CAPACITY) as states,
-        page.messages(SIGNALS_BINDING, capacity=CAPACITY) as signals,
-        page.messages(CHANNEL_BINDING, capacity=CAPACITY) as captions,
+        page.messages(STATE_BINDING, capacity=CAPACITY, is_own=True) as states,
+        page.messages(SIGNALS_BINDING, capacity=CAPACITY, is_own=True) as signals,
+        page.messages(CHANNEL_BINDING, capacity=CAPACITY, is_own=True) as captions,
     ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(attendance.receive_states, states)
@@ -231,7 +231,7 @@ class _Attendance:
         place = verdict.place
         if place is not None and place is not self._stay.place:
             self._hands.log(f"is in the {place}")
-            self._stay = Stay(place=place, was_in_lobby=self._stay.was_in_lobby or place is Place.LOBBY)
+            self._stay = self._stay.moved(place)
             self._since = trio.current_time()
         at = self._clock()
         await self._pass(self._sightings.see(seen, place, is_connected=verdict.is_connected, at=at))

@@ -24,6 +24,9 @@ NAMES: Final = """(code) => [document.documentElement.lang || "en", "en", code].
 })"""
 """A language's names: in the page's language, in English, in its own."""
 
+MIDDLE: Final = (640.0, 400.0)
+"""Where the mouse is moved to, so that a tool bar that has hidden itself is shown."""
+
 OPENING: Final = 2.0
 """Seconds that a list of options may take to open."""
 
@@ -65,7 +68,13 @@ class Hands:
     async def press(self, item: Item) -> None:
         """Press a control. ElementError if it is gone, hidden, disabled or covered."""
         self.log(f"presses {item.label!r}")
-        await self._page.click(ELEMENT, item.n)
+        try:
+            await self._page.click(ELEMENT, item.n)
+        except ElementError as error:
+            if error.state != "hidden":
+                raise
+            await self._page.move(*MIDDLE)
+            await self._page.click(ELEMENT, item.n)
 
     async def type_text(self, item: Item, text: str) -> None:
         """Replace a field's text."""

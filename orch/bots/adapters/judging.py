@@ -65,6 +65,9 @@ ATTEMPTS: Final[Mapping[Step, int]] = {
 """How often a step is tried in one place; the others :data:`MOST`."""
 
 MOST: Final = 4
+DOORS: Final = 4
+"""How often the bot joins on one page: pages load again by themselves, but not for ever."""
+
 AT_THE_DOOR: Final = 1
 """Attempts to switch a device before the call, where the buttons may have no effect."""
 
@@ -82,11 +85,20 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Stay(Struct, frozen=True, kw_only=True):
-    """What is known of the stay so far. ``attempts``: in the present place."""
+    """What is known of the stay so far. ``attempts``: in the present place; ``doors``: times at the door."""
 
     place: Place | None = None
     attempts: Mapping[Step, int] = field(default_factory=dict)
     was_in_lobby: bool = False
+    doors: int = 0
+
+    def moved(self, place: Place) -> "Stay":
+        """Return the stay after the page has shown the bot somewhere else."""
+        return Stay(
+            place=place,
+            was_in_lobby=self.was_in_lobby or place is Place.LOBBY,
+            doors=self.doors + (place is Place.DOOR),
+        )
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -229,7 +241,7 @@ def _can(step: Step, seen: Seen, stay: Stay) -> bool:
 
 def _next(seen: Seen, wanted: Wanted, stay: Stay, place: Place | None) -> Step | None:
     if place is Place.DOOR:
-        return _at_door(seen, wanted, stay)
+        return _at_door(seen, wanted, stay) if stay.doors <= DOORS else None
     if place is Place.CALL:
         steps = (*_devices(wanted), *_in_call(seen, wanted))
         return next((step for step in steps if _can(step, seen, stay)), None)

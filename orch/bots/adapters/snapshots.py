@@ -126,8 +126,9 @@ class Seen(Struct, frozen=True, kw_only=True):
     is_empty: bool = False
 
     def item(self, sign: Sign) -> Item | None:
-        """Return the control of a sign that can be used; None if there is none."""
-        return next((each for each in self.items.get(sign, ()) if each.enabled), None)
+        """Return the control of a sign that can be used, one in a dialog before others; None without any."""
+        found = [each for each in self.items.get(sign, ()) if each.enabled]
+        return next((each for each in found if each.dialog), found[0] if found else None)
 
 
 class Reader:

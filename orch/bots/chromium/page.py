@@ -324,6 +324,10 @@ class Page:
         await self._command("Input.dispatchMouseEvent", {"type": "mousePressed", "buttons": 1, **pressed})
         await self._command("Input.dispatchMouseEvent", {"type": "mouseReleased", **pressed})
 
+    async def move(self, x: float, y: float) -> None:
+        """Move the mouse to a place, in CSS pixels: pages show controls only while it moves."""
+        await self._command("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+
     async def type_text(self, find: str, text: str, *arguments: Any) -> None:
         """Click a text field and replace its text. Error handling: as :meth:`click`."""
         await self.click(find, *arguments)
@@ -344,14 +348,20 @@ class Page:
         return base64.b64decode(found["data"])
 
     @contextmanager
-    def messages(self, name: str, *, capacity: int = 256) -> Iterator[Messages]:
-        """Receive the messages of a binding, of all frames, for the length of the block.
+    def messages(self, name: str, *, capacity: int = 256, is_own: bool = False) -> Iterator[Messages]:
+        """Receive the messages of a binding for the length of the block.
 
-        At most ``capacity`` messages of at most :data:`LONGEST_MESSAGE` characters are queued; further ones
-        are dropped and counted, so that a page that floods costs itself.
+        ``is_own``: of this page, and of its frames that run in its process; else of everything in the browser
+        that has the binding, frames of other sites and windows that a page has opened among it. At most
+        ``capacity`` messages of at most :data:`LONGEST_MESSAGE` characters are queued; further ones are
+        dropped and counted, so that a page that floods costs itself.
         """
         with self._devtools.subscribe(
-            "Runtime.bindingCalled", where={"name": name}, capacity=capacity, overflow=Overflow.COUNT
+            "Runtime.bindingCalled",
+            session=self._session if is_own else None,
+            where={"name": name},
+            capacity=capacity,
+            overflow=Overflow.COUNT,
         ) as stream:
             yield Messages(stream)
 

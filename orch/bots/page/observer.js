@@ -8,6 +8,9 @@
   const MOST_ITEMS = 300;
   const MOST_TEXTS = 400;
   const MOST_VISITED = 20_000;
+  const MOST_ELEMENTS = 2000;
+  const MOST_LEAVES = 50;
+  const MOST_FAULTS = 5;
   const MOST_OPTIONS = 150;
   const MOST_PEOPLE = 500;
   const MOST_BLOCKS = 48;
@@ -20,6 +23,7 @@
   const FRAME = 16; // milliseconds between two messages of one kind
   const STATE = 100; // the same for the controls and texts, which cost most
   const RATE = 1000; // characters a millisecond
+  const SHARE = 9; // times the time that reading took is waited before the next: at most a tenth of the page's
 
   const CONTROLS = "button, a[href], summary, input, textarea, select, [role='button'], [role='menuitem'], [role='option'], [role='combobox'], [role='radio'], [contenteditable]:not([contenteditable='false'])";
   const SILENT = `script, style, noscript, template, svg, [aria-hidden='true'], ${layout.icons}`;
@@ -28,7 +32,7 @@
   const plain = (text, most) => text.slice(0, most * 4).replace(/\s+/g, " ").trim().slice(0, most).toWellFormed();
   const ending = (text, most) => text.slice(-most * 2).replace(/\s+/g, " ").trim().slice(-most).toWellFormed();
   const isVisible = (element) => element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true });
-  const all = (selectors, root = document) => (selectors ? [...root.querySelectorAll(selectors)] : []);
+  const all = (selectors, root = document, most = MOST_ELEMENTS) => (selectors ? Array.prototype.slice.call(root.querySelectorAll(selectors), 0, most) : []);
 
   /** The words in an element, without icons. */
   const words = (element, most = LABEL) => {
@@ -123,7 +127,7 @@
     const found = [];
     const place = region();
     shown = new Map();
-    for (const element of document.querySelectorAll(CONTROLS)) {
+    for (const element of all(CONTROLS)) {
       if (found.length >= MOST_ITEMS) break;
       if (element.type === "hidden" || element.closest(layout.excluded) || isWords(element, place) || !isVisible(element)) continue;
       const made = item(element);
@@ -186,7 +190,7 @@
   // Captions.
 
   const leaves = (element) => {
-    const found = all("*", element).filter((each) => each.childElementCount === 0 && each.textContent.trim());
+    const found = all("*", element, MOST_LEAVES).filter((each) => each.childElementCount === 0 && each.textContent.trim());
     return found.length > 0 ? found : [element].filter((each) => each.textContent.trim());
   };
 
@@ -200,7 +204,7 @@
 
   const blocksIn = (element, depth = 0) => {
     const inner = [];
-    for (const child of element.children) {
+    for (const child of Array.prototype.slice.call(element.children, -MOST_LEAVES)) {
       if (depth < 5 && !child.matches("label, select, button")) inner.push(...blocksIn(child, depth + 1));
     }
     if (inner.length > 0 || depth === 0) return inner;
@@ -210,7 +214,7 @@
   const captions = () => {
     const place = region();
     if (!place) return [];
-    const known = all(layout.captions.block, place);
+    const known = layout.captions.block ? Array.prototype.slice.call(place.querySelectorAll(layout.captions.block), -MOST_BLOCKS) : [];
     const blocks = (known.length > 0 ? known : blocksIn(place)).slice(-MOST_BLOCKS);
     return blocks.map((block) => {
       const key = `${origin}-${numberOf(block)}`;
@@ -225,7 +229,7 @@
   const sent = new Set();
   const chat = () => {
     const found = [];
-    for (const line of all(layout.chat.line).slice(-MOST_LINES)) {
+    for (const line of Array.prototype.slice.call(document.querySelectorAll(layout.chat.line), -MOST_LINES)) {
       const id = read(line, layout.chat.id, NAME) || `${origin}-${numberOf(line)}`;
       const text = read(line, layout.chat.text, CHAT);
       if (!text || sent.has(id)) continue;
@@ -264,6 +268,17 @@
     state: () => post(look()),
   };
   let timer = null;
+  let faults = 0;
+  /** Sends a kind; what the page makes impossible to read is logged, and is no reason to send nothing else. */
+  const attempt = (kind) => {
+    try {
+      return sends[kind]();
+    } catch (error) {
+      faults += 1;
+      if (faults <= MOST_FAULTS) console.warn(`The ${kind} cannot be read: ${error}`);
+      return 0;
+    }
+  };
   const flush = () => {
     timer = null;
     let soonest = Infinity;
@@ -272,8 +287,9 @@
       const now = performance.now();
       if (now >= wait.at) {
         wait.isDue = false;
-        const length = sends[kind]();
-        wait.at = performance.now() + (kind === "state" ? STATE : FRAME) + length / RATE;
+        const length = attempt(kind);
+        const after = performance.now();
+        wait.at = after + (kind === "state" ? STATE : FRAME) + length / RATE + (after - now) * SHARE;
       } else soonest = Math.min(soonest, wait.at - now);
     }
     if (soonest < Infinity) timer = setTimeout(flush, soonest);

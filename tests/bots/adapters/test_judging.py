@@ -6,6 +6,7 @@ import pytest
 
 from orch.bots.adapters.judging import (
     ATTEMPTS,
+    DOORS,
     ENDING,
     MOST,
     PRESSED,
@@ -242,3 +243,14 @@ def test_the_captions_language_is_the_exact_code_before_another_of_the_language(
     assert not needs_language(view, "de")
     assert needs_language(view, "pt")
     assert needs_language(view, "pt-BR")
+
+
+def test_a_page_that_loads_again_and_again_is_joined_some_times() -> None:
+    known = Stay()
+    for _ in range(DOORS):
+        known = known.moved(Place.DOOR)
+        assert judge(seen(Sign.JOIN), WANTED, known).step is Step.JOIN
+        known = known.moved(Place.CALL)
+        assert not known.attempts
+    assert judge(seen(Sign.JOIN), WANTED, known.moved(Place.DOOR)).step is None
+    assert known.moved(Place.LOBBY).moved(Place.DOOR).was_in_lobby

@@ -144,7 +144,8 @@ async def test_each_end_is_observed_for_what_it_is(tmp_path: Path, layout: str) 
         async def meets(script: str, place: Place | None, act: Act | None, reason: EndReason) -> None:
             code = await stand.code(layout, script, seed=9)
             wish = Wish(name="Scribe", captions=False, chat=False)
-            stay = await stand.attend(code, layout, wish, limits=Limits(loading=2, unknown=0.5))
+            limits = Limits(loading=3, unknown=1) if reason is EndReason.PAGE_CHANGED else Limits()
+            stay = await stand.attend(code, layout, wish, limits=limits)
             if place is not None:
                 await stay.in_place(place)
             if act is not None:
