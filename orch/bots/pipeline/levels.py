@@ -44,7 +44,9 @@ class Levels:
             return None
         frames = samples[: whole * FRAME].reshape(whole, FRAME).astype(np.float32)
         power = np.mean(np.square(frames / _FULL_SCALE), axis=1)
-        dbfs = [float(each) for each in 10 * np.log10(np.maximum(power, 10 ** (SILENT / 10)))]
+        quiet = power <= 10 ** (SILENT / 10)
+        found = np.where(quiet, SILENT, 10 * np.log10(np.where(quiet, 1.0, power)))
+        dbfs = [float(each) for each in found]
         self._frames.extend(dbfs)
         self._end += whole * FRAME
         return Measured(self._end, max(dbfs))

@@ -53,6 +53,9 @@ from orch.telemetry.boundaries import Boundary
 TICK: Final = 0.25
 """Seconds between two looks at what time alone changes: the correlation's own step."""
 
+MOST_TRANSLATING: Final = 32
+"""Finals that the gate has shortened that are translated at a time; others stay as spoken."""
+
 _log = structlog.get_logger("bots")
 
 
@@ -160,6 +163,8 @@ class MeetingPipeline:
         self._outbox: Outbox | None = None
         self._tracks: Tracks | None = None
         self._background: trio.Nursery | None = None
+        self._translating = 0
+        self._translated = trio.lowlevel.ParkingLot()
         self._finished = trio.Event()
         self._boundary = boundary
 
@@ -229,6 +234,8 @@ class MeetingPipeline:
             return
         self._tracks.forget()
         await self._tracks.drain()
+        while self._translating:
+            await self._translated.park()
         self._do(self.minutes.finish(self._clock()))
         await self._outbox.drain()
         self._finished.set()
@@ -368,12 +375,19 @@ class MeetingPipeline:
         self._withheld[reason] = self._withheld.get(reason, 0) + 1
 
     def _translate(self, final: Transcript, output: CaptionOutput) -> None:
-        if self._background is not None:
-            self._background.start_soon(self._translate_line, final, output)
+        if self._background is None or self._translating >= MOST_TRANSLATING:
+            _log.warning("shortened line not translated", session_id=self.session_id)
+            return
+        self._translating += 1
+        self._background.start_soon(self._translate_line, final, output)
 
     async def _translate_line(self, final: Transcript, output: CaptionOutput) -> None:
-        with self._boundary.item(session_id=self.session_id):
-            await self._speech.translate_line(final, output)
+        try:
+            with self._boundary.item(session_id=self.session_id):
+                await self._speech.translate_line(final, output)
+        finally:
+            self._translating -= 1
+            self._translated.unpark_all()
 
     # Its camera
 

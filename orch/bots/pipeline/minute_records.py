@@ -109,15 +109,13 @@ class MinuteRecords:
             at=round(seen.at, 3),
         )
 
-    def caption(
-        self, each: Utterance, text: str, index: int, speaker: str | None, now: float
-    ) -> records.Utterance:
+    def caption(self, each: Utterance, index: int, speaker: str | None, now: float) -> records.Utterance:
         """Return a caption of the meeting; its times are those of its arrival."""
         return records.Utterance(
             session_id=self.session_id,
             source_type="google_meet",
             segment_index=index,
-            transcript_text=text,
+            transcript_text=each.text,
             start_time=round(max(0.0, each.started), 3),
             end_time=round(max(0.0, each.started, each.updated), 3),
             at=self.started + now,
@@ -129,7 +127,7 @@ class MinuteRecords:
             processing_metadata={"route": each.source},
         )
 
-    def caption_message(self, each: Utterance, text: str, index: int, speaker: str | None) -> MeetingCaption:
+    def caption_message(self, each: Utterance, index: int, speaker: str | None) -> MeetingCaption:
         """Return the same as a message."""
         return MeetingCaption(
             timestamp=0,
@@ -137,7 +135,7 @@ class MinuteRecords:
             caption_id=str(index),
             revision=each.revision,
             final=each.is_final,
-            text=text,
+            text=each.text,
             speaker=each.speaker,
             speaker_id=speaker or "",
             start=round(each.started, 3),

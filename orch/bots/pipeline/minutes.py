@@ -360,23 +360,24 @@ class Minutes:
 
     def _captioned(self, revised: Iterable[Utterance], now: float) -> list[Effect]:
         found: list[Effect] = []
-        for each in revised:
-            text, words_at = self._pauses.heard(each)
+        for each in map(self._pauses.heard, revised):
             known = self._sent.get(each.number)
-            state = (each.speaker, text, each.is_final)
-            if known == state or (known is None and not text):
+            state = (each.speaker, each.text, each.is_final)
+            if known == state or (known is None and not each.text):
                 continue
             self._sent[each.number] = state
             while len(self._sent) > CAPTIONS_KNOWN:
                 self._sent.popitem(last=False)
-            found += self._feed(Caption(at=now, caption_id=str(each.number), name=each.speaker, text=text))
-            found += self._timeline(self.people.captioned(each.speaker, words_at, now))
+            found += self._feed(
+                Caption(at=now, caption_id=str(each.number), name=each.speaker, text=each.text)
+            )
+            found += self._timeline(self.people.captioned(each.speaker, each.words_at, now))
             index = self._first_caption + each.number - 1
             speaker = self.people.named(each.speaker) if each.speaker else None
-            message = self._records.caption_message(each, text, index, speaker)
+            message = self._records.caption_message(each, index, speaker)
             is_stored = each.is_final or (known is not None and known[2])
             found.append(Publish(message) if is_stored else Send(message))
-            found.append(Keep(self._records.caption(each, text, index, speaker, now)))
+            found.append(Keep(self._records.caption(each, index, speaker, now)))
         return found
 
     # People

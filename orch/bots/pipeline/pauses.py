@@ -5,8 +5,9 @@ words together with later ones. So the page is followed all the time, and of eac
 are used that arrived while the bot listened.
 """
 
-from collections.abc import Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from orch.bots.caption_blocks import Utterance
 from orch.bots.caption_words import split_words
@@ -44,22 +45,24 @@ class Pauses:
         if self.is_paused:
             self._spans[-1] = (self._spans[-1][0], now + late)
 
-    def heard(self, utterance: Utterance) -> tuple[str, tuple[float, ...]]:
-        """Return the text of an utterance without the words of pauses, and when its words arrived."""
-        if not self._touches(utterance.words_at):
-            return utterance.text, utterance.words_at
+    def heard(self, utterance: Utterance) -> Utterance:
+        """Return an utterance without the words of pauses; without any, its text is empty."""
+        if not any(map(self._is_in_pause, utterance.words_at)):
+            return utterance
         words = split_words(utterance.text)
         if len(words) != len(utterance.words_at):
-            return "", ()
+            return replace(utterance, text="", words_at=())
         kept = [
             (word, at)
             for word, at in zip(words, utterance.words_at, strict=True)
             if not self._is_in_pause(at)
         ]
-        return "".join(word for word, _ in kept).strip(), tuple(at for _, at in kept)
-
-    def _touches(self, times: Sequence[float]) -> bool:
-        return any(self._is_in_pause(at) for at in times)
+        return replace(
+            utterance,
+            text="".join(word for word, _ in kept).strip(),
+            words_at=tuple(at for _, at in kept),
+            started=kept[0][1] if kept else utterance.started,
+        )
 
     def _is_in_pause(self, at: float) -> bool:
         return any(begin <= at < end for begin, end in self._spans)

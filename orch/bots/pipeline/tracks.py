@@ -54,7 +54,8 @@ class HeardTrack:
     """One track, from its begin to its end.
 
     ``channel``: its name in what the bot publishes; no other track of the session has it. ``position``: the
-    number of the next sample. ``heard_at``: when it was audible last, in seconds of its own.
+    number of the next sample. ``heard_at``: when it was audible last, in seconds of its own. ``is_paused``:
+    what comes before its next sound was not to be heard.
     """
 
     def __init__(self, channel: str, layout: Layout) -> None:
@@ -67,6 +68,7 @@ class HeardTrack:
         self.heard_at = float("-inf")
         self.stream: OpenStream | None = None
         self.owner: str | None = None
+        self.is_paused = False
         self._before: deque[bytes] = deque()
         self._kept = 0
 
@@ -182,6 +184,7 @@ class Tracks:
         for track in self._tracks.values():
             self._end(track)
             track.before()
+            track.is_paused = True
 
     def forget(self) -> None:
         """End all tracks: the bot is no longer in the call."""
@@ -204,7 +207,6 @@ class Tracks:
         pcm = self._new_part(track, seen)
         if not pcm or track.position is None:
             return
-        self._at(track, track.position)
         track.position += len(pcm) // 2
         self.sound += len(pcm) // 2
         track.clock.arrived(seen.at, track.position)
@@ -224,6 +226,7 @@ class Tracks:
         if track.position is None:
             track.position = track.begun = seen.first
         self._at(track, seen.first)
+        track.is_paused = False
         return seen.pcm[max(0, track.position - seen.first) * 2 :]
 
     def _at(self, track: HeardTrack, position: int) -> None:
@@ -235,6 +238,8 @@ class Tracks:
             return
         track.position = position
         track.levels.skip(missing)
+        if track.is_paused:  # what came meanwhile was not to be heard
+            return
         self.lost += missing
         if track.stream is not None and track.stream.is_open:
             track.stream.speech.skip(missing / RATE, _lost())
