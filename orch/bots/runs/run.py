@@ -1,0 +1,431 @@
+"""One bot: its nursery, from the place that it was given to its end.
+
+    run
+    ├─ deadlines     what ends a wait, and the rules by which it leaves by itself
+    ├─ leaving       leaves the meeting once that is decided
+    ├─ consent       announces, asks, and begins to capture
+    ├─ attempts      one browser after another: a stay in the meeting, again after a crash
+    └─ pipeline      from the first admission on; it outlives the browsers
+
+Every transition is stored before it is acted on (:mod:`orch.bots.runs.journal`); what follows from what is
+observed is decided by the pure modules beside this one.
+"""
+
+from typing import Final
+
+import structlog
+import trio
+
+from orch.bots.ends import ENDS, EndReason
+from orch.bots.leave_rules import Departure
+from orch.bots.lifecycle import MAX_RECOVERIES, deadline
+from orch.bots.observations import (
+    ChatSeen,
+    ConnectionSeen,
+    Observation,
+    Over,
+    Place,
+    PlaceSeen,
+    RecordingAnswered,
+    Sound,
+)
+from orch.bots.requests import BotRequest
+from orch.bots.runs import watch as watching
+from orch.bots.runs.consenting import Consenting
+from orch.bots.runs.failures import failure_of
+from orch.bots.runs.journal import Journal, OwnerLostError
+from orch.bots.runs.parts import CommandFailedError, Pipeline, Presence, RunParts, Session
+from orch.bots.runs.places import events_at, is_loss
+from orch.bots.runs.reachability import UnreachableError
+from orch.bots.runs.watch import Watch
+from orch.bots.states import IN_CALL, Event, State
+
+STORED_WITHIN: Final = 5.0
+"""Seconds that the end of a bot may wait for the store before its browser is closed all the same."""
+
+LEFT_WITHIN: Final = 15.0
+"""Seconds that leaving the page may take; then the browser is closed."""
+
+EVIDENCE_WITHIN: Final = 10.0
+FINISHED_WITHIN: Final = 20.0
+"""Seconds that the pipeline may need at the end for what it has."""
+
+RELEASED_WITHIN: Final = 2.0
+REACHED_EVERY: Final = 2.0
+LOOKED_AGAIN: Final = 3600.0
+PAUSES: Final = (0.0, 2.0, 5.0, 10.0)
+"""Seconds before each attempt of one recovery."""
+
+_log = structlog.get_logger(__name__)
+
+
+class BotRun:
+    """A bot that this worker runs.
+
+    The mutable state: its journal, what it knows of its meeting (:class:`~orch.bots.runs.watch.Watch`), its
+    page while there is one, its pipeline since it was admitted, and what ends it.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        request: BotRequest,
+        parts: RunParts,
+        *,
+        adapter: str,
+        has_opt_out: bool = False,
+    ) -> None:
+        self.journal = journal
+        self.parts = parts
+        self.adapter = adapter
+        self.request = request
+        self.url = journal.stored.meeting_url
+        self.bot_id = journal.stored.bot_id
+        self.presence: Presence | None = None
+        self.pipeline: Pipeline | None = None
+        self.consenting = Consenting(self, has_opt_out=has_opt_out)
+        self._watch = Watch()
+        self._changed = trio.Event()
+        self._scope = trio.CancelScope()
+        self._outer: trio.Nursery | None = None
+        self._pipeline_made = trio.Event()
+        self._zero: float | None = None
+        self._over: Over | None = None
+        self._end: tuple[EndReason, str] | None = None
+        self._is_released = False
+        self._recovery_tries = 0
+        self._place = Place.DOOR
+        self._is_capturing = False
+        self._has_evidence = False
+        self.done = trio.Event()
+        if journal.stored.admitted_at is not None:
+            self._watch = watching.admitted(self._watch, journal.stored.admitted_at)
+
+    def __repr__(self) -> str:
+        return f"<BotRun {self.bot_id}: {self.journal.state}>"
+
+    @property
+    def people(self) -> int:
+        """How many others are in the meeting."""
+        return len(self._watch.people or ())
+
+    @property
+    def changed(self) -> trio.Event:
+        """An event that is set at the next change of anything."""
+        return self._changed
+
+    def notify(self) -> None:
+        """Wake what waits for a change."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def clock(self) -> float:
+        """Return seconds from the session's start, which is its first admission; 0 before."""
+        return 0.0 if self._zero is None else trio.current_time() - self._zero
+
+    async def run(self) -> None:
+        """Run the bot until it has ended, another worker has it, or it is released."""
+        failure: BaseException | None = None
+        try:
+            async with trio.open_nursery() as outer:
+                self._outer = outer
+                with self._scope:
+                    async with trio.open_nursery() as nursery:
+                        for task in (self._keep_deadlines, self._leave_when_decided, self.consenting.run):
+                            nursery.start_soon(task)
+                        await self._resume()
+                        await self._attempts()
+                        nursery.cancel_scope.cancel()
+                await self._finish()
+                outer.cancel_scope.cancel()
+        except* OwnerLostError:
+            _log.warning("another worker runs this bot now", bot=self.bot_id)
+            self._is_released = True
+        except* Exception as group:  # noqa: BLE001 - the boundary of a bot
+            failure = group
+            _log.error("bot failed", bot=self.bot_id, exc_info=group)
+        try:
+            await self._store_end(failure)
+        except OwnerLostError:
+            _log.warning("another worker runs this bot now", bot=self.bot_id)
+        finally:
+            self.done.set()
+
+    async def _resume(self) -> None:
+        """Store that a new bot starts; of one that was taken over, make its pipeline."""
+        if self.journal.state is State.REQUESTED:
+            await self.advance(Event.PLACED)
+        elif self.journal.stored.admitted_at is not None:
+            await self._make_pipeline()
+
+    async def _attempts(self) -> None:
+        while not self._is_over:
+            if self.journal.state is State.RECOVERING:
+                await self._until_reachable()
+            await self._attempt()
+
+    @property
+    def _is_over(self) -> bool:
+        return self.journal.is_final or self._end is not None or self._is_released
+
+    async def _attempt(self) -> None:
+        """Stay in the meeting with one browser; decide what its failure means."""
+        error: BaseException | None = None
+        try:
+            await self.parts.stay(self)
+        except* Exception as group:  # noqa: BLE001 - decided by failure_of, and logged
+            error = group
+        self.presence = None
+        self.consenting.forget_page()
+        self._watch = watching.rejoined(self._watch)
+        if self.pipeline is not None:
+            self.pipeline.show_on(None)
+        if error is None or self._is_over:
+            return
+        lost = error.split(OwnerLostError)[0] if isinstance(error, BaseExceptionGroup) else None
+        if lost is not None:
+            raise OwnerLostError(self.bot_id)
+        failure = failure_of(error, has_joined=self.journal.stored.admitted_at is not None)
+        log = _log.error if failure.reason is EndReason.INTERNAL_ERROR else _log.warning
+        log("a bot's browser failed", bot=self.bot_id, reason=failure.reason, exc_info=error)
+        if failure.is_loss:
+            await self.lose(failure.reason, failure.detail)
+        else:
+            await self.end(failure.reason, failure.detail)
+
+    async def _until_reachable(self) -> None:
+        """Wait until the meeting can be reached again, a little longer before each further attempt."""
+        await trio.sleep(PAUSES[min(self._recovery_tries, len(PAUSES) - 1)])
+        self._recovery_tries += 1
+        while True:
+            try:
+                await self.parts.reachable(self.url)
+            except UnreachableError:
+                await trio.sleep(REACHED_EVERY)
+                continue
+            return
+
+    # What the stay reports.
+
+    async def ready(self, presence: Presence) -> None:
+        """Apply that the browser runs and the page is about to be opened."""
+        self.presence = presence
+        await self.advance(Event.BROWSER_READY)
+        if self.pipeline is not None:
+            self.pipeline.show_on(presence)
+
+    async def observed(self, observation: Observation) -> None:
+        """Apply what the page shows."""
+        match observation:
+            case PlaceSeen(place=place):
+                self._place = place
+                for event in events_at(self.journal.state, place):
+                    await self.advance(event)
+            case ConnectionSeen(is_up=False) if is_loss(self.journal.state):
+                await self.advance(Event.CONNECTION_LOST, EndReason.NETWORK_LOST)
+            case ConnectionSeen(is_up=True) if self.journal.state is State.RECOVERING:
+                for event in events_at(State.RECOVERING, self._place):
+                    await self.advance(event)
+            case RecordingAnswered():
+                await self.consenting.answered(observation)
+            case ChatSeen():
+                await self.consenting.chatted(observation)
+            case Over():
+                self._over = observation
+            case _:
+                pass
+        await self._observe(observation)
+
+    async def heard(self, observation: Observation) -> None:
+        """Apply what is heard. Before the first admission it waits, since nothing is captured then."""
+        await self._pipeline_made.wait()
+        await self._observe(observation)
+
+    async def _observe(self, observation: Observation) -> None:
+        if not (isinstance(observation, Sound) and self._watch.has_sound):
+            others = self.parts.others(self.url, self.bot_id)
+            before = self._watch
+            self._watch = watching.observed(before, observation, self.parts.rules, self.parts.wall(), others)
+            if self._watch is not before:
+                self.notify()
+        if self.pipeline is not None:
+            await self.pipeline.observe(observation)
+
+    async def over(self, reason: EndReason, detail: str = "") -> None:
+        """Apply that the stay is over, while the page still shows why."""
+        if self._is_over:
+            return
+        detail = detail or (self._over.detail if self._over is not None else "")
+        can_return = self.journal.stored.recoveries < MAX_RECOVERIES
+        if reason is EndReason.NETWORK_LOST and self.journal.state is not State.LEAVING and can_return:
+            await self.lose(reason, detail)
+        else:
+            await self.end(reason, detail)
+
+    # Transitions, and what follows from them.
+
+    async def advance(self, event: Event, reason: EndReason | None = None, detail: str = "") -> bool:
+        """Store a transition, then do what follows; False: another one came first."""
+        is_stored = await self.journal.advance(event, reason=reason, detail=detail)
+        if is_stored:
+            await self._follow()
+        return is_stored
+
+    async def lose(self, reason: EndReason, detail: str = "") -> None:
+        """Store that the browser or the connection was lost."""
+        await self.journal.lose(reason, detail)
+        await self._follow()
+
+    async def leave(self, reason: EndReason, detail: str = "") -> bool:
+        """Decide that the bot leaves; it has ended a minute later at most. False: it leaves already."""
+        return await self.advance(Event.LEAVE, reason, detail)
+
+    async def end(self, reason: EndReason, detail: str = "") -> None:
+        """End the bot: store the evidence and the end, then close its browser.
+
+        A store that is away does not keep the browser open for more than :data:`STORED_WITHIN`; the end is
+        stored when it is back.
+        """
+        if self._end is not None:
+            return
+        self._end = (reason, detail)
+        if ENDS[reason].has_evidence:
+            await self._store_evidence()
+        with trio.move_on_after(STORED_WITHIN):
+            await self.advance(Event.END, reason, detail)
+        self._scope.cancel()
+
+    async def _follow(self) -> None:
+        """Do what follows from the state that was stored."""
+        state = self.journal.state
+        if state in IN_CALL:
+            admitted_at = self.journal.stored.admitted_at
+            self._watch = watching.admitted(self._watch, admitted_at or self.parts.wall())
+            self._recovery_tries = 0
+            await self._make_pipeline()
+        is_capturing = state is State.CAPTURING
+        if self.pipeline is not None and is_capturing is not self._is_capturing:
+            self._is_capturing = is_capturing
+            self._watch = watching.captures(self._watch, self.parts.wall(), is_on=is_capturing)
+            self.pipeline.capture(is_on=is_capturing)
+        self.notify()
+
+    def stop_capture(self) -> None:
+        """Capture nothing from now on, before that is stored."""
+        if self.pipeline is not None:
+            self._is_capturing = False
+            self._watch = watching.captures(self._watch, self.parts.wall(), is_on=False)
+            self.pipeline.capture(is_on=False)
+
+    def note_refusal(self, *, is_refused: bool) -> None:
+        """Count the time since the bot is refused to capture, or no longer."""
+        self._watch = watching.refused(self._watch, self.parts.wall(), is_refused=is_refused)
+        self.notify()
+
+    async def _make_pipeline(self) -> None:
+        """Make the pipeline, once the session's start is known."""
+        stored = self.journal.stored
+        if self.pipeline is not None or stored.admitted_at is None or self._outer is None:
+            return
+        self._zero = trio.current_time() - (self.parts.wall() - stored.admitted_at)
+        session = Session(
+            bot_id=self.bot_id,
+            session_id=stored.session_id,
+            name=stored.name,
+            request=self.request,
+            started=stored.admitted_at,
+            clock=self.clock,
+            metadata=stored.metadata,
+        )
+        pipeline = await self.parts.pipeline(session)
+        await self._outer.start(pipeline.run)
+        self.pipeline = pipeline
+        if self.presence is not None:
+            pipeline.show_on(self.presence)
+        self._pipeline_made.set()
+
+    # What ends it.
+
+    async def _keep_deadlines(self) -> None:
+        """End each wait that lasts too long, and leave by the rules."""
+        while True:
+            changed = self._changed
+            now = self.parts.wall()
+            limit = deadline(self.journal.life, self.parts.limits)
+            leaves = self._departure()
+            ends = [each.at for each in (limit, leaves) if each is not None]
+            if limit is not None and limit.at <= now:
+                if limit.event is Event.LEAVE:
+                    await self.leave(limit.reason)
+                else:
+                    await self.end(limit.reason)
+            elif leaves is not None and leaves.at <= now:
+                await self.leave(leaves.reason)
+            else:
+                with trio.move_on_after(min(ends, default=now + LOOKED_AGAIN) - now):
+                    await changed.wait()
+
+    def _departure(self) -> Departure | None:
+        """Return when it leaves by itself; only from within the call."""
+        if self.journal.state not in IN_CALL:
+            return None
+        found = (
+            watching.departure(self._watch, self.parts.rules),
+            watching.deafness(self._watch, self.parts.no_audio),
+        )
+        return min((each for each in found if each is not None), default=None)
+
+    async def _leave_when_decided(self) -> None:
+        """Leave the page once that is decided, then end."""
+        while self.journal.state is not State.LEAVING:
+            await self._changed.wait()
+        reason = self.journal.life.reason or EndReason.LEFT_ON_REQUEST
+        if ENDS[reason].has_evidence:
+            await self._store_evidence()
+        if self.presence is not None and self.presence.is_operable:
+            with trio.move_on_after(LEFT_WITHIN):
+                try:
+                    await self.presence.leave()
+                except CommandFailedError as error:
+                    _log.warning("a bot's page was closed without leaving", bot=self.bot_id, why=str(error))
+        await self.end(reason)
+
+    async def release(self) -> None:
+        """Leave the page without an end, so that another worker, or this service's next start, goes on."""
+        self._is_released = True
+        presence = self.presence
+        if presence is not None and presence.is_operable and self.journal.state in IN_CALL:
+            with trio.move_on_after(RELEASED_WITHIN):
+                try:
+                    await presence.leave()
+                except CommandFailedError as error:
+                    _log.warning("a bot's page was closed without leaving", bot=self.bot_id, why=str(error))
+        self._scope.cancel()
+
+    async def _store_evidence(self) -> None:
+        """Store what the page shows, once."""
+        presence = self.presence
+        if presence is None or self._has_evidence:
+            return
+        self._has_evidence = True
+        with trio.move_on_after(EVIDENCE_WITHIN):
+            evidence = await presence.evidence(self.parts.wall())
+            for record in await self.parts.store_evidence(self.journal.stored.session_id, evidence):
+                await self.parts.put(record)
+
+    async def _finish(self) -> None:
+        """Have the pipeline record what it has; a bot that others go on with has less time for it."""
+        if self.pipeline is not None:
+            with trio.move_on_after(RELEASED_WITHIN if self._is_released else FINISHED_WITHIN):
+                await self.pipeline.finish()
+
+    async def _store_end(self, failure: BaseException | None) -> None:
+        """Store the end if it is not stored yet, and compute the figures."""
+        if self._is_released and not self.journal.is_final:
+            return
+        reason, detail = self._end or (EndReason.INTERNAL_ERROR, "")
+        if failure is not None and self._end is None:
+            detail = f"{type(failure).__name__} (see the log)"
+        if not self.journal.is_final:
+            await self.journal.advance(Event.END, reason=reason, detail=detail)
+        await self.parts.ended(self.journal.stored.session_id)
