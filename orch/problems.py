@@ -102,6 +102,7 @@ _TABLE: Final = (
     # Meeting bots.
     Problem("bad_meeting_url", 422, "This is not the URL of a meeting that a bot can join."),
     Problem("unknown_bot", 404, "No bot has this id."),
+    Problem("meeting_unreachable", 503, "The meeting's address cannot be reached from this machine."),
     Problem("wrong_bot_state", 409, "A bot in this state cannot do this."),
     Problem("bots_off", 503, "Meeting bots are switched off."),
     Problem("browser_missing", 503, "Bots need Chromium, which is not installed."),

@@ -1,26 +1,379 @@
-"""The branch that bots will live in: one nursery for each.
+"""The bots of this process: what the API, pages and calendars ask of them, and the branch that runs them.
 
-There is no bot yet, so the branch has nothing to start and says so.
+:class:`BotsService` joins what stores requests (:mod:`orch.bots.creation`), what runs bots
+(:mod:`orch.bots.host`), what commands them (:mod:`orch.bots.commanding`) and what shows them
+(:mod:`orch.bots.bot_lists`).
 """
 
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
 import trio
 from msgspec import Struct
 
+from orch.bots import admission
+from orch.bots.bot_lists import BotLists
+from orch.bots.chromium.evidence import Evidence
+from orch.bots.chromium.process import installed
+from orch.bots.commanding import Commanding
+from orch.bots.control import CameraFrame, FrameKind
+from orch.bots.creation import Creation
+from orch.bots.host import BotHost
+from orch.bots.requests import BotRequest, LanguagesChange, WebcamChange
+from orch.bots.runs.commands import Commands
+from orch.bots.runs.evidence_files import write_evidence
+from orch.bots.runs.journal import Composed, Journal
+from orch.bots.runs.parts import MediaChannel, Pipeline, RunParts, Session, Stay
+from orch.bots.runs.reachability import check_reachable
+from orch.bots.runs.rules import leave_rules_of, limits_of
+from orch.bots.runs.run import BotRun
+from orch.bots.runs.stored_lives import request_of
+from orch.bots.showing import positions
+from orch.bots.shown import BotLive, BotsCounted, BotShown, BotsListed
+from orch.bots.states import WITHOUT_BROWSER, State
+from orch.problems import ProblemError
+from orch.settings.bots import Bots
+from orch.settings.source import SettingsSource
+from orch.stores.bot_records import Captured, Life
+from orch.stores.bot_store import BotStore
+from orch.stores.bot_writer import BotWriter, Offload
+from orch.telemetry.metric_names import Reading
+
+ENDED_WITHIN: Final = 15.0
+"""Seconds in which what a bot has captured is stored before its figures are computed."""
+
+_log = structlog.get_logger(__name__)
+
 
 class BotsStatistics(Struct, frozen=True, kw_only=True):
-    """How many bots there are."""
+    """The bots of this process. ``unavailable``: why none can be started here, "" if one can."""
 
     running: int
+    limit: int
+    unavailable: str = ""
+
+
+class Joined(Struct, frozen=True, kw_only=True):
+    """What a bot's nursery joins. ``alongside``: what has to run for it, in this order, before any bot."""
+
+    stay: Stay
+    channel: Callable[[str, BotRequest], AbstractContextManager[MediaChannel]]
+    pipeline: Callable[[Session], Awaitable[Pipeline]]
+    alongside: Sequence[Callable[..., Awaitable[object]]] = ()
+    reachable: Callable[[str], Awaitable[None]] = check_reachable
+    find_browser: Callable[[str], str] = installed
+    offload: Offload = trio.to_thread.run_sync
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """Where bots are stored. ``is_alone``: no other process uses the store."""
+
+    store: BotStore
+    writer: BotWriter
+    is_alone: bool = True
 
 
 class BotsService:
-    """Holds the bots of this process; none so far."""
+    """See :class:`orch.bots.control.BotsControl`, which it is.
+
+    ``kept``: None where bots cannot be stored, for the reason ``without``. ``stopping``: the event that is
+    set when the service stops: bots then leave their pages. ``touch``: publishes a topic now.
+    """
+
+    def __init__(
+        self,
+        kept: Kept | None,
+        *,
+        settings: SettingsSource,
+        joined: Joined,
+        wall: Callable[[], float],
+        touch: Callable[[str], None],
+        worker: str,
+        stopping: Callable[[], trio.Event],
+        without: str = "",
+        webhooks: Composed = lambda *_: (),
+    ) -> None:
+        self._settings = settings
+        self._joined = joined
+        self._wall = wall
+        self._without = without
+        self._stopping = stopping
+        self.demo_meeting = ""
+        self._parts: _Parts | None = None
+        if kept is None:
+            return
+        lists = BotLists(kept.store, runs=self._host_runs, frame=self._frame, touch=touch)
+        host = BotHost(
+            kept.store,
+            worker=worker,
+            wall=wall,
+            limit=lambda: self._bots.max_bots if self._bots.enabled else 0,
+            can_start=lambda: not self._missing_browser(),
+            make_run=partial(self._make_run, kept),
+            webhooks=webhooks,
+            on_change=lists.change,
+            is_alone=kept.is_alone,
+        )
+        self._parts = _Parts(
+            kept=kept,
+            lists=lists,
+            host=host,
+            creation=Creation(
+                kept.store,
+                settings=lambda: self._bots,
+                missing_browser=self._missing_browser,
+                reachable=joined.reachable,
+                webhooks=webhooks,
+            ),
+            commanding=Commanding(
+                kept.store,
+                kept.writer,
+                runs=self._host_runs,
+                wall=wall,
+                webhooks=webhooks,
+                on_change=lists.change,
+                offload=joined.offload,
+            ),
+        )
+
+    @property
+    def _bots(self) -> Bots:
+        return self._settings.current.orchestration.bots
+
+    def _host_runs(self) -> Mapping[str, BotRun]:
+        return {} if self._parts is None else self._parts.host.runs
+
+    def _working(self) -> "_Parts":
+        if self._parts is None:
+            raise ProblemError("bots_off", self.unavailable())
+        return self._parts
+
+    # The branch.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run until cancelled."""
-        task_status.started()
-        await trio.sleep_forever()
+        """Run the bots until cancelled; then release them. May be run again."""
+        if self._parts is None:
+            task_status.started()
+            while True:
+                await trio.sleep_forever()
+        async with trio.open_nursery() as nursery:
+            for each in self._joined.alongside:
+                await nursery.start(each)
+            await nursery.start(self._parts.lists.run)
+            nursery.start_soon(self._release_when_stopping, self._parts.host)
+            await self._parts.host.run(task_status=task_status)
+
+    async def _release_when_stopping(self, host: BotHost) -> None:
+        """Release the bots as soon as the service stops, beside what else takes time then."""
+        await self._stopping().wait()
+        await host.release()
 
     def statistics(self) -> BotsStatistics:
-        """Return how many there are."""
-        return BotsStatistics(running=0)
+        """Return how many bots run here."""
+        return BotsStatistics(
+            running=len(self._host_runs()), limit=self._bots.max_bots, unavailable=self.unavailable()
+        )
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        if self._parts is not None:
+            yield from self._parts.host.boundary.readings()
+
+    def unavailable(self) -> str:
+        """Return why no bot can be started here now; "" if one can."""
+        if not self._bots.enabled:
+            return "Meeting bots are switched off (bots.enabled)."
+        if self._parts is None:
+            return self._without or "Bot sessions cannot be stored."
+        return self._missing_browser()
+
+    def _missing_browser(self) -> str:
+        return admission.missing_browser(self._bots, self._joined.find_browser)
+
+    def _make_run(self, kept: Kept, journal: Journal, has_opt_out: bool) -> BotRun:  # noqa: FBT001 - MakeRun
+        bots = self._bots
+        request = request_of(journal.stored)
+        parts = RunParts(
+            stay=self._joined.stay,
+            channel=self._joined.channel,
+            pipeline=self._joined.pipeline,
+            put=kept.writer.put,
+            ended=partial(self._ended, kept),
+            store_evidence=partial(_store_evidence, self._joined.offload, Path(bots.evidence)),
+            others=self._others,
+            reachable=self._joined.reachable,
+            wall=self._wall,
+            limits=limits_of(request.rules, bots.limits),
+            rules=leave_rules_of(request.rules, bots.leaving),
+        )
+        adapter = admission.adapter_of(journal.stored.meeting_url, bots.origins)
+        return BotRun(journal, request, parts, adapter=adapter, has_opt_out=has_opt_out)
+
+    async def _ended(self, kept: Kept, session_id: str) -> None:
+        """Compute the figures of a session once all of it is stored; without the store there are none."""
+        with trio.move_on_after(ENDED_WITHIN) as scope:
+            await kept.writer.drain()
+            try:
+                await kept.store.compute_statistics(session_id, now=self._wall())
+            except ProblemError as problem:
+                _log.warning("figures of a session are missing", session=session_id, reason=problem.detail)
+        if scope.cancelled_caught:
+            _log.warning("figures of a session are missing", session=session_id, reason="the store is slow")
+
+    def _others(self, meeting_url: str, bot_id: str) -> Collection[str]:
+        """Return the display names of our other bots in a meeting, on any worker."""
+        lives: tuple[Life, ...] = () if self._parts is None else self._parts.lists.active()
+        return {life.name for life in lives if life.meeting_url == meeting_url and life.bot_id != bot_id}
+
+    # What topics show.
+
+    def _frame(self) -> BotsListed:
+        """Return the list without its bots."""
+        return BotsListed(
+            now=self._wall(),
+            limit=self._bots.max_bots,
+            running=0,
+            waiting=0,
+            bots=(),
+            unavailable=self.unavailable(),
+            demo_meeting=self.demo_meeting,
+        )
+
+    def listed(self) -> BotsListed:
+        """Return the state of the topic ``bots``."""
+        return self._frame() if self._parts is None else self._parts.lists.listed()
+
+    def live(self, bot_id: str) -> BotLive | None:
+        """Return the state of the topic ``bots/ID``."""
+        return None if self._parts is None else self._parts.lists.live(bot_id)
+
+    # What the API asks.
+
+    async def create(self, request: BotRequest, *, now: float | None = None) -> tuple[BotShown, bool]:
+        """Store a bot; return it, and whether it is new. ``now``: the time of the request."""
+        if not self._bots.enabled:
+            raise ProblemError("bots_off", self.unavailable())
+        parts = self._working()
+        life, is_new = await parts.creation.create(request, self._wall() if now is None else now)
+        if is_new:
+            parts.lists.change()
+            parts.host.wake()
+        return await self._shown(life), is_new
+
+    async def list(self, *, active: bool | None, before: str | None, limit: int) -> BotsListed:
+        """Return bots: all (None), those that have not ended, or those that have; after ``before``."""
+        parts = self._working()
+        after = None if before is None else await parts.commanding.life(before)
+        store = parts.kept.store
+        found = await store.lives(limit, before=after, active=active is True, ended=active is False)
+        running = await store.lives(active=True)
+        first = running if before is None and active is None else ()
+        return parts.lists.page(first, found, positions(running), running, has_more=len(found) == limit)
+
+    async def count(self) -> BotsCounted:
+        """Return how many there are in each state."""
+        states = await self._working().kept.store.counts()
+        return BotsCounted(
+            now=self._wall(),
+            limit=self._bots.max_bots,
+            queue_limit=self._bots.max_queued,
+            running=sum(number for state, number in states.items() if State(state) not in WITHOUT_BROWSER),
+            waiting=states.get(State.REQUESTED.value, 0),
+            states=states,
+            unavailable=self.unavailable(),
+        )
+
+    async def get(self, bot_id: str) -> BotLive:
+        """Return one bot."""
+        parts = self._working()
+        run = parts.host.runs.get(bot_id)
+        if run is not None:
+            await trio.lowlevel.checkpoint()
+            return run.live()
+        found = await parts.lists.stored_live(bot_id)
+        if found is None:
+            raise ProblemError("unknown_bot", f"No bot has the id {bot_id}.")
+        return found
+
+    async def leave(self, bot_id: str) -> BotShown:
+        """Have a bot leave; one that has not started is cancelled, and one that has ended stays as it is."""
+        return await self._shown(await self._working().commanding.leave(bot_id))
+
+    async def pause(self, bot_id: str) -> BotShown:
+        """Have a bot capture nothing until it is resumed."""
+        return await self._command(bot_id, "pause", lambda commands: commands.pause())
+
+    async def resume(self, bot_id: str) -> BotShown:
+        """Have a paused bot capture again."""
+        return await self._command(bot_id, "resume", lambda commands: commands.resume())
+
+    async def chat(self, bot_id: str, text: str) -> BotShown:
+        """Write in the meeting's chat."""
+        return await self._command(bot_id, "chat", lambda commands: commands.chat(text))
+
+    async def speak(self, bot_id: str, pcm: bytes) -> BotShown:
+        """Play 16-bit little-endian mono sound at 16 kHz as the bot's microphone. Returns at its begin."""
+        return await self._command(bot_id, "speak", lambda commands: commands.speak(pcm))
+
+    async def change_languages(self, bot_id: str, change: LanguagesChange) -> BotShown:
+        """Change the languages of a bot, also in the call."""
+        return await self._shown(await self._working().commanding.change_languages(bot_id, change))
+
+    async def change_webcam(self, bot_id: str, change: WebcamChange) -> BotShown:
+        """Change what the camera shows, or switch it on or off."""
+        return await self._shown(await self._working().commanding.change_webcam(bot_id, change))
+
+    async def camera(self, bot_id: str, kind: FrameKind, *, after: int = -1) -> CameraFrame:
+        """Return the camera's picture as soon as its number is not ``after``."""
+        parts = self._working()
+        run = parts.host.runs.get(bot_id)
+        if run is None:
+            await parts.commanding.life(bot_id)
+            raise ProblemError("camera_off", "The bot is in no meeting on this worker.")
+        return await run.camera(kind, after=after)
+
+    async def delete_data(self, bot_id: str) -> BotShown:
+        """Delete what was captured, in every table, file and log. It can be asked for twice."""
+        parts = self._working()
+        life = await parts.commanding.delete_data(bot_id)
+        parts.lists.forget(bot_id)
+        return await self._shown(life)
+
+    async def _command(
+        self, bot_id: str, name: str, carry_out: Callable[[Commands], Awaitable[None]]
+    ) -> BotShown:
+        commands = await self._working().commanding.running(bot_id, name)
+        await carry_out(commands)
+        return commands.run.shown()
+
+    async def _shown(self, life: Life) -> BotShown:
+        """Return a bot, with its position if it waits."""
+        parts = self._working()
+        position = None
+        if State(life.state) is State.REQUESTED and life.place is None:
+            position = await parts.kept.store.position(life.bot_id)
+        return parts.lists.one(life, position)
+
+
+class _Parts(Struct, frozen=True, kw_only=True):
+    """What there is where bots can be stored."""
+
+    kept: Kept
+    lists: BotLists
+    host: BotHost
+    creation: Creation
+    commanding: Commanding
+
+
+async def _store_evidence(
+    offload: Offload, folder: Path, session_id: str, evidence: Evidence
+) -> Collection[Captured]:
+    try:
+        return await offload(write_evidence, folder, session_id, evidence)
+    except OSError as error:
+        _log.error("evidence cannot be written", folder=str(folder), reason=str(error))
+        return ()

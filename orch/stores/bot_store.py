@@ -107,10 +107,16 @@ class BotStore:
         return await self._engine.perform(lambda: lives.life(bot_id), Purpose.READ)
 
     async def lives(
-        self, limit: int = PAGE, *, before: Life | None = None, active: bool = False
+        self, limit: int = PAGE, *, before: Life | None = None, active: bool = False, ended: bool = False
     ) -> tuple[Life, ...]:
-        """Return bots, the last requested first, after ``before`` in this order; ``active``: not ended."""
-        return await self._engine.perform(lambda: lives.newest(limit, before, active=active), Purpose.READ)
+        """Return bots, the last requested first, after ``before``; see ``lives.newest``."""
+        return await self._engine.perform(
+            lambda: lives.newest(limit, before, active=active, ended=ended), Purpose.READ
+        )
+
+    async def life_of_key(self, idempotency_key: str) -> Life | None:
+        """Return the life of the bot that was requested with this key."""
+        return await self._engine.perform(lambda: lives.life_of_key(idempotency_key), Purpose.READ)
 
     async def due(self, now: float, limit: int = PAGE) -> tuple[Life, ...]:
         """Return scheduled bots whose time has come."""

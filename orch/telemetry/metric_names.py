@@ -437,6 +437,7 @@ LOOPS: Final = (
     "page and API requests",
     "pipelines of sessions",
     "presence",
+    "meeting bots",
     "presence of other workers",
     "recordings",
     "session sweep",

@@ -1,19 +1,22 @@
 """What one bot's nursery joins: stays in the meeting, and what is made of what is observed there. Pure."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import trio
 from msgspec import Struct
 
 from orch.bots.chromium.evidence import Evidence
+from orch.bots.control import CameraFrame, FrameKind
 from orch.bots.ends import EndReason
 from orch.bots.leave_rules import LeaveRules
 from orch.bots.lifecycle import Limits
-from orch.bots.observations import Observation
+from orch.bots.observations import Observation, SoundObservation
 from orch.bots.requests import BotRequest, Languages
 from orch.bots.shown import LineShown, MediaShown, QualityShown, SpeakerShown
 from orch.bots.webcam.appearance import Appearance
+from orch.bots.webcam.canvas import Patch
 from orch.stores.bot_records import Captured
 
 
@@ -39,11 +42,8 @@ class Presence(Protocol):
     async def ask_recording(self) -> None:
         """Ask the host to allow the recording."""
 
-    async def speak(self, pcm: bytes) -> None:
-        """Say sound (16-bit mono at 16 kHz) in the meeting; returns when it has been said."""
-
-    async def show(self, patches: Any) -> None:
-        """Show changed parts of the camera's picture."""
+    async def microphone(self, *, is_on: bool) -> None:
+        """Switch the bot's microphone on or off in the meeting."""
 
     async def evidence(self, now: float) -> Evidence:
         """Return what the page shows; raises nothing."""
@@ -53,12 +53,36 @@ class CommandFailedError(Exception):
     """The page could not be operated; the text is a sentence for people."""
 
 
+class MediaChannel(Protocol):
+    """Sound from a bot's pages, camera and speech to them; :class:`orch.bots.media.channel.Channel`."""
+
+    scripts: tuple[str, ...]
+
+    async def receive(
+        self, observed: Callable[[SoundObservation], Awaitable[None]], clock: Callable[[], float]
+    ) -> None:
+        """Pass on what is heard, in order, until cancelled."""
+
+    def own(self, track: str, participant_id: str | None) -> None:
+        """Note whose track the page shows one to be."""
+
+    async def show(self, patches: Sequence[Patch]) -> None:
+        """Show changed parts of the camera's picture."""
+
+    async def speak(self, pcm: bytes) -> None:
+        """Say sound (16-bit mono at 16 kHz); returns when it has been said."""
+
+
 class Visit(Protocol):
-    """What a stay reports to its bot."""
+    """What a stay reports to its bot, and the bot's media."""
 
     url: str
     adapter: str
     bot_id: str
+
+    @property
+    def channel(self) -> MediaChannel:
+        """The bot's media, for all its pages."""
 
     @property
     def request(self) -> BotRequest:
@@ -72,9 +96,6 @@ class Visit(Protocol):
 
     async def observed(self, observation: Observation) -> None:
         """Apply what the page shows; return when there is room for more."""
-
-    async def heard(self, observation: Observation) -> None:
-        """Apply what is heard; return when there is room for more."""
 
     async def over(self, reason: EndReason, detail: str = "") -> None:
         """Apply that the stay is over, while the page still shows why; return when that is stored."""
@@ -117,17 +138,14 @@ class Pipeline(Protocol):
     def change_camera(self, camera: Appearance | None) -> None:
         """Draw another picture."""
 
-    def show_on(self, presence: Presence | None) -> None:
-        """Show the camera's picture in another page, from its beginning; None: nowhere."""
-
     async def finish(self) -> None:
         """Return when what was observed so far has been recorded."""
 
     def live(self) -> PipelineLive:
         """Return what the bot's page shows."""
 
-    def picture(self) -> bytes:
-        """Return the camera's picture as PNG; it blocks for some 20 ms."""
+    async def camera(self, kind: FrameKind, *, after: int = -1) -> CameraFrame:
+        """Return the camera's picture as soon as its number is not ``after``; ``camera_off`` if it is off."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -139,19 +157,22 @@ class Session(Struct, frozen=True, kw_only=True):
     request: BotRequest
     started: float
     clock: Callable[[], float]
+    channel: MediaChannel
     metadata: Any = None
 
 
 class RunParts(Struct, frozen=True, kw_only=True):
     """What a bot's nursery needs of its service.
 
-    ``pipeline``: makes one for a session. ``put``: stores what was captured. ``ended``: computes what is
-    computed once. ``store_evidence``: writes files and returns their records. ``others``: display names of
-    our other bots in a meeting. ``reachable``: raises
-    :class:`~orch.bots.runs.reachability.UnreachableError`.
+    ``channel``: makes the bot's media channel. ``pipeline``: makes one for a session. ``put``: stores what is
+    captured. ``ended``: computes what is computed once. ``store_evidence``: writes files and returns their
+    records. ``others``: display names of our other bots in a meeting. ``reachable``: raises
+    :class:`~orch.bots.runs.reachability.UnreachableError`. ``no_audio``: seconds without sound, while
+    participants speak, after which a bot gives up.
     """
 
     stay: Stay
+    channel: Callable[[str, BotRequest], AbstractContextManager[MediaChannel]]
     pipeline: Callable[[Session], Awaitable[Pipeline]]
     put: Callable[[Captured], Awaitable[None]]
     ended: Callable[[str], Awaitable[None]]

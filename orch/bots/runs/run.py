@@ -11,11 +11,13 @@ Every transition is stored before it is acted on (:mod:`orch.bots.runs.journal`)
 observed is decided by the pure modules beside this one.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 import trio
 
+from orch.bots.control import CameraFrame, FrameKind
 from orch.bots.ends import ENDS, EndReason
 from orch.bots.leave_rules import Departure
 from orch.bots.lifecycle import MAX_RECOVERIES, deadline
@@ -24,6 +26,7 @@ from orch.bots.observations import (
     ConnectionSeen,
     Observation,
     Over,
+    OwnerSeen,
     Place,
     PlaceSeen,
     RecordingAnswered,
@@ -31,14 +34,28 @@ from orch.bots.observations import (
 )
 from orch.bots.requests import BotRequest
 from orch.bots.runs import watch as watching
+from orch.bots.runs.commands import Commands
 from orch.bots.runs.consenting import Consenting
 from orch.bots.runs.failures import failure_of
 from orch.bots.runs.journal import Journal, OwnerLostError
-from orch.bots.runs.parts import CommandFailedError, Pipeline, Presence, RunParts, Session
+from orch.bots.runs.parts import (
+    CommandFailedError,
+    MediaChannel,
+    Pipeline,
+    PipelineLive,
+    Presence,
+    RunParts,
+    Session,
+)
 from orch.bots.runs.places import events_at, is_loss
 from orch.bots.runs.reachability import UnreachableError
 from orch.bots.runs.watch import Watch
+from orch.bots.showing import shown
+from orch.bots.shown import BotLive, BotShown
 from orch.bots.states import IN_CALL, Event, State
+from orch.problems import ProblemError
+from orch.protocol.identifiers import new_name
+from orch.stores.bot_records import SessionEvent
 
 STORED_WITHIN: Final = 5.0
 """Seconds that the end of a bot may wait for the store before its browser is closed all the same."""
@@ -83,11 +100,14 @@ class BotRun:
         self.bot_id = journal.stored.bot_id
         self.presence: Presence | None = None
         self.pipeline: Pipeline | None = None
+        self.commands = Commands(self)
         self.consenting = Consenting(self, has_opt_out=has_opt_out)
         self._watch = Watch()
         self._changed = trio.Event()
         self._scope = trio.CancelScope()
         self._outer: trio.Nursery | None = None
+        self._nursery: trio.Nursery | None = None
+        self.has_camera = request.camera is not None
         self._pipeline_made = trio.Event()
         self._zero: float | None = None
         self._over: Over | None = None
@@ -95,6 +115,7 @@ class BotRun:
         self._is_released = False
         self._recovery_tries = 0
         self._place = Place.DOOR
+        self._channel: MediaChannel | None = None
         self._is_capturing = False
         self._has_evidence = False
         self.done = trio.Event()
@@ -105,6 +126,13 @@ class BotRun:
         return f"<BotRun {self.bot_id}: {self.journal.state}>"
 
     @property
+    def channel(self) -> MediaChannel:
+        """The bot's media, for all its pages."""
+        if self._channel is None:
+            raise RuntimeError("The bot does not run.")
+        return self._channel
+
+    @property
     def people(self) -> int:
         """How many others are in the meeting."""
         return len(self._watch.people or ())
@@ -113,6 +141,39 @@ class BotRun:
     def changed(self) -> trio.Event:
         """An event that is set at the next change of anything."""
         return self._changed
+
+    async def camera(self, kind: FrameKind, *, after: int = -1) -> CameraFrame:
+        """Return the camera's picture as soon as its number is not ``after``."""
+        if self.pipeline is None or self.request.camera is None:
+            raise ProblemError("camera_off", "The bot shows no picture now.")
+        return await self.pipeline.camera(kind, after=after)
+
+    def shown(self) -> BotShown:
+        """Return the bot as lists show it."""
+        live = self._pipeline_live()
+        return shown(
+            self.journal.stored,
+            people=self.people,
+            utterances=live.utterances,
+            has_evidence=self._has_evidence,
+        )
+
+    def live(self) -> BotLive:
+        """Return the bot as its page shows it."""
+        live = self._pipeline_live()
+        return BotLive(
+            bot=self.shown(),
+            is_here=True,
+            people=live.people,
+            lines=live.lines,
+            quality=live.quality,
+            media=live.media,
+            camera_frame=live.camera_frame,
+            recording_allowed=self.consenting.allowed,
+        )
+
+    def _pipeline_live(self) -> PipelineLive:
+        return PipelineLive() if self.pipeline is None else self.pipeline.live()
 
     def notify(self) -> None:
         """Wake what waits for a change."""
@@ -129,10 +190,12 @@ class BotRun:
         try:
             async with trio.open_nursery() as outer:
                 self._outer = outer
-                with self._scope:
+                with self._scope, self.parts.channel(self.bot_id, self.request) as self._channel:
                     async with trio.open_nursery() as nursery:
+                        self._nursery = nursery
                         for task in (self._keep_deadlines, self._leave_when_decided, self.consenting.run):
                             nursery.start_soon(task)
+                        nursery.start_soon(self.channel.receive, self._heard, self.clock)
                         await self._resume()
                         await self._attempts()
                         nursery.cancel_scope.cancel()
@@ -178,8 +241,6 @@ class BotRun:
         self.presence = None
         self.consenting.forget_page()
         self._watch = watching.rejoined(self._watch)
-        if self.pipeline is not None:
-            self.pipeline.show_on(None)
         if error is None or self._is_over:
             return
         lost = error.split(OwnerLostError)[0] if isinstance(error, BaseExceptionGroup) else None
@@ -211,8 +272,6 @@ class BotRun:
         """Apply that the browser runs and the page is about to be opened."""
         self.presence = presence
         await self.advance(Event.BROWSER_READY)
-        if self.pipeline is not None:
-            self.pipeline.show_on(presence)
 
     async def observed(self, observation: Observation) -> None:
         """Apply what the page shows."""
@@ -230,13 +289,15 @@ class BotRun:
                 await self.consenting.answered(observation)
             case ChatSeen():
                 await self.consenting.chatted(observation)
+            case OwnerSeen(track=track, participant_id=participant):
+                self.channel.own(track, participant)
             case Over():
                 self._over = observation
             case _:
                 pass
         await self._observe(observation)
 
-    async def heard(self, observation: Observation) -> None:
+    async def _heard(self, observation: Observation) -> None:
         """Apply what is heard. Before the first admission it waits, since nothing is captured then."""
         await self._pipeline_made.wait()
         await self._observe(observation)
@@ -266,7 +327,11 @@ class BotRun:
 
     async def advance(self, event: Event, reason: EndReason | None = None, detail: str = "") -> bool:
         """Store a transition, then do what follows; False: another one came first."""
-        is_stored = await self.journal.advance(event, reason=reason, detail=detail)
+        try:
+            is_stored = await self.journal.advance(event, reason=reason, detail=detail)
+        except OwnerLostError:
+            self.abandon()
+            raise
         if is_stored:
             await self._follow()
         return is_stored
@@ -335,13 +400,12 @@ class BotRun:
             request=self.request,
             started=stored.admitted_at,
             clock=self.clock,
+            channel=self.channel,
             metadata=stored.metadata,
         )
         pipeline = await self.parts.pipeline(session)
         await self._outer.start(pipeline.run)
         self.pipeline = pipeline
-        if self.presence is not None:
-            pipeline.show_on(self.presence)
         self._pipeline_made.set()
 
     # What ends it.
@@ -402,6 +466,11 @@ class BotRun:
                     _log.warning("a bot's page was closed without leaving", bot=self.bot_id, why=str(error))
         self._scope.cancel()
 
+    def abandon(self) -> None:
+        """Close the browser at once: another worker runs this bot."""
+        self._is_released = True
+        self._scope.cancel()
+
     async def _store_evidence(self) -> None:
         """Store what the page shows, once."""
         presence = self.presence
@@ -412,6 +481,26 @@ class BotRun:
             evidence = await presence.evidence(self.parts.wall())
             for record in await self.parts.store_evidence(self.journal.stored.session_id, evidence):
                 await self.parts.put(record)
+
+    def start_soon(self, work: Callable[[bytes], Awaitable[None]], argument: bytes) -> None:
+        """Do something beside, for as long as the bot is in a meeting."""
+        if self._nursery is not None:
+            self._nursery.start_soon(work, argument)
+
+    async def note(self, subtype: str, detail: str) -> None:
+        """Store an event about a command."""
+        await self.parts.put(
+            SessionEvent(
+                event_id=new_name(),
+                session_id=self.journal.stored.session_id,
+                event_type="command",
+                event_subtype=subtype,
+                at=self.parts.wall(),
+                source_component="bots",
+                event_data={"detail": detail},
+                severity="warning",
+            )
+        )
 
     async def _finish(self) -> None:
         """Have the pipeline record what it has; a bot that others go on with has less time for it."""

@@ -196,6 +196,12 @@ def life(bot_id: str) -> Script[Life | None]:
     return LIVES.read(rows[0]) if rows else None
 
 
+def life_of_key(idempotency_key: str) -> Script[Life | None]:
+    """Return the life of the bot that was requested with this key."""
+    rows = yield Query(LIVES.select("WHERE idempotency_key = $1"), (idempotency_key,))
+    return LIVES.read(rows[0]) if rows else None
+
+
 def due(now: float, limit: int) -> Script[tuple[Life, ...]]:
     """Return scheduled bots whose time has come, the earliest first."""
     rows = yield Query(
@@ -207,8 +213,11 @@ def due(now: float, limit: int) -> Script[tuple[Life, ...]]:
     return LIVES.read_all(rows)
 
 
-def newest(limit: int, before: Life | None, *, active: bool) -> Script[tuple[Life, ...]]:
-    """Return bots, the last requested first; ``before``: those after it in this order."""
+def newest(limit: int, before: Life | None, *, active: bool, ended: bool = False) -> Script[tuple[Life, ...]]:
+    """Return bots, the last requested first; ``before``: those after it in this order.
+
+    ``active``: only those that have not ended; ``ended``: only those that have.
+    """
     conditions: list[str] = ["1 = 1"]
     values: list[Any] = [limit]
     if before is not None:
@@ -216,6 +225,8 @@ def newest(limit: int, before: Life | None, *, active: bool) -> Script[tuple[Lif
         values += [before.requested_at, before.bot_id]
     if active:
         conditions.append("ended_at IS NULL")
+    if ended:
+        conditions.append("ended_at IS NOT NULL")
     rows = yield Query(
         LIVES.select(f"WHERE {' AND '.join(conditions)} ORDER BY requested_at DESC, bot_id DESC LIMIT $1"),
         tuple(values),

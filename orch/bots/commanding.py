@@ -1,0 +1,182 @@
+"""Commands for a bot, wherever it is: running here, running elsewhere, waiting, or ended."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import structlog
+import trio
+from msgspec.structs import replace
+
+from orch.bots.ends import EndReason
+from orch.bots.requests import LanguagesChange, WebcamChange
+from orch.bots.runs.commands import Commands, applied_webcam, changed_settings, check_state
+from orch.bots.runs.evidence_files import remove_files
+from orch.bots.runs.journal import Composed
+from orch.bots.runs.run import BotRun
+from orch.bots.runs.stored_lives import Transition, request_of, transition
+from orch.bots.states import FINAL, Event, State
+from orch.bots.webhooks.payloads import Trigger
+from orch.problems import ProblemError
+from orch.stores.bot_records import JSON, Life, WebhookDelivery
+from orch.stores.bot_scripts.lives import Change
+from orch.stores.bot_store import BotStore
+from orch.stores.bot_writer import BotWriter, Offload
+
+TRIES: Final = 5
+"""Times that a change of a bot which nobody runs is tried, where others change it meanwhile."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Commanding:
+    """Carries out commands. ``runs``: the bots that run here.
+
+    ``on_deleted``: deletes what others store of a session (the hub's history).
+    """
+
+    def __init__(
+        self,
+        store: BotStore,
+        writer: BotWriter,
+        *,
+        runs: Callable[[], Mapping[str, BotRun]],
+        wall: Callable[[], float],
+        webhooks: Composed,
+        on_change: Callable[[], None],
+        offload: Offload = trio.to_thread.run_sync,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._runs = runs
+        self._wall = wall
+        self._webhooks = webhooks
+        self._on_change = on_change
+        self._offload = offload
+        self.on_deleted: Callable[[str], Awaitable[None]] | None = None
+
+    async def life(self, bot_id: str) -> Life:
+        """Return a bot's life; ``unknown_bot`` if there is none."""
+        life = await self._store.life(bot_id)
+        if life is None:
+            raise ProblemError("unknown_bot", f"No bot has the id {bot_id}.")
+        return life
+
+    async def running(self, bot_id: str, command: str) -> Commands:
+        """Return the commands of a bot that runs here.
+
+        Problems: ``unknown_bot``; ``wrong_bot_state`` where its state does not allow the command;
+        ``bot_silent`` where another worker runs it.
+        """
+        run = self._runs().get(bot_id)
+        if run is not None:
+            return run.commands
+        life = await self.life(bot_id)
+        check_state(command, State(life.state))
+        raise ProblemError("bot_silent", f"The bot runs on another worker ({life.owner}). Send it there.")
+
+    async def leave(self, bot_id: str) -> Life:
+        """Have a bot leave; one that has not started is cancelled, and one that has ended stays as it is.
+
+        The worker that runs it reads the request within seconds.
+        """
+        run = self._runs().get(bot_id)
+        if run is not None:
+            await run.commands.leave()
+            return run.journal.stored
+        for _ in range(TRIES):
+            life = await self.life(bot_id)
+            if life.ended_at is not None:
+                return life
+            if life.owner is not None:
+                return await self._store.request_leave(bot_id, now=self._wall()) or await self.life(bot_id)
+            now = self._wall()
+            found = transition(life, Event.LEAVE, now, reason=EndReason.LEFT_ON_REQUEST)
+            stored = await self._store.advance(self._change(found), owner=None)
+            if stored is not None:
+                self._on_change()
+                return stored
+        raise _changing(bot_id)
+
+    async def change_languages(self, bot_id: str, change: LanguagesChange) -> Life:
+        """Change the languages of a bot, in the call or before."""
+        run = self._runs().get(bot_id)
+        if run is not None:
+            await run.commands.change_languages(change)
+            return run.journal.stored
+
+        def settings_of(life: Life) -> JSON:
+            check_state("language", State(life.state))
+            request = request_of(life)
+            languages = change.applied_to(request.languages)
+            return changed_settings(request, languages=languages)[1](life.settings)
+
+        return await self._change_settings(bot_id, settings_of)
+
+    async def change_webcam(self, bot_id: str, change: WebcamChange) -> Life:
+        """Change the camera of a bot, in the call or before."""
+        run = self._runs().get(bot_id)
+        if run is not None:
+            await run.commands.change_webcam(change)
+            return run.journal.stored
+
+        def settings_of(life: Life) -> JSON:
+            if State(life.state) in FINAL:
+                raise ProblemError("camera_off", "The bot has ended.")
+            request = request_of(life)
+            camera = applied_webcam(request, change).camera
+            return changed_settings(request, camera=camera)[1](life.settings)
+
+        return await self._change_settings(bot_id, settings_of)
+
+    async def _change_settings(self, bot_id: str, settings_of: Callable[[Life], JSON]) -> Life:
+        """Store other settings of a bot that nobody runs."""
+        for _ in range(TRIES):
+            life = await self.life(bot_id)
+            settings = settings_of(life)
+            if life.owner is not None:
+                raise ProblemError("bot_silent", f"The bot runs on another worker ({life.owner}).")
+            stored = await self._store.advance(Change(replace(life, settings=settings)), owner=None)
+            if stored is not None:
+                self._on_change()
+                return stored
+        raise _changing(bot_id)
+
+    async def delete_data(self, bot_id: str) -> Life:
+        """Delete what was captured: rows, spooled records, files; late records are refused from now on."""
+        life = await self.life(bot_id)
+        run = self._runs().get(bot_id)
+        if run is not None and run.journal.is_final:
+            await run.done.wait()  # it stores its last records
+        check_state("delete_data", State(life.state))
+        now = self._wall()
+        change = None
+        if State(life.state) is not State.DATA_DELETED:
+            change = self._change(transition(life, Event.DELETE_DATA, now))
+        await self._writer.forget(life.session_id)
+        if self.on_deleted is not None:
+            await self.on_deleted(life.session_id)
+        deleted = await self._store.delete_data(life.session_id, now=now, change=change)
+        await remove_deleted_files(self._store, self._offload)
+        _log.info("data of a bot deleted", bot=bot_id)
+        self._on_change()
+        return deleted or await self.life(bot_id)
+
+    def _change(self, found: Transition) -> Change:
+        webhooks: tuple[WebhookDelivery, ...] = ()
+        if found.webhook is not None:
+            webhooks = tuple(self._webhooks(found.life, Trigger.STATE_CHANGE, found.event.at, found.webhook))
+        return Change(found.life, (found.event,), webhooks)
+
+
+async def remove_deleted_files(store: BotStore, offload: Offload) -> None:
+    """Remove the files whose rows were deleted; what cannot be removed stays listed for the next time."""
+    while paths := await store.files_to_delete():
+        gone = await offload(remove_files, paths)
+        await store.files_deleted(gone)
+        if len(gone) < len(paths):
+            _log.warning("files of deleted sessions cannot be removed", files=len(paths) - len(gone))
+            return
+
+
+def _changing(bot_id: str) -> ProblemError:
+    return ProblemError("bot_silent", f"The bot {bot_id} changes all the time. Try again.")
