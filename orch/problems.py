@@ -25,6 +25,7 @@ _TABLE: Final = (
     Problem("unknown_type", 400, "Unknown message type."),
     Problem("invalid_request", 400, "A field of the request is missing or invalid."),
     Problem("unknown_topic", 400, "No topic has this name."),
+    Problem("too_many_topics", 429, "This connection follows too many topics."),
     Problem("message_too_large", 413, "The message is too large."),
     # Sessions.
     Problem("session_exists", 409, "A session with this name already exists."),

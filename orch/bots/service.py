@@ -336,6 +336,16 @@ class BotsService:
             raise ProblemError("camera_off", "The bot is in no meeting on this worker.")
         return await run.camera(kind, after=after)
 
+    @property
+    def on_deleted(self) -> Callable[[str], Awaitable[None]] | None:
+        """What deletes what others store of a session, such as the hub's history."""
+        return None if self._parts is None else self._parts.commanding.on_deleted
+
+    @on_deleted.setter
+    def on_deleted(self, delete: Callable[[str], Awaitable[None]] | None) -> None:
+        if self._parts is not None:
+            self._parts.commanding.on_deleted = delete
+
     async def delete_data(self, bot_id: str) -> BotShown:
         """Delete what was captured, in every table, file and log. It can be asked for twice."""
         parts = self._working()

@@ -20,6 +20,9 @@ BEAT: Final = 1.0
 #: A touched topic is published at once, but no sooner than this many seconds after the last time.
 COALESCE_WITHIN: Final = 0.1
 
+#: Topics of families (as ``bots/ID``) that one connection can follow at a time.
+OF_FAMILIES: Final = 64
+
 _log = structlog.get_logger("websocket")
 
 
@@ -49,8 +52,13 @@ class TopicPublisher:
         return isinstance(topic, str) and topic in self._topics
 
     def subscribe(self, connection: Connection, message: Subscribe) -> None:
-        """Subscribe; the replies are ``subscribed`` and the topic's state. Raises ``unknown_topic``."""
+        """Subscribe; the replies are ``subscribed`` and the topic's state.
+
+        Raises ``unknown_topic``; ``too_many_topics`` for a connection that follows :data:`OF_FAMILIES` topics
+        of families.
+        """
         self._check(message.topic)
+        self._check_number(connection, message.topic)
         data = self._read_lately(message.topic)
         identity = UNSET if message.id is None else message.id
         if data is None:
@@ -149,6 +157,14 @@ class TopicPublisher:
             names = ", ".join(self._topics.names())
             raise ProblemError("unknown_topic", f"No topic is called {topic}. Known topics: {names}.")
 
+    def _check_number(self, connection: Connection, topic: str) -> None:
+        if topic in connection.topics or not self._topics.is_of_family(topic):
+            return
+        if sum(self._topics.is_of_family(each) for each in connection.topics) >= OF_FAMILIES:
+            raise ProblemError(
+                "too_many_topics", f"A connection can follow {OF_FAMILIES} of these topics. Unsubscribe first."
+            )
+
     def _forget(self, connection: Connection, topic: str) -> None:
         connection.topics = _without(connection.topics, topic)
         connection.stale_topics = _without(connection.stale_topics, topic)
@@ -159,6 +175,7 @@ class TopicPublisher:
         if not subscribers:
             del self._subscribers[topic]
             self._last.pop(topic, None)
+            self._lately.pop(topic, None)
             self._told_at.pop(topic, None)
             self._touched.discard(topic)
 

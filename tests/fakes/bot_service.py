@@ -34,8 +34,8 @@ from orch.bots.states import State
 from orch.bots.webcam.appearance import Appearance
 from orch.stores.bot_store import BotStore
 from orch.stores.bot_writer import BotWriter, spool_at
-from orch.stores.sqlite.store import SqliteStore
-from tests.fakes.hub import EPOCH, inline, wall
+from orch.stores.sqlite.bots import SqliteBots
+from tests.fakes.hub import inline, wall
 from tests.fakes.settings import FakeSettings
 
 URL = "https://meet.google.com/abc-defg-hij"
@@ -272,6 +272,45 @@ class Scene:
         assert meeting.reason is not None
         await visit.over(meeting.reason)
 
+    # The branch.
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Run the service."""
+        self._scope = trio.CancelScope()
+        self._stopped = trio.Event()
+        await nursery.start(self._run)
+
+    async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with self._scope:
+            await self.service.run(task_status=task_status)
+        self._stopped.set()
+
+    async def stop(self) -> None:
+        """Cancel the service, as the tree does, and wait for its end."""
+        self._scope.cancel()
+        await self._stopped.wait()
+
+    async def kill(self) -> None:
+        """End the service as SIGKILL does: nothing of it is released, no page is left."""
+
+        async def nothing() -> None:
+            await trio.lowlevel.checkpoint()
+
+        assert self.service._parts is not None
+        self.service._parts.host.release = nothing  # type: ignore[method-assign]
+        await self.stop()
+
+    def stop_renewing(self) -> Callable[[], None]:
+        """Renew no leases, as a worker that hangs; the result goes on."""
+
+        async def nothing(_bots: trio.Nursery) -> None:
+            await trio.lowlevel.checkpoint()
+
+        assert self.service._parts is not None
+        host = self.service._parts.host
+        host._renew = nothing  # type: ignore[method-assign]
+        return lambda: delattr(host, "_renew")
+
     # What a test waits for.
 
     async def create(self, **fields: Any) -> BotShown:
@@ -302,19 +341,15 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, before: Callable[[Scene], None] = lambda _: None) -> AsyncIterator[Scene]:
+async def running(folder: Path, *, is_alone: bool = True) -> AsyncIterator[Scene]:
     """Run a service on a file in the folder, which may have been another one's."""
-    store = SqliteStore(folder / "store.sqlite3", offload=inline)
+    engine = SqliteBots(folder / "bots.sqlite3", most=lambda: 2**40, offload=inline)
     async with trio.open_nursery() as outer:
-        await outer.start(store.run)
-        scene = Scene(folder, store.bots)
-        before(scene)
+        await outer.start(engine.run)
+        scene = Scene(folder, engine.store, is_alone=is_alone)
         await outer.start(scene.writer.run)
         async with trio.open_nursery() as nursery:
-            await nursery.start(scene.service.run)
+            await scene.start(nursery)
             yield scene
-            nursery.cancel_scope.cancel()
+            await scene.stop()
         outer.cancel_scope.cancel()
-
-
-__all__ = ["EPOCH", "FakeMeeting", "Scene", "running"]
