@@ -4,13 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
-import trio
 from msgspec.structs import replace
 
 from orch.bots.ends import EndReason
 from orch.bots.requests import LanguagesChange, WebcamChange
 from orch.bots.runs.commands import Commands, applied_webcam, changed_settings, check_state
-from orch.bots.runs.evidence_files import remove_files
 from orch.bots.runs.journal import Composed
 from orch.bots.runs.run import BotRun
 from orch.bots.runs.stored_lives import Transition, request_of, transition
@@ -20,7 +18,7 @@ from orch.problems import ProblemError
 from orch.stores.bot_records import JSON, Life, WebhookDelivery
 from orch.stores.bot_scripts.lives import Change
 from orch.stores.bot_store import BotStore
-from orch.stores.bot_writer import BotWriter, Offload
+from orch.stores.bot_writer import BotWriter
 
 TRIES: Final = 5
 """Times that a change of a bot which nobody runs is tried, where others change it meanwhile."""
@@ -29,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Commanding:
-    """Carries out commands. ``runs``: the bots that run here.
+    """Carries out commands. ``runs``: the bots that run here. ``remove_files``: removes deleted rows' files.
 
     ``on_deleted``: deletes what others store of a session (the hub's history).
     """
@@ -43,7 +41,7 @@ class Commanding:
         wall: Callable[[], float],
         webhooks: Composed,
         on_change: Callable[[], None],
-        offload: Offload = trio.to_thread.run_sync,
+        remove_files: Callable[[], Awaitable[object]],
     ) -> None:
         self._store = store
         self._writer = writer
@@ -51,7 +49,7 @@ class Commanding:
         self._wall = wall
         self._webhooks = webhooks
         self._on_change = on_change
-        self._offload = offload
+        self._remove_files = remove_files
         self.on_deleted: Callable[[str], Awaitable[None]] | None = None
 
     async def life(self, bot_id: str) -> Life:
@@ -156,7 +154,7 @@ class Commanding:
         if self.on_deleted is not None:
             await self.on_deleted(life.session_id)
         deleted = await self._store.delete_data(life.session_id, now=now, change=change)
-        await remove_deleted_files(self._store, self._offload)
+        await self._remove_files()
         _log.info("data of a bot deleted", bot=bot_id)
         self._on_change()
         return deleted or await self.life(bot_id)
@@ -166,16 +164,6 @@ class Commanding:
         if found.webhook is not None:
             webhooks = tuple(self._webhooks(found.life, Trigger.STATE_CHANGE, found.event.at, found.webhook))
         return Change(found.life, (found.event,), webhooks)
-
-
-async def remove_deleted_files(store: BotStore, offload: Offload) -> None:
-    """Remove the files whose rows were deleted; what cannot be removed stays listed for the next time."""
-    while paths := await store.files_to_delete():
-        gone = await offload(remove_files, paths)
-        await store.files_deleted(gone)
-        if len(gone) < len(paths):
-            _log.warning("files of deleted sessions cannot be removed", files=len(paths) - len(gone))
-            return
 
 
 def _changing(bot_id: str) -> ProblemError:

@@ -70,10 +70,14 @@ class Joined(Struct, frozen=True, kw_only=True):
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """Where bots are stored. ``is_alone``: no other process uses the store."""
+    """Where bots are stored. ``is_alone``: no other process uses the store.
+
+    ``remove_files``: removes the files whose rows were deleted.
+    """
 
     store: BotStore
     writer: BotWriter
+    remove_files: Callable[[], Awaitable[object]]
     is_alone: bool = True
 
 
@@ -102,7 +106,6 @@ class BotsService:
         self._wall = wall
         self._without = without
         self._stopping = stopping
-        self.demo_meeting = ""
         self._parts: _Parts | None = None
         if kept is None:
             return
@@ -136,7 +139,7 @@ class BotsService:
                 wall=wall,
                 webhooks=webhooks,
                 on_change=lists.change,
-                offload=joined.offload,
+                remove_files=kept.remove_files,
             ),
         )
 
@@ -240,7 +243,7 @@ class BotsService:
             waiting=0,
             bots=(),
             unavailable=self.unavailable(),
-            demo_meeting=self.demo_meeting,
+            demo_meeting=self._bots.demo_meeting,
         )
 
     def listed(self) -> BotsListed:

@@ -162,7 +162,8 @@ class TopicPublisher:
             return
         if sum(self._topics.is_of_family(each) for each in connection.topics) >= OF_FAMILIES:
             raise ProblemError(
-                "too_many_topics", f"A connection can follow {OF_FAMILIES} of these topics. Unsubscribe first."
+                "too_many_topics",
+                f"A connection can follow {OF_FAMILIES} of these topics. Unsubscribe first.",
             )
 
     def _forget(self, connection: Connection, topic: str) -> None:

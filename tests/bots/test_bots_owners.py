@@ -120,7 +120,7 @@ async def test_nothing_is_done_before_it_is_stored(tmp_path: Path) -> None:
             await trio.lowlevel.checkpoint()
             raise ProblemError("store_unavailable", "It is away.")
 
-        scene.store.advance = away  # type: ignore[method-assign, assignment]
+        scene.store.advance = away  # type: ignore[method-assign]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(meeting.admit, "Ana")
             await trio.sleep(20)
@@ -140,7 +140,7 @@ async def test_an_end_that_cannot_be_stored_closes_the_browser_and_is_stored_lat
             await trio.lowlevel.checkpoint()
             raise ProblemError("store_unavailable", "It is away.")
 
-        scene.store.advance = away  # type: ignore[method-assign, assignment]
+        scene.store.advance = away  # type: ignore[method-assign]
         meeting.end(EndReason.MEETING_ENDED)
         await trio.sleep(30)
         assert scene.pipelines[bot.bot_id].finished == 1

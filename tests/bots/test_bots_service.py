@@ -1,6 +1,7 @@
 """The service of bots: the queue, the limit, the life of a bot, and what is stored of it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -8,12 +9,12 @@ import trio
 from orch.bots.chromium.errors import BrowserMissingError, BrowserNotStartedError, NavigationError
 from orch.bots.ends import EndReason
 from orch.bots.observations import Place
-from orch.bots.requests import Consent, Languages, LanguagesChange, Rules, WebcamChange
+from orch.bots.requests import BotRequest, Consent, Languages, LanguagesChange, Rules, WebcamChange
 from orch.bots.shown import BotShown
 from orch.bots.states import State
 from orch.problems import ProblemError
-from tests.fakes.bot_service import EPOCH, URL, Scene, running
-from tests.fakes.hub import wall
+from tests.fakes.bot_service import URL, Scene, running
+from tests.fakes.hub import EPOCH, wall
 
 
 async def states(scene: Scene, bot: BotShown) -> list[str]:
@@ -427,7 +428,5 @@ async def test_languages_change_before_it_starts(tmp_path: Path) -> None:
         assert "ohne mich" in meeting.chats[0]
 
 
-def request(**fields: object):  # noqa: ANN201 - a request
-    from orch.bots.requests import BotRequest
-
-    return BotRequest(**{"meeting_url": URL} | fields)  # type: ignore[arg-type]
+def request(**fields: Any) -> BotRequest:
+    return BotRequest(**{"meeting_url": URL} | fields)

@@ -25,6 +25,7 @@ from orch.bots.observations import (
     RecordingAnswered,
     SoundObservation,
 )
+from orch.bots.pruning import Pruning
 from orch.bots.requests import BotRequest, Languages
 from orch.bots.runs.parts import CommandFailedError, PipelineLive, Session, Visit
 from orch.bots.runs.reachability import UnreachableError
@@ -158,7 +159,11 @@ class FakePipeline:
         await trio.lowlevel.checkpoint()
         self.languages.append(languages)
 
-    def change_camera(self, camera: Appearance | None) -> None:
+    def disconnected(self) -> None:
+        pass
+
+    async def change_camera(self, camera: Appearance | None) -> None:
+        await trio.lowlevel.checkpoint()
         self.cameras.append(camera)
 
     async def finish(self) -> None:
@@ -217,7 +222,12 @@ class Scene:
         self.evidence = folder / "evidence"
         self.set(max_bots=5, evidence=str(self.evidence))
         self.service = BotsService(
-            Kept(store=store, writer=self.writer, is_alone=is_alone),
+            Kept(
+                store=store,
+                writer=self.writer,
+                remove_files=Pruning(store, self.settings, wall=wall, in_thread=inline).remove_files,
+                is_alone=is_alone,
+            ),
             settings=self.settings,
             joined=Joined(
                 stay=self.stay,
@@ -308,7 +318,7 @@ class Scene:
 
         assert self.service._parts is not None
         host = self.service._parts.host
-        host._renew = nothing  # type: ignore[method-assign]
+        host._renew = nothing  # type: ignore[method-assign, assignment]
         return lambda: delattr(host, "_renew")
 
     # What a test waits for.

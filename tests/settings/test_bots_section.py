@@ -127,6 +127,7 @@ def test_secrets_are_shown_nowhere() -> None:
         "meeting_origins",
         "recordings",
         "evidence",
+        "spool",
         "recording_key",
         "calendars",
         "fonts",
@@ -144,15 +145,15 @@ def test_what_is_opened_at_start_waits_for_a_restart() -> None:
     """The rest applies to bots that start from then on."""
     key = base64.b64encode(bytes(32)).decode()
     wanted = decode(
-        "orchestration: {bots: {max_bots: 2, profiles: /p, recordings: /r, evidence: /e, fonts: [/f],"
+        "orchestration: {bots: {max_bots: 2, profiles: /p, recordings: /r, evidence: /e, spool: /x, fonts: [/f],"
         " postgres_url: 'postgresql://h/db', sqlite_path: /s, calendars: [{url: 'https://c.example/a'}],"
         " limits: {lobby: 5}, webhooks: {http: true}}}",
         {"ORCH_BOTS__RECORDING_KEY": key},
     )
     assert wanted.faults == ()
     waiting = {change.path for change in changes(Settings(), wanted.settings) if change.reason}
-    names = ["profiles", "recordings", "evidence", "fonts", "postgres_url", "sqlite_path", "calendars"]
-    names += ["recording_key"]
+    names = ["profiles", "recordings", "evidence", "spool", "fonts", "postgres_url", "sqlite_path"]
+    names += ["calendars", "recording_key"]
     assert waiting == {f"orchestration.bots.{name}" for name in names}
     applied = applicable(Settings(), wanted.settings)
     assert (applied.orchestration.bots.max_bots, applied.orchestration.bots.limits.lobby) == (2, 5)

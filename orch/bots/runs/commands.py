@@ -8,6 +8,7 @@ import trio
 from msgspec.structs import replace
 
 from orch.bots.ends import EndReason
+from orch.bots.media.errors import NoPageError, SpeechCutError
 from orch.bots.requests import BotRequest, LanguagesChange, WebcamChange
 from orch.bots.runs.journal import OwnerLostError
 from orch.bots.runs.parts import CommandFailedError
@@ -93,7 +94,7 @@ class Commands:
     async def _say(self, pcm: bytes) -> None:
         try:
             await self._run.channel.speak(pcm)
-        except CommandFailedError as error:
+        except (NoPageError, SpeechCutError) as error:
             await self._run.note("speech_cut", str(error))
         finally:
             self._speeches -= 1
@@ -131,7 +132,7 @@ class Commands:
         run.request, settings = changed_settings(run.request, camera=request.camera)
         await self._stored(run.journal.change_settings(settings))
         if run.pipeline is not None:
-            run.pipeline.change_camera(request.camera)
+            await run.pipeline.change_camera(request.camera)
 
     async def _operate(self, command: str, operate: Callable[[Any], Any]) -> None:
         presence = self._run.presence

@@ -1,4 +1,4 @@
-"""Files of evidence: what a bot's page showed when it gave up, and their removal."""
+"""Files of evidence: what a bot's page showed when it gave up."""
 
 import hashlib
 from pathlib import Path
@@ -45,20 +45,3 @@ def _written(
         file_hash=hashlib.sha256(content).hexdigest(),
         at=evidence.taken_at,
     )
-
-
-def remove_files(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Remove files, and their folders once these are empty; return those that are gone. It blocks."""
-    gone = []
-    for each in paths:
-        path = Path(each)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError:
-            continue  # it stays in the list of files to delete, for another attempt
-        gone.append(each)
-        try:
-            path.parent.rmdir()
-        except OSError:
-            continue  # it has other files, or is gone
-    return tuple(gone)

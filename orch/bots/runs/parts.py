@@ -132,11 +132,14 @@ class Pipeline(Protocol):
     def capture(self, *, is_on: bool) -> None:
         """Begin or end to capture. While it is off, nothing that is said is transcribed, shown or stored."""
 
+    def disconnected(self) -> None:
+        """Apply that the bot's browser is gone: it sees and hears nobody until it joins again."""
+
     async def change_languages(self, languages: Languages) -> None:
         """Transcribe and translate other languages from now on."""
 
-    def change_camera(self, camera: Appearance | None) -> None:
-        """Draw another picture."""
+    async def change_camera(self, camera: Appearance | None) -> None:
+        """Draw another picture, or none."""
 
     async def finish(self) -> None:
         """Return when what was observed so far has been recorded."""

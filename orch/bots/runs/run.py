@@ -67,6 +67,9 @@ EVIDENCE_WITHIN: Final = 10.0
 FINISHED_WITHIN: Final = 20.0
 """Seconds that the pipeline may need at the end for what it has."""
 
+LOSSES: Final = frozenset({EndReason.NETWORK_LOST, EndReason.BROWSER_STALLED})
+"""Reasons of a stay's end after which the bot may join again."""
+
 RELEASED_WITHIN: Final = 2.0
 REACHED_EVERY: Final = 2.0
 LOOKED_AGAIN: Final = 3600.0
@@ -241,6 +244,8 @@ class BotRun:
         self.presence = None
         self.consenting.forget_page()
         self._watch = watching.rejoined(self._watch)
+        if self.pipeline is not None and not self._is_over:
+            self.pipeline.disconnected()
         if error is None or self._is_over:
             return
         lost = error.split(OwnerLostError)[0] if isinstance(error, BaseExceptionGroup) else None
@@ -317,8 +322,11 @@ class BotRun:
         if self._is_over:
             return
         detail = detail or (self._over.detail if self._over is not None else "")
-        can_return = self.journal.stored.recoveries < MAX_RECOVERIES
-        if reason is EndReason.NETWORK_LOST and self.journal.state is not State.LEAVING and can_return:
+        stored = self.journal.stored
+        if reason is EndReason.UNREACHABLE and stored.admitted_at is not None:
+            reason = EndReason.NETWORK_LOST  # it could be reached before
+        can_return = stored.recoveries < MAX_RECOVERIES and self.journal.state is not State.LEAVING
+        if reason in LOSSES and can_return:
             await self.lose(reason, detail)
         else:
             await self.end(reason, detail)
