@@ -53,6 +53,7 @@ async def running(
                 parts.lookups.run,
                 parts.stores.engine.run,
                 *((parts.stores.bot_engine.run,) if parts.stores.bot_engine else ()),
+                *(parts.stored_bots.runs if parts.stored_bots else ()),
                 parts.survey.run,
                 parts.runtime.run,
                 parts.settings.watch,

@@ -5,6 +5,7 @@
 (:mod:`orch.bots.bot_lists`).
 """
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -46,6 +47,9 @@ from orch.telemetry.metric_names import Reading
 ENDED_WITHIN: Final = 15.0
 """Seconds in which what a bot has captured is stored before its figures are computed."""
 
+_ID: Final = re.compile(r"[0-9a-f]{16}")
+"""Of :func:`orch.protocol.identifiers.new_name`."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -70,13 +74,14 @@ class Joined(Struct, frozen=True, kw_only=True):
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """Where bots are stored. ``is_alone``: no other process uses the store.
+    """Where bots are stored, and what their nurseries join. ``is_alone``: no other process uses the store.
 
     ``remove_files``: removes the files whose rows were deleted.
     """
 
     store: BotStore
     writer: BotWriter
+    joined: Joined
     remove_files: Callable[[], Awaitable[object]]
     is_alone: bool = True
 
@@ -85,7 +90,8 @@ class BotsService:
     """See :class:`orch.bots.control.BotsControl`, which it is.
 
     ``kept``: None where bots cannot be stored, for the reason ``without``. ``stopping``: the event that is
-    set when the service stops: bots then leave their pages. ``touch``: publishes a topic now.
+    set when the service stops: bots then leave their pages. ``touch``: publishes a topic now. ``webhooks``:
+    composes deliveries, which are stored with their transition; then ``on_stored`` is called.
     """
 
     def __init__(
@@ -93,22 +99,27 @@ class BotsService:
         kept: Kept | None,
         *,
         settings: SettingsSource,
-        joined: Joined,
         wall: Callable[[], float],
         touch: Callable[[str], None],
         worker: str,
         stopping: Callable[[], trio.Event],
         without: str = "",
         webhooks: Composed = lambda *_: (),
+        on_stored: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
-        self._joined = joined
+        self._find_browser = installed if kept is None else kept.joined.find_browser
         self._wall = wall
         self._without = without
         self._stopping = stopping
         self._parts: _Parts | None = None
         if kept is None:
             return
+
+        def changed() -> None:
+            lists.change()
+            on_stored()
+
         lists = BotLists(kept.store, runs=self._host_runs, frame=self._frame, touch=touch)
         host = BotHost(
             kept.store,
@@ -118,18 +129,19 @@ class BotsService:
             can_start=lambda: not self._missing_browser(),
             make_run=partial(self._make_run, kept),
             webhooks=webhooks,
-            on_change=lists.change,
+            on_change=changed,
             is_alone=kept.is_alone,
         )
         self._parts = _Parts(
             kept=kept,
+            changed=changed,
             lists=lists,
             host=host,
             creation=Creation(
                 kept.store,
                 settings=lambda: self._bots,
                 missing_browser=self._missing_browser,
-                reachable=joined.reachable,
+                reachable=kept.joined.reachable,
                 webhooks=webhooks,
             ),
             commanding=Commanding(
@@ -138,7 +150,7 @@ class BotsService:
                 runs=self._host_runs,
                 wall=wall,
                 webhooks=webhooks,
-                on_change=lists.change,
+                on_change=changed,
                 remove_files=kept.remove_files,
             ),
         )
@@ -164,7 +176,7 @@ class BotsService:
             while True:
                 await trio.sleep_forever()
         async with trio.open_nursery() as nursery:
-            for each in self._joined.alongside:
+            for each in self._parts.kept.joined.alongside:
                 await nursery.start(each)
             await nursery.start(self._parts.lists.run)
             nursery.start_soon(self._release_when_stopping, self._parts.host)
@@ -195,20 +207,20 @@ class BotsService:
         return self._missing_browser()
 
     def _missing_browser(self) -> str:
-        return admission.missing_browser(self._bots, self._joined.find_browser)
+        return admission.missing_browser(self._bots, self._find_browser)
 
     def _make_run(self, kept: Kept, journal: Journal, has_opt_out: bool) -> BotRun:  # noqa: FBT001 - MakeRun
-        bots = self._bots
+        bots, joined = self._bots, kept.joined
         request = request_of(journal.stored)
         parts = RunParts(
-            stay=self._joined.stay,
-            channel=self._joined.channel,
-            pipeline=self._joined.pipeline,
+            stay=joined.stay,
+            channel=joined.channel,
+            pipeline=joined.pipeline,
             put=kept.writer.put,
             ended=partial(self._ended, kept),
-            store_evidence=partial(_store_evidence, self._joined.offload, Path(bots.evidence)),
+            store_evidence=partial(_store_evidence, joined.offload, Path(bots.evidence)),
             others=self._others,
-            reachable=self._joined.reachable,
+            reachable=joined.reachable,
             wall=self._wall,
             limits=limits_of(request.rules, bots.limits),
             rules=leave_rules_of(request.rules, bots.leaving),
@@ -250,6 +262,10 @@ class BotsService:
         """Return the state of the topic ``bots``."""
         return self._frame() if self._parts is None else self._parts.lists.listed()
 
+    def can_have(self, bot_id: str) -> bool:
+        """Return whether a bot can have this id."""
+        return _ID.fullmatch(bot_id) is not None
+
     def live(self, bot_id: str) -> BotLive | None:
         """Return the state of the topic ``bots/ID``."""
         return None if self._parts is None else self._parts.lists.live(bot_id)
@@ -263,7 +279,7 @@ class BotsService:
         parts = self._working()
         life, is_new = await parts.creation.create(request, self._wall() if now is None else now)
         if is_new:
-            parts.lists.change()
+            parts.changed()
             parts.host.wake()
         return await self._shown(life), is_new
 
@@ -376,6 +392,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     """What there is where bots can be stored."""
 
     kept: Kept
+    changed: Callable[[], None]
     lists: BotLists
     host: BotHost
     creation: Creation

@@ -26,8 +26,14 @@ def health(parts: Parts) -> Detail:
 
 
 def bots(parts: Parts) -> Detail:
-    """Return how many bots run."""
-    return Detail(text=_counted(parts.bots.statistics().running, "bot"))
+    """Return how many bots run here, why none can be started, and what waits to be stored."""
+    bots = parts.bots.statistics()
+    queues: tuple[Queue, ...] = ()
+    if parts.stored_bots is not None:
+        writer = parts.stored_bots.writer.statistics()
+        queues = (Queue(name="captured records", fill=writer.waiting, limit=writer.limit),)
+    text = " · ".join(filter(None, (_counted(bots.running, "bot"), bots.unavailable)))
+    return Detail(text=text, queues=queues)
 
 
 def websocket(parts: Parts) -> Detail:

@@ -10,7 +10,6 @@ from orch.analytics.dashboard import Dashboard
 from orch.audio import silero
 from orch.audio.pipeline_pool import PipelinePool, available_cores, processes_for
 from orch.audio.pipeline_runs import PipelineRuns
-from orch.bots.service import BotsService
 from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases
 from orch.cluster.runtime_settings import RuntimeSettings
@@ -44,7 +43,7 @@ from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
-from orch.wiring import callbacks, worker_surveys
+from orch.wiring import bots, callbacks, worker_surveys
 from orch.wiring.parts import Parts
 from orch.wiring.real_requests import make_real_request
 
@@ -143,6 +142,9 @@ def build(
         overload=overload.statistics,
         wall=wall,
     )
+    bot_service, stored_bots = bots.build(
+        configuration, stores, hub=hub, speech=speech, survey=survey, topics=topics, tree=tree
+    )
     parts = Parts(
         access=access,
         settings=configuration,
@@ -166,7 +168,8 @@ def build(
             wall=wall,
             leases=leases,
         ),
-        bots=BotsService(),
+        bots=bot_service,
+        stored_bots=stored_bots,
         gateway=gateway,
         controls=SharedControls(gateway=gateway, store=stores.documents, survey=survey, wall=stores.wall),
         discovery=discovery,

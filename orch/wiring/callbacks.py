@@ -1,6 +1,7 @@
 """Registers the topics of pages, the metrics, and the callbacks for changes."""
 
 from orch.settings import Change
+from orch.telemetry.topics import Family
 from orch.wiring import worker_surveys
 from orch.wiring.parts import Parts
 
@@ -47,6 +48,11 @@ def connect(parts: Parts) -> None:
         parts.dashboard.boundary.readings,
     ):
         parts.metrics.read_from(readings)
+    topics.register("bots", parts.bots.listed)
+    topics.register_family("bots", Family(read=parts.bots.live, has=parts.bots.can_have))
+    parts.metrics.read_from(parts.bots.readings)
+    if parts.stored_bots is not None:
+        parts.metrics.read_from(parts.stored_bots.readings)
     if parts.stores.bot_engine is not None:
         parts.metrics.read_from(parts.stores.bot_engine.readings)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from orch.telemetry.shortages import ShortageLog
     from orch.telemetry.topics import Topics
     from orch.websocket.service import HubService
+    from orch.wiring.bots import StoredBots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Parts:
     health: "HealthService"
     incidents: "IncidentService"
     bots: "BotsService"
+    stored_bots: "StoredBots | None"
     gateway: "GatewayService"
     controls: "SharedControls"
     discovery: "Discovery"

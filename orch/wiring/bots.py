@@ -1,0 +1,163 @@
+"""Builds the bots: their store's writer, webhooks, pruning, media, pipelines and service."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Never
+
+import structlog
+import trio
+
+from orch.bots.media.channel import Channel
+from orch.bots.media.server import MediaServer
+from orch.bots.pipeline.pipelines import Pipelines
+from orch.bots.pruning import Pruning
+from orch.bots.requests import BotRequest
+from orch.bots.runs.pipelines import RunPipelines
+from orch.bots.runs.stays import BrowserStays
+from orch.bots.service import BotsService, Joined, Kept
+from orch.bots.webcam.fonts import Fonts
+from orch.bots.webhooks.service import WebhookService
+from orch.cluster.survey import Survey
+from orch.problems import ProblemError
+from orch.protocol.identifiers import new_name
+from orch.settings.live import LiveSettings
+from orch.speech.service import SpeechService
+from orch.stores.bot_store import BotStore
+from orch.stores.bot_writer import BotWriter, spool_at
+from orch.stores.opening import Stores
+from orch.supervision.branches import Run, Tree
+from orch.telemetry.metric_names import Reading
+from orch.telemetry.topics import Topics
+from orch.websocket.service import HubService
+
+SPOOL_OPENED_AGAIN: Final = 5.0
+"""Seconds until a spool that cannot be opened is opened again."""
+
+_log = structlog.get_logger("bots")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBots:
+    """What there is where bots can be stored. ``runs``: what outlives the bots and ends before their store."""
+
+    store: BotStore
+    writer: BotWriter
+    webhooks: WebhookService
+    pruning: Pruning
+    pipelines: Pipelines
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """What runs as long as the store: bots store their last words at the end."""
+
+        async def write(*, task_status: trio.TaskStatus[None]) -> None:
+            await _keep_writing(self.writer, task_status=task_status)
+
+        return (write, self.webhooks.run, self.pruning.run)
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield from self.webhooks.readings()
+        yield from self.pruning.readings()
+        yield from self.pipelines.readings()
+
+
+def build(
+    configuration: LiveSettings,
+    stores: Stores,
+    *,
+    hub: HubService,
+    speech: SpeechService,
+    survey: Survey,
+    topics: Topics,
+    tree: Tree,
+) -> tuple[BotsService, StoredBots | None]:
+    """Build the bots, none of them running yet."""
+    stored = None if stores.bots is None else _stored(configuration, stores, stores.bots, hub, speech)
+    kept = None if stored is None else _kept(configuration, stored, topics)
+    service = BotsService(
+        kept,
+        settings=configuration,
+        wall=stores.wall,
+        touch=topics.touch,
+        worker=survey.me.name,
+        stopping=lambda: tree.stopping,
+        without=stores.without_bots,
+        webhooks=(lambda *_: ()) if stored is None else stored.webhooks.compose,
+        on_stored=(lambda: None) if stored is None else stored.webhooks.notify,
+    )
+    service.on_deleted = lambda session_id: _forget_session(hub, session_id)
+    return service, stored
+
+
+def _stored(
+    configuration: LiveSettings, stores: Stores, store: BotStore, hub: HubService, speech: SpeechService
+) -> StoredBots:
+    bots = configuration.current.orchestration.bots
+    # Each process has a spool of its own; those of processes that have ended are adopted.
+    writer = BotWriter(store, spool_at(Path(bots.spool), new_name()))
+    return StoredBots(
+        store=store,
+        writer=writer,
+        webhooks=WebhookService(store, configuration, wall=stores.wall),
+        pruning=Pruning(store, configuration, wall=stores.wall),
+        pipelines=Pipelines(
+            hub=hub.meetings,
+            speech=speech,
+            records=writer,
+            fonts=Fonts(tuple(Path(each) for each in bots.fonts)),
+        ),
+    )
+
+
+def _kept(configuration: LiveSettings, stored: StoredBots, topics: Topics) -> Kept:
+    media = MediaServer()
+    stays = BrowserStays(lambda: configuration.current.orchestration.bots)
+
+    def channel(bot_id: str, request: BotRequest) -> AbstractContextManager[Channel]:
+        camera = request.camera
+        return media.channel(bot_id, camera=None if camera is None else (camera.width, camera.height))
+
+    return Kept(
+        store=stored.store,
+        writer=stored.writer,
+        joined=Joined(
+            stay=stays,
+            channel=channel,
+            pipeline=RunPipelines(
+                stored.pipelines, stored.store, offer=stored.webhooks.offer, touch=topics.touch
+            ),
+            alongside=(stays.reap, media.run),
+        ),
+        remove_files=stored.pruning.remove_files,
+        is_alone=not configuration.current.orchestration.bots.postgres_url,
+    )
+
+
+async def _forget_session(hub: HubService, session_id: str) -> None:
+    """End the session in which a bot published, with its history."""
+    try:
+        await hub.end_session(session_id)
+    except ProblemError as problem:
+        if problem.code != "unknown_session":
+            raise
+
+
+async def _keep_writing(writer: BotWriter, *, task_status: trio.TaskStatus[None]) -> Never:
+    """Store what is captured until cancelled. A spool that cannot be opened does not end the service."""
+    is_started = False
+    while True:
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(writer.run)
+                if not is_started:
+                    is_started = True
+                    task_status.started()
+        except* OSError as group:
+            _log.error("the spool of bots cannot be opened", reason=str(group.exceptions[0]))
+        if not is_started:
+            is_started = True
+            task_status.started()
+        await trio.sleep(SPOOL_OPENED_AGAIN)
