@@ -236,7 +236,7 @@ class BotHost:
     async def _take_over(self, bots: trio.Nursery, *, is_first: bool) -> None:
         """Take over the bots whose leases have expired.
 
-        A process that is alone with its store need not wait for that at its start: whoever else owns a bot
+        A process that is alone with its store need not wait for that at its start: any other owner of a bot
         has ended.
         """
         if self._is_stopping:

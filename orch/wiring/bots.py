@@ -40,7 +40,7 @@ _log = structlog.get_logger("bots")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredBots:
-    """What there is where bots can be stored. ``runs``: what outlives the bots and ends before their store."""
+    """What there is where bots can be stored. ``runs``: what outlives the bots, as their store does."""
 
     store: BotStore
     writer: BotWriter

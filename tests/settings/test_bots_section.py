@@ -145,8 +145,8 @@ def test_what_is_opened_at_start_waits_for_a_restart() -> None:
     """The rest applies to bots that start from then on."""
     key = base64.b64encode(bytes(32)).decode()
     wanted = decode(
-        "orchestration: {bots: {max_bots: 2, profiles: /p, recordings: /r, evidence: /e, spool: /x, fonts: [/f],"
-        " postgres_url: 'postgresql://h/db', sqlite_path: /s, calendars: [{url: 'https://c.example/a'}],"
+        "orchestration: {bots: {max_bots: 2, profiles: /p, recordings: /r, evidence: /e, spool: /x,"
+        " fonts: [/f], postgres_url: 'postgresql://h/db', sqlite_path: /s, calendars: [{url: 'https://c.example/a'}],"
         " limits: {lobby: 5}, webhooks: {http: true}}}",
         {"ORCH_BOTS__RECORDING_KEY": key},
     )

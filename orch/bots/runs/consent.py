@@ -1,8 +1,8 @@
 """What must happen before a bot captures anything, and how a participant opts out. Pure.
 
 In the call, a bot first announces in the chat what it does and by which word a participant opts out (unless
-it was told not to), then it asks the host if it has to; only then does it capture. An announcement that
-cannot be written is tried again; a bot that was told to announce itself captures nothing without it.
+asked not to), then it asks the host if it has to; only then does it capture. An announcement that
+cannot be written is tried again; a bot that is to announce itself captures nothing without it.
 
 Who opts out opts out for the meeting: whose words a sound has is an estimate, and an estimate is not good
 enough to decide what is stored. So capturing stops at once, for everybody, and the bot leaves soon after,

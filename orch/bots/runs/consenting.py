@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Consenting:
-    """The consent of one bot's meeting. The mutable state is the progress, which a new page begins anew.
+    """The consent of one bot's meeting. The mutable state is the progress, which starts again with each page.
 
     That a participant has opted out is never forgotten.
     """
@@ -42,7 +42,7 @@ class Consenting:
         return True if self._run.journal.state in _CAPTURES else None
 
     def forget_page(self) -> None:
-        """Begin anew: another page joins, and its participants have read nothing of what this one wrote."""
+        """Start again: another page joins, and its participants have read nothing of what this one wrote."""
         self.progress = Progress(has_opt_out=self.progress.has_opt_out)
 
     async def run(self) -> None:

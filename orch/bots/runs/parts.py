@@ -1,4 +1,4 @@
-"""What one bot's nursery joins: stays in the meeting, and what is made of what is observed there. Pure."""
+"""What one bot's nursery joins: stays in the meeting, and what is made of what is observed there."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager
@@ -61,7 +61,7 @@ class MediaChannel(Protocol):
     async def receive(
         self, observed: Callable[[SoundObservation], Awaitable[None]], clock: Callable[[], float]
     ) -> None:
-        """Pass on what is heard, in order, until cancelled."""
+        """Pass on sound, in order, until cancelled."""
 
     def own(self, track: str, participant_id: str | None) -> None:
         """Note whose track the page shows one to be."""

@@ -303,7 +303,7 @@ class BotRun:
         await self._observe(observation)
 
     async def _heard(self, observation: Observation) -> None:
-        """Apply what is heard. Before the first admission it waits, since nothing is captured then."""
+        """Apply an observation of sound. Before the first admission it waits, since nothing is captured then."""
         await self._pipeline_made.wait()
         await self._observe(observation)
 
