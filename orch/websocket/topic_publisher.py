@@ -98,6 +98,9 @@ class TopicPublisher:
             now = trio.current_time()
             if now >= beat_at:
                 due = list(self._subscribers)
+                self._lately = {
+                    topic: read for topic, read in self._lately.items() if now - read[0] < COALESCE_WITHIN
+                }
                 beat_at = now + BEAT
             else:
                 due = [topic for topic in self._touched if self._due_at(topic) <= now]
@@ -176,7 +179,6 @@ class TopicPublisher:
         if not subscribers:
             del self._subscribers[topic]
             self._last.pop(topic, None)
-            self._lately.pop(topic, None)
             self._told_at.pop(topic, None)
             self._touched.discard(topic)
 

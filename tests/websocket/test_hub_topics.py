@@ -4,7 +4,8 @@ from typing import Any
 import trio
 import trio.testing
 
-from orch.websocket.topic_publisher import BEAT, COALESCE_WITHIN
+from orch.telemetry.topics import Family
+from orch.websocket.topic_publisher import BEAT, COALESCE_WITHIN, OF_FAMILIES
 from tests.fakes.hub import running_hub
 
 
@@ -166,3 +167,32 @@ async def test_who_subscribes_again_and_again_has_the_topic_read_no_more_often(t
         ann.say({"type": "unsubscribe", "topic": "t"})
         await trio.sleep(COALESCE_WITHIN)
         assert updates([await ann.ask({"type": "subscribe", "topic": "t"}, "update")]) == [{"n": 3}]
+
+
+async def test_topics_of_a_family_begin_and_end_with_their_subscribers(tmp_path: Path) -> None:
+    """One of many is read only while it is followed; nothing of it is stored afterwards; they are bounded."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        reads: list[str] = []
+
+        def read(identity: str) -> dict[str, str]:
+            reads.append(identity)
+            return {"of": identity}
+
+        hub.topics.register_family("bots", Family(read=read, has=str.isdigit))
+        assert (await ann.ask({"type": "subscribe", "topic": "bots/7"}))["type"] == "subscribed"
+        assert (await ann.hear())["data"] == {"of": "7"}
+        refused = await ann.ask({"type": "subscribe", "topic": "bots/x"})
+        assert (refused["code"], "bots/ID" in refused["detail"]) == ("unknown_topic", True)
+        await ann.ask({"type": "unsubscribe", "topic": "bots/7"})
+        reads.clear()
+        await trio.sleep(3 * BEAT)
+        assert reads == []
+        publisher = hub.service._publisher
+        assert not any("bots/7" in each for each in (publisher._last, publisher._lately, publisher._told_at))
+        for number in range(OF_FAMILIES):
+            await ann.ask({"type": "subscribe", "topic": f"bots/{number}"})
+        await ann.settle()
+        full = await ann.ask({"type": "subscribe", "topic": "bots/999"})
+        assert full["code"] == "too_many_topics"
+        await ann.ask({"type": "unsubscribe", "topic": "bots/1"})
+        assert (await ann.ask({"type": "subscribe", "topic": "bots/999"}))["type"] == "subscribed"

@@ -8,7 +8,7 @@ from orch.bots.adapters.meet_texts import MEET_TEXTS
 from orch.bots.adapters.second_texts import SECOND_TEXTS
 from orch.bots.meeting_url import MEET
 
-SECOND: Final = "sandbox_second"
+SECOND: Final = "second"
 """The name of the adapter for the sandbox's second layout."""
 
 _MEET: Final = Adapter(

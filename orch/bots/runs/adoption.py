@@ -29,7 +29,7 @@ def adoption(  # noqa: PLR0911 - one for each case
     ``away``: seconds since its lease expired. ``leave_requested``: it was asked to leave meanwhile.
     ``opted_out``: a participant does not want it to capture.
     """
-    if life.state in FINAL:
+    if life.state in FINAL or life.state is State.SCHEDULED:  # these have no owner
         return Adoption(event=None, runs=False)
     if life.state is State.LEAVING:
         return Adoption(event=Event.END, runs=False, reason=life.reason or EndReason.LEFT_ON_REQUEST)

@@ -108,6 +108,7 @@ class BotRun:
         self._watch = Watch()
         self._changed = trio.Event()
         self._scope = trio.CancelScope()
+        self._finishing = trio.CancelScope()
         self._outer: trio.Nursery | None = None
         self._nursery: trio.Nursery | None = None
         self.has_camera = request.camera is not None
@@ -303,7 +304,7 @@ class BotRun:
         await self._observe(observation)
 
     async def _heard(self, observation: Observation) -> None:
-        """Apply an observation of sound. Before the first admission it waits, since nothing is captured then."""
+        """Apply sound. Before the first admission it waits, since nothing is captured then."""
         await self._pipeline_made.wait()
         await self._observe(observation)
 
@@ -465,6 +466,7 @@ class BotRun:
     async def release(self) -> None:
         """Leave the page without an end, so that another worker, or this service's next start, goes on."""
         self._is_released = True
+        self._finishing.deadline = min(self._finishing.deadline, trio.current_time() + RELEASED_WITHIN)
         presence = self.presence
         if presence is not None and presence.is_operable and self.journal.state in IN_CALL:
             with trio.move_on_after(RELEASED_WITHIN):
@@ -512,13 +514,19 @@ class BotRun:
 
     async def _finish(self) -> None:
         """Have the pipeline record what it has; a bot that others go on with has less time for it."""
-        if self.pipeline is not None:
-            with trio.move_on_after(RELEASED_WITHIN if self._is_released else FINISHED_WITHIN):
-                await self.pipeline.finish()
+        if self.pipeline is None:
+            return
+        self._finishing.deadline = trio.current_time() + (
+            RELEASED_WITHIN if self._is_released else FINISHED_WITHIN
+        )
+        with self._finishing:
+            await self.pipeline.finish()
+        if self._finishing.cancelled_caught:
+            _log.warning("the last words of a meeting are missing", bot=self.bot_id)
 
     async def _store_end(self, failure: BaseException | None) -> None:
         """Store the end if it is not stored yet, and compute the figures."""
-        if self._is_released and not self.journal.is_final:
+        if self._is_released and not self.journal.is_final and self._end is None:
             return
         reason, detail = self._end or (EndReason.INTERNAL_ERROR, "")
         if failure is not None and self._end is None:
