@@ -153,7 +153,7 @@ def test_a_bot_that_has_recovered_too_often_or_for_too_long_is_not_run_again() -
 def test_an_error_means_one_reason(
     error: Exception, *, has_joined: bool, reason: EndReason, is_loss: bool
 ) -> None:
-    """A fault of ours beside those of the browser is a fault of ours, and its text goes into the log alone."""
+    """A fault of ours beside those of the browser is ours, and its text goes into the log alone."""
     found = failure_of(error, has_joined=has_joined)
     assert (found.reason, found.is_loss) == (reason, is_loss)
     assert "secret" not in found.detail
