@@ -304,6 +304,9 @@ BOT_PRUNED: Final = Name(
 BOT_FILES_STUCK: Final = Name(
     "orch_bot_files_stuck", "gauge", "Files of bots that should be deleted and cannot be."
 )
+CALENDAR_FAILING: Final = Name(
+    "orch_calendar_failing", "gauge", "1 while a calendar cannot be fetched or read, else 0.", ("calendar",)
+)
 WEBHOOK_ENDPOINTS: Final = Name(
     "orch_webhook_endpoints", "gauge", "Endpoints that are registered for webhooks of bots."
 )
@@ -411,6 +414,7 @@ FRONT_REFUSED: Final = Name(
 )
 #: Where one item may fail while the others go on: one request, connection, message, look or change.
 LOOPS: Final = (
+    "calendars",
     "captions of bots",
     "certificate",
     "client connections",

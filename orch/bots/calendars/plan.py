@@ -18,6 +18,9 @@ MOST_BOTS: Final = 200
 
 LONGEST_LEAD: Final = 3600.0
 
+LONGEST_TITLE: Final = 200
+"""Characters of an event's title that are stored."""
+
 
 @dataclass(frozen=True, slots=True)
 class CalendarRules:
@@ -193,7 +196,8 @@ def _one_for_each_meeting(
 def _wanted(event: CalendarEvent, rules: CalendarRules, now: float) -> Wanted:
     assert event.meeting is not None, "only such events are wanted"  # noqa: S101 - an invariant
     lead = min(max(0.0, rules.lead), LONGEST_LEAD)
-    return Wanted(event.key, event.meeting, max(now, event.start - lead), event.end, event.title)
+    title = event.title[:LONGEST_TITLE]
+    return Wanted(event.key, event.meeting, max(now, event.start - lead), event.end, title)
 
 
 def _differs(bot: ScheduledBot, wanted: Wanted, now: float) -> bool:
