@@ -29,19 +29,42 @@
   const SILENT = `script, style, noscript, template, svg, [aria-hidden='true'], ${layout.icons}`;
   const DIALOG = "[role='dialog'], [role='alertdialog'], dialog, [aria-modal='true']";
 
+  // A form's fields, and elements with a name, hide the properties of their form and of the document: "closest"
+  // may be an input. So methods and properties are those of the prototypes.
+  const method = (from, name) => Function.prototype.call.bind(from.prototype[name]);
+  const getter = (from, name) => Function.prototype.call.bind(Object.getOwnPropertyDescriptor(from.prototype, name).get);
+  const matches = method(Element, "matches");
+  const closest = method(Element, "closest");
+  const attribute = method(Element, "getAttribute");
+  const checkVisibility = method(Element, "checkVisibility");
+  const findIn = method(Element, "querySelector");
+  const findAllIn = method(Element, "querySelectorAll");
+  const findAll = method(Document, "querySelectorAll").bind(null, document);
+  const contains = method(Node, "contains");
+  const nameOf = getter(Element, "localName");
+  const childrenOf = getter(Element, "children");
+  const nodesOf = getter(Node, "childNodes");
+  const kindOfNode = getter(Node, "nodeType");
+  const textOf = getter(Node, "textContent");
+  const parentOf = getter(Node, "parentElement");
+  const bodyOf = getter(Document, "body");
+  const firstOf = (element) => childrenOf(element)[0] ?? null;
+  const lastOf = (element) => childrenOf(element)[childrenOf(element).length - 1] ?? null;
+  const slice = Function.prototype.call.bind(Array.prototype.slice);
+
   const plain = (text, most) => text.slice(0, most * 4).replace(/\s+/g, " ").trim().slice(0, most).toWellFormed();
   const ending = (text, most) => text.slice(-most * 2).replace(/\s+/g, " ").trim().slice(-most).toWellFormed();
-  const isVisible = (element) => element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true });
-  const all = (selectors, root = document, most = MOST_ELEMENTS) => (selectors ? Array.prototype.slice.call(root.querySelectorAll(selectors), 0, most) : []);
+  const isVisible = (element) => checkVisibility(element, { visibilityProperty: true, contentVisibilityAuto: true });
+  const all = (selectors, root = document, most = MOST_ELEMENTS) => (selectors ? slice(root === document ? findAll(selectors) : findAllIn(root, selectors), 0, most) : []);
 
   /** The words in an element, without icons. */
   const words = (element, most = LABEL) => {
     let found = "";
     const visit = (node) => {
-      for (const child of node.childNodes) {
+      for (const child of nodesOf(node)) {
         if (found.length > most * 2) return;
-        if (child.nodeType === Node.TEXT_NODE) found += child.data.slice(0, most * 2);
-        else if (child.nodeType === Node.ELEMENT_NODE && !child.matches(SILENT) && !child.matches("select, option, textarea")) {
+        if (kindOfNode(child) === Node.TEXT_NODE) found += child.data.slice(0, most * 2);
+        else if (kindOfNode(child) === Node.ELEMENT_NODE && !matches(child, SILENT) && !matches(child, "select, option, textarea")) {
           visit(child);
           found += " ";
         }
@@ -52,19 +75,19 @@
   };
 
   const label = (element) => {
-    const given = [element.getAttribute("aria-label"), element.labels?.[0] && words(element.labels[0]), element.getAttribute("placeholder"),
-      ...layout.hints.map((name) => element.getAttribute(name))].find(Boolean);
-    return given ? plain(given, LABEL) : words(element) || plain(element.getAttribute("title") ?? "", LABEL);
+    const given = [attribute(element, "aria-label"), element.labels?.[0] && words(element.labels[0]), attribute(element, "placeholder"),
+      ...layout.hints.map((name) => attribute(element, name))].find(Boolean);
+    return given ? plain(given, LABEL) : words(element) || plain(attribute(element, "title") ?? "", LABEL);
   };
 
   /** Reads a part of an element: "@name" an attribute, "<" the element before it, "." itself, or a selector. */
   const read = (element, parts, most) => {
     for (const part of parts) {
       let found = "";
-      if (part.startsWith("@")) found = plain(element.getAttribute(part.slice(1)) ?? "", most);
+      if (part.startsWith("@")) found = plain(attribute(element, part.slice(1)) ?? "", most);
       else if (part === "<") found = element.previousElementSibling ? words(element.previousElementSibling, most) : "";
       else {
-        const place = part === "." ? element : element.querySelector(part);
+        const place = part === "." ? element : findIn(element, part);
         found = place ? words(place, most) : "";
       }
       if (found) return found;
@@ -86,21 +109,21 @@
 
   const region = () => all(layout.captions.region).find((element) => {
     const known = layout.captions.labels;
-    return known.length === 0 || known.includes((element.getAttribute("aria-label") ?? "").trim().toLowerCase());
+    return known.length === 0 || known.includes((attribute(element, "aria-label") ?? "").trim().toLowerCase());
   }) ?? null;
 
   /** Whether an element of the captions' region shows what is said, and is no control of it. */
-  const isWords = (element, place) => place !== null && element !== place && place.contains(element) && element.closest("label, select, button") === null;
+  const isWords = (element, place) => place !== null && element !== place && contains(place, element) && closest(element, "label, select, button") === null;
 
   // Controls and texts.
 
   const kindOf = (element) => {
-    const role = element.getAttribute("role");
-    if (element.localName === "select" || role === "combobox") return "choice";
+    const role = attribute(element, "role");
+    if (nameOf(element) === "select" || role === "combobox") return "choice";
     if (role === "option") return "option";
-    if (role === "radio" || (element.localName === "input" && element.type === "radio")) return "radio";
-    if (element.localName === "input") return ["button", "submit", "checkbox"].includes(element.type) ? "button" : "field";
-    return element.localName === "textarea" || element.isContentEditable ? "field" : "button";
+    if (role === "radio" || (nameOf(element) === "input" && element.type === "radio")) return "radio";
+    if (nameOf(element) === "input") return ["button", "submit", "checkbox"].includes(element.type) ? "button" : "field";
+    return nameOf(element) === "textarea" || element.isContentEditable ? "field" : "button";
   };
 
   const item = (element) => {
@@ -109,17 +132,17 @@
       n: numberOf(element),
       kind,
       label: label(element),
-      enabled: !element.disabled && element.getAttribute("aria-disabled") !== "true",
-      dialog: element.closest(DIALOG) !== null,
+      enabled: !element.disabled && attribute(element, "aria-disabled") !== "true",
+      dialog: closest(element, DIALOG) !== null,
     };
-    if (kind === "field") found.value = plain(element.value ?? element.textContent, LABEL);
+    if (kind === "field") found.value = plain(String(element.value ?? textOf(element)), LABEL);
     if (kind === "choice" || kind === "radio") found.value = plain(String(element.value ?? ""), NAME);
     if (kind === "radio") {
-      found.on = element.checked === true || element.getAttribute("aria-checked") === "true";
-      const legend = element.closest("fieldset, [role='radiogroup']");
-      found.group = legend ? plain(legend.getAttribute("aria-label") ?? "", LABEL) || read(legend, ["legend"], LABEL) : "";
+      found.on = element.checked === true || attribute(element, "aria-checked") === "true";
+      const legend = closest(element, "fieldset, [role='radiogroup']");
+      found.group = legend ? plain(attribute(legend, "aria-label") ?? "", LABEL) || read(legend, ["legend"], LABEL) : "";
     }
-    if (element.localName === "select") found.options = [...element.options].slice(0, MOST_OPTIONS).map((each) => [plain(each.value, NAME), plain(each.text, NAME)]);
+    if (nameOf(element) === "select") found.options = [...element.options].slice(0, MOST_OPTIONS).map((each) => [plain(each.value, NAME), plain(each.text, NAME)]);
     return found;
   };
 
@@ -129,7 +152,7 @@
     shown = new Map();
     for (const element of all(CONTROLS)) {
       if (found.length >= MOST_ITEMS) break;
-      if (element.type === "hidden" || element.closest(layout.excluded) || isWords(element, place) || !isVisible(element)) continue;
+      if (element.type === "hidden" || closest(element, layout.excluded) || isWords(element, place) || !isVisible(element)) continue;
       const made = item(element);
       shown.set(made.n, element);
       found.push(made);
@@ -140,17 +163,18 @@
   /** The texts that are no control's, and in no part that shows what participants write or are called. */
   const texts = () => {
     const found = [];
-    if (!document.body) return found;
+    const body = bodyOf(document);
+    if (!body) return found;
     const place = region();
     const parents = new Set();
     let visited = 0;
-    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) => {
+    const walker = Document.prototype.createTreeWalker.call(document, body, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) => {
       visited += 1;
-      if (node.nodeType === Node.TEXT_NODE) return node.data.trim() ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_REJECT;
-      return node.matches(SILENT) || node.matches(CONTROLS) || node.matches(layout.excluded) || isWords(node, place) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_SKIP;
+      if (kindOfNode(node) === Node.TEXT_NODE) return node.data.trim() ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_REJECT;
+      return matches(node, SILENT) || matches(node, CONTROLS) || matches(node, layout.excluded) || isWords(node, place) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_SKIP;
     });
     while (walker.nextNode() && found.length < MOST_TEXTS && visited < MOST_VISITED) {
-      const parent = walker.currentNode.parentElement;
+      const parent = parentOf(walker.currentNode);
       if (!parent || parents.has(parent)) continue;
       parents.add(parent);
       if (isVisible(parent)) found.push(words(parent));
@@ -169,16 +193,16 @@
     }
     return found;
   };
-  const has = (tile, selector) => selector !== "" && (tile.matches(selector) || tile.querySelector(selector) !== null);
+  const has = (tile, selector) => selector !== "" && (matches(tile, selector) || findIn(tile, selector) !== null);
 
   const people = (found) => [...found].map(([id, tile]) => [id, read(tile, layout.tile.name, NAME), has(tile, layout.tile.self)]);
 
   const isMark = (element) => {
-    const text = element.getAttribute("aria-label");
+    const text = attribute(element, "aria-label");
     if (text !== null && !layout.speaking.some(([before, after]) => text.startsWith(before) && text.endsWith(after))) return false;
     return isVisible(element);
   };
-  const isSpeaking = (tile) => layout.tile.mark !== "" && ((tile.matches(layout.tile.mark) && isMark(tile)) || all(layout.tile.mark, tile).some(isMark));
+  const isSpeaking = (tile) => layout.tile.mark !== "" && ((matches(tile, layout.tile.mark) && isMark(tile)) || all(layout.tile.mark, tile).some(isMark));
   const marks = (found) => [...found].filter(([, tile]) => isSpeaking(tile)).map(([id]) => id);
 
   /** The tracks that are played within a participant's tile. */
@@ -190,22 +214,23 @@
   // Captions.
 
   const leaves = (element) => {
-    const found = all("*", element, MOST_LEAVES).filter((each) => each.childElementCount === 0 && each.textContent.trim());
-    return found.length > 0 ? found : [element].filter((each) => each.textContent.trim());
+    const found = all("*", element, MOST_LEAVES).filter((each) => childrenOf(each).length === 0 && textOf(each).trim());
+    return found.length > 0 ? found : [element].filter((each) => textOf(each).trim());
   };
 
   /** A block of captions: who speaks, with a picture or the first letter of the name, then the words. */
   const isBlock = (element) => {
-    if (element.childElementCount < 2) return false;
-    const names = leaves(element.firstElementChild);
-    const hasPicture = element.firstElementChild.querySelector("img, svg") !== null;
-    return hasPicture ? names.length > 0 : names.length > 1 && [...names[0].textContent.trim()].length <= 2;
+    if (childrenOf(element).length < 2) return false;
+    const who = firstOf(element);
+    const names = leaves(who);
+    const hasPicture = findIn(who, "img, svg") !== null;
+    return hasPicture ? names.length > 0 : names.length > 1 && [...textOf(names[0]).trim()].length <= 2;
   };
 
   const blocksIn = (element, depth = 0) => {
     const inner = [];
-    for (const child of Array.prototype.slice.call(element.children, -MOST_LEAVES)) {
-      if (depth < 5 && !child.matches("label, select, button")) inner.push(...blocksIn(child, depth + 1));
+    for (const child of slice(childrenOf(element), -MOST_LEAVES)) {
+      if (depth < 5 && !matches(child, "label, select, button")) inner.push(...blocksIn(child, depth + 1));
     }
     if (inner.length > 0 || depth === 0) return inner;
     return isBlock(element) ? [element] : [];
@@ -214,13 +239,15 @@
   const captions = () => {
     const place = region();
     if (!place) return [];
-    const known = layout.captions.block ? Array.prototype.slice.call(place.querySelectorAll(layout.captions.block), -MOST_BLOCKS) : [];
+    const known = layout.captions.block ? slice(findAllIn(place, layout.captions.block), -MOST_BLOCKS) : [];
     const blocks = (known.length > 0 ? known : blocksIn(place)).slice(-MOST_BLOCKS);
     return blocks.map((block) => {
       const key = `${origin}-${numberOf(block)}`;
-      if (layout.captions.name.length > 0) return [key, read(block, layout.captions.name, NAME), ending(block.lastElementChild?.textContent ?? "", CAPTION)];
-      const who = leaves(block.firstElementChild ?? block).at(-1);
-      return [key, plain(who?.textContent ?? "", NAME), ending(block.lastElementChild?.textContent ?? "", CAPTION)];
+      const said = lastOf(block);
+      const text = said ? ending(textOf(said), CAPTION) : "";
+      if (layout.captions.name.length > 0) return [key, read(block, layout.captions.name, NAME), text];
+      const who = leaves(firstOf(block) ?? block).at(-1);
+      return [key, who ? plain(textOf(who), NAME) : "", text];
     });
   };
 
@@ -229,7 +256,7 @@
   const sent = new Set();
   const chat = () => {
     const found = [];
-    for (const line of Array.prototype.slice.call(document.querySelectorAll(layout.chat.line), -MOST_LINES)) {
+    for (const line of slice(findAll(layout.chat.line), -MOST_LINES)) {
       const id = read(line, layout.chat.id, NAME) || `${origin}-${numberOf(line)}`;
       const text = read(line, layout.chat.text, CHAT);
       if (!text || sent.has(id)) continue;
@@ -300,8 +327,8 @@
   };
 
   const isIn = (target, selectors) => {
-    const element = target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement;
-    return Boolean(selectors) && element?.closest(selectors) !== null && element?.closest(selectors) !== undefined;
+    const element = kindOfNode(target) === Node.ELEMENT_NODE ? target : parentOf(target);
+    return Boolean(selectors) && element !== null && closest(element, selectors) !== null;
   };
   const observer = new MutationObserver((records) => {
     for (const { target, type } of records) {
@@ -314,7 +341,7 @@
     schedule();
   });
   observer.observe(document, { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: layout.attributes });
-  document.addEventListener("DOMContentLoaded", schedule, { once: true });
+  EventTarget.prototype.addEventListener.call(document, "DOMContentLoaded", schedule, { once: true });
 
   globalThis.orchPage = {
     element: (number) => shown.get(number) ?? null,

@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx2
 import trio
 
+from orch.bots.adapters.adapter import Adapter
 from orch.bots.adapters.attending import Limits, Wish, attend
 from orch.bots.adapters.catalog import ADAPTERS, SECOND
 from orch.bots.adapters.meeting import Meeting
@@ -143,17 +144,7 @@ class Stand:
 
     async def page(self, layout: str) -> Page:
         """Open a page that is prepared for a layout's adapter."""
-        adapter = ADAPTERS[ADAPTER_OF[layout]]
-        options = PageOptions(
-            scripts=adapter.scripts,
-            bindings=adapter.bindings,
-            world_scripts=adapter.world_scripts,
-            world_bindings=adapter.world_bindings,
-        )
-        page: Page = await self.nursery.start(
-            partial(run_page, log=LogTail()), self.browser.devtools, options
-        )
-        return page
+        return await page_for(ADAPTERS[ADAPTER_OF[layout]], self.browser, self.nursery)
 
     async def attend(
         self,
@@ -199,14 +190,36 @@ class Stand:
         return stay[0]
 
 
+async def page_for(adapter: Adapter, browser: Browser, nursery: trio.Nursery) -> Page:
+    """Open a page that is prepared for an adapter."""
+    options = PageOptions(
+        scripts=adapter.scripts,
+        bindings=adapter.bindings,
+        world_scripts=adapter.world_scripts,
+        world_bindings=adapter.world_bindings,
+    )
+    page: Page = await nursery.start(partial(run_page, log=LogTail()), browser.devtools, options)
+    return page
+
+
+@asynccontextmanager
+async def browsing(folder: Path, *extra: str) -> AsyncIterator[tuple[Browser, trio.Nursery]]:
+    """Run a browser for the block."""
+    require("chromium")
+    launch = Launch(program=installed(), is_sandboxed=is_sandbox_possible(os.getuid()), extra=extra)
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(PATIENCE):
+            browser: Browser = await nursery.start(run_browser, launch, Profiles(folder / "profiles"))
+        yield browser, nursery
+        nursery.cancel_scope.cancel()
+
+
 @asynccontextmanager
 async def standing(folder: Path, *extra: str) -> AsyncIterator[Stand]:
     """Run a browser and a server of meetings for the block."""
-    require("chromium")
-    launch = Launch(program=installed(), is_sandboxed=is_sandbox_possible(os.getuid()), extra=extra)
     with serving() as url:
-        async with httpx2.AsyncClient(base_url=url, timeout=60) as client, trio.open_nursery() as nursery:
-            with trio.fail_after(PATIENCE):
-                browser: Browser = await nursery.start(run_browser, launch, Profiles(folder / "profiles"))
+        async with (
+            httpx2.AsyncClient(base_url=url, timeout=60) as client,
+            browsing(folder, *extra) as (browser, nursery),
+        ):
             yield Stand(MeetingServer(url, client), browser, nursery, iter(range(10_000)))
-            nursery.cancel_scope.cancel()

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from orch.bots.adapters.attending import Limits, Wish
+from orch.bots.adapters.meeting import MeetingControlError
 from orch.bots.ends import EndReason
 from orch.bots.observations import (
     CaptionReceived,
@@ -183,3 +184,65 @@ async def test_the_network_is_lost_and_returns(tmp_path: Path) -> None:
             await again.in_place(Place.CALL)
             await again.meeting.leave()
             assert await again.over() is EndReason.LEFT_ON_REQUEST
+
+
+LANGUAGES: Final = (
+    ("first", "en"),
+    ("first", "de"),
+    ("first", "es"),
+    ("first", "fr"),
+    ("first", "pt"),
+    ("first", "zh"),
+    ("first", "ja"),
+    ("first", "ar"),
+    ("second", "de"),
+    ("second", "fr"),
+    ("second", "zh"),
+)
+ANY_LANGUAGE: Final = """
+entry: {button: ask_to_join_anyway, lobby: {after: 0}, consents: [cookies, devices, recording]}
+captions: {delay: 0.1}
+"""
+
+
+async def test_each_language_of_the_interface_is_joined(tmp_path: Path) -> None:
+    """Dialogs, name, button, lobby, captions and the removal, whatever the page's language."""
+    async with standing(tmp_path) as stand:
+
+        async def joins(layout: str, language: str) -> None:
+            code = await stand.code(layout, ANY_LANGUAGE)
+            wish = Wish(name="Scribe", languages=Languages(interface=language), camera=False, chat=False)
+            stay = await stand.attend(code, layout, wish)
+            await stay.in_place(Place.CALL)
+            await stand.server.host(code, "say", who="bo", text="hello")
+            await stay.until(lambda each: isinstance(each, CaptionsSeen) and bool(each.blocks))
+            await stand.server.host(code, "remove")
+            assert await stay.over() is EndReason.REMOVED, (layout, language, stay.page.log.lines)
+
+        with trio.fail_after(PATIENCE):
+            async with trio.open_nursery() as nursery:
+                for each in LANGUAGES:
+                    nursery.start_soon(joins, *each)
+
+
+async def test_it_leaves_from_everywhere(tmp_path: Path) -> None:
+    """While the page loads, at the door, in the lobby; asked twice, and after the end."""
+    async with standing(tmp_path) as stand:
+        with trio.fail_after(PATIENCE):
+            code = await stand.code("first", "entry: {lobby: {verdict: silence}}")
+            loading = await stand.attend(code, "first")
+            await loading.meeting.leave()
+            assert await loading.over() is EndReason.LEFT_ON_REQUEST
+            assert not loading.all(PlaceSeen)
+            lobby = await stand.attend(code, "first", page=loading.page)
+            await lobby.in_place(Place.LOBBY)
+            with pytest.raises(MeetingControlError, match="not in the call"):
+                await lobby.meeting.chat("Hello")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lobby.meeting.leave)
+                nursery.start_soon(lobby.meeting.leave)
+            assert await lobby.over() is EndReason.LEFT_ON_REQUEST
+            assert (await stand.server.guest(code))["place"] == "left"
+            await lobby.meeting.leave()
+            with pytest.raises(MeetingControlError):
+                await lobby.meeting.microphone(on=True)

@@ -1,0 +1,102 @@
+"""What a page does against its observer, in a real Chromium: it misleads nobody, and costs itself alone."""
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+import trio
+
+from orch.bots.adapters.adapter import SIGNALS_BINDING, STATE_BINDING
+from orch.bots.adapters.attending import Wish, attend
+from orch.bots.adapters.catalog import ADAPTERS
+from orch.bots.adapters.snapshots import decode
+from orch.bots.chromium.page import Page
+from orch.bots.chromium.page_messages import LONGEST_MESSAGE
+from orch.bots.meeting_url import MEET
+from orch.bots.observations import ChatSeen, Over, PageObservation, PeopleSeen, Place, PlaceSeen
+from tests.bots.adapters.meetings import PATIENCE, browsing, page_for
+
+pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
+
+DOCUMENT: Final = (Path(__file__).parent / "hostile.html").read_bytes()
+
+FRAME: Final = 16
+"""Milliseconds between two messages of one of the four kinds that are sent while the page storms."""
+
+
+async def serve(stream: trio.SocketStream) -> None:
+    """Serve the page, whatever is requested."""
+    async with stream:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            part = await stream.receive_some()
+            if not part:
+                return
+            head += part
+        length = len(DOCUMENT)
+        start = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n"
+        await stream.send_all(f"{start}Content-Length: {length}\r\n\r\n".encode() + DOCUMENT)
+
+
+async def test_a_page_cannot_mislead_overload_or_notice_its_observer(tmp_path: Path) -> None:
+    async with browsing(tmp_path) as (browser, nursery):
+        with trio.fail_after(PATIENCE):
+            (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+            url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
+            page = await page_for(ADAPTERS[MEET], browser, nursery)
+            await assert_it_is_read_and_not_changed(page, url)
+            await assert_a_storm_is_bounded(page)
+
+
+async def assert_it_is_read_and_not_changed(page: Page, url: str) -> None:
+    """Names, messages and invisible texts end nothing; the page sees neither functions nor changes."""
+    observed: list[PageObservation] = []
+    quiet = trio.Event()
+
+    async def note(observation: PageObservation) -> None:
+        observed.append(observation)
+        if isinstance(observation, ChatSeen):
+            quiet.set()
+
+    async with trio.open_nursery() as nursery:
+        wish = Wish(name="Scribe", captions=False, chat=False)
+        await nursery.start(partial(attend, page, ADAPTERS[MEET], wish, url, note, trio.current_time))
+        await quiet.wait()
+        for _ in range(5):
+            await page.call("() => { orchPage.look(); orchPage.resend(); }")
+        found = await page.call("() => [window.seen, window.changes]", in_page_world=True)
+        assert found == [["undefined"] * 4, 0]
+        nursery.cancel_scope.cancel()
+    assert [each.place for each in observed if isinstance(each, PlaceSeen)] == [Place.CALL]
+    assert not [each for each in observed if isinstance(each, Over)]
+    (people,) = [each.people for each in observed if isinstance(each, PeopleSeen)]
+    assert people is not None
+    assert [(each.id, each.is_self) for each in people] == [("me", True), ("a", False), ("b", False)]
+    assert [each.text for each in observed if isinstance(each, ChatSeen)] == ["You left the meeting"]
+
+
+async def assert_a_storm_is_bounded(page: Page) -> None:
+    """Thousands of elements, megabytes of text, a change each millisecond: few messages, none too long."""
+    largest = {"items": 0, "people": 0, "blocks": 0}
+    count = 0
+    with (
+        page.messages(STATE_BINDING, capacity=4096, is_own=True) as states,
+        page.messages(SIGNALS_BINDING, capacity=4096, is_own=True) as signals,
+    ):
+        began = trio.current_time()
+        await page.call("() => { window.storm(); }", in_page_world=True)
+        for messages, kinds in ((states, {"items"}), (signals, {"people", "blocks"})):
+            while not all(largest[kind] for kind in kinds):
+                text = (await anext(messages)).text
+                assert len(text) <= LONGEST_MESSAGE
+                sent = decode(text)
+                assert sent is not None
+                count += 1
+                for kind in kinds:
+                    largest[kind] = max(largest[kind], len(getattr(sent, kind, ())))
+        elapsed = trio.current_time() - began
+        assert (states.lost, signals.lost) == (0, 0)
+    assert largest == {"items": 300, "people": 500, "blocks": 48}
+    assert count <= (elapsed + 1) * 4 * 1000 / FRAME
+    assert await page.call("() => window.changes", in_page_world=True) > 1000
