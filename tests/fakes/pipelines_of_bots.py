@@ -124,17 +124,19 @@ class PipelineScene:
         *,
         capture: bool = True,
         numbers: Numbers | None = None,
+        again: bool = False,
         changed: Callable[[], None] = lambda: None,
         tape: Callable[[Line], None] | None = None,
         **settings: Any,
     ) -> AsyncIterator[Running]:
-        """Run a pipeline for the block, in a session of a hub."""
+        """Run a pipeline for the block, in a session of a hub; ``again``: one that was there before."""
         room = Room(back_ends=self.back_ends)
         async with running_hub(self.folder, room, **settings) as hub:
             bots = SqliteBots(self.folder / "bots.sqlite3", most=lambda: 2**30, offload=inline)
             await hub.nursery.start(bots.run)
             store = bots.store
-            await requested(store, 1)
+            if not again:
+                await requested(store, 1)
             writer = BotWriter(store, Spool(self.folder / "spool.jsonl"), offload=inline)
             await hub.nursery.start(writer.run)
             records, webhooks = WatchedWriter(writer), Webhooks()

@@ -18,7 +18,7 @@ from orch.bots.webcam import picture as pictures
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.canvas import Canvas, Patch
 from orch.bots.webcam.fonts import Fonts
-from orch.bots.webcam.picture import Caption, Picture
+from orch.bots.webcam.picture import Caption, Line, Picture
 from orch.bots.webcam.preview import jpeg, mjpeg_part, mjpeg_start, png
 from orch.speech.languages import closest, is_near
 from orch.stores.bot_writer import Offload
@@ -69,6 +69,11 @@ class Camera:
     def frame(self) -> int:
         """The number of the frame."""
         return self._canvas.frame
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """What it shows, the oldest first."""
+        return self._picture.lines
 
     @property
     def appearance(self) -> Appearance:

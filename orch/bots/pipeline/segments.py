@@ -152,6 +152,10 @@ class Segments:
         """Return a segment, or None."""
         return self._segments.get(segment_id)
 
+    def all(self) -> tuple[Segment, ...]:
+        """Return those that are known, the oldest first."""
+        return tuple(self._segments.values())
+
     def add(self, segment: Segment) -> None:
         """Add a segment; the oldest are forgotten."""
         self._segments[segment.segment_id] = segment
