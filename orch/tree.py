@@ -73,7 +73,7 @@ async def running(
         ),
         tree.supervise(
             "bots",
-            parts.bots.run,
+            together(parts.bots.run, *((parts.calendars.run,) if parts.calendars else ())),
             describe=lambda: branch_details.bots(parts),
         ),
         tree.supervise(

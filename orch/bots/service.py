@@ -24,6 +24,7 @@ from orch.bots.commanding import Commanding
 from orch.bots.control import CameraFrame, FrameKind
 from orch.bots.creation import Creation
 from orch.bots.host import BotHost
+from orch.bots.recordings.recorder import settle
 from orch.bots.requests import BotRequest, LanguagesChange, WebcamChange
 from orch.bots.runs.commands import Commands
 from orch.bots.runs.evidence_files import write_evidence
@@ -233,6 +234,8 @@ class BotsService:
         with trio.move_on_after(ENDED_WITHIN) as scope:
             await kept.writer.drain()
             try:
+                if await settle(kept.store, kept.writer.put, session_id, wall=self._wall):
+                    await kept.writer.drain()
                 await kept.store.compute_statistics(session_id, now=self._wall())
             except ProblemError as problem:
                 _log.warning("figures of a session are missing", session=session_id, reason=problem.detail)

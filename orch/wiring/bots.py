@@ -9,16 +9,19 @@ from typing import Final, Never
 import structlog
 import trio
 
+from orch.bots.calendars.service import Calendars
 from orch.bots.media.channel import Channel
 from orch.bots.media.server import MediaServer
 from orch.bots.pipeline.pipelines import Pipelines
 from orch.bots.pruning import Pruning
 from orch.bots.requests import BotRequest
 from orch.bots.runs.pipelines import RunPipelines
+from orch.bots.runs.recording import Recordings
 from orch.bots.runs.stays import BrowserStays
 from orch.bots.service import BotsService, Joined, Kept
 from orch.bots.webcam.fonts import Fonts
 from orch.bots.webhooks.service import WebhookService
+from orch.cluster.lease import Leases
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name
@@ -73,8 +76,9 @@ def build(
     survey: Survey,
     topics: Topics,
     tree: Tree,
-) -> tuple[BotsService, StoredBots | None]:
-    """Build the bots, none of them running yet."""
+    leases: Leases,
+) -> tuple[BotsService, StoredBots | None, Calendars | None]:
+    """Build the bots and what schedules them, none of them running yet."""
     stored = None if stores.bots is None else _stored(configuration, stores, stores.bots, hub, speech)
     kept = None if stored is None else _kept(configuration, stored, topics)
     service = BotsService(
@@ -89,7 +93,18 @@ def build(
         on_stored=(lambda: None) if stored is None else stored.webhooks.notify,
     )
     service.on_deleted = lambda session_id: _forget_session(hub, session_id)
-    return service, stored
+    if stored is None or not configuration.current.orchestration.bots.calendars:
+        return service, stored, None
+    calendars = Calendars(
+        stored.store,
+        service,
+        configuration,
+        exchanges=stored.webhooks.exchanges,
+        lease=leases.lease("calendars"),
+        offer=stored.webhooks.offer_of_calendar,
+        wall=stores.wall,
+    )
+    return service, stored, calendars
 
 
 def _stored(
@@ -127,7 +142,11 @@ def _kept(configuration: LiveSettings, stored: StoredBots, topics: Topics) -> Ke
             stay=stays,
             channel=channel,
             pipeline=RunPipelines(
-                stored.pipelines, stored.store, offer=stored.webhooks.offer, touch=topics.touch
+                stored.pipelines,
+                stored.store,
+                recordings=Recordings(configuration, stored.writer.put),
+                offer=stored.webhooks.offer,
+                touch=topics.touch,
             ),
             alongside=(stays.reap, media.run),
         ),

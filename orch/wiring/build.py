@@ -142,8 +142,15 @@ def build(
         overload=overload.statistics,
         wall=wall,
     )
-    bot_service, stored_bots = bots.build(
-        configuration, stores, hub=hub, speech=speech, survey=survey, topics=topics, tree=tree
+    bot_service, stored_bots, calendars = bots.build(
+        configuration,
+        stores,
+        hub=hub,
+        speech=speech,
+        survey=survey,
+        topics=topics,
+        tree=tree,
+        leases=leases,
     )
     parts = Parts(
         access=access,
@@ -170,6 +177,7 @@ def build(
         ),
         bots=bot_service,
         stored_bots=stored_bots,
+        calendars=calendars,
         gateway=gateway,
         controls=SharedControls(gateway=gateway, store=stores.documents, survey=survey, wall=stores.wall),
         discovery=discovery,

@@ -53,6 +53,8 @@ def connect(parts: Parts) -> None:
     parts.metrics.read_from(parts.bots.readings)
     if parts.stored_bots is not None:
         parts.metrics.read_from(parts.stored_bots.readings)
+    if parts.calendars is not None:
+        parts.metrics.read_from(parts.calendars.readings)
     if parts.stores.bot_engine is not None:
         parts.metrics.read_from(parts.stores.bot_engine.readings)
 

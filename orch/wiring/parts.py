@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from orch.analytics.dashboard import Dashboard
     from orch.audio.pipeline_pool import PipelinePool
     from orch.audio.pipeline_runs import PipelineRuns
+    from orch.bots.calendars.service import Calendars
     from orch.bots.service import BotsService
     from orch.capacity import CurrentCapacity
     from orch.cluster.runtime_settings import RuntimeSettings
@@ -54,6 +55,7 @@ class Parts:
     incidents: "IncidentService"
     bots: "BotsService"
     stored_bots: "StoredBots | None"
+    calendars: "Calendars | None"
     gateway: "GatewayService"
     controls: "SharedControls"
     discovery: "Discovery"

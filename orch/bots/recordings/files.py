@@ -165,9 +165,12 @@ class RecordingFile:
     ``is_cut``: its end is missing, as the process that wrote it was killed; the rest can be read.
     """
 
-    def __init__(self, path: Path, key: bytes | None) -> None:
-        """Open it. OSError; LockedError: it needs another key; DamagedError: it is none of ours."""
-        self._file = path.open("rb")
+    def __init__(self, path: Path | int, key: bytes | None) -> None:
+        """Open a path, or take a descriptor over.
+
+        OSError; LockedError: it needs another key; DamagedError: it was changed.
+        """
+        self._file = open(path, "rb")  # noqa: PTH123, SIM115 - a path or a descriptor; closed by close()
         try:
             self._open(key)
         except BaseException:
@@ -203,6 +206,10 @@ class RecordingFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it. It may be called again."""
         self._file.close()
 
     def read(self, begin: int, length: int) -> bytes:

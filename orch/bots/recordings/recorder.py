@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from orch.bots.observations import Observation, OwnerSeen, PeopleSeen, Sound, TrackBegan, TrackEnded
 from orch.bots.recordings.encoding import RATE
+from orch.bots.recordings.names import SEALED
 from orch.bots.recordings.takes import Dropped, Take, Takes
 from orch.stores.bot_records import AudioFile, Captured, SessionEvent
 from orch.stores.bot_store import BotStore
@@ -91,9 +92,10 @@ class Recorder:
         self._bytes = 0
         self._dropped: dict[str, int] = {}
         self._dropped_samples = 0
-        self._files = 0
+        self._files = self._faults = 0
         self._wake = trio.Event()
         self._is_closed = False
+        self._said = ""
         self._over = trio.Event()
 
     def hear(self, observation: Observation) -> None:
@@ -167,6 +169,16 @@ class Recorder:
         with trio.move_on_after(WRITTEN_WITHIN, shield=True):
             await self._in_thread(partial(self._takes.apply, batch))
         await self._store(self._takes.changed())
+        await self._say_fault()
+
+    async def _say_fault(self) -> None:
+        """Store an event where no file can be begun, once for each reason."""
+        fault = self._takes.fault
+        if fault and fault != self._said:
+            self._faults += 1
+            _log.warning("nothing can be recorded", session_id=self._session_id, reason=fault)
+            await self._put(self._event(f"fault/{self._faults}", "impossible", {"reason": fault}))
+        self._said = fault
 
     async def _in_thread(self, work: Callable[[], None]) -> None:
         """Run in a thread, one at a time; a disk that hangs is left to its thread."""
@@ -179,20 +191,26 @@ class Recorder:
             await self._put(self._row(take))
             if take.status == "incomplete":
                 _log.warning("recording incomplete", session_id=self._session_id, reason=take.reason)
-                await self._put(self._event(take))
+                self._said = take.reason
+                data = {"file_name": take.name, "reason": take.reason}
+                await self._put(self._event(f"{take.number:03}", "incomplete", data))
 
     def _row(self, take: Take) -> AudioFile:
         seconds = take.samples / RATE
         metadata: dict[str, Any] = {
             "kind": take.kind,
             "lost_seconds": round(take.lost / RATE, 3),
-            "is_encrypted": take.path.endswith(".enc"),
+            "encrypted": take.path.endswith(SEALED),
         }
-        for name in ("track", "participant_id", "participant_name", "reason"):
-            if value := getattr(take, name):
-                metadata[name] = value
+        texts = {
+            "track": take.track,
+            "speaker_id": take.participant_id,
+            "speaker_name": take.participant_name,
+            "reason": take.reason,
+        }
+        metadata |= {name: text for name, text in texts.items() if text}
         return AudioFile(
-            file_id=f"{self._session_id}/{take.number:03}",
+            file_id=f"{self._session_id}-{take.number:03}",
             session_id=self._session_id,
             file_path=take.path,
             file_name=take.name,
@@ -209,13 +227,13 @@ class Recorder:
             metadata=metadata,
         )
 
-    def _event(self, take: Take) -> SessionEvent:
+    def _event(self, number: str, subtype: str, data: dict[str, str]) -> SessionEvent:
         return SessionEvent(
-            event_id=f"{self._session_id}/recording/{take.number:03}",
+            event_id=f"{self._session_id}/recording/{number}",
             session_id=self._session_id,
             event_type="recording",
-            event_subtype="incomplete",
-            event_data={"file_name": take.name, "reason": take.reason},
+            event_subtype=subtype,
+            event_data=data,
             at=self._wall(),
             source_component="recorder",
             severity="warning",

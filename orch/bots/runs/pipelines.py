@@ -11,6 +11,7 @@ from orch.bots.pipeline.meeting_pipeline import MeetingPipeline, Numbers
 from orch.bots.pipeline.pipelines import Pipelines
 from orch.bots.requests import Languages
 from orch.bots.runs.parts import PipelineLive, Session
+from orch.bots.runs.recording import Recordings, SessionRecording
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.canvas import Patch
 from orch.bots.webhooks.payloads import Data, Trigger
@@ -32,9 +33,16 @@ class RunPipelines:
     """Makes the pipelines of runs. ``touch``: publishes a topic now."""
 
     def __init__(
-        self, pipelines: Pipelines, store: BotStore, *, offer: Offer, touch: Callable[[str], None]
+        self,
+        pipelines: Pipelines,
+        store: BotStore,
+        *,
+        recordings: Recordings,
+        offer: Offer,
+        touch: Callable[[str], None],
     ) -> None:
         self._pipelines = pipelines
+        self._recordings = recordings
         self._store = store
         self._offer = offer
         self._touch = touch
@@ -51,24 +59,28 @@ class RunPipelines:
             await trio.lowlevel.checkpoint()
             self._offer(session.bot_id, session.metadata or {}, trigger, at, data)
 
+        recording = self._recordings(session.session_id, session.request, numbers.run)
         pipeline = self._pipelines.make(
             session_id=session.session_id,
             started=session.started,
             request=session.request,
             clock=session.clock,
             announce=announce,
+            sound=recording.sink,
+            tape=recording.put,
             changed=lambda: self._touch(f"bots/{session.bot_id}"),
             numbers=numbers,
         )
         pipeline.camera_to(session.channel.show)
-        return RunPipeline(pipeline, session)
+        return RunPipeline(pipeline, session, recording)
 
 
 class RunPipeline:
     """See :class:`orch.bots.runs.parts.Pipeline`."""
 
-    def __init__(self, pipeline: MeetingPipeline, session: Session) -> None:
+    def __init__(self, pipeline: MeetingPipeline, session: Session, recording: SessionRecording) -> None:
         self._pipeline = pipeline
+        self._recording = recording
         self._session = session
         self._off = trio.Event()
         if session.request.camera is None:
@@ -76,13 +88,17 @@ class RunPipeline:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until it is finished or cancelled; usable once started."""
-        try:
-            await self._pipeline.run(task_status=task_status)
-        finally:
-            self._off.set()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._recording.run)
+            try:
+                await self._pipeline.run(task_status=task_status)
+            finally:
+                self._off.set()
+                self._recording.close()
 
     async def observe(self, observation: Observation) -> None:
         """Accept an observation, once there is room; at the end it is too late for any."""
+        self._recording.observe(observation)
         try:
             await self._pipeline.observe(observation)
         except trio.ClosedResourceError:
@@ -121,6 +137,7 @@ class RunPipeline:
     async def finish(self) -> None:
         """Return when what was observed so far has been recorded."""
         await self._pipeline.finish()
+        await self._recording.finish()
 
     def live(self) -> PipelineLive:
         """Return what the bot's page shows."""

@@ -70,7 +70,7 @@ async def test_a_file_has_a_row_from_its_begin_to_its_end(tmp_path: Path) -> Non
         "wav",
     )
     assert 25 < rows.files[1].duration_seconds < 32
-    assert last.metadata == {"kind": "speaker", "lost_seconds": 0.0, "is_encrypted": False, "track": "t"}
+    assert last.metadata == {"kind": "speaker", "lost_seconds": 0.0, "encrypted": False, "track": "t"}
     assert rows.events == []
     assert made.statistics().files == 1
 

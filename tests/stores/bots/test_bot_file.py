@@ -1,6 +1,7 @@
 """The file of bots: apart from that of the sessions, in its size and its faults; which engine is chosen."""
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from tests.fakes.hub import inline
 class Given(SettingsSource):
     """Settings that do not change."""
 
-    def __init__(self, text: str) -> None:
-        decoded = decode(text, {})
+    def __init__(self, text: str, environ: Mapping[str, str] | None = None) -> None:
+        decoded = decode(text, environ or {})
         assert decoded.faults == ()
         self.settings = decoded.settings
 
