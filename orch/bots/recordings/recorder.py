@@ -155,6 +155,7 @@ class Recorder:
                 await self._write()
                 await self._in_thread(self._takes.finish)
                 await self._store(self._takes.changed())
+                await self._say_fault()
             if ending.cancelled_caught:
                 _log.error("recording not finished in time", session_id=self._session_id)
             self._over.set()
