@@ -253,8 +253,10 @@ class BotRun:
         if lost is not None:
             raise OwnerLostError(self.bot_id)
         failure = failure_of(error, has_joined=self.journal.stored.admitted_at is not None)
-        log = _log.error if failure.reason is EndReason.INTERNAL_ERROR else _log.warning
-        log("a bot's browser failed", bot=self.bot_id, reason=failure.reason, exc_info=error)
+        if failure.reason is EndReason.INTERNAL_ERROR:
+            _log.error("bot failed", bot=self.bot_id, exc_info=error)
+        else:
+            _log.warning("a bot's browser failed", bot=self.bot_id, reason=failure.reason, why=failure.detail)
         if failure.is_loss:
             await self.lose(failure.reason, failure.detail)
         else:
