@@ -196,10 +196,17 @@ class BotStore:
         )
 
     async def events(
-        self, session_id: str, *, after: records.SessionEvent | None = None, limit: int = PAGE
+        self,
+        session_id: str,
+        *,
+        after: records.SessionEvent | None = None,
+        limit: int = PAGE,
+        newest_first: bool = False,
     ) -> tuple[records.SessionEvent, ...]:
-        """Return events, the oldest first."""
-        return await self._page(tables.EVENTS, session_id, ("timestamp", "event_id"), after, limit)
+        """Return events, the oldest first, or the newest."""
+        return await self._page(
+            tables.EVENTS, session_id, ("timestamp", "event_id"), after, limit, is_descending=newest_first
+        )
 
     async def consents(
         self, session_id: str, *, after: records.Consent | None = None, limit: int = PAGE
@@ -236,10 +243,18 @@ class BotStore:
         return await self._engine.perform(lambda: reading.view(name, VIEWS[name], session_id), Purpose.READ)
 
     async def _page(
-        self, table: tables.Table[Any], session_id: str, order: tuple[str, str], after: Any, limit: int
+        self,
+        table: tables.Table[Any],
+        session_id: str,
+        order: tuple[str, str],
+        after: Any,
+        limit: int,
+        *,
+        is_descending: bool = False,
     ) -> tuple[Any, ...]:
         return await self._engine.perform(
-            lambda: reading.page(table, session_id, order, after, limit), Purpose.READ
+            lambda: reading.page(table, session_id, order, after, limit, is_descending=is_descending),
+            Purpose.READ,
         )
 
     # Deletion.

@@ -5,7 +5,6 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import trio
@@ -15,6 +14,7 @@ from orch.problems import ProblemError
 from orch.speech.cues import Pace
 from orch.speech.exports import Choice, File, export, format_of, of_history, session_transcript
 from orch.speech.text_search import Found, search
+from orch.web.turns import WAIT_LIMIT, Turns
 from orch.websocket.history.reader import StoredMessages
 
 _Item = TypeVar("_Item")
@@ -25,10 +25,6 @@ MEMORY_BYTES: Final = 24 * 1024 * 1024
 """Maximum bytes of files in memory: cached ones, and those being sent to clients."""
 SLICE: Final = 65_536
 """Bytes of a file sent at a time."""
-WAITING: Final = 16
-"""Requests that can be queued for their file; a queued request holds no history."""
-WAIT_LIMIT: Final = 20.0
-"""Seconds that a request waits for its turn."""
 
 TURN: Final = 0.001
 """Seconds that a transcript is written without a pause."""
@@ -124,11 +120,9 @@ class Transcripts:
         pace: Pace | None = None,
     ) -> None:
         self._histories = histories
-        self._wait_limit = wait_limit
         self._memory_limit = memory_limit
         self._pace = pace or Pauses()
-        self._turn = trio.Semaphore(1, max_value=1)
-        self._waiting = 0
+        self._turns = Turns(_busy, wait_limit=wait_limit)
         self._cached: OrderedDict[_Key, Transcript] = OrderedDict()
         self._cached_bytes = 0
         self._memory_bytes = 0
@@ -139,7 +133,7 @@ class Transcripts:
         key = _Key(session_id, *await self._histories.standing(session_id), kind, choice)
         if key in self._cached:
             return self._reuse(key)
-        async with self._my_turn():
+        async with self._turns.take():
             # While this one waited, another may have made it.
             key = _Key(session_id, *await self._histories.standing(session_id), kind, choice)
             if key in self._cached:
@@ -161,7 +155,7 @@ class Transcripts:
 
         It waits for its turn like a file, and runs in the same thread.
         """
-        async with self._my_turn():
+        async with self._turns.take():
             stored = await self._histories.messages(session_id)
             return await trio.to_thread.run_sync(_search, stored, query, self._pace)
 
@@ -173,29 +167,6 @@ class Transcripts:
 
     def _uncount(self, size: int) -> None:
         self._memory_bytes -= size
-
-    @asynccontextmanager
-    async def _my_turn(self) -> AsyncIterator[None]:
-        try:
-            self._turn.acquire_nowait()
-        except trio.WouldBlock:
-            await self._wait()
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    async def _wait(self) -> None:
-        if self._waiting >= WAITING:
-            raise _busy()
-        self._waiting += 1
-        try:
-            with trio.move_on_after(self._wait_limit) as scope:
-                await self._turn.acquire()
-        finally:
-            self._waiting -= 1
-        if scope.cancelled_caught:
-            raise _busy()
 
     def _reuse(self, key: _Key) -> Transcript:
         self._cached.move_to_end(key)

@@ -8,7 +8,8 @@ import trio.testing
 from orch.problems import ProblemError
 from orch.protocol.messages import Transcript, encode
 from orch.speech.exports import Choice, File
-from orch.web.transcripts import SLICE, TURN, WAITING, FileBody, Pauses, Transcripts
+from orch.web.transcripts import SLICE, TURN, FileBody, Pauses, Transcripts
+from orch.web.turns import WAITING
 from orch.websocket.history.reader import StoredMessages
 from tests.fakes.running import run
 

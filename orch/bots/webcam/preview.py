@@ -36,7 +36,11 @@ def mjpeg_part(image: Image.Image) -> bytes:
 
     Browsers show a part when the boundary after it has arrived; a stream begins with :func:`mjpeg_start`.
     """
-    body = jpeg(image)
+    return mjpeg_file_part(jpeg(image))
+
+
+def mjpeg_file_part(body: bytes) -> bytes:
+    """Return a JPEG file as a part, as :func:`mjpeg_part` does."""
     head = f"Content-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     return head + body + f"\r\n--{BOUNDARY}\r\n".encode()
 

@@ -24,19 +24,27 @@ def statistics(session_id: str) -> Script[SessionStatistics | None]:
 
 
 def page(
-    table: Table[R], session_id: str, order: tuple[str, str], after: R | None, limit: int
+    table: Table[R],
+    session_id: str,
+    order: tuple[str, str],
+    after: R | None,
+    limit: int,
+    *,
+    is_descending: bool = False,
 ) -> Script[tuple[R, ...]]:
     """Return rows of a session in an order, ``limit`` at most, after the last one of the page before.
 
     ``order``: two columns; the second one is unique.
     """
     first, second = order
+    beyond, way = ("<", " DESC") if is_descending else (">", "")
     condition, values = "", [session_id, limit]
     if after is not None:
-        condition = f" AND ({first}, {second}) > ($3, $4)"
+        condition = f" AND ({first}, {second}) {beyond} ($3, $4)"
         values += [_value(table, after, first), _value(table, after, second)]
     rows = yield Query(
-        table.select(f"WHERE session_id = $1{condition} ORDER BY {first}, {second} LIMIT $2"), tuple(values)
+        table.select(f"WHERE session_id = $1{condition} ORDER BY {first}{way}, {second}{way} LIMIT $2"),
+        tuple(values),
     )
     return table.read_all(rows)
 

@@ -1,0 +1,47 @@
+"""What a bot's camera shows, as a picture and as a stream."""
+
+from quart import Blueprint, Response, request
+
+from orch.bots.control import BotsControl
+from orch.bots.webcam.preview import MJPEG_TYPE
+from orch.web.bot_forms import read_bot_id
+from orch.web.camera_viewers import LONGEST_SECONDS, CameraBody, CameraViewers
+from orch.web.time_limits import command_limit
+
+
+def blueprint(bots: BotsControl) -> Blueprint:
+    """Return the routes."""
+    api = Blueprint("bot_camera", __name__, url_prefix="/api/bots")
+    viewers = CameraViewers()
+
+    @api.get("/<bot_id>/webcam.png")
+    async def picture(bot_id: str) -> Response:
+        """Return what the camera shows now, as PNG."""
+        with command_limit():
+            frame = await bots.camera(read_bot_id(bot_id), "png")
+        headers = {"Cache-Control": "no-store", "X-Camera-Frame": str(frame.number)}
+        return Response(frame.file, content_type="image/png", headers=headers)
+
+    @api.get("/<bot_id>/webcam.mjpg")
+    async def stream(bot_id: str) -> Response:
+        """Return what the camera shows, as MJPEG: a frame when it has changed, up to ten a second.
+
+        It ends when the camera is switched off or the bot leaves, and after four hours.
+        """
+        bot_id = read_bot_id(bot_id)
+        leave = viewers.enter(bot_id)
+        try:
+            with command_limit():
+                first = await bots.camera(bot_id, "jpeg")
+        except BaseException:
+            leave()
+            raise
+        response = Response(content_type=MJPEG_TYPE, headers={"Cache-Control": "no-store"})
+        if request.method == "HEAD":
+            leave()
+            return response
+        response.response = CameraBody(first, lambda number: bots.camera(bot_id, "jpeg", after=number), leave)
+        response.timeout = LONGEST_SECONDS
+        return response
+
+    return api
