@@ -30,6 +30,7 @@ from orch.telemetry.boundaries import Boundary
 from orch.web import pages as pages_module
 from orch.web import sign_in
 from orch.web.assets import COMPRESS_FROM, Assets
+from orch.web.bot_speech import LARGEST as SPEECH_LIMIT
 from orch.web.control_paths import ControlPaths
 from orch.web.errors import answer_errors
 from orch.web.http_door import SessionKeys, enter_route
@@ -56,6 +57,8 @@ class LimitedRequest(TrioRequest):
             named["max_content_length"] = RECORDING_LIMIT + RECORDING_OVERHEAD
         elif method == "PATCH" and path.startswith("/api/sessions/") and "/uploads/" in path:
             named["max_content_length"] = PIECE
+        elif method == "POST" and path.startswith("/api/bots/") and path.endswith("/speak"):
+            named["max_content_length"] = SPEECH_LIMIT
         elif method == "POST" and path.startswith("/api/pipeline/"):
             named["max_content_length"] = UNBOUNDED
         super().__init__(method, scheme, path, *args, **named)

@@ -32,8 +32,10 @@ class BotSpeech:
     async def read(self, request: Request) -> bytes:
         """Return the request's recording as 16-bit little-endian mono PCM at 16 kHz.
 
-        Problems: ``unsupported_media_type``, ``overloaded``, ``recording_too_large``, ``request_timeout``,
-        ``recording_too_long``, and those of :func:`orch.audio.recordings.open_recording`.
+        The application limits the request's body to :data:`LARGEST`.
+
+        Problems: ``unsupported_media_type``, ``overloaded``, ``request_timeout``, ``recording_too_long``, and
+        those of :func:`orch.audio.recordings.open_recording`.
         """
         kind = request.mimetype
         if not kind.startswith("audio/") and kind != "application/octet-stream":
@@ -42,8 +44,6 @@ class BotSpeech:
                 "Send the sound as a file, with the type audio/wav. A text cannot be spoken: the service has "
                 f"no speech synthesis. This has the type {kind or 'of nothing: Content-Type is missing'}.",
             )
-        if (request.content_length or 0) > LARGEST:
-            raise _too_large()
         async with self._place(), _spooled() as file:
             await _receive(request, file)
             pcm = bytearray()
@@ -78,19 +78,11 @@ async def _spooled() -> AsyncIterator[IO[bytes]]:
 
 
 async def _receive(request: Request, file: IO[bytes]) -> None:
-    size = 0
     with trio.move_on_after(ARRIVAL_SECONDS) as arrival:
         async with aclosing(paced(request.body, SLOWEST)) as body:
             async for block in body:
-                size += len(block)
-                if size > LARGEST:
-                    raise _too_large()
                 await trio.to_thread.run_sync(file.write, block)
     if arrival.cancelled_caught:
         raise ProblemError(
             "request_timeout", f"The recording did not arrive completely within {ARRIVAL_SECONDS:g} s."
         )
-
-
-def _too_large() -> ProblemError:
-    return ProblemError("recording_too_large", f"What a bot says can have {LARGEST // 2**20} MiB at most.")

@@ -155,7 +155,7 @@ class Downloads:
                 body.close()
                 unsatisfiable = {**common, "Content-Range": f"bytes */{size}"}
                 return Response(b"", status=416, content_type=content_type, headers=unsatisfiable)
-            response = Response(content_type=content_type, headers=common)
+            response = Response(b"", content_type=content_type, headers=common)
             if part is not None:
                 response.status_code = 206
                 response.headers["Content-Range"] = part.of(size)

@@ -86,6 +86,7 @@ def _translated(error: HTTPException) -> ProblemError:
     elif isinstance(error, NotFound):
         detail = f"The path {request.path} does not exist."
     elif isinstance(error, RequestEntityTooLarge):
-        code = "recording_too_large" if request.path.endswith("/recordings") else "body_too_large"
+        is_sound = request.path.endswith(("/recordings", "/speak"))
+        code = "recording_too_large" if is_sound else "body_too_large"
         detail = "The body is larger than this path accepts."
     return ProblemError(code, detail, headers=headers)

@@ -196,17 +196,41 @@ class BotsApi:
     ) -> Response:
         """Send a request; ``json``, ``data`` and ``query_string`` as Quart's client has them."""
         given = {"Host": "localhost:3000", **(headers or {})}
-        return cast(
-            "Response",
-            await self.pages.test_client().open(
-                path, method=method, headers=given, scope_base=self.scope(given), **more
-            ),
+        return await self.pages.test_client().open(
+            path, method=method, headers=given, scope_base=self.scope(given), **more
         )
 
     async def json(self, method: str, path: str, **more: Any) -> tuple[int, Any]:
         """Send a request; return status and document."""
         response = await self.ask(method, path, **more)
         return response.status_code, msgspec.json.decode(await response.get_data(as_text=False))
+
+    @asynccontextmanager
+    async def stream(self, method: str, path: str) -> AsyncIterator[trio.MemoryReceiveChannel[Any]]:
+        """Send a request and yield the messages of its response; disconnect at the end of the block."""
+        into, received = trio.open_memory_channel[Any](0)
+        is_gone = trio.Event()
+        scope: Any = self.scope({"Host": "localhost:3000"}) | {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"host", b"localhost:3000")],
+        }
+        messages: list[Any] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> Any:
+            if messages:
+                return messages.pop()
+            await is_gone.wait()
+            return {"type": "http.disconnect"}
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.pages, scope, receive, into.send)
+            yield received
+            is_gone.set()
 
 
 @asynccontextmanager

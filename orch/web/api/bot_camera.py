@@ -36,7 +36,8 @@ def blueprint(bots: BotsControl) -> Blueprint:
         except BaseException:
             leave()
             raise
-        response = Response(content_type=MJPEG_TYPE, headers={"Cache-Control": "no-store"})
+        response = Response(b"", content_type=MJPEG_TYPE, headers={"Cache-Control": "no-store"})
+        response.headers.pop("Content-Length", None)
         if request.method == "HEAD":
             leave()
             return response
