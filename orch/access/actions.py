@@ -115,6 +115,39 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("DELETE", "/api/status/announcements/<int:number>"): Action.CHANGE_OPERATIONS,
     ("DELETE", "/api/connections/<connection_id>"): Action.CHANGE_OPERATIONS,
     ("DELETE", "/api/sessions/<session_id>"): Action.CHANGE_OPERATIONS,
+    # Meeting bots: what was said in meetings is for operators alone.
+    ("GET", "/api/bots"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/stats"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/transcript"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/translations"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/timeline"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/correlations"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/events"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/recording"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/recording/<file_id>"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/evidence"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/evidence/<file_id>"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/webcam.png"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/bots/<bot_id>/webcam.mjpg"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/webhooks"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/webhooks/<endpoint_id>"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/webhooks/<endpoint_id>/deliveries"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/webhooks/deliveries/<delivery_id>"): Action.VIEW_OPERATIONS,
+    ("POST", "/api/bots"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/bots/<bot_id>/leave"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/bots/<bot_id>/pause"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/bots/<bot_id>/resume"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/bots/<bot_id>/chat"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/bots/<bot_id>/speak"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/bots/<bot_id>/language"): Action.CHANGE_OPERATIONS,
+    ("PATCH", "/api/bots/<bot_id>/webcam"): Action.CHANGE_OPERATIONS,
+    ("DELETE", "/api/bots/<bot_id>/data"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/webhooks"): Action.CHANGE_OPERATIONS,
+    ("PATCH", "/api/webhooks/<endpoint_id>"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/webhooks/<endpoint_id>/rotate"): Action.CHANGE_OPERATIONS,
+    ("DELETE", "/api/webhooks/<endpoint_id>"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/webhooks/deliveries/<delivery_id>/redeliver"): Action.CHANGE_OPERATIONS,
     # The audio pipeline.
     ("GET", "/api/pipeline/schema"): Action.USE_PUBLIC,
     ("GET", "/api/pipeline/presets"): Action.USE_PUBLIC,
@@ -152,6 +185,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
 #: What begins something that takes memory or descriptors for a while: refused while few are left.
 NEW_WORK: Final = frozenset(
     {
+        ("POST", "/api/bots"),
         ("POST", "/api/pipeline/process"),
         ("POST", "/api/pipeline/analyze"),
         ("POST", "/api/pipeline/compare"),
@@ -205,6 +239,8 @@ TOPICS: Final[Mapping[str, Action]] = {
     "metrics": Action.VIEW_OPERATIONS,
     "tree": Action.VIEW_OPERATIONS,
     "config": Action.VIEW_OPERATIONS,
+    "bots": Action.VIEW_OPERATIONS,
+    "bots/ID": Action.VIEW_OPERATIONS,
 }
 
 

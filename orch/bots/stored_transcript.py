@@ -1,7 +1,7 @@
 """The stored transcript of a meeting as lines by speaker, for the API and for files. Pure.
 
 An utterance of several speakers is stored once, with the parts of its words that are whose. Where its words
-are stored too, each part is a line of its own; else it is one line of whoever said most of it.
+are stored too, each part is a line of its own; else it is one line, of the one who said most of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

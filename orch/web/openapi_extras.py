@@ -6,6 +6,7 @@ from typing import Any, Final
 from orch.audio.presets import PRESETS, UNNAMED
 from orch.settings import Route
 from orch.speech.exports import FORMATS
+from orch.web import openapi_bots
 
 _FILE: Final = {"type": "string", "format": "binary"}
 _CODES: Final = "Language codes separated by commas: up to 32, each of at most 35 characters."
@@ -130,14 +131,20 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
 def complete(method: str, path: str, operation: dict[str, Any], problem: Mapping[str, Any]) -> None:
-    """Add the entries of :data:`OPERATIONS` to ``operation``."""
-    more = OPERATIONS.get((method, path))
-    if more is None:
-        return
+    """Add the entries of :data:`OPERATIONS` and those of bots to ``operation``, and its example."""
+    more = OPERATIONS.get((method, path)) or openapi_bots.OPERATIONS.get((method, path), {})
+    example = openapi_bots.EXAMPLES.get((method, path))
+    if example is not None:
+        operation["requestBody"]["content"]["application/json"]["example"] = example
     answers = operation.setdefault("responses", {})
     for status, answer in more.get("responses", {}).items():
         answers.pop(int(status) if status.isdecimal() else status, None)
         answers[status] = problem if answer == "problem" else answer
+    for key in ("200", 200):
+        if key in answers:
+            answers[key].setdefault("content", {}).update(more.get("more_content", {}))
+            if "headers" in more:
+                answers[key]["headers"] = more["headers"]
     if "requestBody" in more:
         operation["requestBody"] = more["requestBody"]
     for parameter in operation.get("parameters", []):

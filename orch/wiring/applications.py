@@ -3,9 +3,17 @@
 import time
 from pathlib import Path
 
+from quart import Blueprint
+
 from orch.application import Application
 from orch.web import app, join, status_page
 from orch.web.api import (
+    bot_camera,
+    bot_commands,
+    bot_files,
+    bot_results,
+    bot_transcripts,
+    bots,
     config,
     connections,
     gateway,
@@ -23,9 +31,11 @@ from orch.web.api import (
     sessions,
     tree,
     uploads,
+    webhooks,
     workers,
 )
 from orch.web.assets import Assets
+from orch.web.bot_records import BotRecords
 from orch.web.ended_sessions import EndedSessions
 from orch.web.upload_files import UploadFiles
 from orch.wiring.parts import Parts
@@ -66,8 +76,24 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             tree.blueprint(parts.tree, parts.survey),
             config.blueprint(settings, parts.runtime),
             pipeline.blueprint(settings, parts.speech, parts.gateway, parts.pipeline_runs),
+            *_bots(parts),
         ),
         assets=assets,
+    )
+
+
+def _bots(parts: Parts) -> tuple[Blueprint, ...]:
+    """Return the routes of meeting bots, their results and webhooks."""
+    stores, stored = parts.stores, parts.stored_bots
+    captured = BotRecords(lambda: stores.bots, stores.without_bots)
+    return (
+        bots.blueprint(parts.bots, parts.settings, time.time),
+        bot_commands.blueprint(parts.bots),
+        bot_camera.blueprint(parts.bots),
+        bot_transcripts.blueprint(captured),
+        bot_results.blueprint(captured),
+        bot_files.blueprint(captured, parts.settings),
+        webhooks.blueprint(None if stored is None else stored.webhooks, stores.without_bots),
     )
 
 

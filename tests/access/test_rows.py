@@ -84,6 +84,10 @@ PLACES: Final = {
     "<session_id>": "s",
     "<participant_id>": "none",
     "<service>": "none",
+    "<bot_id>": "none",
+    "<file_id>": "none",
+    "<endpoint_id>": "none",
+    "<delivery_id>": "none",
     "<int:number>": "999",
 }
 

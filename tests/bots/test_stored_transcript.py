@@ -46,7 +46,7 @@ def test_an_utterance_of_several_speakers_is_a_line_for_each() -> None:
 
 
 def test_parts_that_are_not_those_of_the_words_split_nothing() -> None:
-    """A gap, an overlap, words that are not stored: the line is whoever said most of it."""
+    """A gap, an overlap, words that are not stored: the line is that of the one who said most of it."""
     whole = [("Ann", "Good morning. Hello Ann!", 1_000, 5_000)]
     assert shown(spoken(), part(0, 0, 1, "Ann"), part(1, 2, 4, "Bob")) == whole
     assert shown(spoken(), part(0, 0, 3, "Ann"), part(1, 2, 4, "Bob")) == whole

@@ -35,6 +35,7 @@ from orch.websocket.statistics import ConnectionsStatistics
 from orch.wiring.applications import create_pages
 from orch.wiring.parts import Parts
 from tests.fakes.access import access_over
+from tests.fakes.bots_api import FakeBots
 from tests.fakes.gateway_scenes import history
 from tests.fakes.incidents import scripted_incidents
 from tests.fakes.scenes import SCENES, Scene, statistics
@@ -133,7 +134,12 @@ class ScriptedService:
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
             incidents=scripted_incidents(self.settings, self.scene, time.time(), time.time),
-            stores=SimpleNamespace(engine=SimpleNamespace(status=says("store")), bot_engine=self.bot_engine),
+            stores=SimpleNamespace(
+                engine=SimpleNamespace(status=says("store")),
+                bot_engine=self.bot_engine,
+                bots=None,
+                without_bots="A scene stores no bots.",
+            ),
             gateway=SimpleNamespace(statistics=says("gateway")),
             controls=SimpleNamespace(carry_out=self._control),
             registry=SimpleNamespace(
@@ -171,6 +177,8 @@ class ScriptedService:
                 stopping=SimpleNamespace(is_set=lambda: self.state()["tree"].state != "running"),
             ),
             metrics=Metrics(),
+            bots=FakeBots(),
+            stored_bots=None,
             pipeline_runs=PipelineRuns(),
             speech=SimpleNamespace(languages=self._languages),
         )

@@ -7,6 +7,10 @@ import msgspec
 import pytest
 
 from orch.access.actions import IN_SESSION, Action, action_of_route
+from orch.bots.requests import BotRequest, LanguagesChange, WebcamChange
+from orch.web.api.bot_commands import ChatMessage
+from orch.web.api.webhooks import EndpointChange, NewEndpoint, NewSecret
+from orch.web.bot_forms import checked_request
 from orch.web.pages import PAGES
 from tests.fakes.pages_client import ask
 from tests.fakes.scripted_service import ScriptedService
@@ -97,6 +101,37 @@ def test_the_openapi_document_names_each_request_and_response() -> None:
             assert operation["responses"], (method, path)
             named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
             assert named == set(re.findall(r"{(\w+)}", path)), (method, path)
+
+
+def test_the_examples_of_bots_are_what_the_paths_accept() -> None:
+    """Each is decoded as the body of its operation, and checked as one; files are in all their types."""
+    paths = msgspec.json.decode(ask("GET", "/openapi.json").whole)["paths"]
+    types: dict[str, Any] = {
+        "post /api/bots": BotRequest,
+        "post /api/bots/{bot_id}/chat": ChatMessage,
+        "post /api/bots/{bot_id}/language": LanguagesChange,
+        "patch /api/bots/{bot_id}/webcam": WebcamChange,
+        "post /api/webhooks": NewEndpoint,
+        "patch /api/webhooks/{endpoint_id}": EndpointChange,
+        "post /api/webhooks/{endpoint_id}/rotate": NewSecret,
+    }
+    examples = {
+        f"{method} {path}": operation["requestBody"]["content"]["application/json"]["example"]
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if "example" in operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    }
+    assert examples.keys() == types.keys()
+    for name, example in examples.items():
+        msgspec.convert(example, types[name], strict=True)
+    bot = msgspec.convert(examples["post /api/bots"], BotRequest)
+    assert checked_request(bot, origins={}, now=0).metadata == {"ticket": 17}
+    transcript = paths["/api/bots/{bot_id}/transcript"]["get"]["responses"]["200"]["content"]
+    assert {"application/json", "text/plain", "application/x-subrip", "text/vtt"} == transcript.keys()
+    assert "$ref" in transcript["application/json"]["schema"]
+    recording = paths["/api/bots/{bot_id}/recording/{file_id}"]["get"]["responses"]
+    assert {"200", "206", "416", "default"} == recording.keys()
+    assert "audio/wav" in paths["/api/bots/{bot_id}/speak"]["post"]["requestBody"]["content"]
 
 
 @pytest.mark.slow

@@ -75,7 +75,14 @@ class EvidenceListed(Struct, frozen=True, kw_only=True):
     files: tuple[EvidenceListedFile, ...]
 
 
-def blueprint(bots: BotRecords, settings: SettingsSource, open_recording: OpenRecording) -> Blueprint:
+def open_plain(folder: Path, record: records.AudioFile) -> Readable:
+    """Open a recording that is as it is on the disk."""
+    return PlainFile(open_below(folder, Path(record.file_path)))
+
+
+def blueprint(
+    bots: BotRecords, settings: SettingsSource, open_recording: OpenRecording = open_plain
+) -> Blueprint:
     """Return the routes."""
     api = Blueprint("bot_files", __name__, url_prefix="/api/bots")
     downloads = Downloads()
