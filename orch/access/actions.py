@@ -53,6 +53,8 @@ IN_SESSION: Final = (
 ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     # Pages.
     ("GET", "/"): Action.VIEW_OPERATIONS,
+    ("GET", "/bots"): Action.VIEW_OPERATIONS,
+    ("GET", "/bots/<bot_id>"): Action.VIEW_OPERATIONS,
     ("GET", "/connections"): Action.VIEW_OPERATIONS,
     ("GET", "/gateway"): Action.VIEW_OPERATIONS,
     ("GET", "/tree"): Action.VIEW_OPERATIONS,

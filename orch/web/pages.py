@@ -11,7 +11,10 @@ from orch.web.security import embeddable_policy
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """One page. ``count``: the live number beside its name. ``bottom``: it is in a phone's bottom bar."""
+    """One page. ``count``: the live number beside its name. ``bottom``: it is in a phone's bottom bar.
+
+    ``under``: the page that is current in the navigation, if it is another.
+    """
 
     name: str
     path: str
@@ -19,6 +22,7 @@ class Page(Struct, frozen=True, kw_only=True):
     description: str
     count: str | None = None
     bottom: bool = False
+    under: str = ""
 
     @property
     def template(self) -> str:
@@ -57,6 +61,12 @@ NAVIGATION: Final = (
                 description="Speech in, captions out, in the languages each reader wants.",
                 count="sessions",
                 bottom=True,
+            ),
+            Page(
+                name="bots",
+                path="/bots",
+                title="Bots",
+                description="The bots in meetings: where each one is, and what became of the others.",
             ),
         ),
     ),
@@ -150,6 +160,16 @@ SESSIONS: Final = Page(
 )
 
 
+#: One bot. It is reached from the list of bots.
+BOT: Final = Page(
+    name="bot",
+    path="/bots/<bot_id>",
+    title="Bot",
+    description="A bot in its meeting: live captions, its camera, who spoke when, and how it ended.",
+    under="bots",
+)
+
+
 def blueprint(
     public_url: Callable[[], str],
     frame_ancestors: Callable[[], Iterable[str]],
@@ -163,6 +183,7 @@ def blueprint(
     for page in PAGES:
         pages.add_url_rule(page.path, page.name, hide(_view(page, public_url)), methods=["GET"])
     pages.add_url_rule(SESSIONS.path, SESSIONS.name, hide(_view(SESSIONS, public_url)), methods=["GET"])
+    pages.add_url_rule(BOT.path, BOT.name, hide(_bot), methods=["GET"])
     captions = hide(_captions(frame_ancestors))
     pages.add_url_rule(CAPTIONS.path, CAPTIONS.name, captions, methods=["GET"])
     return pages
@@ -173,6 +194,10 @@ def _view(page: Page, public_url: Callable[[], str]) -> Callable[[], Awaitable[s
         return await render_template(page.template, page=page, public_url=public_url())
 
     return view
+
+
+async def _bot(bot_id: str) -> str:
+    return await render_template(BOT.template, page=BOT, bot_id=bot_id)
 
 
 def _captions(frame_ancestors: Callable[[], Iterable[str]]) -> Callable[[str], Awaitable[Response]]:

@@ -1,0 +1,59 @@
+/** What the form sends to POST /api/bots, and what it shows where that is rejected. Pure. */
+
+import { listed } from "./overview.js";
+
+/** The camera's choices of language besides codes. */
+export const CAMERA_OFF = "off";
+export const AS_SPOKEN = "";
+
+/**
+ * The body of a request: what the form leaves as it is, the service decides. `fields`: {url, name, spoken, targets,
+ * camera, mode, theme, recording, consent, startAt}; `camera`: a language, AS_SPOKEN or CAMERA_OFF; `startAt`: epoch
+ * seconds or null.
+ */
+export function botRequest(fields, key) {
+  const languages = { ...(fields.spoken === "auto" ? {} : { spoken: fields.spoken }) };
+  const shown = fields.camera === CAMERA_OFF || fields.camera === AS_SPOKEN ? null : fields.camera;
+  const targets = shown === null || fields.targets.includes(shown) ? fields.targets : [...fields.targets, shown];
+  if (targets.length > 0) languages.targets = targets;
+  // Without a language of its own the camera shows the first target.
+  if (shown !== null) languages.camera = shown;
+  else if (fields.camera === AS_SPOKEN && targets.length > 0 && fields.spoken !== "auto") languages.camera = fields.spoken;
+  return {
+    meeting_url: fields.url.trim(),
+    ...(fields.name.trim() === "" ? {} : { name: fields.name.trim() }),
+    ...(Object.keys(languages).length === 0 ? {} : { languages }),
+    camera: fields.camera === CAMERA_OFF ? null : { mode: fields.mode, theme: fields.theme },
+    ...(fields.recording === "none" ? {} : { recording: { audio: fields.recording } }),
+    ...(fields.consent === "host" ? { consent: { require: "host" } } : {}),
+    ...(fields.startAt === null ? {} : { start_at: fields.startAt }),
+    idempotency_key: key,
+  };
+}
+
+/** Which of the form's fields the service means by a fault's path. */
+const FIELDS = { meeting_url: "url", name: "name", start_at: "start" };
+
+/** A rejection: {text, field}; `field` is the form's, or null. `problem`: the service's problem document. */
+export function rejection({ detail = "", title = "", code = "", faults = [] }) {
+  const field = FIELDS[faults[0]?.path?.split(".")[0]] ?? (code === "bad_meeting_url" ? "url" : null);
+  const expected = faults.map(({ path, expected: wanted }) => (FIELDS[path] === undefined ? `${path}: ${wanted}` : wanted));
+  return { text: expected.length === 0 ? detail || title : sentence(listed(expected)), field };
+}
+
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+/** The form's fields for another bot like `bot`. */
+export function likeBot(bot) {
+  const { spoken, targets, camera } = bot.languages;
+  return {
+    url: bot.meeting_url,
+    name: bot.name,
+    spoken,
+    targets: [...targets],
+    camera: bot.camera === null ? CAMERA_OFF : (camera ?? targets[0] ?? AS_SPOKEN),
+    mode: bot.camera?.mode ?? "overlay",
+    theme: bot.camera?.theme ?? "dark",
+    recording: bot.recording.audio,
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * What is said in the meeting, by speaker, in the language that this reader has chosen. New lines are followed while the
+ * end is in view; screen readers are given each final line once, when its translation had time to arrive.
+ */
+
+import { byId, h, keyed, setAttribute, setText } from "../../components/dom.js";
+import { emptyState } from "../../components/empty-state.js";
+import { fillPlaceholder } from "../../components/placeholder.js";
+import { Scope } from "../../components/scope.js";
+import { position } from "../../models/bot-figures.js";
+import { isFinal, isInCall } from "../../models/bots.js";
+import { isSameLanguage } from "../../models/languages.js";
+
+/** Within this distance of the end (px) the reader is at the end. */
+const NEAR = 48;
+/** A final line is announced after this long (ms): its translation follows it. */
+const ANNOUNCED_AFTER = 1_500;
+/** Announcements that stay in the page. */
+const ANNOUNCED = 4;
+/** A speaker who goes on within this long (s) is not named again. */
+const GOES_ON = 20;
+/** Colours of speakers; further speakers use them again. */
+const COLOURS = 6;
+
+export class CaptionsCard {
+  #scope = new Scope();
+  #lines;
+  #language;
+  #bot = null;
+  #isFollowing = true;
+  #frame = null;
+  /** Segments that were announced, or were there before this page. */
+  #announced = new Set();
+  #timers = new Map();
+  #isFirst = true;
+
+  /** `lines`: models/bot-lines.js; `language()`: the reader's, null: what is spoken. */
+  constructor({ lines, language }) {
+    this.#lines = lines;
+    this.#language = language;
+  }
+
+  start() {
+    if (!this.#scope.open()) return;
+    this.#scope.listen(byId("scroll"), "scroll", () => this.#scrolled(), { passive: true });
+    this.#scope.listen(byId("jump"), "click", () => this.#jump());
+    this.#scope.defer(() => {
+      cancelAnimationFrame(this.#frame);
+      this.#frame = null;
+      for (const timer of this.#timers.values()) clearTimeout(timer);
+      this.#timers.clear();
+    });
+  }
+
+  stop() {
+    this.#scope.close();
+  }
+
+  /** Draw before the next paint: lines have changed, or the reader's language, or the bot's state. */
+  show(bot) {
+    this.#bot = bot;
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const all = this.#lines.all.filter(({ text }) => text.trim() !== "");
+    this.#showEmpty(all.length === 0);
+    const language = this.#language();
+    let before = null;
+    const rows = all.map((line) => {
+      const goesOn = before !== null && speakerOf(before) === speakerOf(line) && line.start - before.end < GOES_ON;
+      before = line;
+      return { line, goesOn, read: this.#lines.read(line, language, isSameLanguage) };
+    });
+    keyed(byId("lines"), rows, { key: ({ line }) => line.segment, create: () => row(), update: (element, each) => this.#fill(element, each) });
+    if (this.#isFollowing) this.#toEnd();
+    this.#announceNew(rows);
+  }
+
+  #fill(element, { line, goesOn, read }) {
+    const [who, words, original] = element.children;
+    const number = this.#lines.speakerNumber(line);
+    setAttribute(element, "data-growing", !line.is_final);
+    setAttribute(element, "data-goes-on", goesOn);
+    setAttribute(who.firstElementChild, "data-speaker", number === null ? "none" : (number % COLOURS) + 1);
+    setText(who.firstElementChild, line.speaker ?? "Speaker unsure");
+    setText(who.lastElementChild, position(line.start));
+    setAttribute(words, "lang", read.language);
+    setAttribute(words, "data-awaited", read.isAwaited && line.is_final);
+    setText(words, read.text);
+    original.hidden = read.original === null;
+    setAttribute(original, "lang", line.language);
+    setText(original, read.original ?? "");
+  }
+
+  #showEmpty(isEmpty) {
+    byId("lines-placeholder").hidden = !isEmpty;
+    if (isEmpty) fillPlaceholder(byId("lines-placeholder"), emptyState(...emptyText(this.#bot)));
+    else byId("lines-placeholder").removeAttribute("aria-busy");
+  }
+
+  // --- following ------------------------------------------------------------------------------------------------
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = byId("scroll");
+    this.#isFollowing = scrollHeight - scrollTop - clientHeight < NEAR;
+    byId("jump").hidden = this.#isFollowing;
+  }
+
+  #toEnd() {
+    const box = byId("scroll");
+    box.scrollTop = box.scrollHeight;
+  }
+
+  #jump() {
+    this.#isFollowing = true;
+    this.#toEnd();
+    byId("scroll").focus({ preventScroll: true });
+    byId("jump").hidden = true;
+  }
+
+  // --- screen readers -------------------------------------------------------------------------------------------
+
+  #announceNew(rows) {
+    for (const { line } of rows) {
+      if (!line.is_final || this.#announced.has(line.segment) || this.#timers.has(line.segment)) continue;
+      if (this.#isFirst) this.#announced.add(line.segment);
+      else this.#timers.set(line.segment, setTimeout(() => this.#announce(line.segment), ANNOUNCED_AFTER));
+    }
+    this.#isFirst = false;
+    const known = new Set(rows.map(({ line }) => line.segment));
+    for (const segment of this.#announced) if (!known.has(segment)) this.#announced.delete(segment);
+  }
+
+  #announce(segment) {
+    this.#timers.delete(segment);
+    this.#announced.add(segment);
+    const line = this.#lines.get(segment);
+    if (line === null) return;
+    const { text, language } = this.#lines.read(line, this.#language(), isSameLanguage);
+    const box = byId("announce");
+    while (box.childElementCount >= ANNOUNCED) box.firstElementChild.remove();
+    box.append(h("p", { dir: "auto" }, line.speaker === null ? "" : `${line.speaker}: `, h("span", { lang: language, dir: "auto" }, text)));
+  }
+}
+
+const row = () => h("div", { class: "bot-said" }, h("p", { class: "bot-who" }, h("bdi", { class: "bot-name", dir: "auto" }), " ", h("span", { class: "faint small" })), h("p", { class: "bot-words", dir: "auto" }), h("p", { class: "bot-original", dir: "auto" }));
+
+const speakerOf = ({ speaker, speaker_id: id }) => id ?? speaker ?? "";
+
+function emptyText(bot) {
+  if (bot.state === "data_deleted") return ["What was said has been deleted."];
+  if (isFinal(bot)) return bot.utterances > 0 ? ["The captions are in the transcript.", "It can be downloaded below."] : ["Nothing was transcribed."];
+  if (bot.state === "paused") return ["Nothing is captured while it is paused."];
+  if (isInCall(bot)) return ["Nobody has spoken yet.", "What is said appears here as it is said."];
+  return ["It is not in the meeting yet.", "What is said appears here once it is."];
+}

@@ -1,0 +1,45 @@
+/** The cards of figures: participants, names of speakers, and what the bot is. */
+
+import { byId, h, keyed, setAttribute, setText } from "../../components/dom.js";
+import { emptyState } from "../../components/empty-state.js";
+import { facts, showFacts } from "../../components/fact-list.js";
+import { fillPlaceholder } from "../../components/placeholder.js";
+import { mediaFacts, personText, qualityFacts, qualityText } from "../../models/bot-figures.js";
+import { botFacts, isFinal } from "../../models/bots.js";
+import { counted } from "../../models/number-format.js";
+
+export class FactsCards {
+  #quality = facts();
+  #about = facts();
+
+  /** `live`: BotLive of orch/bots/shown.py. */
+  show({ bot, people, quality, media }) {
+    this.#showPeople(bot, people);
+    const { says, tone } = qualityText(quality);
+    setText(byId("quality-text"), says);
+    setAttribute(byId("quality-text"), "class", tone === "warn" ? "is-warn" : "muted");
+    fillPlaceholder(byId("quality-placeholder"), this.#quality);
+    showFacts(this.#quality, qualityFacts(quality));
+    fillPlaceholder(byId("about-placeholder"), this.#about);
+    showFacts(this.#about, [...botFacts(bot), ...(isFinal(bot) && media.sound === 0 ? [] : mediaFacts(media))]);
+  }
+
+  #showPeople(bot, people) {
+    const slot = byId("people-placeholder");
+    setText(byId("people-note"), people.length === 0 ? "" : counted(people.filter(({ is_present: is }) => is).length, "present", "present"));
+    if (people.length === 0) {
+      fillPlaceholder(slot, emptyState(isFinal(bot) ? "Nobody is in its list." : "Nobody is known yet.", ...(isFinal(bot) ? [] : ["The meeting's list of participants is shown here once it is in."])));
+      return;
+    }
+    keyed(fillPlaceholder(slot, null, "ul", "bot-people"), people, {
+      key: ({ id }) => id,
+      create: () => h("li", {}, h("bdi", { dir: "auto" }), " ", h("span", { class: "muted small" })),
+      update: (element, person) => {
+        setAttribute(element, "data-speaking", person.is_speaking);
+        setAttribute(element, "data-gone", !person.is_present);
+        setText(element.firstElementChild, person.name);
+        setText(element.lastElementChild, personText(person));
+      },
+    });
+  }
+}
