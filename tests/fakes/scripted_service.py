@@ -22,6 +22,7 @@ from hypercorn.trio import serve
 from orch.access.actors import ACTOR
 from orch.analytics.route_history import RouteHistory
 from orch.audio.pipeline_runs import PipelineRuns
+from orch.bots.shown import BotLive
 from orch.cluster.runtime_settings import Changed, WorkerChanged
 from orch.gateway.controls.commands import Command
 from orch.gateway.controls.shared import WorkerControlled
@@ -34,6 +35,7 @@ from orch.websocket.connections.handshake import Refused
 from orch.websocket.statistics import ConnectionsStatistics
 from orch.wiring.applications import create_pages
 from orch.wiring.parts import Parts
+from tests.fakes import bot_scenes
 from tests.fakes.access import access_over
 from tests.fakes.bots_api import FakeBots
 from tests.fakes.gateway_scenes import history
@@ -73,6 +75,8 @@ class ScriptedService:
         self.announced: str | None = None
         #: The engine of bot sessions, if there is one.
         self.bot_engine: Any = None
+        #: What the topics of bots say instead of the scene, by bot_id.
+        self.live: dict[str, BotLive] = {}
         #: Whose history was asked for.
         self.histories: list[str] = []
         self.asked: list[ConnectionQuery] = []
@@ -88,7 +92,7 @@ class ScriptedService:
 
     def state(self) -> dict[str, Any]:
         """Return what every topic says now."""
-        return statistics(self.raw())
+        return statistics(self.raw()) | {"bots": bot_scenes.listed(self.scene, time.time())}
 
     def raw(self) -> Scene:
         """Return the scene at this moment."""
@@ -291,7 +295,16 @@ class ScriptedService:
                     await self._tell(topic, send)
 
     async def _tell(self, topic: str, send: Any) -> None:
-        await _say(send, {"type": "update", "topic": topic, "data": self.state()[topic]})
+        data = self.bot_state(topic) if topic.startswith("bots/") else self.state()[topic]
+        if data is None:
+            await _say(send, {"type": "error", "code": "unknown_topic", "detail": f"No topic is called {topic}."})
+        else:
+            await _say(send, {"type": "update", "topic": topic, "data": data})
+
+    def bot_state(self, topic: str) -> Any:
+        """Return what the topic of one bot says now, or None."""
+        bot_id = topic.removeprefix("bots/")
+        return self.live.get(bot_id) or bot_scenes.live(self.scene, time.time(), bot_id)
 
 
 async def _say(send: Any, message: dict[str, Any]) -> None:
