@@ -1,7 +1,5 @@
 /** What the form sends to POST /api/bots, and what it shows where that is rejected. Pure. */
 
-import { listed } from "./overview.js";
-
 /** The camera's choices of language besides codes. */
 export const CAMERA_OFF = "off";
 export const AS_SPOKEN = "";
@@ -35,13 +33,9 @@ export function botRequest(fields, key) {
 const FIELDS = { meeting_url: "url", name: "name", start_at: "start" };
 
 /** A rejection: {text, field}; `field` is the form's, or null. `problem`: the service's problem document. */
-export function rejection({ detail = "", title = "", code = "", faults = [] }) {
-  const field = FIELDS[faults[0]?.path?.split(".")[0]] ?? (code === "bad_meeting_url" ? "url" : null);
-  const expected = faults.map(({ path, expected: wanted }) => (FIELDS[path] === undefined ? `${path}: ${wanted}` : wanted));
-  return { text: expected.length === 0 ? detail || title : sentence(listed(expected)), field };
+export function rejection({ detail = "", title = "", path = "" }) {
+  return { text: detail || title, field: FIELDS[/^\$\.(\w+)/.exec(path)?.[1]] ?? null };
 }
-
-const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 /** The form's fields for another bot like `bot`. */
 export function likeBot(bot) {

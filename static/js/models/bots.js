@@ -1,6 +1,7 @@
 /** The states and ends of bots in words, and the sentences of the Bots page. Pure. */
 
 import { isolated } from "./bidi.js";
+import { languageName } from "./languages.js";
 import { count, counted, duration } from "./number-format.js";
 import { absolute, clockTime } from "./time-format.js";
 
@@ -40,6 +41,9 @@ const STAGES = {
   meeting: "in the meeting",
   recovery: "while it was joining again",
 };
+
+/** Characters of an address that are shown. */
+const LONGEST_ADDRESS = 72;
 
 const AGAIN = "If the meeting still goes on, send it again.";
 /** What to do about each end, where the end's own sentence does not say it. */
@@ -81,7 +85,6 @@ export function situation(bot, { allowed = null } = {}) {
   if (bot.state === "in_call_not_recording" && allowed === false) [says, next] = ["It is in the meeting, but may not transcribe.", "It leaves soon, unless the host allows it after all."];
   if (bot.state === "recovering" && bot.lost_to !== null) says = `${LOST[bot.lost_to] ?? "It was interrupted."} ${says}`;
   if (bot.state === "leaving" && bot.end !== null) says = `${says} ${bot.end.sentence}`;
-  if (FINAL.has(bot.state) && bot.state !== "data_deleted" && bot.end !== null) says = bot.end.sentence;
   return { says, next: next.replace("{name}", isolated(bot.name)) };
 }
 
@@ -129,9 +132,10 @@ export function parted(bots) {
 /** The address of a bot's page. */
 export const botHref = (id) => `/bots/${encodeURIComponent(id)}`;
 
-/** A meeting's address without its scheme, as people know it; "" where the data was deleted. */
+/** A meeting's address without its scheme, as people know it, of a bearable length; "" where the data was deleted. */
 export function meetingText(url) {
-  return url.replace(/^https?:\/\//i, "").replace(/\/$/, "");
+  const text = url.replace(/^https?:\/\//i, "").replace(/\/$/, "");
+  return text.length > LONGEST_ADDRESS ? `${text.slice(0, LONGEST_ADDRESS)}…` : text;
 }
 
 /** How long a bot has been, or was, in its meeting; null where it was not. */
@@ -139,9 +143,13 @@ export function stay({ admitted_at: from, ended_at: to }, now) {
   return from === null ? null : Math.max(0, (to ?? now) - from);
 }
 
+/** A bot's name, also where that was deleted. */
+export const botName = ({ name }) => name || "Name deleted";
+
 /** The facts of a bot: [[name, text]]. */
 export function botFacts(bot) {
   const { spoken, targets, camera } = bot.languages;
+  const shown = camera ?? targets[0];
   const recording = { none: "none", mixed: "all together", per_speaker: "each speaker apart", both: "all together, and each speaker apart" }[bot.recording.audio] ?? bot.recording.audio;
   return [
     ["Meeting", bot.meeting_url === "" ? "deleted" : bot.meeting_url],
@@ -149,9 +157,9 @@ export function botFacts(bot) {
     ["Admitted", bot.admitted_at === null ? "not yet" : absolute(bot.admitted_at)],
     ["Ended", bot.ended_at === null ? null : absolute(bot.ended_at)],
     ["Joined again", bot.recoveries === 0 ? null : counted(bot.recoveries, "time")],
-    ["Spoken", spoken === "auto" ? "detected" : spoken],
-    ["Translated into", targets.length === 0 ? "what readers read" : targets.join(", ")],
-    ["On the camera", bot.camera === null ? "camera off" : (camera ?? targets[0] ?? "as spoken")],
+    ["Spoken", spoken === "auto" ? "detected" : languageName(spoken)],
+    ["Translated into", targets.length === 0 ? "what readers read" : targets.map((code) => languageName(code)).join(", ")],
+    ["On the camera", bot.camera === null ? "camera off" : shown === undefined ? "what is spoken" : languageName(shown)],
     ["Sound recorded", recording],
     ["Bot", bot.bot_id],
     ["Session", bot.session_id],

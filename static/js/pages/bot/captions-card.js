@@ -3,7 +3,7 @@
  * end is in view; screen readers are given each final line once, when its translation had time to arrive.
  */
 
-import { byId, h, keyed, setAttribute, setText } from "../../components/dom.js";
+import { byId, endLoading, h, keyed, setAttribute, setText } from "../../components/dom.js";
 import { emptyState } from "../../components/empty-state.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
 import { Scope } from "../../components/scope.js";
@@ -99,7 +99,7 @@ export class CaptionsCard {
   #showEmpty(isEmpty) {
     byId("lines-placeholder").hidden = !isEmpty;
     if (isEmpty) fillPlaceholder(byId("lines-placeholder"), emptyState(...emptyText(this.#bot)));
-    else byId("lines-placeholder").removeAttribute("aria-busy");
+    else endLoading(byId("lines-placeholder"));
   }
 
   // --- following ------------------------------------------------------------------------------------------------

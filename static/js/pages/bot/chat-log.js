@@ -27,11 +27,11 @@ export class ChatLog {
       },
     });
     byId("chat-list").scrollTop = byId("chat-list").scrollHeight;
-    byId("chat-note").hidden = true;
+    byId("chat-empty").hidden = true;
   }
 
   show(bot) {
-    setText(byId("chat-note"), isInCall(bot) ? "Nothing has been written since it joined." : "What is written in the meeting's chat is shown here while it is in.");
-    byId("chat-note").hidden = this.#messages.size > 0;
+    setText(byId("chat-empty"), isInCall(bot) ? "Nothing has been written since it joined." : "What is written in the meeting's chat is shown here while it is in.");
+    byId("chat-empty").hidden = this.#messages.size > 0;
   }
 }

@@ -7,8 +7,9 @@ import { pill, setPill } from "../../components/pill.js";
 import { Scope } from "../../components/scope.js";
 import { control } from "../../control-api.js";
 import { BotLines } from "../../models/bot-lines.js";
-import { endText, isFinal, meetingText, situation, statePill, stay } from "../../models/bots.js";
+import { botName, endText, isFinal, meetingText, situation, statePill, stay } from "../../models/bots.js";
 import { duration } from "../../models/number-format.js";
+import { relative } from "../../models/time-format.js";
 import { Shell } from "../../shell.js";
 import { CameraCard } from "./camera-card.js";
 import { CaptionsCard } from "./captions-card.js";
@@ -78,6 +79,8 @@ export class BotPage {
     this.#lines.show(lines);
     byId("bot-gone").hidden = true;
     byId("bot-body").hidden = false;
+    // Of a bot that was in no meeting there is nothing to show that was said.
+    setAttribute(byId("bot-body"), "data-outside", isFinal(bot) && bot.admitted_at === null);
     this.#showHead(live);
     this.#showProblems(live);
     this.#controls.show(bot);
@@ -99,7 +102,7 @@ export class BotPage {
   }
 
   #showHead({ bot, recording_allowed: allowed }) {
-    const name = bot.name === "" ? "A bot whose data was deleted" : bot.name;
+    const name = botName(bot);
     setText(byId("page-title"), name);
     setAttribute(byId("page-title"), "dir", "auto");
     document.title = `${name} · LiveTranslate`;
@@ -118,13 +121,15 @@ export class BotPage {
     if (this.#live === null) return;
     const { bot } = this.#live;
     const seconds = stay(bot, this.#socket.serverNow / 1000);
-    setText(byId("bot-stay"), seconds === null ? "" : `${isFinal(bot) ? "was" : "has been"} in the meeting for ${duration(seconds)}`);
+    const over = bot.ended_at === null ? "" : `${statePill(bot).word} ${relative(bot.ended_at, this.#socket.serverNow / 1000)}`;
+    const there = seconds === null ? "" : `${isFinal(bot) ? "was" : "has been"} in the meeting for ${duration(seconds)}`;
+    setText(byId("bot-stay"), [there, over].filter(Boolean).join(", "));
   }
 
   #showProblems({ bot, is_here: isHere }) {
     const problems = [];
     const end = endText(bot);
-    if (end !== null) problems.push({ key: `end ${bot.state}`, tone: end.tone, word: end.word, subject: "How it ended", text: end.text, more: end.more, since: bot.ended_at, action: null });
+    if (end !== null) problems.push({ key: `end ${bot.state}`, tone: end.tone, word: end.word, subject: "How it ended", text: end.text, more: end.more, since: null, action: null });
     if (!isFinal(bot) && bot.admitted_at !== null && !isHere) problems.push({ key: "elsewhere", tone: "warn", word: "another worker", subject: "This page is not live", text: "Another worker runs this bot.", more: "What is stored is shown here; its live captions and its camera are on that worker's pages.", since: null, action: null });
     showBanners(byId("problems"), problems);
   }

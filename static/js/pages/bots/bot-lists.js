@@ -5,7 +5,7 @@ import { pill, setPill } from "../../components/pill.js";
 import { Table } from "../../components/table.js";
 import { TableCard } from "../../components/table-card.js";
 import { setTime, timeElement } from "../../components/time-element.js";
-import { botHref, meetingText, rowText, statePill, stay } from "../../models/bots.js";
+import { botHref, botName, meetingText, rowText, statePill, stay } from "../../models/bots.js";
 import { count, duration, UNKNOWN } from "../../models/number-format.js";
 
 const words = (bot) => [bot.name, bot.meeting_url, statePill(bot).word, bot.bot_id, bot.session_id];
@@ -15,7 +15,7 @@ const who = {
   sort: ({ name }) => name,
   create: ({ bot_id }) => h("span", {}, h("a", { class: "row-link", dir: "auto", href: botHref(bot_id) }), h("bdi", { class: "cell-sub", dir: "ltr" })),
   update: (cell, { name, meeting_url }) => {
-    setText(cell.firstElementChild, name);
+    setText(cell.firstElementChild, botName({ name }));
     setText(cell.lastElementChild, meeting_url === "" ? "address deleted" : meetingText(meeting_url));
     setAttribute(cell.lastElementChild, "title", meeting_url || null);
   },
