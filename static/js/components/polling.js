@@ -37,6 +37,12 @@ export class Polling {
     this.#schedule(within);
   }
 
+  /** Request nothing more, until another path is polled or this is stopped. */
+  pause() {
+    this.#generation += 1;
+    this.#timers.clearTimeout(this.#timer);
+  }
+
   stop() {
     this.#path = null;
     this.#generation += 1;

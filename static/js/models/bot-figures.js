@@ -56,6 +56,19 @@ export function speakerRows(lines, number) {
   return [...all.filter(({ key }) => key !== ""), ...all.filter(({ key }) => key === "")];
 }
 
+/**
+ * The same from the stored timeline, which has all of the meeting: `speakers` {id, name, seconds, spoke: [[start, end]]},
+ * where the end of a span that goes on is null; it lasts until `until`.
+ */
+export function storedRows(speakers, until, number) {
+  return speakers
+    .filter(({ spoke }) => spoke.length > 0)
+    .map(({ id, name, spoke }) => {
+      const spans = spoke.map(([start, end]) => [start, Math.max(start, end ?? until)]);
+      return { key: id, name, number: number({ speaker: name, speaker_id: id }), spans, seconds: spans.reduce((sum, [start, end]) => sum + end - start, 0) };
+    });
+}
+
 /** Seconds between two utterances of a speaker that are shown as one. */
 const JOINED = 1;
 

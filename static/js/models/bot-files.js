@@ -5,17 +5,16 @@ import { bytes, duration } from "./number-format.js";
 
 const FORMATS = [
   ["txt", "Text"],
-  ["srt", "Subtitles (SRT)"],
-  ["vtt", "Subtitles (WebVTT)"],
-  ["json", "JSON"],
+  ["srt", "SRT"],
+  ["vtt", "WebVTT"],
 ];
 
-/** Links to the transcript: [{label, href, language}]; first as it was spoken, then in each of `languages`. */
-export function transcriptFiles(id, languages) {
-  const base = `/api/bots/${encodeURIComponent(id)}/transcript`;
-  return [null, ...languages].flatMap((language) =>
-    FORMATS.map(([format, label]) => ({ label, language, href: `${base}?${new URLSearchParams({ format, ...(language === null ? {} : { language }) })}` })),
-  );
+/** Links to the transcript: [{label, href}], as it was spoken (`language`: null), or translated. */
+export function transcriptFiles(id, language) {
+  const base = `/api/bots/${encodeURIComponent(id)}`;
+  const chosen = language === null ? {} : { languages: language, original: "false" };
+  const json = language === null ? `${base}/transcript?limit=500` : `${base}/translations?${new URLSearchParams({ language, limit: "500" })}`;
+  return [...FORMATS.map(([format, label]) => ({ label, href: `${base}/transcript?${new URLSearchParams({ format, ...chosen })}` })), { label: "JSON, by page", href: json }];
 }
 
 /** The name of a row of transcripts. */

@@ -55,6 +55,11 @@ export class BotLines {
     return changed;
   }
 
+  /** Add stored lines that are not known yet; what is known is newer. */
+  recall(lines) {
+    this.show(lines.filter(({ segment }) => !this.#lines.has(segment)).map((line) => ({ translations: {}, ...line })));
+  }
+
   /** Apply a `translation` message of the bot's session. Returns its segment, or null where nothing changed. */
   translate({ segment_id: segment, target_language: language, revision, text, error = null, growing = false }) {
     if (error !== null) return null;

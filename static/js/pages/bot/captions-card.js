@@ -9,6 +9,7 @@ import { fillPlaceholder } from "../../components/placeholder.js";
 import { Scope } from "../../components/scope.js";
 import { position } from "../../models/bot-figures.js";
 import { isFinal, isInCall } from "../../models/bots.js";
+import { LIMIT } from "../../models/bot-lines.js";
 import { isSameLanguage } from "../../models/languages.js";
 
 /** Within this distance of the end (px) the reader is at the end. */
@@ -29,10 +30,8 @@ export class CaptionsCard {
   #bot = null;
   #isFollowing = true;
   #frame = null;
-  /** Segments that were announced, or were there before this page. */
-  #announced = new Set();
-  #timers = new Map();
-  #isFirst = true;
+  /** Segments that arrived live and are not announced yet, with their timers once they are final. */
+  #awaited = new Map();
 
   /** `lines`: models/bot-lines.js; `language()`: the reader's, null: what is spoken. */
   constructor({ lines, language }) {
@@ -47,13 +46,19 @@ export class CaptionsCard {
     this.#scope.defer(() => {
       cancelAnimationFrame(this.#frame);
       this.#frame = null;
-      for (const timer of this.#timers.values()) clearTimeout(timer);
-      this.#timers.clear();
+      for (const timer of this.#awaited.values()) clearTimeout(timer);
+      this.#awaited.clear();
     });
   }
 
   stop() {
     this.#scope.close();
+  }
+
+  /** Announce these segments once they are final: they were said while this page is open. */
+  arrived(segments) {
+    for (const segment of segments) if (!this.#awaited.has(segment)) this.#awaited.set(segment, null);
+    while (this.#awaited.size > LIMIT) this.#awaited.delete(this.#awaited.keys().next().value);
   }
 
   /** Draw before the next paint: lines have changed, or the reader's language, or the bot's state. */
@@ -77,7 +82,7 @@ export class CaptionsCard {
     });
     keyed(byId("lines"), rows, { key: ({ line }) => line.segment, create: () => row(), update: (element, each) => this.#fill(element, each) });
     if (this.#isFollowing) this.#toEnd();
-    this.#announceNew(rows);
+    this.#announceFinal();
   }
 
   #fill(element, { line, goesOn, read }) {
@@ -124,20 +129,14 @@ export class CaptionsCard {
 
   // --- screen readers -------------------------------------------------------------------------------------------
 
-  #announceNew(rows) {
-    for (const { line } of rows) {
-      if (!line.is_final || this.#announced.has(line.segment) || this.#timers.has(line.segment)) continue;
-      if (this.#isFirst) this.#announced.add(line.segment);
-      else this.#timers.set(line.segment, setTimeout(() => this.#announce(line.segment), ANNOUNCED_AFTER));
+  #announceFinal() {
+    for (const [segment, timer] of this.#awaited) {
+      if (timer === null && this.#lines.get(segment)?.is_final) this.#awaited.set(segment, setTimeout(() => this.#announce(segment), ANNOUNCED_AFTER));
     }
-    this.#isFirst = false;
-    const known = new Set(rows.map(({ line }) => line.segment));
-    for (const segment of this.#announced) if (!known.has(segment)) this.#announced.delete(segment);
   }
 
   #announce(segment) {
-    this.#timers.delete(segment);
-    this.#announced.add(segment);
+    this.#awaited.delete(segment);
     const line = this.#lines.get(segment);
     if (line === null) return;
     const { text, language } = this.#lines.read(line, this.#language(), isSameLanguage);

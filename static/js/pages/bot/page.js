@@ -16,6 +16,7 @@ import { CaptionsCard } from "./captions-card.js";
 import { ChatLog } from "./chat-log.js";
 import { Controls } from "./controls.js";
 import { FactsCards } from "./facts-cards.js";
+import { History } from "./history.js";
 import { BotLanguages } from "./languages.js";
 import { RecordsCards } from "./records-cards.js";
 import { SessionReader } from "./session-reader.js";
@@ -39,6 +40,7 @@ export class BotPage {
   #timeline = new TimelineCard({ lines: this.#lines });
   #facts = new FactsCards();
   #records;
+  #history;
   #pill = pill();
   /** The last state, or null until known. */
   #live = null;
@@ -53,14 +55,15 @@ export class BotPage {
     this.#captions = new CaptionsCard({ lines: this.#lines, language: () => this.#languages.read });
     this.#camera = new CameraCard(id, { send });
     this.#controls = new Controls(id, { send });
-    this.#records = new RecordsCards(id, { send, lines: this.#lines, onLines: () => this.#refresh() });
+    this.#history = new History(id, { send, lines: this.#lines, onLines: () => this.#refresh() });
+    this.#records = new RecordsCards(id, { send, lines: this.#lines, onTimeline: (timeline) => this.#timeline.follow(timeline) });
   }
 
   start() {
     const scope = this.#scope;
     if (!scope.open()) return;
     byId("bot-pill").replaceChildren(this.#pill);
-    for (const part of [this.#shell, this.#languages, this.#reader, this.#captions, this.#camera, this.#controls, this.#records]) scope.start(part);
+    for (const part of [this.#shell, this.#languages, this.#reader, this.#captions, this.#camera, this.#controls, this.#records, this.#history]) scope.start(part);
     scope.listen(this.#reader, "translation", ({ detail }) => this.#lines.translate(detail) !== null && this.#refresh());
     scope.listen(this.#reader, "chat", ({ detail }) => this.#chat.add(detail));
     scope.every(CLOCK_EVERY, () => this.#showStay());
@@ -73,10 +76,14 @@ export class BotPage {
   }
 
   #show(live) {
+    const isFirst = this.#live === null;
     this.#live = live;
     const { bot, lines } = live;
     if (bot.state === "data_deleted") this.#lines.clear();
-    this.#lines.show(lines);
+    const before = new Set(this.#lines.all.filter(({ is_final: isDone }) => isDone).map(({ segment }) => segment));
+    const changed = this.#lines.show(lines);
+    // What was announced already is not announced again for a name or a translation.
+    if (!isFirst) this.#captions.arrived(changed.filter((segment) => !before.has(segment)));
     byId("bot-gone").hidden = true;
     byId("bot-body").hidden = false;
     // Of a bot that was in no meeting there is nothing to show that was said.
@@ -96,7 +103,9 @@ export class BotPage {
   #refresh() {
     if (this.#live === null) return;
     const { bot } = this.#live;
-    this.#reader.show(bot, this.#languages.read);
+    const { read } = this.#languages;
+    this.#reader.show(bot, read);
+    this.#history.show(bot, read);
     this.#captions.show(bot);
     this.#timeline.show();
   }

@@ -3,7 +3,7 @@
 import { byId, h, keyed, setAttribute, setText } from "../../components/dom.js";
 import { emptyState } from "../../components/empty-state.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
-import { axis, position, speakerRows, ticks } from "../../models/bot-figures.js";
+import { axis, position, speakerRows, storedRows, ticks } from "../../models/bot-figures.js";
 import { counted, duration } from "../../models/number-format.js";
 
 /** The width of a row in its own units. */
@@ -15,14 +15,22 @@ const COLOURS = 6;
 export class TimelineCard {
   #lines;
   #drawn = null;
+  /** The stored timeline's speakers, or null until it is known. */
+  #speakers = null;
 
   /** `lines`: models/bot-lines.js. */
   constructor({ lines }) {
     this.#lines = lines;
   }
 
+  /** Apply the stored timeline: {speakers}. */
+  follow({ speakers }) {
+    this.#speakers = speakers;
+    this.show();
+  }
+
   show() {
-    const rows = speakerRows(this.#lines.all, (line) => this.#lines.speakerNumber(line));
+    const rows = this.#rows();
     const span = axis(rows);
     const state = JSON.stringify(rows);
     if (state === this.#drawn) return;
@@ -41,7 +49,16 @@ export class TimelineCard {
       create: (at) => h("span", {}, position(at)),
       update: (element, at) => element.style.setProperty("inset-inline-start", `${(100 * (at - span.from)) / (span.to - span.from)}%`),
     });
-    setText(byId("timeline-note"), `${position(span.from)} to ${position(span.to)}, from the begin of its session`);
+    setText(byId("timeline-note"), `${position(span.from)} to ${position(span.to)} of its session`);
+  }
+
+  /** From what is stored, which is all of it; where that has nothing, from the lines. */
+  #rows() {
+    const all = this.#lines.all;
+    const number = (line) => this.#lines.speakerNumber(line);
+    const until = all.reduce((last, { end }) => Math.max(last, end), 0);
+    const stored = this.#speakers === null ? [] : storedRows(this.#speakers, until, number);
+    return stored.length > 0 ? stored : speakerRows(all, number);
   }
 }
 
