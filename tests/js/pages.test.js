@@ -11,6 +11,8 @@ const importing = fakeBrowser();
 const { LiveSocket } = await import("../../static/js/live-socket.js");
 const PAGES = {
   "audio-diagnostic": (await import("../../static/js/pages/audio-diagnostic/page.js")).AudioDiagnosticPage,
+  bot: (await import("../../static/js/pages/bot/page.js")).BotPage,
+  bots: (await import("../../static/js/pages/bots/page.js")).BotsPage,
   captions: (await import("../../static/js/pages/captions/page.js")).CaptionsPage,
   connections: (await import("../../static/js/pages/connections/page.js")).ConnectionsPage,
   gateway: (await import("../../static/js/pages/gateway/page.js")).GatewayPage,

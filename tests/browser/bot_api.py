@@ -1,0 +1,70 @@
+"""The API of bots as a page sees it, for tests of the page: what it requested, and what it gets."""
+
+import io
+import json
+import re
+from typing import Any, Final
+
+from PIL import Image
+from playwright.sync_api import Page, Route
+
+LANGUAGES: Final = {
+    "source": ["auto", "en", "es", "ar"],
+    "targets": ["en", "es", "de", "ar"],
+    "pairs": {"es": ["en", "de"], "en": ["es", "de", "ar"]},
+    "errors": [],
+}
+
+_CALL: Final = re.compile(r"^/api/bots(?:/([^/?]+)(?:/([^?]+))?)?(?:\?(.*))?$")
+
+
+def picture(colour: str = "navy") -> bytes:
+    """Return a picture of a camera's size."""
+    file = io.BytesIO()
+    Image.new("RGB", (1280, 720), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+class BotApi:
+    """Responds to the requests of one page. ``requests`` notes the changes, as (method, path, body).
+
+    ``answers``: what a GET of a part of a bot returns, by its name; ``problems``: why a request fails, by its
+    last word, as (status, problem document).
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.requests: list[tuple[str, str, Any]] = []
+        self.frames: list[str] = []
+        self.answers: dict[str, Any] = {
+            "events": {"events": [], "consents": [], "next": None},
+            "timeline": {"speakers": []},
+            "transcript": {"lines": [], "next": None},
+            "translations": {"lines": [], "next": None},
+            "recording": {"files": []},
+            "evidence": {"files": []},
+        }
+        self.problems: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._url = url
+        self._picture = picture()
+        page.route("**/api/languages", lambda route: route.fulfill(json=LANGUAGES))
+        page.route(re.compile(r"/api/bots"), self._respond)
+
+    def _respond(self, route: Route) -> None:
+        request = route.request
+        path = request.url.removeprefix(self._url)
+        found = _CALL.match(path)
+        assert found is not None, path
+        word = found[2] or found[1] or "bots"
+        if word in self.problems:
+            status, problem = self.problems[word]
+            route.fulfill(status=status, body=json.dumps(problem), content_type="application/problem+json")
+        elif request.method != "GET":
+            self.requests.append((request.method, path, request.post_data_json))
+            route.fulfill(status=201 if word == "bots" else 200, json={"bot_id": "bot-new"})
+        elif word == "webcam.png":
+            self.frames.append(found[3] or "")
+            route.fulfill(body=self._picture, content_type="image/png")
+        elif word in self.answers:
+            route.fulfill(json=self.answers[word])
+        else:
+            route.fulfill(status=404, json={"code": "unknown_bot", "detail": "No bot has this id."})
