@@ -39,7 +39,6 @@ class BotApi:
             "events": {"events": [], "consents": [], "next": None},
             "timeline": {"speakers": []},
             "transcript": {"lines": [], "next": None},
-            "translations": {"lines": [], "next": None},
             "recording": {"files": []},
             "evidence": {"files": []},
         }

@@ -241,8 +241,9 @@ def test_a_bot_that_failed_shows_what_it_saw_and_an_unknown_one_leads_back(
             {"file_id": "b", "kind": "log", "href": "/api/bots/bot-failed-14/evidence/b"},
         ]
     }
-    state = {"id": "1", "type": "state", "subtype": "failed", "at": 5, "severity": "error", "data": {}}
-    api.answers["events"] = {"events": [state | {"data": {"reason": "page_changed"}}], "consents": []}
+    event = {"event_id": "1", "event_type": "state", "event_subtype": "failed", "severity": "error", "at": 5}
+    events = [event | {"event_data": {"reason": "page_changed"}}]
+    api.answers["events"] = {"events": events, "consents": []}
     page.reload()
     settled(page)
     expect(page.locator("#problems")).to_contain_text("The meeting's page looks different")

@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { CAMERA_FIELDS, cameraNote } from "../../static/js/models/bot-camera.js";
-import { axis, personText, position, qualityFacts, qualityText, speakerRows, ticks, timelineText } from "../../static/js/models/bot-figures.js";
+import { eventRows } from "../../static/js/models/bot-events.js";
+import { axis, personText, position, qualityFacts, qualityText, speakerRows, storedRows, ticks, timelineText } from "../../static/js/models/bot-figures.js";
+import { recordingText, transcriptFiles } from "../../static/js/models/bot-files.js";
 import { BotLines, LIMIT } from "../../static/js/models/bot-lines.js";
 import { AS_SPOKEN, botRequest, CAMERA_OFF, likeBot, rejection } from "../../static/js/models/bot-request.js";
 import { botFacts, endText, leaveConfirmation, listSentence, meetingText, rowText, situation, statePill, stay, unavailableProblems } from "../../static/js/models/bots.js";
@@ -186,4 +188,38 @@ test("the camera says why it shows nothing; its fields send what they are", () =
 test("to leave is confirmed in the words of what happens: one that waits is cancelled", () => {
   assert.equal(leaveConfirmation(bot({ state: "requested" })).verb, "Cancel it");
   assert.match(leaveConfirmation(bot()).title, /^Have Bot leave/);
+});
+
+test("stored lines are added with their translations, and replace nothing that is as new", () => {
+  const lines = new BotLines();
+  lines.show([line("2", { text: "live" })]);
+  lines.recall([line("1", { translations: { de: "hallo" } }), line("2", { text: "stored", translations: { de: "gespeichert" } }), line("3", { revision: 2 })]);
+  assert.deepEqual(lines.all.map(({ segment, text }) => [segment, text]), [["1", "hola"], ["2", "live"], ["3", "hola"]]);
+  assert.equal(lines.read(lines.get("1"), "de", isSameLanguage).text, "hallo");
+  assert.equal(lines.read(lines.get("2"), "de", isSameLanguage).text, "gespeichert");
+});
+
+test("the stored timeline is all of the meeting; what goes on lasts until now", () => {
+  const speakers = [{ id: "p1", name: "Ana", seconds: 3, spoke: [[0, 3], [10, null]] }, { id: "p2", name: "Ben", seconds: 0, spoke: [] }];
+  assert.deepEqual(storedRows(speakers, 12, () => 0), [{ key: "p1", name: "Ana", number: 0, spans: [[0, 3], [10, 12]], seconds: 5 }]);
+});
+
+test("events are sentences, newest first, with what was decided about consent", () => {
+  const event = (id, at, type, subtype, data = {}, severity = "info") => ({ event_id: id, at, event_type: type, event_subtype: subtype, event_data: data, severity });
+  const rows = eventRows({
+    events: [event("1", 5, "state", "capturing"), event("2", 9, "state", "failed", { reason: "page_changed", detail: "No button." }, "error"), event("3", 7, "consent", "announcement_failed", { detail: "No chat." }, "warning")],
+    consents: [{ action: "opted_out", at: 8, participant: "Ana", statement: "stop" }],
+  });
+  assert.deepEqual(rows.map(({ severity, subject, text }) => [severity, subject, text]), [
+    ["bad", "failed", "page changed: No button."],
+    ["warn", "consent", "A participant opted out: Ana. “stop”"],
+    ["warn", "consent", "Its announcement could not be written in the chat. No chat."],
+    ["ok", "transcribing", ""],
+  ]);
+});
+
+test("files: as it was spoken in each format, and translated alone", () => {
+  assert.deepEqual(transcriptFiles("b", null).map(({ href }) => href), ["/api/bots/b/transcript?format=txt", "/api/bots/b/transcript?format=srt", "/api/bots/b/transcript?format=vtt", "/api/bots/b/transcript?limit=500"]);
+  assert.equal(transcriptFiles("b", "de")[1].href, "/api/bots/b/transcript?format=srt&languages=de&original=false");
+  assert.deepEqual(recordingText({ speaker_name: null, duration_seconds: 60, file_size: 1_500, file_format: "flac" }), { label: "Everyone together", note: "1\u00a0min, 1.5\u00a0kB, FLAC" });
 });

@@ -23,7 +23,7 @@ const NOTES = {
 
 /** Events and the consent log (GET /api/bots/ID/events) for components/event-list.js, newest first. */
 export function eventRows({ events, consents }) {
-  const own = events.map((event) => ({ number: event.id, at: event.at, severity: severityOf(event), ...wording(event) }));
+  const own = events.map((event) => ({ number: event.event_id, at: event.at, severity: severityOf(event), ...wording(event) }));
   const decided = consents.map(({ action, at, participant, statement }, index) => {
     const { text, severity } = CONSENTS[action] ?? { text: word(action), severity: "info" };
     return { number: `consent ${index}`, at, severity, subject: "consent", text: `${text}${participant === null ? "" : `: ${isolated(participant)}`}.${action === "opted_out" && statement !== "" ? ` “${isolated(statement)}”` : ""}` };
@@ -31,9 +31,9 @@ export function eventRows({ events, consents }) {
   return [...own, ...decided].sort((a, b) => b.at - a.at);
 }
 
-const severityOf = ({ severity, type, subtype }) => (type === "state" && subtype === "capturing" ? "ok" : (SEVERITIES[severity] ?? "info"));
+const severityOf = ({ severity, event_type: type, event_subtype: subtype }) => (type === "state" && subtype === "capturing" ? "ok" : (SEVERITIES[severity] ?? "info"));
 
-function wording({ type, subtype, data }) {
+function wording({ event_type: type, event_subtype: subtype, event_data: data }) {
   const detail = typeof data.detail === "string" ? data.detail : "";
   if (type === "state") {
     const reason = [data.reason, data.lost_to].find((each) => typeof each === "string");

@@ -55,9 +55,13 @@ export class BotLines {
     return changed;
   }
 
-  /** Add stored lines that are not known yet; what is known is newer. */
+  /** Add stored lines, and the translations that they have; of equal revisions what is known is newer. */
   recall(lines) {
-    this.show(lines.filter(({ segment }) => !this.#lines.has(segment)).map((line) => ({ translations: {}, ...line })));
+    const newer = ({ segment, revision }) => (this.#lines.get(segment)?.revision ?? -1) < revision;
+    this.show(lines.filter(newer));
+    for (const { segment, revision, translations } of lines) {
+      for (const [language, text] of Object.entries(translations)) this.translate({ segment_id: segment, target_language: language, revision, text });
+    }
   }
 
   /** Apply a `translation` message of the bot's session. Returns its segment, or null where nothing changed. */

@@ -1,6 +1,6 @@
 /**
- * The state of a topic, whose first state is requested over HTTP too where the topic has none: bots may be switched off,
- * or the bot is unknown. Then the request's problem says why, and it is made again while the page is shown.
+ * The state of a topic. Where the topic has none, or there is no such topic, the state is requested over HTTP, again and
+ * again while the page is shown: bots may be switched off, or the bot is unknown, and the response says why.
  */
 
 import { Polling } from "../polling.js";
@@ -24,11 +24,16 @@ export class Feed {
 
   /** Call `onData(state)` with each state, and `onError(error)` where there is none. Returns the function that ends it. */
   follow({ onData, onError }) {
+    const request = () => this.#polling.poll(this.#path, ({ data, error }) => (error === null ? onData(data) : onError(error)));
     const rejected = ({ detail: { code } }) => {
-      if (code === "unknown_topic") this.#polling.poll(this.#path, ({ data, error }) => (error === null ? onData(data) : onError(error)));
+      if (code === "unknown_topic") request();
     };
     this.#socket.addEventListener("complaint", rejected);
     const unsubscribe = this.#socket.onTopic(this.#topic, (state) => {
+      if (state === null) {
+        request();
+        return;
+      }
       this.#polling.stop();
       onData(state);
     });

@@ -1,14 +1,19 @@
-/** What was said before this page was opened: the last stored lines, and their translations in the reader's language. */
+/**
+ * What is stored of what was said: before this page was opened, and, where another worker runs the bot, until now. With
+ * the translations in the reader's language that there are.
+ */
 
-import { LIMIT } from "../../models/bot-lines.js";
-import { ProblemError } from "../../control-api.js";
 import { Scope } from "../../components/scope.js";
+import { ProblemError } from "../../control-api.js";
+import { LIMIT } from "../../models/bot-lines.js";
+import { isInCall } from "../../models/bots.js";
 
-/** Lines of a page, and pages of translations that are read at most. */
+/** Lines of a page. */
 const PAGE = 500;
-const PAGES = 40;
-/** After a request that failed (ms). */
+/** After a request that failed, and between two where what is live is not known here (ms). */
 const AGAIN_AFTER = 5_000;
+/** Lines that are read again: their names and texts may have been revised. */
+const OVERLAP = 20;
 
 export class History {
   #scope = new Scope();
@@ -16,11 +21,11 @@ export class History {
   #send;
   #lines;
   #onLines;
-  /** index of a stored line -> its segment */
-  #segments = new Map();
   #isLoading = false;
-  #isLoaded = false;
-  #language = null;
+  /** The language that the last lines were loaded in, undefined: none were loaded. */
+  #language = undefined;
+  /** The index after which the next lines are. */
+  #after = null;
   #timer = null;
 
   /** `send(method, path, body)`: the control API; `lines`: models/bot-lines.js; `onLines()`: there are more lines. */
@@ -32,7 +37,7 @@ export class History {
   }
 
   start() {
-    this.#scope.open();
+    if (!this.#scope.open()) return;
     this.#scope.defer(() => clearTimeout(this.#timer));
   }
 
@@ -40,47 +45,40 @@ export class History {
     this.#scope.close();
   }
 
-  /** `language`: the reader's, null: what is spoken. */
-  async show(bot, language) {
-    if (this.#isLoading || bot.utterances === 0 || bot.state === "data_deleted") return;
-    if (this.#isLoaded && (language === null || language === this.#language)) return;
+  /** `live`: BotLive of orch/bots/shown.py; `language`: the reader's, null: what is spoken. */
+  async show({ bot, is_here: isHere }, language) {
+    if (this.#isLoading || bot.admitted_at === null || bot.state === "data_deleted") return;
+    const isOther = language !== this.#language;
+    if (!isOther && (isHere || !isInCall(bot))) return;
     this.#isLoading = true;
+    const after = isOther || this.#after === null ? bot.utterances - LIMIT : this.#after - OVERLAP;
+    let isDone = false;
     try {
-      if (!this.#isLoaded) await this.#loadLines(bot.utterances);
-      this.#isLoaded = true;
-      if (language !== null) await this.#loadTranslations(language);
+      await this.#load(Math.max(-1, after), language);
       this.#language = language;
-      this.#isLoading = false;
+      isDone = true;
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
-      // What is live is shown meanwhile.
-      if (this.#scope.isOpen) this.#timer = setTimeout(() => (this.#isLoading = false), AGAIN_AFTER);
     }
-    if (this.#scope.isOpen) this.#onLines();
+    if (!this.#scope.isOpen) return;
+    // What is live is shown meanwhile; where there is nothing live, what is stored is looked at again.
+    if (isDone && isHere) this.#isLoading = false;
+    else this.#timer = setTimeout(() => this.#again(), AGAIN_AFTER);
+    if (isDone) this.#onLines();
   }
 
-  async #loadLines(utterances) {
-    for (let after = Math.max(-1, utterances - LIMIT); after !== null && this.#scope.isOpen; ) {
-      const page = await this.#send("GET", `${this.#path}/transcript?${new URLSearchParams({ after, limit: PAGE })}`);
-      for (const { index, segment } of page.lines) this.#segments.set(index, segment);
+  #again() {
+    this.#isLoading = false;
+    this.#onLines();
+  }
+
+  async #load(from, language) {
+    for (let after = from; after !== null && this.#scope.isOpen; ) {
+      const query = new URLSearchParams({ after, limit: PAGE, ...(language === null ? {} : { languages: language }) });
+      const page = await this.#send("GET", `/api/bots/${encodeURIComponent(this.#id)}/transcript?${query}`);
       this.#lines.recall(page.lines);
+      this.#after = page.lines.at(-1)?.index ?? this.#after;
       after = page.next;
     }
-  }
-
-  async #loadTranslations(language) {
-    let cursor = {};
-    for (let count = 0; count < PAGES && cursor !== null && this.#scope.isOpen; count += 1) {
-      const page = await this.#send("GET", `${this.#path}/translations?${new URLSearchParams({ language, limit: PAGE, ...cursor })}`);
-      for (const { index, revision, text } of page.lines) {
-        const segment = this.#segments.get(index);
-        if (segment !== undefined) this.#lines.translate({ segment_id: segment, target_language: language, revision, text });
-      }
-      cursor = page.next === null ? null : { after: page.next };
-    }
-  }
-
-  get #path() {
-    return `/api/bots/${encodeURIComponent(this.#id)}`;
   }
 }

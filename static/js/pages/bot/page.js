@@ -105,7 +105,7 @@ export class BotPage {
     const { bot } = this.#live;
     const { read } = this.#languages;
     this.#reader.show(bot, read);
-    this.#history.show(bot, read);
+    this.#history.show(this.#live, read);
     this.#captions.show(bot);
     this.#timeline.show();
   }

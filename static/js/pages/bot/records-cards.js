@@ -13,8 +13,8 @@ import { isFinal } from "../../models/bots.js";
 
 /** Between two requests of what changes while a bot runs, and after one that failed (ms). */
 const EVERY = 5_000;
-/** Events of a type that are requested. */
-const EVENTS = 500;
+/** Events of a type that are requested, the newest. */
+const EVENTS = 100;
 
 export class RecordsCards {
   #scope = new Scope();
