@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Page, expect
@@ -106,7 +107,7 @@ def test_an_empty_list_leads_to_the_demo_and_a_broken_one_says_why_no_bot_starts
 def test_two_hundred_bots_are_found_by_name_state_and_address(page_at: PageAt) -> None:
     """The first ones at once, the others by a button or by what is typed."""
     with scripted("crowded") as running:
-        page, _ = opened(page_at, running, "/bots", width=360, expects=LOST)
+        page, api = opened(page_at, running, "/bots", width=360, expects=LOST)
         rows = page.locator("#active tbody tr")
         expect(rows).to_have_count(15)
         page.locator("#active").get_by_role("button", name="Show all 120 bots").click()
@@ -114,7 +115,12 @@ def test_two_hundred_bots_are_found_by_name_state_and_address(page_at: PageAt) -
         page.locator("#active-find").fill("waiting 33")
         expect(rows).to_have_count(1)
         expect(rows).to_contain_text("number 33 in the queue")
-        expect(page.locator("#ended-note")).to_contain_text("older ones")
+        older = bot_scenes.ended(0, EndReason.SILENCE, Stage.MEETING, 900)
+        api.answers["bots"] = msgspec.to_builtins({"bots": [older], "more": False})
+        page.get_by_role("button", name="Load older ones").click()
+        page.locator("#ended-find").fill("nobody had spoken")
+        expect(page.locator("#ended tbody tr")).to_have_count(1)
+        expect(page.get_by_role("button", name="Load older ones")).to_be_hidden()
         assert layout_faults(page) == []
 
 
@@ -212,7 +218,9 @@ def test_commands_are_those_of_the_state_and_their_failures_are_said(
     api.problems.clear()
 
     # It is removed meanwhile: why, what to do, and nothing that is not possible any more.
-    gone = bot_scenes.ended(0, EndReason.REMOVED, Stage.MEETING, 1, bot_id=BOT, admitted_at=10.0, ended_at=80.0)
+    gone = bot_scenes.ended(
+        0, EndReason.REMOVED, Stage.MEETING, 1, bot_id=BOT, admitted_at=10.0, ended_at=80.0
+    )
     full.service.live[BOT] = replace(live, bot=replace(gone, revision=9), is_here=False)
     banner = page.locator("#problems .banner")
     expect(banner).to_contain_text("A participant removed it from the meeting.")

@@ -1,4 +1,4 @@
-"""Bots for the pages to show, as the service's own structs: in every state, none, very many, and hostile ones."""
+"""Bots for the pages to show, as the service's own structs: in every state, none, many, and hostile ones."""
 
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from orch.bots.states import COMMANDS, FINAL, IN_CALL, Stage, State
 from orch.bots.webcam.appearance import Appearance
 
 HOSTILE: Final = '<img src=x onerror="document.title=1">'
-LONG: Final = "Wolfeschlegelsteinhausenbergerdorff-the-Second-of-Ashbury-upon-Thames (live captions in all languages)"
+LONG: Final = "Wolfeschlegelsteinhausenbergerdorff-the-Second-of-Ashbury (live captions in all languages)"
 DEMO: Final = "http://127.0.0.1:39999/abc-defg-hij"
 MISSING: Final = (
     "Chromium is not installed. Debian: apt-get install chromium; or set bots.chromium to where it is."
@@ -85,9 +85,7 @@ def _full(now: float) -> tuple[BotShown, ...]:
 
 def _crowded(now: float) -> tuple[BotShown, ...]:
     active = [bot(now, f"Bot {number} of many", State.CAPTURING, number) for number in range(80)]
-    waiting = [
-        bot(now, f"Waiting bot {n}", State.REQUESTED, n, position=n) for n in range(1, 41)
-    ]
+    waiting = [bot(now, f"Waiting bot {n}", State.REQUESTED, n, position=n) for n in range(1, 41)]
     gone = [ended(now, EndReason.ALONE, Stage.MEETING, number) for number in range(200, 280)]
     return (*active, *waiting, *gone)
 
@@ -101,8 +99,9 @@ def listed(scene: str, now: float) -> BotsListed:
         hostile = bot(now, HOSTILE, State.CAPTURING, meeting_url=url)
         long = bot(now, LONG, State.REQUESTED, 2, position=1)
         arabic = bot(now, "ترجمة حية للاجتماع الأسبوعي", State.WAITING_IN_LOBBY, 3)
-        bots = (hostile, long, arabic)
-        return BotsListed(now=now, limit=1, running=2, waiting=1, bots=bots, unavailable=MISSING)
+        return BotsListed(
+            now=now, limit=1, running=2, waiting=1, bots=(hostile, long, arabic), unavailable=MISSING
+        )
     bots = _crowded(now) if scene == "crowded" else _full(now)
     running = sum(each.state not in FINAL | {State.REQUESTED, State.SCHEDULED} for each in bots)
     waiting = sum(each.state is State.REQUESTED for each in bots)
