@@ -296,12 +296,7 @@ class ScriptedService:
 
     async def _tell(self, topic: str, send: Any) -> None:
         data = self.bot_state(topic) if topic.startswith("bots/") else self.state()[topic]
-        if data is None:
-            await _say(
-                send, {"type": "error", "code": "unknown_topic", "detail": f"No topic is called {topic}."}
-            )
-        else:
-            await _say(send, {"type": "update", "topic": topic, "data": data})
+        await _say(send, {"type": "update", "topic": topic, "data": data})
 
     def bot_state(self, topic: str) -> Any:
         """Return what the topic of one bot says now, or None."""

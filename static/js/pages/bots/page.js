@@ -11,6 +11,7 @@ import { botHref, listSentence, parted, unavailableProblems } from "../../models
 import { count } from "../../models/number-format.js";
 import { Shell } from "../../shell.js";
 import { activeBots, endedBots } from "./bot-lists.js";
+import { OlderBots } from "./older-bots.js";
 import { SendForm } from "./send-form.js";
 
 export class BotsPage {
@@ -21,6 +22,9 @@ export class BotsPage {
   #form;
   #active;
   #ended;
+  #older;
+  /** The topic's state, or null until known. */
+  #list = null;
 
   /** `send(method, path, body)` resolves to a response of the control API, or rejects; `go(path)` opens a page. */
   constructor(socket, { send = control, go = (path) => location.assign(path) } = {}) {
@@ -31,12 +35,14 @@ export class BotsPage {
     const now = () => this.#socket.serverNow / 1000;
     this.#active = activeBots({ now, go });
     this.#ended = endedBots({ go });
+    this.#older = new OlderBots({ send, onOlder: () => this.#showEnded() });
   }
 
   start() {
     if (!this.#scope.open()) return;
     this.#scope.start(this.#shell);
     this.#scope.start(this.#form);
+    this.#scope.start(this.#older);
     this.#scope.defer(this.#feed.follow({ onData: (list) => this.#show(list), onError: (error) => this.#failed(error) }));
     this.#scope.start(this.#socket);
   }
@@ -49,11 +55,16 @@ export class BotsPage {
     showBanners(byId("problems"), unavailableProblems(list));
     setText(byId("page-status"), listSentence(list));
     this.#form.show(list);
-    const { active, ended } = parted(list.bots);
-    this.#active.show(active);
-    this.#ended.show(ended);
+    this.#list = list;
+    this.#active.show(parted(list.bots).active);
+    this.#showEnded();
     setText(byId("active-note"), `${count(list.running)} of ${count(list.limit)} run${list.waiting === 0 ? "" : `, ${count(list.waiting)} wait`}`);
-    setText(byId("ended-note"), list.more ? "the last ones; older ones are at GET /api/bots" : "the last ones first");
+  }
+
+  #showEnded() {
+    if (this.#list === null) return;
+    this.#older.follow(this.#list);
+    this.#ended.show(this.#older.after(parted(this.#list.bots).ended));
   }
 
   #failed(error) {
