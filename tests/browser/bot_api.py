@@ -38,6 +38,7 @@ class BotApi:
         self.answers: dict[str, Any] = {
             "events": {"events": [], "consents": [], "next": None},
             "timeline": {"speakers": []},
+            "correlations": {"quality": {"words": 400, "words_named": 380, "names_revised": 1}},
             "transcript": {"lines": [], "next": None},
             "recording": {"files": []},
             "evidence": {"files": []},

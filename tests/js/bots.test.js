@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { CAMERA_FIELDS, cameraNote } from "../../static/js/models/bot-camera.js";
 import { eventRows } from "../../static/js/models/bot-events.js";
-import { axis, personText, position, qualityFacts, qualityText, speakerRows, storedRows, ticks, timelineText } from "../../static/js/models/bot-figures.js";
+import { axis, personText, position, qualityFacts, qualityText, speakerRows, storedPeople, storedQuality, storedRows, ticks, timelineText } from "../../static/js/models/bot-figures.js";
 import { recordingText, transcriptFiles } from "../../static/js/models/bot-files.js";
 import { BotLines, LIMIT } from "../../static/js/models/bot-lines.js";
 import { AS_SPOKEN, botRequest, CAMERA_OFF, likeBot, rejection } from "../../static/js/models/bot-request.js";
@@ -222,4 +222,12 @@ test("files: as it was spoken in each format, and translated alone", () => {
   assert.deepEqual(transcriptFiles("b", null).map(({ href }) => href), ["/api/bots/b/transcript?format=txt", "/api/bots/b/transcript?format=srt", "/api/bots/b/transcript?format=vtt", "/api/bots/b/transcript?limit=500"]);
   assert.equal(transcriptFiles("b", "de")[1].href, "/api/bots/b/transcript?format=srt&languages=de&original=false");
   assert.deepEqual(recordingText({ speaker_name: null, duration_seconds: 60, file_size: 1_500, file_format: "flac" }), { label: "Everyone together", note: "1\u00a0min, 1.5\u00a0kB, FLAC" });
+});
+
+test("of a bot that is not live here the stored figures are shown, and none that are not known", () => {
+  assert.deepEqual(storedQuality({ words: 400, words_named: 380, names_revised: 1 }), { words: 400, named: 380, revised: 1, offset: null, drift_ppm: null });
+  assert.equal(qualityText(null).says, "Not known right now.");
+  const speakers = [{ id: "p1", name: "Ana", seconds: 4, present: [[0, null]] }, { id: "p2", name: "Ben", seconds: 0, present: [[0, 5]] }];
+  assert.deepEqual(storedPeople(speakers, false).map(({ is_present: is }) => is), [true, false]);
+  assert.deepEqual(storedPeople(speakers, true).map(({ is_present: is }) => is), [false, false]);
 });

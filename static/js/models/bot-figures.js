@@ -6,13 +6,25 @@ import { bytes, count, counted, duration, percent, UNKNOWN } from "./number-form
 const WEAK = 0.6;
 const GOOD = 0.85;
 
-/** The quality of the attribution in words: {says, tone}. `quality`: QualityShown of orch/bots/shown.py. */
-export function qualityText({ words, named, revised }) {
+/** The quality of the attribution in words: {says, tone}. `quality`: QualityShown of orch/bots/shown.py; null: not known. */
+export function qualityText(quality) {
+  if (quality === null) return { says: "Not known right now.", tone: "quiet" };
+  const { words, named, revised } = quality;
   if (words === 0) return { says: "No word has been transcribed yet.", tone: "quiet" };
   const share = named / words;
   const [says, tone] = share >= GOOD ? ["Nearly all words have a name.", "ok"] : share >= WEAK ? ["Most words have a name; where it is unsure who spoke, none is shown.", "ok"] : named > 0 ? ["Many words have no name: it is unsure who spoke them.", "warn"] : ["No word has a name yet: it is unsure who speaks.", "warn"];
   const changed = revised === 0 ? "" : revised === 1 ? " One name was corrected after it was shown." : ` ${count(revised)} names were corrected after they were shown.`;
   return { says: `${says}${changed}`, tone };
+}
+
+/** The quality as it is stored, of a bot that is not live here: the `quality` of GET /api/bots/ID/correlations. */
+export function storedQuality({ words = 0, words_named: named = 0, names_revised: revised = 0, average_offset: offset = null }) {
+  return { words, named, revised, offset, drift_ppm: null };
+}
+
+/** Participants as they are stored, of a bot that is not live here: `speakers` of GET /api/bots/ID/timeline. */
+export function storedPeople(speakers, isOver) {
+  return speakers.map(({ id, name, seconds, present }) => ({ id, name, is_present: !isOver && present.at(-1)?.[1] === null, is_speaking: false, is_presenting: false, is_bot: false, spoke: seconds }));
 }
 
 /** The figures of the attribution: [[name, text]]. */

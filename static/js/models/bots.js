@@ -93,7 +93,7 @@ export function endText({ state, end, ended_at: at, requested_at: from, admitted
   if (end === null || !FINAL.has(state)) return null;
   const { word, tone } = STATES[state];
   const stage = end.stage === "meeting" || end.stage === "before_start" ? "" : `That was ${STAGES[end.stage] ?? end.stage}.`;
-  const stay = admitted !== null && at !== null ? `It was in the meeting for ${duration(Math.max(0, at - admitted))}.` : at !== null && at - from >= 1 ? `It was not in the meeting; it ended ${duration(at - from)} after the request.` : "";
+  const stay = admitted === null && at !== null && at - from >= 1 ? `It was not in the meeting; it ended ${duration(at - from)} after the request.` : "";
   return { word, tone, text: end.sentence, more: [REMEDIES[end.reason] ?? "", stage, stay].filter(Boolean).join(" ") };
 }
 
@@ -135,8 +135,10 @@ export const botHref = (id) => `/bots/${encodeURIComponent(id)}`;
 /** A meeting's address without its scheme, as people know it, of a bearable length; "" where the data was deleted. */
 export function meetingText(url) {
   const text = url.replace(/^https?:\/\//i, "").replace(/\/$/, "");
-  return text.length > LONGEST_ADDRESS ? `${text.slice(0, LONGEST_ADDRESS)}…` : text;
+  return shortened(text, LONGEST_ADDRESS);
 }
+
+const shortened = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
 
 /** How long a bot has been, or was, in its meeting; null where it was not. */
 export function stay({ admitted_at: from, ended_at: to }, now) {
@@ -152,7 +154,7 @@ export function botFacts(bot) {
   const shown = camera ?? targets[0];
   const recording = { none: "none", mixed: "all together", per_speaker: "each speaker apart", both: "all together, and each speaker apart" }[bot.recording.audio] ?? bot.recording.audio;
   return [
-    ["Meeting", bot.meeting_url === "" ? "deleted" : bot.meeting_url],
+    ["Meeting", bot.meeting_url === "" ? "deleted" : shortened(bot.meeting_url, 200)],
     ["Requested", absolute(bot.requested_at)],
     ["Admitted", bot.admitted_at === null ? "not yet" : absolute(bot.admitted_at)],
     ["Ended", bot.ended_at === null ? null : absolute(bot.ended_at)],

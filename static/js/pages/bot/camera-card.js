@@ -7,7 +7,7 @@ import { byId, h, setText } from "../../components/dom.js";
 import { Scope } from "../../components/scope.js";
 import { ProblemError } from "../../control-api.js";
 import { CAMERA_FIELDS, cameraNote } from "../../models/bot-camera.js";
-import { can } from "../../models/bots.js";
+import { can, isFinal } from "../../models/bots.js";
 
 /** Between two requests of a picture (ms), and after one that failed. */
 const PICTURE_EVERY = 200;
@@ -48,7 +48,7 @@ export class CameraCard {
     this.#live = live;
     const { bot } = live;
     const note = cameraNote(live);
-    byId("picture").hidden = note !== "" && this.#shown === null;
+    byId("camera").hidden = isFinal(bot);
     setText(byId("picture-note"), note);
     byId("picture-note").hidden = note === "";
     byId("picture-image").hidden = note !== "" || this.#shown === null;

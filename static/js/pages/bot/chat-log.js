@@ -2,7 +2,7 @@
 
 import { byId, h, keyed, setText } from "../../components/dom.js";
 import { position } from "../../models/bot-figures.js";
-import { isInCall } from "../../models/bots.js";
+import { isFinal, isInCall } from "../../models/bots.js";
 
 /** Messages that are shown. */
 const LIMIT = 50;
@@ -33,5 +33,6 @@ export class ChatLog {
   show(bot) {
     setText(byId("chat-empty"), isInCall(bot) ? "Nothing has been written since it joined." : "What is written in the meeting's chat is shown here while it is in.");
     byId("chat-empty").hidden = this.#messages.size > 0;
+    byId("chat").hidden = isFinal(bot) && this.#messages.size === 0;
   }
 }

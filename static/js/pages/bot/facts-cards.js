@@ -4,24 +4,37 @@ import { byId, h, keyed, setAttribute, setText } from "../../components/dom.js";
 import { emptyState } from "../../components/empty-state.js";
 import { facts, showFacts } from "../../components/fact-list.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
-import { mediaFacts, personText, qualityFacts, qualityText } from "../../models/bot-figures.js";
+import { mediaFacts, personText, qualityFacts, qualityText, storedPeople, storedQuality } from "../../models/bot-figures.js";
 import { botFacts, isFinal } from "../../models/bots.js";
 import { counted } from "../../models/number-format.js";
 
 export class FactsCards {
   #quality = facts();
   #about = facts();
+  /** What is stored, null until it is known. */
+  #stored = { speakers: null, quality: null };
+  #live = null;
 
-  /** `live`: BotLive of orch/bots/shown.py. */
-  show({ bot, people, quality, media }) {
-    this.#showPeople(bot, people);
+  /** Apply what is stored: `speakers` of the timeline, or the `quality` of the correlations. */
+  recall(stored) {
+    this.#stored = { ...this.#stored, ...stored };
+    if (this.#live !== null) this.show(this.#live);
+  }
+
+  /** `live`: BotLive of orch/bots/shown.py; where the bot does not run here, what is stored takes the place of what is live. */
+  show(live) {
+    this.#live = live;
+    const { bot, is_here: isHere, media } = live;
+    const { speakers, quality: stored } = this.#stored;
+    const quality = isHere || bot.admitted_at === null ? live.quality : stored === null ? null : storedQuality(stored);
+    this.#showPeople(bot, isHere || speakers === null ? live.people : storedPeople(speakers, isFinal(bot)));
     const { says, tone } = qualityText(quality);
     setText(byId("quality-text"), says);
     setAttribute(byId("quality-text"), "class", tone === "warn" ? "is-warn" : "muted");
     fillPlaceholder(byId("quality-placeholder"), this.#quality);
-    showFacts(this.#quality, qualityFacts(quality));
+    showFacts(this.#quality, quality === null ? [] : qualityFacts(quality));
     fillPlaceholder(byId("about-placeholder"), this.#about);
-    showFacts(this.#about, [...botFacts(bot), ...(isFinal(bot) && media.sound === 0 ? [] : mediaFacts(media))]);
+    showFacts(this.#about, [...botFacts(bot), ...(isHere ? mediaFacts(media) : [])]);
   }
 
   #showPeople(bot, people) {

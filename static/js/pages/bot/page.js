@@ -56,7 +56,7 @@ export class BotPage {
     this.#camera = new CameraCard(id, { send });
     this.#controls = new Controls(id, { send });
     this.#history = new History(id, { send, lines: this.#lines, onLines: () => this.#refresh() });
-    this.#records = new RecordsCards(id, { send, lines: this.#lines, onTimeline: (timeline) => this.#timeline.follow(timeline) });
+    this.#records = new RecordsCards(id, { send, lines: this.#lines, onTimeline: (timeline) => this.#recallTimeline(timeline), onQuality: (quality) => this.#facts.recall({ quality }) });
   }
 
   start() {
@@ -88,6 +88,7 @@ export class BotPage {
     byId("bot-body").hidden = false;
     // Of a bot that was in no meeting there is nothing to show that was said.
     setAttribute(byId("bot-body"), "data-outside", isFinal(bot) && bot.admitted_at === null);
+    setAttribute(byId("bot-body"), "data-before", !isFinal(bot) && bot.admitted_at === null);
     this.#showHead(live);
     this.#showProblems(live);
     this.#controls.show(bot);
@@ -108,6 +109,11 @@ export class BotPage {
     this.#history.show(this.#live, read);
     this.#captions.show(bot);
     this.#timeline.show();
+  }
+
+  #recallTimeline({ speakers }) {
+    this.#timeline.follow(speakers);
+    this.#facts.recall({ speakers });
   }
 
   #showHead({ bot, recording_allowed: allowed }) {

@@ -21,6 +21,7 @@ export class RecordsCards {
   #id;
   #lines;
   #onTimeline;
+  #onQuality;
   #send;
   #pollings;
   #bot = null;
@@ -29,13 +30,14 @@ export class RecordsCards {
   #timer = null;
   #recordings = [];
 
-  /** `send(method, path, body)`: the control API; `lines`: models/bot-lines.js; `onTimeline(speakers)`: who spoke when. */
-  constructor(id, { send, lines, onTimeline }) {
+  /** `send(method, path, body)`: the control API; `lines`: models/bot-lines.js; `onTimeline`, `onQuality`: they were loaded. */
+  constructor(id, { send, lines, onTimeline, onQuality }) {
     this.#id = id;
     this.#send = send;
     this.#lines = lines;
     this.#onTimeline = onTimeline;
-    this.#pollings = Object.fromEntries(["timeline", "recording", "evidence"].map((name) => [name, new Polling({ fetch: (path) => send("GET", path), interval: EVERY })]));
+    this.#onQuality = onQuality;
+    this.#pollings = Object.fromEntries(["timeline", "recording", "evidence", "correlations"].map((name) => [name, new Polling({ fetch: (path) => send("GET", path), interval: EVERY })]));
   }
 
   start() {
@@ -49,7 +51,7 @@ export class RecordsCards {
   }
 
   /** Follow what is stored; of a bot that has ended each part is requested once for each of its revisions. */
-  show({ bot }) {
+  show({ bot, is_here: isHere }) {
     this.#bot = bot;
     const isOver = isFinal(bot);
     if (this.#revision !== bot.revision) {
@@ -59,6 +61,7 @@ export class RecordsCards {
     }
     if (bot.admitted_at !== null) this.#poll("timeline", (data) => this.#onTimeline(data), isOver);
     if (bot.admitted_at !== null && bot.recording.audio !== "none") this.#poll("recording", (data) => this.#showRecordings(data), isOver);
+    if (bot.admitted_at !== null && !isHere) this.#poll("correlations?limit=1", ({ quality }) => this.#onQuality(quality), isOver);
     const hasEvidence = bot.end?.has_evidence === true && bot.state !== "data_deleted";
     if (hasEvidence) this.#poll("evidence", (data) => this.#showEvidence(data), true);
     byId("evidence").hidden = !hasEvidence;
@@ -74,8 +77,9 @@ export class RecordsCards {
     return `/api/bots/${encodeURIComponent(this.#id)}`;
   }
 
-  #poll(name, onData, isOnce = false) {
-    const path = `${this.#path}/${name}`;
+  #poll(part, onData, isOnce = false) {
+    const path = `${this.#path}/${part}`;
+    const [name] = part.split("?");
     this.#pollings[name].poll(path, ({ data, error }) => {
       if (error !== null) {
         this.#failed(name, error);

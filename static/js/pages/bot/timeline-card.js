@@ -23,8 +23,8 @@ export class TimelineCard {
     this.#lines = lines;
   }
 
-  /** Apply the stored timeline: {speakers}. */
-  follow({ speakers }) {
+  /** Apply the stored timeline's speakers. */
+  follow(speakers) {
     this.#speakers = speakers;
     this.show();
   }

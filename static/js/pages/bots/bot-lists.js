@@ -5,7 +5,7 @@ import { pill, setPill } from "../../components/pill.js";
 import { Table } from "../../components/table.js";
 import { TableCard } from "../../components/table-card.js";
 import { setTime, timeElement } from "../../components/time-element.js";
-import { botHref, botName, meetingText, rowText, statePill, stay } from "../../models/bots.js";
+import { botHref, botName, isInCall, meetingText, rowText, statePill, stay } from "../../models/bots.js";
 import { count, duration, UNKNOWN } from "../../models/number-format.js";
 
 const words = (bot) => [bot.name, bot.meeting_url, statePill(bot).word, bot.bot_id, bot.session_id];
@@ -35,7 +35,9 @@ const state = {
 };
 
 const number = (label, value, more = {}) => ({ label, number: true, sort: value, text: (bot) => count(value(bot)), ...more });
-const utterances = number("Utterances", ({ utterances: said }) => said, { keep: true });
+/** Of a bot that was in no meeting nothing is known. */
+const utterances = number("Utterances", ({ admitted_at: admitted, utterances: said }) => (admitted === null ? null : said), { keep: true });
+const people = number("People", (bot) => (isInCall(bot) ? bot.people : null), { keep: true });
 
 /** Unknown, or a duration. */
 const lasting = (seconds) => (seconds === null ? UNKNOWN : duration(seconds));
@@ -53,7 +55,7 @@ export function activeBots({ now, go }) {
       state,
       { label: "Since", sort: ({ since }) => since, create: () => timeElement(), update: (cell, { since }) => setTime(cell, since) },
       { label: "In the meeting", number: true, sort: (bot) => stay(bot, now()), text: (bot) => lasting(stay(bot, now())) },
-      number("People", ({ people }) => people, { keep: true }),
+      people,
       utterances,
     ],
   });
