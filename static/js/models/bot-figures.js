@@ -24,7 +24,7 @@ export function storedQuality({ words = 0, words_named: named = 0, names_revised
 
 /** Participants as they are stored, of a bot that is not live here: `speakers` of GET /api/bots/ID/timeline. */
 export function storedPeople(speakers, isOver) {
-  return speakers.map(({ id, name, seconds, present }) => ({ id, name, is_present: !isOver && present.at(-1)?.[1] === null, is_speaking: false, is_presenting: false, is_bot: false, spoke: seconds }));
+  return speakers.map(({ id, name, seconds, present }) => ({ id, name, is_present: isOver || present.at(-1)?.[1] === null, is_speaking: false, is_presenting: false, is_bot: false, spoke: seconds }));
 }
 
 /** The figures of the attribution: [[name, text]]. */
@@ -32,8 +32,8 @@ export function qualityFacts({ words, named, revised, offset, drift_ppm: drift }
   return [
     ["Words with a name", words === 0 ? UNKNOWN : `${percent(named / words)}, ${count(named)} of ${count(words)}`],
     ["Names corrected", count(revised)],
-    ["Captions are late by", offset === null ? "not known yet" : offset < 0 ? `−${duration(-offset)} (they are early)` : duration(offset)],
-    ["Drift of the clocks", drift === null ? "not known yet" : `${drift > 0 ? "+" : drift < 0 ? "−" : ""}${count(Math.abs(drift))} ppm`],
+    ["Captions are late by", offset === null ? "not known" : offset < 0 ? `−${duration(-offset)} (they are early)` : duration(offset)],
+    ["Drift of the clocks", drift === null ? "not known" : `${drift > 0 ? "+" : drift < 0 ? "−" : ""}${count(Math.abs(drift))} ppm`],
   ];
 }
 

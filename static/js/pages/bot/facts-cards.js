@@ -34,12 +34,12 @@ export class FactsCards {
     fillPlaceholder(byId("quality-placeholder"), this.#quality);
     showFacts(this.#quality, quality === null ? [] : qualityFacts(quality));
     fillPlaceholder(byId("about-placeholder"), this.#about);
-    showFacts(this.#about, [...botFacts(bot), ...(isHere ? mediaFacts(media) : [])]);
+    showFacts(this.#about, [...botFacts(bot), ...(isHere && bot.admitted_at !== null ? mediaFacts(media) : [])]);
   }
 
   #showPeople(bot, people) {
     const slot = byId("people-placeholder");
-    setText(byId("people-note"), people.length === 0 ? "" : counted(people.filter(({ is_present: is }) => is).length, "present", "present"));
+    setText(byId("people-note"), people.length === 0 ? "" : isFinal(bot) ? counted(people.length, "participant") : counted(people.filter(({ is_present: is }) => is).length, "present", "present"));
     if (people.length === 0) {
       fillPlaceholder(slot, emptyState(isFinal(bot) ? "Nobody is in its list." : "Nobody is known yet.", ...(isFinal(bot) ? [] : ["The meeting's list of participants is shown here once it is in."])));
       return;
