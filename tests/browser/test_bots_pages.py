@@ -183,7 +183,7 @@ def test_commands_are_those_of_the_state_and_their_failures_are_said(
 ) -> None:
     """Camera, chat, pause and resume, leave after a question; a command that comes too late."""
     page, api = opened(page_at, full, f"/bots/{BOT}", expects=("409",))
-    page.get_by_label("Colours").select_option("high_contrast")
+    page.get_by_label("Theme").select_option("high_contrast")
     page.get_by_label("Shows").select_option("de")
     page.get_by_label("Write").fill("Hello, I am a bot.")
     page.keyboard.press("Enter")

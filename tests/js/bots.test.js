@@ -7,7 +7,7 @@ import { eventRows } from "../../static/js/models/bot-events.js";
 import { axis, personText, position, qualityFacts, qualityText, speakerRows, storedPeople, storedQuality, storedRows, ticks, timelineText } from "../../static/js/models/bot-figures.js";
 import { recordingText, transcriptFiles } from "../../static/js/models/bot-files.js";
 import { BotLines, LIMIT } from "../../static/js/models/bot-lines.js";
-import { AS_SPOKEN, botRequest, CAMERA_OFF, likeBot, rejection } from "../../static/js/models/bot-request.js";
+import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection } from "../../static/js/models/bot-request.js";
 import { botFacts, endText, leaveConfirmation, listSentence, meetingText, rowText, situation, statePill, stay, unavailableProblems } from "../../static/js/models/bots.js";
 import { isSameLanguage } from "../../static/js/models/languages.js";
 
@@ -230,4 +230,13 @@ test("of a bot that is not live here the stored figures are shown, and none that
   const speakers = [{ id: "p1", name: "Ana", seconds: 4, present: [[0, null]] }, { id: "p2", name: "Ben", seconds: 0, present: [[0, 5]] }];
   assert.deepEqual(storedPeople(speakers, false).map(({ is_present: is }) => is), [true, false]);
   assert.deepEqual(storedPeople(speakers, true).map(({ is_present: is }) => is), [true, true], "who had left does not matter once it is over");
+});
+
+test("the demo's camera shows a translation unless something else was chosen", () => {
+  const offer = { source: ["en"], targets: ["en", "es", "de"], pairs: { en: ["es", "de"] } };
+  const fields = { spoken: "auto", targets: [], camera: AS_SPOKEN };
+  assert.deepEqual(demoFields(fields, offer, ["en-US", "de-AT", "es"]), { ...fields, spoken: "en", camera: "de" });
+  assert.equal(demoFields(fields, offer, ["en"]).camera, "es");
+  assert.equal(demoFields(fields, null, ["de"]).camera, AS_SPOKEN);
+  assert.equal(demoFields({ ...fields, camera: CAMERA_OFF }, offer, ["de"]).camera, CAMERA_OFF);
 });

@@ -1,5 +1,7 @@
 /** What the form sends to POST /api/bots, and what it shows where that is rejected. Pure. */
 
+import { canTranslate, closest, isNear, readable } from "./languages.js";
+
 /** The camera's choices of language besides codes. */
 export const CAMERA_OFF = "off";
 export const AS_SPOKEN = "";
@@ -27,6 +29,20 @@ export function botRequest(fields, key) {
     ...(fields.startAt === null ? {} : { start_at: fields.startAt }),
     idempotency_key: key,
   };
+}
+
+/** What the demo's guests speak. */
+const DEMO_SPOKEN = "en";
+
+/**
+ * The form's fields for the demo's meeting: without a choice of its own, the camera shows a translation, into the first
+ * of `preferred` that is another language, else into Spanish, as far as `offer` has it.
+ */
+export function demoFields(fields, offer, preferred) {
+  if (fields.camera !== AS_SPOKEN || fields.targets.length > 0 || fields.spoken !== "auto") return fields;
+  const can = (code) => code !== null && !isNear(code, DEMO_SPOKEN) && canTranslate(offer, DEMO_SPOKEN, code) === true;
+  const language = [...preferred, "es"].map((code) => closest(code, readable(offer))).find(can) ?? null;
+  return language === null ? fields : { ...fields, spoken: DEMO_SPOKEN, camera: language };
 }
 
 /** Which of the form's fields the service means by a fault's path. */

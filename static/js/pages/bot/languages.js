@@ -104,8 +104,8 @@ export class BotLanguages {
     const { spoken, targets, camera } = this.#bot.languages;
     const offered = [...readable(this.#offer), ...targets];
     options(byId("read-in"), [AS_SPOKEN, "the language spoken"], [...offered, ...(this.#read === null ? [] : [this.#read])], this.#read ?? AS_SPOKEN);
-    const first = [AS_SPOKEN, targets.length > 0 ? `the first target: ${languageName(targets[0])}` : "what is spoken"];
-    if (!this.#pending.has("camera-language")) options(byId("camera-language"), first, [...offered, ...(spoken === "auto" ? [] : [spoken]), ...(camera === null ? [] : [camera])], camera ?? AS_SPOKEN);
+    const first = [AS_SPOKEN, targets.length > 0 ? `${languageName(targets[0])}, the first target` : "what is spoken"];
+    if (!this.#pending.has("camera-language")) options(byId("camera-language"), first, [...offered, ...(spoken === "auto" ? [] : [spoken]), ...(camera === null ? [] : [camera])], camera ?? AS_SPOKEN, languageName);
     if (!this.#pending.has("language-spoken")) options(byId("language-spoken"), ["auto", "detect the language"], [...sources(this.#offer), ...(spoken === "auto" ? [] : [spoken])].filter((code) => code !== "auto"), spoken);
     this.#noteWhatIsMissing();
   }
@@ -138,8 +138,8 @@ export class BotLanguages {
 }
 
 /** Bring a choice's options up to date: a `first` one, then `codes` by name. The focused choice keeps its value. */
-function options(select, first, codes, value) {
-  const names = [...new Set(codes)].map((code) => [code, ownName(code)]).sort(([, a], [, b]) => a.localeCompare(b, "en"));
+function options(select, first, codes, value, nameOf = ownName) {
+  const names = [...new Set(codes)].map((code) => [code, nameOf(code)]).sort(([, a], [, b]) => a.localeCompare(b, "en"));
   const all = [first, ...names];
   const wanted = JSON.stringify(all);
   const isFocused = select === document.activeElement;

@@ -54,6 +54,10 @@ export class RecordsCards {
   show({ bot, is_here: isHere }) {
     this.#bot = bot;
     const isOver = isFinal(bot);
+    if (bot.state === "data_deleted") {
+      this.#showDeleted();
+      return;
+    }
     if (this.#revision !== bot.revision) {
       this.#revision = bot.revision;
       this.#loadEvents(bot.revision);
@@ -62,14 +66,24 @@ export class RecordsCards {
     if (bot.admitted_at !== null) this.#poll("timeline", (data) => this.#onTimeline(data), isOver);
     if (bot.admitted_at !== null && bot.recording.audio !== "none") this.#poll("recording", (data) => this.#showRecordings(data), isOver);
     if (bot.admitted_at !== null && !isHere) this.#poll("correlations?limit=1", ({ quality }) => this.#onQuality(quality), isOver);
-    const hasEvidence = bot.end?.has_evidence === true && bot.state !== "data_deleted";
+    const hasEvidence = bot.end?.has_evidence === true;
     if (hasEvidence) this.#poll("evidence", (data) => this.#showEvidence(data), true);
     byId("evidence").hidden = !hasEvidence;
     this.#showFiles();
   }
 
+  /** Nothing is stored any more, and nothing is requested. */
+  #showDeleted() {
+    this.stopWaiting();
+    this.#revision = null;
+    byId("evidence").hidden = true;
+    fillPlaceholder(byId("events-placeholder"), emptyState("What happened in the meeting was deleted."));
+    fillPlaceholder(byId("files-placeholder"), emptyState("There is nothing to download any more."));
+  }
+
   /** The bot cannot be shown: nothing is waited for. */
   stopWaiting() {
+    clearTimeout(this.#timer);
     for (const polling of Object.values(this.#pollings)) polling.stop();
   }
 
@@ -110,7 +124,7 @@ export class RecordsCards {
     }
     if (!this.#scope.isOpen || revision !== this.#revision) return;
     const rows = eventRows({ events: pages.flatMap(({ events }) => events), consents: pages[0].consents });
-    if (rows.length === 0) fillPlaceholder(byId("events-placeholder"), emptyState(this.#bot.state === "data_deleted" ? "What happened in the meeting was deleted." : "Nothing has happened yet."));
+    if (rows.length === 0) fillPlaceholder(byId("events-placeholder"), emptyState("Nothing has happened yet."));
     else showEvents(byId("events-placeholder"), rows);
     setText(byId("events-note"), "newest first");
   }
@@ -129,8 +143,7 @@ export class RecordsCards {
   #showFiles() {
     const bot = this.#bot;
     const slot = byId("files-placeholder");
-    if (bot.state === "data_deleted") fillPlaceholder(slot, emptyState("Its data was deleted."));
-    else if (bot.admitted_at === null) fillPlaceholder(slot, emptyState(isFinal(bot) ? "It was not in the meeting: there is nothing to download." : "There is a transcript once it is in the meeting."));
+    if (bot.admitted_at === null) fillPlaceholder(slot, emptyState(isFinal(bot) ? "It was not in the meeting: there is nothing to download." : "There is a transcript once it is in the meeting."));
     else this.#showLinks(slot, bot);
   }
 

@@ -3,11 +3,13 @@
 import { byId, h, keyed, setAttribute, setText } from "../../components/dom.js";
 import { Scope } from "../../components/scope.js";
 import { ProblemError } from "../../control-api.js";
-import { AS_SPOKEN, botRequest, CAMERA_OFF, likeBot, rejection } from "../../models/bot-request.js";
+import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection } from "../../models/bot-request.js";
 import { languageName, ownName, readable, sources } from "../../models/languages.js";
 
 /** Languages that could not be loaded are requested again after this long (ms). */
 const AGAIN_AFTER = 10_000;
+/** The demo waits for the languages for so long (ms). */
+const LANGUAGES_WITHIN = 2_000;
 /** `#again=ID` in the page's address: the form is filled in as for that bot. */
 const AGAIN = "#again=";
 
@@ -19,6 +21,8 @@ export class SendForm {
   #key = null;
   #offer = null;
   #demo = "";
+  /** The first look at the languages. */
+  #loading = null;
   #isSending = false;
   #timer = null;
 
@@ -32,10 +36,10 @@ export class SendForm {
     if (!this.#scope.open()) return;
     this.#scope.listen(byId("send-form"), "submit", (event) => this.#submitted(event));
     this.#scope.listen(byId("send-form"), "input", () => this.#changed());
-    this.#scope.listen(byId("send-demo"), "click", () => this.#submit(this.#demo, byId("send-demo")));
+    this.#scope.listen(byId("send-demo"), "click", () => this.#submitDemo());
     this.#scope.defer(() => clearTimeout(this.#timer));
     this.#summarise();
-    this.#loadLanguages();
+    this.#loading = this.#loadLanguages();
     if (location.hash.startsWith(AGAIN)) this.#fillAgain(location.hash.slice(AGAIN.length));
   }
 
@@ -58,10 +62,16 @@ export class SendForm {
       this.#fail("Enter the meeting's address first.", "url");
       return;
     }
-    this.#submit(url, byId("send-button"));
+    this.#submit(url, byId("send-button"), this.#fields);
   }
 
-  async #submit(url, button) {
+  /** The demo's camera shows a translation, so the languages are waited for, if not for long. */
+  async #submitDemo() {
+    await Promise.race([this.#loading, new Promise((resolve) => setTimeout(resolve, LANGUAGES_WITHIN))]);
+    await this.#submit(this.#demo, byId("send-demo"), demoFields(this.#fields, this.#offer, navigator.languages ?? []));
+  }
+
+  async #submit(url, button, fields) {
     if (this.#isSending) return;
     const startAt = this.#startAt;
     if (Number.isNaN(startAt)) {
@@ -73,7 +83,7 @@ export class SendForm {
     setAttribute(button, "aria-busy", "true");
     this.#key ??= newKey();
     try {
-      this.#onSent(botOf(await this.#send("POST", "/api/bots", botRequest({ ...this.#fields, url, startAt }, this.#key))));
+      this.#onSent(botOf(await this.#send("POST", "/api/bots", botRequest({ ...fields, url, startAt }, this.#key))));
       this.#key = null;
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
