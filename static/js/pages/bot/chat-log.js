@@ -30,6 +30,11 @@ export class ChatLog {
     byId("chat-empty").hidden = true;
   }
 
+  clear() {
+    this.#messages.clear();
+    byId("chat-list").replaceChildren();
+  }
+
   show(bot) {
     setText(byId("chat-empty"), isInCall(bot) ? "Nothing has been written since it joined." : "What is written in the meeting's chat is shown here while it is in.");
     byId("chat-empty").hidden = this.#messages.size > 0;

@@ -15,6 +15,10 @@ export class FactsCards {
   #stored = { speakers: null, quality: null };
   #live = null;
 
+  clear() {
+    this.#stored = { speakers: null, quality: null };
+  }
+
   /** Apply what is stored: `speakers` of the timeline, or the `quality` of the correlations. */
   recall(stored) {
     this.#stored = { ...this.#stored, ...stored };

@@ -79,15 +79,15 @@ export class BotPage {
     const isFirst = this.#live === null;
     this.#live = live;
     const { bot, lines } = live;
-    if (bot.state === "data_deleted") this.#lines.clear();
+    if (bot.state === "data_deleted") for (const part of [this.#lines, this.#chat, this.#facts, this.#timeline]) part.clear();
     const before = new Set(this.#lines.all.filter(({ is_final: isDone }) => isDone).map(({ segment }) => segment));
     const changed = this.#lines.show(lines);
     // What was announced already is not announced again for a name or a translation.
     if (!isFirst) this.#captions.arrived(changed.filter((segment) => !before.has(segment)));
     byId("bot-gone").hidden = true;
     byId("bot-body").hidden = false;
-    // Of a bot that was in no meeting there is nothing to show that was said.
-    setAttribute(byId("bot-body"), "data-outside", isFinal(bot) && bot.admitted_at === null);
+    // Of a bot that was in no meeting, or whose data was deleted, there is nothing to show that was said.
+    setAttribute(byId("bot-body"), "data-outside", isFinal(bot) && (bot.admitted_at === null || bot.state === "data_deleted"));
     setAttribute(byId("bot-body"), "data-before", !isFinal(bot) && bot.admitted_at === null);
     this.#showHead(live);
     this.#showProblems(live);

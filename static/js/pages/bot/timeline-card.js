@@ -29,6 +29,10 @@ export class TimelineCard {
     this.show();
   }
 
+  clear() {
+    this.#speakers = null;
+  }
+
   show() {
     const rows = this.#rows();
     const span = axis(rows);
