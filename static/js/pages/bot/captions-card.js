@@ -20,6 +20,8 @@ const ANNOUNCED_AFTER = 1_500;
 const ANNOUNCED = 4;
 /** A speaker who goes on within this long (s) is not named again. */
 const GOES_ON = 20;
+/** Lines whose translation is awaited: the last ones. */
+const RECENT = 4;
 /** Colours of speakers; further speakers use them again. */
 const COLOURS = 6;
 
@@ -75,17 +77,19 @@ export class CaptionsCard {
     this.#showEmpty(all.length === 0);
     const language = this.#language();
     let before = null;
-    const rows = all.map((line) => {
+    const rows = all.map((line, index) => {
       const goesOn = before !== null && speakerOf(before) === speakerOf(line) && line.start - before.end < GOES_ON;
       before = line;
-      return { line, goesOn, read: this.#lines.read(line, language, isSameLanguage) };
+      // Of what was said before this reader joined, and of what is over, no further translation comes.
+      const mayCome = !isFinal(this.#bot) && index >= all.length - RECENT;
+      return { line, goesOn, mayCome, read: this.#lines.read(line, language, isSameLanguage) };
     });
     keyed(byId("lines"), rows, { key: ({ line }) => line.segment, create: () => row(), update: (element, each) => this.#fill(element, each) });
     if (this.#isFollowing) this.#toEnd();
     this.#announceFinal();
   }
 
-  #fill(element, { line, goesOn, read }) {
+  #fill(element, { line, goesOn, mayCome, read }) {
     const [who, words, original] = element.children;
     const number = this.#lines.speakerNumber(line);
     setAttribute(element, "data-growing", !line.is_final);
@@ -94,7 +98,7 @@ export class CaptionsCard {
     setText(who.firstElementChild, line.speaker ?? "Speaker unsure");
     setText(who.lastElementChild, position(line.start));
     setAttribute(words, "lang", read.language);
-    setAttribute(words, "data-awaited", read.isAwaited && line.is_final);
+    setAttribute(words, "data-awaited", read.isAwaited && line.is_final && mayCome);
     setText(words, read.text);
     original.hidden = read.original === null;
     setAttribute(original, "lang", line.language);

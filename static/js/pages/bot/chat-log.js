@@ -10,6 +10,8 @@ const LIMIT = 50;
 export class ChatLog {
   /** message_id -> message */
   #messages = new Map();
+  /** How many messages this page has sent. */
+  #sent = 0;
 
   /** Apply a `meeting_chat` message of the bot's session. */
   add(message) {
@@ -22,7 +24,7 @@ export class ChatLog {
       update: (element, { sender, at, text, private: isPrivate }) => {
         const [who, words] = element.children;
         setText(who.firstElementChild, sender);
-        setText(who.lastElementChild, `${position(at)}${isPrivate ? ", to the bot alone" : ""}`);
+        setText(who.lastElementChild, `${at === null ? "sent from this page" : position(at)}${isPrivate ? ", to the bot alone" : ""}`);
         setText(words, text);
       },
     });
@@ -33,6 +35,12 @@ export class ChatLog {
   clear() {
     this.#messages.clear();
     byId("chat-list").replaceChildren();
+  }
+
+  /** Add what this page had the bot write: the bot does not read its own messages. */
+  sent({ name }, text) {
+    this.#sent += 1;
+    this.add({ message_id: `sent ${this.#sent}`, sender: name, at: null, text, private: false });
   }
 
   show(bot) {

@@ -12,11 +12,13 @@ export class Controls {
   #scope = new Scope();
   #id;
   #send;
+  #onChat;
   #bot = null;
 
-  /** `send(method, path, body)`: the control API. */
-  constructor(id, { send }) {
+  /** `send(method, path, body)`: the control API; `onChat(text)`: the bot has written it. */
+  constructor(id, { send, onChat }) {
     this.#id = id;
+    this.#onChat = onChat;
     this.#send = send;
   }
 
@@ -75,6 +77,7 @@ export class Controls {
     try {
       await this.#send("POST", this.#path("chat"), { text });
       if (input.value.trim() === text) input.value = "";
+      this.#onChat(text);
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
       setText(byId("chat-fault"), error.message);

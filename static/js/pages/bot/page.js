@@ -54,7 +54,7 @@ export class BotPage {
     this.#reader = new SessionReader(socket);
     this.#captions = new CaptionsCard({ lines: this.#lines, language: () => this.#languages.read });
     this.#camera = new CameraCard(id, { send });
-    this.#controls = new Controls(id, { send });
+    this.#controls = new Controls(id, { send, onChat: (text) => this.#chat.sent(this.#live.bot, text) });
     this.#history = new History(id, { send, lines: this.#lines, onLines: () => this.#refresh() });
     this.#records = new RecordsCards(id, { send, lines: this.#lines, onTimeline: (timeline) => this.#recallTimeline(timeline), onQuality: (quality) => this.#facts.recall({ quality }) });
   }
@@ -136,7 +136,7 @@ export class BotPage {
     if (this.#live === null) return;
     const { bot } = this.#live;
     const seconds = stay(bot, this.#socket.serverNow / 1000);
-    const over = bot.ended_at === null ? "" : `${statePill(bot).word} ${relative(bot.ended_at, this.#socket.serverNow / 1000)}`;
+    const over = bot.ended_at === null ? "" : `${bot.state === "failed" ? "failed" : "ended"} ${relative(bot.ended_at, this.#socket.serverNow / 1000)}`;
     const there = seconds === null ? "" : `${isFinal(bot) ? "was" : "has been"} in the meeting for ${duration(seconds)}`;
     setText(byId("bot-stay"), [there, over].filter(Boolean).join(", "));
   }
