@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,16 +154,26 @@ class Bot:
 
     async def far(self, meetings: Meetings, url: str) -> Page:
         """Open the far ends of a meeting that was joined with ``?far=separate``."""
-        code = url.partition("?")[0]
-        state = await meetings.until(meetings.state, code, lambda state: bool(state["guests"]))
-        page: Page = await self.nursery.start(run_page, self.browser.devtools, PageOptions())
-        await page.open(f"{code}/far?guest={state['guests'][-1]['key']}")
-        return page
+        return await far_page(self.browser, self.nursery, meetings, url.partition("?")[0])
+
+
+async def far_page(browser: Browser, nursery: trio.Nursery, meetings: Meetings, url: str) -> Page:
+    """Open the far ends of the last guest who joined a meeting with ``?far=separate``."""
+    state = await meetings.until(meetings.state, url, lambda state: bool(state["guests"]))
+    page: Page = await nursery.start(run_page, browser.devtools, PageOptions())
+    await page.open(f"{url}/far?guest={state['guests'][-1]['key']}")
+    return page
 
 
 @asynccontextmanager
-async def bot(folder: Path, *extra: str, camera: bool = True, video: bool = False) -> AsyncIterator[Bot]:
-    """Run a media server, a browser, and a page with a channel that is read."""
+async def bot(
+    folder: Path,
+    *extra: str,
+    camera: bool = True,
+    video: bool = False,
+    observe: Callable[[SoundObservation], Awaitable[None]] | None = None,
+) -> AsyncIterator[Bot]:
+    """Run a media server, a browser, and a page with a channel that ``observe`` reads."""
     async with trio.open_nursery() as nursery, browsing(folder, *extra) as (browser, browsers):
         server, heard = MediaServer(), Heard()
         await nursery.start(server.run)
@@ -171,6 +181,6 @@ async def bot(folder: Path, *extra: str, camera: bool = True, video: bool = Fals
             page: Page = await browsers.start(
                 run_page, browser.devtools, PageOptions(scripts=channel.scripts)
             )
-            nursery.start_soon(channel.receive, heard.observe, time.time)
+            nursery.start_soon(channel.receive, observe or heard.observe, time.time)
             yield Bot(browser, browsers, server, channel, page, heard)
         nursery.cancel_scope.cancel()
