@@ -4,9 +4,9 @@
 
 Exactness: a page plays three tracks whose samples count up; each that arrives is compared with the one
 before. Meeting: a meeting of the sandbox with three speakers over real connections, the far ends in a browser
-of their own; each utterance is looked for in the recorded track, so that a loss would show as a shift. Camera:
-captions are drawn and shown, and a mark among them is looked for in the video that another participant
-receives. Processor time and memory: of the bot's browser, and of this process for its media.
+of their own; each utterance is looked for in the recorded track, so that a loss would show as a shift; both at
+once. Camera: captions are drawn and shown, and a mark among them is looked for in the video that another
+participant receives. Processor time and memory: of the bot's browser, and of this process for its media.
 """
 
 import argparse
@@ -62,7 +62,8 @@ SEES: Final = """(red, green) => new Promise((done) => {
   const video = document.querySelector("#guest-camera");
   const paint = (window.paint ??= new OffscreenCanvas(4, 4).getContext("2d", { willReadFrequently: true }));
   const look = () => {
-    paint.drawImage(video, 8, 8, 48, 48, 0, 0, 4, 4);
+    const scale = video.videoWidth / 1280;
+    paint.drawImage(video, 8 * scale, 8 * scale, 48 * scale, 48 * scale, 0, 0, 4, 4);
     const [r, g] = paint.getImageData(2, 2, 1, 1).data;
     if ((r > 127) === red && (g > 127) === green) done(performance.timeOrigin + performance.now());
     else video.requestVideoFrameCallback(look);
@@ -297,6 +298,19 @@ async def alignment(folder: Path, minutes: float) -> Aligned:
     return found
 
 
+async def heard(folder: Path, minutes: float) -> tuple[Exact, Aligned]:
+    """Count and align, both at the same time: two bots."""
+    exact: list[Exact] = []
+
+    async def count() -> None:
+        exact.append(await exactness(folder / "counting", minutes))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        aligned = await alignment(folder / "meeting", minutes)
+    return exact[0], aligned
+
+
 async def camera(folder: Path, changes: int) -> list[float]:
     """Return the seconds from drawing a final caption to seeing it at another participant's."""
     found = []
@@ -338,9 +352,8 @@ async def measure(options: argparse.Namespace) -> list[str]:
     """Measure everything; return the tables."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        exact = await exactness(folder, options.minutes)
+        exact, aligned = await heard(folder, options.minutes)
         print(f"exactness: {exact.samples:,} samples, {exact.marked:,} marked, {exact.unmarked:,} unmarked")
-        aligned = await alignment(folder, options.minutes)
         print(f"meeting: {len(aligned.shifts)} of {aligned.wanted} utterances found")
         shown = await camera(folder, options.changes)
         print(f"camera: {_milliseconds(shown)}")

@@ -76,6 +76,8 @@ export class Devices {
   #copy(source, device) {
     const track = this.#cloneTrack.call(source);
     this.#own.set(track, device);
+    // Captions must stay readable: of a connection that is slow, frames are dropped rather than pixels.
+    if (track.kind === "video") track.contentHint = "detail";
     const settings = this.#settings[track.kind];
     const own = {
       label: { value: device.label },
