@@ -4,9 +4,10 @@
 
 Exactness: a page plays three tracks whose samples count up; each that arrives is compared with the one
 before. Meeting: a meeting of the sandbox with three speakers over real connections, the far ends in a browser
-of their own; each utterance is looked for in the recorded track, so that a loss would show as a shift; both at
-once. Camera: captions are drawn and shown, and a mark among them is looked for in the video that another
-participant receives. Processor time and memory: of the bot's browser, and of this process for its media.
+of their own; each utterance is looked for in the recorded track, so that a loss would show as a shift. Both
+run at once. Camera: captions are drawn and shown, and a mark among them is looked for in the video that
+another participant receives. Processor time and memory: of the bot's browser, and of this process for its
+media.
 """
 
 import argparse
