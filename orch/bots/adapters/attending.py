@@ -280,18 +280,28 @@ class _Attendance:
 
     async def _do(self, step: Step) -> None:
         """Do one step, then wait until the page has followed, or for as long as it may take."""
+        news = self._presence.news()
+        async with self._hands.lock:
+            seen = await self._hands.look()
+            self._presence.show(seen)
+            is_due = seen is not None and judge(seen, self._presence.wanted, self._stay).step is step
+            if seen is not None and is_due and not self._presence.is_leaving:
+                await self._tried(step, seen)
+        if seen is None:
+            await self._waited(news)  # another document is being loaded
+        elif is_due:  # else a command has done it meanwhile
+            await self._followed(PRESSED.get(step), _PATIENCE.get(step, PATIENCE))
+
+    async def _tried(self, step: Step, seen: Seen) -> None:
+        """Do a step, as far as the page lets it."""
         attempts = {**self._stay.attempts, step: self._stay.attempts.get(step, 0) + 1}
         self._stay = replace(self._stay, attempts=attempts)
         try:
-            async with self._hands.lock:
-                now = await self._hands.look()  # a command may have pressed the same button meanwhile
-                if now is not None and not self._presence.is_leaving:
-                    await self._act(step, now)
+            await self._act(step, seen)
         except BrowserError as error:
             if not is_momentary(error):
                 raise
             self._hands.log(f"cannot do {step}: {error}")
-        await self._followed(PRESSED.get(step), _PATIENCE.get(step, PATIENCE))
 
     async def _act(self, step: Step, seen: Seen) -> None:
         sign = PRESSED.get(step)

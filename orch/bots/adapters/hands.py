@@ -93,30 +93,34 @@ class Hands:
         """Store a line for the evidence."""
         self._page.log.add("bot", words)
 
-    async def choose_language(self, seen: Seen, code: str) -> None:
-        """Choose the captions' language where the page offers it: radio buttons, a select, or a list."""
+    async def choose_language(self, seen: Seen, code: str) -> bool:
+        """Choose the captions' language where the page offers it: radio buttons, a select, or a list.
+
+        Returns whether there was such a language to choose.
+        """
         radio = chosen_radio(seen, code)
         choice = seen.item(Sign.CAPTIONS_LANGUAGE)
         if radio is not None:
             await self.press(radio)
-        elif choice is not None and choice.options:
-            await self._select(choice, code)
-        elif choice is not None:
-            await self._pick(choice, code)
+            return True
+        if choice is None:
+            return False
+        return await (self._select(choice, code) if choice.options else self._pick(choice, code))
 
-    async def _select(self, choice: Item, code: str) -> None:
+    async def _select(self, choice: Item, code: str) -> bool:
         """Move a select's choice with the arrow keys: its pop-up is outside of the page."""
         wanted = option_index(choice, code)
         at = await self._page.call(FOCUS, choice.n)
         if wanted is None or not isinstance(at, int) or at < 0:
-            return
+            return False
         self.log(f"chooses {choice.options[wanted][1]!r} in {choice.label!r}")
         key, number = ("ArrowDown", 40) if wanted > at else ("ArrowUp", 38)
         for _ in range(abs(wanted - at)):
             await self._page.press(key, number)
+        return True
 
-    async def _pick(self, choice: Item, code: str) -> None:
-        """Open a list and press the language's option."""
+    async def _pick(self, choice: Item, code: str) -> bool:
+        """Open a list and press the language's option; close it if there is none."""
         names = [str(each).casefold() for each in await self._page.call(NAMES, code) if each]
         await self.press(choice)
         with trio.move_on_after(OPENING):
@@ -125,9 +129,10 @@ class Hands:
                 for option in seen.options if seen is not None else ():
                     if any(option.label.casefold().startswith(name) for name in names):
                         await self.press(option)
-                        return
+                        return True
                 await trio.sleep(_LOOKS)
         await self._page.press("Escape", 27)
+        return False
 
 
 def is_momentary(error: BrowserError) -> bool:

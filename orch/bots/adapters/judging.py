@@ -243,7 +243,7 @@ def _next(seen: Seen, wanted: Wanted, stay: Stay, place: Place | None) -> Step |
     if place is Place.DOOR:
         return _at_door(seen, wanted, stay) if stay.doors <= DOORS else None
     if place is Place.CALL:
-        steps = (*_devices(wanted), *_in_call(seen, wanted))
+        steps = (*_devices(wanted), *_in_call(seen, wanted, stay))
         return next((step for step in steps if _can(step, seen, stay)), None)
     return None
 
@@ -266,11 +266,12 @@ def _devices(wanted: Wanted) -> tuple[Step, Step]:
     )
 
 
-def _in_call(seen: Seen, wanted: Wanted) -> tuple[Step, ...]:
+def _in_call(seen: Seen, wanted: Wanted, stay: Stay) -> tuple[Step, ...]:
     steps: list[Step] = []
     if wanted.captions:
         steps.append(Step.CAPTIONS_ON)
-        if needs_language(seen, wanted.caption_language):
+        is_tried = Step.CAPTION_LANGUAGE in stay.attempts
+        if needs_language(seen, wanted.caption_language) or (has_list(seen, wanted) and not is_tried):
             steps.append(Step.CAPTION_LANGUAGE)
     if wanted.chat and Sign.CHAT_FIELD not in seen.signs:
         steps.append(Step.OPEN_CHAT)
@@ -289,6 +290,12 @@ def needs_language(seen: Seen, code: str | None) -> bool:
         return False
     wanted = option_index(choice, code)
     return wanted is not None and choice.options[wanted][0] != choice.value
+
+
+def has_list(seen: Seen, wanted: Wanted) -> bool:
+    """Whether the captions' language is chosen from a list that opens; what it is now cannot be known."""
+    choice = seen.item(Sign.CAPTIONS_LANGUAGE)
+    return wanted.caption_language is not None and choice is not None and not choice.options
 
 
 def chosen_radio(seen: Seen, code: str) -> Item | None:

@@ -99,8 +99,8 @@ class Meeting:
                 raise MeetingControlError("The page does not offer to change the captions' language.")
             self._presence.want(replace(self._presence.wanted, caption_language=code))
             async with self._hands.lock:
-                await self._hands.choose_language(await self._in_call(), code)
-                if not await self._until(lambda seen: not needs_language(seen, code)):
+                is_chosen = await self._hands.choose_language(await self._in_call(), code)
+                if not is_chosen or not await self._until(lambda seen: not needs_language(seen, code)):
                     raise MeetingControlError(f"The captions' language did not change to {code}.")
 
     async def microphone(self, *, on: bool) -> None:

@@ -82,6 +82,21 @@ BUTTONS: Final = frozenset(
         Sign.LEAVE,
     }
 )
+TOOL_BAR: Final = frozenset(
+    {
+        Sign.MUTE,
+        Sign.UNMUTE,
+        Sign.CAMERA_OFF,
+        Sign.CAMERA_ON,
+        Sign.CAPTIONS_ON,
+        Sign.CAPTIONS_OFF,
+        Sign.CHAT,
+        Sign.RECORD,
+        Sign.LEAVE,
+    }
+)
+"""Buttons that count while they are hidden: the call's tool bar hides while the mouse rests."""
+
 FIELDS: Final = frozenset({Sign.NAME, Sign.CHAT_FIELD})
 CHOICES: Final = frozenset({Sign.CAPTIONS_LANGUAGE})
 PARTS: Final = frozenset({Sign.CAPTIONS, Sign.OWN_NAME, Sign.PRESENTING, Sign.SPEAKING})

@@ -12,21 +12,23 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from orch.bots.adapters.signs import BUTTONS, CHOICES, FIELDS, TEXTS, Sign, Texts
+from orch.bots.adapters.signs import BUTTONS, CHOICES, FIELDS, TEXTS, TOOL_BAR, Sign, Texts
 
 MOST_PEOPLE: Final = 500
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """A control that is visible. ``n``: its number, the same as long as the page keeps it.
+    """A control. ``n``: its number, the same as long as the page keeps it.
 
-    ``kind``: button, field, choice, radio or option. ``dialog``: it is in a dialog. ``value``: of a field or
+    ``kind``: button, field, choice, radio or option. ``shown``: it is visible, and does not only have a
+    place; ``dialog``: it is in a dialog. ``value``: of a field or
     choice; ``options``: of a choice, value and text; ``on``, ``group``: of a radio button.
     """
 
     n: int
     kind: str
     label: str
+    shown: bool = True
     enabled: bool = True
     dialog: bool = False
     value: str = ""
@@ -170,6 +172,8 @@ class Reader:
         if rows is None:
             return frozenset()
         found = next((rows[label] for label in _labels(item.label) if label in rows), frozenset[Sign]())
+        if not item.shown:
+            return found & TOOL_BAR
         return found if item.dialog else found - {Sign.DISMISS}
 
     def _is_caption_language(self, item: Item) -> bool:

@@ -54,6 +54,7 @@
 
   const plain = (text, most) => text.slice(0, most * 4).replace(/\s+/g, " ").trim().slice(0, most).toWellFormed();
   const ending = (text, most) => text.slice(-most * 2).replace(/\s+/g, " ").trim().slice(-most).toWellFormed();
+  const isLaidOut = (element) => checkVisibility(element);
   const isVisible = (element) => checkVisibility(element, { visibilityProperty: true, contentVisibilityAuto: true });
   const all = (selectors, root = document, most = MOST_ELEMENTS) => (selectors ? slice(root === document ? findAll(selectors) : findAllIn(root, selectors), 0, most) : []);
 
@@ -132,6 +133,7 @@
       n: numberOf(element),
       kind,
       label: label(element),
+      shown: isVisible(element), // tool bars hide while the mouse rests
       enabled: !element.disabled && attribute(element, "aria-disabled") !== "true",
       dialog: closest(element, DIALOG) !== null,
     };
@@ -152,7 +154,7 @@
     shown = new Map();
     for (const element of all(CONTROLS)) {
       if (found.length >= MOST_ITEMS) break;
-      if (element.type === "hidden" || closest(element, layout.excluded) || isWords(element, place) || !isVisible(element)) continue;
+      if (element.type === "hidden" || closest(element, layout.excluded) || isWords(element, place) || !isLaidOut(element)) continue;
       const made = item(element);
       shown.set(made.n, element);
       found.push(made);

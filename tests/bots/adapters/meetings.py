@@ -190,6 +190,19 @@ class Stand:
         return stay[0]
 
 
+async def serve_document(document: bytes, stream: trio.SocketStream) -> None:
+    """Serve a page, whatever is requested."""
+    async with stream:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            part = await stream.receive_some()
+            if not part:
+                return
+            head += part
+        start = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n"
+        await stream.send_all(f"{start}Content-Length: {len(document)}\r\n\r\n".encode() + document)
+
+
 async def page_for(adapter: Adapter, browser: Browser, nursery: trio.Nursery) -> Page:
     """Open a page that is prepared for an adapter."""
     options = PageOptions(

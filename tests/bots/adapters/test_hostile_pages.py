@@ -15,7 +15,7 @@ from orch.bots.chromium.page import Page
 from orch.bots.chromium.page_messages import LONGEST_MESSAGE
 from orch.bots.meeting_url import MEET
 from orch.bots.observations import ChatSeen, Over, PageObservation, PeopleSeen, Place, PlaceSeen
-from tests.bots.adapters.meetings import PATIENCE, browsing, page_for
+from tests.bots.adapters.meetings import PATIENCE, browsing, page_for, serve_document
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
 
@@ -25,24 +25,12 @@ FRAME: Final = 16
 """Milliseconds between two messages of one of the four kinds that are sent while the page storms."""
 
 
-async def serve(stream: trio.SocketStream) -> None:
-    """Serve the page, whatever is requested."""
-    async with stream:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            part = await stream.receive_some()
-            if not part:
-                return
-            head += part
-        length = len(DOCUMENT)
-        start = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n"
-        await stream.send_all(f"{start}Content-Length: {length}\r\n\r\n".encode() + DOCUMENT)
-
-
 async def test_a_page_cannot_mislead_overload_or_notice_its_observer(tmp_path: Path) -> None:
     async with browsing(tmp_path) as (browser, nursery):
         with trio.fail_after(PATIENCE):
-            (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+            (listener,) = await nursery.start(
+                partial(trio.serve_tcp, partial(serve_document, DOCUMENT), 0, host="127.0.0.1")
+            )
             url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
             page = await page_for(ADAPTERS[MEET], browser, nursery)
             await assert_it_is_read_and_not_changed(page, url)

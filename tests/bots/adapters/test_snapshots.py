@@ -136,6 +136,13 @@ def test_what_closes_a_notice_counts_in_a_dialog_only() -> None:
     assert reader.read(State(host="h", path="/", items=(outside,))).signs == set()
 
 
+def test_of_hidden_controls_those_of_the_tool_bar_count() -> None:
+    reader = READERS["first"]
+    for label, signs in (("Leave call", {Sign.LEAVE}), ("Join now", set()), ("Got it", set())):
+        hidden = item(label, shown=False, dialog=True)
+        assert reader.read(State(host="h", path="/", items=(hidden,))).signs == signs
+
+
 def test_the_presenter_is_named_in_every_language() -> None:
     for language in LANGUAGES:
         for layout, reader in READERS.items():
