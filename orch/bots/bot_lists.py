@@ -42,11 +42,13 @@ class BotLists:
         runs: Callable[[], Mapping[str, BotRun]],
         frame: Callable[[], BotsListed],
         touch: Callable[[str], None],
+        is_alone: bool,
     ) -> None:
         self._store = store
         self._runs = runs
         self._frame = frame
         self._touch = touch
+        self._is_alone = is_alone
         self._active: tuple[Life, ...] = ()
         self._newest: tuple[Life, ...] = ()
         self._with_evidence: frozenset[str] = frozenset()
@@ -59,7 +61,10 @@ class BotLists:
         self._changed.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Keep the list up to date until cancelled; while nobody looks, only what changes here is read."""
+        """Keep the list up to date until cancelled.
+
+        While nobody looks, a process that is alone with its store reads only what changes here.
+        """
         task_status.started()
         is_away = False
         while True:
@@ -73,7 +78,7 @@ class BotLists:
                 is_away = True
             with trio.move_on_after(READ_EVERY):
                 await self._changed.wait()
-            while not self._changed.is_set() and trio.current_time() - self._looked_at > SHOWN_FOR:
+            if self._is_alone and trio.current_time() - self._looked_at > SHOWN_FOR:
                 await self._changed.wait()
 
     async def _read(self) -> None:

@@ -40,7 +40,7 @@ class Commanding:
         runs: Callable[[], Mapping[str, BotRun]],
         wall: Callable[[], float],
         webhooks: Composed,
-        on_change: Callable[[], None],
+        on_change: Callable[[str], None],
         remove_files: Callable[[], Awaitable[object]],
     ) -> None:
         self._store = store
@@ -91,7 +91,7 @@ class Commanding:
             found = transition(life, Event.LEAVE, now, reason=EndReason.LEFT_ON_REQUEST)
             stored = await self._store.advance(self._change(found), owner=None)
             if stored is not None:
-                self._on_change()
+                self._on_change(bot_id)
                 return stored
         raise _changing(bot_id)
 
@@ -135,7 +135,7 @@ class Commanding:
                 raise ProblemError("bot_silent", f"The bot runs on another worker ({life.owner}).")
             stored = await self._store.advance(Change(replace(life, settings=settings)), owner=None)
             if stored is not None:
-                self._on_change()
+                self._on_change(bot_id)
                 return stored
         raise _changing(bot_id)
 
@@ -156,7 +156,7 @@ class Commanding:
         deleted = await self._store.delete_data(life.session_id, now=now, change=change)
         await self._remove_files()
         _log.info("data of a bot deleted", bot=bot_id)
-        self._on_change()
+        self._on_change(bot_id)
         return deleted or await self.life(bot_id)
 
     def _change(self, found: Transition) -> Change:

@@ -11,6 +11,7 @@ them or ends them truthfully.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -68,7 +69,7 @@ class BotHost:
         can_start: Callable[[], bool],
         make_run: MakeRun,
         webhooks: Composed,
-        on_change: Callable[[], None],
+        on_change: Callable[[str], None],
         is_alone: bool,
     ) -> None:
         self._store = store
@@ -83,6 +84,7 @@ class BotHost:
         self._owner = ""
         self._runs: dict[str, BotRun] = {}
         self._work = trio.Event()
+        self._owning = trio.Lock()  # what becomes ours is among the runs before the next renewal is read
         self._is_stopping = False
         self._is_away = False
         self.boundary = Boundary("meeting bots")
@@ -149,11 +151,12 @@ class BotHost:
         try:
             await self._start_due()
             while not self._is_stopping and self._limit() > 0 and self._can_start():
-                now = self._wall()
-                life = await self._store.place(self._owner, self._limit(), now=now, until=now + LEASE)
-                if life is None:
-                    break
-                self._begin(life, bots)
+                async with self._owning:
+                    now = self._wall()
+                    life = await self._store.place(self._owner, self._limit(), now=now, until=now + LEASE)
+                    if life is None:
+                        break
+                    self._begin(life, bots)
         except ProblemError as problem:
             self._note_away(problem)
         else:
@@ -168,7 +171,7 @@ class BotHost:
             if found.webhook is not None:
                 webhooks = self._webhooks(found.life, Trigger.STATE_CHANGE, now, found.webhook)
             await self._store.advance(Change(found.life, (found.event,), webhooks), owner=None)
-            self._on_change()
+            self._on_change(life.bot_id)
 
     def _begin(self, life: Life, bots: trio.Nursery) -> None:
         run = self._make_run(self._journal(life), False)  # noqa: FBT003 - nobody was asked yet
@@ -182,7 +185,7 @@ class BotHost:
             owner=self._owner,
             wall=self._wall,
             webhooks=self._webhooks,
-            on_change=self._on_change,
+            on_change=partial(self._on_change, life.bot_id),
         )
 
     async def _run_bot(self, run: BotRun) -> None:
@@ -192,7 +195,7 @@ class BotHost:
                 await run.run()
         finally:
             self._runs.pop(run.bot_id, None)
-            self._on_change()
+            self._on_change(run.bot_id)
             self.wake()
 
     # Leases.
@@ -202,8 +205,9 @@ class BotHost:
         while True:
             with self.boundary.item(step="leases"):
                 try:
-                    await self._renew(bots)
-                    await self._take_over(bots, is_first=is_first)
+                    async with self._owning:
+                        await self._renew(bots)
+                        await self._take_over(bots, is_first=is_first)
                     is_first = self._is_away = False
                 except ProblemError as problem:
                     self._note_away(problem)
@@ -217,7 +221,10 @@ class BotHost:
         }
         for bot_id in ours - renewed.keys():
             run = self._runs.get(bot_id)
-            if run is not None and not run.journal.is_final and not self._is_stopping:
+            if run is None or run.journal.is_final or self._is_stopping:
+                continue
+            life = await self._store.life(bot_id)
+            if life is None or (life.ended_at is None and life.owner != self._owner):
                 _log.warning("another worker runs this bot now", bot=bot_id)
                 run.abandon()
         for bot_id, life in renewed.items():
@@ -276,7 +283,7 @@ class BotHost:
             bots.start_soon(self._run_bot, run)
         elif run.journal.is_final and State(life.state) is not State.REQUESTED:
             await run.parts.ended(life.session_id)
-        self._on_change()
+        self._on_change(life.bot_id)
 
     def _note_away(self, problem: ProblemError) -> None:
         if not self._is_away:

@@ -117,11 +117,14 @@ class BotsService:
         if kept is None:
             return
 
-        def changed() -> None:
+        def changed(bot_id: str) -> None:
             lists.change()
             on_stored()
+            touch(f"bots/{bot_id}")
 
-        lists = BotLists(kept.store, runs=self._host_runs, frame=self._frame, touch=touch)
+        lists = BotLists(
+            kept.store, runs=self._host_runs, frame=self._frame, touch=touch, is_alone=kept.is_alone
+        )
         host = BotHost(
             kept.store,
             worker=worker,
@@ -282,7 +285,7 @@ class BotsService:
         parts = self._working()
         life, is_new = await parts.creation.create(request, self._wall() if now is None else now)
         if is_new:
-            parts.changed()
+            parts.changed(life.bot_id)
             parts.host.wake()
         return await self._shown(life), is_new
 
@@ -395,7 +398,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     """What there is where bots can be stored."""
 
     kept: Kept
-    changed: Callable[[], None]
+    changed: Callable[[str], None]
     lists: BotLists
     host: BotHost
     creation: Creation

@@ -151,6 +151,68 @@ async def test_an_end_that_cannot_be_stored_closes_the_browser_and_is_stored_lat
         assert ended.end.reason is EndReason.MEETING_ENDED
 
 
+async def test_a_bot_can_leave_while_the_store_is_away(tmp_path: Path) -> None:
+    """Within seconds; that it was asked to is stored when the store is back."""
+    async with running(tmp_path) as scene:
+        bot, meeting = await scene.capturing("Ana")
+        advance = scene.store.advance
+
+        async def away(*_: Any, **__: Any) -> None:
+            await trio.lowlevel.checkpoint()
+            raise ProblemError("store_unavailable", "It is away.")
+
+        scene.store.advance = away  # type: ignore[method-assign]
+        began = trio.current_time()
+        await scene.service.leave(bot.bot_id)
+        assert meeting.calls == ["leave"]
+        assert trio.current_time() - began < 15
+        scene.store.advance = advance  # type: ignore[method-assign]
+        ended = await scene.until(bot.bot_id, State.ENDED, within=10)
+        assert ended.end is not None
+        assert ended.end.reason is EndReason.LEFT_ON_REQUEST
+
+
+async def test_a_transition_whose_reply_is_lost_is_stored_once(tmp_path: Path) -> None:
+    """The store has it, and the bot goes on from there: no second event, no owner that is lost."""
+    async with running(tmp_path) as scene:
+        bot, meeting = await scene.capturing("Ana")
+        advance = scene.store.advance
+
+        async def silent(change: Any, *, owner: str | None) -> None:
+            await advance(change, owner=owner)
+            await trio.sleep_forever()
+
+        scene.store.advance = silent  # type: ignore[method-assign]
+        meeting.end(EndReason.MEETING_ENDED)
+        await trio.sleep(4)
+        scene.store.advance = advance  # type: ignore[method-assign]
+        with trio.fail_after(20):
+            while await scene.store.statistics(bot.session_id) is None:  # noqa: ASYNC110 - virtual time
+                await trio.sleep(0.1)
+        found = await scene.until(bot.bot_id, State.ENDED)
+        assert found.end is not None
+        assert found.end.reason is EndReason.MEETING_ENDED
+        events = [each.event_subtype for each in await scene.store.events(bot.session_id)]
+        assert events.count("ended") == 1
+
+
+async def test_a_pipeline_waits_for_the_store_of_the_hub(tmp_path: Path) -> None:
+    """A bot that was admitted meanwhile is not lost."""
+    async with running(tmp_path) as scene:
+        scene.pipeline_problems = [ProblemError("store_unavailable", "It is away.")] * 3
+        await scene.capturing("Ana")
+        assert scene.pipeline_problems == []
+        scene.pipeline_problems = [ProblemError("store_full", "It is full.")]
+        bot = await scene.create()
+        meeting = await scene.meeting(1)
+        with pytest.raises(ExceptionGroup) as caught:
+            await meeting.admit("Ana")
+        meeting.fail(caught.value)
+        ended = await scene.until(bot.bot_id, State.FAILED)
+        assert ended.end is not None
+        assert ended.end.reason is EndReason.INTERNAL_ERROR
+
+
 # Consent.
 
 

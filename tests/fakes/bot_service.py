@@ -33,6 +33,7 @@ from orch.bots.service import BotsService, Joined, Kept
 from orch.bots.shown import BotShown
 from orch.bots.states import State
 from orch.bots.webcam.appearance import Appearance
+from orch.problems import ProblemError
 from orch.stores.bot_store import BotStore
 from orch.stores.bot_writer import BotWriter, spool_at
 from orch.stores.sqlite.bots import SqliteBots
@@ -214,6 +215,7 @@ class Scene:
         self.unreachable = ""
         self.missing: Exception | None = None
         self.ready_after = 1.0
+        self.pipeline_problems: list[ProblemError] = []
         self.start_error: Exception | None = None
         self.stopping = trio.Event()
         self.touched: list[str] = []
@@ -266,6 +268,8 @@ class Scene:
 
     async def pipeline(self, session: Session) -> FakePipeline:
         await trio.lowlevel.checkpoint()
+        if self.pipeline_problems:
+            raise self.pipeline_problems.pop()
         self.pipelines[session.bot_id] = FakePipeline(session)
         return self.pipelines[session.bot_id]
 

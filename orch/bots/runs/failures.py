@@ -50,6 +50,14 @@ def failure_of(error: BaseException, *, has_joined: bool) -> Failure:
             return Failure(reason=EndReason.INTERNAL_ERROR, is_loss=False, detail=f"{kind} (see the log)")
 
 
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Return the errors in a group, however deep."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
 def _has_browser_error(group: BaseExceptionGroup[BaseException]) -> bool:
     """Whether all that a group holds are errors of a browser, which have one root."""
     return group.split(BrowserError)[1] is None

@@ -13,13 +13,16 @@ from orch.bots.runs.stored_lives import Transition, fitting, life_of, loss, tran
 from orch.bots.states import FINAL, Event, State
 from orch.bots.webhooks.payloads import Data, Trigger
 from orch.problems import ProblemError
-from orch.stores.bot_records import JSON, SessionEvent, WebhookDelivery
+from orch.stores.bot_records import JSON, WebhookDelivery
 from orch.stores.bot_records import Life as StoredLife
 from orch.stores.bot_scripts.lives import Change
 from orch.stores.bot_store import BotStore
 
 RETRY_EVERY: Final = 1.0
 """Seconds between attempts to store a transition while the store is away."""
+
+REPLIED_WITHIN: Final = 10.0
+"""Seconds that the store may take for a transition, until there is another attempt."""
 
 Composed = Callable[[StoredLife, Trigger, float, Data], Sequence[WebhookDelivery]]
 """Returns the deliveries of an event, one for each endpoint that wants it."""
@@ -93,62 +96,55 @@ class Journal:
             lambda: None if self.is_final else loss(self.stored, self._wall(), reason, detail)
         )
 
-    async def change_settings(
-        self, change: Callable[[JSON], JSON], event: SessionEvent | None = None
-    ) -> None:
+    async def change_settings(self, change: Callable[[JSON], JSON]) -> None:
         """Store other settings. Error handling: OwnerLostError."""
-
-        def made() -> Change:
-            return Change(
-                replace(self.stored, settings=change(self.stored.settings)),
-                () if event is None else (event,),
-            )
-
         async with self._lock:
-            await self._write(made())
+            settings = change(self.stored.settings)
+            while not await self._write(Change(replace(self.stored, settings=settings))):
+                settings = change(self.stored.settings)
 
     async def _store_transition(self, made: Callable[[], Transition | None]) -> bool:
         async with self._lock:
-            found = made()
-            if found is None:
-                return False
-            webhooks: Sequence[WebhookDelivery] = ()
-            if found.webhook is not None:
-                webhooks = self._webhooks(found.life, Trigger.STATE_CHANGE, found.event.at, found.webhook)
-            await self._write(Change(found.life, (found.event,), webhooks))
+            while True:
+                found = made()
+                if found is None:
+                    return False
+                webhooks: Sequence[WebhookDelivery] = ()
+                if found.webhook is not None:
+                    webhooks = self._webhooks(found.life, Trigger.STATE_CHANGE, found.event.at, found.webhook)
+                if await self._write(Change(found.life, (found.event,), webhooks)):
+                    break
         _log.info("bot", bot=self.stored.bot_id, **_shown(found))
         return True
 
-    async def _write(self, change: Change) -> None:
-        """Store a change, once the store can."""
+    async def _write(self, change: Change) -> bool:
+        """Store a change, once the store can. False: the stored life is another one, which is ours now.
+
+        So it is after a call that was cancelled, or whose reply was lost, and that was carried out.
+        """
         is_away = False
         while True:
             try:
-                stored = await self._store.advance(change, owner=self._owner)
-                if stored is None:
-                    stored = await self._stored_before(change)
-            except ProblemError as problem:
+                with trio.fail_after(REPLIED_WITHIN):
+                    stored = await self._store.advance(change, owner=self._owner)
+                    is_stored = stored is not None
+                    if stored is None:
+                        stored = await self._store.life(self.stored.bot_id)
+            except (ProblemError, trio.TooSlowError) as problem:
                 if not is_away:
-                    _log.warning("a bot waits for the store", bot=self.stored.bot_id, reason=problem.detail)
+                    _log.warning(
+                        "a bot waits for the store", bot=self.stored.bot_id, reason=str(problem) or "no reply"
+                    )
                 is_away = True
                 await trio.sleep(RETRY_EVERY)
                 continue
+            if stored is None or (stored.owner != self._owner and stored.ended_at is None):
+                raise OwnerLostError(self.stored.bot_id)
+            if not is_stored and stored.revision == self.stored.revision:
+                raise OwnerLostError(self.stored.bot_id)  # it was not changed, and may not be changed by us
             self.stored = stored
             self._on_change()
-            return
-
-    async def _stored_before(self, change: Change) -> StoredLife:
-        """Return the life if this change was stored although its attempt failed; else it is not ours."""
-        found = await self._store.life(self.stored.bot_id)
-        is_same = (
-            found is not None
-            and found.revision == change.life.revision + 1
-            and (found.state, found.since, found.settings)
-            == (change.life.state, change.life.since, change.life.settings)
-        )
-        if found is None or not is_same or found.owner not in (None, self._owner):
-            raise OwnerLostError(self.stored.bot_id)
-        return found
+            return is_stored
 
 
 def _shown(found: Transition) -> dict[str, Any]:

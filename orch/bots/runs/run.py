@@ -36,8 +36,8 @@ from orch.bots.requests import BotRequest
 from orch.bots.runs import watch as watching
 from orch.bots.runs.commands import Commands
 from orch.bots.runs.consenting import Consenting
-from orch.bots.runs.failures import failure_of
-from orch.bots.runs.journal import Journal, OwnerLostError
+from orch.bots.runs.failures import failure_of, leaves
+from orch.bots.runs.journal import RETRY_EVERY, Journal, OwnerLostError
 from orch.bots.runs.parts import (
     CommandFailedError,
     MediaChannel,
@@ -354,7 +354,11 @@ class BotRun:
 
     async def leave(self, reason: EndReason, detail: str = "") -> bool:
         """Decide that the bot leaves; it has ended a minute later at most. False: it leaves already."""
-        return await self.advance(Event.LEAVE, reason, detail)
+        with trio.move_on_after(STORED_WITHIN):
+            return await self.advance(Event.LEAVE, reason, detail)
+        await self._leave_page()  # the store is away: it leaves all the same, and its end is stored later
+        await self.end(reason, detail)
+        return True
 
     async def end(self, reason: EndReason, detail: str = "") -> None:
         """End the bot: store the evidence and the end, then close its browser.
@@ -414,10 +418,24 @@ class BotRun:
             channel=self.channel,
             metadata=stored.metadata,
         )
-        pipeline = await self.parts.pipeline(session)
-        await self._outer.start(pipeline.run)
-        self.pipeline = pipeline
+        self.pipeline = await self._started(session, self._outer)
         self._pipeline_made.set()
+
+    async def _started(self, session: Session, nursery: trio.Nursery) -> Pipeline:
+        """Start a pipeline, once the stores that it needs are there."""
+        while True:
+            problems: list[ProblemError] = []
+            try:
+                pipeline = await self.parts.pipeline(session)
+                await nursery.start(pipeline.run)
+            except* ProblemError as group:
+                problems = [each for each in leaves(group) if isinstance(each, ProblemError)]
+                if any(each.code != "store_unavailable" for each in problems):
+                    raise
+            if not problems:
+                return pipeline
+            _log.warning("a bot waits for the store", bot=self.bot_id, reason=problems[0].detail)
+            await trio.sleep(RETRY_EVERY)
 
     # What ends it.
 
@@ -457,25 +475,26 @@ class BotRun:
         reason = self.journal.life.reason or EndReason.LEFT_ON_REQUEST
         if ENDS[reason].has_evidence:
             await self._store_evidence()
-        if self.presence is not None and self.presence.is_operable:
-            with trio.move_on_after(LEFT_WITHIN):
-                try:
-                    await self.presence.leave()
-                except CommandFailedError as error:
-                    _log.warning("a bot's page was closed without leaving", bot=self.bot_id, why=str(error))
+        await self._leave_page()
         await self.end(reason)
+
+    async def _leave_page(self, within: float = LEFT_WITHIN) -> None:
+        """Leave the meeting as a person would, if the page can be operated."""
+        presence = self.presence
+        if presence is None or not presence.is_operable:
+            return
+        with trio.move_on_after(within):
+            try:
+                await presence.leave()
+            except CommandFailedError as error:
+                _log.warning("a bot's page was closed without leaving", bot=self.bot_id, why=str(error))
 
     async def release(self) -> None:
         """Leave the page without an end, so that another worker, or this service's next start, goes on."""
         self._is_released = True
         self._finishing.deadline = min(self._finishing.deadline, trio.current_time() + RELEASED_WITHIN)
-        presence = self.presence
-        if presence is not None and presence.is_operable and self.journal.state in IN_CALL:
-            with trio.move_on_after(RELEASED_WITHIN):
-                try:
-                    await presence.leave()
-                except CommandFailedError as error:
-                    _log.warning("a bot's page was closed without leaving", bot=self.bot_id, why=str(error))
+        if self.journal.state in IN_CALL:
+            await self._leave_page(RELEASED_WITHIN)
         self._scope.cancel()
 
     def abandon(self) -> None:
