@@ -15,6 +15,8 @@ from orch.gateway.upstream import Upstream
 from orch.health.probes import open_client, probe
 from orch.health.verdict import Finding, Observation
 from orch.settings import Service, Settings
+from orch.settings.bots import Bots, BotWebhooks
+from orch.settings.structs import Orchestration
 from orch.tls.trust import TrustStore, find_faults
 from tests.fakes.gateway import answering, ok
 from tests.fakes.running import run
@@ -134,6 +136,9 @@ def test_a_file_that_cannot_be_used_is_a_fault_of_the_settings(tmp_path: Path) -
         assert fault.path == "services.a.ca_file"
         assert words in fault.expected
     assert find_faults(Settings(services={"a": Service(url="https://a", ca_file=str(CERTIFICATE))}), {}) == []
+    bots = Orchestration(bots=Bots(webhooks=BotWebhooks(ca_file="/nowhere.pem")))
+    (fault,) = find_faults(Settings(orchestration=bots), {})
+    assert fault.path == "orchestration.bots.webhooks.ca_file"
 
 
 @pytest.mark.parametrize(

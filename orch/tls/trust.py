@@ -66,12 +66,11 @@ def find_faults(settings: Settings, environ: Mapping[str, str] | None = None) ->
     for name, service in settings.services.items():
         if not service.ca_file:
             continue
-        try:
-            make_context(service.ca_file)
-        except (OSError, ValueError) as error:
-            why = "contains no PEM certificate" if isinstance(error, ssl.SSLError) else _why(error)
-            expected = f"expected a PEM file of certificates; {mask_file(service.ca_file)} {why}"
+        if expected := _unusable(service.ca_file):
             faults.append(Fault(f"services.{name}.ca_file", expected))
+    ca_file = settings.orchestration.bots.webhooks.ca_file
+    if ca_file and (expected := _unusable(ca_file)):
+        faults.append(Fault("orchestration.bots.webhooks.ca_file", expected))
     if any(service.url.startswith("https:") for service in settings.services.values()):
         faults += _missing_variables(os.environ if environ is None else environ)
     return faults
@@ -98,6 +97,16 @@ def in_words(error: ssl.SSLError) -> str:
 def _stamp(path: str) -> Stamp:
     status = Path(path).stat()
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _unusable(ca_file: str) -> str:
+    """Return what was expected of a file that cannot be used; "" if it can be."""
+    try:
+        make_context(ca_file)
+    except (OSError, ValueError) as error:
+        why = "contains no PEM certificate" if isinstance(error, ssl.SSLError) else _why(error)
+        return f"expected a PEM file of certificates; {mask_file(ca_file)} {why}"
+    return ""
 
 
 def _why(error: Exception) -> str:

@@ -110,7 +110,7 @@ class Exchanges:
         rules: Callable[[], TargetRules],
         trust: TrustStore,
         *,
-        ca_file: str = "",
+        ca_file: Callable[[], str] = lambda: "",
         resolve: Resolve = resolve,
         connect: Connect = open_stream,
     ) -> None:
@@ -178,7 +178,11 @@ class Exchanges:
         raise ExchangeError(Fault.UNREACHABLE, reason) from cause
 
     async def _secured(self, stream: trio.abc.Stream, host: str) -> trio.abc.Stream:
-        context = await self._trust.context(self._ca_file)
+        try:
+            context = await self._trust.context(self._ca_file())
+        except OSError as error:
+            _raise_shortage(error)
+            raise ExchangeError(Fault.TLS, "The file of bots.webhooks.ca_file cannot be read.") from error
         secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
         try:
             await secured.do_handshake()

@@ -91,7 +91,9 @@ class WebhookService:
         def rules() -> TargetRules:
             return rules_of(settings.current.orchestration.bots.webhooks)
 
-        ca_file = settings.current.orchestration.bots.webhooks.ca_file
+        def ca_file() -> str:
+            return settings.current.orchestration.bots.webhooks.ca_file
+
         self.exchanges = exchanges or Exchanges(rules, TrustStore(), ca_file=ca_file)
         self.subscriptions = Subscriptions(store, rules, wall=wall)
         outbox = StoredOutbox(store, self.subscriptions.find)

@@ -31,7 +31,7 @@ async def receiver(
 
     async with back_end(responding(200, body=b"yes", log=log), tls=tls) as port:
         rules = TargetRules(networks=(ip_network("127.0.0.0/8"),), http=True, ports=frozenset({port}))
-        yield Exchanges(lambda: rules, TrustStore(), ca_file=ca_file, resolve=resolve), port
+        yield Exchanges(lambda: rules, TrustStore(), ca_file=lambda: ca_file, resolve=resolve), port
 
 
 async def test_the_name_of_the_url_is_in_host_and_sni_and_is_checked() -> None:
@@ -78,6 +78,12 @@ async def test_a_certificate_that_is_not_trusted_is_refused() -> None:
     assert kind is Fault.TLS
     assert "certificate is not trusted" in reason
     assert "ca_file" not in reason
+
+
+async def test_a_file_of_authorities_that_was_deleted_is_a_failure_that_says_so() -> None:
+    """It was there when the settings were read."""
+    kind, reason = await fault(lambda port: f"https://localhost:{port}/", server_tls(), ca_file="/nowhere")
+    assert (kind, reason) == (Fault.TLS, "The file of bots.webhooks.ca_file cannot be read.")
 
 
 async def test_a_server_without_tls_is_refused() -> None:
