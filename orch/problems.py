@@ -115,6 +115,7 @@ _TABLE: Final = (
     Problem("too_many_viewers", 503, "The limit of viewers of cameras has been reached."),
     Problem("unknown_file", 404, "The bot has no file with this id. It may have been deleted."),
     Problem("file_locked", 409, "The file is encrypted with a key that the service does not have."),
+    Problem("file_damaged", 409, "The file was changed, and cannot be decrypted."),
     Problem("bad_webhook_url", 422, "Webhooks cannot be sent to this URL."),
     Problem("unknown_endpoint", 404, "No webhook endpoint has this id."),
     Problem("unknown_delivery", 404, "No delivery has this id. It may have been deleted."),

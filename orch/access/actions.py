@@ -132,6 +132,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/api/bots/<bot_id>/evidence/<file_id>"): Action.VIEW_OPERATIONS,
     ("GET", "/api/bots/<bot_id>/webcam.png"): Action.VIEW_OPERATIONS,
     ("GET", "/api/bots/<bot_id>/webcam.mjpg"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/calendars"): Action.VIEW_OPERATIONS,
     ("GET", "/api/webhooks"): Action.VIEW_OPERATIONS,
     ("GET", "/api/webhooks/<endpoint_id>"): Action.VIEW_OPERATIONS,
     ("GET", "/api/webhooks/<endpoint_id>/deliveries"): Action.VIEW_OPERATIONS,

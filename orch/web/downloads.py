@@ -118,12 +118,13 @@ class Downloads:
         opening: Callable[[], Readable],
         *,
         content_type: str,
-        etag: str,
+        etag: str | None,
         headers: Mapping[str, str],
     ) -> Response:
         """Return a file, or the part of it that the request wants.
 
-        ``opening`` opens it, in a thread. ``etag``: of its content.
+        ``opening`` opens it, in a thread. ``etag``: of its content; None: it
+        changes.
 
         Problems: those of ``opening``; ``overloaded``.
         """
@@ -133,13 +134,12 @@ class Downloads:
                 f"{MOST} files are being sent. Try again in a moment.",
                 headers={"Retry-After": "5"},
             )
-        tag = f'"{etag}"'
         common = {
             **headers,
             "Accept-Ranges": "bytes",
             "Cache-Control": "no-store",
-            "ETag": tag,
             "X-Content-Type-Options": "nosniff",
+            **({} if etag is None else {"ETag": f'"{etag}"'}),
         }
         file = await trio.to_thread.run_sync(opening)
         self._open += 1
@@ -147,7 +147,7 @@ class Downloads:
         try:
             size = file.size
             wanted = request.headers.get("Range")
-            if request.headers.get("If-Range", tag).strip() != tag:
+            if "If-Range" in request.headers and request.headers["If-Range"].strip() != common.get("ETag"):
                 wanted = None  # it was of another content, or the date of one
             try:
                 part = read_range(wanted, size)

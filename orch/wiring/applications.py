@@ -14,6 +14,7 @@ from orch.web.api import (
     bot_results,
     bot_transcripts,
     bots,
+    calendars,
     config,
     connections,
     gateway,
@@ -93,6 +94,7 @@ def _bots(parts: Parts) -> tuple[Blueprint, ...]:
         bot_transcripts.blueprint(captured),
         bot_results.blueprint(captured),
         bot_files.blueprint(captured, parts.settings),
+        calendars.blueprint(parts.calendars, parts.settings),
         webhooks.blueprint(None if stored is None else stored.webhooks, stores.without_bots),
     )
 

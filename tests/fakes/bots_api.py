@@ -30,7 +30,6 @@ from orch.web.api import (
 )
 from orch.web.assets import Assets
 from orch.web.bot_records import BotRecords
-from orch.web.downloads import PlainFile, open_below
 from tests.fakes.access import access_over
 from tests.fakes.bot_sessions import NOW, SqliteBotEngine
 
@@ -154,12 +153,15 @@ class FakeBots:
 class BotsApi:
     """The application, and requests to it as an operator on this machine."""
 
-    def __init__(self, folder: Path, bots_control: BotsControl, store: BotStore | None) -> None:
+    def __init__(
+        self, folder: Path, bots_control: BotsControl, store: BotStore | None, *, key: str = ""
+    ) -> None:
         folder.joinpath("recordings").mkdir(exist_ok=True)
         folder.joinpath("evidence").mkdir(exist_ok=True)
         section = Bots(
             recordings=str(folder / "recordings"),
             evidence=str(folder / "evidence"),
+            recording_key=key,
             meeting_origins=(MeetingOrigin(origin="http://127.0.0.1:5010"),),
         )
         settings: Any = SimpleNamespace(current=Settings(orchestration=Orchestration(bots=section)))
@@ -176,11 +178,7 @@ class BotsApi:
                 bot_camera.blueprint(bots_control),
                 bot_transcripts.blueprint(captured),
                 bot_results.blueprint(captured),
-                bot_files.blueprint(
-                    captured,
-                    settings,
-                    lambda below, record: PlainFile(open_below(below, Path(record.file_path))),
-                ),
+                bot_files.blueprint(captured, settings),
             ),
             assets=Assets({}),
         )

@@ -183,6 +183,7 @@ class ScriptedService:
             metrics=Metrics(),
             bots=FakeBots(),
             stored_bots=None,
+            calendars=None,
             pipeline_runs=PipelineRuns(),
             speech=SimpleNamespace(languages=self._languages),
         )

@@ -1,6 +1,5 @@
 """The files of bots over HTTP: recordings, and evidence of why a bot gave up."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,10 @@ from msgspec import Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_response
 
+from orch.bots.recordings.files import RecordingFile
+from orch.bots.recordings.sealing import DamagedError, LockedError
+from orch.problems import ProblemError
+from orch.settings.bots import read_recording_key
 from orch.settings.source import SettingsSource
 from orch.stores import bot_records as records
 from orch.web import bot_records
@@ -22,14 +25,16 @@ PICTURE_TYPES: Final = {".jpg": "image/jpeg", ".png": "image/png"}
 TEXT: Final = "text/plain; charset=utf-8"
 """The page's DOM and the log: the DOM is the meeting's, and must not be a page of this origin."""
 
-OpenRecording = Callable[[Path, records.AudioFile], Readable]
-"""Opens a recording below a folder, in a thread; decrypts it, if it is encrypted."""
+GROWING: Final = "recording"
+"""The status of a file that is being written."""
 
 
-class RecordingFile(Struct, frozen=True, kw_only=True):
+class BotRecordingFile(Struct, frozen=True, kw_only=True):
     """A recorded file. ``start``, ``end``: seconds from the session's start; ``at``: since the epoch.
 
-    ``speaker_name``: whose track it is; null: everybody's. ``file_hash``: SHA-256 of the file on the disk.
+    ``speaker_name``: whose track it is; null: everybody's, or not known. ``file_size``, ``file_hash``: of the
+    file on the disk (SHA-256), which may be encrypted. ``processing_status``: ``recording`` while it grows,
+    ``complete``, or ``incomplete``.
     """
 
     file_id: str
@@ -43,20 +48,21 @@ class RecordingFile(Struct, frozen=True, kw_only=True):
     end: float
     at: float
     file_hash: str
+    processing_status: str
     speaker_name: str | None
     is_encrypted: bool
     href: str
 
 
-class RecordingListed(Struct, frozen=True, kw_only=True):
+class BotRecordings(Struct, frozen=True, kw_only=True):
     """The recorded files of a bot, by their time."""
 
     bot_id: str
     session_id: str
-    files: tuple[RecordingFile, ...]
+    files: tuple[BotRecordingFile, ...]
 
 
-class EvidenceListedFile(Struct, frozen=True, kw_only=True):
+class BotEvidenceFile(Struct, frozen=True, kw_only=True):
     """A file of evidence: ``screenshot``, ``dom`` or ``log``."""
 
     file_id: str
@@ -67,33 +73,40 @@ class EvidenceListedFile(Struct, frozen=True, kw_only=True):
     href: str
 
 
-class EvidenceListed(Struct, frozen=True, kw_only=True):
+class BotEvidence(Struct, frozen=True, kw_only=True):
     """What the page showed when the bot gave up."""
 
     bot_id: str
     session_id: str
-    files: tuple[EvidenceListedFile, ...]
+    files: tuple[BotEvidenceFile, ...]
 
 
-def open_plain(folder: Path, record: records.AudioFile) -> Readable:
-    """Open a recording that is as it is on the disk."""
-    return PlainFile(open_below(folder, Path(record.file_path)))
+def open_recording(folder: Path, record: records.AudioFile, key: bytes | None) -> Readable:
+    """Open a recording, decrypted if it is encrypted; blocks.
+
+    Problems: ``unknown_file``, ``file_locked``, ``file_damaged``.
+    """
+    descriptor = open_below(folder, Path(record.file_path))
+    try:
+        return RecordingFile(descriptor, key)
+    except LockedError as error:
+        raise ProblemError("file_locked", str(error)) from None
+    except DamagedError as error:
+        raise ProblemError("file_damaged", str(error)) from None
 
 
-def blueprint(
-    bots: BotRecords, settings: SettingsSource, open_recording: OpenRecording = open_plain
-) -> Blueprint:
+def blueprint(bots: BotRecords, settings: SettingsSource) -> Blueprint:
     """Return the routes."""
     api = Blueprint("bot_files", __name__, url_prefix="/api/bots")
     downloads = Downloads()
 
     @api.get("/<bot_id>/recording")
-    @document_response(RecordingListed)
+    @document_response(BotRecordings)
     async def recordings(bot_id: str) -> Response:
         """Return the recorded files of a bot, by their time; each is at its ``href``."""
         found = await bots.find(bot_id)
         files = tuple(_recording(bot_id, each) for each in await _audio_files(found))
-        return json_response(RecordingListed(bot_id=bot_id, session_id=found.session_id, files=files))
+        return json_response(BotRecordings(bot_id=bot_id, session_id=found.session_id, files=files))
 
     @api.get("/<bot_id>/recording/<file_id>")
     async def recording(bot_id: str, file_id: str) -> Response:
@@ -101,23 +114,25 @@ def blueprint(
         found = await bots.find(bot_id)
         for each in await _audio_files(found):
             if each.file_id == file_id:
-                folder = Path(settings.current.orchestration.bots.recordings)
+                section = settings.current.orchestration.bots
+                key = read_recording_key(section.recording_key)
                 return await downloads.respond(
                     request,
-                    partial(open_recording, folder, each),
+                    partial(open_recording, Path(section.recordings), each, key),
                     content_type=AUDIO_TYPES.get(each.file_format, "application/octet-stream"),
-                    etag=each.file_hash,
+                    # A file that is being written has another content in a moment.
+                    etag=None if each.processing_status == GROWING else each.file_hash,
                     headers={"Content-Disposition": attachment(each.file_name)},
                 )
         raise unknown_file()
 
     @api.get("/<bot_id>/evidence")
-    @document_response(EvidenceListed)
+    @document_response(BotEvidence)
     async def evidence(bot_id: str) -> Response:
         """Return what the page showed when the bot gave up: a picture, the DOM, the last lines of the log."""
         found = await bots.find(bot_id)
         files = tuple(_evidence(bot_id, each) for each in await _evidence_files(found))
-        return json_response(EvidenceListed(bot_id=bot_id, session_id=found.session_id, files=files))
+        return json_response(BotEvidence(bot_id=bot_id, session_id=found.session_id, files=files))
 
     @api.get("/<bot_id>/evidence/<file_id>")
     async def evidence_file(bot_id: str, file_id: str) -> Response:
@@ -160,9 +175,9 @@ async def _evidence_files(found: Captured) -> list[records.EvidenceFile]:
     return [each async for page in bot_records.every(read) for each in page]
 
 
-def _recording(bot_id: str, each: records.AudioFile) -> RecordingFile:
+def _recording(bot_id: str, each: records.AudioFile) -> BotRecordingFile:
     name = each.metadata.get("speaker_name")
-    return RecordingFile(
+    return BotRecordingFile(
         file_id=each.file_id,
         file_name=each.file_name,
         file_size=each.file_size,
@@ -174,14 +189,15 @@ def _recording(bot_id: str, each: records.AudioFile) -> RecordingFile:
         end=each.chunk_end_time,
         at=each.at,
         file_hash=each.file_hash,
+        processing_status=each.processing_status,
         speaker_name=name if isinstance(name, str) else None,
         is_encrypted=bool(each.metadata.get("encrypted")),
         href=f"/api/bots/{bot_id}/recording/{quote(each.file_id, safe='')}",
     )
 
 
-def _evidence(bot_id: str, each: records.EvidenceFile) -> EvidenceListedFile:
-    return EvidenceListedFile(
+def _evidence(bot_id: str, each: records.EvidenceFile) -> BotEvidenceFile:
+    return BotEvidenceFile(
         file_id=each.file_id,
         kind=each.kind,
         file_size=each.file_size,

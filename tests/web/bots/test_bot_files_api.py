@@ -1,5 +1,6 @@
 """Recordings and evidence through the API: whole, in part, and never as a page of this origin."""
 
+import base64
 import gc
 import hashlib
 import os
@@ -7,18 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from orch.bots.recordings.files import create
 from orch.stores.bot_records import EvidenceFile
 from orch.stores.bot_store import BotStore
 from orch.web.downloads import attachment
 from tests.fakes.bot_sessions import NOW, audio_file, requested
-from tests.fakes.bots_api import bots_api
+from tests.fakes.bots_api import BotsApi, bots_api
 
 pytestmark = pytest.mark.real_time
 
 CONTENT = bytes(range(256)) * 1_000
 
 
-async def recorded(store: BotStore, folder: Path, number: int = 0, *, path: Path | None = None) -> None:
+async def recorded(
+    store: BotStore, folder: Path, number: int = 0, *, path: Path | None = None, status: str = "complete"
+) -> None:
     await requested(store, *((1,) if number == 0 else ()))
     place = folder / "recordings" / f"{number}.flac"
     place.write_bytes(CONTENT)
@@ -29,6 +33,7 @@ async def recorded(store: BotStore, folder: Path, number: int = 0, *, path: Path
         file_size=len(CONTENT),
         file_hash=hashlib.sha256(CONTENT).hexdigest(),
         metadata={"speaker_name": "李娜"},
+        processing_status=status,
     )
     await store.write([record])
 
@@ -128,6 +133,41 @@ async def test_a_file_that_becomes_shorter_ends_the_response_as_broken(tmp_path:
         place.write_bytes(b"")
         response = await api.ask("GET", "/api/bots/b1/recording/f0")
         assert (response.status_code, response.headers["Content-Length"]) == (200, "0")
+
+
+async def test_an_encrypted_recording_is_sent_decrypted_or_not_at_all(tmp_path: Path) -> None:
+    """Whole and in part, with the right key alone; a changed file is not sent."""
+    right, wrong = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+    async with bots_api(tmp_path) as (_, bots, store):
+        place = tmp_path / "recordings" / "0.flac.enc"
+        output = create(place, bytes([1]) * 32)
+        output.write(CONTENT)
+        output.close()
+        await recorded(store, tmp_path, path=place)
+        path = "/api/bots/b1/recording/f0"
+        api = BotsApi(tmp_path, bots, store, key=right)
+        whole = await api.ask("GET", path)
+        assert (whole.headers["Content-Length"], await whole.get_data(as_text=False)) == ("256000", CONTENT)
+        part = await api.ask("GET", path, headers={"Range": "bytes=65530-65545"})
+        assert (part.status_code, await part.get_data(as_text=False)) == (206, CONTENT[65_530:65_546])
+        for key in ("", wrong):
+            status, problem = await BotsApi(tmp_path, bots, store, key=key).json("GET", path)
+            assert (status, problem["code"]) == (409, "file_locked")
+        changed = bytearray(place.read_bytes())
+        changed[60] ^= 1
+        place.write_bytes(changed)
+        status, problem = await api.json("GET", path)
+        assert (status, problem["code"]) == (409, "file_damaged")
+
+
+async def test_a_recording_that_grows_has_no_tag(tmp_path: Path) -> None:
+    """A part of it cannot be joined with one from before."""
+    async with bots_api(tmp_path) as (api, _, store):
+        await recorded(store, tmp_path, status="recording")
+        response = await api.ask(
+            "GET", "/api/bots/b1/recording/f0", headers={"Range": "bytes=0-9", "If-Range": '"x"'}
+        )
+        assert (response.status_code, "ETag" in response.headers) == (200, False)
 
 
 async def evidence(store: BotStore, folder: Path) -> None:
