@@ -1,8 +1,9 @@
 """Viewers of bots' cameras: MJPEG streams, of which there are few, each as fast as its viewer reads.
 
 A frame is requested when the viewer has accepted the one before it, so a slow viewer gets fewer frames and
-nothing is queued for it. One that reads nothing is disconnected by the front (``frontend``'s limit for
-sending), one that vanished at the latest by the frame that is repeated every :data:`REPEAT_SECONDS`.
+nothing is queued for it. One that vanished is found at once, or by the frame that is repeated every
+:data:`REPEAT_SECONDS`. One that reads nothing is disconnected by the front once the kernel's buffers are
+full, which takes some minutes where the picture changes little.
 """
 
 import weakref
@@ -26,7 +27,7 @@ REPEAT_SECONDS: Final = 5.0
 """Seconds after which a frame that has not changed is sent again."""
 LEAST_PAUSE: Final = 0.1
 """Seconds between frames: a preview of ten frames a second costs a tenth of the camera."""
-LONGEST_SECONDS: Final = 4 * 3_600.0
+LONGEST_SECONDS: Final = 3_600.0
 
 Next = Callable[[int], Awaitable[CameraFrame]]
 """Returns the frame whose number is not the given one."""

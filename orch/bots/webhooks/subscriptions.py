@@ -164,7 +164,7 @@ class Subscriptions:
             try:
                 keys = keys_of(before).rotated(read_secret(new), self._wall(), overlap=overlap)
             except SecretError as error:
-                raise ProblemError("invalid_request", f"secret: {error}.") from None
+                raise _invalid("secret", str(error)) from None
             current, replaced = stored_keys(keys)
             return replace(before, secret=current, replaced_secrets=replaced)
 
@@ -230,7 +230,9 @@ class Subscriptions:
         try:
             return read_target(url, self._rules()).url
         except TargetError as error:
-            raise ProblemError("bad_webhook_url", f"url: {error}.") from None
+            raise ProblemError(
+                "bad_webhook_url", f"url: {error}.", path="$.url", expected=str(error)
+            ) from None
 
     def _secret(self, secret: str | None) -> str:
         if secret is None:
@@ -238,7 +240,7 @@ class Subscriptions:
         try:
             return new_secret(read_secret(secret).key)
         except SecretError as error:
-            raise ProblemError("invalid_request", f"secret: {error}.") from None
+            raise _invalid("secret", str(error)) from None
 
 
 def requeue_problem(requeued: Requeued) -> ProblemError | None:
@@ -259,9 +261,7 @@ def _triggers(wanted: Sequence[str]) -> tuple[str, ...]:
     unknown = [each for each in wanted if each not in known]
     if unknown or not wanted:
         got = f"got {unknown[0][:60]!r}" if unknown else "got none"
-        raise ProblemError(
-            "invalid_request", f"triggers: expected some of {', '.join(sorted(known))}; {got}."
-        )
+        raise _invalid("triggers", f"expected some of {', '.join(sorted(known))}; {got}")
     return tuple(dict.fromkeys(wanted))
 
 
@@ -283,6 +283,10 @@ def _shown(
         rests_until=rests_until if rests_until is not None and rests_until > now else None,
         secret=secret,
     )
+
+
+def _invalid(field: str, expected: str) -> ProblemError:
+    return ProblemError("invalid_request", f"{field}: {expected}.", path=f"$.{field}", expected=expected)
 
 
 def _unknown_endpoint() -> ProblemError:

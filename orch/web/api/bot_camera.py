@@ -26,7 +26,7 @@ def blueprint(bots: BotsControl) -> Blueprint:
     async def stream(bot_id: str) -> Response:
         """Return what the camera shows, as MJPEG: a frame when it has changed, up to ten a second.
 
-        It ends when the camera is switched off or the bot leaves, and after four hours.
+        It ends when the camera is switched off or the bot leaves, and after an hour.
         """
         bot_id = read_bot_id(bot_id)
         leave = viewers.enter(bot_id)

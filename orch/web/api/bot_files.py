@@ -121,7 +121,7 @@ def blueprint(bots: BotRecords, settings: SettingsSource) -> Blueprint:
                     partial(open_recording, Path(section.recordings), each, key),
                     content_type=AUDIO_TYPES.get(each.file_format, "application/octet-stream"),
                     # A file that is being written has another content in a moment.
-                    etag=None if each.processing_status == GROWING else each.file_hash,
+                    etag=None if each.processing_status == GROWING else each.file_hash or None,
                     headers={"Content-Disposition": attachment(each.file_name)},
                 )
         raise unknown_file()
