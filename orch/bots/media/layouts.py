@@ -6,39 +6,49 @@ that shows a track as a participant's own is believed. Rotating is the careful a
 need captions or marks for each run of words, and no name is carried from one run to the next.
 """
 
+from typing import Final
+
 from orch.bots.observations import Layout
+
+MOST_OWNED: Final = 256
+"""Tracks that are known to be owned, also before they begin; beyond, the first is forgotten."""
 
 
 class Layouts:
     """The layout of each live track.
 
     One single track is mixed, several are rotating; once there were several, a single one that is left is
-    still one of a pool. The mutable state is the live tracks, which of them are owned, and whether there
-    were several.
+    still one of a pool. A page may show whose a track is before its sound arrives. The mutable state is the
+    live tracks, those that are owned, and whether there were several.
     """
 
     def __init__(self) -> None:
-        self._live: dict[str, bool] = {}
+        self._live: set[str] = set()
+        self._owned: dict[str, None] = {}
         self._is_pool = False
 
     def begin(self, track: str) -> None:
         """Add a track."""
-        self._live[track] = False
+        self._live.add(track)
         self._is_pool = self._is_pool or len(self._live) > 1
 
     def end(self, track: str) -> None:
         """Remove a track. Without any, the next one begins as the first."""
-        self._live.pop(track, None)
+        self._live.discard(track)
+        self._owned.pop(track, None)
         if not self._live:
             self._is_pool = False
 
     def own(self, track: str, *, is_owned: bool) -> None:
         """Note whether the page shows a track as one participant's."""
-        if track in self._live:
-            self._live[track] = is_owned
+        self._owned.pop(track, None)
+        if is_owned:
+            self._owned[track] = None
+        if len(self._owned) > MOST_OWNED:
+            del self._owned[next(iter(self._owned))]
 
     def layout(self, track: str) -> Layout:
         """Return the layout of a live track."""
-        if self._live.get(track, False):
+        if track in self._owned:
             return "own"
         return "rotating" if self._is_pool else "mixed"

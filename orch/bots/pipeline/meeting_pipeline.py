@@ -310,9 +310,8 @@ class MeetingPipeline:
             case Sound() | SoundLost() | TrackBegan() | TrackEnded():
                 await self._hear(tracks, seen)
             case OwnerSeen():
-                track = tracks.find(seen.track)
+                track = tracks.own(seen.track, seen.participant_id)
                 if track is not None:
-                    track.owner = seen.participant_id
                     self._do(self.minutes.owner(seen.at, track.channel, seen.participant_id))
             case _:
                 self._do(self.minutes.page(seen))
@@ -330,7 +329,9 @@ class MeetingPipeline:
             case SoundLost():
                 await tracks.lost_sound(seen)
             case TrackBegan():
-                tracks.began(seen)
+                track = tracks.began(seen)
+                if track is not None and track.owner is not None:
+                    self._do(self.minutes.owner(seen.at, track.channel, track.owner))
             case TrackEnded():
                 tracks.ended(seen.track)
         if self._sound is not None:

@@ -28,6 +28,8 @@ from orch.speech.service import SpeechService, SpeechStream
 from orch.telemetry.boundaries import Boundary
 
 MOST_TRACKS: Final = 256
+MOST_OWNED: Final = 256
+"""Tracks whose owners are known, also before they begin; beyond, the first is forgotten."""
 MOST_STREAMS: Final = 32
 IDLE: Final = 120.0
 SPARE_AFTER: Final = 5.0
@@ -125,6 +127,7 @@ class Tracks:
         self._leveled = leveled
         self._boundary = boundary
         self._tracks: dict[str, HeardTrack] = {}
+        self._owners: dict[str, str] = {}
         self._streams: set[OpenStream] = set()
         self._done = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
@@ -164,18 +167,40 @@ class Tracks:
     # What is observed
 
     def began(self, seen: TrackBegan) -> HeardTrack | None:
-        """Begin a track; one of this name ends. None: there are too many."""
-        self.ended(seen.track)
+        """Begin a track. None: there are too many.
+
+        One of this name goes on if its layout is known better now, else it ends.
+        """
+        track = self._tracks.get(seen.track)
+        if track is not None and track.layout != seen.layout:
+            track.layout = seen.layout
+            return track
+        if track is not None:
+            self.ended(seen.track)
         if len(self._tracks) >= MOST_TRACKS:
             _log.warning("track not followed", tracks=len(self._tracks))
             return None
         self._count += 1
         track = self._tracks[seen.track] = HeardTrack(f"track-{self._count}", seen.layout)
+        track.owner = self._owners.get(seen.track)
+        return track
+
+    def own(self, name: str, participant_id: str | None) -> HeardTrack | None:
+        """Note whose a track is, also one that begins later. None: it is not live."""
+        self._owners.pop(name, None)
+        if participant_id is not None:
+            self._owners[name] = participant_id
+        if len(self._owners) > MOST_OWNED:
+            del self._owners[next(iter(self._owners))]
+        track = self._tracks.get(name)
+        if track is not None:
+            track.owner = participant_id
         return track
 
     def ended(self, name: str) -> None:
         """End a track; what has arrived is transcribed."""
         track = self._tracks.pop(name, None)
+        self._owners.pop(name, None)
         if track is not None:
             self._end(track)
 

@@ -270,6 +270,20 @@ def test_tracks_that_begin_and_end_without_being_read_are_refused() -> None:
         queue.put(began)
 
 
+def test_an_owner_that_is_known_before_the_track_counts() -> None:
+    """The page shows whose a track is before its first sound arrives; the track's end ends that."""
+    layouts = Layouts()
+    for number in range(300):
+        layouts.own(f"other {number}", is_owned=True)
+    layouts.own("a", is_owned=True)
+    layouts.begin("a")
+    layouts.begin("other 0")
+    assert (layouts.layout("a"), layouts.layout("other 0")) == ("own", "rotating")
+    layouts.end("a")
+    layouts.begin("a")
+    assert layouts.layout("a") == "rotating"
+
+
 def test_layouts() -> None:
     """One is mixed, several rotate, one that is left of several still does; only a page proves an owner."""
     layouts = Layouts()

@@ -223,6 +223,37 @@ async def test_the_language_may_change_and_one_that_is_not_offered_is_detected(a
         } == {"fr"}
 
 
+async def test_a_track_that_is_observed_again_goes_on_with_its_layout(agreed: PipelineScene) -> None:
+    """It was taken for everybody's sound until there was another one; its stream is not cut."""
+    async with agreed.running() as it:
+        await begin(it, layout="mixed")
+        at = await play(it, voice(2.0) / 2)
+        await begin(it, layout="rotating")
+        await play(it, voice(2.0) / 2, first=at)
+        found = it.pipeline.statistics()
+        assert (found.tracks, found.streams, found.sound, found.lost) == (1, 1, 4 * RATE, 0)
+        assert it.pipeline._tracks is not None
+        track = it.pipeline._tracks.find("t")
+        assert track is not None
+        assert track.layout == "rotating"
+
+
+async def test_an_owner_that_is_seen_before_the_track_is_its_owner(agreed: PipelineScene) -> None:
+    """A page shows whose a track is before its first sound arrives; another track of the name has none."""
+    async with agreed.running() as it, it.hub.connected() as reader:
+        await reader.ask({"type": "join_session", "session_id": SESSION})
+        await reader.ask({"type": "receive_audio", "session_id": SESSION}, "audio_receiving")
+        await it.pipeline.observe(PeopleSeen(at=0.0, people=(Person(id="p", name="Ana"),)))
+        await it.pipeline.observe(OwnerSeen(at=it.clock(), track="t", participant_id="p"))
+        for _ in range(2):
+            await begin(it)
+            await trio.sleep(1)
+            await play(it, silence(0.2))
+            await it.pipeline.observe(TrackEnded(at=it.clock(), track="t"))
+        heard = [each for each in await reader.settle() if each["type"] == "speaker_audio"]
+        assert [each["speaker"] for each in heard] == ["Ana"] * 2 + [None] * 2
+
+
 async def test_sound_names_its_speaker_for_those_who_receive_it(agreed: PipelineScene) -> None:
     async with agreed.running() as it, it.hub.connected() as reader:
         await reader.ask({"type": "join_session", "session_id": SESSION})
