@@ -1,7 +1,8 @@
 """Another guest of a sandbox meeting, in a browser of its own, who watches captions and the bot's camera."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,9 @@ SCRIPT: Final = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 STARTING: Final = 60.0
 LABELLED: Final = "(text) => [...document.querySelectorAll('input')].find((each) => each.checkVisibility())"
 BUTTON: Final = "(text) => [...document.querySelectorAll('button')].find((each) => each.textContent === text)"
+
+
+OpenPage = Callable[[], Awaitable[Page]]
 
 
 class Shown(Struct, frozen=True):
@@ -46,8 +50,14 @@ class Watched(Struct, frozen=True):
 class Watcher:
     """A guest in a call."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, more: OpenPage) -> None:
         self._page = page
+        self._more = more
+
+    async def open_far(self, url: str) -> None:
+        """Open the other ends of another guest in a tab of their own."""
+        page = await self._more()
+        await page.open(url)
 
     async def join(self, url: str, name: str) -> None:
         """Open a meeting and join it under a name; its door must have the button "Join now"."""
@@ -83,5 +93,6 @@ async def watching(profiles: Path) -> AsyncIterator[Watcher]:
             browser: Browser = await nursery.start(run_browser, launch, Profiles(profiles))
             options = PageOptions(world_scripts=(SCRIPT,))
             page: Page = await nursery.start(run_page, browser.devtools, options)
-        yield Watcher(page)
+        more = partial(nursery.start, run_page, browser.devtools, PageOptions())
+        yield Watcher(page, more)
         nursery.cancel_scope.cancel()
