@@ -228,6 +228,7 @@ class BotsService:
             wall=self._wall,
             limits=limits_of(request.rules, bots.limits),
             rules=leave_rules_of(request.rules, bots.leaving),
+            no_audio=bots.limits.no_audio,
         )
         adapter = admission.adapter_of(journal.stored.meeting_url, bots.origins)
         return BotRun(journal, request, parts, adapter=adapter, has_opt_out=has_opt_out)

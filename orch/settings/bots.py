@@ -22,7 +22,10 @@ KEY_BYTES: Final = 32
 
 
 class BotLimits(Section, frozen=True):
-    """Seconds that a bot may be in a state, and in use at all (``longest``)."""
+    """Seconds that a bot may be in a state, and in use at all (``longest``).
+
+    ``no_audio``: that it may hear nothing at all although participants speak.
+    """
 
     start: Seconds = 60
     join: Seconds = 60
@@ -30,6 +33,7 @@ class BotLimits(Section, frozen=True):
     not_recording: Seconds = 3_600
     recovery: Seconds = 120
     longest: Seconds = 14_400
+    no_audio: Seconds = 60
 
 
 class BotLeaving(Section, frozen=True):
