@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from orch.bots.pipeline.ports import Published
 from orch.bots.webhooks.payloads import Data, Trigger
-from orch.protocol.messages import ServerMessage
+from orch.protocol.messages import ServerMessage, Transcript
 from orch.stores.bot_records import Captured
 
 
@@ -46,4 +46,11 @@ class Redraw:
     segment_id: str
 
 
-Effect = Keep | Publish | Send | Tell | Redraw
+@dataclass(frozen=True, slots=True)
+class Translate:
+    """Translate a final that no stream does: a caption of the meeting."""
+
+    final: Transcript
+
+
+Effect = Keep | Publish | Send | Tell | Redraw | Translate

@@ -31,12 +31,12 @@ from orch.bots.observations import (
     TrackEnded,
 )
 from orch.bots.pipeline.camera import Camera
-from orch.bots.pipeline.effects import Effect, Redraw
+from orch.bots.pipeline.effects import Effect, Redraw, Translate
 from orch.bots.pipeline.minutes import Minutes
 from orch.bots.pipeline.outbox import Outbox, OutboxStatistics
 from orch.bots.pipeline.ports import Announce, CameraSink, Hub, HubSession, Records, SoundSink
 from orch.bots.pipeline.track_clock import RATE
-from orch.bots.pipeline.track_output import Readers, TrackOutput
+from orch.bots.pipeline.track_output import Readers, TrackOutput, UnheardOutput
 from orch.bots.pipeline.tracks import HeardTrack, Tracks
 from orch.bots.requests import BotRequest, Languages
 from orch.bots.shown import LineShown, MediaShown, QualityShown, SpeakerShown
@@ -45,6 +45,7 @@ from orch.bots.tapes.taped_minutes import TapedMinutes
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.fonts import Fonts
 from orch.protocol.messages import SpeakerAudio, Transcript
+from orch.speech.languages import AUTO
 from orch.speech.output import CaptionOutput
 from orch.speech.service import SpeechService
 from orch.stores.bot_writer import Offload
@@ -54,7 +55,7 @@ TICK: Final = 0.25
 """Seconds between two looks at what time alone changes: the correlation's own step."""
 
 MOST_TRANSLATING: Final = 32
-"""Finals that the gate has shortened that are translated at a time; others stay as spoken."""
+"""Finals that no stream translates (shortened ones, captions) at a time; others stay as spoken."""
 
 _log = structlog.get_logger("bots")
 
@@ -151,6 +152,7 @@ class MeetingPipeline:
             run=numbers.run,
             next_caption=numbers.captions,
             next_segment=numbers.segments,
+            language=languages.captions or (None if languages.spoken == AUTO else languages.spoken),
         )
         self._camera_language = languages.camera or next(iter(languages.targets), None)
         self.camera: Camera | None = None
@@ -162,6 +164,7 @@ class MeetingPipeline:
         self._session: HubSession | None = None
         self._outbox: Outbox | None = None
         self._tracks: Tracks | None = None
+        self._unheard: UnheardOutput | None = None
         self._background: trio.Nursery | None = None
         self._translating = 0
         self._translated = trio.lowlevel.ParkingLot()
@@ -211,6 +214,9 @@ class MeetingPipeline:
                 boundary=self._boundary,
             )
             self._session, self._outbox, self._tracks = session, outbox, tracks
+            self._unheard = UnheardOutput(
+                minutes=self.minutes, outbox=outbox, readers=readers, done=self._do, clock=self._clock
+            )
             try:
                 async with trio.open_nursery() as nursery:
                     self._background = nursery
@@ -364,12 +370,13 @@ class MeetingPipeline:
         if not effects or self._outbox is None or self._background is None:
             return
         self._outbox.add(effects)
-        if self.camera is not None:
-            for effect in effects:
-                if isinstance(effect, Redraw):
-                    line = self.minutes.segments.get(effect.segment_id)
-                    if line is not None:
-                        self.camera.show(line)
+        for effect in effects:
+            if isinstance(effect, Redraw) and self.camera is not None:
+                line = self.minutes.segments.get(effect.segment_id)
+                if line is not None:
+                    self.camera.show(line)
+            elif isinstance(effect, Translate) and self._unheard is not None:
+                self._translate(effect.final, self._unheard)
         self._changed()
 
     def _count_withheld(self, reason: str) -> None:
@@ -377,7 +384,7 @@ class MeetingPipeline:
 
     def _translate(self, final: Transcript, output: CaptionOutput) -> None:
         if self._background is None or self._translating >= MOST_TRANSLATING:
-            _log.warning("shortened line not translated", session_id=self.session_id)
+            _log.warning("line not translated", session_id=self.session_id)
             return
         self._translating += 1
         self._background.start_soon(self._translate_line, final, output)

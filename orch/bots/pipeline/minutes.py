@@ -28,7 +28,8 @@ from orch.bots.observations import (
     PageObservation,
     PeopleSeen,
 )
-from orch.bots.pipeline.effects import Effect, Keep, Publish, Redraw, Send, Tell
+from orch.bots.pipeline.caption_lines import DEAF, caption_line, line_message
+from orch.bots.pipeline.effects import Effect, Keep, Publish, Redraw, Send, Tell, Translate
 from orch.bots.pipeline.minute_records import (
     WEBHOOKS,
     MinuteRecords,
@@ -41,6 +42,7 @@ from orch.bots.pipeline.pauses import LATE, Pauses
 from orch.bots.pipeline.people import People
 from orch.bots.pipeline.segments import Segment as Line
 from orch.bots.pipeline.segments import Segments, changed, timed_words
+from orch.bots.pipeline.speech_gate import QUIETEST
 from orch.bots.shown import QualityShown
 from orch.bots.timeline import Kind, TimelineEvent
 from orch.bots.webhooks import payloads
@@ -85,14 +87,18 @@ class Minutes:
         run: str,
         next_caption: int = 0,
         next_segment: int = 0,
+        language: str | None = None,
     ) -> None:
         """Begin; it does not listen yet.
 
         ``started``: of the session, seconds since the epoch. ``own``: the bot's names. ``run``: distinguishes
         the ids of this worker's records from those of one that had the session before; ``next_caption``,
-        ``next_segment``: the first numbers that are free in the store.
+        ``next_segment``: the first numbers that are free in the store. ``language``: of the meeting's
+        captions, if it is known.
         """
-        self._started = started
+        self._session_id, self._started, self._run = session_id, started, run
+        self._language = language
+        self._audible_at = float("-inf")
         self._first_caption = next_caption
         self.people = People(frozenset(own))
         self.segments = Segments(self.people.named)
@@ -155,6 +161,8 @@ class Minutes:
 
     def level(self, at: float, channel: str, time: float, dbfs: float) -> list[Effect]:
         """Apply the level of a channel at a time of the session."""
+        if dbfs >= QUIETEST:
+            self._audible_at = at
         return self._feed(Level(at=at, channel=channel, time=time, dbfs=dbfs))
 
     def tick(self, now: float) -> list[Effect]:
@@ -287,9 +295,9 @@ class Minutes:
         return Keep(self._records.utterance(line, self._names.index(line), at))
 
     def _translation(self, line: Line, language: str, at: float, confidence: float | None) -> list[Effect]:
-        if line.index is None:
+        if line.index is None and line.source is None:
             return []
-        source = self._names.transcript_id(line)
+        source = line.source or self._names.transcript_id(line)
         return [Keep(self._records.translation(line, source, language, at, confidence))]
 
     # Names
@@ -378,6 +386,27 @@ class Minutes:
             is_stored = each.is_final or (known is not None and known[2])
             found.append(Publish(message) if is_stored else Send(message))
             found.append(Keep(self._records.caption(each, index, speaker, now)))
+            if each.is_final and now - self._audible_at > DEAF:
+                found += self._unheard(each, index, speaker, now)
+        return found
+
+    def _unheard(self, each: Utterance, index: int, speaker: str | None, now: float) -> list[Effect]:
+        """Have a caption be a line of the transcript: the meeting is not heard."""
+        line = caption_line(
+            each,
+            session_id=self._session_id,
+            run=self._run,
+            index=index,
+            speaker=speaker,
+            language=self._language,
+        )
+        self.utterances += self.segments.get(line.segment_id) is None
+        self.segments.add(line)
+        final = line_message(line, session_id=self._session_id, started=self._started)
+        found: list[Effect] = [Publish(final, line.channel), Redraw(line.segment_id)]
+        if line.text:
+            found.append(Translate(final))
+            found.append(Tell(Trigger.TRANSCRIPT, self._started + now, transcript_payload(line)))
         return found
 
     # People

@@ -38,7 +38,8 @@ class Segment:
     """One utterance. ``start``, ``end`` and the times of words: seconds from the session's start.
 
     ``index``: in the store, None until it is final. ``attribution``: how often its names were published.
-    ``translated``, ``untranslated``: languages of which the translation is final, or will not come.
+    ``source``: the id of its record, of a caption of the meeting. ``translated``, ``untranslated``: languages
+    of which the translation is final, or will not come.
     """
 
     segment_id: str
@@ -57,6 +58,7 @@ class Segment:
     translations: dict[str, str] = field(default_factory=dict)
     translated: set[str] = field(default_factory=set)
     untranslated: set[str] = field(default_factory=set)
+    source: str | None = None
     attribution: int = 0
     stored: int = 0
     """The revision of its record in the store."""

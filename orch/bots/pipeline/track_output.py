@@ -182,6 +182,41 @@ class _Shortened:
         """Nobody stores the sound to send it again."""
 
 
+class UnheardOutput:
+    """Where translations of the meeting's captions go, while the meeting is not heard."""
+
+    def __init__(
+        self,
+        *,
+        minutes: Minutes,
+        outbox: Outbox,
+        readers: Readers,
+        done: Callable[[Sequence[Effect]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._minutes = minutes
+        self._outbox = outbox
+        self._done = done
+        self._clock = clock
+        self.languages = readers.languages
+        self.growing_languages = readers.growing_languages
+        self.terms = readers.terms
+
+    async def publish(self, message: Transcript | Translation | SpeakerIdentified) -> None:
+        """Apply a translation."""
+        await self._outbox.room()
+        self.send(message)
+        await trio.lowlevel.checkpoint()
+
+    def send(self, message: object) -> None:
+        """Apply a translation."""
+        if isinstance(message, Translation):
+            self._done(self._minutes.translation(message, self._clock()))
+
+    def acknowledge(self, status: AudioStatus) -> None:
+        """Nobody speaks to it."""
+
+
 def _with(message: Transcript, judged: Judged) -> Transcript:
     """Return a transcript with what remains of it; which words are settled is not known of a part."""
     if judged.text == message.text:

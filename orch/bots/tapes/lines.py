@@ -39,7 +39,7 @@ class TapeError(ValueError):
 class Began(Struct, frozen=True, kw_only=True, tag="began"):
     """The first line. ``started``: of the session, seconds since the epoch; ``own``: the bot's names.
 
-    ``run``, ``next_caption``, ``next_segment``: as the minutes of this run were given them.
+    ``run``, ``next_caption``, ``next_segment``, ``language``: as the minutes of this run were given them.
     """
 
     version: Literal[1] = VERSION
@@ -49,6 +49,7 @@ class Began(Struct, frozen=True, kw_only=True, tag="began"):
     run: str
     next_caption: int = 0
     next_segment: int = 0
+    language: str | None = None
 
 
 class Capturing(Struct, frozen=True, kw_only=True, tag="capturing"):

@@ -42,6 +42,7 @@ class Replay:
                 run=line.run,
                 next_caption=line.next_caption,
                 next_segment=line.next_segment,
+                language=line.language,
             )
             return
         if self._minutes is None:

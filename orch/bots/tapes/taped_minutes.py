@@ -37,6 +37,7 @@ class TapedMinutes(Minutes):
         run: str,
         next_caption: int = 0,
         next_segment: int = 0,
+        language: str | None = None,
     ) -> None:
         """Begin the tape. The other arguments are those of :class:`Minutes`."""
         began = Began(
@@ -46,6 +47,7 @@ class TapedMinutes(Minutes):
             run=run,
             next_caption=next_caption,
             next_segment=next_segment,
+            language=language,
         )
         super().__init__(
             session_id=session_id,
@@ -54,6 +56,7 @@ class TapedMinutes(Minutes):
             run=run,
             next_caption=next_caption,
             next_segment=next_segment,
+            language=language,
         )
         self._discretion = Discretion()
         self._put = put
