@@ -72,6 +72,7 @@ class GuestPage {
   }
 
   #showDoor() {
+    if (this.#view !== "door") return; // the meeting has ended while a dialog was open
     this.#layout.door({ button: this.#config.button, account: this.#config.account });
   }
 
