@@ -11,13 +11,15 @@ import trio
 from quart import Response
 
 from orch.access.actors import ACTOR
+from orch.bots.calendars.service import Calendars
 from orch.bots.control import BotsControl, CameraFrame, FrameKind
 from orch.bots.requests import BotRequest, LanguagesChange, WebcamChange
 from orch.bots.shown import BotLive, BotsCounted, BotShown, BotsListed
 from orch.bots.states import COMMANDS, FINAL, State
+from orch.bots.webhooks.service import WebhookService
 from orch.problems import ProblemError
 from orch.settings import Orchestration, Settings
-from orch.settings.bots import Bots, MeetingOrigin
+from orch.settings.bots import BotCalendar, Bots, MeetingOrigin
 from orch.stores.bot_store import BotStore
 from orch.web import app
 from orch.web.api import (
@@ -27,6 +29,8 @@ from orch.web.api import (
     bot_results,
     bot_transcripts,
     bots,
+    calendars,
+    webhooks,
 )
 from orch.web.assets import Assets
 from orch.web.bot_records import BotRecords
@@ -154,7 +158,13 @@ class BotsApi:
     """The application, and requests to it as an operator on this machine."""
 
     def __init__(
-        self, folder: Path, bots_control: BotsControl, store: BotStore | None, *, key: str = ""
+        self,
+        folder: Path,
+        bots_control: BotsControl,
+        store: BotStore | None,
+        *,
+        key: str = "",
+        followed: Calendars | None = None,
     ) -> None:
         folder.joinpath("recordings").mkdir(exist_ok=True)
         folder.joinpath("evidence").mkdir(exist_ok=True)
@@ -162,10 +172,16 @@ class BotsApi:
             recordings=str(folder / "recordings"),
             evidence=str(folder / "evidence"),
             recording_key=key,
+            calendars=(
+                BotCalendar(name="team", url="https://calendar.example/private-hush/basic.ics"),
+                BotCalendar(name="other", url="https://calendar.example/b", name_match="stand*", lead=60),
+                BotCalendar(name="third", url="https://calendar.example/c", zone="Europe/Lisbon"),
+            ),
             meeting_origins=(MeetingOrigin(origin="http://127.0.0.1:5010"),),
         )
         settings: Any = SimpleNamespace(current=Settings(orchestration=Orchestration(bots=section)))
         self.access = access_over(settings)
+        self.webhooks = None if store is None else WebhookService(store, settings, wall=lambda: NOW)
         captured = BotRecords(lambda: store, "Bots cannot be stored.")
         self.pages = app.create_pages(
             settings=settings,
@@ -179,6 +195,8 @@ class BotsApi:
                 bot_transcripts.blueprint(captured),
                 bot_results.blueprint(captured),
                 bot_files.blueprint(captured, settings),
+                calendars.blueprint(followed, settings),
+                webhooks.blueprint(self.webhooks, "Bots cannot be stored."),
             ),
             assets=Assets({}),
         )

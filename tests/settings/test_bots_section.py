@@ -1,13 +1,15 @@
 """The section of meeting bots: its faults, what is shown of it, and what waits for a restart."""
 
 import base64
+from typing import get_args
 
 import pytest
 
+from orch.bots.adapters.catalog import ADAPTERS
 from orch.bots.leave_rules import LeaveRules
 from orch.bots.lifecycle import Limits
 from orch.settings import Settings, changes, decode
-from orch.settings.bots import Bots, read_recording_key
+from orch.settings.bots import Adapter, Bots, read_recording_key
 from orch.settings.decoding import values
 from orch.settings.export import exported
 from orch.settings.reload_rules import applicable
@@ -30,6 +32,11 @@ def test_the_defaults_are_those_of_the_life_of_a_bot() -> None:
         for name in own.__struct_fields__:
             if name != "bot_names":
                 assert getattr(limits, name) == getattr(own, name), name
+
+
+def test_each_adapter_can_be_chosen() -> None:
+    """Those that there are, and no other."""
+    assert set(get_args(Adapter)) == set(ADAPTERS)
 
 
 @pytest.mark.parametrize(
