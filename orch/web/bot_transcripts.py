@@ -93,7 +93,8 @@ async def _parts(found: Captured) -> dict[str, tuple[LinePart, ...]]:
 
     async for page in bot_records.every(read, most=MOST_LINES):
         stored += page
-    return stored_transcript.by_utterance(stored)
+    # For a long meeting it takes some tenths of a second.
+    return await trio.to_thread.run_sync(stored_transcript.by_utterance, stored)
 
 
 async def _translations(
