@@ -96,6 +96,14 @@ test("an audio thread that did not run shows as a jump", () => {
   assert.ok(Math.abs(jumps[0] - 0.7 * RATE) <= 0.03 * RATE, String(jumps));
 });
 
+test("small losses add up, and are marked when they are 30 ms", () => {
+  const late = (frame) => 10 * Math.floor(frame / (7 * RATE)) + 20 * Math.abs(Math.sin(frame));
+  const blocks = run(new SoundKernel(), { quanta: 125 * 200, late });
+  const lost = blocks.at(-1).first - (blocks.length - 1) * BLOCK;
+  const wanted = 10 * Math.floor(200 / 7) * (RATE / 1000);
+  assert.ok(lost <= wanted + 0.01 * RATE && lost > wanted - 0.04 * RATE, `${lost} of ${wanted}`);
+});
+
 test("lateness, a slow device and a clock that is set are no jumps", () => {
   const slow = (frame) => (frame / RATE) * 0.3 + 25 * Math.abs(Math.sin(frame));
   const set = (frame) => (frame >= 10 * RATE ? 3_600_000 : 0);

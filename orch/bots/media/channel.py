@@ -283,6 +283,7 @@ class Channel:
         self._connections += 1
         self._left_at = None
         connection.has_camera, connection.has_microphone = hello.camera, hello.microphone
+        connection.is_silenced = hello.is_silenced
         self._picture.forget()
         self._put(found)
         async with trio.open_nursery() as nursery:

@@ -92,6 +92,7 @@ class Hello(Struct, frozen=True, kw_only=True, tag="hello"):
     tracks: Annotated[tuple[TrackShown, ...], Meta(max_length=MOST_TRACKS)] = ()
     camera: bool = False
     microphone: bool = False
+    is_silenced: bool = False
 
 
 class Began(Struct, frozen=True, kw_only=True, tag="began"):

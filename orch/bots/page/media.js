@@ -22,16 +22,28 @@ export function startMedia(page, { media, worklet }) {
   };
   const name = page.crypto.getRandomValues(new Uint32Array(4)).join("-");
   let context = null;
+  let running = null;
   let picture = null;
   let speech = null;
 
+  const isSilenced = () => running !== null && running.state !== "running";
   const sound = () => {
-    context ??= openContext(window, worklet, (isSilenced) => uplink.send({ type: "silenced", is_silenced: isSilenced }));
+    context ??= openContext(window, worklet).then((opened) => {
+      running = opened;
+      opened.onstatechange = () => uplink.send({ type: "silenced", is_silenced: isSilenced() });
+      return opened;
+    });
     return context;
   };
   const uplink = new Uplink({
     open: () => new WebSocket(media.address),
-    hello: () => ({ page: name, tracks: sounds.shown, camera: picture !== null, microphone: speech !== null }),
+    hello: () => ({
+      page: name,
+      tracks: sounds.shown,
+      camera: picture !== null,
+      microphone: speech !== null,
+      is_silenced: isSilenced(),
+    }),
     receive: (data) => receive(data),
     timers: { set: window.setTimeout },
   });
@@ -47,10 +59,10 @@ export function startMedia(page, { media, worklet }) {
       return picture.source;
     } : null,
     speech: media.microphone ? async () => {
-      const running = await sound();
+      const opened = await sound();
       if (!speech) {
         const onPlayed = ({ number, samples }) => uplink.send({ type: "played", number, samples });
-        speech = new Speech({ window, context: running, onPlayed });
+        speech = new Speech({ window, context: opened, onPlayed });
         uplink.send({ type: "opened", device: "microphone" });
       }
       return speech.source;
@@ -69,6 +81,8 @@ export function startMedia(page, { media, worklet }) {
     onLook: () => {
       for (const each of found) if (each.readyState === "ended") found.delete(each);
       sounds.sweep();
+      // A browser that was not started for bots runs sound only after a click in the page.
+      if (isSilenced()) void running.resume();
     },
   });
 
@@ -98,15 +112,10 @@ export function startMedia(page, { media, worklet }) {
 // late by 40 ms. A context without a sink is late more often: its clock is an ordinary timer.
 const AT_ONCE = 0.06;
 
-/** Returns a running AudioContext with the worklet. */
-async function openContext(window, worklet, onSilenced) {
+/** Returns an AudioContext with the worklet. */
+async function openContext(window, worklet) {
   const context = new window.AudioContext({ sampleRate: RATE, latencyHint: AT_ONCE });
   const address = `data:text/javascript;charset=utf-8,${encodeURIComponent(worklet)}`;
   await context.audioWorklet.addModule(address);
-  if (context.state !== "running") void context.resume();
-  context.onstatechange = () => {
-    onSilenced(context.state !== "running");
-    if (context.state === "suspended") void context.resume();
-  };
   return context;
 }

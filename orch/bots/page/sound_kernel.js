@@ -1,17 +1,21 @@
 // Makes numbered blocks of a track's samples, on the audio thread.
 //
 // Samples are numbered from the track's begin, also those that are lost. What can be lost here: blocks that
-// the page does not take in time, and time in which the audio thread did not run. The latter shows as a jump
-// of the clock against the samples; how late a call is differs, so the least of a while counts.
+// the page does not take in time, and time in which the audio thread did not run: Chromium stores a tenth of a
+// second of a track for it, and drops what is more without a word. That shows in the clock, which goes on while
+// samples are not made. How late a call is differs, so the least of a while counts; it grows by what was dropped,
+// and by the difference of the clocks of sound and machine, which is followed slowly.
 
 const RATE = 16_000;
 // Samples of a block: 40 ms. Blocks of all tracks begin at the same time.
 export const BLOCK = 640;
 // Blocks that the page has not taken yet: 20 s.
 const WAITING = 500;
-// Samples over which the least lateness is looked for, and by how much it must have grown.
+// Samples over which the least lateness is looked for; by how much it must have grown in all; and how much of a
+// change between two such looks is the clocks': 1,500 ppm, where devices differ by 200.
 const WINDOW = 2 * RATE;
-const STALL = RATE / 20;
+const STALL = (RATE * 3) / 100;
+const DRIFT = (WINDOW * 3) / 2000;
 // A jump that is longer is one of the machine's clock, not of the sound.
 const LONGEST_STALL = 60 * RATE;
 
@@ -23,6 +27,7 @@ export class SoundKernel {
   #waiting = 0;
   #since = null;
   #before = null;
+  #grown = 0;
   #least = Infinity;
   #measured = 0;
   #missing = 0;
@@ -88,13 +93,16 @@ export class SoundKernel {
     const late = ((now - this.#since) * RATE) / 1000 - this.#measured;
     this.#least = Math.min(this.#least, late);
     if (this.#measured % WINDOW >= count) return;
-    const grown = this.#before === null ? 0 : this.#least - this.#before;
-    if (grown > STALL && grown < LONGEST_STALL) {
-      this.#missing += Math.round(grown);
-      this.#measured += Math.round(grown);
-      this.#least -= Math.round(grown);
-    }
+    const change = this.#before === null ? 0 : this.#least - this.#before;
     this.#before = this.#least;
     this.#least = Infinity;
+    // What comes back was late, and is not lost.
+    if (Math.abs(change) > DRIFT && Math.abs(change) < LONGEST_STALL) this.#grown = Math.max(0, this.#grown + change);
+    if (this.#grown < STALL) return;
+    const missing = Math.round(this.#grown);
+    this.#missing += missing;
+    this.#measured += missing;
+    this.#before -= missing; // what is missing counts as made
+    this.#grown = 0;
   }
 }
