@@ -225,6 +225,7 @@ class BotsService:
             store_evidence=partial(_store_evidence, joined.offload, Path(bots.evidence)),
             others=self._others,
             reachable=joined.reachable,
+            offload=joined.offload,
             wall=self._wall,
             limits=limits_of(request.rules, bots.limits),
             rules=leave_rules_of(request.rules, bots.leaving),

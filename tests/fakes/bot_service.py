@@ -52,6 +52,7 @@ class FakeMeeting:
 
     visit: Visit
     is_operable: bool = False
+    process: int = 0
     chats: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     chat_fails: bool = False

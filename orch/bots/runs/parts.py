@@ -18,6 +18,7 @@ from orch.bots.shown import LineShown, MediaShown, QualityShown, SpeakerShown
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.canvas import Patch
 from orch.stores.bot_records import Captured
+from orch.stores.bot_writer import Offload
 
 
 class Presence(Protocol):
@@ -25,6 +26,10 @@ class Presence(Protocol):
 
     Error handling of those that operate the page: :class:`CommandFailedError`.
     """
+
+    @property
+    def process(self) -> int:
+        """The id of its browser's first process; 0: it is not ours."""
 
     @property
     def is_operable(self) -> bool:
@@ -170,7 +175,8 @@ class RunParts(Struct, frozen=True, kw_only=True):
     ``channel``: makes the bot's media channel. ``pipeline``: makes one for a session. ``put``: stores what is
     captured. ``ended``: computes what is computed once. ``store_evidence``: writes files and returns their
     records. ``others``: display names of our other bots in a meeting. ``reachable``: raises
-    :class:`~orch.bots.runs.reachability.UnreachableError`. ``no_audio``: seconds without sound, while
+    :class:`~orch.bots.runs.reachability.UnreachableError`. ``offload``: runs what
+    blocks. ``no_audio``: seconds without sound, while
     participants speak, after which a bot gives up.
     """
 
@@ -182,6 +188,7 @@ class RunParts(Struct, frozen=True, kw_only=True):
     store_evidence: Callable[[str, Evidence], Awaitable[Collection[Captured]]]
     others: Callable[[str, str], Collection[str]]
     reachable: Callable[[str], Awaitable[None]]
+    offload: Offload
     wall: Callable[[], float]
     limits: Limits
     rules: LeaveRules

@@ -1,8 +1,8 @@
 """One bot: its nursery, from the place that it was given to its end.
 
     run
-    ├─ deadlines     what ends a wait, and the rules by which it leaves by itself
-    ├─ leaving       leaves the meeting once that is decided
+    ├─ departing     what ends a wait, rules by which it leaves by itself, leaving the page
+    ├─ measuring     memory and processor of its browser
     ├─ consent       announces, asks, and begins to capture
     ├─ attempts      one browser after another: a stay in the meeting, again after a crash
     └─ pipeline      from the first admission on; it outlives the browsers
@@ -20,7 +20,7 @@ import trio
 from orch.bots.control import CameraFrame, FrameKind
 from orch.bots.ends import ENDS, EndReason
 from orch.bots.leave_rules import Departure
-from orch.bots.lifecycle import MAX_RECOVERIES, deadline
+from orch.bots.lifecycle import MAX_RECOVERIES
 from orch.bots.observations import (
     ChatSeen,
     ConnectionSeen,
@@ -36,10 +36,11 @@ from orch.bots.requests import BotRequest
 from orch.bots.runs import watch as watching
 from orch.bots.runs.commands import Commands
 from orch.bots.runs.consenting import Consenting
+from orch.bots.runs.departing import Departing
 from orch.bots.runs.failures import failure_of, leaves
 from orch.bots.runs.journal import RETRY_EVERY, Journal, OwnerLostError
+from orch.bots.runs.measuring import Measuring
 from orch.bots.runs.parts import (
-    CommandFailedError,
     MediaChannel,
     Pipeline,
     PipelineLive,
@@ -55,15 +56,12 @@ from orch.bots.shown import BotLive, BotShown
 from orch.bots.states import IN_CALL, Event, State
 from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name
+from orch.stores.bot_records import Life as StoredLife
 from orch.stores.bot_records import SessionEvent
 
 STORED_WITHIN: Final = 5.0
 """Seconds that the end of a bot may wait for the store before its browser is closed all the same."""
 
-LEFT_WITHIN: Final = 15.0
-"""Seconds that leaving the page may take; then the browser is closed."""
-
-EVIDENCE_WITHIN: Final = 10.0
 FINISHED_WITHIN: Final = 20.0
 """Seconds that the pipeline may need at the end for what it has."""
 
@@ -72,7 +70,6 @@ LOSSES: Final = frozenset({EndReason.NETWORK_LOST, EndReason.BROWSER_STALLED})
 
 RELEASED_WITHIN: Final = 2.0
 REACHED_EVERY: Final = 2.0
-LOOKED_AGAIN: Final = 3600.0
 PAUSES: Final = (0.0, 2.0, 5.0, 10.0)
 """Seconds before each attempt of one recovery."""
 
@@ -105,6 +102,8 @@ class BotRun:
         self.pipeline: Pipeline | None = None
         self.commands = Commands(self)
         self.consenting = Consenting(self, has_opt_out=has_opt_out)
+        self._departing = Departing(self)
+        self._measuring = Measuring(self, parts.offload)
         self._watch = Watch()
         self._changed = trio.Event()
         self._scope = trio.CancelScope()
@@ -121,7 +120,7 @@ class BotRun:
         self._place = Place.DOOR
         self._channel: MediaChannel | None = None
         self._is_capturing = False
-        self._has_evidence = False
+        self._making = trio.Lock()
         self.done = trio.Event()
         if journal.stored.admitted_at is not None:
             self._watch = watching.admitted(self._watch, journal.stored.admitted_at)
@@ -159,7 +158,7 @@ class BotRun:
             self.journal.stored,
             people=self.people,
             utterances=live.utterances,
-            has_evidence=self._has_evidence,
+            has_evidence=self._departing.has_evidence,
         )
 
     def live(self) -> BotLive:
@@ -171,7 +170,7 @@ class BotRun:
             people=live.people,
             lines=live.lines,
             quality=live.quality,
-            media=live.media,
+            media=self._measuring.added_to(live.media),
             camera_frame=live.camera_frame,
             recording_allowed=self.consenting.allowed,
         )
@@ -197,8 +196,13 @@ class BotRun:
                 with self._scope, self.parts.channel(self.bot_id, self.request) as self._channel:
                     async with trio.open_nursery() as nursery:
                         self._nursery = nursery
-                        for task in (self._keep_deadlines, self._leave_when_decided, self.consenting.run):
+                        for task in (
+                            self._departing.keep_deadlines,
+                            self._departing.leave,
+                            self.consenting.run,
+                        ):
                             nursery.start_soon(task)
+                        nursery.start_soon(self._measuring.run)
                         nursery.start_soon(self.channel.receive, self._heard, self.clock)
                         await self._resume()
                         await self._attempts()
@@ -356,7 +360,9 @@ class BotRun:
         """Decide that the bot leaves; it has ended a minute later at most. False: it leaves already."""
         with trio.move_on_after(STORED_WITHIN):
             return await self.advance(Event.LEAVE, reason, detail)
-        await self._leave_page()  # the store is away: it leaves all the same, and its end is stored later
+        await (
+            self._departing.leave_page()
+        )  # the store is away: it leaves all the same, and its end is stored later
         await self.end(reason, detail)
         return True
 
@@ -370,7 +376,7 @@ class BotRun:
             return
         self._end = (reason, detail)
         if ENDS[reason].has_evidence:
-            await self._store_evidence()
+            await self._departing.store_evidence()
         with trio.move_on_after(STORED_WITHIN):
             await self.advance(Event.END, reason, detail)
         self._scope.cancel()
@@ -404,21 +410,24 @@ class BotRun:
 
     async def _make_pipeline(self) -> None:
         """Make the pipeline, once the session's start is known."""
-        stored = self.journal.stored
-        if self.pipeline is not None or stored.admitted_at is None or self._outer is None:
-            return
-        self._zero = trio.current_time() - (self.parts.wall() - stored.admitted_at)
+        async with self._making:
+            stored = self.journal.stored
+            if self.pipeline is None and stored.admitted_at is not None and self._outer is not None:
+                await self._begin_session(stored, stored.admitted_at, self._outer)
+
+    async def _begin_session(self, stored: StoredLife, started: float, nursery: trio.Nursery) -> None:
+        self._zero = trio.current_time() - (self.parts.wall() - started)
         session = Session(
             bot_id=self.bot_id,
             session_id=stored.session_id,
             name=stored.name,
             request=self.request,
-            started=stored.admitted_at,
+            started=started,
             clock=self.clock,
             channel=self.channel,
             metadata=stored.metadata,
         )
-        self.pipeline = await self._started(session, self._outer)
+        self.pipeline = await self._started(session, nursery)
         self._pipeline_made.set()
 
     async def _started(self, session: Session, nursery: trio.Nursery) -> Pipeline:
@@ -439,27 +448,9 @@ class BotRun:
 
     # What ends it.
 
-    async def _keep_deadlines(self) -> None:
-        """End each wait that lasts too long, and leave by the rules."""
-        while True:
-            changed = self._changed
-            now = self.parts.wall()
-            limit = deadline(self.journal.life, self.parts.limits)
-            leaves = self._departure()
-            ends = [each.at for each in (limit, leaves) if each is not None]
-            if limit is not None and limit.at <= now:
-                if limit.event is Event.LEAVE:
-                    await self.leave(limit.reason)
-                else:
-                    await self.end(limit.reason)
-            elif leaves is not None and leaves.at <= now:
-                await self.leave(leaves.reason)
-            else:
-                with trio.move_on_after(min(ends, default=now + LOOKED_AGAIN) - now):
-                    await changed.wait()
-
-    def _departure(self) -> Departure | None:
-        """Return when it leaves by itself; only from within the call."""
+    @property
+    def departure(self) -> Departure | None:
+        """When it leaves by itself, and why, if nothing changes; only from within the call."""
         if self.journal.state not in IN_CALL:
             return None
         found = (
@@ -468,50 +459,18 @@ class BotRun:
         )
         return min((each for each in found if each is not None), default=None)
 
-    async def _leave_when_decided(self) -> None:
-        """Leave the page once that is decided, then end."""
-        while self.journal.state is not State.LEAVING:
-            await self._changed.wait()
-        reason = self.journal.life.reason or EndReason.LEFT_ON_REQUEST
-        if ENDS[reason].has_evidence:
-            await self._store_evidence()
-        await self._leave_page()
-        await self.end(reason)
-
-    async def _leave_page(self, within: float = LEFT_WITHIN) -> None:
-        """Leave the meeting as a person would, if the page can be operated."""
-        presence = self.presence
-        if presence is None or not presence.is_operable:
-            return
-        with trio.move_on_after(within):
-            try:
-                await presence.leave()
-            except CommandFailedError as error:
-                _log.warning("a bot's page was closed without leaving", bot=self.bot_id, why=str(error))
-
     async def release(self) -> None:
         """Leave the page without an end, so that another worker, or this service's next start, goes on."""
         self._is_released = True
         self._finishing.deadline = min(self._finishing.deadline, trio.current_time() + RELEASED_WITHIN)
         if self.journal.state in IN_CALL:
-            await self._leave_page(RELEASED_WITHIN)
+            await self._departing.leave_page(RELEASED_WITHIN)
         self._scope.cancel()
 
     def abandon(self) -> None:
         """Close the browser at once: another worker runs this bot."""
         self._is_released = True
         self._scope.cancel()
-
-    async def _store_evidence(self) -> None:
-        """Store what the page shows, once."""
-        presence = self.presence
-        if presence is None or self._has_evidence:
-            return
-        self._has_evidence = True
-        with trio.move_on_after(EVIDENCE_WITHIN):
-            evidence = await presence.evidence(self.parts.wall())
-            for record in await self.parts.store_evidence(self.journal.stored.session_id, evidence):
-                await self.parts.put(record)
 
     def start_soon(self, work: Callable[[bytes], Awaitable[None]], argument: bytes) -> None:
         """Do something beside, for as long as the bot is in a meeting."""

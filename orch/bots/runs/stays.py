@@ -36,8 +36,9 @@ _log = structlog.get_logger(__name__)
 class BrowserPresence:
     """A bot's page in its meeting; see :class:`orch.bots.runs.parts.Presence`."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, process: int) -> None:
         self._page = page
+        self.process = process
         self.meeting: Meeting | None = None
 
     @property
@@ -116,7 +117,7 @@ class BrowserStays:
         async with trio.open_nursery() as nursery:
             browser: Browser = await nursery.start(partial(self._run_browser, bots, visit.request, log))
             page: Page = await nursery.start(partial(run_page, log=log), browser.devtools, options)
-            presence = BrowserPresence(page)
+            presence = BrowserPresence(page, browser.process)
             await visit.ready(presence)
             over = trio.Event()
             nursery.start_soon(_watch, page, visit, over)
