@@ -24,6 +24,7 @@
   const STATE = 100; // the same for the controls and texts, which cost most
   const RATE = 1000; // characters a millisecond
   const SHARE = 9; // times the time that reading took is waited before the next: at most a tenth of the page's
+  const LONGEST_REST = 100; // milliseconds of that, except after controls and texts: on a busy machine all takes long
 
   const CONTROLS = "button, a[href], summary, input, textarea, select, [role='button'], [role='menuitem'], [role='option'], [role='combobox'], [role='radio'], [contenteditable]:not([contenteditable='false'])";
   const SILENT = `script, style, noscript, template, svg, [aria-hidden='true'], ${layout.icons}`;
@@ -318,7 +319,8 @@
         wait.isDue = false;
         const length = attempt(kind);
         const after = performance.now();
-        wait.at = after + (kind === "state" ? STATE : FRAME) + length / RATE + (after - now) * SHARE;
+        const rest = Math.min((after - now) * SHARE, kind === "state" ? Infinity : LONGEST_REST);
+        wait.at = after + (kind === "state" ? STATE : FRAME) + length / RATE + rest;
       } else soonest = Math.min(soonest, wait.at - now);
     }
     if (soonest < Infinity) timer = setTimeout(flush, soonest);
