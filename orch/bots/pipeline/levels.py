@@ -9,6 +9,8 @@ import numpy as np
 RATE: Final = 16_000
 FRAME: Final = RATE // 20
 """Samples of a frame: 50 ms, shorter than a syllable."""
+REPORTED: Final = RATE // 10
+"""Samples of which one level is reported: the correlation takes ten a second."""
 KEPT: Final = 180.0
 """Seconds of levels: the longest utterance, and how long it may wait for its engine."""
 SILENT: Final = -120.0
@@ -18,7 +20,7 @@ _FULL_SCALE: Final = 32_768.0
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A second or less of a track: up to sample ``end``, its loudest frame in dBFS."""
+    """A tenth of a second of a track, or more: up to sample ``end``, its loudest frame in dBFS."""
 
     end: int
     dbfs: float
@@ -34,9 +36,11 @@ class Levels:
         self._frames: deque[float] = deque(maxlen=round(KEPT * RATE / FRAME))
         self._end = 0
         self._rest = np.empty(0, np.int16)
+        self._loudest = SILENT
+        self._reported = 0
 
     def add(self, pcm: bytes) -> Measured | None:
-        """Add samples; return the level of the frames that are complete by them, None without any."""
+        """Add samples; return the level since the last one each tenth of a second, else None."""
         samples = np.concatenate((self._rest, np.frombuffer(pcm, "<i2")))
         whole = len(samples) // FRAME
         self._rest = samples[whole * FRAME :].copy()
@@ -49,7 +53,11 @@ class Levels:
         dbfs = [float(each) for each in found]
         self._frames.extend(dbfs)
         self._end += whole * FRAME
-        return Measured(self._end, max(dbfs))
+        self._loudest = max(self._loudest, *dbfs)
+        if self._end - self._reported < REPORTED:
+            return None
+        loudest, self._loudest, self._reported = self._loudest, SILENT, self._end
+        return Measured(self._end, loudest)
 
     def skip(self, samples: int) -> None:
         """Note that samples are missing: they are silent."""

@@ -81,8 +81,18 @@ def test_what_is_long_ago_is_no_longer_known() -> None:
     assert levels.between(KEPT, KEPT + 1) is None
 
 
+def test_ten_levels_a_second_are_reported_each_the_loudest_since_the_last() -> None:
+    levels = Levels()
+    sound = tone(0.5, -50) + tone(0.05, -20) + tone(0.45, -50)
+    found = [levels.add(sound[at : at + 640]) for at in range(0, len(sound), 640)]
+    reported = [each for each in found if each is not None]
+    assert [each.end for each in reported] == list(range(1_600, 16_001, 1_600))
+    loud = [each for each in reported if each.dbfs > -30]
+    assert [each.end for each in loud] == [9_600]
+
+
 def test_digital_silence_has_a_level() -> None:
-    measured = Levels().add(bytes(2 * FRAME))
+    measured = Levels().add(bytes(4 * FRAME))
     assert measured is not None
     assert measured.dbfs == SILENT
     assert Levels().floor() == SILENT
