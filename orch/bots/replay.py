@@ -1,20 +1,27 @@
-"""``python -m orch.bots.replay TAPE``: prints what a bot noted, from its tape, as JSON."""
+"""``python -m orch.bots.replay TAPE``: prints what a bot noted, from its tape, as JSON.
+
+An encrypted tape needs the key of the settings, in ``ORCH_BOTS__RECORDING_KEY``.
+"""
 
 import argparse
+import os
 import sys
 import wave
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
 from orch.bots.observations import Sound, SoundLost, TrackBegan
+from orch.bots.recordings.decrypt import VARIABLE
+from orch.bots.recordings.files import RecordingFile
+from orch.bots.recordings.sealing import SealError
 from orch.bots.tapes.lines import Line, TapeError
 from orch.bots.tapes.reading import TapeReader
 from orch.bots.tapes.replaying import Replay
+from orch.settings.bots import read_recording_key
 
 FAILED: Final = 1
-PIECE: Final = 2**16
 RATE: Final = 16_000
 LONGEST_GAP: Final = 86_400 * RATE
 """Samples of silence that are written for a gap at most; a tape that is damaged may claim more."""
@@ -64,42 +71,37 @@ class Tracks:
         return self._files[track]
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the program. Returns 0, or 1 if the tape cannot be read to its end."""
+def run(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Run the program. Returns 0, or 1 if the tape cannot be read."""
     parser = argparse.ArgumentParser(
         prog="python -m orch.bots.replay",
         description="Replay the tape of a bot: print what it noted as JSON.",
     )
-    parser.add_argument("tape", type=Path, metavar="TAPE", help="the file; - for the standard input")
+    parser.add_argument("tape", type=Path, metavar="TAPE", help="the file")
     parser.add_argument("--sound", type=Path, metavar="FOLDER", help="also write each track as a WAV file")
     options = parser.parse_args(arguments)
     replay = Replay()
     try:
         with ExitStack() as stack:
-            is_piped = str(options.tape) == "-"
-            file = sys.stdin.buffer if is_piped else stack.enter_context(options.tape.open("rb"))
-            reader = TapeReader(_pieces(file))
+            key = read_recording_key(environ.get(VARIABLE, ""))
+            file = stack.enter_context(RecordingFile(options.tape, key))
+            reader = TapeReader(file.pieces())
             tracks = None if options.sound is None else stack.enter_context(Tracks(options.sound))
             for line in reader:
                 replay.feed(line)
                 if tracks is not None:
                     tracks.write(line)
-    except (TapeError, OSError) as error:
+    except (TapeError, SealError, OSError, ValueError) as error:
         sys.stderr.write(f"{options.tape}: {error}\n")
         return FAILED
     sys.stdout.write(replay.notes.as_json().decode())
-    for sentence in _lacks(reader, replay):
+    for sentence in _lacks(replay, is_cut=reader.is_cut or file.is_cut):
         sys.stderr.write(f"{options.tape}: {sentence}\n")
     return 0
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    while piece := file.read(PIECE):
-        yield piece
-
-
-def _lacks(reader: TapeReader, replay: Replay) -> Iterable[str]:
-    if reader.is_cut:
+def _lacks(replay: Replay, *, is_cut: bool) -> Iterable[str]:
+    if is_cut:
         yield "The end of the tape is missing."
     elif not replay.is_finished:
         yield "The tape ends before the bot has ended."

@@ -3,11 +3,14 @@
 import gzip
 import json
 import wave
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from orch.bots.observations import PeopleSeen, Person, Sound, SoundLost, TrackBegan
+from orch.bots.recordings.decrypt import VARIABLE
+from orch.bots.recordings.files import create
 from orch.bots.replay import run
 from orch.bots.tapes.lines import Began, Capturing, Finished, Line, Missed, encode
 
@@ -60,6 +63,25 @@ def test_what_a_tape_lacks_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     ]
     assert run([str(tape(tmp_path, *LINES, end=-9))]) == 0
     assert "The end of the tape is missing." in capsys.readouterr().err
+
+
+def test_an_encrypted_tape_needs_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key, other = bytes(range(32)), bytes(32)
+    path = tmp_path / "a.tape.enc"
+    file = create(path, key)
+    file.write(gzip.compress(b"".join(map(encode, LINES))))
+    file.close()
+    assert b"Ana" not in path.read_bytes()
+    assert run([str(path)], {VARIABLE: b64encode(key).decode()}) == 0
+    shown = capsys.readouterr()
+    assert [each["display_name"] for each in json.loads(shown.out)["participants"]] == ["Ana"]
+    assert shown.err == ""
+    for environ in ({}, {VARIABLE: b64encode(other).decode()}, {VARIABLE: "hush"}):
+        assert run([str(path)], environ) == 1
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert "key" in shown.err or "32 bytes" in shown.err
+        assert "hush" not in shown.err
 
 
 def test_what_is_no_tape_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

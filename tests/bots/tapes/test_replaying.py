@@ -19,11 +19,14 @@ from orch.bots.observations import (
     Person,
     Sound,
 )
+from orch.bots.pipeline.effects import Effect
+from orch.bots.pipeline.minutes import Minutes
 from orch.bots.tapes.discretion import HELD, Discretion
 from orch.bots.tapes.lines import Began, Capturing, Line, Missed, TapeError, Ticked, encode
 from orch.bots.tapes.notes import Notes, rounded
 from orch.bots.tapes.reading import TapeReader
 from orch.bots.tapes.replaying import replay
+from orch.bots.tapes.taped_minutes import TapedMinutes
 from orch.stores.bot_records import Correlation, Utterance
 from tests.bots.pipeline.test_whole_meetings import MEETING
 from tests.fakes.observed_meetings import Channels, TruthfulEngine, observations
@@ -250,3 +253,14 @@ def test_a_tape_without_its_begin_is_refused() -> None:
     observed: list[Observation] = [PEOPLE]
     with pytest.raises(TapeError, match="begin of a tape"):
         replay(observed)
+
+
+def test_each_input_of_the_minutes_is_put_on_the_tape() -> None:
+    """What changes them gives effects; an input that the tape lacks would make a replay differ."""
+    inputs = {
+        name
+        for name, each in vars(Minutes).items()
+        if not name.startswith("_") and getattr(each, "__annotations__", {}).get("return") == list[Effect]
+    }
+    assert {"page", "transcript", "tick"} <= inputs
+    assert inputs <= set(vars(TapedMinutes))
