@@ -2,7 +2,8 @@
 
 They are written as modules (``orch/bots/page/``), so that each can be tested by itself; a page can only be
 given a classic script, so the modules are joined in order, without their imports and exports, inside of one
-function. Nothing of it is visible to the page.
+function. Nothing of it is visible to the page. It does nothing in frames, nor in windows that the page opens:
+a channel has one page.
 """
 
 import re
@@ -64,6 +65,6 @@ def page_script(media: PageMedia) -> str:
     # A line separator ends a line in a script, though not in JSON.
     given = given.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return (
-        f'(() => {{\n"use strict";\nif (window !== window.top) return;\n'
+        f'(() => {{\n"use strict";\nif (window !== window.top || window.opener) return;\n'
         f"{_joined(PAGE_MODULES)}\nstartMedia(window, {given});\n}})();"
     )

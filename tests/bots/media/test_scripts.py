@@ -29,11 +29,12 @@ def test_names_of_joined_modules_are_different() -> None:
 
 @pytest.mark.process
 def test_the_script_is_a_classic_one_that_does_nothing_in_frames() -> None:
-    """It parses without modules, and ends where the window is not the top one."""
+    """It parses without modules, and ends where the window is not the top one, or was opened by the page."""
     node = shutil.which("node") or require("node")
     script = page_script(PageMedia(address='ws://127.0.0.1:1/media/a"b\u2028</script>'))
     assert not re.search(r"^(import|export) ", script, re.MULTILINE)
     assert "\u2028" not in script
-    run = f"globalThis.window = {{ top: null }};\n{script}\nconsole.log('parsed');"
+    window = "const window = globalThis.window = { opener: {} };\nwindow.top = window;"
+    run = f"globalThis.window = {{ top: null }};\n{script}\n{{{window}\n{script}\n}}console.log('parsed');"
     done = subprocess.run([node, "-"], input=run.encode(), capture_output=True, check=True)
     assert done.stdout == b"parsed\n"
