@@ -222,6 +222,9 @@ test("files: as it was spoken in each format, and translated alone", () => {
   assert.deepEqual(transcriptFiles("b", null).map(({ href }) => href), ["/api/bots/b/transcript?format=txt", "/api/bots/b/transcript?format=srt", "/api/bots/b/transcript?format=vtt", "/api/bots/b/transcript?limit=500"]);
   assert.equal(transcriptFiles("b", "de")[1].href, "/api/bots/b/transcript?format=srt&languages=de&original=false");
   assert.deepEqual(recordingText({ speaker_name: null, duration_seconds: 60, file_size: 1_500, file_format: "flac" }), { label: "Everyone together", note: "1\u00a0min, 1.5\u00a0kB, FLAC" });
+  const cut = { speaker_name: null, duration_seconds: 60, file_size: 1_500, file_format: "wav", kind: "channel", processing_status: "incomplete", reason: "The disk is full." };
+  assert.deepEqual(recordingText(cut), { label: "A track that several share", note: "1\u00a0min, 1.5\u00a0kB, WAV, incomplete: The disk is full." });
+  assert.equal(recordingText({ ...cut, kind: "signals", duration_seconds: 0, processing_status: "recording" }).note, "1.5\u00a0kB, WAV, still being recorded");
 });
 
 test("of a bot that is not live here the stored figures are shown, and none that are not known", () => {

@@ -34,7 +34,9 @@ class BotRecordingFile(Struct, frozen=True, kw_only=True):
 
     ``speaker_name``: whose track it is; null: everybody's, or not known. ``file_size``, ``file_hash``: of the
     file on the disk (SHA-256), which may be encrypted. ``processing_status``: ``recording`` while it grows,
-    ``complete``, or ``incomplete``.
+    ``complete``, or ``incomplete`` for the ``reason``. ``kind``: ``mixed``, ``speaker``, ``channel`` (of
+    several), ``meeting`` (as the page mixes it) or ``signals`` (a tape). ``lost_seconds``: of it that are
+    silence in place of sound.
     """
 
     file_id: str
@@ -49,6 +51,9 @@ class BotRecordingFile(Struct, frozen=True, kw_only=True):
     at: float
     file_hash: str
     processing_status: str
+    kind: str
+    reason: str | None
+    lost_seconds: float
     speaker_name: str | None
     is_encrypted: bool
     href: str
@@ -176,7 +181,7 @@ async def _evidence_files(found: Captured) -> list[records.EvidenceFile]:
 
 
 def _recording(bot_id: str, each: records.AudioFile) -> BotRecordingFile:
-    name = each.metadata.get("speaker_name")
+    name, reason = each.metadata.get("speaker_name"), each.metadata.get("reason")
     return BotRecordingFile(
         file_id=each.file_id,
         file_name=each.file_name,
@@ -190,6 +195,9 @@ def _recording(bot_id: str, each: records.AudioFile) -> BotRecordingFile:
         at=each.at,
         file_hash=each.file_hash,
         processing_status=each.processing_status,
+        kind=str(each.metadata.get("kind") or ("speaker" if name else "mixed")),
+        reason=reason if isinstance(reason, str) else None,
+        lost_seconds=float(each.metadata.get("lost_seconds") or 0.0),
         speaker_name=name if isinstance(name, str) else None,
         is_encrypted=bool(each.metadata.get("encrypted")),
         href=f"/api/bots/{bot_id}/recording/{quote(each.file_id, safe='')}",

@@ -20,7 +20,12 @@ export function transcriptFiles(id, language) {
 /** The name of a row of transcripts. */
 export const transcriptTitle = (language) => (language === null ? "Transcript, as spoken" : `Translated into ${languageName(language)}`);
 
+const KINDS = { channel: "A track that several share", meeting: "The meeting's own sound", signals: "Raw signals", speaker: "A speaker without a name" };
+
 /** A recorded file in words: {label, note}. `file`: one of GET /api/bots/ID/recording. */
-export function recordingText({ speaker_name: name = null, duration_seconds: seconds, file_size: size, file_format: format }) {
-  return { label: name === null ? "Everyone together" : name, note: `${duration(seconds)}, ${bytes(size)}, ${String(format).toUpperCase()}` };
+export function recordingText({ speaker_name: name = null, duration_seconds: seconds, file_size: size, file_format: format, kind, processing_status: status, reason = null }) {
+  const facts = [seconds > 0 && duration(seconds), bytes(size), String(format).toUpperCase()];
+  if (status === "recording") facts.push("still being recorded");
+  if (status === "incomplete") facts.push(reason === null ? "incomplete" : `incomplete: ${reason}`);
+  return { label: name ?? KINDS[kind] ?? "Everyone together", note: facts.filter(Boolean).join(", ") };
 }

@@ -52,6 +52,18 @@ async def test_recordings_are_listed_with_where_they_are(tmp_path: Path) -> None
         assert str(tmp_path) not in str(listed)
 
 
+async def test_an_incomplete_recording_says_what_it_lacks(tmp_path: Path) -> None:
+    """As its row does."""
+    async with bots_api(tmp_path) as (api, _, store):
+        await requested(store, 1)
+        lacks = {"kind": "channel", "lost_seconds": 1.5, "reason": "The disk is full."}
+        await store.write([audio_file(processing_status="incomplete", metadata=lacks)])
+        _, listed = await api.json("GET", "/api/bots/b1/recording")
+        (file,) = listed["files"]
+        assert {name: file[name] for name in lacks} == lacks
+        assert (file["processing_status"], file["speaker_name"]) == ("incomplete", None)
+
+
 async def test_a_recording_is_sent_whole_or_in_part(tmp_path: Path) -> None:
     """Exactly the bytes that were asked for, with a safe name and type."""
     async with bots_api(tmp_path) as (api, _, store):
