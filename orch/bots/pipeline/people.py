@@ -81,6 +81,12 @@ class People:
         others = {each.id: each for each in seen.people if not each.is_self}
         events: list[Participant] = []
         renamed: list[str] = []
+        gone = [each for each in self._known.values() if each.is_present and each.meeting_id not in others]
+        for each in gone:
+            each.is_present = each.is_presenting = False
+            events.append(
+                Participant(at=seen.at, participant_id=each.speaker_id, name=each.name, is_present=False)
+            )
         for one in others.values():
             name = one.name[:LONGEST_NAME]
             known = self._by_meeting_id(one.id, name)
@@ -93,12 +99,6 @@ class People:
                 known.name = name
                 events.append(Participant(at=seen.at, participant_id=known.speaker_id, name=name))
             known.is_present, known.is_presenting = True, one.is_presenting
-        gone = [each for each in self._known.values() if each.is_present and each.meeting_id not in others]
-        for each in gone:
-            each.is_present = each.is_presenting = False
-            events.append(
-                Participant(at=seen.at, participant_id=each.speaker_id, name=each.name, is_present=False)
-            )
         names = {
             one.id: self._known[self._ids[one.id]].name for one in others.values() if one.id in self._ids
         }

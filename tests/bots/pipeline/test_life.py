@@ -18,7 +18,7 @@ from orch.bots.observations import (
     TrackBegan,
     TrackEnded,
 )
-from orch.bots.pipeline import people, segments
+from orch.bots.pipeline import meeting_pipeline, people, segments
 from orch.bots.pipeline.meeting_pipeline import Numbers
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.canvas import Patch
@@ -207,6 +207,7 @@ async def test_three_hours_cost_no_more_than_one(
 ) -> None:
     """1,080 blocks of sound in 180 turns: no fault, and nothing grows after the first hour."""
     monkeypatch.setattr(segments, "MOST", 64)
+    monkeypatch.setattr(meeting_pipeline, "TICK", 1.0)
     sizes: list[int] = []
     turns = round(HOURS * 3_600 / TURN)
     async with agreed.running() as it:

@@ -11,7 +11,7 @@ from tests.fakes.pipelines_of_bots import SESSION, PipelineScene, Running
 from tests.fakes.sounds import Samples, clicks, hum, noise, pcm, pink, silence, typing, voice
 
 RATE = 16_000
-SECONDS = 6
+SECONDS = 4
 NOISES: dict[str, Callable[[float], Samples]] = {
     "digital silence": silence,
     "a quiet room": lambda seconds: noise(seconds, -62),
