@@ -1,6 +1,7 @@
 """What the API asks of the bots; :class:`orch.bots.service.BotsService` does it. Pure.
 
-A command for a bot that another worker runs is passed on to that worker.
+A request to leave reaches a bot on any worker; other commands are carried out by the worker that runs
+the bot, and fail with ``bot_silent`` at others.
 """
 
 from typing import Literal, Protocol

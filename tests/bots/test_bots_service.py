@@ -28,7 +28,7 @@ async def test_a_bot_joins_captures_leaves_and_each_state_is_stored(tmp_path: Pa
     """The whole life; the announcement comes before anything is captured."""
     async with running(tmp_path) as scene:
         bot = await scene.create(name="Captions", metadata={"ticket": 17})
-        assert (bot.state, bot.position, bot.metadata) == (State.REQUESTED, 1, {"ticket": 17})
+        assert (bot.state, bot.metadata) == (State.REQUESTED, {"ticket": 17})
         meeting = await scene.meeting()
         await meeting.show(Place.LOBBY)
         assert (await scene.service.get(bot.bot_id)).bot.state is State.WAITING_IN_LOBBY

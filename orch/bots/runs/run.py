@@ -34,19 +34,18 @@ from orch.bots.observations import (
 )
 from orch.bots.requests import BotRequest
 from orch.bots.runs import watch as watching
+from orch.bots.runs.captioning import Captioning
 from orch.bots.runs.commands import Commands
 from orch.bots.runs.consenting import Consenting
 from orch.bots.runs.departing import Departing
-from orch.bots.runs.failures import failure_of, leaves
-from orch.bots.runs.journal import RETRY_EVERY, Journal, OwnerLostError
+from orch.bots.runs.failures import failure_of
+from orch.bots.runs.journal import Journal, OwnerLostError
 from orch.bots.runs.measuring import Measuring
 from orch.bots.runs.parts import (
     MediaChannel,
     Pipeline,
-    PipelineLive,
     Presence,
     RunParts,
-    Session,
 )
 from orch.bots.runs.places import events_at, is_loss
 from orch.bots.runs.reachability import UnreachableError
@@ -54,16 +53,11 @@ from orch.bots.runs.watch import Watch
 from orch.bots.showing import shown
 from orch.bots.shown import BotLive, BotShown
 from orch.bots.states import IN_CALL, Event, State
-from orch.problems import ProblemError
 from orch.protocol.identifiers import new_name
-from orch.stores.bot_records import Life as StoredLife
 from orch.stores.bot_records import SessionEvent
 
 STORED_WITHIN: Final = 5.0
 """Seconds that the end of a bot may wait for the store before its browser is closed all the same."""
-
-FINISHED_WITHIN: Final = 20.0
-"""Seconds that the pipeline may need at the end for what it has."""
 
 LOSSES: Final = frozenset({EndReason.NETWORK_LOST, EndReason.BROWSER_STALLED})
 """Reasons of a stay's end after which the bot may join again."""
@@ -99,28 +93,23 @@ class BotRun:
         self.url = journal.stored.meeting_url
         self.bot_id = journal.stored.bot_id
         self.presence: Presence | None = None
-        self.pipeline: Pipeline | None = None
         self.commands = Commands(self)
         self.consenting = Consenting(self, has_opt_out=has_opt_out)
+        self._captioning = Captioning(self)
         self._departing = Departing(self)
         self._measuring = Measuring(self, parts.offload)
         self._watch = Watch()
         self._changed = trio.Event()
         self._scope = trio.CancelScope()
-        self._finishing = trio.CancelScope()
         self._outer: trio.Nursery | None = None
         self._nursery: trio.Nursery | None = None
         self.has_camera = request.camera is not None
-        self._pipeline_made = trio.Event()
-        self._zero: float | None = None
         self._over: Over | None = None
         self._end: tuple[EndReason, str] | None = None
         self._is_released = False
         self._recovery_tries = 0
         self._place = Place.DOOR
         self._channel: MediaChannel | None = None
-        self._is_capturing = False
-        self._making = trio.Lock()
         self.done = trio.Event()
         if journal.stored.admitted_at is not None:
             self._watch = watching.admitted(self._watch, journal.stored.admitted_at)
@@ -136,6 +125,11 @@ class BotRun:
         return self._channel
 
     @property
+    def pipeline(self) -> Pipeline | None:
+        """The pipeline, since the first admission."""
+        return self._captioning.pipeline
+
+    @property
     def people(self) -> int:
         """How many others are in the meeting."""
         return len(self._watch.people or ())
@@ -147,13 +141,11 @@ class BotRun:
 
     async def camera(self, kind: FrameKind, *, after: int = -1) -> CameraFrame:
         """Return the camera's picture as soon as its number is not ``after``."""
-        if self.pipeline is None or self.request.camera is None:
-            raise ProblemError("camera_off", "The bot shows no picture now.")
-        return await self.pipeline.camera(kind, after=after)
+        return await self._captioning.camera(kind, after=after)
 
     def shown(self) -> BotShown:
         """Return the bot as lists show it."""
-        live = self._pipeline_live()
+        live = self._captioning.live()
         return shown(
             self.journal.stored,
             people=self.people,
@@ -163,7 +155,7 @@ class BotRun:
 
     def live(self) -> BotLive:
         """Return the bot as its page shows it."""
-        live = self._pipeline_live()
+        live = self._captioning.live()
         return BotLive(
             bot=self.shown(),
             is_here=True,
@@ -175,9 +167,6 @@ class BotRun:
             recording_allowed=self.consenting.allowed,
         )
 
-    def _pipeline_live(self) -> PipelineLive:
-        return PipelineLive() if self.pipeline is None else self.pipeline.live()
-
     def notify(self) -> None:
         """Wake what waits for a change."""
         self._changed.set()
@@ -185,7 +174,7 @@ class BotRun:
 
     def clock(self) -> float:
         """Return seconds from the session's start, which is its first admission; 0 before."""
-        return 0.0 if self._zero is None else trio.current_time() - self._zero
+        return self._captioning.clock()
 
     async def run(self) -> None:
         """Run the bot until it has ended, another worker has it, or it is released."""
@@ -207,7 +196,7 @@ class BotRun:
                         await self._resume()
                         await self._attempts()
                         nursery.cancel_scope.cancel()
-                await self._finish()
+                await self._captioning.finish()
                 outer.cancel_scope.cancel()
         except* OwnerLostError:
             _log.warning("another worker runs this bot now", bot=self.bot_id)
@@ -227,7 +216,7 @@ class BotRun:
         if self.journal.state is State.REQUESTED:
             await self.advance(Event.PLACED)
         elif self.journal.stored.admitted_at is not None:
-            await self._make_pipeline()
+            await self._begin_session()
 
     async def _attempts(self) -> None:
         while not self._is_over:
@@ -249,8 +238,8 @@ class BotRun:
         self.presence = None
         self.consenting.forget_page()
         self._watch = watching.rejoined(self._watch)
-        if self.pipeline is not None and not self._is_over:
-            self.pipeline.disconnected()
+        if not self._is_over:
+            self._captioning.disconnected()
         if error is None or self._is_over:
             return
         lost = error.split(OwnerLostError)[0] if isinstance(error, BaseExceptionGroup) else None
@@ -311,7 +300,7 @@ class BotRun:
 
     async def _heard(self, observation: Observation) -> None:
         """Apply sound. Before the first admission it waits, since nothing is captured then."""
-        await self._pipeline_made.wait()
+        await self._captioning.made.wait()
         await self._observe(observation)
 
     async def _observe(self, observation: Observation) -> None:
@@ -321,8 +310,7 @@ class BotRun:
             self._watch = watching.observed(before, observation, self.parts.rules, self.parts.wall(), others)
             if self._watch is not before:
                 self.notify()
-        if self.pipeline is not None:
-            await self.pipeline.observe(observation)
+        await self._captioning.observe(observation)
 
     async def over(self, reason: EndReason, detail: str = "") -> None:
         """Apply that the stay is over, while the page still shows why."""
@@ -388,63 +376,27 @@ class BotRun:
             admitted_at = self.journal.stored.admitted_at
             self._watch = watching.admitted(self._watch, admitted_at or self.parts.wall())
             self._recovery_tries = 0
-            await self._make_pipeline()
+            await self._begin_session()
         is_capturing = state is State.CAPTURING
-        if self.pipeline is not None and is_capturing is not self._is_capturing:
-            self._is_capturing = is_capturing
-            self._watch = watching.captures(self._watch, self.parts.wall(), is_on=is_capturing)
-            self.pipeline.capture(is_on=is_capturing)
+        self._capture(is_on=is_capturing)
         self.notify()
 
     def stop_capture(self) -> None:
         """Capture nothing from now on, before that is stored."""
-        if self.pipeline is not None:
-            self._is_capturing = False
-            self._watch = watching.captures(self._watch, self.parts.wall(), is_on=False)
-            self.pipeline.capture(is_on=False)
+        self._capture(is_on=False)
+
+    def _capture(self, *, is_on: bool) -> None:
+        if self._captioning.capture(is_on=is_on):
+            self._watch = watching.captures(self._watch, self.parts.wall(), is_on=is_on)
 
     def note_refusal(self, *, is_refused: bool) -> None:
         """Count the time since the bot is refused to capture, or no longer."""
         self._watch = watching.refused(self._watch, self.parts.wall(), is_refused=is_refused)
         self.notify()
 
-    async def _make_pipeline(self) -> None:
-        """Make the pipeline, once the session's start is known."""
-        async with self._making:
-            stored = self.journal.stored
-            if self.pipeline is None and stored.admitted_at is not None and self._outer is not None:
-                await self._begin_session(stored, stored.admitted_at, self._outer)
-
-    async def _begin_session(self, stored: StoredLife, started: float, nursery: trio.Nursery) -> None:
-        self._zero = trio.current_time() - (self.parts.wall() - started)
-        session = Session(
-            bot_id=self.bot_id,
-            session_id=stored.session_id,
-            name=stored.name,
-            request=self.request,
-            started=started,
-            clock=self.clock,
-            channel=self.channel,
-            metadata=stored.metadata,
-        )
-        self.pipeline = await self._started(session, nursery)
-        self._pipeline_made.set()
-
-    async def _started(self, session: Session, nursery: trio.Nursery) -> Pipeline:
-        """Start a pipeline, once the stores that it needs are there."""
-        while True:
-            problems: list[ProblemError] = []
-            try:
-                pipeline = await self.parts.pipeline(session)
-                await nursery.start(pipeline.run)
-            except* ProblemError as group:
-                problems = [each for each in leaves(group) if isinstance(each, ProblemError)]
-                if any(each.code != "store_unavailable" for each in problems):
-                    raise
-            if not problems:
-                return pipeline
-            _log.warning("a bot waits for the store", bot=self.bot_id, reason=problems[0].detail)
-            await trio.sleep(RETRY_EVERY)
+    async def _begin_session(self) -> None:
+        if self._outer is not None:
+            await self._captioning.begin(self._outer)
 
     # What ends it.
 
@@ -462,7 +414,7 @@ class BotRun:
     async def release(self) -> None:
         """Leave the page without an end, so that another worker, or this service's next start, goes on."""
         self._is_released = True
-        self._finishing.deadline = min(self._finishing.deadline, trio.current_time() + RELEASED_WITHIN)
+        self._captioning.hurry()
         if self.journal.state in IN_CALL:
             await self._departing.leave_page(RELEASED_WITHIN)
         self._scope.cancel()
@@ -491,18 +443,6 @@ class BotRun:
                 severity="warning",
             )
         )
-
-    async def _finish(self) -> None:
-        """Have the pipeline record what it has; a bot that others go on with has less time for it."""
-        if self.pipeline is None:
-            return
-        self._finishing.deadline = trio.current_time() + (
-            RELEASED_WITHIN if self._is_released else FINISHED_WITHIN
-        )
-        with self._finishing:
-            await self.pipeline.finish()
-        if self._finishing.cancelled_caught:
-            _log.warning("the last words of a meeting are missing", bot=self.bot_id)
 
     async def _store_end(self, failure: BaseException | None) -> None:
         """Store the end if it is not stored yet, and compute the figures."""
