@@ -179,6 +179,21 @@ def test_a_bot_is_read_in_each_readers_language_while_it_speaks(
     full.service.live.clear()
 
 
+def test_a_bot_that_hears_someone_does_not_say_that_nobody_has_spoken(full: Running, page_at: PageAt) -> None:
+    """Words come later than speech."""
+    live = bot_scenes.live("full", 0, BOT)
+    assert live is not None
+    quiet = tuple(replace(each, is_speaking=False, spoke=0.0) for each in live.people)
+    full.service.live[BOT] = replace(live, lines=(), people=quiet)
+    page, api = opened(page_at, full, f"/bots/{BOT}")
+    empty = page.locator("#lines-placeholder")
+    expect(empty).to_contain_text("Nobody has spoken yet.")
+    full.service.live[BOT] = replace(live, lines=(), people=(replace(quiet[0], is_speaking=True), *quiet[1:]))
+    expect(empty).to_contain_text("Someone is heard.")
+    assert api.requests == []
+    full.service.live.clear()
+
+
 def test_commands_are_those_of_the_state_and_their_failures_are_said(
     full: Running, page_at: PageAt, axe: str
 ) -> None:

@@ -30,6 +30,7 @@ export class CaptionsCard {
   #lines;
   #language;
   #bot = null;
+  #hasSpeech = false;
   #isFollowing = true;
   #frame = null;
   /** Segments that arrived live and are not announced yet, with their timers once they are final. */
@@ -63,9 +64,10 @@ export class CaptionsCard {
     while (this.#awaited.size > LIMIT) this.#awaited.delete(this.#awaited.keys().next().value);
   }
 
-  /** Draw before the next paint: lines have changed, or the reader's language, or the bot's state. */
-  show(bot) {
+  /** Draw before the next paint: lines have changed, or the reader's language, or the bot's state; `people`: SpeakerShown. */
+  show(bot, people) {
     this.#bot = bot;
+    this.#hasSpeech = people.some(({ is_speaking: speaks, spoke }) => speaks || spoke > 0);
     this.#frame ??= requestAnimationFrame(() => {
       this.#frame = null;
       this.#draw();
@@ -107,7 +109,7 @@ export class CaptionsCard {
 
   #showEmpty(isEmpty) {
     byId("lines-placeholder").hidden = !isEmpty;
-    if (isEmpty) fillPlaceholder(byId("lines-placeholder"), emptyState(...emptyText(this.#bot)));
+    if (isEmpty) fillPlaceholder(byId("lines-placeholder"), emptyState(...emptyText(this.#bot, this.#hasSpeech)));
     else endLoading(byId("lines-placeholder"));
   }
 
@@ -154,10 +156,11 @@ const row = () => h("div", { class: "bot-said" }, h("p", { class: "bot-who" }, h
 
 const speakerOf = ({ speaker, speaker_id: id }) => id ?? speaker ?? "";
 
-function emptyText(bot) {
+function emptyText(bot, hasSpeech) {
   if (bot.state === "data_deleted") return ["What was said has been deleted."];
   if (isFinal(bot)) return bot.utterances > 0 ? ["The captions are in the transcript.", "It can be downloaded below."] : ["Nothing was transcribed."];
   if (bot.state === "paused") return ["Nothing is captured while it is paused."];
+  if (isInCall(bot) && hasSpeech) return ["Someone is heard.", "The first words come once they are transcribed."];
   if (isInCall(bot)) return ["Nobody has spoken yet.", "What is said appears here as it is said."];
   return ["It is not in the meeting yet.", "What is said appears here once it is."];
 }

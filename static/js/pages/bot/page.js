@@ -103,11 +103,11 @@ export class BotPage {
   /** Draw what depends on lines and on the reader's language. */
   #refresh() {
     if (this.#live === null) return;
-    const { bot } = this.#live;
+    const { bot, people } = this.#live;
     const { read } = this.#languages;
     this.#reader.show(bot, read);
     this.#history.show(this.#live, read);
-    this.#captions.show(bot);
+    this.#captions.show(bot, people);
     this.#timeline.show();
   }
 
