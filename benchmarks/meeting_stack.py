@@ -90,12 +90,12 @@ class Stack:
                 await trio.sleep(0.2)
         return bot
 
-    async def _pages(self, path: str, first: str | int, items: str) -> list[Any]:
+    async def _pages(self, path: str, first: str | int, items: str, **query: str) -> list[Any]:
         """Return all items of a list that has pages."""
         found: list[Any] = []
         after: str | int | None = first
         while after is not None:
-            parameters = {"limit": 200} | ({"after": after} if after != "" else {})
+            parameters: dict[str, Any] = {"limit": 200, **query} | ({"after": after} if after != "" else {})
             response = await self.client.get(f"{self.url}{path}", params=parameters)
             response.raise_for_status()
             page = response.json()
@@ -124,13 +124,14 @@ class Stack:
 
     async def captions(self, bot_id: str) -> list[tuple[str, str]]:
         """Return the stored captions of the meeting: name and text."""
-        lines = await self._pages(f"/api/bots/{bot_id}/transcript?source=captions", -1, "lines")
+        lines = await self._pages(f"/api/bots/{bot_id}/transcript", -1, "lines", source="captions")
         return [(each["speaker"] or "", each["text"]) for each in lines if each["text"]]
 
     async def revised(self, bot_id: str) -> tuple[int, int]:
         """Return how many words had a name replaced or withdrawn after it was shown, and how many had one."""
         revised = shown = 0
-        for each in await self._pages(f"/api/bots/{bot_id}/correlations?list=revisions", "", "revisions"):
+        path = f"/api/bots/{bot_id}/correlations"
+        for each in await self._pages(path, "", "revisions", list="revisions"):
             words = each["end"] - each["first"]
             if each["old_speaker"] is None and each["new_speaker"] is not None:
                 shown += words
