@@ -4,10 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 import trio
 
-from orch.bots.adapters.adapter import SIGNALS_BINDING, STATE_BINDING
+from orch.bots.adapters.adapter import CHANNEL_BINDING, SIGNALS_BINDING, STATE_BINDING
 from orch.bots.adapters.attending import Wish, attend
 from orch.bots.adapters.catalog import ADAPTERS
 from orch.bots.adapters.snapshots import decode
@@ -34,6 +35,7 @@ async def test_a_page_cannot_mislead_overload_or_notice_its_observer(tmp_path: P
             url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
             page = await page_for(ADAPTERS[MEET], browser, nursery)
             await assert_it_is_read_and_not_changed(page, url)
+            await assert_the_channel_is_bounded(page)
             await assert_a_storm_is_bounded(page)
 
 
@@ -62,6 +64,22 @@ async def assert_it_is_read_and_not_changed(page: Page, url: str) -> None:
     assert people is not None
     assert [(each.id, each.is_self) for each in people] == [("me", True), ("a", False), ("b", False)]
     assert [each.text for each in observed if isinstance(each, ChatSeen)] == ["You left the meeting"]
+
+
+async def assert_the_channel_is_bounded(page: Page) -> None:
+    """Messages of both ends, texts and bytes, of the captions alone; 100 a second, the others are counted."""
+    texts: list[str] = []
+    lost = flood = 0
+    with page.messages(CHANNEL_BINDING, capacity=4096, is_own=True) as messages:
+        await page.call("() => window.flood()", in_page_world=True)
+        while "later" not in texts or flood + lost < 2000:
+            sent = msgspec.json.decode((await anext(messages)).text)
+            texts.append(sent.get("text") or sent.get("bytes", ""))
+            lost += sent.get("lost", 0)
+            flood += texts[-1].startswith("flood")
+    assert {"to the near end", "AQL/", "flood 0"} <= set(texts)
+    assert not [each for each in texts if each.startswith(("of another", "x"))]
+    assert lost > flood
 
 
 async def assert_a_storm_is_bounded(page: Page) -> None:
