@@ -136,7 +136,9 @@ class RunPipeline:
 
     async def finish(self) -> None:
         """Return when what was observed so far has been recorded."""
-        await self._pipeline.finish()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._recording.finish_sound)  # there is no more; the rest may take a while
+            await self._pipeline.finish()
         await self._recording.finish()
 
     def live(self) -> PipelineLive:

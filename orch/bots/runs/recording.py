@@ -101,6 +101,11 @@ class SessionRecording:
         if self._tape is not None:
             self._tape.recorder.close()
 
+    async def finish_sound(self) -> None:
+        """Close the files of sound, and wait until their rows are on their way to the store."""
+        if self._sound is not None:
+            await self._sound.finish()
+
     async def finish(self) -> None:
         """Close the files, and wait until their rows are on their way to the store."""
         self.close()
