@@ -12,6 +12,7 @@ them or ends them truthfully.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Final
 
 import structlog
@@ -271,7 +272,7 @@ class BotHost:
             life_of(life),
             run.parts.limits,
             self._wall(),
-            away=away,
+            away=away if self._limit() > 0 else inf,  # bots are switched off: nothing is started
             leave_requested=life.leave_requested_at is not None,
             opted_out=has_opt_out,
         )

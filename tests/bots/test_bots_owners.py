@@ -78,6 +78,18 @@ async def test_bots_of_an_owner_that_died_long_ago_have_ended(tmp_path: Path) ->
         assert scene.meetings == []
 
 
+async def test_nothing_is_taken_over_where_bots_are_switched_off(tmp_path: Path) -> None:
+    """A bot of the process before has ended; its reason is that its owner is lost."""
+    async with running(tmp_path) as scene:
+        bot, _ = await scene.capturing("Ana")
+        await scene.kill()
+    async with running(tmp_path, enabled=False) as scene:
+        ended = await scene.until(bot.bot_id, State.FAILED)
+        assert ended.end is not None
+        assert ended.end.reason is EndReason.OWNER_LOST
+        assert scene.meetings == []
+
+
 async def test_another_worker_takes_over_once_the_lease_has_expired(tmp_path: Path) -> None:
     """Not before. A worker that was only slow stops its bot when it learns of it, and stores no end."""
     async with running(tmp_path) as scene, trio.open_nursery() as nursery:

@@ -356,12 +356,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, is_alone: bool = True) -> AsyncIterator[Scene]:
+async def running(folder: Path, *, is_alone: bool = True, enabled: bool = True) -> AsyncIterator[Scene]:
     """Run a service on a file in the folder, which may have been another one's."""
     engine = SqliteBots(folder / "bots.sqlite3", most=lambda: 2**40, offload=inline)
     async with trio.open_nursery() as outer:
         await outer.start(engine.run)
         scene = Scene(folder, engine.store, is_alone=is_alone)
+        scene.set(enabled=enabled)
         await outer.start(scene.writer.run)
         async with trio.open_nursery() as nursery:
             await scene.start(nursery)
