@@ -5,8 +5,12 @@ import json
 import re
 from typing import Any, Final
 
+import msgspec
 from PIL import Image
 from playwright.sync_api import Page, Route
+
+from orch.web.api.bot_files import BotEvidence, BotRecordings
+from orch.web.bot_documents import BotEventsPage, BotTimeline, BotTranscriptPage, CorrelationsPage
 
 LANGUAGES: Final = {
     "source": ["auto", "en", "es", "ar"],
@@ -14,6 +18,8 @@ LANGUAGES: Final = {
     "pairs": {"es": ["en", "de"], "en": ["es", "de", "ar"]},
     "errors": [],
 }
+
+OF_BOT: Final[Any] = {"bot_id": "b", "session_id": "s"}
 
 _CALL: Final = re.compile(r"^/api/bots(?:/([^/?]+)(?:/([^?]+))?)?(?:\?(.*))?$")
 
@@ -28,20 +34,20 @@ def picture(colour: str = "navy") -> bytes:
 class BotApi:
     """Responds to the requests of one page. ``requests`` notes the changes, as (method, path, body).
 
-    ``answers``: what a GET of a part of a bot returns, by its name; ``problems``: why a request fails, by its
-    last word, as (status, problem document).
+    ``answers``: the API's own struct that a GET of a part of a bot returns, by its name; ``problems``: why
+    a request fails, by its last word, as (status, problem document).
     """
 
     def __init__(self, page: Page, url: str) -> None:
         self.requests: list[tuple[str, str, Any]] = []
         self.frames: list[str] = []
         self.answers: dict[str, Any] = {
-            "events": {"events": [], "consents": [], "next": None},
-            "timeline": {"speakers": []},
-            "correlations": {"quality": {"words": 400, "words_named": 380, "names_revised": 1}},
-            "transcript": {"lines": [], "next": None},
-            "recording": {"files": []},
-            "evidence": {"files": []},
+            "events": BotEventsPage(**OF_BOT, events=(), next=None),
+            "timeline": BotTimeline(**OF_BOT, started=0, ended=None, is_complete=True, speakers=()),
+            "correlations": CorrelationsPage(**OF_BOT, quality={"words": 400, "words_named": 380}),
+            "transcript": BotTranscriptPage(**OF_BOT, started=0, lines=(), next=None),
+            "recording": BotRecordings(**OF_BOT, files=()),
+            "evidence": BotEvidence(**OF_BOT, files=()),
         }
         self.problems: dict[str, tuple[int, dict[str, Any]]] = {}
         self._url = url
@@ -65,6 +71,6 @@ class BotApi:
             self.frames.append(found[3] or "")
             route.fulfill(body=self._picture, content_type="image/png")
         elif word in self.answers:
-            route.fulfill(json=self.answers[word])
+            route.fulfill(body=msgspec.json.encode(self.answers[word]), content_type="application/json")
         else:
             route.fulfill(status=404, json={"code": "unknown_bot", "detail": "No bot has this id."})

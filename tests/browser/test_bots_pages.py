@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Page, expect
 
 from orch.bots.ends import EndReason
 from orch.bots.states import Stage, State
-from tests.browser.bot_api import BotApi
+from orch.web.api.bot_files import BotEvidence, BotEvidenceFile
+from orch.web.bot_documents import BotEvent, BotEventsPage
+from tests.browser.bot_api import OF_BOT, BotApi
 from tests.browser.conftest import LOST, PageAt, assert_keyboard_reaches_every_control, settled, violations
 from tests.browser.layout import layout_faults, shifted, watch_shifts
 from tests.browser.test_layout import resize
@@ -115,7 +116,7 @@ def test_two_hundred_bots_are_found_by_name_state_and_address(page_at: PageAt) -
         expect(rows).to_have_count(1)
         expect(rows).to_contain_text("number 33 in the queue")
         older = bot_scenes.ended(0, EndReason.SILENCE, Stage.MEETING, 900)
-        api.answers["bots"] = msgspec.to_builtins({"bots": [older], "more": False})
+        api.answers["bots"] = replace(bot_scenes.listed("empty", 0), bots=(older,))
         page.get_by_role("button", name="Load older ones").click()
         page.locator("#ended-find").fill("nobody had spoken")
         expect(page.locator("#ended tbody tr")).to_have_count(1)
@@ -257,15 +258,22 @@ def test_a_bot_that_failed_shows_what_it_saw_and_an_unknown_one_leads_back(
 ) -> None:
     """The picture first, and no empty captions; a socket that is cut keeps what was shown."""
     page, api = opened(page_at, full, "/bots/bot-failed-14", expects=("404", *LOST))
-    api.answers["evidence"] = {
-        "files": [
-            {"file_id": "a", "kind": "screenshot", "href": "/api/bots/bot-failed-14/webcam.png"},
-            {"file_id": "b", "kind": "log", "href": "/api/bots/bot-failed-14/evidence/b"},
-        ]
-    }
-    event = {"event_id": "1", "event_type": "state", "event_subtype": "failed", "severity": "error", "at": 5}
-    events = [event | {"event_data": {"reason": "page_changed"}}]
-    api.answers["events"] = {"events": events, "consents": []}
+    seen = "/api/bots/bot-failed-14/webcam.png"
+    files = [
+        BotEvidenceFile(file_id=kind, kind=kind, file_size=9, at=5, file_hash="", href=seen)
+        for kind in ("screenshot", "log")
+    ]
+    api.answers["evidence"] = BotEvidence(**OF_BOT, files=tuple(files))
+    event = BotEvent(
+        event_id="1",
+        event_type="state",
+        event_subtype="failed",
+        at=5,
+        severity="error",
+        source_component="bots",
+        event_data={"reason": "page_changed"},
+    )
+    api.answers["events"] = BotEventsPage(**OF_BOT, events=(event,), next=None)
     page.reload()
     settled(page)
     expect(page.locator("#problems")).to_contain_text("The meeting's page looks different")
@@ -280,3 +288,22 @@ def test_a_bot_that_failed_shows_what_it_saw_and_an_unknown_one_leads_back(
     expect(page.locator("#bot-body")).to_be_hidden()
     page.get_by_role("link", name="All bots").click()
     expect(page.locator("#active tbody tr")).to_have_count(11)
+
+
+def test_a_lost_connection_keeps_what_was_said_and_goes_on_by_itself(page_at: PageAt) -> None:
+    """The bar says so; captions and picture stay; the bot's page is live again afterwards."""
+    with scripted("full") as running:
+        page, _ = opened(page_at, running, f"/bots/{BOT}", expects=LOST)
+        lines = page.locator("#lines > div")
+        expect(lines).to_have_count(14)
+        running.stop()
+        expect(page.locator("#connection-bar")).to_contain_text("The connection to the service is lost.")
+        expect(lines).to_have_count(14)
+        live = bot_scenes.live("full", 0, BOT)
+        assert live is not None
+        running.service.live[BOT] = bot_scenes.changed(live, state=State.RECOVERING, can=("leave",))
+        running.start()
+        page.locator("#connection-now").dispatch_event("click")
+        expect(page.locator("#page-status")).to_contain_text("It is joining the meeting again.")
+        expect(page.locator("#connection-bar")).to_be_hidden()
+        expect(lines).to_have_count(14)

@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PageAt, settled
-from tests.fakes.service import service
+from tests.fakes.service import UNHURRIED, service
 from tests.fakes.tools import require
 
 pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.slow]
@@ -32,7 +32,7 @@ def test_a_bot_in_the_demos_meeting_is_read_by_speaker_and_its_camera_is_transla
 ) -> None:
     """One press; who reads Spanish reads it, with what was said below; it leaves when it is asked to."""
     require("apertium")
-    with service("demo", tmp_path) as running:
+    with service("demo", tmp_path, environ=UNHURRIED) as running:
         page = page_at(f"{running.url}/bots", locale="es-ES")
         settled(page)
         page.get_by_role("button", name="Join the demo meeting").click()

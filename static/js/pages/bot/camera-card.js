@@ -9,8 +9,8 @@ import { ProblemError } from "../../control-api.js";
 import { CAMERA_FIELDS, cameraNote } from "../../models/bot-camera.js";
 import { can, isFinal } from "../../models/bots.js";
 
-/** Between two requests of a picture (ms), and after one that failed. */
-const PICTURE_EVERY = 200;
+/** Between two requests of a picture (ms), each of which the service draws; and after one that failed. */
+const PICTURE_EVERY = 400;
 const AFTER_FAILURE = 2_000;
 
 export class CameraCard {
