@@ -14,6 +14,7 @@ from tests.fakes.tools import require
 
 pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.slow]
 
+WITH_BOTS = UNHURRIED | {"ORCH_ORCHESTRATION__BOTS__ENABLED": "true"}
 SPEAKERS = re.compile("Rana Haddad|Sofia Lindqvist|Andrew Baker")
 #: Levels of grey that a picture with text has at least; an empty one has a few.
 LEVELS = 40
@@ -32,7 +33,7 @@ def test_a_bot_in_the_demos_meeting_is_read_by_speaker_and_its_camera_is_transla
 ) -> None:
     """One press; who reads Spanish reads it, with what was said below; it leaves when it is asked to."""
     require("apertium")
-    with service("demo", tmp_path, environ=UNHURRIED) as running:
+    with service("demo", tmp_path, environ=WITH_BOTS) as running:
         page = page_at(f"{running.url}/bots", locale="es-ES")
         settled(page)
         page.get_by_role("button", name="Join the demo meeting").click()

@@ -7,7 +7,7 @@ import { eventRows } from "../../static/js/models/bot-events.js";
 import { axis, personText, position, qualityFacts, qualityText, speakerRows, storedPeople, storedQuality, storedRows, ticks, timelineText } from "../../static/js/models/bot-figures.js";
 import { recordingText, transcriptFiles } from "../../static/js/models/bot-files.js";
 import { BotLines, LIMIT } from "../../static/js/models/bot-lines.js";
-import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection } from "../../static/js/models/bot-request.js";
+import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection, startFault } from "../../static/js/models/bot-request.js";
 import { botFacts, endText, leaveConfirmation, listSentence, meetingText, rowText, situation, statePill, stay, unavailableProblems } from "../../static/js/models/bots.js";
 import { isSameLanguage } from "../../static/js/models/languages.js";
 
@@ -242,4 +242,12 @@ test("the demo's camera shows a translation unless something else was chosen", (
   assert.equal(demoFields(fields, offer, ["en"]).camera, "es");
   assert.equal(demoFields(fields, null, ["de"]).camera, AS_SPOKEN);
   assert.equal(demoFields({ ...fields, camera: CAMERA_OFF }, offer, ["de"]).camera, CAMERA_OFF);
+});
+
+test("a start that has passed, is half entered or years away is explained before it is sent", () => {
+  assert.equal(startFault(null, 1_000), "");
+  assert.equal(startFault(1_500, 1_000), "");
+  assert.match(startFault(NaN, 1_000), /whole date/);
+  assert.match(startFault(500, 1_000), /has passed/);
+  assert.match(startFault(1_000 + 400 * 86_400, 1_000), /next year/);
 });

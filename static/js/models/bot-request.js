@@ -31,6 +31,16 @@ export function botRequest(fields, key) {
   };
 }
 
+/** Why a bot cannot join at `startAt` (epoch seconds, null: at once, NaN: not a whole time), or "". */
+export function startFault(startAt, now) {
+  if (startAt === null) return "";
+  if (Number.isNaN(startAt)) return "Enter the whole date and time at which it joins, or neither.";
+  if (startAt < now - 60) return "This time has passed. Choose a later one, or none to have it join at once.";
+  return startAt > now + YEAR ? "Choose a time within the next year." : "";
+}
+
+const YEAR = 365 * 86_400;
+
 /** What the demo's guests speak. */
 const DEMO_SPOKEN = "en";
 

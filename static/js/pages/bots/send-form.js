@@ -3,7 +3,7 @@
 import { byId, h, keyed, setAttribute, setText } from "../../components/dom.js";
 import { Scope } from "../../components/scope.js";
 import { ProblemError } from "../../control-api.js";
-import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection } from "../../models/bot-request.js";
+import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection, startFault } from "../../models/bot-request.js";
 import { languageName, ownName, readable, sources } from "../../models/languages.js";
 
 /** Languages that could not be loaded are requested again after this long (ms). */
@@ -74,8 +74,9 @@ export class SendForm {
   async #submit(url, button, fields) {
     if (this.#isSending) return;
     const startAt = this.#startAt;
-    if (Number.isNaN(startAt)) {
-      this.#fail("Enter the whole date and time at which it joins, or neither.", "start");
+    const fault = startFault(startAt, Date.now() / 1000);
+    if (fault !== "") {
+      this.#fail(fault, "start");
       return;
     }
     this.#isSending = true;
