@@ -56,7 +56,7 @@ export class BotPage {
     this.#camera = new CameraCard(id, { send });
     this.#controls = new Controls(id, { send, onChat: (text) => this.#chat.sent(this.#live.bot, text) });
     this.#history = new History(id, { send, lines: this.#lines, onLines: () => this.#refresh() });
-    this.#records = new RecordsCards(id, { send, lines: this.#lines, onTimeline: (timeline) => this.#recallTimeline(timeline), onQuality: (quality) => this.#facts.recall({ quality }) });
+    this.#records = new RecordsCards(id, { send, lines: this.#lines, onTimeline: (timeline) => this.#recallTimeline(timeline), onQuality: (quality) => this.#facts.recall({ quality }), now: () => socket.serverNow / 1000 });
   }
 
   start() {

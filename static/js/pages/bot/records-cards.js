@@ -13,6 +13,8 @@ import { isFinal } from "../../models/bots.js";
 
 /** Between two requests of what changes while a bot runs, and after one that failed (ms). */
 const EVERY = 5_000;
+/** What is stored of a bot may still change for so long after its end (s): the last words, the recordings. */
+const SETTLES = 60;
 /** Events of a type that are requested, the newest. */
 const EVENTS = 100;
 
@@ -23,6 +25,7 @@ export class RecordsCards {
   #onTimeline;
   #onQuality;
   #send;
+  #now;
   #pollings;
   #bot = null;
   /** The revision of the bot that its events, and once it has ended the others, were requested for. */
@@ -30,12 +33,13 @@ export class RecordsCards {
   #timer = null;
   #recordings = [];
 
-  /** `send(method, path, body)`: the control API; `lines`: models/bot-lines.js; `onTimeline`, `onQuality`: they were loaded. */
-  constructor(id, { send, lines, onTimeline, onQuality }) {
+  /** `send(method, path, body)`: the control API; `lines`: models/bot-lines.js; `onTimeline`, `onQuality`: they were loaded; `now()`: the service's time, s. */
+  constructor(id, { send, lines, onTimeline, onQuality, now }) {
     this.#id = id;
     this.#send = send;
     this.#lines = lines;
     this.#onTimeline = onTimeline;
+    this.#now = now;
     this.#onQuality = onQuality;
     this.#pollings = Object.fromEntries(["timeline", "recording", "evidence", "correlations"].map((name) => [name, new Polling({ fetch: (path) => send("GET", path), interval: EVERY })]));
   }
@@ -50,7 +54,7 @@ export class RecordsCards {
     this.#scope.close();
   }
 
-  /** Follow what is stored; of a bot that has ended each part is requested once for each of its revisions. */
+  /** Follow what is stored; of a bot that ended a while ago each part is requested once. */
   show({ bot, is_here: isHere }) {
     this.#bot = bot;
     const isOver = isFinal(bot);
@@ -100,7 +104,7 @@ export class RecordsCards {
         return;
       }
       onData(data);
-      if (isOnce) this.#pollings[name].pause();
+      if (isOnce && this.#now() - this.#bot.ended_at > SETTLES) this.#pollings[name].pause();
     });
   }
 

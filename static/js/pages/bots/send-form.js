@@ -192,6 +192,7 @@ export class SendForm {
     const like = likeBot(bot);
     for (const name of ["url", "name", "mode", "theme", "recording"]) byId(`send-${name}`).value = like[name];
     this.#showLanguages(like);
+    byId("send-more").open = true;
     byId("send-button").focus();
   }
 }
