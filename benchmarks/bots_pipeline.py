@@ -273,7 +273,7 @@ def main() -> None:
         )
     print("\n\n".join(tables))
     if arguments.write:
-        parts = [report.machine(busy, []), *tables]
+        parts = [report.machine(busy, ["trio"]), *tables]
         report.write(f"Pipeline: `{report.command()}`", parts, results=RESULTS)
 
 
