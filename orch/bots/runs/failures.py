@@ -29,13 +29,15 @@ def failure_of(error: BaseException, *, has_joined: bool) -> Failure:
     """Return what an error means. ``has_joined``: this bot was in the lobby or in the call before.
 
     Who has been in a meeting whose address does not open any more has lost the network; who has not, cannot
-    reach it.
+    reach it. A browser that does not start again has run before, so it is not missing.
     """
     if isinstance(error, BaseExceptionGroup) and _has_browser_error(error):
         error = root_error(error)
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     match error:
+        case BrowserNotStartedError() if has_joined:
+            return Failure(reason=EndReason.BROWSER_CRASHED, is_loss=True, detail=str(error))
         case BrowserMissingError() | BrowserNotStartedError():
             return Failure(reason=EndReason.BROWSER_MISSING, is_loss=False, detail=str(error))
         case PageHungError():

@@ -127,7 +127,9 @@ def test_a_bot_that_has_recovered_too_often_or_for_too_long_is_not_run_again() -
     ("error", "has_joined", "reason", "is_loss"),
     [
         (BrowserMissingError("x"), False, EndReason.BROWSER_MISSING, False),
-        (BrowserNotStartedError("x"), True, EndReason.BROWSER_MISSING, False),
+        (BrowserMissingError("x"), True, EndReason.BROWSER_MISSING, False),
+        (BrowserNotStartedError("x"), False, EndReason.BROWSER_MISSING, False),
+        (BrowserNotStartedError("x"), True, EndReason.BROWSER_CRASHED, True),
         (BrowserEndedError("x"), False, EndReason.BROWSER_CRASHED, True),
         (PageCrashedError("x"), True, EndReason.BROWSER_CRASHED, True),
         (PageHungError("x"), True, EndReason.BROWSER_STALLED, True),
