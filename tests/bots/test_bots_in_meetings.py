@@ -19,12 +19,13 @@ from orch.bots.requests import BotRequest
 from orch.bots.shown import BotLive
 from orch.bots.states import State
 from tests.bots.adapters.meetings import MeetingServer, serving
+from tests.fakes.postgres import postgres_address
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
 
-PATIENCE = 60.0
+PATIENCE = 90.0
 
 MEETING = """
 starts: at_once
@@ -41,7 +42,17 @@ def address() -> Iterator[str]:
         yield url
 
 
-def settings(folder: Path, address: str) -> str:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return the setting of a database: "" for SQLite, or the URL of a server of its own."""
+    if request.param == "sqlite":
+        yield ""
+    else:
+        with postgres_address() as url:
+            yield url
+
+
+def settings(folder: Path, address: str, database: str = "") -> str:
     return f"""
 orchestration:
   bots:
@@ -51,14 +62,17 @@ orchestration:
     recordings: "{folder}/recordings"
     evidence: "{folder}/evidence"
     spool: "{folder}/spool"
+    postgres_url: "{database}"
 """
 
 
 @asynccontextmanager
-async def serving_bots(folder: Path, address: str) -> AsyncIterator[tuple[Whole, MeetingServer]]:
+async def serving_bots(
+    folder: Path, address: str, database: str = ""
+) -> AsyncIterator[tuple[Whole, MeetingServer]]:
     async with (
         httpx2.AsyncClient(base_url=address, timeout=60) as client,
-        whole(folder, settings=settings(folder, address)) as service,
+        whole(folder, settings=settings(folder, address, database)) as service,
     ):
         yield service, MeetingServer(address, client)
 
@@ -109,9 +123,11 @@ async def none_left(folder: Path) -> None:
             await trio.sleep(0.05)
 
 
-async def test_a_bot_joins_reads_who_speaks_writes_and_leaves(tmp_path: Path, address: str) -> None:
-    """Within seconds; nothing of its browser is left, although the service goes on."""
-    async with serving_bots(tmp_path, address) as (service, meetings):
+async def test_a_bot_joins_reads_who_speaks_writes_and_leaves(
+    tmp_path: Path, address: str, database: str
+) -> None:
+    """On both databases; nothing of its browser is left, although the service goes on."""
+    async with serving_bots(tmp_path, address, database) as (service, meetings):
         bots = service.parts.bots
         code = await meetings.add(MEETING)
         began = time.monotonic()
@@ -193,18 +209,21 @@ def killed_service(folder: Path, url: str) -> str:
     return bot_id
 
 
-async def test_a_killed_service_leaves_nothing_and_its_next_start_goes_on(
-    tmp_path: Path, address: str
+async def test_a_killed_service_leaves_nothing_and_another_one_goes_on(
+    tmp_path: Path, address: str, database: str
 ) -> None:
-    """SIGKILL: the browser ends with it; the next start joins again with the same session, at once."""
+    """SIGKILL: the browser ends with it, and another process joins again with the same session.
+
+    At once where it is alone with its store; with others beside it, when the lease has expired.
+    """
     async with httpx2.AsyncClient(base_url=address, timeout=60) as client:
         code = await MeetingServer(address, client).add(MEETING)
-    (tmp_path / "settings.yaml").write_text(settings(tmp_path, address))
+    (tmp_path / "settings.yaml").write_text(settings(tmp_path, address, database))
     bot_id = killed_service(tmp_path, f"{address}/{code}")
     with trio.fail_after(20):
         while processes(tmp_path):  # noqa: ASYNC110 - processes set no event
             await trio.sleep(0.05)
-    async with serving_bots(tmp_path, address) as (service, _):
+    async with serving_bots(tmp_path, address, database) as (service, _):
         await until(service, bot_id, State.RECOVERING, State.JOINING)
         live = await until(service, bot_id, State.CAPTURING)
         assert live.bot.recoveries == 1
