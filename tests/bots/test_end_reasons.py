@@ -32,7 +32,7 @@ from orch.bots.media.channel import Channel
 from orch.bots.media.server import MediaServer
 from orch.bots.pruning import Pruning
 from orch.bots.requests import BotRequest
-from orch.bots.runs import run, stays
+from orch.bots.runs import departing, stays
 from orch.bots.runs.parts import Session
 from orch.bots.service import BotsService, Joined, Kept
 from orch.bots.shown import BotShown, EndShown
@@ -300,7 +300,7 @@ def test_the_meeting_ends_the_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     require("chromium")
     # Pictures of many tabs that a busy machine draws one after the other.
     monkeypatch.setattr(evidence, "PATIENCE", PATIENCE)
-    monkeypatch.setattr(run, "EVIDENCE_WITHIN", PATIENCE)
+    monkeypatch.setattr(departing, "EVIDENCE_WITHIN", PATIENCE)
     found: Found = {}
 
     async def main() -> None:
