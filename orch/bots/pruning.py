@@ -1,7 +1,8 @@
 """Deletes what of the bots is older than ``keep_days`` says, and the files whose rows were deleted.
 
 The rows go first, in one transaction with a note of their files; a file whose note is left after a crash is
-deleted at the next look. A file that cannot be deleted keeps its note and is tried again.
+deleted at the next look. A file that cannot be deleted keeps its note and is tried again. Files that never
+had a row, since the process was killed before, are deleted too (:mod:`orch.bots.orphans`).
 """
 
 import time
@@ -14,6 +15,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from orch.bots.orphan_sweep import OrphanSweep
 from orch.bots.retention import cutoffs, next_look
 from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
@@ -28,6 +30,9 @@ BATCH: Final = 200
 
 FILES_AT_ONCE: Final = 500
 
+ORPHAN: Final = "orphan"
+"""The kind of a file that no row named, among what was deleted."""
+
 _log = structlog.get_logger("bots")
 
 
@@ -39,18 +44,22 @@ class InThread(Protocol):
 
 
 class PruningStatistics(Struct, frozen=True, kw_only=True):
-    """What was deleted since the start, by kind, and files; ``stuck``: files that could not be, at last."""
+    """What was deleted since the start, by kind, and files; ``stuck``: files that could not be, at last.
+
+    ``orphans``: files that no row named.
+    """
 
     deleted: dict[str, int]
     files: int
+    orphans: int
     stuck: int
 
 
 class Pruning:
     """The deletion of one worker's store. Any worker deletes for all; they take turns in the store.
 
-    The mutable state is the counts. ``remove_files`` may be called at any time, as after a bot's data was
-    deleted.
+    The mutable state is the counts, and whether the last look succeeded. ``remove_files`` may be called at
+    any time, as after a bot's data was deleted.
     """
 
     def __init__(
@@ -66,18 +75,23 @@ class Pruning:
         self._wall = wall
         self._in_thread = in_thread
         self._deleted = {str(kind): 0 for kind in Prunable}
-        self._files = self._stuck = 0
+        self._files = self._orphans = self._stuck = 0
+        self._has_looked = False
+        self._orphan_sweep = OrphanSweep(store, settings, wall=wall, in_thread=in_thread)
         self._one_at_a_time = trio.Lock()
         self._boundary = Boundary("deletion of bots")
 
     def statistics(self) -> PruningStatistics:
         """Return the counts."""
-        return PruningStatistics(deleted=dict(self._deleted), files=self._files, stuck=self._stuck)
+        return PruningStatistics(
+            deleted=dict(self._deleted), files=self._files, orphans=self._orphans, stuck=self._stuck
+        )
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         for kind, count in self._deleted.items():
             yield Reading(names.BOT_PRUNED, count, (kind,))
+        yield Reading(names.BOT_PRUNED, self._orphans, (ORPHAN,))
         yield Reading(names.BOT_FILES_STUCK, self._stuck)
         yield from self._boundary.readings()
 
@@ -91,9 +105,14 @@ class Pruning:
             await trio.sleep(next_look(has_failed=has_failed))
 
     async def _look(self) -> bool:
+        has_looked, self._has_looked = self._has_looked, False
         try:
+            if has_looked:
+                # Only after an hour in which the store was there: rows that waited for it are stored by now.
+                self._orphans += await self._orphan_sweep.sweep()
             await self.prune()
             await self.remove_files()
+            self._has_looked = True
         except ProblemError as problem:
             _log.debug("bots' data not pruned", reason=problem.detail)  # the store's status says why
             return False

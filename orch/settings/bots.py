@@ -108,7 +108,8 @@ class Bots(Section, frozen=True):
     profiles; ``profile_dir``: a signed-in profile that each bot copies. ``cdp_url``: a running browser to use
     instead. ``sandbox``: Chromium's own; ``auto``: unless the service runs as root. ``process_memory``: MiB
     of private memory of each process of a browser, 0: no limit. ``meeting_origins``: besides Google Meet.
-    ``recordings``, ``evidence``: folders. ``spool``: the folder of what is captured while the store is away.
+    ``recordings``, ``evidence``: folders; ``former_folders``: where such files were before, and are still
+    read. ``spool``: the folder of what is captured while the store is away.
     ``recording_key``: encrypts recordings; from the environment only.
     ``fonts``: font files and folders for the camera, besides the package's. ``postgres_url``: where bots'
     sessions are stored. "": in the SQLite file ``sqlite_path``, by default beside that of the sessions, which
@@ -130,6 +131,7 @@ class Bots(Section, frozen=True):
     meeting_origins: tuple[MeetingOrigin, ...] = ()
     recordings: FilePath = "var/bots/recordings"
     evidence: FilePath = "var/bots/evidence"
+    former_folders: FilePaths = ()
     spool: FilePath = "var/bots/spool"
     recording_key: Secret = ""
     keep_days: BotKeepDays = BotKeepDays()

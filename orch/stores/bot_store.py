@@ -277,6 +277,12 @@ class BotStore:
         """Record that files are gone from the disk."""
         await self._engine.perform(lambda: deletion.files_deleted(paths), Purpose.CHANGE)
 
+    async def files_of_ended(
+        self, session_ids: Sequence[str], *, before: float
+    ) -> dict[str, tuple[str, ...]]:
+        """Return the paths of the files of those sessions whose bots ended ``before``, by session."""
+        return await self._engine.perform(lambda: deletion.files_of_ended(session_ids, before), Purpose.READ)
+
     # Webhooks.
 
     async def enqueue(self, deliveries: Sequence[records.WebhookDelivery]) -> int:

@@ -297,9 +297,9 @@ BOT_STORE_BYTES: Final = Name(
 BOT_PRUNED: Final = Name(
     "orch_bot_pruned_total",
     "counter",
-    "Files, transcripts, webhooks and sessions of bots that were deleted because they were too old.",
+    "Files, transcripts, webhooks and sessions of bots that were deleted: too old, or files without a row.",
     ("kind",),
-    ("audio", "transcript", "evidence", "delivery", "session"),
+    ("audio", "transcript", "evidence", "delivery", "session", "orphan"),
 )
 BOT_FILES_STUCK: Final = Name(
     "orch_bot_files_stuck", "gauge", "Files of bots that should be deleted and cannot be."

@@ -171,6 +171,7 @@ class BotsApi:
         section = Bots(
             recordings=str(folder / "recordings"),
             evidence=str(folder / "evidence"),
+            former_folders=(str(folder / "former"),),
             recording_key=key,
             calendars=(
                 BotCalendar(name="team", url="https://calendar.example/private-hush/basic.ics"),

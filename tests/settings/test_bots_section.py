@@ -134,6 +134,7 @@ def test_secrets_are_shown_nowhere() -> None:
         "meeting_origins",
         "recordings",
         "evidence",
+        "former_folders",
         "spool",
         "recording_key",
         "calendars",

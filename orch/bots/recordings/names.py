@@ -12,6 +12,12 @@ _LONGEST: Final = 40
 SEALED: Final = ".enc"
 """What the name of an encrypted file ends with on the disk."""
 
+_RECORDED: Final = re.compile(
+    r"(?:\d{3,6}-(?:mixed|speaker|channel|meeting)(?:-[a-z0-9][a-z0-9-]{0,39})?\.(?:flac|wav)"
+    r"|signals-[A-Za-z0-9]{1,64}\.jsonl\.gz)(?:\.enc)?",
+    re.ASCII,
+)
+
 
 def folder_name(session_id: str) -> str:
     """Return the name of a session's folder: its id, or a digest of one that is no safe name."""
@@ -34,6 +40,15 @@ def file_name(number: int, kind: str, name: str, suffix: str) -> str:
     """Return the name of a file: ``003-speaker-anna.flac``, ``001-mixed.flac``."""
     said = readable(name)
     return f"{number:03}-{kind}{'-' if said else ''}{said}.{suffix}"
+
+
+def is_recorded(name: str) -> bool:
+    """Whether this is the name of a file of sound or of a tape on the disk.
+
+    >>> is_recorded("002-speaker-anna.flac.enc"), is_recorded("holiday.flac")
+    (True, False)
+    """
+    return _RECORDED.fullmatch(name) is not None
 
 
 def shown_name(path: str) -> str:

@@ -1,6 +1,7 @@
 """Files of evidence: what a bot's page showed when it gave up."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,14 @@ from orch.protocol.identifiers import new_name
 from orch.stores.bot_records import EvidenceFile, EvidenceKind
 
 _MODE: Final = 0o700
+_WRITTEN: Final = re.compile(
+    r"screenshot-[0-9a-f]{8,64}\.jpg|dom-[0-9a-f]{8,64}\.html|log-[0-9a-f]{8,64}\.txt", re.ASCII
+)
+
+
+def is_evidence(name: str) -> bool:
+    """Whether this is the name of a file that :func:`write_evidence` wrote."""
+    return _WRITTEN.fullmatch(name) is not None
 
 
 def write_evidence(folder: Path, session_id: str, evidence: Evidence) -> tuple[EvidenceFile, ...]:

@@ -89,6 +89,31 @@ def files_deleted(paths: Sequence[str]) -> Script[None]:
         )
 
 
+def files_of_ended(session_ids: Sequence[str], before: float) -> Script[dict[str, tuple[str, ...]]]:
+    """Return the paths of the files of those sessions whose bots ended before, by session.
+
+    A session whose bot has not ended, or ended later, is left out, as is one that this store does not know.
+    """
+    if not session_ids:
+        return {}
+    names = marks(len(session_ids))
+    rows = yield Query(
+        f"SELECT session_id FROM bot_sessions.lives WHERE session_id IN ({names})"  # noqa: S608 - parameters
+        f" AND ended_at < ${len(session_ids) + 1}",
+        (*session_ids, before),
+    )
+    found: dict[str, list[str]] = {session_id: [] for (session_id,) in rows}
+    for table in _TABLES_WITH_FILES:
+        files = yield Query(
+            f"SELECT session_id, file_path FROM bot_sessions.{table} WHERE session_id IN ({names})",  # noqa: S608
+            tuple(session_ids),
+        )
+        for session_id, path in files:
+            if session_id in found:
+                found[session_id].append(path)
+    return {session_id: tuple(paths) for session_id, paths in found.items()}
+
+
 def prune(kind: Prunable, before: float, now: float, limit: int) -> Script[int]:
     """Delete what is older than ``before``; return how many files, sessions or webhooks, up to ``limit``.
 

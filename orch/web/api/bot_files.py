@@ -1,5 +1,6 @@
 """The files of bots over HTTP: recordings, and evidence of why a bot gave up."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from quart_schema import document_response
 from orch.bots.recordings.files import RecordingFile
 from orch.bots.recordings.sealing import DamagedError, LockedError
 from orch.problems import ProblemError
-from orch.settings.bots import read_recording_key
+from orch.settings.bots import Bots, read_recording_key
 from orch.settings.source import SettingsSource
 from orch.stores import bot_records as records
 from orch.web import bot_records
@@ -86,12 +87,12 @@ class BotEvidence(Struct, frozen=True, kw_only=True):
     files: tuple[BotEvidenceFile, ...]
 
 
-def open_recording(folder: Path, record: records.AudioFile, key: bytes | None) -> Readable:
+def open_recording(folders: Sequence[Path], record: records.AudioFile, key: bytes | None) -> Readable:
     """Open a recording, decrypted if it is encrypted; blocks.
 
     Problems: ``unknown_file``, ``file_locked``, ``file_damaged``.
     """
-    descriptor = open_below(folder, Path(record.file_path))
+    descriptor = open_in_any(folders, Path(record.file_path))
     try:
         return RecordingFile(descriptor, key)
     except LockedError as error:
@@ -123,7 +124,7 @@ def blueprint(bots: BotRecords, settings: SettingsSource) -> Blueprint:
                 key = read_recording_key(section.recording_key)
                 return await downloads.respond(
                     request,
-                    partial(open_recording, Path(section.recordings), each, key),
+                    partial(open_recording, _known(section.recordings, section), each, key),
                     content_type=AUDIO_TYPES.get(each.file_format, "application/octet-stream"),
                     # A file that is being written has another content in a moment.
                     etag=None if each.processing_status == GROWING else each.file_hash or None,
@@ -149,10 +150,10 @@ def blueprint(bots: BotRecords, settings: SettingsSource) -> Blueprint:
                 kind = PICTURE_TYPES.get(path.suffix) if each.kind == "screenshot" else TEXT
                 name = f"bot-{bot_id}-{each.kind}{path.suffix if kind != TEXT else '.txt'}"
                 shown = "inline" if kind and kind != TEXT else attachment(name)
-                folder = Path(settings.current.orchestration.bots.evidence)
+                section = settings.current.orchestration.bots
                 return await downloads.respond(
                     request,
-                    partial(_open_plain, folder, path),
+                    partial(_open_plain, _known(section.evidence, section), path),
                     content_type=kind or "application/octet-stream",
                     etag=each.file_hash,
                     headers={"Content-Disposition": shown},
@@ -162,8 +163,27 @@ def blueprint(bots: BotRecords, settings: SettingsSource) -> Blueprint:
     return api
 
 
-def _open_plain(folder: Path, path: Path) -> Readable:
-    return PlainFile(open_below(folder, path))
+def open_in_any(folders: Sequence[Path], path: Path) -> int:
+    """Return the descriptor of a file in the first of the folders that has it; blocks.
+
+    Paths come from the store: a file anywhere else is ``unknown_file``, as one that is not there.
+    """
+    for folder in folders:
+        try:
+            return open_below(folder, path)
+        except ProblemError as problem:
+            if problem.code != "unknown_file":
+                raise
+    raise unknown_file()
+
+
+def _known(folder: str, section: Bots) -> tuple[Path, ...]:
+    """Return the folders from which files are sent: where they are written now, and were before."""
+    return (Path(folder), *map(Path, section.former_folders))
+
+
+def _open_plain(folders: Sequence[Path], path: Path) -> Readable:
+    return PlainFile(open_in_any(folders, path))
 
 
 async def _audio_files(found: Captured) -> list[records.AudioFile]:

@@ -107,6 +107,24 @@ async def test_paths_of_deleted_files_are_stored_until_they_are_gone(engine: Bot
         assert await store.files_to_delete() == ()
 
 
+async def test_the_files_of_ended_bots_are_found_by_their_sessions(engine: BotEngine) -> None:
+    """Not those of bots that run, that ended later, or that are not known."""
+    async with engine.running() as store:
+        await requested(store, 1, 2, 3, 4)
+        for number in (1, 2, 3):
+            await store.write(one_of_each("x", f"s{number}"))
+        for number, at in ((1, NOW), (2, NOW + 50), (4, NOW)):
+            found = await store.life(f"b{number}")
+            assert found is not None
+            await store.advance(Change(replace(found, state="ended", ended_at=at)), owner=None)
+        named = await store.files_of_ended(["s1", "s2", "s3", "s4", "s5"], before=NOW + 10)
+        assert {session: sorted(paths) for session, paths in named.items()} == {
+            "s1": ["/evidence/s1.png", "/recordings/s1/0.flac"],
+            "s4": [],
+        }
+        assert await store.files_of_ended([], before=NOW) == {}
+
+
 async def test_each_kind_is_pruned_by_itself(engine: BotEngine) -> None:
     """Audio and evidence go with their files, transcripts without the session, sessions with everything."""
     async with engine.running() as store:

@@ -135,6 +135,34 @@ async def test_a_path_that_leads_elsewhere_is_no_file(tmp_path: Path) -> None:
             assert (await api.json("GET", f"/api/bots/b1/recording/{name}"))[0] == 404
 
 
+@pytest.mark.parametrize("kind", ["recording", "evidence"])
+async def test_files_in_a_former_folder_are_sent_and_those_of_no_known_folder_are_not(
+    tmp_path: Path, kind: str
+) -> None:
+    """Rows have the path that the file had when the setting named another folder."""
+    async with bots_api(tmp_path) as (api, _, store):
+        for number, name in enumerate(("former", "unknown")):
+            place = tmp_path / name / "s1" / "log-0.txt"
+            place.parent.mkdir(parents=True)
+            place.write_bytes(CONTENT)
+            await recorded(store, tmp_path, number, path=place)
+            hashed = hashlib.sha256(CONTENT).hexdigest()
+            evidence = EvidenceFile(
+                file_id=f"f{number}",
+                session_id="s1",
+                kind="log",
+                file_path=str(place),
+                file_size=len(CONTENT),
+                file_hash=hashed,
+                at=NOW,
+            )
+            await store.write([evidence])
+        found = await api.ask("GET", f"/api/bots/b1/{kind}/f0")
+        assert (found.status_code, await found.get_data(as_text=False)) == (200, CONTENT)
+        status, problem = await api.json("GET", f"/api/bots/b1/{kind}/f1")
+        assert (status, problem["code"]) == (404, "unknown_file")
+
+
 async def test_a_file_that_becomes_shorter_ends_the_response_as_broken(tmp_path: Path) -> None:
     """Its client must not take the part for the whole."""
     async with bots_api(tmp_path) as (api, _, store):
