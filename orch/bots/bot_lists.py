@@ -15,7 +15,7 @@ from orch.bots.shown import BotLive, BotShown, BotsListed
 from orch.bots.states import WITHOUT_BROWSER, State
 from orch.problems import ProblemError
 from orch.stores.bot_records import Life
-from orch.stores.bot_store import BotStore
+from orch.stores.bot_store import PAGE, BotStore
 
 RECENT: Final = 50
 """Bots in the list of the topic besides those that have not ended."""
@@ -83,7 +83,7 @@ class BotLists:
 
     async def _read(self) -> None:
         before = (self._active, self._newest)
-        self._active = await self._store.lives(active=True)
+        self._active = await self._read_active()
         self._newest = await self._store.lives(RECENT)
         self._with_evidence = await self._evidenced((*self._active, *self._newest))
         for bot_id in tuple(self._single):
@@ -91,6 +91,14 @@ class BotLists:
             self._touch(f"bots/{bot_id}")
         if (self._active, self._newest) != before:
             self._touch("bots")
+
+    async def _read_active(self) -> tuple[Life, ...]:
+        """Return those that have not ended, :data:`PAGE` at most, and all that run."""
+        active = await self._store.lives(active=True)
+        if len(active) < PAGE:
+            return active
+        known = {life.bot_id for life in active}
+        return (*active, *(life for life in await self._store.placed() if life.bot_id not in known))
 
     async def _evidenced(self, lives: tuple[Life, ...]) -> frozenset[str]:
         """Return the ids of those that have evidence; only where there can be some."""

@@ -11,10 +11,12 @@ them or ends them truthfully.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Final
 
+import msgspec
 import structlog
 import trio
 
@@ -157,7 +159,7 @@ class BotHost:
                     life = await self._store.place(self._owner, self._limit(), now=now, until=now + LEASE)
                     if life is None:
                         break
-                    self._begin(life, bots)
+                    await self._begin(life, bots)
         except ProblemError as problem:
             self._note_away(problem)
         else:
@@ -174,10 +176,23 @@ class BotHost:
             await self._store.advance(Change(found.life, (found.event,), webhooks), owner=None)
             self._on_change(life.bot_id)
 
-    def _begin(self, life: Life, bots: trio.Nursery) -> None:
-        run = self._make_run(self._journal(life), False)  # noqa: FBT003 - nobody was asked yet
-        self._runs[life.bot_id] = run
-        bots.start_soon(self._run_bot, run)
+    async def _begin(self, life: Life, bots: trio.Nursery) -> None:
+        run = await self._made(life, has_opt_out=False)  # nobody was asked yet
+        if run is not None:
+            self._runs[life.bot_id] = run
+            bots.start_soon(self._run_bot, run)
+
+    async def _made(self, life: Life, *, has_opt_out: bool) -> BotRun | None:
+        """Make the run of a bot. None: what it was asked for cannot be read, and it has ended."""
+        journal = self._journal(life)
+        try:
+            return self._make_run(journal, has_opt_out)
+        except msgspec.ValidationError as error:  # stored by another version
+            _log.error("a bot cannot be read", bot=life.bot_id, reason=str(error))
+            detail = "What the bot was asked for was stored by another version, and cannot be read."
+            await journal.advance(Event.END, reason=EndReason.INTERNAL_ERROR, detail=detail)
+            self._on_change(life.bot_id)
+            return None
 
     def _journal(self, life: Life) -> Journal:
         return Journal(
@@ -231,15 +246,14 @@ class BotHost:
         for bot_id, life in renewed.items():
             run = self._runs.get(bot_id)
             if run is None:
-                await self._adopt(life, bots, away=0.0)
+                if not self._is_stopping:  # else it has just left its page, and is released with the others
+                    await self._adopt(life, bots, away=0.0)
             elif life.leave_requested_at is not None:
                 bots.start_soon(self._leave, run)
 
     async def _leave(self, run: BotRun) -> None:
-        try:
+        with self.boundary.item(bot=run.bot_id), suppress(OwnerLostError):  # it has been abandoned
             await run.leave(EndReason.LEFT_ON_REQUEST)
-        except OwnerLostError:
-            return  # it has been abandoned
 
     async def _take_over(self, bots: trio.Nursery, *, is_first: bool) -> None:
         """Take over the bots whose leases have expired.
@@ -253,7 +267,7 @@ class BotHost:
         expired_at = now + 2 * LEASE if is_first and self._is_alone else now
         leases = {
             life.bot_id: life.lease_until
-            for life in await self._store.lives(active=True)
+            for life in await self._store.placed()
             if life.lease_until is not None and life.lease_until < expired_at and life.owner != self._owner
         }
         if not leases:
@@ -267,7 +281,9 @@ class BotHost:
     async def _adopt(self, life: Life, bots: trio.Nursery, *, away: float) -> None:
         """Go on with a bot whose owner has ended, or end it."""
         has_opt_out = any(each.action == "opted_out" for each in await self._store.consents(life.session_id))
-        run = self._make_run(self._journal(life), has_opt_out)
+        run = await self._made(life, has_opt_out=has_opt_out)
+        if run is None:
+            return
         found = adoption(
             life_of(life),
             run.parts.limits,

@@ -98,6 +98,10 @@ class BotStore:
             lambda: lives.take_over(owner, limit, now=now, until=until), Purpose.CHANGE
         )
 
+    async def placed(self) -> tuple[Life, ...]:
+        """Return the bots that have a place, as many as may run at a time."""
+        return await self._engine.perform(lives.placed, Purpose.READ)
+
     async def request_leave(self, bot_id: str, *, now: float) -> Life | None:
         """Record that a bot shall leave, for its owner to read; None: no such bot, or it has ended."""
         return await self._engine.perform(lambda: lives.request_leave(bot_id, now), Purpose.CHANGE)

@@ -87,9 +87,17 @@ class Commands:
         check_state("speak", self._run.journal.state)
         if self._speeches >= SPEECHES:
             raise ProblemError("overloaded", f"{SPEECHES} speeches wait already. Wait until they were said.")
-        await self._operate("speak", lambda presence: presence.microphone(is_on=True))
-        self._speeches += 1
-        self._run.start_soon(self._say, pcm)
+        self._speeches += 1  # before the page is waited for: others may come meanwhile
+        is_begun = False
+        try:
+            await self._operate("speak", lambda presence: presence.microphone(is_on=True))
+            is_begun = self._run.start_soon(self._say, pcm)
+        finally:
+            if not is_begun:
+                self._speeches -= 1
+        if not is_begun:
+            check_state("speak", self._run.journal.state)
+            raise ProblemError("bot_silent", "The bot is leaving its meeting.")
 
     async def _say(self, pcm: bytes) -> None:
         try:
@@ -116,7 +124,9 @@ class Commands:
         if run.pipeline is not None:
             await run.pipeline.change_languages(languages)
         code = languages.captions
-        if code is not None and code != before.captions and run.journal.state in IN_CALL:
+        if code is None or code == before.captions:
+            return
+        if run.presence is not None and run.journal.state in IN_CALL:
             await self._operate("language", lambda presence: presence.caption_language(code))
 
     async def change_webcam(self, change: WebcamChange) -> None:
@@ -138,6 +148,7 @@ class Commands:
         presence = self._run.presence
         if presence is None:
             check_state(command, State.RECOVERING)
+            raise ProblemError("bot_silent", "The bot has no page now: its browser is started again.")
         try:
             with trio.fail_after(CARRIED_OUT_WITHIN):
                 await operate(presence)

@@ -133,12 +133,17 @@ class Consenting:
             await presence.ask_recording()
         except CommandFailedError as error:
             await self._note("request_failed", str(error))
-            changed = self._run.changed
             with trio.move_on_after(ASKED_AGAIN):
-                await changed.wait()
+                while self._run.presence is presence and self._is_to_ask():
+                    await self._run.changed.wait()
             return
         if self._run.presence is presence:
             self.progress = replace(self.progress, is_asked=True)
+
+    def _is_to_ask(self) -> bool:
+        run = self._run
+        is_waiting = run.journal.state is State.IN_CALL_NOT_RECORDING
+        return is_waiting and next_step(run.request.consent, self.progress) is Step.ASK
 
     async def _capture(self) -> None:
         """Capture; a bot that was paused before it was out of the call is paused again."""

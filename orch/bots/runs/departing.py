@@ -31,9 +31,9 @@ class Departing:
         self.has_evidence = False
 
     async def keep_deadlines(self) -> None:
-        """End each wait that lasts too long, and leave by the rules, until cancelled."""
+        """End each wait that lasts too long, and leave by the rules, until the bot ends."""
         run = self._run
-        while True:
+        while not run.is_ending:
             changed = run.changed
             now = run.parts.wall()
             limit = deadline(run.journal.life, run.parts.limits)

@@ -130,6 +130,11 @@ class BotRun:
         return self._captioning.pipeline
 
     @property
+    def is_ending(self) -> bool:
+        """Whether its end is decided; it has ended soon."""
+        return self._end is not None
+
+    @property
     def people(self) -> int:
         """How many others are in the meeting."""
         return len(self._watch.people or ())
@@ -193,8 +198,11 @@ class BotRun:
                             nursery.start_soon(task)
                         nursery.start_soon(self._measuring.run)
                         nursery.start_soon(self.channel.receive, self._heard, self.clock)
-                        await self._resume()
-                        await self._attempts()
+                        try:
+                            await self._resume()
+                            await self._attempts()
+                        finally:
+                            self._nursery = None
                         nursery.cancel_scope.cancel()
                 await self._captioning.finish()
                 outer.cancel_scope.cancel()
@@ -363,11 +371,13 @@ class BotRun:
         if self._end is not None:
             return
         self._end = (reason, detail)
-        if ENDS[reason].has_evidence:
-            await self._departing.store_evidence()
-        with trio.move_on_after(STORED_WITHIN):
-            await self.advance(Event.END, reason, detail)
-        self._scope.cancel()
+        try:
+            if ENDS[reason].has_evidence:
+                await self._departing.store_evidence()
+            with trio.move_on_after(STORED_WITHIN):
+                await self.advance(Event.END, reason, detail)
+        finally:
+            self._scope.cancel()  # also where who asked for the end is cancelled: nobody else ends it
 
     async def _follow(self) -> None:
         """Do what follows from the state that was stored."""
@@ -424,10 +434,12 @@ class BotRun:
         self._is_released = True
         self._scope.cancel()
 
-    def start_soon(self, work: Callable[[bytes], Awaitable[None]], argument: bytes) -> None:
-        """Do something beside, for as long as the bot is in a meeting."""
-        if self._nursery is not None:
-            self._nursery.start_soon(work, argument)
+    def start_soon(self, work: Callable[[bytes], Awaitable[None]], argument: bytes) -> bool:
+        """Do something beside, for as long as the bot is in a meeting; False: it is not any more."""
+        if self._nursery is None:
+            return False
+        self._nursery.start_soon(work, argument)
+        return True
 
     async def note(self, subtype: str, detail: str) -> None:
         """Store an event about a command."""

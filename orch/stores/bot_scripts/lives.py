@@ -180,6 +180,11 @@ def take_over(owner: str, limit: int, *, now: float, until: float) -> Script[tup
     return LIVES.read_all(rows)
 
 
+def placed() -> Script[tuple[Life, ...]]:
+    """Return the bots that have a place, which are those that run or whose owner has died."""
+    return LIVES.read_all((yield Query(LIVES.select("WHERE place IS NOT NULL ORDER BY place"))))
+
+
 def request_leave(bot_id: str, now: float) -> Script[Life | None]:
     """Record that a bot shall leave, for its owner to read; None: there is no such bot, or it has ended."""
     rows = yield Query(
