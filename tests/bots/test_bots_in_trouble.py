@@ -51,7 +51,7 @@ async def test_an_end_whose_request_is_cancelled_closes_the_browser_all_the_same
             await trio.lowlevel.checkpoint()
             raise ProblemError("store_unavailable", "It is away.")
 
-        scene.store.advance = away  # type: ignore[method-assign, assignment]
+        scene.store.advance = away  # type: ignore[method-assign]
         run = scene.service._host_runs()[bot.bot_id]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run.end, EndReason.LEFT_ON_REQUEST)
@@ -75,7 +75,7 @@ async def test_a_leave_that_fails_ends_no_other_bot(tmp_path: Path) -> None:
             await trio.lowlevel.checkpoint()
             raise ValueError("broken")
 
-        host.runs[bot.bot_id].leave = broken  # type: ignore[method-assign, assignment]
+        host.runs[bot.bot_id].leave = broken  # type: ignore[method-assign]
         await scene.store.request_leave(bot.bot_id, now=wall())
         await trio.sleep(20)
         assert host.boundary.failures > 0
@@ -100,7 +100,7 @@ async def test_no_more_speeches_wait_than_may_however_many_are_asked_for_at_once
             if is_on and len(meeting.calls) == 99:
                 raise CommandFailedError("No microphone.")
 
-        meeting.microphone = slow  # type: ignore[method-assign, assignment]
+        meeting.microphone = slow  # type: ignore[method-assign]
         async with trio.open_nursery() as nursery:
             for _ in range(SPEECHES + 3):
                 nursery.start_soon(speak)
@@ -124,7 +124,7 @@ async def test_a_speech_for_a_bot_that_has_just_left_is_refused(tmp_path: Path) 
             meeting.end(EndReason.MEETING_ENDED)
             await scene.until(bot.bot_id, State.ENDED)
 
-        meeting.microphone = ends  # type: ignore[method-assign, assignment]
+        meeting.microphone = ends  # type: ignore[method-assign]
         with pytest.raises(ProblemError) as caught:
             await scene.service.speak(bot.bot_id, b"\0" * 32_000)
         assert caught.value.code == "wrong_bot_state"
