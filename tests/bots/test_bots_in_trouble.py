@@ -75,7 +75,7 @@ async def test_a_leave_that_fails_ends_no_other_bot(tmp_path: Path) -> None:
             await trio.lowlevel.checkpoint()
             raise ValueError("broken")
 
-        host.runs[bot.bot_id].leave = broken  # type: ignore[method-assign]
+        host.runs[bot.bot_id].leave = broken  # type: ignore[method-assign, assignment]
         await scene.store.request_leave(bot.bot_id, now=wall())
         await trio.sleep(20)
         assert host.boundary.failures > 0
