@@ -7,6 +7,7 @@ from msgspec import Struct
 from quart import Blueprint, Response, render_template
 from quart_schema import hide
 
+from orch.web import bot_speech
 from orch.web.security import embeddable_policy
 
 
@@ -197,7 +198,8 @@ def _view(page: Page, public_url: Callable[[], str]) -> Callable[[], Awaitable[s
 
 
 async def _bot(bot_id: str) -> str:
-    return await render_template(BOT.template, page=BOT, bot_id=bot_id)
+    speech = {"bytes": bot_speech.LARGEST, "seconds": bot_speech.LONGEST}
+    return await render_template(BOT.template, page=BOT, bot_id=bot_id, speech=speech)
 
 
 def _captions(frame_ancestors: Callable[[], Iterable[str]]) -> Callable[[str], Awaitable[Response]]:

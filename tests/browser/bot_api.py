@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from PIL import Image
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Request, Route
 
 from orch.web.api.bot_files import BotEvidence, BotRecordings
 from orch.web.bot_documents import BotEventsPage, BotTimeline, BotTranscriptPage, CorrelationsPage
@@ -21,6 +21,9 @@ LANGUAGES: Final = {
 
 OF_BOT: Final[Any] = {"bot_id": "b", "session_id": "s"}
 
+SPOKEN: Final = 120.0
+"""Seconds of every recording that a bot speaks."""
+
 _CALL: Final = re.compile(r"^/api/bots(?:/([^/?]+)(?:/([^?]+))?)?(?:\?(.*))?$")
 
 
@@ -29,6 +32,12 @@ def picture(colour: str = "navy") -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (1280, 720), colour).save(file, "PNG")
     return file.getvalue()
+
+
+def _body(request: Request) -> Any:
+    """Return a request's JSON; of sound its type."""
+    kind = request.headers.get("content-type", "")
+    return request.post_data_json if kind in ("", "application/json") else kind
 
 
 class BotApi:
@@ -65,7 +74,10 @@ class BotApi:
             status, problem = self.problems[word]
             route.fulfill(status=status, body=json.dumps(problem), content_type="application/problem+json")
         elif request.method != "GET":
-            self.requests.append((request.method, path, request.post_data_json))
+            self.requests.append((request.method, path, _body(request)))
+            if word == "speak":
+                route.fulfill(status=202, body=msgspec.json.encode({"seconds": SPOKEN}))
+                return
             route.fulfill(status=201 if word == "bots" else 200, json={"bot_id": "bot-new"})
         elif word == "webcam.png":
             self.frames.append(found[3] or "")

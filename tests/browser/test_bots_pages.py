@@ -253,6 +253,43 @@ def test_commands_are_those_of_the_state_and_their_failures_are_said(
     full.service.live.clear()
 
 
+def test_a_bot_speaks_a_recording_and_a_refusal_is_said(full: Running, page_at: PageAt, axe: str) -> None:
+    """Chosen first, then sent; the second one waits; what the API refuses can be tried again."""
+    page, api = opened(page_at, full, f"/bots/{BOT}", expects=("415",))
+    voice, file, fault = (page.locator(f"#{name}") for name in ("voice", "speak-file", "speak-fault"))
+    speak = page.get_by_role("button", name="Speak it")
+    expect(speak).to_be_hidden()
+    file.set_input_files({"name": "nothing.wav", "mimeType": "audio/wav", "buffer": b""})
+    expect(fault).to_contain_text("is empty.")
+    expect(speak).to_be_hidden()
+    name = "a recording with a very long name " * 3 + ".webm"
+    file.set_input_files({"name": name, "mimeType": "video/webm", "buffer": b"sound"})
+    expect(fault).to_be_empty()
+    expect(speak).to_be_focused()
+    assert api.requests == []
+    fits(page, "a recording was chosen")
+    api.problems["speak"] = (415, {"code": "not_audio", "detail": "The file has no sound."})
+    speak.click()
+    expect(fault).to_have_text("The file has no sound.")
+    api.problems.clear()
+    speak.click()
+    expect(voice).to_contain_text("2\u00a0min long.")
+    expect(voice.get_by_role("progressbar")).to_be_visible()
+    expect(page.locator("#speak-choose")).to_be_focused()
+    fits(page, "a recording is spoken")
+    assert violations(page, axe) == []
+    file.set_input_files({"name": "next.wav", "mimeType": "audio/wav", "buffer": b"sound"})
+    speak.click()
+    expect(voice).to_contain_text("next.wav after what it says now.")
+    path = f"/api/bots/{BOT}/speak"
+    assert api.requests == [("POST", path, "application/octet-stream"), ("POST", path, "audio/wav")]
+    live = bot_scenes.live("full", 0, BOT)
+    assert live is not None
+    full.service.live[BOT] = bot_scenes.changed(live, state=State.RECOVERING, can=("leave",))
+    expect(voice).to_be_hidden()
+    full.service.live.clear()
+
+
 def test_a_bot_that_failed_shows_what_it_saw_and_an_unknown_one_leads_back(
     full: Running, page_at: PageAt, axe: str
 ) -> None:

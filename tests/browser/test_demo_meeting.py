@@ -4,6 +4,7 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -11,6 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PageAt, settled
 from tests.fakes.service import UNHURRIED, service
 from tests.fakes.tools import require
+from tests.fakes.wav_files import wav_file
 
 pytestmark = [pytest.mark.browser, pytest.mark.process, pytest.mark.slow]
 
@@ -52,6 +54,12 @@ def test_a_bot_in_the_demos_meeting_is_read_by_speaker_and_its_camera_is_transla
         else:
             pytest.fail("the camera's picture has no text")
         expect(page.locator("#people")).to_contain_text(SPEAKERS)
+        recording = wav_file(np.zeros((160_000, 1)), 16_000)
+        page.locator("#speak-file").set_input_files(
+            {"name": "silence.wav", "mimeType": "audio/wav", "buffer": recording}
+        )
+        page.get_by_role("button", name="Speak it").click()
+        expect(page.locator("#speak-state")).to_have_text("It speaks silence.wav, 10 s long.")
         page.get_by_role("button", name="Leave the meeting").click()
         page.get_by_role("dialog").get_by_role("button", name="Leave the meeting").click()
         expect(page.locator("#problems")).to_contain_text("It left because it was asked to.")

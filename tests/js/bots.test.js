@@ -8,6 +8,7 @@ import { axis, personText, position, qualityFacts, qualityText, speakerRows, sto
 import { recordingText, transcriptFiles } from "../../static/js/models/bot-files.js";
 import { BotLines, LIMIT } from "../../static/js/models/bot-lines.js";
 import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection, startFault } from "../../static/js/models/bot-request.js";
+import { speechFault, speechState, speechType } from "../../static/js/models/bot-speech.js";
 import { botFacts, endText, leaveConfirmation, listSentence, meetingText, rowText, situation, statePill, stay, unavailableProblems } from "../../static/js/models/bots.js";
 import { isSameLanguage } from "../../static/js/models/languages.js";
 
@@ -250,4 +251,31 @@ test("a start that has passed, is half entered or years away is explained before
   assert.match(startFault(NaN, 1_000), /whole date/);
   assert.match(startFault(500, 1_000), /has passed/);
   assert.match(startFault(1_000 + 400 * 86_400, 1_000), /next year/);
+});
+
+test("a recording that cannot be sent is named with the limit", () => {
+  const limits = { bytes: 16 * 2 ** 20, seconds: 120 };
+  assert.equal(speechFault({ name: "a.wav", size: limits.bytes }, limits), "");
+  assert.match(speechFault({ name: "a.wav", size: limits.bytes + 1 }, limits), /a\.wav.* at most 17\u00a0MB can be sent, and 2\u00a0min of sound\./);
+  assert.match(speechFault({ name: "a.wav", size: 0 }, limits), /is empty/);
+});
+
+test("a file that is no sound by its type is sent as bytes", () => {
+  assert.deepEqual(["audio/wav", "video/webm", "", "audio/x y"].map((type) => speechType({ type })), ["audio/wav", ...Array(3).fill("application/octet-stream")]);
+});
+
+test("how far a recording is: sent, read, waiting for the one before, spoken", () => {
+  const of = (more) => speechState({ name: "a.wav", size: 5_000, ...more });
+  assert.deepEqual(of({ step: "chosen" }), { text: "a.wav, 5\u00a0kB", share: undefined });
+  assert.equal(of({ step: "sending", sent: 0.4 }).share, 0.4);
+  const read = of({ step: "sending", sent: 1 });
+  assert.equal(read.share, null);
+  assert.match(read.text, /is being read/);
+  const waits = of({ step: "spoken", seconds: 10, left: 15 });
+  assert.equal(waits.share, 0);
+  assert.match(waits.text, /after what it says now/);
+  const shares = [10, 5, 0].map((left) => of({ step: "spoken", seconds: 10, left }));
+  assert.deepEqual(shares.map(({ share }) => share), [0, 0.5, 1]);
+  assert.equal(new Set(shares.map(({ text }) => text)).size, 1);
+  assert.equal(of({ step: "spoken", seconds: 0, left: 0 }).share, 1);
 });

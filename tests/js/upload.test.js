@@ -55,6 +55,16 @@ test("the file is the body, with progress, and the service's response is the res
   assert.deepEqual(shares, [0.5, 1]);
 });
 
+test("what is no response of the service is a rejection, whatever a caller awaits", async () => {
+  const isAnswer = (answer) => typeof answer?.seconds === "number";
+  const sent = send({ isAnswer });
+  FakeRequest.last.answer(202, '{"seconds": 6.1}');
+  assert.deepEqual(await sent, { seconds: 6.1 });
+  const refused = assert.rejects(send({ isAnswer }), { name: "UploadError", status: 200 });
+  FakeRequest.last.answer(200, "<html>A proxy's page.</html>");
+  await refused;
+});
+
 test("a rejection has the problem's status, code and sentence", async () => {
   const refused = assert.rejects(send(), { name: "UploadError", status: 415, code: "not_audio", message: "It is text." });
   FakeRequest.last.answer(415, '{"code": "not_audio", "title": "x", "detail": "It is text."}');

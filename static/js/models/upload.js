@@ -23,10 +23,10 @@ export class UploadError extends Error {
 }
 
 /**
- * Send `file` to `url`. `onProgress(share)` 0–1. Resolves to the service's response; rejects with UploadError, or
- * with an AbortError once `signal` fires.
+ * Send `file` to `url`. `onProgress(share)` 0–1. Resolves to the service's response, which is one if `isAnswer` accepts
+ * it; rejects with UploadError, or with an AbortError once `signal` fires.
  */
-export function upload(file, url, { headers = {}, onProgress = () => {}, signal = null, Request = globalThis.XMLHttpRequest } = {}) {
+export function upload(file, url, { headers = {}, onProgress = () => {}, signal = null, isAnswer = isStream, Request = globalThis.XMLHttpRequest } = {}) {
   if (file.size === 0) return Promise.reject(new UploadError(422, "The file is empty.", "empty_audio"));
   return new Promise((resolve, reject) => {
     const request = new Request();
@@ -38,7 +38,7 @@ export function upload(file, url, { headers = {}, onProgress = () => {}, signal 
     request.addEventListener("load", () => {
       const { status, response } = request;
       const answer = parseObject(response);
-      if (status >= 200 && status < 300 && typeof answer?.stream_id === "string") {
+      if (status >= 200 && status < 300 && isAnswer(answer)) {
         resolve(answer);
         return;
       }
@@ -51,6 +51,9 @@ export function upload(file, url, { headers = {}, onProgress = () => {}, signal 
     request.send(file);
   });
 }
+
+/** Whether a response is that of a recording that is being transcribed. */
+const isStream = (answer) => typeof answer?.stream_id === "string";
 
 /** The header with a session's key. It is never in the address, which is logged. */
 export function keyHeaders(key) {

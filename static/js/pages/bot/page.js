@@ -20,6 +20,7 @@ import { History } from "./history.js";
 import { BotLanguages } from "./languages.js";
 import { RecordsCards } from "./records-cards.js";
 import { SessionReader } from "./session-reader.js";
+import { SpeechCard } from "./speech-card.js";
 import { TimelineCard } from "./timeline-card.js";
 
 /** The time in the meeting is brought up to date this often (ms). */
@@ -37,6 +38,7 @@ export class BotPage {
   #camera;
   #controls;
   #chat = new ChatLog();
+  #speech;
   #timeline = new TimelineCard({ lines: this.#lines });
   #facts = new FactsCards();
   #records;
@@ -55,6 +57,7 @@ export class BotPage {
     this.#captions = new CaptionsCard({ lines: this.#lines, language: () => this.#languages.read });
     this.#camera = new CameraCard(id, { send });
     this.#controls = new Controls(id, { send, onChat: (text) => this.#chat.sent(this.#live.bot, text) });
+    this.#speech = new SpeechCard(id);
     this.#history = new History(id, { send, lines: this.#lines, onLines: () => this.#refresh() });
     this.#records = new RecordsCards(id, { send, lines: this.#lines, onTimeline: (timeline) => this.#recallTimeline(timeline), onQuality: (quality) => this.#facts.recall({ quality }), now: () => socket.serverNow / 1000 });
   }
@@ -63,7 +66,7 @@ export class BotPage {
     const scope = this.#scope;
     if (!scope.open()) return;
     byId("bot-pill").replaceChildren(this.#pill);
-    for (const part of [this.#shell, this.#languages, this.#reader, this.#captions, this.#camera, this.#controls, this.#records, this.#history]) scope.start(part);
+    for (const part of [this.#shell, this.#languages, this.#reader, this.#captions, this.#camera, this.#controls, this.#speech, this.#records, this.#history]) scope.start(part);
     scope.listen(this.#reader, "translation", ({ detail }) => this.#lines.translate(detail) !== null && this.#refresh());
     scope.listen(this.#reader, "chat", ({ detail }) => this.#chat.add(detail));
     scope.every(CLOCK_EVERY, () => this.#showStay());
@@ -95,6 +98,7 @@ export class BotPage {
     this.#languages.show(bot);
     this.#camera.show(live);
     this.#chat.show(bot);
+    this.#speech.show(bot);
     this.#facts.show(live);
     this.#records.show(live);
     this.#refresh();
