@@ -112,6 +112,7 @@ _TABLE: Final = (
     Problem("bot_silent", 504, "The bot did not carry out the command in time."),
     Problem("bot_data_deleted", 410, "What this bot captured has been deleted."),
     Problem("camera_off", 409, "The bot has no camera picture now."),
+    Problem("picture_too_large", 503, "The camera's picture is too large to be sent between workers."),
     Problem("too_many_viewers", 503, "The limit of viewers of cameras has been reached."),
     Problem("unknown_file", 404, "The bot has no file with this id. It may have been deleted."),
     Problem("file_locked", 409, "The file is encrypted with a key that the service does not have."),

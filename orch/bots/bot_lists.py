@@ -1,7 +1,7 @@
 """The list of bots and single bots as topics show them: read from the store, with what is live here."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Never
 
 import structlog
@@ -29,23 +29,31 @@ SHOWN_FOR: Final = 10.0
 SINGLE: Final = 64
 """Bots of other workers, or that have ended, that are kept for their topics; the one unused longest goes."""
 
+READ_AT_A_TIME: Final = 8
+"""Of which so many are read at a time: their owners are asked."""
+
 _log = structlog.get_logger(__name__)
 
 
 class BotLists:
-    """What topics show. The mutable state is the list that was read last, and single bots by id."""
+    """What topics show. The mutable state is the list that was read last, and single bots by id.
+
+    ``remote``: returns the live state of a bot that another worker runs, None: it does not reply.
+    """
 
     def __init__(
         self,
         store: BotStore,
         *,
         runs: Callable[[], Mapping[str, BotRun]],
+        remote: Callable[[Life], Awaitable[BotLive | None]],
         frame: Callable[[], BotsListed],
         touch: Callable[[str], None],
         is_alone: bool,
     ) -> None:
         self._store = store
         self._runs = runs
+        self._remote = remote
         self._frame = frame
         self._touch = touch
         self._is_alone = is_alone
@@ -54,6 +62,7 @@ class BotLists:
         self._with_evidence: frozenset[str] = frozenset()
         self._single: OrderedDict[str, BotLive | None] = OrderedDict()
         self._looked_at = float("-inf")
+        self._reading = trio.CapacityLimiter(READ_AT_A_TIME)
         self._changed = trio.Event()
 
     def change(self) -> None:
@@ -86,11 +95,22 @@ class BotLists:
         self._active = await self._read_active()
         self._newest = await self._store.lives(RECENT)
         self._with_evidence = await self._evidenced((*self._active, *self._newest))
-        for bot_id in tuple(self._single):
-            self._single[bot_id] = await self.stored_live(bot_id)
-            self._touch(f"bots/{bot_id}")
         if (self._active, self._newest) != before:
             self._touch("bots")
+        is_shown = trio.current_time() - self._looked_at <= SHOWN_FOR
+        async with trio.open_nursery() as nursery:
+            for bot_id in tuple(self._single):
+                nursery.start_soon(self._read_single, bot_id, is_shown)
+
+    async def _read_single(self, bot_id: str, is_shown: bool) -> None:  # noqa: FBT001 - of start_soon
+        async with self._reading:
+            try:
+                found = await (self.found(bot_id) if is_shown else self.stored_live(bot_id))
+            except ProblemError:
+                return  # the store is away: the list is read again soon, which reports it
+        if bot_id in self._single:
+            self._single[bot_id] = found
+            self._touch(f"bots/{bot_id}")
 
     async def _read_active(self) -> tuple[Life, ...]:
         """Return those that have not ended, :data:`PAGE` at most, and all that run."""
@@ -169,6 +189,15 @@ class BotLists:
             self._changed.set()
         self._single.move_to_end(bot_id)
         return self._single[bot_id]
+
+    async def found(self, bot_id: str) -> BotLive | None:
+        """Return a bot that does not run here: as its owner shows it, else as it is stored.
+
+        None: there is none.
+        """
+        life = await self._store.life(bot_id)
+        live = None if life is None else await self._remote(life)
+        return live if live is not None else await self.stored_live(bot_id)
 
     async def stored_live(self, bot_id: str) -> BotLive | None:
         """Return a bot as it is stored; None: there is none."""

@@ -7,12 +7,14 @@ import structlog
 from msgspec.structs import replace
 
 from orch.bots.ends import EndReason
-from orch.bots.requests import LanguagesChange, WebcamChange
-from orch.bots.runs.commands import Commands, applied_webcam, changed_settings, check_state
+from orch.bots.forwarding import Forwarding
+from orch.bots.orders import Order, carry_out, check_order
+from orch.bots.runs.commands import applied_webcam, changed_settings, check_state
 from orch.bots.runs.journal import Composed
 from orch.bots.runs.run import BotRun
 from orch.bots.runs.stored_lives import Transition, request_of, transition
-from orch.bots.states import FINAL, Event, State
+from orch.bots.shown import BotShown
+from orch.bots.states import Event, State
 from orch.bots.webhooks.payloads import Trigger
 from orch.problems import ProblemError
 from orch.stores.bot_records import JSON, Life, WebhookDelivery
@@ -23,7 +25,18 @@ from orch.stores.bot_writer import BotWriter
 TRIES: Final = 5
 """Times that a change of a bot which nobody runs is tried, where others change it meanwhile."""
 
+CHANGES: Final = frozenset({"language", "webcam"})
+"""Commands that can be carried out before the bot has started: they change what is stored."""
+
 _log = structlog.get_logger(__name__)
+
+
+async def life_of(store: BotStore, bot_id: str) -> Life:
+    """Return a bot's life; ``unknown_bot`` if there is none."""
+    life = await store.life(bot_id)
+    if life is None:
+        raise ProblemError("unknown_bot", f"No bot has the id {bot_id}.")
+    return life
 
 
 class Commanding:
@@ -37,6 +50,7 @@ class Commanding:
         store: BotStore,
         writer: BotWriter,
         *,
+        forwarding: Forwarding,
         runs: Callable[[], Mapping[str, BotRun]],
         wall: Callable[[], float],
         webhooks: Composed,
@@ -45,6 +59,7 @@ class Commanding:
     ) -> None:
         self._store = store
         self._writer = writer
+        self._forwarding = forwarding
         self._runs = runs
         self._wall = wall
         self._webhooks = webhooks
@@ -54,23 +69,29 @@ class Commanding:
 
     async def life(self, bot_id: str) -> Life:
         """Return a bot's life; ``unknown_bot`` if there is none."""
-        life = await self._store.life(bot_id)
-        if life is None:
-            raise ProblemError("unknown_bot", f"No bot has the id {bot_id}.")
-        return life
+        return await life_of(self._store, bot_id)
 
-    async def running(self, bot_id: str, command: str) -> Commands:
-        """Return the commands of a bot that runs here.
+    async def order(self, order: Order) -> Life | BotShown:
+        """Have a bot carry out a command: here, at the worker that runs it, or in what is stored of it.
 
         Problems: ``unknown_bot``; ``wrong_bot_state`` where its state does not allow the command;
-        ``bot_silent`` where another worker runs it.
+        ``camera_off``; those of :meth:`orch.bots.forwarding.Forwarding.order`.
         """
-        run = self._runs().get(bot_id)
+        run = self._runs().get(order.bot_id)
         if run is not None:
-            return run.commands
-        life = await self.life(bot_id)
-        check_state(command, State(life.state))
-        raise ProblemError("bot_silent", f"The bot runs on another worker ({life.owner}). Send it there.")
+            await carry_out(run.commands, order)
+            return run.shown()
+        for _ in range(TRIES):
+            life = await self.life(order.bot_id)
+            check_order(order.name, State(life.state))
+            if life.owner is not None or order.name not in CHANGES:
+                return await self._forwarding.order(life, order)
+            change = Change(replace(life, settings=_changed(life, order)))
+            stored = await self._store.advance(change, owner=None)
+            if stored is not None:
+                self._on_change(order.bot_id)
+                return stored
+        raise _changing(order.bot_id)
 
     async def leave(self, bot_id: str) -> Life:
         """Have a bot leave; one that has not started is cancelled, and one that has ended stays as it is.
@@ -90,50 +111,6 @@ class Commanding:
             now = self._wall()
             found = transition(life, Event.LEAVE, now, reason=EndReason.LEFT_ON_REQUEST)
             stored = await self._store.advance(self._change(found), owner=None)
-            if stored is not None:
-                self._on_change(bot_id)
-                return stored
-        raise _changing(bot_id)
-
-    async def change_languages(self, bot_id: str, change: LanguagesChange) -> Life:
-        """Change the languages of a bot, in the call or before."""
-        run = self._runs().get(bot_id)
-        if run is not None:
-            await run.commands.change_languages(change)
-            return run.journal.stored
-
-        def settings_of(life: Life) -> JSON:
-            check_state("language", State(life.state))
-            request = request_of(life)
-            languages = change.applied_to(request.languages)
-            return changed_settings(request, languages=languages)[1](life.settings)
-
-        return await self._change_settings(bot_id, settings_of)
-
-    async def change_webcam(self, bot_id: str, change: WebcamChange) -> Life:
-        """Change the camera of a bot, in the call or before."""
-        run = self._runs().get(bot_id)
-        if run is not None:
-            await run.commands.change_webcam(change)
-            return run.journal.stored
-
-        def settings_of(life: Life) -> JSON:
-            if State(life.state) in FINAL:
-                raise ProblemError("camera_off", "The bot has ended.")
-            request = request_of(life)
-            camera = applied_webcam(request, change).camera
-            return changed_settings(request, camera=camera)[1](life.settings)
-
-        return await self._change_settings(bot_id, settings_of)
-
-    async def _change_settings(self, bot_id: str, settings_of: Callable[[Life], JSON]) -> Life:
-        """Store other settings of a bot that nobody runs."""
-        for _ in range(TRIES):
-            life = await self.life(bot_id)
-            settings = settings_of(life)
-            if life.owner is not None:
-                raise ProblemError("bot_silent", f"The bot runs on another worker ({life.owner}).")
-            stored = await self._store.advance(Change(replace(life, settings=settings)), owner=None)
             if stored is not None:
                 self._on_change(bot_id)
                 return stored
@@ -164,6 +141,16 @@ class Commanding:
         if found.webhook is not None:
             webhooks = tuple(self._webhooks(found.life, Trigger.STATE_CHANGE, found.event.at, found.webhook))
         return Change(found.life, (found.event,), webhooks)
+
+
+def _changed(life: Life, order: Order) -> JSON:
+    """Return the settings of a bot that nobody runs after a command that changes them."""
+    request = request_of(life)
+    if order.name == "language":
+        _, settings_of = changed_settings(request, languages=order.languages.applied_to(request.languages))
+    else:
+        _, settings_of = changed_settings(request, camera=applied_webcam(request, order.webcam).camera)
+    return settings_of(life.settings)
 
 
 def _changing(bot_id: str) -> ProblemError:

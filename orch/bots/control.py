@@ -1,7 +1,6 @@
 """What the API asks of the bots; :class:`orch.bots.service.BotsService` does it. Pure.
 
-A request to leave reaches a bot on any worker; other commands are carried out by the worker that runs
-the bot, and fail with ``bot_silent`` at others.
+A request reaches any worker; what only the worker that runs the bot can do is forwarded to it.
 """
 
 from typing import Literal, Protocol
@@ -27,7 +26,7 @@ class BotsControl(Protocol):
 
     Error handling: ProblemError. Of every method with a bot: ``unknown_bot``; of commands:
     ``wrong_bot_state`` with the ``command``, the ``state`` and those that are ``expected``, ``bot_silent``,
-    ``worker_silent``; of all: ``store_unavailable``.
+    ``worker_silent``, ``overloaded``, ``shutting_down``; of all: ``store_unavailable``.
     """
 
     async def create(self, request: BotRequest) -> tuple[BotShown, bool]:
@@ -72,7 +71,8 @@ class BotsControl(Protocol):
     async def camera(self, bot_id: str, kind: FrameKind, *, after: int = -1) -> CameraFrame:
         """Return the camera's picture as soon as its number is not ``after``.
 
-        Problems: ``camera_off`` where there is none, also when it ends while this waits.
+        Problems: ``camera_off`` where there is none, also when it ends while this waits;
+        ``picture_too_large`` where another worker runs the bot.
         """
 
     async def delete_data(self, bot_id: str) -> BotShown:

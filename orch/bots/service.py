@@ -20,13 +20,14 @@ from orch.bots import admission
 from orch.bots.bot_lists import BotLists
 from orch.bots.chromium.evidence import Evidence
 from orch.bots.chromium.process import installed
-from orch.bots.commanding import Commanding
+from orch.bots.commanding import Commanding, life_of
 from orch.bots.control import CameraFrame, FrameKind
 from orch.bots.creation import Creation
+from orch.bots.forwarding import Forwarding
 from orch.bots.host import BotHost
+from orch.bots.orders import Order
 from orch.bots.recordings.recorder import settle
 from orch.bots.requests import BotRequest, LanguagesChange, WebcamChange
-from orch.bots.runs.commands import Commands
 from orch.bots.runs.evidence_files import write_evidence
 from orch.bots.runs.journal import Composed, Journal
 from orch.bots.runs.parts import MediaChannel, Pipeline, RunParts, Session, Stay
@@ -37,6 +38,7 @@ from orch.bots.runs.stored_lives import request_of
 from orch.bots.showing import positions
 from orch.bots.shown import BotLive, BotsCounted, BotShown, BotsListed
 from orch.bots.states import WITHOUT_BROWSER, State
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.settings.bots import Bots
 from orch.settings.source import SettingsSource
@@ -91,7 +93,8 @@ class BotsService:
     """See :class:`orch.bots.control.BotsControl`, which it is.
 
     ``kept``: None where bots cannot be stored, for the reason ``without``. ``stopping``: the event that is
-    set when the service stops: bots then leave their pages. ``touch``: publishes a topic now. ``webhooks``:
+    set when the service stops: bots then leave their pages. ``survey``: reaches the bots of other workers.
+    ``touch``: publishes a topic now. ``webhooks``:
     composes deliveries, which are stored with their transition; then ``on_stored`` is called.
     """
 
@@ -104,6 +107,7 @@ class BotsService:
         touch: Callable[[str], None],
         worker: str,
         stopping: Callable[[], trio.Event],
+        survey: Survey | None = None,
         without: str = "",
         webhooks: Composed = lambda *_: (),
         on_stored: Callable[[], None] = lambda: None,
@@ -122,8 +126,16 @@ class BotsService:
             on_stored()
             touch(f"bots/{bot_id}")
 
+        forwarding = Forwarding(
+            survey, worker=worker, runs=self._host_runs, life=partial(life_of, kept.store)
+        )
         lists = BotLists(
-            kept.store, runs=self._host_runs, frame=self._frame, touch=touch, is_alone=kept.is_alone
+            kept.store,
+            runs=self._host_runs,
+            remote=forwarding.live,
+            frame=self._frame,
+            touch=touch,
+            is_alone=kept.is_alone,
         )
         host = BotHost(
             kept.store,
@@ -151,12 +163,14 @@ class BotsService:
             commanding=Commanding(
                 kept.store,
                 kept.writer,
+                forwarding=forwarding,
                 runs=self._host_runs,
                 wall=wall,
                 webhooks=webhooks,
                 on_change=changed,
                 remove_files=kept.remove_files,
             ),
+            forwarding=forwarding,
         )
 
     @property
@@ -321,7 +335,7 @@ class BotsService:
         if run is not None:
             await trio.lowlevel.checkpoint()
             return run.live()
-        found = await parts.lists.stored_live(bot_id)
+        found = await parts.lists.found(bot_id)
         if found is None:
             raise ProblemError("unknown_bot", f"No bot has the id {bot_id}.")
         return found
@@ -332,35 +346,34 @@ class BotsService:
 
     async def pause(self, bot_id: str) -> BotShown:
         """Have a bot capture nothing until it is resumed."""
-        return await self._command(bot_id, "pause", lambda commands: commands.pause())
+        return await self._order(Order(bot_id=bot_id, name="pause"))
 
     async def resume(self, bot_id: str) -> BotShown:
         """Have a paused bot capture again."""
-        return await self._command(bot_id, "resume", lambda commands: commands.resume())
+        return await self._order(Order(bot_id=bot_id, name="resume"))
 
     async def chat(self, bot_id: str, text: str) -> BotShown:
         """Write in the meeting's chat."""
-        return await self._command(bot_id, "chat", lambda commands: commands.chat(text))
+        return await self._order(Order(bot_id=bot_id, name="chat", text=text))
 
     async def speak(self, bot_id: str, pcm: bytes) -> BotShown:
         """Play 16-bit little-endian mono sound at 16 kHz as the bot's microphone. Returns at its begin."""
-        return await self._command(bot_id, "speak", lambda commands: commands.speak(pcm))
+        return await self._order(Order(bot_id=bot_id, name="speak", pcm=pcm))
 
     async def change_languages(self, bot_id: str, change: LanguagesChange) -> BotShown:
         """Change the languages of a bot, also in the call."""
-        return await self._shown(await self._working().commanding.change_languages(bot_id, change))
+        return await self._order(Order(bot_id=bot_id, name="language", languages=change))
 
     async def change_webcam(self, bot_id: str, change: WebcamChange) -> BotShown:
         """Change what the camera shows, or switch it on or off."""
-        return await self._shown(await self._working().commanding.change_webcam(bot_id, change))
+        return await self._order(Order(bot_id=bot_id, name="webcam", webcam=change))
 
     async def camera(self, bot_id: str, kind: FrameKind, *, after: int = -1) -> CameraFrame:
         """Return the camera's picture as soon as its number is not ``after``."""
         parts = self._working()
         run = parts.host.runs.get(bot_id)
         if run is None:
-            await parts.commanding.life(bot_id)
-            raise ProblemError("camera_off", "The bot is in no meeting on this worker.")
+            return await parts.forwarding.camera(await parts.commanding.life(bot_id), kind, after=after)
         return await run.camera(kind, after=after)
 
     @property
@@ -380,12 +393,9 @@ class BotsService:
         parts.lists.forget(bot_id)
         return await self._shown(life)
 
-    async def _command(
-        self, bot_id: str, name: str, carry_out: Callable[[Commands], Awaitable[None]]
-    ) -> BotShown:
-        commands = await self._working().commanding.running(bot_id, name)
-        await carry_out(commands)
-        return commands.run.shown()
+    async def _order(self, order: Order) -> BotShown:
+        found = await self._working().commanding.order(order)
+        return await self._shown(found) if isinstance(found, Life) else found
 
     async def _shown(self, life: Life) -> BotShown:
         """Return a bot, with its position if it waits."""
@@ -405,6 +415,7 @@ class _Parts(Struct, frozen=True, kw_only=True):
     host: BotHost
     creation: Creation
     commanding: Commanding
+    forwarding: Forwarding
 
 
 async def _store_evidence(

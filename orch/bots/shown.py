@@ -110,8 +110,8 @@ class LineShown(Struct, frozen=True, kw_only=True):
 class BotLive(Struct, frozen=True, kw_only=True):
     """One bot as its page shows it, the state of the topic ``bots/ID``.
 
-    ``lines``: the last ones, the newest last; all of them are in the transcript. ``is_here``: this worker
-    runs it; if not, what is live is known to another worker.
+    ``lines``: the last ones, the newest last; all of them are in the transcript. ``is_here``: what
+    is live is here: a worker runs it, this one or one that replied.
     """
 
     bot: BotShown

@@ -4,17 +4,20 @@ An operator's request reaches the worker that accepted the connection; what it i
 or on all. So each worker registers a handler per subject, and a survey sends a request about one subject to
 all of them, this worker included, and collects the replies for a limited time. A worker that is alive and
 does not reply is named in the result. A service of one process surveys itself, by the same code.
+
+A request to one worker may also take a while there: its handler then runs in a task of its own, of which
+there are few at a time, and has to end in time. What it raises is raised where the request was sent.
 """
 
 import os
 import socket
-from collections.abc import Callable
-from typing import Final, Never
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Never
 
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
+from msgspec import Struct, field
 
 from orch.cluster.workers import (
     Reply,
@@ -26,7 +29,7 @@ from orch.cluster.workers import (
     described,
     order,
 )
-from orch.problems import ProblemError
+from orch.problems import PROBLEMS, ProblemError
 from orch.protocol.identifiers import new_name
 from orch.stores.protocols import ClusterStore
 from orch.stores.records import SurveyReplies
@@ -43,13 +46,33 @@ _HEARTBEAT: Final = "roll"
 _log = structlog.get_logger("survey")
 
 Handler = Callable[[bytes], bytes]
+WaitingHandler = Callable[[bytes], Awaitable[bytes]]
+
+
+class _Problem(Struct, frozen=True, array_like=True):
+    """What a handler raised, as it is sent: the parts of a ProblemError."""
+
+    code: str
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class _Envelope(Struct, frozen=True, array_like=True):
-    """A reply as it is sent: the worker it comes from, and its data."""
+    """A reply as it is sent: the worker it comes from, and its data, or the problem."""
 
     worker: Worker
     data: msgspec.Raw
+    problem: _Problem | None = None
+
+
+class _Waiting(Struct, kw_only=True):
+    """A handler that may wait, its limits, and how many requests it handles now."""
+
+    handler: WaitingHandler
+    within: float
+    at_a_time: int
+    running: int = 0
 
 
 _envelope: Final = msgspec.json.Decoder(_Envelope)
@@ -60,7 +83,8 @@ class Survey:
     """Sends requests to all workers and collects their replies; replies for this one.
 
     ``store``: what the workers share; None: this is the only one. Requests and replies are JSON. The mutable
-    state is the handlers by subject, and the workers that the last heartbeat found.
+    state is the handlers by subject, the workers that the last heartbeat found, and how many requests are
+    handled in tasks.
     """
 
     def __init__(
@@ -80,6 +104,8 @@ class Survey:
         self._store = store
         self.boundary = Boundary("workers")
         self._handlers: dict[str, Handler] = {}
+        self._waiting: dict[str, _Waiting] = {}
+        self._tasks: trio.Nursery | None = None
         self._workers: dict[str, WorkerStatus] = {}
         self.describe: Callable[[], WorkerInfo] = WorkerInfo
         self.on_heartbeat: Callable[[frozenset[str]], None] | None = None
@@ -97,6 +123,17 @@ class Survey:
     def register(self, subject: str, handler: Handler) -> None:
         """Register the handler of a subject. It cannot wait; if it raises, no reply is sent."""
         self._handlers[subject] = handler
+
+    def register_waiting(
+        self, subject: str, handler: WaitingHandler, *, within: float, at_a_time: int
+    ) -> None:
+        """Register a handler that may wait for requests of other workers to this one: :meth:`request`.
+
+        What is raised there: the handler's ProblemError; ``worker_silent`` for one that takes longer than
+        ``within`` seconds, that fails, or whose worker stops meanwhile; ``overloaded`` beyond ``at_a_time``
+        requests, and ``shutting_down``, and then it was not called.
+        """
+        self._waiting[subject] = _Waiting(handler=handler, within=within, at_a_time=at_a_time)
 
     async def collect(
         self, subject: str, request: bytes = b"null", *, within: float = WITHIN
@@ -122,7 +159,8 @@ class Survey:
     ) -> bytes:
         """Send a request to one worker, by name; return its reply.
 
-        Raises ``unknown_worker``, ``worker_silent``, ``store_unavailable``.
+        Raises ``unknown_worker``, ``worker_silent``, ``store_unavailable``; of a handler that may wait also
+        what :meth:`register_waiting` says.
         """
         if worker == self.me.name:
             await trio.lowlevel.checkpoint()
@@ -130,21 +168,36 @@ class Survey:
         if self._store is None:
             raise _unknown(worker)
         found = await self._store.survey(_request(subject, request), within=within, only=worker)
-        replies, missing = self._decoded(found)
-        if replies:
-            return replies[0].data
-        if missing:
-            raise ProblemError("worker_silent", f"{described(missing[0])} did not reply within {within:g} s.")
-        raise _unknown(worker)
+        if not found.replies and not found.missing:
+            raise _unknown(worker)
+        envelopes: list[_Envelope] = []
+        for data in found.replies.values():
+            with self.boundary.item(worker=worker):
+                envelopes.append(_envelope.decode(data))
+        for envelope in envelopes:
+            if envelope.problem is not None:
+                raise _raised(envelope.worker, envelope.problem)
+            return bytes(envelope.data)
+        raise ProblemError(
+            "worker_silent", f"{described(self._known_worker(worker))} did not reply within {within:g} s."
+        )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
-        """Survey which workers are alive, again and again until cancelled; of one process: do nothing."""
-        task_status.started()
-        while self._store is not None:
-            with self.boundary.item(step="heartbeat"):
-                await self._heartbeat(self._store)
-            await trio.sleep(HEARTBEAT_EVERY)
-        await trio.sleep_forever()
+        """Survey which workers are alive, again and again until cancelled; of one process: do nothing.
+
+        Meanwhile requests are handled that may wait.
+        """
+        async with trio.open_nursery() as nursery:
+            self._tasks = nursery
+            try:
+                task_status.started()
+                while self._store is not None:
+                    with self.boundary.item(step="heartbeat"):
+                        await self._heartbeat(self._store)
+                    await trio.sleep(HEARTBEAT_EVERY)
+                await trio.sleep_forever()
+            finally:
+                self._tasks = None
 
     def statistics(self) -> WorkersStatistics:
         """Return the workers that the last heartbeat found, this one first."""
@@ -177,13 +230,54 @@ class Survey:
         if has_changed:
             self.on_change()
 
-    def reply(self, payload: bytes) -> bytes:
-        """Return this worker's reply to a request of another worker; empty: the subject is not known here."""
-        subject, _, request = payload.partition(b"\n")
-        handler = self._handlers.get(subject.decode())
-        if handler is None:
-            return b""  # the request came from a worker of another version
-        return msgspec.json.encode(_Envelope(self.me, msgspec.Raw(handler(request))))
+    def reply(self, payload: bytes, send: Callable[[bytes], None]) -> None:
+        """Reply to a request of another worker, now or later; empty: the subject is not known here."""
+        head, _, request = payload.partition(b"\n")
+        subject = head.decode()
+        waiting = self._waiting.get(subject)
+        handler = self._handlers.get(subject)
+        if waiting is not None:
+            self._start(subject, waiting, request, send)
+        elif handler is not None:
+            send(msgspec.json.encode(_Envelope(self.me, msgspec.Raw(handler(request)))))
+        else:
+            send(b"")  # the request came from a worker of another version
+
+    def _start(self, subject: str, waiting: _Waiting, request: bytes, send: Callable[[bytes], None]) -> None:
+        """Handle a request in a task, or refuse it."""
+        me = described(self.me)
+        if self._tasks is None:
+            send(self._failure(ProblemError("shutting_down", f"{me} is starting or stopping. Try again.")))
+        elif waiting.running >= waiting.at_a_time:
+            problem = ProblemError("overloaded", f"{me} handles {waiting.running} such requests already.")
+            send(self._failure(problem))
+        else:
+            waiting.running += 1
+            self._tasks.start_soon(self._handle, subject, waiting, request, send)
+
+    async def _handle(
+        self, subject: str, waiting: _Waiting, request: bytes, send: Callable[[bytes], None]
+    ) -> None:
+        me = described(self.me)
+        reply = self._failure(ProblemError("worker_silent", f"{me} failed, or stopped meanwhile."))
+        try:
+            with self.boundary.item(subject=subject):
+                try:
+                    with trio.fail_after(waiting.within):
+                        data = await waiting.handler(request)
+                    reply = msgspec.json.encode(_Envelope(self.me, msgspec.Raw(data)))
+                except ProblemError as problem:
+                    reply = self._failure(problem)
+                except trio.TooSlowError:
+                    late = f"{me} did not finish within {waiting.within:g} s."
+                    reply = self._failure(ProblemError("worker_silent", late))
+        finally:
+            waiting.running -= 1
+            send(reply)
+
+    def _failure(self, problem: ProblemError) -> bytes:
+        sent = _Problem(problem.code, problem.detail, problem.headers, problem.extra)
+        return msgspec.json.encode(_Envelope(self.me, msgspec.Raw(b"null"), sent))
 
     def _decoded(self, found: SurveyReplies) -> tuple[tuple[Reply, ...], tuple[Worker, ...]]:
         """Return the other workers' replies, and the workers without one, by machine and place."""
@@ -206,6 +300,13 @@ class Survey:
 
 def _request(subject: str, request: bytes) -> bytes:
     return subject.encode() + b"\n" + request
+
+
+def _raised(worker: Worker, problem: _Problem) -> ProblemError:
+    """Return what a handler of another worker raised."""
+    if problem.code not in PROBLEMS:  # of another version, while workers are replaced
+        return ProblemError("worker_silent", f"{described(worker)} cannot do this: {problem.detail}")
+    return ProblemError(problem.code, problem.detail, headers=problem.headers, **problem.extra)
 
 
 def _unknown(worker: str) -> ProblemError:

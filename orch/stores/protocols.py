@@ -70,8 +70,8 @@ class StoreEvents(Protocol):
     def is_unused(self, session_id: str) -> bool:
         """Return whether nobody on this worker is in a followed session: it is then followed no longer."""
 
-    def surveyed(self, request: bytes) -> bytes:
-        """Return the reply to another worker's survey, once for each; empty: no reply."""
+    def surveyed(self, request: bytes, reply: Callable[[bytes], None]) -> None:
+        """Reply to another worker's survey, once for each, now or later; empty: there is no reply."""
 
 
 class IgnoreEvents:
@@ -102,9 +102,9 @@ class IgnoreEvents:
         """Return False."""
         return False
 
-    def surveyed(self, request: bytes) -> bytes:  # noqa: ARG002 - as StoreEvents has it
-        """Return no reply."""
-        return b""
+    def surveyed(self, request: bytes, reply: Callable[[bytes], None]) -> None:  # noqa: ARG002 - as above
+        """Reply nothing."""
+        reply(b"")
 
 
 class Ticket(Protocol):

@@ -1,5 +1,7 @@
 """The handler of store events: each is passed to the part of the hub that it concerns."""
 
+from collections.abc import Callable
+
 from orch.cluster.survey import Survey
 from orch.stores.records import Appended
 from orch.stores.status import StoreStatus
@@ -72,6 +74,6 @@ class StoreEventHandler:
             self._cluster.drop(session_id)
         return is_unused
 
-    def surveyed(self, request: bytes) -> bytes:
-        """Return this worker's reply to a survey."""
-        return self._survey.reply(request)
+    def surveyed(self, request: bytes, reply: Callable[[bytes], None]) -> None:
+        """Reply to a survey of another worker."""
+        self._survey.reply(request, reply)

@@ -87,6 +87,7 @@ def build(
         wall=stores.wall,
         touch=topics.touch,
         worker=survey.me.name,
+        survey=survey,
         stopping=lambda: tree.stopping,
         without=stores.without_bots,
         webhooks=(lambda *_: ()) if stored is None else stored.webhooks.compose,

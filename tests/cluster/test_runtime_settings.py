@@ -166,7 +166,7 @@ async def test_a_published_revision_alone_changes_nothing(tmp_path: Path) -> Non
             for told in (command.encode(), b"9", b"[9]", b"\xff", b"[" * 100_000):
                 for store in wire.stores.values():
                     with suppress(Exception):  # the store's boundary has it
-                        store.surveyed(subject + b"\n" + told)
+                        store.surveyed(subject + b"\n" + told, lambda _: None)
         await trio.sleep(3 * READ_EVERY)
         nursery.cancel_scope.cancel()
     assert wire.kept == StoredSettings(0, b"{}")

@@ -100,13 +100,77 @@ async def test_without_the_store_the_workers_of_the_last_heartbeat_are_missing()
         nursery.cancel_scope.cancel()
 
 
+async def test_a_handler_that_waits_replies_later_or_raises_where_it_was_asked() -> None:
+    """Its problem has the same document and headers; what fails, is late or is stopped is told from it."""
+    wire = Wire()
+    one, two = wire.worker("w0", 0), wire.worker("w1", 1)
+
+    async def handle(request: bytes) -> bytes:
+        match request:
+            case b"wait":
+                await trio.sleep(3)
+            case b"hang":
+                await trio.sleep_forever()
+            case b"problem":
+                raise ProblemError("overloaded", "Later.", headers={"Retry-After": "2"}, waiting=[1, "a"])
+            case b"fail":
+                raise RuntimeError("handler")
+        return b'"done"'
+
+    two.register_waiting("slow", handle, within=5, at_a_time=2)
+
+    async def problem(request: bytes, within: float = 10) -> ProblemError:
+        with pytest.raises(ProblemError) as caught:
+            await one.request("w1", "slow", request, within=within)
+        return caught.value
+
+    assert (await problem(b"now")).code == "shutting_down"  # it does not run yet
+    async with trio.open_nursery() as outer, trio.open_nursery() as nursery:
+        await nursery.start(one.run)
+        await nursery.start(two.run)
+        assert await one.request("w1", "slow", b"wait", within=10) == b'"done"'
+        sent = ProblemError("overloaded", "Later.", headers={"Retry-After": "2"}, waiting=[1, "a"])
+        raised = await problem(b"problem")
+        assert (raised.body(), raised.headers) == (sent.body(), sent.headers)
+        assert (await problem(b"fail")).detail == "Worker 1 at x (process 101) failed, or stopped meanwhile."
+        assert two.boundary.failures == 1
+        assert (await problem(b"hang")).detail == "Worker 1 at x (process 101) did not finish within 5 s."
+        assert (await problem(b"wait", within=2)).code == "worker_silent"
+        await trio.sleep(5)
+        stopped: list[str] = []
+
+        async def hang() -> None:
+            stopped.append((await problem(b"hang")).code)
+
+        outer.start_soon(hang)
+        outer.start_soon(hang)
+        await trio.sleep(1)
+        assert (await problem(b"now")).code == "overloaded"
+        nursery.cancel_scope.cancel()
+    assert stopped == ["worker_silent"] * 2
+    assert (await problem(b"now")).code == "shutting_down"
+
+
+async def test_a_problem_of_another_version_is_one_of_this() -> None:
+    """Its code is not known here."""
+    wire = Wire()
+    one = wire.worker("w0", 0)
+    wire.worker("w1", 1)
+    wire.stores["w1"].surveyed = lambda _, reply: reply(
+        b'[{"name":"w1"},null,["new_problem","Too new.",{},{}]]'
+    )
+    with pytest.raises(ProblemError, match="cannot do this: Too new") as caught:
+        await one.request("w1", "slow")
+    assert caught.value.code == "worker_silent"
+
+
 async def test_a_worker_of_another_version_counts_as_one_without_a_reply() -> None:
     """While workers are replaced, some do not know the question, and some answer in other words."""
     wire = Wire()
     one = doubling(wire.worker("w0", 0))
     wire.worker("w1", 1)
     wire.worker("w2", 2)
-    wire.stores["w2"].surveyed = lambda _: b"what?"
+    wire.stores["w2"].surveyed = lambda _, reply: reply(b"what?")
     asked = await one.collect("twice", b"4")
     assert answers(asked) == [[0, 8]]
     assert {each.name for each in asked.missing} == {"w1", "w2"}

@@ -33,6 +33,7 @@ from orch.bots.service import BotsService, Joined, Kept
 from orch.bots.shown import BotShown
 from orch.bots.states import State
 from orch.bots.webcam.appearance import Appearance
+from orch.cluster.survey import Survey
 from orch.problems import ProblemError
 from orch.stores.bot_store import BotStore
 from orch.stores.bot_writer import BotWriter, spool_at
@@ -70,6 +71,8 @@ class FakeMeeting:
 
     async def chat(self, text: str) -> None:
         await trio.lowlevel.checkpoint()
+        if self.hangs:
+            await trio.sleep_forever()
         if self.chat_fails:
             raise CommandFailedError("The chat cannot be opened.")
         self.chats.append(text)
@@ -143,6 +146,8 @@ class FakePipeline:
     cameras: list[Appearance | None] = field(default_factory=list)
     finished: int = 0
     failure: Exception | None = None
+    frame_after: float = 0
+    frame_size: int = 1
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
@@ -176,8 +181,8 @@ class FakePipeline:
         return PipelineLive()
 
     async def camera(self, kind: FrameKind, *, after: int = -1) -> CameraFrame:
-        await trio.lowlevel.checkpoint()
-        return CameraFrame(number=after + 1, file=kind.encode())
+        await trio.sleep(self.frame_after)
+        return CameraFrame(number=after + 1, file=kind.encode() * self.frame_size)
 
 
 class FakeChannel:
@@ -208,7 +213,15 @@ class FakeChannel:
 class Scene:
     """A service, and the meetings of its bots in the order of their joining."""
 
-    def __init__(self, folder: Path, store: BotStore, *, worker: str = "w", is_alone: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: BotStore,
+        *,
+        worker: str = "w",
+        is_alone: bool = True,
+        survey: Survey | None = None,
+    ) -> None:
         self.store = store
         self.meetings: list[FakeMeeting] = []
         self.pipelines: dict[str, FakePipeline] = {}
@@ -244,6 +257,7 @@ class Scene:
             touch=self.touched.append,
             worker=worker,
             stopping=lambda: self.stopping,
+            survey=survey,
         )
 
     def set(self, **changes: Any) -> None:
@@ -356,12 +370,15 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, is_alone: bool = True, enabled: bool = True) -> AsyncIterator[Scene]:
+async def running(
+    folder: Path, *, is_alone: bool = True, enabled: bool = True, survey: Survey | None = None
+) -> AsyncIterator[Scene]:
     """Run a service on a file in the folder, which may have been another one's."""
     engine = SqliteBots(folder / "bots.sqlite3", most=lambda: 2**40, offload=inline)
     async with trio.open_nursery() as outer:
         await outer.start(engine.run)
-        scene = Scene(folder, engine.store, is_alone=is_alone)
+        worker = "w" if survey is None else survey.me.name
+        scene = Scene(folder, engine.store, worker=worker, is_alone=is_alone, survey=survey)
         scene.set(enabled=enabled)
         await outer.start(scene.writer.run)
         async with trio.open_nursery() as nursery:

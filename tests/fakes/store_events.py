@@ -72,6 +72,6 @@ class RecordedEvents(IgnoreEvents):
         """Return what ``unused`` returns."""
         return self.unused(session_id)
 
-    def surveyed(self, request: bytes) -> bytes:
-        """Return what ``reply`` returns."""
-        return self.reply(request)
+    def surveyed(self, request: bytes, reply: Callable[[bytes], None]) -> None:
+        """Reply what ``reply`` returns."""
+        reply(self.reply(request))

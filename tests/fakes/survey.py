@@ -1,6 +1,7 @@
 """Workers that ask each other, without a server between them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import trio
@@ -44,7 +45,7 @@ class FakeStore:
     def __init__(self, wire: Wire, name: str) -> None:
         self._wire = wire
         self.worker = name
-        self.surveyed: Callable[[bytes], bytes] = lambda _request: b""
+        self.surveyed: Callable[[bytes, Callable[[bytes], None]], None] = lambda _, reply: reply(b"")
 
     async def survey(self, payload: bytes, *, within: float, only: str | None = None) -> SurveyReplies:
         """Ask the others on the wire."""
@@ -54,8 +55,18 @@ class FakeStore:
             raise ProblemError("store_unavailable", "The other workers cannot be reached right now.")
         there = {name for name in self._wire.stores if name != self.worker and only in (None, name)}
         answers: dict[str, bytes] = {}
+        more = trio.Event()
+
+        def take(name: str, data: bytes) -> None:
+            answers.setdefault(name, data)
+            more.set()
+
         for name in there - self._wire.silent:
-            answers[name] = self._wire.stores[name].surveyed(payload)
+            self._wire.stores[name].surveyed(payload, partial(take, name))
+        with trio.move_on_after(within):
+            while not there - self._wire.silent <= answers.keys():
+                await more.wait()
+                more = trio.Event()
         answered = {name: data for name, data in answers.items() if data}
         return SurveyReplies(answered, frozenset(there - answered.keys()))
 

@@ -1,6 +1,7 @@
 """Several workers on one server."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -9,7 +10,7 @@ import trio.testing
 
 from orch.stores.history import Limits
 from orch.stores.opening import open_stores
-from orch.stores.records import Origin, StoredSettings
+from orch.stores.records import Origin, StoredSettings, SurveyReplies
 from orch.stores.redis import survey as redis_asking
 from orch.stores.redis.calls import load_scripts
 from orch.stores.redis.connection import Link
@@ -251,6 +252,35 @@ async def test_a_survey_is_replied_to_by_every_other_worker(redis_address: str) 
         assert await surveying.survey(b"you", within=10, only="nobody") == ({}, frozenset())
 
 
+async def test_a_long_request_is_replied_to_later(redis_address: str) -> None:
+    """As long as the longest speech of a bot; others are replied to meanwhile."""
+    async with workers(redis_address) as (a, b), trio.open_nursery() as nursery:
+        later: list[Callable[[], None]] = []
+
+        def listen(request: bytes, reply: Callable[[bytes], None]) -> None:
+            if len(request) < 100:
+                reply(request)
+            else:
+                later.append(partial(reply, request[-3:]))
+
+        b.events.surveyed = listen  # type: ignore[method-assign]
+        found: list[SurveyReplies] = []
+
+        async def ask() -> None:
+            asked = await a.cluster.survey(b"x" * 5_200_000 + b"end", within=30, only=b.cluster.worker)
+            found.append(asked)
+
+        nursery.start_soon(ask)
+        while not later:
+            assert (await a.cluster.survey(b"short", within=10)).replies == {b.cluster.worker: b"short"}
+        assert found == []
+        later[0]()
+        with trio.fail_after(30):
+            while not found:
+                await a.cluster.survey(b"short", within=10)
+    assert found == [SurveyReplies({b.cluster.worker: b"end"}, frozenset())]
+
+
 async def test_sessions_without_members_are_unfollowed(redis_address: str) -> None:
     """The handler is asked; an unfollowed session costs nothing, and can be followed again."""
     async with workers(redis_address, times=RedisTimes(drop_unused_every=0.05)) as (a, b):
@@ -455,7 +485,7 @@ async def test_a_repeated_survey_is_replied_to_once(redis_address: str) -> None:
         surveys = b.store._feed.surveys
         said = b"?1 %s\nhello" % a.cluster.worker.encode()
         for _ in range(3):
-            surveys.receive(said, listen)
+            surveys.receive(said, b.events.surveyed)
         assert heard == [b"hello"]
         answers, _ = await a.cluster.survey(b"again", within=10)
         assert answers == {b.cluster.worker: b"yes"}

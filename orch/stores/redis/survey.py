@@ -6,6 +6,7 @@ tells the requester which workers have subscribed, so that one that does not rep
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -18,6 +19,9 @@ from orch.stores.redis.keys import CONTROL, own_channel
 from orch.telemetry.boundaries import Boundary
 
 T = TypeVar("T")
+
+Listener = Callable[[bytes, Callable[[bytes], None]], None]
+"""Called with a question and with what sends the answer, now or later."""
 
 #: Maximum bytes of one reply, and of all replies to a survey; beyond it a reply does not count.
 ANSWER_BYTES: Final = 2**20
@@ -118,7 +122,7 @@ class SurveyChannel:
         }
         return SurveyReplies(answers, question.expected - answers.keys())
 
-    def receive(self, data: bytes, listener: Callable[[bytes], bytes]) -> None:
+    def receive(self, data: bytes, listener: Listener) -> None:
         """Take in what came on one of :attr:`channels`; ``listener`` has the answer to a question."""
         first, _, payload = data.partition(b"\n")
         kind, (head, _, name) = first[:1], first[1:].partition(b" ")
@@ -126,9 +130,7 @@ class SurveyChannel:
         if kind == _ANSWERED:
             self._take(head, worker, payload)
         elif kind == _ASKED and worker != self._worker and self._is_new(first):
-            answer = self._answer(payload, listener)
-            said = b"%s%s %s\n%s" % (_ANSWERED, head, self._worker.encode(), answer)
-            self._offer(self._commands.publish(own_channel(worker), said))
+            self._listen(payload, listener, partial(self._answer, worker, head))
 
     def _note(self, question: _Question) -> None:
         """Count who did not answer, of those that still listen."""
@@ -161,15 +163,18 @@ class SurveyChannel:
             self._heard.popitem(last=False)
         return True
 
-    def _answer(self, payload: bytes, listener: Callable[[bytes], bytes]) -> bytes:
-        """Return the answer; an empty one says that there is none."""
+    def _listen(self, payload: bytes, listener: Listener, answer: Callable[[bytes], None]) -> None:
         try:
-            answer = listener(payload)
+            listener(payload, answer)
         except Exception:  # noqa: BLE001 - a boundary: the listener is another room
             self.boundary.count()
             _log.exception("survey not answered")
-            return b""
+            answer(b"")
+
+    def _answer(self, worker: str, head: bytes, answer: bytes) -> None:
+        """Send an answer; an empty one says that there is none. Of several the first counts."""
         if len(answer) > ANSWER_BYTES:
             _log.error("survey reply too long", bytes=len(answer))
-            return b""
-        return answer
+            answer = b""
+        said = b"%s%s %s\n%s" % (_ANSWERED, head, self._worker.encode(), answer)
+        self._offer(self._commands.publish(own_channel(worker), said))

@@ -17,7 +17,7 @@ export const CAMERA_FIELDS = {
 export function cameraNote({ bot, is_here: isHere, camera_frame: frame }) {
   if (isFinal(bot)) return bot.camera === null ? "It had no camera." : "It has left; its camera is off.";
   if (bot.camera === null) return "Its camera is off.";
-  if (!isHere) return isInCall(bot) ? "Another worker runs this bot; its picture is shown on that worker's pages." : "Its camera starts when it joins.";
+  if (!isHere) return isInCall(bot) ? "Another worker runs this bot, and does not reply right now." : "Its camera starts when it joins.";
   if (frame === 0) return "Its camera starts when it joins.";
   return "";
 }

@@ -1,5 +1,7 @@
 """Commands on several workers: all of them, one of them, and those that were away or start later."""
 
+from collections.abc import Callable
+
 import pytest
 import trio
 
@@ -120,9 +122,9 @@ async def test_a_command_that_arrives_after_a_later_one_was_read_does_not_last()
         slow = crew.wire.stores["w1"]
         arrive, late = slow.surveyed, []
 
-        def delay(payload: bytes) -> bytes:
+        def delay(payload: bytes, reply: Callable[[bytes], None]) -> None:
             late.append(payload)
-            return b""
+            reply(b"")
 
         slow.surveyed = delay
         assert outcomes(await one.carry_out(DRAIN)) == ["done", "no_answer"]
@@ -133,7 +135,7 @@ async def test_a_command_that_arrives_after_a_later_one_was_read_does_not_last()
             "done",
         ]
         for payload in late:
-            arrive(payload)
+            arrive(payload, lambda _: None)
         assert crew.drained() == [[], []]
         await trio.sleep(2 * READ_EVERY)
         assert crew.drained() == [[], []]

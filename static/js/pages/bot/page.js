@@ -149,7 +149,7 @@ export class BotPage {
     const problems = [];
     const end = endText(bot);
     if (end !== null) problems.push({ key: `end ${bot.state}`, tone: end.tone, word: end.word, subject: "How it ended", text: end.text, more: end.more, since: null, action: null });
-    if (!isFinal(bot) && bot.admitted_at !== null && !isHere) problems.push({ key: "elsewhere", tone: "warn", word: "another worker", subject: "This page is not live", text: "Another worker runs this bot.", more: "What is stored is shown here; its live captions and its camera are on that worker's pages.", since: null, action: null });
+    if (!isFinal(bot) && bot.admitted_at !== null && !isHere) problems.push({ key: "elsewhere", tone: "warn", word: "another worker", subject: "This page is not live", text: "Another worker runs this bot, and does not reply right now.", more: "What is stored is shown. Its live captions and its camera are shown as soon as that worker replies, or another one has taken the bot over.", since: null, action: null });
     showBanners(byId("problems"), problems);
   }
 
