@@ -52,7 +52,6 @@ class Event(Enum):
     DELETE_DATA = auto()
 
 
-_CAPTURING: Final = (State.CAPTURING, State.PAUSED)
 _ACTIVE: Final = frozenset(State) - WITHOUT_BROWSER - {State.LEAVING}
 
 TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = {

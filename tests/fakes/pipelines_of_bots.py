@@ -9,7 +9,8 @@ from typing import Any
 import trio
 
 from orch.bots.observations import Observation
-from orch.bots.pipeline.meeting_pipeline import MeetingPipeline, Numbers
+from orch.bots.pipeline.meeting_pipeline import MeetingPipeline
+from orch.bots.pipeline.pipeline_figures import Numbers
 from orch.bots.pipeline.pipelines import Pipelines
 from orch.bots.requests import BotRequest, Languages
 from orch.bots.tapes.lines import Line

@@ -14,8 +14,6 @@ from msgspec import Struct, field
 
 from orch.bots.adapters.signs import BUTTONS, CHOICES, FIELDS, TEXTS, TOOL_BAR, Sign, Texts
 
-MOST_PEOPLE: Final = 500
-
 
 class Item(Struct, frozen=True, kw_only=True):
     """A control. ``n``: its number, the same as long as the page keeps it.

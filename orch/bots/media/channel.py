@@ -50,6 +50,9 @@ AHEAD: Final = RATE
 CLOSING: Final = 2.0
 """Seconds that a page may take to answer the end of its connection."""
 
+LATE: Final = 30.0
+"""Seconds that the page may need for a speech beyond its length; a page that plays no sound is given up."""
+
 HUSHING: Final = 1.0
 """Seconds that the end of a speech may take to be sent."""
 
@@ -224,7 +227,10 @@ class Channel:
             connection.played[number] = 0
             is_whole = False
             try:
-                await self._speak(connection, number, pcm[: len(pcm) // 2 * 2])
+                with trio.move_on_after(len(pcm) / 2 / RATE + LATE) as limit:
+                    await self._speak(connection, number, pcm[: len(pcm) // 2 * 2])
+                if limit.cancelled_caught:
+                    raise SpeechCutError(connection.played[number], "The page does not play it.")
                 is_whole = True
             except trio_websocket.ConnectionClosed:
                 raise SpeechCutError(connection.played[number]) from None

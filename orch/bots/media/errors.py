@@ -10,8 +10,8 @@ class NoPageError(MediaError):
 
 
 class SpeechCutError(MediaError):
-    """The page has gone while it played. ``played``: the samples that were played."""
+    """The page has gone while it played, or does not play. ``played``: the samples that were played."""
 
-    def __init__(self, played: int) -> None:
-        super().__init__("The page has gone while it played.")
+    def __init__(self, played: int, reason: str = "The page has gone while it played.") -> None:
+        super().__init__(reason)
         self.played = played

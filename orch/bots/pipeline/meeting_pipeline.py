@@ -11,13 +11,11 @@ The page's observations and the sound may come from two tasks. It outlives the b
 same pipeline goes on (:meth:`disconnected` in between).
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-import structlog
 import trio
-from msgspec import Struct
 
 from orch.bots.interface_texts import SELF_NAMES
 from orch.bots.leave_rules import BOT_NAMES, LeaveRules, is_bot
@@ -32,70 +30,28 @@ from orch.bots.observations import (
 )
 from orch.bots.pipeline.camera import Camera
 from orch.bots.pipeline.effects import Effect, Redraw, Translate
+from orch.bots.pipeline.line_translations import LineTranslations
 from orch.bots.pipeline.minutes import Minutes
-from orch.bots.pipeline.outbox import Outbox, OutboxStatistics
+from orch.bots.pipeline.outbox import Outbox
+from orch.bots.pipeline.pipeline_figures import Numbers, PipelineLive, PipelineStatistics
 from orch.bots.pipeline.ports import Announce, CameraSink, Hub, HubSession, Records, SoundSink
 from orch.bots.pipeline.track_clock import RATE
 from orch.bots.pipeline.track_output import Readers, TrackOutput, UnheardOutput
 from orch.bots.pipeline.tracks import HeardTrack, Tracks
 from orch.bots.requests import BotRequest, Languages
-from orch.bots.shown import LineShown, MediaShown, QualityShown, SpeakerShown
+from orch.bots.shown import MediaShown
 from orch.bots.tapes.lines import Line
 from orch.bots.tapes.taped_minutes import TapedMinutes
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.fonts import Fonts
-from orch.protocol.messages import SpeakerAudio, Transcript
+from orch.protocol.messages import SpeakerAudio
 from orch.speech.languages import AUTO
-from orch.speech.output import CaptionOutput
 from orch.speech.service import SpeechService
 from orch.stores.bot_writer import Offload
 from orch.telemetry.boundaries import Boundary
 
 TICK: Final = 0.25
 """Seconds between two looks at what time alone changes: the correlation's own step."""
-
-MOST_TRANSLATING: Final = 32
-"""Finals that no stream translates (shortened ones, captions) at a time; others stay as spoken."""
-
-_log = structlog.get_logger("bots")
-
-
-class Numbers(Struct, frozen=True, kw_only=True):
-    """The first free numbers of a session's records in the store: where a pipeline that takes over goes on.
-
-    ``run``: distinguishes the ids of its events from those of the pipelines before.
-    """
-
-    run: str = "1"
-    captions: int = 0
-    segments: int = 0
-
-
-class PipelineLive(Struct, frozen=True, kw_only=True):
-    """The parts of :class:`~orch.bots.shown.BotLive` that the pipeline knows."""
-
-    people: tuple[SpeakerShown, ...]
-    lines: tuple[LineShown, ...]
-    quality: QualityShown
-    media: MediaShown
-    camera_frame: int
-    present: int
-    utterances: int
-
-
-class PipelineStatistics(Struct, frozen=True, kw_only=True):
-    """Figures. Sound in samples. ``withheld``: texts that the gate stopped, by reason."""
-
-    is_capturing: bool
-    tracks: int
-    streams: int
-    failures: int
-    sound: int
-    lost: int
-    unheard: int
-    withheld: dict[str, int]
-    segments: int
-    outbox: OutboxStatistics | None
 
 
 class MeetingPipeline:
@@ -166,8 +122,7 @@ class MeetingPipeline:
         self._tracks: Tracks | None = None
         self._unheard: UnheardOutput | None = None
         self._background: trio.Nursery | None = None
-        self._translating = 0
-        self._translated = trio.lowlevel.ParkingLot()
+        self._translations = LineTranslations(speech, session_id, boundary)
         self._finished = trio.Event()
         self._boundary = boundary
 
@@ -200,7 +155,7 @@ class MeetingPipeline:
                     readers=readers,
                     done=self._do,
                     withheld=self._count_withheld,
-                    translate=self._translate,
+                    translate=self._translations.translate,
                     clock=self._clock,
                 )
 
@@ -221,6 +176,7 @@ class MeetingPipeline:
                 async with trio.open_nursery() as nursery:
                     self._background = nursery
                     await nursery.start(outbox.run)
+                    await nursery.start(self._translations.run)
                     await nursery.start(tracks.run)
                     nursery.start_soon(self._tick)
                     if self.camera is not None:
@@ -240,8 +196,7 @@ class MeetingPipeline:
             return
         self._tracks.forget()
         await self._tracks.drain()
-        while self._translating:
-            await self._translated.park()
+        await self._translations.drain()
         self._do(self.minutes.finish(self._clock()))
         await self._outbox.drain()
         self._finished.set()
@@ -376,26 +331,11 @@ class MeetingPipeline:
                 if line is not None:
                     self.camera.show(line)
             elif isinstance(effect, Translate) and self._unheard is not None:
-                self._translate(effect.final, self._unheard)
+                self._translations.translate(effect.final, self._unheard)
         self._changed()
 
     def _count_withheld(self, reason: str) -> None:
         self._withheld[reason] = self._withheld.get(reason, 0) + 1
-
-    def _translate(self, final: Transcript, output: CaptionOutput) -> None:
-        if self._background is None or self._translating >= MOST_TRANSLATING:
-            _log.warning("line not translated", session_id=self.session_id)
-            return
-        self._translating += 1
-        self._background.start_soon(self._translate_line, final, output)
-
-    async def _translate_line(self, final: Transcript, output: CaptionOutput) -> None:
-        try:
-            with self._boundary.item(session_id=self.session_id):
-                await self._speech.translate_line(final, output)
-        finally:
-            self._translating -= 1
-            self._translated.unpark_all()
 
     # Its camera
 
@@ -406,14 +346,6 @@ class MeetingPipeline:
 
     def _language_of_camera(self) -> str | None:
         return None if self.camera is None else self.camera.language
-
-    async def picture(self) -> bytes | None:
-        """Return the camera's frame as PNG; None: it has no camera."""
-        return None if self.camera is None else await self.camera.picture()
-
-    def frames(self) -> AsyncIterator[bytes] | None:
-        """Return the parts of an MJPEG stream of the camera; None: it has no camera."""
-        return None if self.camera is None else self.camera.frames()
 
     # What is shown
 

@@ -1,8 +1,10 @@
 """The records, messages and webhooks that say what was noted of a meeting. Pure."""
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from orch.bots.caption_blocks import Utterance
+from orch.bots.correlation.events import Change
 from orch.bots.observations import ChatSeen
 from orch.bots.pipeline.people import Stored
 from orch.bots.pipeline.segments import Segment
@@ -245,4 +247,23 @@ def chat_payload(seen: ChatSeen, speaker: str) -> payloads.ChatMessage:
         sender_name=seen.sender,
         to="only_bot" if seen.is_private else "everyone",
         at=seen.at,
+    )
+
+
+def attribution_payload(line: Segment, changes: Sequence[Change]) -> payloads.Attribution:
+    """Return the webhook of names that have changed in a line."""
+    return payloads.Attribution(
+        segment_id=line.segment_id,
+        revision=line.attribution,
+        changes=tuple(
+            payloads.RevisedName(
+                first_word=each.first,
+                last_word=each.last,
+                old_name=None if each.old is None else each.old.name,
+                new_name=None if each.new is None else each.new.name,
+                confidence=round(each.confidence, 3),
+            )
+            for each in changes
+        ),
+        reason=changes[-1].reason,
     )

@@ -30,10 +30,10 @@ from orch.bots.observations import (
 )
 from orch.bots.pipeline.caption_lines import DEAF, caption_line, line_message
 from orch.bots.pipeline.effects import Effect, Keep, Publish, Redraw, Send, Tell, Translate
+from orch.bots.pipeline.happenings import Happenings
 from orch.bots.pipeline.minute_records import (
-    WEBHOOKS,
     MinuteRecords,
-    chat_payload,
+    attribution_payload,
     transcript_payload,
     translation_payload,
 )
@@ -44,20 +44,10 @@ from orch.bots.pipeline.segments import Segment as Line
 from orch.bots.pipeline.segments import Segments, changed, timed_words
 from orch.bots.pipeline.speech_gate import QUIETEST
 from orch.bots.shown import QualityShown
-from orch.bots.timeline import Kind, TimelineEvent
-from orch.bots.webhooks import payloads
+from orch.bots.timeline import TimelineEvent
 from orch.bots.webhooks.payloads import Trigger
-from orch.protocol.meeting_messages import ParticipantEvent
 from orch.protocol.messages import Transcript, Translation
 
-EVENTS: Final[dict[Kind, ParticipantEvent]] = {
-    Kind.JOIN: "join",
-    Kind.LEAVE: "leave",
-    Kind.START_PRESENTING: "screenshare_on",
-    Kind.STOP_PRESENTING: "screenshare_off",
-    Kind.SPEAKING_START: "speech_on",
-    Kind.SPEAKING_END: "speech_off",
-}
 ESTIMATE_EVERY: Final = 5.0
 """Seconds after which the captions' delay is looked up again."""
 CAPTIONS_KNOWN: Final = 512
@@ -106,6 +96,7 @@ class Minutes:
         self._sent: OrderedDict[int, tuple[str, str, bool]] = OrderedDict()
         self._correlator = Correlator()
         self._records = MinuteRecords(session_id, started, run)
+        self._happenings = Happenings(self.people, self._records, started)
         self._names = NamedRecords(session_id, started, next_segment, self.people.named)
         self._pauses = Pauses(float("-inf"))
         self._delay: float | None = None
@@ -127,11 +118,7 @@ class Minutes:
             return []
         estimate = self._correlator.statistics().captions
         self._pauses.end(now, late=estimate.offset + 2 * estimate.spread if estimate.is_known else LATE)
-        found: list[Effect] = []
-        for each in self.people.everyone():
-            if each.joined_at is not None and each.left_at is None:
-                found += self._happened(TimelineEvent(each.joined_at, Kind.JOIN, each.speaker_id, each.name))
-        return found
+        return self._happenings.present()
 
     # What is observed
 
@@ -339,21 +326,7 @@ class Minutes:
             found.append(self._utterance(line, at))
             for language in sorted(line.translated & line.translations.keys()):
                 found += self._translation(line, language, at, None)
-        payload = payloads.Attribution(
-            segment_id=line.segment_id,
-            revision=line.attribution,
-            changes=tuple(
-                payloads.RevisedName(
-                    first_word=each.first,
-                    last_word=each.last,
-                    old_name=None if each.old is None else each.old.name,
-                    new_name=None if each.new is None else each.new.name,
-                    confidence=round(each.confidence, 3),
-                )
-                for each in changes
-            ),
-            reason=changes[-1].reason,
-        )
+        payload = attribution_payload(line, changes)
         found.append(Tell(Trigger.ATTRIBUTION, self._started + at, payload))
         return found
 
@@ -415,47 +388,17 @@ class Minutes:
         changes, events = self.people.saw(seen)
         found = [effect for event in changes.events for effect in self._feed(event)]
         found += self._timeline(events)
-        for speaker in changes.renamed:
-            known = self.people.get(speaker)
-            if known is not None and self.is_capturing:
-                found.append(Keep(self._records.participant(known, seen.at)))
-                found += self._told("update", speaker, known.name, seen.at)
+        if self.is_capturing:
+            for speaker in changes.renamed:
+                found += self._happenings.renamed(speaker, seen.at)
         return found
 
     def _timeline(self, events: Iterable[TimelineEvent]) -> list[Effect]:
         if not self.is_capturing:
             return []
-        return [effect for event in events for effect in self._happened(event)]
-
-    def _happened(self, event: TimelineEvent) -> list[Effect]:
-        found: list[Effect] = []
-        known = self.people.get(event.speaker)
-        if known is not None and event.kind in (Kind.JOIN, Kind.LEAVE, Kind.SPEAKING_END):
-            found.append(Keep(self._records.participant(known, event.at)))
-        return found + self._told(EVENTS[event.kind], event.speaker, event.name, event.at)
-
-    def _told(self, event: ParticipantEvent, speaker: str, name: str, at: float) -> list[Effect]:
-        """Store and publish what happened to a participant."""
-        found: list[Effect] = [
-            Keep(self._records.happened(event, speaker, name, at)),
-            Publish(self._records.happened_message(event, speaker, name, at)),
-        ]
-        webhook = WEBHOOKS.get(event)
-        if webhook is not None:
-            trigger, kind = webhook
-            payload = payloads.Participant(
-                participant_id=speaker, participant_name=name, event_type=kind, at=at
-            )
-            found.append(Tell(trigger, self._started + at, payload))
-        return found
+        return [effect for event in events for effect in self._happenings.of(event)]
 
     def _chat(self, seen: ChatSeen) -> list[Effect]:
         if not self.is_capturing or seen.sender in self.people.own:
             return []
-        speaker = self.people.id_of(seen.sender_id) if seen.sender_id else None
-        speaker = speaker or self.people.named(seen.sender)
-        return [
-            Keep(self._records.wrote(seen, speaker)),
-            Publish(self._records.wrote_message(seen, speaker)),
-            Tell(Trigger.CHAT_MESSAGES, self._started + seen.at, chat_payload(seen, speaker)),
-        ]
+        return self._happenings.wrote(seen)

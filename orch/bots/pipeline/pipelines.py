@@ -5,7 +5,8 @@ from typing import TypeVar, TypeVarTuple
 
 import trio
 
-from orch.bots.pipeline.meeting_pipeline import MeetingPipeline, Numbers
+from orch.bots.pipeline.meeting_pipeline import MeetingPipeline
+from orch.bots.pipeline.pipeline_figures import Numbers
 from orch.bots.pipeline.ports import Announce, Hub, Records, SoundSink
 from orch.bots.requests import BotRequest
 from orch.bots.tapes.lines import Line

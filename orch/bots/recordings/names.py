@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from hashlib import sha256
-from pathlib import PurePath
 from typing import Final
 
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -49,8 +48,3 @@ def is_recorded(name: str) -> bool:
     (True, False)
     """
     return _RECORDED.fullmatch(name) is not None
-
-
-def shown_name(path: str) -> str:
-    """Return the name under which a stored file is downloaded, decrypted."""
-    return PurePath(path).name.removesuffix(SEALED)

@@ -14,7 +14,8 @@ from orch.bots.runs.journal import OwnerLostError
 from orch.bots.runs.parts import CommandFailedError
 from orch.bots.states import COMMANDS, FINAL, IN_CALL, Event, State
 from orch.problems import ProblemError
-from orch.stores.bot_records import JSON
+from orch.protocol.identifiers import new_name
+from orch.stores.bot_records import JSON, SessionEvent
 
 if TYPE_CHECKING:
     from orch.bots.runs.run import BotRun
@@ -103,7 +104,7 @@ class Commands:
         try:
             await self._run.channel.speak(pcm)
         except (NoPageError, SpeechCutError) as error:
-            await self._run.note("speech_cut", str(error))
+            await self._note("speech_cut", str(error))
         finally:
             self._speeches -= 1
         presence = self._run.presence
@@ -111,7 +112,22 @@ class Commands:
             try:
                 await presence.microphone(is_on=False)
             except CommandFailedError as error:
-                await self._run.note("microphone_on", str(error))
+                await self._note("microphone_on", str(error))
+
+    async def _note(self, subtype: str, detail: str) -> None:
+        """Store an event about a command."""
+        await self._run.parts.put(
+            SessionEvent(
+                event_id=new_name(),
+                session_id=self._run.journal.stored.session_id,
+                event_type="command",
+                event_subtype=subtype,
+                at=self._run.parts.wall(),
+                source_component="bots",
+                event_data={"detail": detail},
+                severity="warning",
+            )
+        )
 
     async def change_languages(self, change: LanguagesChange) -> None:
         """Use other languages from now on; those of the page's interface when it joins again."""

@@ -7,7 +7,8 @@ import trio
 
 from orch.bots.control import CameraFrame, FrameKind
 from orch.bots.observations import Observation
-from orch.bots.pipeline.meeting_pipeline import MeetingPipeline, Numbers
+from orch.bots.pipeline.meeting_pipeline import MeetingPipeline
+from orch.bots.pipeline.pipeline_figures import Numbers
 from orch.bots.pipeline.pipelines import Pipelines
 from orch.bots.requests import Languages
 from orch.bots.runs.parts import PipelineLive, Session

@@ -34,11 +34,11 @@ from orch.bots.observations import (
 )
 from orch.bots.requests import BotRequest
 from orch.bots.runs import watch as watching
+from orch.bots.runs.attempts import Attempts
 from orch.bots.runs.captioning import Captioning
 from orch.bots.runs.commands import Commands
 from orch.bots.runs.consenting import Consenting
 from orch.bots.runs.departing import Departing
-from orch.bots.runs.failures import failure_of
 from orch.bots.runs.journal import Journal, OwnerLostError
 from orch.bots.runs.measuring import Measuring
 from orch.bots.runs.parts import (
@@ -48,13 +48,10 @@ from orch.bots.runs.parts import (
     RunParts,
 )
 from orch.bots.runs.places import events_at, is_loss
-from orch.bots.runs.reachability import UnreachableError
 from orch.bots.runs.watch import Watch
 from orch.bots.showing import shown
 from orch.bots.shown import BotLive, BotShown
 from orch.bots.states import IN_CALL, Event, State
-from orch.protocol.identifiers import new_name
-from orch.stores.bot_records import SessionEvent
 
 STORED_WITHIN: Final = 5.0
 """Seconds that the end of a bot may wait for the store before its browser is closed all the same."""
@@ -63,9 +60,6 @@ LOSSES: Final = frozenset({EndReason.NETWORK_LOST, EndReason.BROWSER_STALLED})
 """Reasons of a stay's end after which the bot may join again."""
 
 RELEASED_WITHIN: Final = 2.0
-REACHED_EVERY: Final = 2.0
-PAUSES: Final = (0.0, 2.0, 5.0, 10.0)
-"""Seconds before each attempt of one recovery."""
 
 _log = structlog.get_logger(__name__)
 
@@ -98,6 +92,7 @@ class BotRun:
         self._captioning = Captioning(self)
         self._departing = Departing(self)
         self._measuring = Measuring(self, parts.offload)
+        self._attempts = Attempts(self)
         self._watch = Watch()
         self._changed = trio.Event()
         self._scope = trio.CancelScope()
@@ -107,7 +102,6 @@ class BotRun:
         self._over: Over | None = None
         self._end: tuple[EndReason, str] | None = None
         self._is_released = False
-        self._recovery_tries = 0
         self._place = Place.DOOR
         self._channel: MediaChannel | None = None
         self.done = trio.Event()
@@ -200,7 +194,7 @@ class BotRun:
                         nursery.start_soon(self.channel.receive, self._heard, self.clock)
                         try:
                             await self._resume()
-                            await self._attempts()
+                            await self._attempts.run()
                         finally:
                             self._nursery = None
                         nursery.cancel_scope.cancel()
@@ -226,54 +220,18 @@ class BotRun:
         elif self.journal.stored.admitted_at is not None:
             await self._begin_session()
 
-    async def _attempts(self) -> None:
-        while not self._is_over:
-            if self.journal.state is State.RECOVERING:
-                await self._until_reachable()
-            await self._attempt()
-
     @property
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether no browser is needed any more: it has ended, or ends, or is released."""
         return self.journal.is_final or self._end is not None or self._is_released
 
-    async def _attempt(self) -> None:
-        """Stay in the meeting with one browser; decide what its failure means."""
-        error: BaseException | None = None
-        try:
-            await self.parts.stay(self)
-        except* Exception as group:  # noqa: BLE001 - decided by failure_of, and logged
-            error = group
+    def forget_page(self) -> None:
+        """Apply that the browser has ended: there is no page, and what it showed is not known any more."""
         self.presence = None
         self.consenting.forget_page()
         self._watch = watching.rejoined(self._watch)
-        if not self._is_over:
+        if not self.is_over:
             self._captioning.disconnected()
-        if error is None or self._is_over:
-            return
-        lost = error.split(OwnerLostError)[0] if isinstance(error, BaseExceptionGroup) else None
-        if lost is not None:
-            raise OwnerLostError(self.bot_id)
-        failure = failure_of(error, has_joined=self.journal.stored.admitted_at is not None)
-        if failure.reason is EndReason.INTERNAL_ERROR:
-            _log.error("bot failed", bot=self.bot_id, exc_info=error)
-        else:
-            _log.warning("a bot's browser failed", bot=self.bot_id, reason=failure.reason, why=failure.detail)
-        if failure.is_loss:
-            await self.lose(failure.reason, failure.detail)
-        else:
-            await self.end(failure.reason, failure.detail)
-
-    async def _until_reachable(self) -> None:
-        """Wait until the meeting can be reached again, a little longer before each further attempt."""
-        await trio.sleep(PAUSES[min(self._recovery_tries, len(PAUSES) - 1)])
-        self._recovery_tries += 1
-        while True:
-            try:
-                await self.parts.reachable(self.url)
-            except UnreachableError:
-                await trio.sleep(REACHED_EVERY)
-                continue
-            return
 
     # What the stay reports.
 
@@ -322,7 +280,7 @@ class BotRun:
 
     async def over(self, reason: EndReason, detail: str = "") -> None:
         """Apply that the stay is over, while the page still shows why."""
-        if self._is_over:
+        if self.is_over:
             return
         detail = detail or (self._over.detail if self._over is not None else "")
         stored = self.journal.stored
@@ -356,9 +314,8 @@ class BotRun:
         """Decide that the bot leaves; it has ended a minute later at most. False: it leaves already."""
         with trio.move_on_after(STORED_WITHIN):
             return await self.advance(Event.LEAVE, reason, detail)
-        await (
-            self._departing.leave_page()
-        )  # the store is away: it leaves all the same, and its end is stored later
+        # The store is away: it leaves all the same, and its end is stored later.
+        await self._departing.leave_page()
         await self.end(reason, detail)
         return True
 
@@ -385,7 +342,7 @@ class BotRun:
         if state in IN_CALL:
             admitted_at = self.journal.stored.admitted_at
             self._watch = watching.admitted(self._watch, admitted_at or self.parts.wall())
-            self._recovery_tries = 0
+            self._attempts.succeeded()
             await self._begin_session()
         is_capturing = state is State.CAPTURING
         self._capture(is_on=is_capturing)
@@ -440,21 +397,6 @@ class BotRun:
             return False
         self._nursery.start_soon(work, argument)
         return True
-
-    async def note(self, subtype: str, detail: str) -> None:
-        """Store an event about a command."""
-        await self.parts.put(
-            SessionEvent(
-                event_id=new_name(),
-                session_id=self.journal.stored.session_id,
-                event_type="command",
-                event_subtype=subtype,
-                at=self.parts.wall(),
-                source_component="bots",
-                event_data={"detail": detail},
-                severity="warning",
-            )
-        )
 
     async def _store_end(self, failure: BaseException | None) -> None:
         """Store the end if it is not stored yet, and compute the figures."""

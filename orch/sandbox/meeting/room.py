@@ -26,6 +26,7 @@ from orch.sandbox.meeting.messages import (
     Signal,
     Silenced,
 )
+from orch.sandbox.meeting.pages import Pages
 from orch.sandbox.meeting.playback import Playback
 from orch.sandbox.meeting.script import Clip, Script
 from orch.sandbox.meeting.situation import Situation, chat_message
@@ -67,6 +68,7 @@ class Room:
         self.library = library
         self.playback = Playback(script, library)
         self.guests: dict[str, Guest] = {}
+        self._pages = Pages(script, self.playback, self.guests)
         self._new_key = new_key
         self._changed = trio.Event()
         self._tasks: trio.Nursery | None = None
@@ -132,69 +134,19 @@ class Room:
         self.playback.apply(happening)
         match happening:
             case s.Joined() | s.Left():
-                self._send_roster()
+                self._pages.send_roster()
             case s.NetworkDropped(is_final=is_final):
-                self._send_network(is_up=False, is_final=is_final)
+                self._pages.send_network(is_up=False, is_final=is_final)
             case s.NetworkReturned():
-                self._send_network(is_up=True, is_final=False)
+                self._pages.send_network(is_up=True, is_final=False)
             case s.GuestsRemoved():
                 for guest in list(self.guests.values()):
                     self._move(guest, Place.REMOVED, only_from=(Place.CALL,))
             case s.Ended():
                 for guest in list(self.guests.values()):
                     self._move(guest, Place.ENDED, only_from=(Place.CALL, Place.LOBBY, Place.DOOR))
-        for guest in self._reached():
-            self._deliver(guest, happening)
-
-    def _reached(self) -> list[Guest]:
-        """Return the guests whom happenings reach: in the call, and the network is there."""
-        if not self.situation.has_network:
-            return []
-        return [guest for guest in self.guests.values() if guest.is_in_call]
-
-    def _deliver(self, guest: Guest, happening: s.Happening) -> None:
-        situation, route = self.situation, self.script.captions.route
-        near = situation.near_message(happening)
-        far = situation.far_message(happening, self.playback.now())
-        caption = situation.caption_message(happening) if guest.captions else None
-        is_interface = isinstance(happening, s.InterfaceShown)
-        if near:
-            guest.near.send(near)
-        if caption and (route in ("dom", "both") or is_interface):
-            guest.near.send(caption)
-        if guest.far is None:
-            return
-        if far:
-            guest.far.send(far)
-        if caption and route in ("data_channel", "both") and not is_interface:
-            guest.far.send(caption)
-
-    def _send_roster(self) -> None:
-        guests = [(each.key, each.name, each.camera) for each in self.guests.values() if each.is_in_call]
-        for guest in self._reached():
-            guest.near.send({"type": "roster", "you": guest.key, "people": self.situation.roster(guests)})
-
-    def _send_network(self, *, is_up: bool, is_final: bool) -> None:
-        for guest in [each for each in self.guests.values() if each.is_in_call]:
-            message = {"type": "network", "is_up": is_up, "is_final": is_final}
-            guest.near.send(message)
-            if guest.far is not None:
-                guest.far.send(message)
-                if is_up:
-                    self._send_far_snapshot(guest)
-        if is_up:
-            self._send_roster()
-            for guest in self._reached():
-                self._send_near_snapshot(guest)
-
-    def _send_near_snapshot(self, guest: Guest) -> None:
-        for message in self.situation.near_snapshot():
-            guest.near.send(message)
-
-    def _send_far_snapshot(self, guest: Guest) -> None:
-        if guest.far is not None:
-            for message in self.situation.far_snapshot(self.playback.now()):
-                guest.far.send(message)
+        for guest in self._pages.reached():
+            self._pages.deliver(guest, happening)
 
     # Guests.
 
@@ -221,7 +173,7 @@ class Room:
             guest.far.close()
         self._record("guest_disconnected", guest=guest.key, place=guest.place)
         if was_in_call:
-            self._send_roster()
+            self._pages.send_roster()
         self._change()
 
     def connect_far(self, guest: Guest) -> Outbox:
@@ -240,7 +192,7 @@ class Room:
             }
         )
         if self.situation.has_network:
-            self._send_far_snapshot(guest)
+            self._pages.send_far_snapshot(guest)
             guest.near.send({"type": "far_ready"})
         return guest.far
 
@@ -262,14 +214,14 @@ class Room:
             guest.far = None
         if guest.is_in_call:
             guest.captions = self.script.captions.starts_on
-            self._send_roster()
-            self._send_near_snapshot(guest)
+            self._pages.send_roster()
+            self._pages.send_near_snapshot(guest)
             if guest.captions:
                 guest.near.send({"type": "captions", "is_on": True})
             if not self.situation.has_network:
                 guest.near.send({"type": "network", "is_up": False, "is_final": False})
         elif was_in_call:
-            self._send_roster()
+            self._pages.send_roster()
         self._change()
 
     def apply_near(self, guest: Guest, message: FromNear) -> None:
@@ -290,7 +242,7 @@ class Room:
                 self._move(guest, Place.LEFT, only_from=(Place.CALL, Place.LOBBY))
             case Devices(microphone=microphone, camera=camera):
                 guest.microphone, guest.camera = microphone, camera
-                self._send_roster()
+                self._pages.send_roster()
             case Signal(data=data, to=to):
                 self._pass_on(guest, to, data)
 
@@ -301,7 +253,7 @@ class Room:
                 guest.far.send({"type": "signal", "data": data})
             return
         other = self.guests.get(to)
-        reached = self._reached()
+        reached = self._pages.reached()
         if other in reached and guest in reached and other is not guest:
             other.near.send({"type": "peer", "from": guest.key, "data": data})
 
@@ -357,7 +309,7 @@ class Room:
             return
         guest.chat.append(text)
         self._record("chat", guest=guest.key, text=text)
-        for each in self._reached():
+        for each in self._pages.reached():
             each.near.send(chat_message(guest.name, text, is_own=each is guest))
         self._ask_host(guest, "chat")
 

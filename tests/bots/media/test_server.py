@@ -447,6 +447,22 @@ async def test_a_speech_ends_with_its_page() -> None:
         assert channel.statistics().spoken == 1_000
 
 
+async def test_a_speech_that_the_page_does_not_play_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is there and plays nothing; the next speech has its turn."""
+    monkeypatch.setattr("orch.bots.media.channel.LATE", 0.0)
+    async with serving() as (_, channel), page_of(channel) as page:
+        await page.hello(microphone=True)
+        await connected(channel)
+        for number in (1, 2):
+            with trio.fail_after(PATIENCE), pytest.raises(SpeechCutError, match="does not play") as caught:
+                await channel.speak(bytes(3_200))
+            assert caught.value.played == 0
+            with trio.fail_after(PATIENCE):
+                while isinstance(found := await page.socket.get_message(), bytes):
+                    pass
+            assert json.loads(found) == {"type": "hush", "number": number}
+
+
 async def test_only_one_reads() -> None:
     """Two readers would each miss what the other one gets."""
 

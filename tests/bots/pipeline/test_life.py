@@ -19,7 +19,7 @@ from orch.bots.observations import (
     TrackEnded,
 )
 from orch.bots.pipeline import meeting_pipeline, people, segments
-from orch.bots.pipeline.meeting_pipeline import Numbers
+from orch.bots.pipeline.pipeline_figures import Numbers
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.canvas import Patch
 from tests.fakes.pipelines_of_bots import SESSION, PipelineScene, Running, a_request
@@ -150,7 +150,7 @@ async def test_the_camera_shows_the_translation_with_its_speaker(agreed: Pipelin
         lines = it.pipeline.camera.lines
         assert [(each.text, each.is_final) for each in lines] == [("es: we agree on it", True)]
         assert len(shown) >= 2
-        assert (await it.pipeline.picture() or b"").startswith(b"\x89PNG")
+        assert (await it.pipeline.camera.picture()).startswith(b"\x89PNG")
         it.pipeline.pause()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orch.bots.pipeline.meeting_pipeline import PipelineLive
+from orch.bots.pipeline.pipeline_figures import PipelineLive
 from orch.bots.webcam.appearance import Appearance
 from orch.bots.webcam.picture import Line
 from orch.bots.webhooks.payloads import Trigger

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.bots.recordings.names import file_name, folder_name, readable, shown_name
+from orch.bots.recordings.names import file_name, folder_name, readable
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,3 @@ def test_sessions_have_folders_of_their_own() -> None:
     assert folder_name("a1b2-c3") == "a1b2-c3"
     assert len({folder_name(each) for each in ("a/b", "a_b", "a", "..", "a/b ")}) == 5
     assert file_name(12, "mixed", "", "wav") == "012-mixed.wav"
-    assert shown_name("/x/s1/012-mixed.wav.enc") == "012-mixed.wav"
