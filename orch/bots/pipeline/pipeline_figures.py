@@ -1,4 +1,4 @@
-"""What a bot's pipeline starts from, and what it shows of itself. Pure."""
+"""What a bot's pipeline starts from, and what it shows of itself."""
 
 from msgspec import Struct
 
