@@ -106,6 +106,7 @@ class Survey:
         self._handlers: dict[str, Handler] = {}
         self._waiting: dict[str, _Waiting] = {}
         self._tasks: trio.Nursery | None = None
+        self._beat = trio.Event()
         self._workers: dict[str, WorkerStatus] = {}
         self.describe: Callable[[], WorkerInfo] = WorkerInfo
         self.on_heartbeat: Callable[[frozenset[str]], None] | None = None
@@ -159,7 +160,8 @@ class Survey:
     ) -> bytes:
         """Send a request to one worker, by name; return its reply.
 
-        Raises ``unknown_worker``, ``worker_silent``, ``store_unavailable``; of a handler that may wait also
+        Raises ``unknown_worker``, ``worker_silent``, also where it ends before it replies, and
+        ``store_unavailable``; of a handler that may wait also
         what :meth:`register_waiting` says.
         """
         if worker == self.me.name:
@@ -167,7 +169,10 @@ class Survey:
             return self._handlers[subject](request)
         if self._store is None:
             raise _unknown(worker)
-        found = await self._store.survey(_request(subject, request), within=within, only=worker)
+        known = described(self._known_worker(worker))
+        found = await self._while_alive(self._store, worker, _request(subject, request), within)
+        if found is None:
+            raise ProblemError("worker_silent", f"{known} ended before it replied.")
         if not found.replies and not found.missing:
             raise _unknown(worker)
         envelopes: list[_Envelope] = []
@@ -178,9 +183,31 @@ class Survey:
             if envelope.problem is not None:
                 raise _raised(envelope.worker, envelope.problem)
             return bytes(envelope.data)
-        raise ProblemError(
-            "worker_silent", f"{described(self._known_worker(worker))} did not reply within {within:g} s."
-        )
+        raise ProblemError("worker_silent", f"{known} did not reply within {within:g} s.")
+
+    async def _while_alive(
+        self, store: ClusterStore, worker: str, payload: bytes, within: float
+    ) -> SurveyReplies | None:
+        """Survey one worker; None: it has ended meanwhile, as a later heartbeat finds."""
+        found: SurveyReplies | None = None
+        failure: ProblemError | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cancel_when_gone, worker, nursery.cancel_scope)
+            try:
+                found = await store.survey(payload, within=within, only=worker)
+            except ProblemError as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return found
+
+    async def _cancel_when_gone(self, worker: str, scope: trio.CancelScope) -> None:
+        await self._beat.wait()  # this heartbeat may have begun before
+        while True:
+            await self._beat.wait()
+            if worker not in self._workers:
+                scope.cancel()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Survey which workers are alive, again and again until cancelled; of one process: do nothing.
@@ -225,6 +252,8 @@ class Survey:
             present[worker.name] = WorkerStatus(worker=worker, here=False, answered=False, brief=info)
         has_changed = present != self._workers
         self._workers = present
+        self._beat.set()
+        self._beat = trio.Event()
         if self.on_heartbeat is not None:
             self.on_heartbeat(frozenset(found.replies))
         if has_changed:

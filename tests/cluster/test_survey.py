@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import trio
 
-from orch.cluster.survey import Survey
+from orch.cluster.survey import HEARTBEAT_EVERY, Survey
 from orch.cluster.workers import WorkerInfo, described
 from orch.problems import ProblemError
 from tests.fakes.survey import Wire
@@ -149,6 +149,35 @@ async def test_a_handler_that_waits_replies_later_or_raises_where_it_was_asked()
         nursery.cancel_scope.cancel()
     assert stopped == ["worker_silent"] * 2
     assert (await problem(b"now")).code == "shutting_down"
+
+
+async def test_a_worker_that_ends_before_it_replies_is_not_waited_for() -> None:
+    """The next heartbeats find it gone; one that is only slow is waited for."""
+    wire = Wire()
+    one, two = wire.worker("w0", 0), wire.worker("w1", 1)
+
+    async def wait(_: bytes) -> bytes:
+        await trio.sleep(20)
+        return b"1"
+
+    two.register_waiting("slow", wait, within=25, at_a_time=1)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(one.run)
+        await nursery.start(two.run)
+        await trio.sleep(1)
+        assert await one.request("w1", "slow", within=27) == b"1"
+
+        async def end() -> None:
+            await trio.sleep(1)
+            del wire.stores["w1"]
+
+        nursery.start_soon(end)
+        began = trio.current_time()
+        with pytest.raises(ProblemError, match=r"process 101\) ended before it replied") as caught:
+            await one.request("w1", "slow", within=27)
+        assert caught.value.code == "worker_silent"
+        assert trio.current_time() - began <= 3 * HEARTBEAT_EVERY
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_problem_of_another_version_is_one_of_this() -> None:
