@@ -85,7 +85,7 @@ class CaptionReceived(Struct, frozen=True, kw_only=True, tag="caption"):
 
 
 class ChatSeen(Struct, frozen=True, kw_only=True, tag="chat"):
-    """A participant has written in the chat. ``id``: the message's."""
+    """Somebody has written in the chat. ``id``: the message's; ``is_own``: the bot itself, as ``sender``."""
 
     at: float
     id: str
@@ -93,6 +93,7 @@ class ChatSeen(Struct, frozen=True, kw_only=True, tag="chat"):
     text: str
     sender_id: str | None = None
     is_private: bool = False
+    is_own: bool = False
 
 
 class RecordingAnswered(Struct, frozen=True, kw_only=True, tag="recording"):

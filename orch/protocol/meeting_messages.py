@@ -33,7 +33,10 @@ class MeetingParticipant(ServerMessage, frozen=True, tag="meeting_participant"):
 
 
 class MeetingChat(ServerMessage, frozen=True, tag="meeting_chat"):
-    """Somebody wrote in the meeting's chat; ``private``: to the bot alone. Stored in the history."""
+    """Somebody wrote in the meeting's chat. Stored in the history.
+
+    ``private``: to the bot alone; ``own``: the bot itself wrote it.
+    """
 
     session_id: str
     message_id: str
@@ -42,6 +45,7 @@ class MeetingChat(ServerMessage, frozen=True, tag="meeting_chat"):
     at: float
     speaker_id: str | None = None
     private: bool = False
+    own: bool = False
     offset: int | UnsetType = UNSET
 
 

@@ -273,6 +273,7 @@ async def test_a_participant_opts_out(tmp_path: Path, text: str) -> None:
         bot, meeting = await scene.capturing("Ana", "Bo")
         await meeting.written("I will not opt out, thanks")
         await meeting.written(meeting.chats[0], sender="Live captions (bot)")
+        await meeting.written(text, sender="Live captions (bot)", is_own=True)
         assert (await scene.service.get(bot.bot_id)).recording_allowed is True
         await meeting.written(text)
         live = await scene.service.get(bot.bot_id)

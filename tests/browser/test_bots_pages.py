@@ -206,6 +206,7 @@ def test_commands_are_those_of_the_state_and_their_failures_are_said(
     page.keyboard.press("Enter")
     expect(page.get_by_label("Write")).to_have_value("")
     expect(page.locator("#chat-list")).to_contain_text("Hello, I am a bot.")
+    expect(page.locator("#chat-list .bot-mark")).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Pause")).to_be_enabled()
     path = f"/api/bots/{BOT}"

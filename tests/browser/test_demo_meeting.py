@@ -54,6 +54,8 @@ def test_a_bot_in_the_demos_meeting_is_read_by_speaker_and_its_camera_is_transla
         else:
             pytest.fail("the camera's picture has no text")
         expect(page.locator("#people")).to_contain_text(SPEAKERS)
+        announced = page.locator("#chat-list li").filter(has=page.locator(".bot-mark:not([hidden])"))
+        expect(announced).to_contain_text(["opt out"])
         recording = wav_file(np.zeros((160_000, 1)), 16_000)
         page.locator("#speak-file").set_input_files(
             {"name": "silence.wav", "mimeType": "audio/wav", "buffer": recording}

@@ -124,9 +124,10 @@ class FakeMeeting:
     async def connection(self, *, is_up: bool) -> None:
         await self.visit.observed(ConnectionSeen(at=self.visit.clock(), is_up=is_up))
 
-    async def written(self, text: str, sender: str = "Ana") -> None:
-        at = self.visit.clock()
-        await self.visit.observed(ChatSeen(at=at, id=f"m{at}", sender=sender, text=text, sender_id="ana"))
+    async def written(self, text: str, sender: str = "Ana", *, is_own: bool = False) -> None:
+        at, sender_id = self.visit.clock(), None if is_own else "ana"
+        seen = ChatSeen(at=at, id=f"m{at}", sender=sender, text=text, sender_id=sender_id, is_own=is_own)
+        await self.visit.observed(seen)
 
     async def answered(self, *, is_allowed: bool) -> None:
         await self.visit.observed(RecordingAnswered(at=self.visit.clock(), is_allowed=is_allowed, by="Ana"))

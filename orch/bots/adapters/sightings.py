@@ -177,12 +177,12 @@ class Sightings:
         return found
 
     def _said(self, signal: ChatSent, at: float) -> list[PageObservation]:
-        """Return a participant's message. The bot's own are those that it wrote, under its own name."""
+        """Return a message. The bot's own are those that it wrote, under its own name."""
         is_named_so = normal(signal.sender) in self._own_names or signal.sender == self._name
         text = normal(signal.text)
         if is_named_so and text in self._sent:
             self._sent.remove(text)
-            return []
+            return [ChatSeen(at=at, id=signal.id, sender=self._name, text=signal.text, is_own=True)]
         same = [each.id for each in self._people or () if each.name == signal.sender]
         sender_id = same[0] if len(same) == 1 else None
         return [ChatSeen(at=at, id=signal.id, sender=signal.sender, text=signal.text, sender_id=sender_id)]

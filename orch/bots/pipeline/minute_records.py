@@ -80,7 +80,7 @@ class MinuteRecords:
             at=round(at, 3),
         )
 
-    def wrote(self, seen: ChatSeen, speaker: str) -> records.SessionEvent:
+    def wrote(self, seen: ChatSeen, speaker: str | None) -> records.SessionEvent:
         """Return what somebody wrote in the chat."""
         return records.SessionEvent(
             event_id=self._event_id(),
@@ -92,13 +92,14 @@ class MinuteRecords:
                 "speaker_id": speaker,
                 "text": seen.text[:LONGEST_CHAT],
                 "private": seen.is_private,
+                "own": seen.is_own,
                 "at": round(seen.at, 3),
             },
             at=self.started + seen.at,
             source_component="pipeline",
         )
 
-    def wrote_message(self, seen: ChatSeen, speaker: str) -> MeetingChat:
+    def wrote_message(self, seen: ChatSeen, speaker: str | None) -> MeetingChat:
         """Return the same as a message."""
         return MeetingChat(
             timestamp=0,
@@ -108,6 +109,7 @@ class MinuteRecords:
             sender=seen.sender,
             speaker_id=speaker,
             private=seen.is_private,
+            own=seen.is_own,
             at=round(seen.at, 3),
         )
 

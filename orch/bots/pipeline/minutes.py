@@ -399,6 +399,8 @@ class Minutes:
         return [effect for event in events for effect in self._happenings.of(event)]
 
     def _chat(self, seen: ChatSeen) -> list[Effect]:
+        if seen.is_own:  # what the bot announces comes before it captures; nobody else is in it
+            return [Keep(self._records.wrote(seen, None)), Publish(self._records.wrote_message(seen, None))]
         if not self.is_capturing or seen.sender in self.people.own:
             return []
         return self._happenings.wrote(seen)

@@ -254,7 +254,7 @@ class BotRun:
                     await self.advance(event)
             case RecordingAnswered():
                 await self.consenting.answered(observation)
-            case ChatSeen():
+            case ChatSeen(is_own=False):
                 await self.consenting.chatted(observation)
             case OwnerSeen(track=track, participant_id=participant):
                 self.channel.own(track, participant)

@@ -1,9 +1,9 @@
 """What may be on a tape: nothing that is said while the bot does not listen. Pure.
 
 Before the bot listens for the first time, lines about participants are held back; if it never does, the tape
-stays empty. While it is paused, captions, chat and speaking marks are left out. Captions that stood on the
-page then are left out afterwards, too, as long as they stand there: their text has what was said in the
-pause. So what a replay gives around a pause can be less than what the bot has noted.
+stays empty. While it is paused, captions, participants' chat and speaking marks are left out. Captions that
+stood on the page then are left out afterwards, too, as long as they stand there: their text has what was said
+in the pause. So what a replay gives around a pause can be less than what the bot has noted.
 """
 
 from collections import deque
@@ -59,7 +59,7 @@ class Discretion:
 
     def _allowed(self, line: Line) -> Line | None:
         if not self._is_listening:
-            if isinstance(line, _Said):
+            if isinstance(line, _Said) and not (isinstance(line, ChatSeen) and line.is_own):
                 self._remember(line)
                 return None
             return line

@@ -98,16 +98,25 @@ async def assert_captions_are_seen(stand: Stand, stay: Attended, code: str) -> N
     assert all(not block.speaker for block in seen.blocks if "muted" in block.text)
 
 
+def writes(who: str, text: str) -> Callable[[object], bool]:
+    """Return a test for a chat message."""
+    return lambda seen: isinstance(seen, ChatSeen) and (seen.sender, seen.text) == (who, text)
+
+
 async def assert_chat_goes_both_ways(stand: Stand, stay: Attended, code: str) -> None:
-    """Messages of the bot are not observed as a participant's; one that looks like it is."""
+    """Messages of the bot are observed as its own, those of a participant that look so as theirs."""
     await stay.meeting.chat("This is\ntranscribed.")
     assert [each.split() for each in (await stand.server.guest(code))["chat"]] == [
         ["This", "is", "transcribed."]
     ]
     for text in ("You've been removed from the meeting", "This is transcribed."):
         await stand.server.host(code, "chat", who="bo", text=text)
-        await stay.until(lambda each, text=text: isinstance(each, ChatSeen) and each.text == text)  # type: ignore[misc]
-    assert {(each.sender, each.sender_id) for each in stay.all(ChatSeen)} == {("Bo", "bo")}
+        await stay.until(writes("Bo", text))
+    assert [(each.sender, each.sender_id, each.is_own) for each in stay.all(ChatSeen)] == [
+        ("Scribe", None, True),
+        ("Bo", "bo", False),
+        ("Bo", "bo", False),
+    ]
     assert stay.reason is None
 
 

@@ -140,9 +140,12 @@ def test_the_bots_own_messages_are_known_by_name_and_text() -> None:
     watch = Watch()
     watch.apply(PeopleSent((ANA, BO, YOU)))
     watch.sightings.wrote("Say \n STOP to opt out.")
-    assert watch.apply(ChatSent("1", "You", "Say STOP to opt out.")) == []
+    assert watch.apply(ChatSent("1", "You", "Say STOP to opt out.")) == [
+        ChatSeen(at=3, id="1", sender="Scribe", text="Say STOP to opt out.", is_own=True)
+    ]
     (said,) = watch.apply(ChatSent("2", "You", "Say STOP to opt out."))
     assert isinstance(said, ChatSeen)
+    assert not said.is_own
     assert watch.apply(ChatSent("3", "Bo", "STOP")) == [
         ChatSeen(at=5, id="3", sender="Bo", text="STOP", sender_id="b")
     ]

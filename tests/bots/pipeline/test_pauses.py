@@ -192,3 +192,21 @@ async def test_lost_sound_of_a_pause_is_no_gap(scene: PipelineScene) -> None:
         assert it.pipeline.statistics().lost == 0
         it.pipeline.resume()
         assert msgspec.json.encode(it.pipeline.live())
+
+
+async def test_what_the_bot_writes_itself_is_stored_and_published_also_before_it_listens(
+    scene: PipelineScene,
+) -> None:
+    """Its announcement comes first; a program that answers chat messages does not answer its own."""
+    async with scene.running(capture=False) as it, it.hub.connected() as reader:
+        await reader.ask({"type": "join_session", "session_id": SESSION})
+        own = ChatSeen(at=it.clock(), id="m", sender="Scribe", text="I transcribe.", is_own=True)
+        await it.pipeline.observe(own)
+        await it.pipeline.observe(ChatSeen(at=it.clock(), id="n", sender="Ana", text=MARKER))
+        await it.pipeline.finish()
+        assert MARKER not in await everything(it)
+        (message,) = [each for each in await reader.settle() if each["type"] == "meeting_chat"]
+        assert (message["sender"], message["text"], message["own"]) == ("Scribe", "I transcribe.", True)
+        (event,) = [each for each in await it.store.events(SESSION) if each.event_type == "chat"]
+        assert event.event_data["own"] is True
+        assert it.webhooks.sent == []

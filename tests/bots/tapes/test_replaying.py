@@ -113,6 +113,12 @@ def test_a_bot_that_never_listens_leaves_an_empty_tape() -> None:
     assert passed([BEGAN, PEOPLE, *said, Ticked(at=0.9), ON]) == [BEGAN, PEOPLE, Ticked(at=0.9), ON]
 
 
+def test_what_the_bot_writes_itself_is_on_the_tape_of_one_that_listens() -> None:
+    own = ChatSeen(at=0.6, id="1", sender="Scribe", text="I transcribe.", is_own=True)
+    assert passed([BEGAN, own]) == []
+    assert passed([BEGAN, own, ON, OFF, own]) == [BEGAN, own, ON, OFF, own]
+
+
 def test_nothing_that_is_said_in_a_pause_is_on_the_tape() -> None:
     lines: list[Line] = [
         BEGAN,
