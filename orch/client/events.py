@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, Union
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from orch.protocol import server_messages
+from orch.protocol import meeting_messages, server_messages
 from orch.protocol.messages import MessageId, ServerMessage
 
 State = Literal["connecting", "live", "waiting", "stopped"]
@@ -111,9 +111,8 @@ class _Envelope(Struct):
     id: MessageId | UnsetType = UNSET
 
 
-KINDS: Final = tuple(
-    kind for kind in ServerMessage.__subclasses__() if kind.__module__ == server_messages.__name__
-)
+_MODULES: Final = (server_messages.__name__, meeting_messages.__name__)
+KINDS: Final = tuple(kind for kind in ServerMessage.__subclasses__() if kind.__module__ in _MODULES)
 
 _TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in KINDS)
 _MESSAGE: Final[msgspec.json.Decoder[ServerMessage]] = msgspec.json.Decoder(Union[KINDS])  # noqa: UP007 - made from a tuple

@@ -26,9 +26,11 @@ from orch.client.state import Action, ClientState, Send, Settle
 from orch.protocol.messages import (
     Broadcast,
     JoinSession,
+    MeetingChat,
     Ping,
     RecoverSession,
     SessionMessage,
+    SpeakerAudio,
     Subscribe,
     Update,
 )
@@ -355,3 +357,20 @@ def test_a_topic_is_unsubscribed_with_its_last_subscriber() -> None:
         "Unsubscribe"
     ]
     assert state.topics == ()
+
+
+def test_messages_about_a_meeting_are_known_and_leave_no_gap_in_its_session() -> None:
+    """Each has an offset: one that was taken for unknown would be requested again and again."""
+    state = live()
+    state.request(JoinSession(session_id="s"))
+    receive(state, Session(9).joined(1))
+    chat = {"type": "meeting_chat", "session_id": "s", "message_id": "m", "text": "x", "sender": "A", "at": 1}
+    assert receive(state, chat | {"offset": 1}) == []
+    assert receive(state, Session(9).message(2)) == []
+    first, second = state.backlog.take(), state.backlog.take()
+    assert isinstance(first, MeetingChat)
+    assert isinstance(second, SessionMessage)
+    sound = {"type": "speaker_audio", "session_id": "s", "track": "t", "first": 0, "at": 0, "data": "AAE="}
+    heard = decode(json.dumps(sound | {"timestamp": 0}))
+    assert isinstance(heard, SpeakerAudio)
+    assert heard.data == b"\x00\x01"
