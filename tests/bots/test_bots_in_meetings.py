@@ -52,16 +52,12 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
             yield url
 
 
-def settings(folder: Path, address: str, database: str = "") -> str:
+def settings(address: str, database: str = "") -> str:
     return f"""
 orchestration:
   bots:
     chromium: "{installed()}"
     meeting_origins: [{{origin: "{address}"}}]
-    profiles: "{folder}/p"
-    recordings: "{folder}/recordings"
-    evidence: "{folder}/evidence"
-    spool: "{folder}/spool"
     postgres_url: "{database}"
 """
 
@@ -72,7 +68,7 @@ async def serving_bots(
 ) -> AsyncIterator[tuple[Whole, MeetingServer]]:
     async with (
         httpx2.AsyncClient(base_url=address, timeout=60) as client,
-        whole(folder, settings=settings(folder, address, database)) as service,
+        whole(folder, settings=settings(address, database)) as service,
     ):
         yield service, MeetingServer(address, client)
 
@@ -106,7 +102,7 @@ async def say(meetings: MeetingServer, code: str, who: str, text: str) -> None:
 
 def processes(folder: Path) -> list[int]:
     """Return the processes whose command lines name a profile in the folder."""
-    mark = f"{folder}/p/".encode()
+    mark = f"{folder}/profiles/".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -119,7 +115,7 @@ def processes(folder: Path) -> list[int]:
 
 async def none_left(folder: Path) -> None:
     with trio.fail_after(20):
-        while processes(folder) or any((folder / "p").iterdir()):  # noqa: ASYNC110 - other processes
+        while processes(folder) or any((folder / "profiles").iterdir()):  # noqa: ASYNC110 - other processes
             await trio.sleep(0.05)
 
 
@@ -218,7 +214,7 @@ async def test_a_killed_service_leaves_nothing_and_another_one_goes_on(
     """
     async with httpx2.AsyncClient(base_url=address, timeout=60) as client:
         code = await MeetingServer(address, client).add(MEETING)
-    (tmp_path / "settings.yaml").write_text(settings(tmp_path, address, database))
+    (tmp_path / "settings.yaml").write_text(settings(address, database))
     bot_id = killed_service(tmp_path, f"{address}/{code}")
     with trio.fail_after(20):
         while processes(tmp_path):  # noqa: ASYNC110 - processes set no event

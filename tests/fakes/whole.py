@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -20,6 +20,9 @@ from orch.wiring.applications import create_application
 from orch.wiring.build import build
 from orch.wiring.parts import Parts
 from tests.fakes.health import children
+
+FOLDERS: Final = ("profiles", "recordings", "evidence", "spool")
+"""Folders of bots, within the test's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,9 @@ async def whole(
     events = EventLog(wall=time.time)
     database = {"session_management.sqlite_path": str(folder / "sessions.sqlite3")}
     listen = {"orchestration.frontend.port": 0, "orchestration.shutdown_grace": 2}
+    bots = {f"orchestration.bots.{each}": str(folder / each) for each in FOLDERS}
     configuration = LiveSettings(
-        path, {}, events=events, wall=time.time, overlay={**database, **listen, **overlay}
+        path, {}, events=events, wall=time.time, overlay={**database, **listen, **bots, **overlay}
     )
     parts = build(configuration, events, children(configuration.current, processes or {}))
     front = servers.create_server(
