@@ -164,6 +164,17 @@ class BotLists:
             more=has_more,
         )
 
+    async def last_failed(self) -> BotShown | None:
+        """Return the one that failed last, of the :data:`RECENT` that were requested last and have ended."""
+        ended = await self._store.lives(RECENT, ended=True)
+        failed = [life for life in ended if State(life.state) is State.FAILED]
+        return self.one(max(failed, key=lambda life: life.since)) if failed else None
+
+    @property
+    def running(self) -> int:
+        """How many had a browser when the list was read last."""
+        return sum(State(life.state) not in WITHOUT_BROWSER for life in self._active)
+
     def active(self) -> tuple[Life, ...]:
         """Return those that had not ended when the list was read last."""
         return self._active

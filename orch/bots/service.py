@@ -284,6 +284,11 @@ class BotsService:
         """Return the state of the topic ``bots``."""
         return self._frame() if self._parts is None else self._parts.lists.listed()
 
+    @property
+    def running(self) -> int:
+        """How many bots of all workers had a browser when they were read last."""
+        return 0 if self._parts is None else self._parts.lists.running
+
     def can_have(self, bot_id: str) -> bool:
         """Return whether a bot can have this id."""
         return _ID.fullmatch(bot_id) is not None
@@ -317,7 +322,8 @@ class BotsService:
 
     async def count(self) -> BotsCounted:
         """Return how many there are in each state."""
-        states = await self._working().kept.store.counts()
+        parts = self._working()
+        states = await parts.kept.store.counts()
         return BotsCounted(
             now=self._wall(),
             limit=self._bots.max_bots,
@@ -326,6 +332,7 @@ class BotsService:
             waiting=states.get(State.REQUESTED.value, 0),
             states=states,
             unavailable=self.unavailable(),
+            last_failed=await parts.lists.last_failed(),
         )
 
     async def get(self, bot_id: str) -> BotLive:

@@ -146,7 +146,8 @@ class BotsCounted(Struct, frozen=True, kw_only=True):
     """How many bots there are.
 
     ``limit``: that run at a time; ``queue_limit``: that wait for a place. ``states``: by state, without those
-    of none. ``unavailable``: as in :class:`BotsListed`.
+    of none. ``unavailable``: as in :class:`BotsListed`. ``last_failed``: of the last
+    bots that have ended, the one that failed last.
     """
 
     now: float
@@ -156,3 +157,4 @@ class BotsCounted(Struct, frozen=True, kw_only=True):
     waiting: int
     states: dict[str, int]
     unavailable: str = ""
+    last_failed: BotShown | None = None

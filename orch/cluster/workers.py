@@ -58,10 +58,11 @@ class WorkerStatus(Struct, frozen=True, kw_only=True):
 
 
 class Counts(Struct, frozen=True, kw_only=True):
-    """The connections of all workers, as of the last heartbeat, and the sessions: the topic ``counts``."""
+    """The topic ``counts``: connections of all workers as of the last heartbeat, sessions, bots that run."""
 
     connections: int
     sessions: int
+    bots: int
 
 
 class WorkersStatistics(Struct, frozen=True, kw_only=True):

@@ -68,6 +68,7 @@ NAVIGATION: Final = (
                 path="/bots",
                 title="Bots",
                 description="The bots in meetings: where each one is, and what became of the others.",
+                count="bots",
             ),
         ),
     ),

@@ -41,9 +41,13 @@ def describe(parts: Parts) -> WorkerInfo:
 
 
 def counts(parts: Parts) -> Counts:
-    """Return the connections and sessions of all workers."""
+    """Return the connections, sessions and bots of all workers."""
     workers = parts.survey.statistics().workers
-    return Counts(connections=sum(each.brief.connections for each in workers), sessions=parts.hub.sessions)
+    return Counts(
+        connections=sum(each.brief.connections for each in workers),
+        sessions=parts.hub.sessions,
+        bots=parts.bots.running,
+    )
 
 
 def history_of_route(parts: Parts, question: bytes) -> bytes:

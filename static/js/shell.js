@@ -15,7 +15,7 @@ import { count, counted } from "./models/number-format.js";
 
 const THEME = "theme";
 /** The unit of each count in the side bar, singular. */
-const COUNTED = { sessions: "session", connections: "connection" };
+const COUNTED = { sessions: "session", connections: "connection", bots: "bot" };
 /** Failed handshakes are probed at most this often (ms). */
 const PROBE_EVERY = 15_000;
 /** Placeholders stand for figures this long (ms); then a sentence says that the page waits for them. */

@@ -74,7 +74,8 @@ async def test_fifty_requests_at_once_start_five(tmp_path: Path) -> None:
         await trio.sleep(20)
         assert len(scene.meetings) == 5
         counted = await scene.service.count()
-        assert (counted.running, counted.waiting) == (5, 45)
+        assert (counted.running, counted.waiting, counted.last_failed) == (5, 45, None)
+        assert scene.service.running == 5
         listed = await scene.service.list(active=True, before=None, limit=50)
         assert sorted(each.position for each in listed.bots if each.position) == list(range(1, 46))
         next_one = next(each.bot_id for each in listed.bots if each.position == 1)
@@ -260,6 +261,7 @@ async def test_errors_end_a_bot_for_what_they_are(
         scene.start_error = None
         assert ended.end is not None
         assert ended.end.reason is reason
+        assert (await scene.service.count()).last_failed == ended
         await scene.capturing()
 
 

@@ -54,6 +54,7 @@ def test_a_bot_in_the_demos_meeting_is_read_by_speaker_and_its_camera_is_transla
         else:
             pytest.fail("the camera's picture has no text")
         expect(page.locator("#people")).to_contain_text(SPEAKERS)
+        expect(page.locator("[data-count=bots]").first).to_have_text("1")
         announced = page.locator("#chat-list li").filter(has=page.locator(".bot-mark:not([hidden])"))
         expect(announced).to_contain_text(["opt out"])
         recording = wav_file(np.zeros((160_000, 1)), 16_000)

@@ -127,6 +127,21 @@ def test_problems_are_shown_first_as_sentences(broken: Running, page_at: PageAt)
     expect(store).to_contain_text("Connections, the gateway and the back ends are not affected.")
 
 
+def test_the_overview_says_how_many_bots_run_and_why_others_do_not(
+    full: Running, broken: Running, page_at: PageAt
+) -> None:
+    """The last failure with its reason; what has to be installed."""
+    page = page_at(full.url + "/")
+    settled(page)
+    bots = page.locator("#bots")
+    expect(bots.get_by_role("link").first).to_have_text("8 bots run, of 10 at a time. 2 wait for a place.")
+    expect(bots).to_contain_text("Captions 13. Nobody let it in.")
+    expect(bots.get_by_role("link").last).to_have_attribute("href", "/bots/bot-failed-13")
+    page = page_at(broken.url + "/")
+    settled(page)
+    expect(page.locator("#bots .is-warn")).to_contain_text("apt-get install chromium")
+
+
 def test_names_that_are_markup_are_shown_as_text(broken: Running, page_at: PageAt) -> None:
     """A client chooses its name and its agent string."""
     page = page_at(broken.url + "/connections")
@@ -266,6 +281,8 @@ def test_the_numbers_in_the_side_bar_say_what_they_count(full: Running, page_at:
         expect(link).to_have_accessible_name("Connections 1,458 connections")
         other = page.get_by_role("navigation").get_by_role("link", name="Translation").first
         expect(other).to_have_accessible_name("Translation 412 sessions")
+        bots = page.get_by_role("navigation").get_by_role("link", name="Bots").first
+        expect(bots).to_have_accessible_name("Bots 8 bots")
 
 
 def test_how_many_match_is_read_out_when_others_are_chosen_and_not_at_each_change(

@@ -1,5 +1,6 @@
 """Bots for the pages to show, as the service's own structs: in every state, none, many, and hostile ones."""
 
+from collections import Counter
 from typing import Any, Final
 
 import msgspec
@@ -9,6 +10,7 @@ from orch.bots.ends import ENDS, EndReason
 from orch.bots.requests import Languages, Recording
 from orch.bots.shown import (
     BotLive,
+    BotsCounted,
     BotShown,
     BotsListed,
     EndShown,
@@ -108,6 +110,22 @@ def listed(scene: str, now: float) -> BotsListed:
     limit = 80 if scene == "crowded" else 10
     return BotsListed(
         now=now, limit=limit, running=running, waiting=waiting, bots=bots, more=scene == "crowded"
+    )
+
+
+def counted(scene: str, now: float) -> BotsCounted:
+    """Return how many bots a scene has."""
+    found = listed(scene, now)
+    failed = [each for each in found.bots if each.state is State.FAILED]
+    return BotsCounted(
+        now=now,
+        limit=found.limit,
+        queue_limit=500,
+        running=found.running,
+        waiting=found.waiting,
+        states={str(state): number for state, number in Counter(each.state for each in found.bots).items()},
+        unavailable=found.unavailable,
+        last_failed=failed[0] if failed else None,
     )
 
 

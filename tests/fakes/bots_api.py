@@ -1,6 +1,6 @@
 """The control API of bots over a real store, with bots that only note what they are asked."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,9 +39,13 @@ from tests.fakes.bot_sessions import NOW, SqliteBotEngine
 
 
 class FakeBots:
-    """Bots in memory. ``asked`` notes commands; ``problem``: what every method raises."""
+    """Bots in memory. ``asked`` notes commands; ``problem``: what every method raises.
 
-    def __init__(self) -> None:
+    ``counted``: returns how many there are, in place of one that captures.
+    """
+
+    def __init__(self, counted: Callable[[], BotsCounted] | None = None) -> None:
+        self.counted = counted
         self.bots: dict[str, BotShown] = {}
         self.keys: dict[str, BotRequest] = {}
         self.requests: list[BotRequest] = []
@@ -105,6 +109,8 @@ class FakeBots:
 
     async def count(self) -> BotsCounted:
         await trio.lowlevel.checkpoint()
+        if self.counted is not None:
+            return self.counted()
         return BotsCounted(now=NOW, limit=10, queue_limit=500, running=1, waiting=0, states={"capturing": 1})
 
     async def get(self, bot_id: str) -> BotLive:

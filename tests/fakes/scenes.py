@@ -149,7 +149,7 @@ def full(now: float) -> Scene:
         },
         "connections": pool(now, connections),
         "store": {"engine": "sqlite", "state": "healthy", "reason": "", "since": None, "cautions": []},
-        "counts": {"connections": 1458, "sessions": 412},
+        "counts": {"connections": 1458, "sessions": 412, "bots": 8},
         "workers": {"workers": [worker(now, None)]},
         "metrics": {
             "uptime": 86_000.0,
@@ -262,7 +262,7 @@ def empty(now: float) -> Scene:
         "messages_out_per_second": 0.0,
     }
     scene["connections"] = pool(now, [], **nobody)
-    scene["counts"] = {"connections": 0, "sessions": 0}
+    scene["counts"] = {"connections": 0, "sessions": 0, "bots": 0}
     scene["metrics"] |= {
         "uptime": 1.0,
         "series": {name: [] for name in scene["metrics"]["series"]},

@@ -181,7 +181,7 @@ class ScriptedService:
                 stopping=SimpleNamespace(is_set=lambda: self.state()["tree"].state != "running"),
             ),
             metrics=Metrics(),
-            bots=FakeBots(),
+            bots=FakeBots(lambda: bot_scenes.counted(self.scene, time.time())),
             stored_bots=None,
             calendars=None,
             pipeline_runs=PipelineRuns(),

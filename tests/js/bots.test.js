@@ -8,6 +8,7 @@ import { axis, personText, position, qualityFacts, qualityText, speakerRows, sto
 import { recordingText, transcriptFiles } from "../../static/js/models/bot-files.js";
 import { BotLines, LIMIT } from "../../static/js/models/bot-lines.js";
 import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection, startFault } from "../../static/js/models/bot-request.js";
+import { botsSummary } from "../../static/js/models/bots-overview.js";
 import { speechFault, speechState, speechType } from "../../static/js/models/bot-speech.js";
 import { botFacts, endText, leaveConfirmation, listSentence, meetingText, rowText, situation, statePill, stay, unavailableProblems } from "../../static/js/models/bots.js";
 import { isSameLanguage } from "../../static/js/models/languages.js";
@@ -278,4 +279,17 @@ test("how far a recording is: sent, read, waiting for the one before, spoken", (
   assert.deepEqual(shares.map(({ share }) => share), [0, 0.5, 1]);
   assert.equal(new Set(shares.map(({ text }) => text)).size, 1);
   assert.equal(of({ step: "spoken", seconds: 0, left: 0 }).share, 1);
+});
+
+test("on the Overview: how many run and wait, why none can start, and a failure of the last day with its reason", () => {
+  const counted = (more) => ({ now: 100_000, limit: 10, queue_limit: 500, running: 0, waiting: 0, states: {}, unavailable: "", last_failed: null, ...more });
+  assert.deepEqual(botsSummary(counted()), { text: "No bot has been sent to a meeting yet.", unavailable: { text: "", tone: "quiet" }, failed: null });
+  assert.equal(botsSummary(counted({ running: 2, waiting: 1, states: { capturing: 2, requested: 1 } })).text, "2 bots run, of 10 at a time. One waits for a place.");
+  assert.equal(botsSummary(counted({ states: { ended: 3 } })).text, "No bot runs now.");
+  const missing = { unavailable: "Chromium is not installed." };
+  assert.deepEqual(botsSummary(counted(missing)).unavailable, { text: missing.unavailable, tone: "quiet" });
+  assert.equal(botsSummary(counted({ ...missing, waiting: 1, states: { requested: 1 } })).unavailable.tone, "warn");
+  const failed = bot({ state: "failed", ended_at: 50_000, end: { reason: "captcha", stage: "join", sentence: "It met a captcha.", has_evidence: true } });
+  assert.deepEqual(botsSummary(counted({ last_failed: failed })).failed, { bot: failed, text: "It met a captcha." });
+  assert.equal(botsSummary(counted({ now: 50_000 + 86_400, last_failed: failed })).failed, null);
 });

@@ -107,12 +107,12 @@ export function rowText(bot) {
   return "";
 }
 
-/** The sentence at the top of the list. `list`: the topic `bots`. */
-export function listSentence(list) {
+/** How many bots run and wait, as a sentence. `list`: the topic `bots`, or what GET /api/bots/stats returns. */
+export function listSentence(list, { isEmpty = list.bots.length === 0 } = {}) {
   const waiting = list.waiting === 0 ? "" : ` ${list.waiting === 1 ? "One waits" : `${count(list.waiting)} wait`} for a place.`;
   const isFull = list.running >= list.limit && list.limit > 0;
   if (list.running === 0 && list.waiting === 0 && list.unavailable !== "") return "No bot can be started now.";
-  if (list.bots.length === 0) return "No bot has been sent to a meeting yet.";
+  if (isEmpty) return "No bot has been sent to a meeting yet.";
   if (list.running === 0) return `No bot runs now.${waiting}`;
   const running = `${list.running === 1 ? "One bot runs" : `${count(list.running)} bots run`}, of ${count(list.limit)} at a time.`;
   return `${running}${waiting}${isFull && list.waiting === 0 ? " Further ones wait until one has left." : ""}`;

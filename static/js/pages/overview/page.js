@@ -21,6 +21,7 @@ import { instances, problems, sentence } from "../../models/overview.js";
 import { captionTile, clientsTile, connectionsTile, requestsTile } from "../../models/tiles.js";
 import { clockTime } from "../../models/time-format.js";
 import { Shell } from "../../shell.js";
+import { BotsCard } from "./bots-card.js";
 import { IncidentsCard } from "./incidents-card.js";
 
 /** Events and sessions that are listed. */
@@ -54,6 +55,7 @@ export class OverviewPage {
   #table = new InstanceTable({ href: (key) => this.#panel.href(key), onOpen: (key) => this.#panel.open(key) });
   #sessions;
   #incidents;
+  #bots;
   /** When the sessions were last received, in seconds since the epoch, or null. */
   #sessionsAt = null;
   /** The last states of topics, null until known; `workers`: how many there are. */
@@ -65,6 +67,7 @@ export class OverviewPage {
     this.#shell = new Shell(socket, { beat: { topic: "metrics", interval: 3 } });
     this.#sessions = new Polling({ fetch: get, interval: SESSIONS_EVERY });
     this.#incidents = new IncidentsCard({ get });
+    this.#bots = new BotsCard({ get });
   }
 
   start() {
@@ -79,6 +82,7 @@ export class OverviewPage {
     this.#sessions.poll(SESSIONS_PATH, (outcome) => this.#showSessions(outcome));
     this.#scope.defer(() => this.#sessions.stop());
     this.#scope.start(this.#incidents);
+    this.#scope.start(this.#bots);
     this.#scope.start(this.#panel);
     this.#scope.start(this.#socket);
   }
