@@ -23,6 +23,7 @@ from orch.client.speech import SpeechStream, speaking
 from orch.client.transport import Dial, dial
 from orch.protocol.messages import (
     AnyClientMessage,
+    AudioReceiving,
     AudioStart,
     Broadcast,
     CreateSession,
@@ -36,6 +37,7 @@ from orch.protocol.messages import (
     Ping,
     PipelineChoice,
     PipelineSet,
+    ReceiveAudio,
     RemoveParticipant,
     RenameParticipant,
     ServiceMessage,
@@ -295,6 +297,19 @@ class Client:
             pipeline=pipeline,
         )
         return speaking(self._connection, start)
+
+    async def receive_audio(self, session_id: str, *, enabled: bool = True) -> AudioReceiving:
+        """Receive the sound of a meeting that a bot publishes in a session, or (``enabled`` False) no longer.
+
+        ``SpeakerAudio`` events follow, of each track: ``data`` is 16-bit little-endian mono PCM, ``first`` is
+        the number of its first sample. Where that is higher than expected, sound is missing, as it is after a
+        lost connection.
+
+        It is requested again on every connection on which the session is recovered; if that is refused, an
+        ``Error`` event says so. After ``Lost``, join and request it again. For those who may speak in the
+        session.
+        """
+        return await self._ask(AudioReceiving, ReceiveAudio(session_id=session_id, enabled=enabled))
 
     # Requests over HTTP, which need no connection and no membership.
 

@@ -6,15 +6,17 @@ test vectors of both.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from msgspec import UNSET, Raw, Struct
 
 from orch.client.backlog import Backlog
-from orch.client.events import HistoryDelivered, Lost, Message, Recovered, decode
+from orch.client.events import HistoryDelivered, Lost, Message, Recovered, Unrecognized, decode
 from orch.client.recovery import Numbered, SessionLog
 from orch.protocol.messages import (
+    AudioReceiving,
     Error,
+    ReceiveAudio,
     RecoverSession,
     SessionCreated,
     SessionHistory,
@@ -42,7 +44,8 @@ class _Session:
     to catch up first. ``more``: further parts of a reply follow, of a recovery's if ``missed`` counts
     messages. ``history``: whether the requested history is complete so far, until all of it is delivered;
     ``has_broadcasts``: whether all broadcasts are among the delivered messages. ``growing``: what the
-    join requested.
+    join requested. ``audio``: whether the sound of a meeting was requested, and ``audio_due`` again on this
+    connection; ``audio_id``: of that request.
     """
 
     log: SessionLog[Sized]
@@ -56,6 +59,9 @@ class _Session:
     history: bool | None = None
     has_broadcasts: bool = True
     growing: bool = False
+    audio: bool = False
+    audio_due: bool = False
+    audio_id: int | None = None
 
 
 class SessionStatistics(Struct, frozen=True):
@@ -200,7 +206,8 @@ class Sessions:
         for session in self._all.values():
             session.log.is_waiting = True
             session.more = False
-            session.recovery_id = session.due = None
+            session.recovery_id = session.due = session.audio_id = None
+            session.audio_due = session.audio
 
     def greeted(self, now: float) -> list[RecoverSession]:
         """Recover everything on a new connection."""
@@ -254,6 +261,28 @@ class Sessions:
         )
         session.has_broadcasts = message.broadcasts_complete is not False
         return self._finish(message.session_id, session, now)
+
+    # The sound of a meeting.
+
+    def audio_receiving(self, message: AudioReceiving) -> None:
+        """Note whether the service sends the sound of a session: it does for this connection alone."""
+        session = self._all.get(message.session_id)
+        if session is not None:
+            session.audio, session.audio_id = message.enabled, None
+
+    def audio_again(self, session_id: str) -> list[ReceiveAudio]:
+        """Request the sound of a session again that has been recovered on another connection."""
+        session = self._all.get(session_id)
+        if session is None or not (session.audio and session.audio_due):
+            return []
+        session.audio_due, session.audio_id = False, self._new_id()
+        return [ReceiveAudio(session_id=session_id, id=session.audio_id)]
+
+    def audio_refused(self, error: Error) -> None:
+        """Do not request sound again that was refused."""
+        for session in self._all.values():
+            if error.id is not UNSET and session.audio_id == error.id:
+                session.audio, session.audio_id = False, None
 
     def failed(self, error: Error, now: float) -> bool:
         """Process an ``error``; return False if it is not the reply to a recovery."""
@@ -363,5 +392,10 @@ def _sized(messages: Sequence[Raw]) -> list[Numbered[Sized]]:
 
 def offset_of(message: Message) -> int | None:
     """Return a message's offset, None if it has none."""
-    number = getattr(message, "offset", None)
+    number = field_of(message, "offset")
     return number if isinstance(number, int) else None
+
+
+def field_of(message: Message, name: str) -> Any:
+    """Return a field, also of a message whose type is unknown here; None if it has none."""
+    return message.fields.get(name) if isinstance(message, Unrecognized) else getattr(message, name, None)

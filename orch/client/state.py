@@ -21,10 +21,11 @@ from orch.client.events import (
     TooManyRequestsError,
     decode,
 )
-from orch.client.sessions import Sessions, SessionStatistics, offset_of
+from orch.client.sessions import Sessions, SessionStatistics, field_of, offset_of
 from orch.protocol.messages import (
     AnyClientMessage,
     AudioEnded,
+    AudioReceiving,
     AudioStatus,
     ClientMessage,
     Closing,
@@ -192,6 +193,8 @@ class ClientState:
 
     def receive(self, message: Message, size: int, now: float) -> list[Action]:
         """Handle a message of ``size`` bytes."""
+        if isinstance(message, AudioReceiving):
+            self._sessions.audio_receiving(message)
         identity = message.id if isinstance(message.id, int) else 0
         request = self._requests.get(identity)
         actions = self._route(message, size, now, None if request is None else request.message)
@@ -214,12 +217,13 @@ class ClientState:
                 return _sends(self._sessions.joined(message, now))
             case SessionRecovered() | SessionHistory():
                 return self._missed(message, now)
-            case Pong() | Subscribed() | Unsubscribed():
+            case Pong() | Subscribed() | Unsubscribed() | AudioReceiving():
                 pass
             case Error(code=code) if request is not None:
                 if isinstance(request, (CreateSession, JoinSession)) and request.session_id is not None:
                     self._sessions.refused(request.session_id, code)
             case Error():
+                self._sessions.audio_refused(message)
                 if not self._sessions.failed(message, now):
                     self.backlog.offer(message, size)
                     return [Forward(message)]
@@ -233,7 +237,8 @@ class ClientState:
         forwarded = [Forward(each) for each in map(decode, missed) if _is_for_speakers(each)]
         if isinstance(message, SessionHistory):
             return [*forwarded, *_sends(self._sessions.continued(message, now))]
-        return [*forwarded, *_sends(self._sessions.recovered(message, now))]
+        actions = [*forwarded, *_sends(self._sessions.recovered(message, now))]
+        return actions + _sends(self._sessions.audio_again(message.session_id))
 
     def _deliver(self, message: Message, size: int, now: float, *, is_answer: bool) -> list[Action]:
         """Deliver a message, in its session's order where it has one."""
@@ -245,7 +250,7 @@ class ClientState:
         actions: list[Action] = [Forward(message)] if _is_for_speakers(message) else []
         offset = offset_of(message)
         if offset is not None:
-            session_id: str = getattr(message, "session_id", "")
+            session_id = str(field_of(message, "session_id"))
             return actions + _sends(self._sessions.receive(session_id, offset, message, size, now))
         if not is_answer:
             self.backlog.offer(message, size)

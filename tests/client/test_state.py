@@ -370,6 +370,11 @@ def test_messages_about_a_meeting_are_known_and_leave_no_gap_in_its_session() ->
     first, second = state.backlog.take(), state.backlog.take()
     assert isinstance(first, MeetingChat)
     assert isinstance(second, SessionMessage)
+    newer = {"type": "meeting_vote", "session_id": "s", "offset": 3}
+    assert receive(state, newer) == []
+    assert isinstance(state.backlog.take(), Unrecognized)
+    assert receive(state, newer) == []
+    assert state.backlog.take() is None
     sound = {"type": "speaker_audio", "session_id": "s", "track": "t", "first": 0, "at": 0, "data": "AAE="}
     heard = decode(json.dumps(sound | {"timestamp": 0}))
     assert isinstance(heard, SpeakerAudio)

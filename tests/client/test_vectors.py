@@ -12,7 +12,7 @@ from orch.client.events import HistoryDelivered, Lost, Recovered, decode
 from orch.client.reconnect_policy import Backoff, Liveness, Reconnection, Stop
 from orch.client.recovery import SessionLog
 from orch.client.state import Action, ClientState, Send
-from orch.protocol.messages import JoinSession, SessionMessage, Subscribe
+from orch.protocol.messages import JoinSession, ReceiveAudio, SessionMessage, Subscribe
 
 FOLDER = Path(__file__).parents[1] / "data" / "recovery"
 
@@ -153,8 +153,8 @@ class Script:
             case {"pass": seconds}:
                 self.now += seconds
                 self.do(self.state.tick(self.now))
-            case {"join": session_id, **more}:
-                self.do(self.state.request(JoinSession(session_id=session_id, **more))[1])
+            case {"join": _} | {"audio": _}:
+                self.do(self.state.request(asked(step))[1])
             case {"subscribe": topic}:
                 self.state.follow(topic)
                 self.do(self.state.request(Subscribe(topic=topic))[1])
@@ -175,6 +175,17 @@ class Script:
                 self.told = []
             case _:
                 raise AssertionError(step)
+
+
+def asked(step: dict[str, Any]) -> JoinSession | ReceiveAudio:
+    """Return the request of a step."""
+    match step:
+        case {"join": session_id, **more}:
+            return JoinSession(session_id=session_id, **more)
+        case {"audio": session_id, **more}:
+            return ReceiveAudio(session_id=session_id, **more)
+        case _:
+            raise AssertionError(step)
 
 
 def numbered(offset: int) -> dict[str, Any]:
@@ -214,6 +225,7 @@ def said(what: str, more: dict[str, Any], last: dict[str, Any]) -> dict[str, Any
             "more": False,
         },
         "left": {"type": "session_left", "session_id": "s"},
+        "audio": {"type": "audio_receiving", "session_id": "s"},
         "error": {"type": "error", "detail": "No."},
     }
     return kinds[what] | rest | answer

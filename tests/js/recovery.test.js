@@ -73,6 +73,7 @@ const KINDS = {
   not_recovered: () => ({ type: "session_recovered", session_id: "s", recovered: false }),
   history: () => ({ type: "session_history", session_id: "s", epoch: "e", complete: true, more: false }),
   left: () => ({ type: "session_left", session_id: "s" }),
+  audio: () => ({ type: "audio_receiving", session_id: "s" }),
   error: () => ({ type: "error", detail: "No." }),
 };
 
@@ -109,6 +110,7 @@ class Script {
     } else if ("pass" in step) await this.#clock.advance(step.pass * 1000);
     else if ("join" in step) this.#socket.request({ type: "join_session", session_id: step.join, ...(step.history ? { history: true } : {}) }, { timeout: 60_000 }).catch(() => {});
     else if ("subscribe" in step) this.#socket.subscribe(step.subscribe);
+    else if ("audio" in step) this.#socket.request({ type: "receive_audio", session_id: step.audio, ...("enabled" in step ? { enabled: step.enabled } : {}) }).catch(() => {});
     else if ("say" in step) {
       const { say, answers, messages, ...rest } = step;
       const message = { ...KINDS[say](step), ...rest };

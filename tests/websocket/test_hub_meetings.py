@@ -1,11 +1,17 @@
 """What a bot publishes of a meeting: to everyone in the session, and its sound to those who receive it."""
 
 import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
+import orch.client
+from orch.client import Recovered
+from orch.client.transport import SocketClosedError
 from orch.problems import ProblemError
 from orch.protocol.messages import MeetingCaption, SpeakerAudio
 from orch.stores.redis.store import RedisStore
@@ -109,6 +115,69 @@ async def test_sound_goes_to_those_who_receive_it_until_they_do_not(tmp_path: Pa
         assert not await wanted(session)
         session.send_audio(sound(160))
         assert "speaker_audio" not in {each["type"] for each in await ana.settle()}
+
+
+class Wire:
+    """A connection of :mod:`orch.client` to the hub, without a network between them."""
+
+    def __init__(self, socket: FakeSocket) -> None:
+        self.socket = socket
+
+    async def send(self, frame: str | bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        self.socket.say(frame)
+
+    async def receive(self) -> str:
+        try:
+            return await self.socket.hear_raw()
+        except trio.EndOfChannel:
+            raise SocketClosedError(1006, "") from None
+
+    async def close(self, code: int) -> None:
+        await trio.lowlevel.checkpoint()
+        self.socket.hang_up()
+
+
+async def test_a_client_receives_sound_again_once_it_has_reconnected(tmp_path: Path) -> None:
+    """By itself, on the connection that recovered the session; and no longer when it has said so."""
+    wires: list[Wire] = []
+    async with running_hub(tmp_path) as hub, hub.service.meetings.attend("s") as session:
+
+        @asynccontextmanager
+        async def dial(_: str) -> AsyncIterator[Wire]:
+            wires.append(Wire(hub.socket()))
+            yield wires[-1]
+
+        async with orch.client.connect("http://hub", dial=dial) as client:
+
+            async def heard() -> int:
+                async for event in client:
+                    if isinstance(event, SpeakerAudio):
+                        assert event.data == b"\1\0" * 160
+                        return event.first
+                raise AssertionError
+
+            async def recovered() -> None:
+                async for event in client:
+                    if isinstance(event, Recovered):
+                        break
+                await wait_all_tasks_blocked()
+
+            await client.join("s")
+            assert (await client.receive_audio("s")).enabled
+            session.send_audio(sound(0))
+            assert await heard() == 0
+            wires[0].socket.hang_up()
+            await recovered()
+            assert await wanted(session)
+            session.send_audio(sound(160))
+            assert await heard() == 160
+            assert not (await client.receive_audio("s", enabled=False)).enabled
+            assert not await wanted(session)
+            wires[1].socket.hang_up()
+            await recovered()
+            assert len(wires) == 3
+            assert not await wanted(session)
 
 
 async def test_sound_is_for_participants_who_may_speak(tmp_path: Path) -> None:

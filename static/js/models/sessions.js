@@ -16,12 +16,15 @@ const RECOVERY_WITHIN = 35_000;
 const RECOVERY_AGAIN = 2_000;
 
 const JOINING = new Set(["create_session", "join_session"]);
+/** Errors of requests that the service has not refused. */
+const NOT_REFUSED = new Set(["timeout", "connection_lost", "stopped", "too_many_requests"]);
 
 export class Sessions {
   /**
    * session_id -> {log, token, tries, participant, again, more, missed, history}; `more`: further parts of a response
    * follow, of a recovery's where `missed` counts messages; `history`: whether the requested history is complete so
-   * far, until all of it is delivered.
+   * far, until all of it is delivered; `audio`: whether the sound of a meeting is received, and `audioDue`: it has to be
+   * requested again on this connection.
    */
   #all = new Map();
   /** {session_id, token} of the session that was lost last, or null. */
@@ -105,6 +108,7 @@ export class Sessions {
     for (const session of this.#all.values()) {
       this.#timers.clearTimeout(session.again);
       session.more = false;
+      session.audioDue = session.audio;
       session.log.wait();
     }
   }
@@ -154,6 +158,9 @@ export class Sessions {
       case "session_history":
         this.#continued(message);
         return;
+      case "audio_receiving":
+        this.#audioReceiving(message);
+        break;
       case "session_left":
         if (message.reason === "lost") {
           const session = this.#all.get(message.session_id);
@@ -179,7 +186,7 @@ export class Sessions {
   }
 
   #entry(log, token) {
-    return { log, token, tries: 0, participant: null, again: null, more: false, missed: null, history: null, broadcasts: true };
+    return { log, token, tries: 0, participant: null, again: null, more: false, missed: null, history: null, broadcasts: true, audio: false, audioDue: false };
   }
 
   #joined(message) {
@@ -293,6 +300,25 @@ export class Sessions {
     session.broadcasts = message.broadcasts_complete !== false;
     this.#deliver(missed);
     this.#finish(message.session_id, session);
+    if (session.audio && session.audioDue && this.#all.get(message.session_id) === session) this.#receiveAudio(message.session_id, session);
+  }
+
+  #audioReceiving({ session_id, enabled }) {
+    const session = this.#all.get(session_id);
+    if (session) session.audio = enabled;
+  }
+
+  /** Request the sound of a meeting again: the service sends it to one connection. */
+  async #receiveAudio(session_id, session) {
+    session.audioDue = false;
+    try {
+      await this.#request({ type: "receive_audio", session_id });
+    } catch ({ code, message: detail }) {
+      // After a lost connection the next one requests it again; what was refused is not requested again.
+      if (this.#all.get(session_id) !== session || NOT_REFUSED.has(code)) return;
+      session.audio = false;
+      this.#emit("complaint", { type: "error", session_id, code, detail });
+    }
   }
 
   #lose(session_id, session, reason) {
