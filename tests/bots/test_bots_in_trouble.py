@@ -41,6 +41,49 @@ async def test_a_deadline_that_passes_while_a_bot_ends_holds_up_nothing(tmp_path
         assert ended.end.reason is EndReason.PAGE_CHANGED
 
 
+async def test_a_stay_that_is_over_meanwhile_leaves_the_page_to_the_evidence(tmp_path: Path) -> None:
+    """The page is closed after it was photographed, although it shows meanwhile that the stay is over."""
+    async with running(tmp_path) as scene:
+        scene.set(limits={"join": 30})
+        bot = await scene.create()
+        meeting = await scene.meeting()
+        run = scene.service._host_runs()[bot.bot_id]
+        pages: list[bool] = []
+
+        async def slow(now: float) -> Evidence:
+            await trio.sleep(8)
+            pages.append(run.presence is meeting)
+            return Evidence(taken_at=now, lines=("line",))
+
+        meeting.evidence = slow  # type: ignore[method-assign]
+        await trio.sleep(32)
+        meeting.end(EndReason.BLOCKED)
+        ended = await scene.until(bot.bot_id, State.FAILED, within=20)
+        assert ended.end is not None
+        assert (ended.end.reason, ended.end.has_evidence) == (EndReason.PAGE_CHANGED, True)
+        assert pages == [True]
+
+
+async def test_what_showed_a_loss_is_kept_for_an_end_without_a_page(tmp_path: Path) -> None:
+    """The page is closed for the next attempt, which never succeeds; it is photographed once, and whole."""
+    async with running(tmp_path) as scene:
+        scene.set(limits={"recovery": 5})
+        bot, meeting = await scene.capturing("Ana")
+        taken: list[float] = []
+
+        async def slow(now: float) -> Evidence:
+            taken.append(now)
+            await trio.sleep(8)  # the recovery's time is over meanwhile
+            return Evidence(taken_at=now, lines=("line",))
+
+        meeting.evidence = slow  # type: ignore[method-assign]
+        meeting.end(EndReason.NETWORK_LOST)
+        ended = await scene.until(bot.bot_id, State.FAILED, within=30)
+        assert ended.end is not None
+        assert (ended.end.reason, ended.end.has_evidence) == (EndReason.NETWORK_LOST, True)
+        assert len(taken) == 1
+
+
 async def test_an_end_whose_request_is_cancelled_closes_the_browser_all_the_same(tmp_path: Path) -> None:
     """The client of a request may go away while the store is."""
     async with running(tmp_path) as scene:

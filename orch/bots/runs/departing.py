@@ -7,7 +7,7 @@ import trio
 
 from orch.bots.ends import ENDS, EndReason
 from orch.bots.lifecycle import deadline
-from orch.bots.runs.parts import CommandFailedError
+from orch.bots.runs.parts import CommandFailedError, Presence
 from orch.bots.states import Event, State
 
 if TYPE_CHECKING:
@@ -23,11 +23,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Departing:
-    """How one bot's stay ends. The mutable state is whether its evidence was collected, and is stored."""
+    """How one bot's stay ends.
+
+    The mutable state is the page whose evidence was collected last, and whether any is stored.
+    """
 
     def __init__(self, run: "BotRun") -> None:
         self._run = run
-        self._is_collected = False
+        self._collected: Presence | None = None
+        self._collecting = trio.Lock()
         self.has_evidence = False
 
     async def keep_deadlines(self) -> None:
@@ -73,13 +77,16 @@ class Departing:
                 _log.warning("a bot's page was closed without leaving", bot=self._run.bot_id, why=str(error))
 
     async def store_evidence(self) -> None:
-        """Store what the page shows, once."""
+        """Store what the page shows, once for each page; return when it is stored."""
         run, presence = self._run, self._run.presence
-        if presence is None or self._is_collected:
+        if presence is None:
             return
-        self._is_collected = True
-        with trio.move_on_after(EVIDENCE_WITHIN):
-            evidence = await presence.evidence(run.parts.wall())
-            for record in await run.parts.store_evidence(run.journal.stored.session_id, evidence):
-                await run.parts.put(record)
-                self.has_evidence = True
+        async with self._collecting:
+            if self._collected is presence:
+                return
+            self._collected = presence
+            with trio.move_on_after(EVIDENCE_WITHIN):
+                evidence = await presence.evidence(run.parts.wall())
+                for record in await run.parts.store_evidence(run.journal.stored.session_id, evidence):
+                    await run.parts.put(record)
+                    self.has_evidence = True

@@ -101,6 +101,7 @@ class BotRun:
         self.has_camera = request.camera is not None
         self._over: Over | None = None
         self._end: tuple[EndReason, str] | None = None
+        self._ended = trio.Event()
         self._is_released = False
         self._place = Place.DOOR
         self._channel: MediaChannel | None = None
@@ -279,9 +280,18 @@ class BotRun:
         await self._captioning.observe(observation)
 
     async def over(self, reason: EndReason, detail: str = "") -> None:
-        """Apply that the stay is over, while the page still shows why."""
-        if self.is_over:
-            return
+        """Apply that the stay is over, while the page still shows why.
+
+        The page is closed when this returns: a loss is photographed before, since the bot may not get back,
+        and an end that has begun elsewhere is waited for.
+        """
+        if not self.is_over:
+            await self._decide(reason, detail)
+        if self.is_ending:
+            await self._ended.wait()
+
+    async def _decide(self, reason: EndReason, detail: str) -> None:
+        """End, or join again: the stay is over."""
         detail = detail or (self._over.detail if self._over is not None else "")
         stored = self.journal.stored
         if reason is EndReason.UNREACHABLE and stored.admitted_at is not None:
@@ -289,6 +299,7 @@ class BotRun:
         can_return = stored.recoveries < MAX_RECOVERIES and self.journal.state is not State.LEAVING
         if reason in LOSSES and can_return:
             await self.lose(reason, detail)
+            await self._departing.store_evidence()
         else:
             await self.end(reason, detail)
 
@@ -334,6 +345,7 @@ class BotRun:
             with trio.move_on_after(STORED_WITHIN):
                 await self.advance(Event.END, reason, detail)
         finally:
+            self._ended.set()
             self._scope.cancel()  # also where who asked for the end is cancelled: nobody else ends it
 
     async def _follow(self) -> None:
