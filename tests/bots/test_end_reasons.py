@@ -295,7 +295,6 @@ async def attend(attendance: Attendance, reason: EndReason, case: Case, found: F
     found[reason] = await attendance.ended(bot)
 
 
-@pytest.mark.timed
 def test_the_meeting_ends_the_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens in the meeting, at its door and on its page, with the stage and the evidence."""
     require("chromium")
