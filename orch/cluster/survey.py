@@ -161,8 +161,7 @@ class Survey:
         """Send a request to one worker, by name; return its reply.
 
         Raises ``unknown_worker``, ``worker_silent``, also where it ends before it replies, and
-        ``store_unavailable``; of a handler that may wait also
-        what :meth:`register_waiting` says.
+        ``store_unavailable``; of a handler that may wait also what :meth:`register_waiting` says.
         """
         if worker == self.me.name:
             await trio.lowlevel.checkpoint()

@@ -123,8 +123,7 @@ class Downloads:
     ) -> Response:
         """Return a file, or the part of it that the request wants.
 
-        ``opening`` opens it, in a thread. ``etag``: of its content; None: it
-        changes.
+        ``opening`` opens it, in a thread. ``etag``: of its content; None: it changes.
 
         Problems: those of ``opening``; ``overloaded``.
         """
@@ -141,8 +140,12 @@ class Downloads:
             "X-Content-Type-Options": "nosniff",
             **({} if etag is None else {"ETag": f'"{etag}"'}),
         }
-        file = await trio.to_thread.run_sync(opening)
-        self._open += 1
+        self._open += 1  # before it is opened, which takes a while: others come meanwhile
+        try:
+            file = await trio.to_thread.run_sync(opening)
+        except BaseException:
+            self._closed()
+            raise
         body = _FileBody(file, self._closed)
         try:
             size = file.size

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Never
 
@@ -54,11 +55,7 @@ class StoredBots:
     @property
     def runs(self) -> tuple[Run, ...]:
         """What runs as long as the store: bots store their last words at the end."""
-
-        async def write(*, task_status: trio.TaskStatus[None]) -> None:
-            await _keep_writing(self.writer, task_status=task_status)
-
-        return (write, self.webhooks.run, self.pruning.run)
+        return (partial(_keep_writing, self.writer), self.webhooks.run, self.pruning.run)
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""

@@ -241,33 +241,22 @@ class _Attendance:
         """Return why a page that does not go on is given up, once its time has passed."""
         limits, stay = self._limits, self._stay
         now = trio.current_time()
+        reason = EndReason.PAGE_CHANGED
         if not verdict.is_connected:
-            doubt, limit, reason = (
-                "The page tries to connect again",
-                limits.reconnecting,
-                EndReason.NETWORK_LOST,
-            )
+            doubt, limit = "The page tries to connect again", limits.reconnecting
+            reason = EndReason.NETWORK_LOST
         elif verdict.place is None and stay.place is None:
-            doubt, limit, reason = (
-                "The page shows nothing that is known",
-                limits.loading,
-                EndReason.PAGE_CHANGED,
-            )
+            doubt, limit = "The page shows nothing that is known", limits.loading
         elif verdict.place is None:
-            doubt, limit, reason = (
-                "The page shows nothing known any more",
-                limits.unknown,
-                EndReason.PAGE_CHANGED,
-            )
+            doubt, limit = "The page shows nothing known any more", limits.unknown
         elif verdict.place is Place.DOOR:
-            doubt, limit, reason = "The page cannot be joined", limits.door, EndReason.PAGE_CHANGED
+            doubt, limit = "The page cannot be joined", limits.door
         else:
             self._doubt = None
             return None
         if self._doubt is None or self._doubt[0] != doubt:
             self._doubt = (doubt, self._since if stay.place is None else now)
         waited = now - self._doubt[1]
-        reason = EndReason.PAGE_CHANGED if verdict.is_connected else EndReason.NETWORK_LOST
         return (reason, f"{doubt}, for {waited:.0f} s.") if waited >= limit else None
 
     async def _waited(self, news: trio.Event) -> None:

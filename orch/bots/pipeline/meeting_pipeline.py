@@ -18,7 +18,7 @@ from typing import Final
 import trio
 
 from orch.bots.interface_texts import SELF_NAMES
-from orch.bots.leave_rules import BOT_NAMES, LeaveRules, is_bot
+from orch.bots.leave_rules import LeaveRules, is_bot
 from orch.bots.observations import (
     Observation,
     OwnerSeen,
@@ -385,4 +385,4 @@ class MeetingPipeline:
 
 
 def _is_bot(name: str) -> bool:
-    return is_bot(name, LeaveRules(bot_names=BOT_NAMES))
+    return is_bot(name, LeaveRules())

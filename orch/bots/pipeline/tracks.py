@@ -10,6 +10,7 @@ one when another is idle; until then its sound is counted as unheard, and nothin
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -319,9 +320,9 @@ class Tracks:
             if error.code != "unsupported_language":
                 raise
             _log.warning("language of a bot not offered", language=self.language, reason=error.detail)
-            self.language = origin_language = AUTO
+            self.language = AUTO
             speech = self._speech.stream(
-                _with_language(origin, origin_language), sample_rate=RATE, output=output
+                replace(origin, source_language=AUTO), sample_rate=RATE, output=output
             )
         stream = OpenStream(speech, output, first)
         output.attach(stream.first)
@@ -352,16 +353,6 @@ class Tracks:
         """Wait until all that has arrived on ended streams is transcribed."""
         while self._streams:
             await self._done.park()
-
-
-def _with_language(origin: Origin, language: str) -> Origin:
-    return Origin(
-        session_id=origin.session_id,
-        stream_id=origin.stream_id,
-        started=origin.started,
-        source_language=language,
-        participant_id=origin.participant_id,
-    )
 
 
 def _lost() -> ProblemError:
