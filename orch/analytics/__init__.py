@@ -1,1 +1,1 @@
-"""Figures over time, for the Overview page: sampled at an interval, stored for a quarter of an hour."""
+"""Figures over time: sampled, rolled up and stored; forecasts, anomalies and insights from them."""

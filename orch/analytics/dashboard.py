@@ -10,7 +10,7 @@ import trio
 from msgspec import Struct
 
 from orch.analytics.route_history import RouteHistories, RouteHistory
-from orch.analytics.series import Series
+from orch.analytics.samples import Samples
 from orch.cluster.workers import WorkerInfo, WorkersStatistics
 from orch.gateway.statistics import GatewayFlow
 from orch.gateway.window import WINDOW
@@ -119,7 +119,7 @@ class Dashboard:
         self._overload = overload
         self._wall = wall
         self._began = wall()
-        self._series = Series(FIGURES)
+        self._series = Samples(FIGURES)
         self._routes = RouteHistories()
         self._last: tuple[float, int, int, float] | None = None
         self._cpu_share: float | None = None

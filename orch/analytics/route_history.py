@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from orch.analytics.series import Series
+from orch.analytics.samples import Samples
 from orch.gateway.statistics import GatewayOwn, GatewayRoute, GatewayStatistics
 
 MOST: Final = 200
@@ -38,7 +38,7 @@ class RouteHistories:
     """
 
     def __init__(self) -> None:
-        self._series: dict[str, Series] = {}
+        self._series: dict[str, Samples] = {}
         self._counted: dict[str, tuple[int, int]] = {}
         self._sampled_at: float | None = None
 
@@ -50,12 +50,12 @@ class RouteHistories:
         passed = None if self._sampled_at is None else now - self._sampled_at
         self._sampled_at = now
         before, counted = self._counted, dict[str, tuple[int, int]]()
-        series: dict[str, Series] = {}
+        series: dict[str, Samples] = {}
         for key, row in _rows(gateway):
             if len(series) == MOST:
                 break
             counted[key] = (row.requests, row.errors)
-            series[key] = self._series[key] if key in self._series else Series(FIGURES)
+            series[key] = self._series[key] if key in self._series else Samples(FIGURES)
             requests, errors = _rates(before.get(key), counted[key], passed)
             series[key].add(
                 at,

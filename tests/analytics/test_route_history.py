@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from orch.analytics.route_history import MOST, RouteHistories
-from orch.analytics.series import SAMPLES
+from orch.analytics.samples import SAMPLES
 from orch.gateway.statistics import GatewayStatistics
 from tests.fakes.scenes import full, statistics
 
