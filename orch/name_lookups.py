@@ -20,7 +20,8 @@ from typing import Any, Final, Never
 
 import trio
 
-from orch.telemetry.metric_names import NAME_LOOKUPS, NAME_LOOKUPS_REFUSED, Reading
+from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.process import NAME_LOOKUPS, NAME_LOOKUPS_REFUSED
 
 THREADS: Final = 16
 AGAIN: Final = 2.0

@@ -19,7 +19,8 @@ from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
 from orch.telemetry.events import EventLog, Severity
-from orch.telemetry.metric_names import OVERLOAD_REFUSED, OVERLOAD_STEP, OVERLOAD_USED, Reading
+from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.process import OVERLOAD_REFUSED, OVERLOAD_STEP, OVERLOAD_USED
 from orch.telemetry.shortages import SUBJECT, ShortageLine
 
 SECONDS: Final = 1.0

@@ -26,7 +26,8 @@ from orch.access.wrong_tokens import WrongTokens
 from orch.problems import ProblemError
 from orch.settings import Frontend
 from orch.settings.source import SettingsSource
-from orch.telemetry.metric_names import WRONG_TOKENS, Reading
+from orch.telemetry.names.access import WRONG_TOKENS
+from orch.telemetry.names.metric import Reading
 
 #: The cookie's name; over TLS with the prefix that makes browsers accept it only from this host.
 COOKIE: Final = "orch_sign_in"

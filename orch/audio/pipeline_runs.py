@@ -18,8 +18,8 @@ from msgspec import Struct
 from orch.audio.child_processes import end, for_reading, start
 from orch.audio.pipeline_jobs import MOST_REPLY, Failed, Job, Outcome, Reply
 from orch.problems import PROBLEMS, ProblemError
-from orch.telemetry import metric_names as names
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names import audio as names
+from orch.telemetry.names.metric import Reading
 
 _RECEIVE: Final = 65_536
 _KILLED: Final = (-signal.SIGXCPU, -signal.SIGKILL)

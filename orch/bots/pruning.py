@@ -21,9 +21,9 @@ from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
 from orch.stores.bot_records import Prunable
 from orch.stores.bot_store import BotStore
-from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names import bots as names
+from orch.telemetry.names.metric import Reading
 
 BATCH: Final = 200
 """Rows deleted in one transaction: others wait for it."""

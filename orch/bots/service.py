@@ -45,7 +45,7 @@ from orch.settings.source import SettingsSource
 from orch.stores.bot_records import Captured, Life
 from orch.stores.bot_store import BotStore
 from orch.stores.bot_writer import BotWriter, Offload
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 ENDED_WITHIN: Final = 15.0
 """Seconds in which what a bot has captured is stored before its figures are computed."""

@@ -33,7 +33,7 @@ from orch.readiness import Readiness, create_readiness
 from orch.shortages import Shortage, own_shortage
 from orch.sockets import Bound
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 DEFLATE_FROM: Final = 1024
 """Bytes of a message from which on it is worth compressing."""

@@ -12,7 +12,7 @@ from orch.front.listeners import Listener
 from orch.front.statistics import FrontStatistics
 from orch.queued_bytes import QueuedBytes
 from orch.shortages import Shortage
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 ServerName = Literal["orch", "hypercorn"]
 DEFAULT: Final[ServerName] = "orch"

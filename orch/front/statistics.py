@@ -6,7 +6,8 @@ from msgspec import Struct, field
 
 from orch.front.refusal_kinds import KINDS
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import FRONT_ACCEPTED, FRONT_OPEN, FRONT_REFUSED, Reading
+from orch.telemetry.names.front import FRONT_ACCEPTED, FRONT_OPEN, FRONT_REFUSED
+from orch.telemetry.names.metric import Reading
 
 
 class FrontStatistics(Struct, frozen=True, kw_only=True):

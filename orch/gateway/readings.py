@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from orch.gateway.statistics import GatewayInstance, GatewaySockets, GatewayStatistics
-from orch.telemetry import metric_names as names
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names import gateway as names
+from orch.telemetry.names.metric import Reading
 
 _BREAKER_VALUES: Final = {"closed": 0, "half_open": 1, "open": 2}
 

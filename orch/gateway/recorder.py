@@ -17,8 +17,13 @@ _FIRST_ERROR: Final = 500
 class Metrics(Protocol):
     """What the gateway counts for Prometheus."""
 
-    def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
-        """Count a request that has ended; ``seconds`` the back end took, None if it got no request."""
+    def gateway_request(
+        self, service: str, route: str, flow: str, status: int, seconds: float | None
+    ) -> None:
+        """Count a request that has ended; ``seconds`` the back end took, None if it got no request.
+
+        ``route``: the prefix of a client's, the flow of the service's own.
+        """
         ...
 
     def gateway_retry(self, service: str) -> None:
@@ -60,14 +65,14 @@ class Recorder:
         if match is None:
             return
         window = self._routes.get(match.prefix) or self._route(match.prefix, now)
-        self._count(window, Flow.REQUESTS, match.service, status, seconds, now)
+        self._count(window, match.prefix, Flow.REQUESTS, match.service, status, seconds, now)
 
     def fetched(self, flow: Flow, service: str, status: int, seconds: float | None, now: float) -> None:
         """Count a request that has ended and that the service sent itself, over no route."""
         window = self._own.get((flow, service))
         if window is None:
             window = self._own[flow, service] = Window(now)
-        self._count(window, flow, service, status, seconds, now)
+        self._count(window, flow, flow, service, status, seconds, now)
 
     def retried(self, service: str) -> None:
         """Count a repeated attempt."""
@@ -128,13 +133,20 @@ class Recorder:
         )
 
     def _count(
-        self, own: Window, flow: Flow, service: str, status: int, seconds: float | None, now: float
+        self,
+        own: Window,
+        route: str,
+        flow: Flow,
+        service: str,
+        status: int,
+        seconds: float | None,
+        now: float,
     ) -> None:
         is_error = status >= _FIRST_ERROR
         step = None if seconds is None else step_of(seconds)
         for window in (own, self._total or self.total(now), self._flows.get(flow) or self._flow(flow, now)):
             window.count_in(now, step, is_error=is_error)
-        self._metrics.gateway_request(service, status, seconds)
+        self._metrics.gateway_request(service, route, flow, status, seconds)
 
     def _route(self, prefix: str, now: float) -> Window:
         window = self._routes.get(prefix)

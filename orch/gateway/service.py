@@ -54,7 +54,7 @@ from orch.settings.source import SettingsSource
 from orch.shortages import Shortage
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics

@@ -45,8 +45,8 @@ from orch.settings import Instance, Settings
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog, Severity
-from orch.telemetry.metric_names import Reading
 from orch.telemetry.metrics import Metrics
+from orch.telemetry.names.metric import Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics

@@ -31,8 +31,9 @@ from orch.speech.transcription_responses import OF_RECORDINGS
 from orch.speech.translations import Translations
 from orch.speech.translator import Pairs, Translator
 from orch.speech.voice_models import VoiceModels
-from orch.telemetry import metric_names as names
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names import audio as audio_names
+from orch.telemetry.names import speech as names
+from orch.telemetry.names.metric import Reading
 
 __all__ = ["LanguagesOffered", "SpeechService", "SpeechStatistics", "SpeechStream"]
 
@@ -298,16 +299,13 @@ class SpeechService:
             yield Reading(names.VOICE_MODELS_LENT, speech.voice_models.lent)
             yield Reading(names.VOICE_MODELS_MISSED, speech.voice_models.missed)
         if speech.pipelines is not None:
-            yield Reading(names.PIPELINE_STREAMS, speech.pipelines.streams)
-            yield Reading(names.PIPELINE_PROCESSES, speech.pipelines.processes)
-            yield Reading(names.PIPELINE_FAILURES, speech.pipelines.failures)
-            yield Reading(names.PIPELINE_BYPASSED, speech.pipelines.bypassed)
+            yield Reading(audio_names.PIPELINE_STREAMS, speech.pipelines.streams)
+            yield Reading(audio_names.PIPELINE_PROCESSES, speech.pipelines.processes)
+            yield Reading(audio_names.PIPELINE_FAILURES, speech.pipelines.failures)
+            yield Reading(audio_names.PIPELINE_BYPASSED, speech.pipelines.bypassed)
         for asked in speech.back_ends:
             yield Reading(names.SPEECH_REFUSED, asked.refused, (asked.service,))
             yield Reading(names.SPEECH_REFUSING, float(asked.refusal is not None), (asked.service,))
-        for quantile, milliseconds in (("0.5", speech.caption_p50_ms), ("0.95", speech.caption_p95_ms)):
-            if milliseconds is not None:
-                yield Reading(names.CAPTION_SECONDS, milliseconds / 1000, (quantile,))
 
     def follow_refusals(self, on_refusal: Callable[[str, str | None], None]) -> None:
         """Call ``on_refusal`` when a back end begins to refuse all requests, and when that ends.

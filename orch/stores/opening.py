@@ -22,7 +22,7 @@ from orch.stores.protocols import (
 from orch.stores.sqlite.bots import SqliteBots, beside
 from orch.stores.sqlite.store import SqliteStore
 from orch.stores.status import Load, StoreStatus
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 
 class EngineStatistics(Protocol):

@@ -5,8 +5,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from orch.telemetry import metric_names as names
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names import bots as bot_names
+from orch.telemetry.names import stores as names
+from orch.telemetry.names.metric import Reading
 
 
 class StoreStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,8 +47,8 @@ def bot_readings(
     status: StoreStatus, *, waiting: int, failures: int, used_bytes: int | None
 ) -> Iterator[Reading]:
     """Yield the metrics of the store of bot sessions; ``used_bytes``: None where it is not measured."""
-    yield Reading(names.BOT_STORE_HEALTHY, float(status.state == "healthy"))
-    yield Reading(names.BOT_STORE_WAITING, waiting)
-    yield Reading(names.BOT_STORE_FAILURES, failures)
+    yield Reading(bot_names.BOT_STORE_HEALTHY, float(status.state == "healthy"))
+    yield Reading(bot_names.BOT_STORE_WAITING, waiting)
+    yield Reading(bot_names.BOT_STORE_FAILURES, failures)
     if used_bytes is not None:
-        yield Reading(names.BOT_STORE_BYTES, used_bytes)
+        yield Reading(bot_names.BOT_STORE_BYTES, used_bytes)

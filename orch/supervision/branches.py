@@ -29,7 +29,8 @@ from orch.shortages import Shortage, own_shortage
 from orch.supervision.restart_policy import RestartPolicy
 from orch.supervision.tasks import TaskStatistics, tasks_below
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import BRANCH_RESTARTS, BRANCH_STATE, UPTIME, Reading
+from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.process import BRANCH_RESTARTS, BRANCH_STATE, UPTIME
 
 log = structlog.get_logger("tree")
 

@@ -1,4 +1,4 @@
 """What the service reports about itself: metrics, events, topics, logs.
 
-A metric is a name in `metric_names.py` and a line in its part's `readings()`.
+A metric is a name in a module of `names` and a line in its part's `readings()`.
 """

@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from orch.telemetry.metric_names import CONTAINED, Reading
+from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.process import CONTAINED
 
 _log = structlog.get_logger("boundaries")
 
@@ -19,7 +20,7 @@ _log = structlog.get_logger("boundaries")
 class Boundary:
     """The boundary around each item of one loop. The mutable state is the count.
 
-    ``loop``: the label of its metric, one of :data:`orch.telemetry.metric_names.LOOPS`.
+    ``loop``: the label of its metric, one of :data:`orch.telemetry.names.process.LOOPS`.
     """
 
     def __init__(self, loop: str) -> None:

@@ -1,54 +1,88 @@
 """The registry of Prometheus metrics, read when it is scraped."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import accumulate, product
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import Histogram as PrometheusHistogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from orch.telemetry.metric_names import (
+from orch.telemetry.histogram import Histogram
+from orch.telemetry.names.gateway import (
     BREAKER_STATE,
     GATEWAY_REQUESTS,
     GATEWAY_RETRIES,
     GATEWAY_SECONDS,
+    STATUSES,
+)
+from orch.telemetry.names.health import (
     HEALTH_CHECKS,
     HEALTH_SECONDS,
+    OUTCOMES,
     RECOVERIES,
     SERVICE_STATE,
-    Name,
-    Reading,
+    STATES,
 )
+from orch.telemetry.names.metric import Distribution, Name, Reading
 
 _BREAKER_VALUES: Final = {"closed": 0, "half_open": 1, "open": 2}
-_STATES: Final = ("unknown", "healthy", "degraded", "busy", "unhealthy", "recovering")
-_OUTCOMES: Final = ("ok", "failed")
-_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+def shown_status(status: int) -> str:
+    """Return the label of a response's status: itself if an alert tells it apart, else its class."""
+    label = str(status)
+    return label if label in STATUSES else f"{min(max(label[0], '1'), '5')}xx"
 
 
 class _Readings(Collector):
     """Reads the parts' statistics at each scrape, so that no figure is stored twice."""
 
     def __init__(self) -> None:
-        self.sources: list[Callable[[], Iterable[Reading]]] = []
+        self.sources: list[Callable[[], Iterable[Reading | Distribution]]] = []
 
     def collect(self) -> Iterator[Metric]:
-        found: dict[Name, dict[tuple[str, ...], float]] = {}
+        found: dict[str, tuple[Name, dict[tuple[str, ...], float | Histogram]]] = {}
         for source in self.sources:
             for reading in source():
-                series = found.get(reading.name)
-                if series is None:
-                    series = found[reading.name] = {(value,): 0.0 for value in reading.name.values}
-                series[reading.labels] = reading.value
-        for name, series in found.items():
-            make = CounterMetricFamily if name.kind == "counter" else GaugeMetricFamily
-            family = make(name.name, name.text, labels=name.labels)
-            for labels, value in series.items():
-                family.add_metric(list(labels), value)
-            yield family
+                entry = found.get(reading.name.name)
+                if entry is None:
+                    entry = found[reading.name.name] = (reading.name, _from_start(reading.name))
+                entry[1][reading.labels] = (
+                    reading.value if isinstance(reading, Reading) else reading.histogram
+                )
+        for name, series in found.values():
+            yield _family(name, series)
+
+
+def _from_start(name: Name) -> dict[tuple[str, ...], float | Histogram]:
+    """Return a series for each combination of label values, if all of them are closed lists."""
+    if name.kind == "gauge" or not name.labels or not all(label.values for label in name.labels):
+        return {}
+    return {
+        labels: Histogram(name.buckets) if name.kind == "histogram" else 0.0
+        for labels in product(*(label.values for label in name.labels))
+    }
+
+
+def _family(name: Name, series: Mapping[tuple[str, ...], float | Histogram]) -> Metric:
+    if name.kind == "histogram":
+        histograms = HistogramMetricFamily(name.name, name.text, labels=name.label_names)
+        for labels, value in series.items():
+            assert isinstance(value, Histogram)  # noqa: S101 - the kind of its name
+            bounds = (*(str(float(bound)) for bound in value.bounds), "+Inf")
+            histograms.add_metric(labels, list(zip(bounds, accumulate(value.counts), strict=True)), value.sum)
+        return histograms
+    make = CounterMetricFamily if name.kind == "counter" else GaugeMetricFamily
+    family = make(name.name, name.text, labels=name.label_names)
+    for labels, value in series.items():
+        assert not isinstance(value, Histogram)  # noqa: S101 - the kind of its name
+        family.add_metric(list(labels), value)
+    return family
 
 
 class Metrics:
@@ -74,32 +108,38 @@ class Metrics:
         self._check_seconds = self._histogram(HEALTH_SECONDS)
         self._recoveries = self._counter(RECOVERIES)
         # Looking a series up costs more than counting in it.
-        self._found_requests: dict[tuple[str, int], Counter] = {}
-        self._found_seconds: dict[str, Histogram] = {}
+        self._found_requests: dict[tuple[str, str, int], Counter] = {}
+        self._found_seconds: dict[tuple[str, str], PrometheusHistogram] = {}
 
     def _counter(self, name: Name) -> Counter:
-        return Counter(name.name, name.text, name.labels, registry=self.registry)
+        return Counter(name.name, name.text, name.label_names, registry=self.registry)
 
     def _gauge(self, name: Name) -> Gauge:
-        return Gauge(name.name, name.text, name.labels, registry=self.registry)
+        return Gauge(name.name, name.text, name.label_names, registry=self.registry)
 
-    def _histogram(self, name: Name) -> Histogram:
-        return Histogram(name.name, name.text, name.labels, buckets=_BUCKETS, registry=self.registry)
+    def _histogram(self, name: Name) -> PrometheusHistogram:
+        return PrometheusHistogram(
+            name.name, name.text, name.label_names, buckets=name.buckets, registry=self.registry
+        )
 
-    def read_from(self, source: Callable[[], Iterable[Reading]]) -> None:
+    def read_from(self, source: Callable[[], Iterable[Reading | Distribution]]) -> None:
         """Read ``source`` at every scrape."""
         self._readings.sources.append(source)
 
-    def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
+    def gateway_request(
+        self, service: str, route: str, flow: str, status: int, seconds: float | None
+    ) -> None:
         """Count a request and its response time in ``seconds``; None if it reached no back end."""
-        requests = self._found_requests.get((service, status))
+        requests = self._found_requests.get((service, route, status))
         if requests is None:
-            requests = self._found_requests[service, status] = self._requests.labels(service, str(status))
+            shown = shown_status(status)
+            requests = self._requests.labels(service, route, shown)
+            self._found_requests[service, route, status] = requests
         requests.inc()
         if seconds is not None:
-            times = self._found_seconds.get(service)
+            times = self._found_seconds.get((service, flow))
             if times is None:
-                times = self._found_seconds[service] = self._request_seconds.labels(service)
+                times = self._found_seconds[service, flow] = self._request_seconds.labels(service, flow)
             times.observe(seconds)
 
     def gateway_retry(self, service: str) -> None:
@@ -112,13 +152,13 @@ class Metrics:
 
     def service_state(self, service: str, instance: str, state: str) -> None:
         """Set an instance's health state."""
-        for name in _STATES:
+        for name in STATES:
             self._service_state.labels(service, instance, name).set(1 if name == state else 0)
 
     def health_check(self, service: str, instance: str, ok: bool, seconds: float) -> None:  # noqa: FBT001 - the outcome is the point of the call
         """Count a health check."""
         self._checks.labels(service, instance, "ok" if ok else "failed").inc()
-        self._check_seconds.labels(service, instance).observe(seconds)
+        self._check_seconds.labels(service).observe(seconds)
 
     def recovery(self, service: str) -> None:
         """Count a restart of a back end."""
@@ -138,7 +178,7 @@ class Metrics:
             self._retries.labels(service)
             self._recoveries.labels(service)
             for instance in instances:
-                for outcome in _OUTCOMES:
+                for outcome in OUTCOMES:
                     self._checks.labels(service, instance, outcome)
 
     def _forget_others(self, known: Mapping[str, Collection[str]]) -> None:
@@ -159,7 +199,7 @@ class Metrics:
             self._recoveries,
         ):
             shown = {
-                (sample.labels["service"], sample.labels.get("instance"))
+                (sample.labels["service"], sample.labels.get("upstream"))
                 for family in metric.collect()
                 for sample in family.samples
             }
@@ -167,4 +207,4 @@ class Metrics:
                 if service not in known:
                     metric.remove_by_labels({"service": service})
                 elif instance is not None and instance not in known[service]:
-                    metric.remove_by_labels({"service": service, "instance": instance})
+                    metric.remove_by_labels({"service": service, "upstream": instance})

@@ -15,7 +15,8 @@ import structlog
 import trio
 
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import CLOCK_JUMPS, STANDSTILLS, Reading
+from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.process import CLOCK_JUMPS, STANDSTILLS
 from orch.telemetry.shortages import SUBJECT
 
 BEAT: Final = 0.5

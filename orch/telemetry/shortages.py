@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from orch.shortages import Shortage, in_words
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import SHORTAGES, Reading
+from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.process import SHORTAGES
 
 CALM: Final = 10.0
 """Seconds without an occurrence after which a shortage is over."""

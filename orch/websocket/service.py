@@ -19,11 +19,11 @@ from orch.protocol.terms import Terms
 from orch.settings.source import SettingsSource
 from orch.speech.service import SpeechService
 from orch.stores.opening import Stores
-from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import Reading
 from orch.telemetry.metrics import Metrics
+from orch.telemetry.names import websocket as names
+from orch.telemetry.names.metric import Reading
 from orch.telemetry.topics import Topics
 from orch.websocket.announcements import Announced, Announcements
 from orch.websocket.back_end_requests import Gateway
@@ -516,7 +516,9 @@ class HubService:
         hub = self.statistics(TOTALS_ONLY)
         yield Reading(names.CONNECTIONS, hub.active)
         yield Reading(names.CONNECTIONS_TOTAL, hub.total)
-        yield Reading(names.EVICTIONS, hub.evicted)
+        closes = self._connections.closes
+        for label in names.EVICTIONS.labels[0].values:
+            yield Reading(names.EVICTIONS, closes[label], (label,))
         yield Reading(names.MESSAGES_IN, hub.messages_in)
         yield Reading(names.MESSAGES_OUT, hub.messages_out)
         yield Reading(names.QUEUED_BYTES, hub.queued_bytes)
@@ -528,9 +530,9 @@ class HubService:
             yield Reading(names.SUM_LIMIT, each.limit, (each.name,))
         for boundary in self.boundaries:
             yield from boundary.readings()
-        for code, count in self._handlers.problems.items():
-            yield Reading(names.WEBSOCKET_PROBLEMS, count, (code,))
+        for label in names.WEBSOCKET_PROBLEMS.labels[0].values:
+            yield Reading(names.WEBSOCKET_PROBLEMS, self._handlers.problems.get(label, 0), (label,))
         yield Reading(names.OUTGOING_BYTES, self.outgoing.bytes)
         yield Reading(names.OUTGOING_EVICTED, self.outgoing.evicted)
-        for reason, count in self._connections.closes.items():
-            yield Reading(names.WEBSOCKET_CLOSES, count, (reason,))
+        for label in names.WEBSOCKET_CLOSES.labels[0].values:
+            yield Reading(names.WEBSOCKET_CLOSES, closes[label], (label,))

@@ -32,7 +32,7 @@ from orch.stores.bot_store import BotStore
 from orch.stores.bot_writer import BotWriter, spool_at
 from orch.stores.opening import Stores
 from orch.supervision.branches import Run, Tree
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
 

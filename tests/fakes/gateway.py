@@ -58,7 +58,9 @@ class FakeMetrics:
         self.retries: Counter[str] = Counter()
         self.flows: list[tuple[str, str, str, str]] = []
 
-    def gateway_request(self, service: str, status: int, seconds: float | None) -> None:
+    def gateway_request(
+        self, service: str, route: str, flow: str, status: int, seconds: float | None
+    ) -> None:
         self.requests.append((service, status))
 
     def gateway_retry(self, service: str) -> None:

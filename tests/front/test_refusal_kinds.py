@@ -8,7 +8,7 @@ from pathlib import Path
 from orch.front.http1.refusals import REFUSALS
 from orch.front.refusal_kinds import KINDS
 from orch.front.statistics import FrontStatistics, readings
-from orch.telemetry.metric_names import FRONT_REFUSED
+from orch.telemetry.names.front import FRONT_REFUSED
 
 FRONT = Path(__file__).parents[2] / "orch" / "front"
 

@@ -26,6 +26,7 @@ OUTBOX = 196_608
 #: As many messages of that size as the kernel takes nowhere.
 MOST = 50
 GRACE = 4
+EVICTED = 'orch_websocket_evictions_total{reason="slow_client"}'
 #: Seconds that a difference has to be larger than to say anything about the service: what others have to wait
 #: for is a time-out, where a client that takes nothing holds them up at all.
 NOISE = 0.1
@@ -102,7 +103,7 @@ def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
             assert deaf.ask("stall")["stalled"] == DEAF
             rounds.take(FILLING, FULL)
             disturbed.append(rounds.take())
-            while s.figure("orch_websocket_evictions_total") < number * DEAF:
+            while s.figure(EVICTED) < number * DEAF:
                 rounds.take(FILLING)
             most.append(memory(s)[1])
             ended = deaf.ask("awake")
@@ -117,7 +118,7 @@ def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
         # What waits for those of one session is there once, not once for each.
         assert max(most) - before < len(SESSIONS) * OUTBOX + SLACK
         assert most[-1] - most[0] < SLACK
-        assert s.figure("orch_websocket_evictions_total") == ROUNDS * DEAF
+        assert s.figure(EVICTED) == ROUNDS * DEAF
         assert s.figure("orch_websocket_queued_bytes") == 0
         assert s.figure("orch_websocket_connections") == SERVED + len(SESSIONS)
 

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from orch.telemetry.metric_names import LOOPS
+from orch.telemetry.names.process import LOOPS
 from tests.structure.sources import Source, sources
 
 #: Boundaries of processes that have no metrics of their own.

@@ -1,10 +1,18 @@
 """Metrics: names from one table, values from the parts themselves."""
 
+import importlib
 import re
+from pathlib import Path
 
-from orch.telemetry import metric_names as names
-from orch.telemetry.metric_names import NAMES, Reading
-from orch.telemetry.metrics import Metrics
+from orch.gateway.hedging.route_hedges import DECLINED
+from orch.health.health_events import Stage
+from orch.health.verdict import State
+from orch.telemetry import names as table
+from orch.telemetry.histogram import Histogram
+from orch.telemetry.metrics import Metrics, shown_status
+from orch.telemetry.names import AREAS, NAMES, Distribution, Reading, gateway, health
+from orch.telemetry.names import websocket as names
+from orch.websocket.statistics import ACTIVITIES
 
 
 def text(metrics: Metrics) -> str:
@@ -17,15 +25,51 @@ def test_names_follow_the_conventions_and_stand_once() -> None:
     """Base units, a prefix, ``_total`` for counters and only for them."""
     assert len({name.name for name in NAMES}) == len(NAMES)
     for name in NAMES:
-        assert re.fullmatch(r"orch_[a-z_]+", name.name)
-        assert name.name.endswith("_total") == (name.kind == "counter")
-        assert name.text.endswith(".")
+        assert re.fullmatch(r"(orch|process)_[a-z_]+", name.name)
+        assert name.name.endswith("_total") == (name.kind == "counter"), name.name
+        assert name.text.endswith("."), name.name
+        assert len(set(name.label_names)) == len(name.labels)
+
+
+def test_every_area_is_in_the_table() -> None:
+    """A module that is not in the table would have metrics that no document and no alert knows."""
+    folder = Path(table.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "metric"} == set(AREAS)
+    assert all(AREAS.values())
+
+
+def test_each_label_is_bounded_in_one_way() -> None:
+    """A closed list, one that an area owns, or a bound in words; never `instance`, which is the worker's."""
+    for name in NAMES:
+        for label in name.labels:
+            assert sum(map(bool, (label.values, label.listed, label.bound))) == 1, (name.name, label.name)
+            assert len(set(label.values)) == len(label.values), (name.name, label.name)
+            assert label.name not in ("instance", "job", "le", "quantile"), name.name
+            if label.listed:
+                module, _, attribute = label.listed.partition(":")
+                assert list(getattr(importlib.import_module(module), attribute)), label.listed
+
+
+def test_buckets_ascend_and_only_histograms_have_them() -> None:
+    """Prometheus needs them in order."""
+    for name in NAMES:
+        assert bool(name.buckets) == (name.kind == "histogram"), name.name
+        assert list(name.buckets) == sorted(set(name.buckets)), name.name
+
+
+def test_what_an_area_owns_is_what_the_table_has() -> None:
+    """Lists that stand in the table because areas above it own them."""
+    assert tuple(State) == health.STATES
+    assert tuple(Stage) == health.STAGES
+    assert {*health.SERVICE_STATE.labels[2].values} == {*State}
+    assert gateway.HEDGES_DECLINED.labels[1].values == DECLINED
+    assert names.CONNECTIONS_DOING.labels[0].values == ACTIVITIES
 
 
 def test_what_was_counted_is_exposed() -> None:
     """The gateway's and health's figures reach a scrape."""
     metrics = Metrics()
-    metrics.gateway_request("audio-service", 200, 0.2)
+    metrics.gateway_request("audio-service", "/api/audio/", "requests", 200, 0.2)
     metrics.gateway_retry("audio-service")
     metrics.breaker_state("audio-service", "http://a", "captions", "half_open")
     metrics.service_state("audio-service", "http://a", "degraded")
@@ -33,14 +77,14 @@ def test_what_was_counted_is_exposed() -> None:
     metrics.recovery("audio-service")
     found = text(metrics)
     for line in (
-        'orch_gateway_requests_total{service="audio-service",status="200"} 1.0',
+        'orch_gateway_requests_total{route="/api/audio/",service="audio-service",status="2xx"} 1.0',
         'orch_gateway_retries_total{service="audio-service"} 1.0',
-        'orch_gateway_breaker_state{flow="captions",instance="http://a",service="audio-service"} 1.0',
-        'orch_service_state{instance="http://a",service="audio-service",state="degraded"} 1.0',
-        'orch_service_state{instance="http://a",service="audio-service",state="healthy"} 0.0',
-        'orch_health_checks_total{instance="http://a",outcome="failed",service="audio-service"} 1.0',
+        'orch_gateway_breaker_state{flow="captions",service="audio-service",upstream="http://a"} 1.0',
+        'orch_service_state{service="audio-service",state="degraded",upstream="http://a"} 1.0',
+        'orch_service_state{service="audio-service",state="healthy",upstream="http://a"} 0.0',
+        'orch_health_checks_total{outcome="failed",service="audio-service",upstream="http://a"} 1.0',
         'orch_recoveries_total{service="audio-service"} 1.0',
-        'orch_gateway_request_seconds_bucket{le="0.25",service="audio-service"} 1.0',
+        'orch_gateway_request_seconds_bucket{flow="requests",le="0.25",service="audio-service"} 1.0',
     ):
         assert line in found
 
@@ -50,8 +94,8 @@ def test_what_is_not_in_the_settings_any_more_is_not_shown() -> None:
     known = {"a": {"http://a1", "http://a2"}, "b": {"http://b"}}
     metrics = Metrics(lambda: known)
     for service, urls in tuple(known.items()):
-        metrics.gateway_request(service, 200, 0.2)
-        metrics.gateway_request(service, 503, 0.2)
+        metrics.gateway_request(service, "/api/", "requests", 200, 0.2)
+        metrics.gateway_request(service, "/api/", "requests", 503, 0.2)
         metrics.gateway_retry(service)
         metrics.recovery(service)
         for url in urls:
@@ -66,8 +110,8 @@ def test_what_is_not_in_the_settings_any_more_is_not_shown() -> None:
     found = text(metrics)
     assert "http://a2" not in found
     assert 'service="b"' not in found
-    assert 'orch_gateway_requests_total{service="a",status="503"} 1.0' in found
-    assert 'orch_health_checks_total{instance="http://a1",outcome="ok",service="a"} 1.0' in found
+    assert 'orch_gateway_requests_total{route="/api/",service="a",status="503"} 1.0' in found
+    assert 'orch_health_checks_total{outcome="ok",service="a",upstream="http://a1"} 1.0' in found
 
 
 def test_readings_are_taken_at_the_scrape() -> None:
@@ -98,14 +142,38 @@ def test_a_counter_with_known_label_values_has_them_all_from_the_start() -> None
     assert 'orch_recoveries_total{service="audio-service"} 0.0' in found
     for outcome in ("ok", "failed"):
         line = (
-            f'orch_health_checks_total{{instance="http://a",outcome="{outcome}",service="audio-service"}} 0.0'
+            f'orch_health_checks_total{{outcome="{outcome}",service="audio-service",upstream="http://a"}} 0.0'
         )
         assert line in found
 
 
-def test_label_values_are_a_closed_list_of_a_counter_with_one_label() -> None:
-    """A series is made for each of them beforehand, so each must be a whole set of labels."""
-    listed = [name for name in NAMES if name.values]
-    assert len(listed) > 3
-    for name in listed:
-        assert (name.kind, len(name.labels), len(set(name.values))) == ("counter", 1, len(name.values)), name
+def test_a_histogram_of_a_part_is_exposed() -> None:
+    """Counts are cumulative, as Prometheus has them."""
+    metrics, fanout = Metrics(), Histogram(names.FANOUT_SECONDS.buckets)
+    fanout.observe(0.003)
+    fanout.observe(0.004)
+    fanout.observe(9)
+    metrics.read_from(lambda: [Distribution(names.FANOUT_SECONDS, fanout)])
+    found = text(metrics)
+    for line in (
+        'orch_websocket_fanout_seconds_bucket{le="0.0025"} 0.0',
+        'orch_websocket_fanout_seconds_bucket{le="0.005"} 2.0',
+        'orch_websocket_fanout_seconds_bucket{le="+Inf"} 3.0',
+        "orch_websocket_fanout_seconds_count 3.0",
+        "orch_websocket_fanout_seconds_sum 9.007",
+    ):
+        assert line in found
+
+
+def test_a_status_is_shown_by_its_number_or_its_class() -> None:
+    """Any number that a back end sends has one of ten labels."""
+    shown = {shown_status(status) for status in range(1000)}
+    assert shown == set(gateway.STATUSES)
+    assert [shown_status(each) for each in (200, 304, 404, 429, 501, 503)] == [
+        "2xx",
+        "3xx",
+        "4xx",
+        "429",
+        "5xx",
+        "503",
+    ]

@@ -38,9 +38,9 @@ from orch.settings.source import SettingsSource
 from orch.stores.bot_records import Life, SessionEvent
 from orch.stores.bot_scripts.lives import Change
 from orch.stores.bot_store import PAGE, BotStore
-from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading as Metric
+from orch.telemetry.names import bots as names
+from orch.telemetry.names.metric import Reading as Metric
 
 RETRY_SECONDS: Final = 60.0
 _MOST_ATTEMPTS: Final = 20

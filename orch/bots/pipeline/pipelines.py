@@ -14,7 +14,7 @@ from orch.bots.webcam.fonts import Fonts
 from orch.speech.service import SpeechService
 from orch.stores.bot_writer import Offload
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")

@@ -34,9 +34,9 @@ from orch.settings.bots import BotWebhooks
 from orch.settings.source import SettingsSource
 from orch.stores.bot_records import Life, RefusedRecordError, WebhookDelivery
 from orch.stores.bot_store import BotStore
-from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names import bots as names
+from orch.telemetry.names.metric import Reading
 from orch.tls.trust import TrustStore
 
 OFFERED_LIMIT: Final = 10_000

@@ -34,7 +34,7 @@ from orch.queued_bytes import QueuedBytes
 from orch.shortages import Shortage
 from orch.sockets import BACKLOG, addresses
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 log = structlog.get_logger("front")
 

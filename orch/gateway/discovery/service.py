@@ -18,10 +18,10 @@ from orch.masking import mask_url
 from orch.problems import ProblemError
 from orch.settings import Instance, Service, Settings
 from orch.settings.source import SettingsSource
-from orch.telemetry import metric_names as names
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names import gateway as names
+from orch.telemetry.names.metric import Reading
 
 LOOK: Final = 0.5
 """Seconds between two looks at what is due, and at the settings."""

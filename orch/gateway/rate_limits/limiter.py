@@ -13,9 +13,9 @@ from orch.gateway.rate_limits.policies import Policies, Taking
 from orch.gateway.statistics import GatewayRateLimit
 from orch.problems import ProblemError
 from orch.settings import Gateway
-from orch.telemetry import metric_names as names
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names import gateway as names
+from orch.telemetry.names.metric import Reading
 
 WITHIN: Final = 0.1
 """Seconds that the shared store has; then the request is let through."""

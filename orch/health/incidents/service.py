@@ -29,7 +29,8 @@ from orch.settings.source import SettingsSource
 from orch.stores.protocols import DocumentStore
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.metric_names import INCIDENTS_OPEN, Reading
+from orch.telemetry.names.health import INCIDENTS_OPEN
+from orch.telemetry.names.metric import Reading
 
 log = structlog.get_logger("incidents")
 

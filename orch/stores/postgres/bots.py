@@ -19,7 +19,7 @@ from orch.stores.postgres.connections import Connections, open_connections
 from orch.stores.postgres.diagnosis import CLOSING, RETRIED, Trouble, reason, refused, trouble_of
 from orch.stores.postgres.migrations import migrations
 from orch.stores.status import Load, StoreStatus, bot_readings
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 T = TypeVar("T")
 

@@ -39,7 +39,7 @@ from orch.stores.redis.times import REDIS_TIMES, RedisTimes
 from orch.stores.redis.troubles import Damper
 from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 #: Seconds that a state must last before it is announced.
 STEADY_AFTER: Final = 1.0

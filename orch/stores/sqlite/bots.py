@@ -25,7 +25,7 @@ from orch.stores.sqlite.open_file import Contents
 from orch.stores.sqlite.statements import used_bytes
 from orch.stores.status import Load, StoreStatus, bot_readings
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from orch.stores.sqlite.open_file import Contents, OpenFile
 from orch.stores.sqlite.transactions import Transaction, Work, erase_traces, transact
 from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 #: Maximum of queued operations and their bytes, half of it for clients' messages; and seconds that each waits
 #: for a file that is being opened.

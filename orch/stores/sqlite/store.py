@@ -18,7 +18,7 @@ from orch.stores.sqlite.sessions import SqliteSessions
 from orch.stores.sqlite.sign_ins import SqliteSignIns
 from orch.stores.status import StoreStatus
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.metric_names import Reading
+from orch.telemetry.names.metric import Reading
 
 
 class SqliteStore(SqliteSessions):

@@ -18,7 +18,8 @@ from orch.protocol.join_codes import GUESS_WINDOW, GUESSES, CodeError, code_leng
 from orch.protocol.session_keys import Right
 from orch.stores.protocols import JoinCodeStore
 from orch.stores.records import JoinCode, SessionRecord
-from orch.telemetry.metric_names import JOIN_CODES_ENTERED, Reading
+from orch.telemetry.names.access import JOIN_CODES_ENTERED
+from orch.telemetry.names.metric import Reading
 from orch.websocket.moderation.decisions import decode
 from orch.websocket.sessions.address_rates import AddressRates
 from orch.websocket.sessions.sessions import Sessions

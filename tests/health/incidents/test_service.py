@@ -15,7 +15,7 @@ from orch.health.incidents.service import ANNOUNCEMENTS, IncidentService
 from orch.health.incidents.uptime import Window
 from orch.problems import ProblemError
 from orch.stores.sqlite.store import SqliteStore
-from orch.telemetry.metric_names import INCIDENTS_OPEN
+from orch.telemetry.names.health import INCIDENTS_OPEN
 from tests.fakes.health import Bench, Network, answers, healthy, refused
 from tests.fakes.hub import inline
 from tests.fakes.leases import MemoryLeases
