@@ -20,6 +20,7 @@ from orch.front.server import Server
 from orch.front.servers import FrontServer
 from orch.processes import Children, ProcessSpec
 from orch.settings.live import LiveSettings
+from orch.sockets import addresses
 from orch.startup_responses import StartupApplication, StartupResponder
 from orch.supervision.branches import State
 from orch.telemetry.events import EventLog
@@ -93,6 +94,8 @@ async def serve(
         async with running(parts, front, before_front=startup.end) as tree:
             if not tree.stopping.is_set():
                 _keep_what_was_built()
+                own = () if lifeline is None else lifeline.at_own_port
+                parts.journey.serve_at(addresses(own, scheme="https" if certificate else "http"), front.bound)
                 log.info("ready", addresses=front.bound)
                 events.record("ok", "service", f"Ready at {', '.join(front.bound)}.")
                 on_ready(front.bound)

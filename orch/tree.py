@@ -68,6 +68,7 @@ async def running(
                 parts.health.run,
                 parts.incidents.run,
                 parts.dashboard.run,
+                parts.journey.run,
             ),
             describe=lambda: branch_details.health(parts),
         ),

@@ -1,8 +1,9 @@
 """WebSockets as the client uses them, over the ``websockets`` package's Trio client."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -94,8 +95,21 @@ class _WebSocket:
 
 
 @asynccontextmanager
-async def dial(url: str) -> AsyncIterator[Socket]:
-    """Open a WebSocket for the block. The client sends pings itself; the package's are disabled."""
+async def dial(
+    url: str, *, tls: ssl.SSLContext | None = None, agent: str = "", is_direct: bool = False
+) -> AsyncIterator[Socket]:
+    """Open a WebSocket for the block. The client sends pings itself; the package's are disabled.
+
+    ``tls``: for ``wss``, in place of the default. ``agent``: the ``User-Agent``. ``is_direct``: without the
+    proxies that the environment names.
+    """
+    options: dict[str, Any] = {}
+    if tls is not None:
+        options["ssl"] = tls
+    if agent:
+        options["user_agent_header"] = agent
+    if is_direct:
+        options["proxy"] = None
     opening = connect(
         url,
         open_timeout=None,
@@ -103,6 +117,7 @@ async def dial(url: str) -> AsyncIterator[Socket]:
         close_timeout=CLOSE_WITHIN,
         max_size=MESSAGE_LIMIT,
         compression=None,
+        **options,
     )
     try:
         async with opening as connection:

@@ -8,6 +8,7 @@ from orch.audio import parameters
 from orch.settings.bots import Bots
 from orch.settings.gateway_structs import Gateway
 from orch.settings.incidents import Incidents, StatusPage
+from orch.settings.journey import Journey
 from orch.settings.overload import Overload
 from orch.settings.section import (
     KIND,
@@ -124,6 +125,7 @@ class Monitoring(Section, frozen=True):
     busy_limit: NotNegative = 0
     metrics_collection_interval: Positive = 5
     alert_thresholds: AlertThresholds = AlertThresholds()
+    journey: Journey = Journey()
 
 
 class Vad(Section, frozen=True):

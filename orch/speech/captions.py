@@ -24,7 +24,8 @@ from orch.speech.revision_window import WHOLE, RevisionWindow
 class Origin:
     """The stream's session and speaker. ``started``: milliseconds since the epoch, of the first sample.
 
-    ``diarization``: several people speak in it, and the back end is asked which of them.
+    ``diarization``: several people speak in it, and the back end is asked which of them. ``is_synthetic``: it
+    is test speech, which counts in no figure of use.
     """
 
     session_id: str
@@ -34,6 +35,7 @@ class Origin:
     speaker: str | None = None
     participant_id: str | None = None
     diarization: bool = False
+    is_synthetic: bool = False
 
     @property
     def is_recording(self) -> bool:

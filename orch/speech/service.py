@@ -83,8 +83,8 @@ class SpeechService:
     pipelines; without them all speech goes on unprocessed. ``concurrency``: how many requests the instances
     of a service do at a time, as the gateway knows it.
 
-    The mutable state is the counters, the request queue, the sessions' budgets for growing lines, and the
-    languages that the back ends last listed.
+    The mutable state is the counters (those of test speech apart), the request queue, the sessions' budgets
+    for growing lines, and the languages that the back ends last listed.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class SpeechService:
         self._wall = wall
         self._clock = clock
         self._counters = SpeechCounters()
+        self._synthetic_counters = SpeechCounters()
         self._growing = SessionBudgets()
         self._queue = RequestQueue(self._places)
         self._listing = trio.Lock()
@@ -143,7 +144,7 @@ class SpeechService:
             translator=self._translator,
             output=output,
             wall=self._wall,
-            counters=self._counters,
+            counters=self._synthetic_counters if origin.is_synthetic else self._counters,
             queue=self._queue,
             requester=Requester(address=address, session_id=origin.session_id, stream_id=origin.stream_id),
             voice_activity=partial(self._voice_activity, settings.vad),

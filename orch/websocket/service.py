@@ -41,6 +41,7 @@ from orch.websocket.moderation.enforcement import Enforcement
 from orch.websocket.moderation.moderator import Moderator
 from orch.websocket.moderation.requests import ModerationRequests
 from orch.websocket.participants.presence import PresencePublisher
+from orch.websocket.sessions import synthetic
 from orch.websocket.sessions.creation_limits import CreationLimits
 from orch.websocket.sessions.expiry import Sweeper
 from orch.websocket.sessions.join_codes import JoinCodes
@@ -52,6 +53,7 @@ from orch.websocket.sessions.session_pipeline import SessionPipelines, accepted_
 from orch.websocket.sessions.session_terms import SessionTerms
 from orch.websocket.sessions.sessions import Sessions
 from orch.websocket.sessions.storage_quota import StorageQuota
+from orch.websocket.sessions.synthetic import SyntheticSession
 from orch.websocket.sessions.title_editor import TitleEditor
 from orch.websocket.speech.line_editor import LineEditor
 from orch.websocket.speech.meetings import Meetings
@@ -340,6 +342,15 @@ class HubService:
             raise ProblemError("unknown_session", f"No session is called {session_id}.")
         self._events.record("info", "sessions", f"Session {session_id} was ended.")
 
+    async def open_synthetic_session(self) -> SyntheticSession:
+        """Create a session of test speech, which counts in no figure of use. Raises as for any session."""
+        made = await self.create_session(config=dict(synthetic.CONFIG))
+        return SyntheticSession(session_id=made.session_id, key=made.keys.speak or "")
+
+    async def discard_session(self, session_id: str) -> None:
+        """End a session of test speech: without an event. Raises ``store_unavailable``."""
+        await self._sessions.end([session_id])
+
     async def standing(self, session_id: str) -> tuple[str, int]:
         """Return a session's epoch and newest offset. Raises ``unknown_session``."""
         session = await self._sessions.view(session_id)
@@ -439,8 +450,8 @@ class HubService:
 
     @property
     def sessions(self) -> int:
-        """The number of sessions on all workers."""
-        return self._sessions.count
+        """The number of sessions on all workers, without test speech."""
+        return self._sessions.user_count
 
     @property
     def storage(self) -> StorageQuota:
@@ -466,7 +477,7 @@ class HubService:
             limit=self._capacity().websockets,
             limit_reason=self._capacity().sentence,
             sums=tuple(self.sums()),
-            sessions=self._sessions.count,
+            sessions=self._sessions.user_count,
             evicted=self._connections.evicted,
             messages_in=received,
             messages_out=sent,
@@ -490,6 +501,7 @@ class HubService:
                     speaking=sum(member.streams > 0 for member in session.members()),
                 )
                 for session in self._sessions.cache.latest(SESSIONS_LISTED)
+                if not session.is_synthetic
             ),
         )
 

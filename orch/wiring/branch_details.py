@@ -18,11 +18,17 @@ def stores(parts: Parts) -> Detail:
 
 
 def health(parts: Parts) -> Detail:
-    """Return how many services are watched, and how many of them are not healthy."""
+    """Return how many services are watched, how many of them are not healthy, and the last test speech."""
     summary = parts.health.summary()
     failing = [name for name, state in summary.items() if state not in ("healthy", "unknown")]
     words = _counted(len(summary), "service")
-    return Detail(text=words + (f", {len(failing)} not healthy" if failing else ""))
+    words += f", {len(failing)} not healthy" if failing else ""
+    last = parts.journey.statistics().last
+    if last is not None and last.caption_seconds is not None:
+        words += f" · test speech captioned within {last.caption_seconds:.1f} s"
+    elif last is not None:
+        words += f" · test speech not captioned: {last.reason}"
+    return Detail(text=words)
 
 
 def bots(parts: Parts) -> Detail:

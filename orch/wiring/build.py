@@ -22,6 +22,7 @@ from orch.gateway.service import GatewayService
 from orch.gateway.shedding.priorities import Priority
 from orch.health.incidents.service import IncidentService
 from orch.health.service import HealthService
+from orch.journey.service import JourneyService
 from orch.limit_usage import limit_usages
 from orch.name_lookups import NameLookups
 from orch.open_files import limit
@@ -187,6 +188,14 @@ def build(
         hub=hub,
         pipeline_runs=PipelineRuns(),
         dashboard=dashboard,
+        journey=JourneyService(
+            settings=configuration,
+            host=hub,
+            events=events,
+            was_suspended_since=pulse.was_stopped_since,
+            is_stopping=tree.stopping.is_set,
+            wall=wall,
+        ),
         tree=tree,
     )
     callbacks.connect(parts)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orch.gateway.service import GatewayService
     from orch.health.incidents.service import IncidentService
     from orch.health.service import HealthService
+    from orch.journey.service import JourneyService
     from orch.name_lookups import NameLookups
     from orch.overload_watch import OverloadWatch
     from orch.settings.live import LiveSettings
@@ -65,4 +66,5 @@ class Parts:
     hub: "HubService"
     pipeline_runs: "PipelineRuns"
     dashboard: "Dashboard"
+    journey: "JourneyService"
     tree: "Tree"

@@ -41,7 +41,7 @@ LAYERS = (
     ("access",),
     ("workers",),
     ("front", "gateway", "health", "speech", "client"),
-    ("websocket", "bots"),
+    ("websocket", "bots", "journey"),
     ("analytics", "limit_usage"),
     ("web",),
     ("application",),

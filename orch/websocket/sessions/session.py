@@ -19,6 +19,7 @@ from orch.websocket.participants.member import Member
 from orch.websocket.participants.names import Names
 from orch.websocket.participants.roster import PARTICIPANTS_LISTED, Roster, RosterEntry
 from orch.websocket.sessions.session_title import new_title, title_of, with_title
+from orch.websocket.sessions.synthetic import is_synthetic
 
 #: Maximum bytes of a session's ``config`` as JSON. It is stored, and sent to everyone who joins.
 CONFIG_LIMIT: Final = 16_384
@@ -38,6 +39,8 @@ PARTICIPANTS_BYTES: Final = 32_768
 class Session:
     """A session in memory. In the store it is a :class:`SessionRecord`.
 
+    ``is_synthetic``: it is one of test speech, and counts in no figure of use.
+
     The mutable state: the host's ``decisions``, and the ``keys``; the terms, the pipeline, and their
     revisions; ``offset``, of the newest message sent to members; ``last_active`` in seconds since the epoch;
     the members, the participants on other workers, and the roster of both; the speech streams;
@@ -56,6 +59,7 @@ class Session:
         "decisions",
         "epoch",
         "has_ended",
+        "is_synthetic",
         "keys",
         "last_active",
         "offset",
@@ -74,6 +78,7 @@ class Session:
         self.epoch = record.epoch
         self.offset = record.offset
         self.config = record.config
+        self.is_synthetic = is_synthetic(record.config)
         self._title: str | None = None
         self.keys = record.keys
         self.decisions = decode(record.moderation)

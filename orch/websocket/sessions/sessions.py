@@ -51,6 +51,7 @@ from orch.websocket.sessions.session import (
 )
 from orch.websocket.sessions.session_cache import SessionCache
 from orch.websocket.sessions.storage_quota import StorageQuota
+from orch.websocket.sessions.synthetic import is_synthetic
 
 #: Sessions without members that stay in memory; the others are read from the store when needed.
 IDLE_CACHED: Final = 20_000
@@ -62,8 +63,9 @@ class Sessions:
     A message is stored before it is sent to anyone, and is sent in the order of the offsets: the store gives
     the offset, and :meth:`deliver` is called once it is stored.
 
-    The mutable state is the sessions in memory and ``count``, the number of all sessions. ``wall`` is the
-    clock that ages are computed with; messages carry the system's own time.
+    The mutable state is the sessions in memory, ``count``, the number of all sessions, and which of those
+    that were created here are synthetic. ``wall`` is the clock that ages are computed with; messages carry
+    the system's own time.
 
     Errors: everything that reads or writes the store raises ``store_unavailable``; callers own time-outs.
     """
@@ -84,6 +86,7 @@ class Sessions:
         self._now = wall
         self.cache = SessionCache(IDLE_CACHED)
         self.count = 0
+        self._synthetic: set[str] = set()
         self.on_ended: Callable[[Session], None] | None = None
         self.on_renamed: Callable[[Session, Member], None] = lambda _session, _member: None
         self.on_moderated: Callable[[str], None] = lambda _session_id: None
@@ -133,6 +136,11 @@ class Sessions:
                 bytes=websocket.history_broadcast_bytes,
             ),
         )
+
+    @property
+    def user_count(self) -> int:
+        """The number of sessions without those of test speech that were created here."""
+        return max(0, self.count - len(self._synthetic))
 
     async def count_all(self) -> None:
         """Set ``count`` from the store."""
@@ -199,6 +207,8 @@ class Sessions:
         if not await self.store.create(record, there, created_from=created_from):
             raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
+        if is_synthetic(encoded):
+            self._synthetic.add(record.session_id)
         self.storage.add_written(len(encoded) + len(encode_terms(terms)) + len(pipeline))
         if not self.cluster.is_shared:
             return self.cache.add(Session(record)), member
@@ -216,6 +226,7 @@ class Sessions:
             self._changes += 1
             self._remove(session_ids, "ended")
         self.count -= len(ended)
+        self._synthetic.difference_update(session_ids)
         return len(ended)
 
     async def expire(self, session_ids: Sequence[str], before: float) -> int:
@@ -235,6 +246,7 @@ class Sessions:
             self._changes += 1
             self._remove(expired, "expired")
         self.count -= len(expired)
+        self._synthetic.difference_update(expired)
         return len(expired)
 
     async def begin_publish(
@@ -299,8 +311,9 @@ class Sessions:
         )
 
     async def listed(self, limit: int) -> tuple[SessionListed, ...]:
-        """Return the sessions that were last active, newest first."""
-        records = await self.store.newest(limit)
+        """Return the sessions that were last active, newest first, without those of test speech."""
+        found = await self.store.newest(limit)
+        records = [record for record in found if not is_synthetic(record.config)]
         sessions = [self.cache.peek(record.session_id) or record for record in records]
         return within_bytes(
             listed(session, PARTICIPANTS_IN_LISTS, is_known=self._is_known(session)) for session in sessions
@@ -361,6 +374,7 @@ class Sessions:
 
     def ended_by_another_worker(self, session_id: str) -> None:
         """Remove a session that another worker has ended, and notify its members here."""
+        self._synthetic.discard(session_id)
         self._remove([session_id], "expired" if session_id in self._expiring else "ended")
 
     def lost(self, session_id: str) -> None:
@@ -368,6 +382,7 @@ class Sessions:
         session = self.cache.peek(session_id)
         if session is not None and session.count:
             self._lost_count += 1
+        self._synthetic.discard(session_id)
         self._remove([session_id], "lost")
 
     def report_lost(self) -> None:

@@ -136,6 +136,7 @@ class SpeechStreams:
                 speaker=source.speaker,
                 participant_id=source.participant_id,
                 diarization=source.diarization,
+                is_synthetic=session.is_synthetic,
             ),
             sample_rate=source.sample_rate,
             output=SessionOutput(stream, self._sessions),
