@@ -116,6 +116,7 @@ class CaptionPublisher:
         self._divide(segment, following)
         transcription, corrects = self._final_of(segment, segment.transcription)
         self._counters.doubted(transcription.doubted)
+        self._counters.engine.recognised(transcription)
         self._language = self._language.recognised(
             transcription,
             requested=self.language_to_request(is_revision=False),

@@ -19,6 +19,7 @@ from orch.settings.source import SettingsSource
 from orch.speech.captions import Origin, caption_error
 from orch.speech.languages import AUTO, closest, is_near
 from orch.speech.output import CaptionOutput
+from orch.speech.readings import of_back_end, readings
 from orch.speech.request_queue import Requester, RequestQueue
 from orch.speech.requests import AUDIO, TRANSLATION, Fetch
 from orch.speech.results import Transcription
@@ -28,11 +29,10 @@ from orch.speech.stream import SpeechStream
 from orch.speech.stream_sound import Pipelines
 from orch.speech.transcriber import AudioFile, Transcriber
 from orch.speech.transcription_responses import OF_RECORDINGS
+from orch.speech.translation_counters import TranslationCounters
 from orch.speech.translations import Translations
 from orch.speech.translator import Pairs, Translator
 from orch.speech.voice_models import VoiceModels
-from orch.telemetry.names import audio as audio_names
-from orch.telemetry.names import speech as names
 from orch.telemetry.names.metric import Reading
 
 __all__ = ["LanguagesOffered", "SpeechService", "SpeechStatistics", "SpeechStream"]
@@ -109,6 +109,7 @@ class SpeechService:
         self._clock = clock
         self._counters = SpeechCounters()
         self._synthetic_counters = SpeechCounters()
+        self._translation_counters = TranslationCounters()
         self._growing = SessionBudgets()
         self._queue = RequestQueue(self._places)
         self._listing = trio.Lock()
@@ -145,6 +146,7 @@ class SpeechService:
             output=output,
             wall=self._wall,
             counters=self._synthetic_counters if origin.is_synthetic else self._counters,
+            translation_counters=self._translation_counters,
             queue=self._queue,
             requester=Requester(address=address, session_id=origin.session_id, stream_id=origin.stream_id),
             voice_activity=partial(self._voice_activity, settings.vad),
@@ -164,6 +166,7 @@ class SpeechService:
             wall=self._wall,
             buffer_seconds=self._settings.current.orchestration.speech.buffer_seconds,
             changed=lambda: None,
+            counters=self._translation_counters,
         )
         async with trio.open_nursery() as nursery:
             translations.start(nursery, final)
@@ -285,28 +288,10 @@ class SpeechService:
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
-        speech = self.statistics()
-        yield Reading(names.STREAMS, speech.streams)
-        yield Reading(names.UTTERANCES, speech.utterances)
-        yield Reading(names.FINALS, speech.finals)
-        yield Reading(names.LOST, speech.lost)
-        yield Reading(names.REVISIONS_DROPPED, speech.revisions_dropped)
-        yield Reading(names.GROWING_TRANSLATIONS, speech.growing_translations)
-        yield Reading(names.GROWING_TRANSLATIONS_DEFERRED, speech.growing_translations_deferred)
-        yield Reading(names.DOUBTED, speech.doubted)
-        yield Reading(names.SPEECH_QUEUED, speech.queued_seconds)
-        yield Reading(names.SPEECH_WAITING, speech.waiting_seconds)
-        if speech.voice_models is not None:
-            yield Reading(names.VOICE_MODELS_LENT, speech.voice_models.lent)
-            yield Reading(names.VOICE_MODELS_MISSED, speech.voice_models.missed)
-        if speech.pipelines is not None:
-            yield Reading(audio_names.PIPELINE_STREAMS, speech.pipelines.streams)
-            yield Reading(audio_names.PIPELINE_PROCESSES, speech.pipelines.processes)
-            yield Reading(audio_names.PIPELINE_FAILURES, speech.pipelines.failures)
-            yield Reading(audio_names.PIPELINE_BYPASSED, speech.pipelines.bypassed)
-        for asked in speech.back_ends:
-            yield Reading(names.SPEECH_REFUSED, asked.refused, (asked.service,))
-            yield Reading(names.SPEECH_REFUSING, float(asked.refusal is not None), (asked.service,))
+        yield from readings(self.statistics(), self._counters, self._settings.current.orchestration.speech)
+        yield from self._translation_counters.readings()
+        for back_end in (self._transcriber.back_end, self._translator.back_end):
+            yield from of_back_end(back_end.statistics())
 
     def follow_refusals(self, on_refusal: Callable[[str, str | None], None]) -> None:
         """Call ``on_refusal`` when a back end begins to refuse all requests, and when that ends.

@@ -9,7 +9,11 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from orch.audio.pipeline_statistics import PipelineStatistics
+from orch.protocol.words import word_spans
 from orch.speech.outcomes import BackEndStatistics
+from orch.speech.results import Transcription
+from orch.telemetry.histogram import Histogram
+from orch.telemetry.names import speech as names
 from orch.telemetry.percentiles import quantile_ms, step_of
 from orch.telemetry.sliding_window import SlidingWindow
 
@@ -110,6 +114,44 @@ class CountedStream(Protocol):
         """Give up that much of what waits, the oldest first."""
 
 
+class EngineCounters:
+    """What the engine did, and the captions that came of it: for metrics.
+
+    ``caption_seconds``: from the end of live speech to its final; ``late``: how many took longer than the
+    objective. ``audio_seconds``, ``engine_seconds``: how much speech whole utterances had, and how long their
+    transcription took. ``empty``: utterances without a word. The mutable state is all of them.
+    """
+
+    def __init__(self) -> None:
+        self.caption_seconds = Histogram(names.CAPTION_SECONDS.buckets)
+        self.late = 0
+        self.words = 0
+        self.empty = 0
+        self.confidence = Histogram(names.CONFIDENCE.buckets)
+        self.audio_seconds = 0.0
+        self.engine_seconds = 0.0
+
+    def responded(self, *, audio: float, took: float) -> None:
+        """Count a response: ``audio`` seconds of speech, ``took`` seconds after the request was sent."""
+        self.audio_seconds += audio
+        self.engine_seconds += max(0.0, took)
+
+    def recognised(self, transcription: Transcription) -> None:
+        """Count an utterance that is published."""
+        if not transcription.text:
+            self.empty += 1
+            return
+        self.words += len(word_spans(transcription.text))
+        confidence = transcription.confidence
+        if confidence is not None and 0 <= confidence <= 1:
+            self.confidence.observe(confidence)
+
+    def captioned(self, seconds: float) -> None:
+        """Count a final that appeared ``seconds`` after the end of its speech."""
+        self.caption_seconds.observe(seconds)
+        self.late += seconds > names.LATE_SECONDS
+
+
 @dataclass(slots=True)
 class _Part:
     """The counts in one part of the window."""
@@ -122,8 +164,8 @@ class _Part:
 class SpeechCounters:
     """Counts. Moments (``at``, ``now``) are a monotonic clock's.
 
-    The mutable state is: the streams that run, sums over all that ever did, the parts of the window, and when
-    the last latency was measured.
+    The mutable state is: the streams that run, sums over all that ever did, the parts of the window, when the
+    last latency was measured, and what the ``engine`` did.
     """
 
     def __init__(self) -> None:
@@ -138,6 +180,7 @@ class SpeechCounters:
         self._window = SlidingWindow(_Part, parts=_PARTS, seconds=_PART)
         self._timed_at: float | None = None
         self._spoken: deque[float] = deque(maxlen=SPOKEN_KEPT)
+        self.engine = EngineCounters()
 
     @contextmanager
     def open(self, stream: CountedStream) -> Iterator[None]:
@@ -174,6 +217,7 @@ class SpeechCounters:
         if latency is not None:
             self._window.part(at).latencies[step_of(latency)] += 1
             self._timed_at = at
+            self.engine.captioned(latency)
 
     def doubted(self, segments: int) -> None:
         """Count segments that were left out of a final."""
@@ -213,6 +257,11 @@ class SpeechCounters:
             lost_in_window=sum(part.lost for part in parts),
             doubted=self._doubted,
         )
+
+    @property
+    def most_waiting_seconds(self) -> float:
+        """How much speech waits in the stream with the most of it."""
+        return max((stream.waiting_seconds for stream in self._streams), default=0.0)
 
     def _waiting_longest(self, now: float) -> float:
         since = min(

@@ -43,6 +43,7 @@ from orch.speech.statistics import SpeechCounters
 from orch.speech.status import StatusPublisher
 from orch.speech.stream_sound import Pipelines, StreamSound
 from orch.speech.transcriber import Transcriber
+from orch.speech.translation_counters import TranslationCounters
 from orch.speech.translations import Translations
 from orch.speech.translator import Translator
 from orch.speech.utterances import (
@@ -92,6 +93,7 @@ class SpeechStream:
         output: CaptionOutput,
         wall: Callable[[], float],
         counters: SpeechCounters,
+        translation_counters: TranslationCounters,
         queue: RequestQueue,
         requester: Requester,
         shortest_interval: float,
@@ -140,6 +142,7 @@ class SpeechStream:
             wall=wall,
             buffer_seconds=settings.buffer_seconds,
             changed=self._wake,
+            counters=translation_counters,
         )
         self._growing = GrowingTranslations(
             translator=translator,
@@ -447,8 +450,12 @@ class SpeechStream:
             self._under_way = _UnderWay(scope, queued)
             try:
                 async with self._request_queue.slot(queued):
-                    self._utterances.request_sent(trio.current_time())
+                    sent_at = trio.current_time()
+                    self._utterances.request_sent(sent_at)
                     transcription = await self._request(request, language)
+                    if not (request.is_revision or request.is_live):  # of a socket, sound is sent as it comes
+                        took = trio.current_time() - sent_at
+                        self._counters.engine.responded(audio=request.seconds, took=took)
             except ProblemError as caught:
                 error = caught
             finally:

@@ -16,6 +16,7 @@ from orch.speech.output import CaptionOutput
 from orch.speech.request_errors import is_transient, is_unanswered
 from orch.speech.requests import TRANSLATION
 from orch.speech.results import TranslatedText
+from orch.speech.translation_counters import PairCounters, TranslationCounters
 from orch.speech.translator import Translator
 
 AT_ONCE: Final = 8  # requests of one stream at a time: a final in eight languages
@@ -42,8 +43,10 @@ class Translations:
         wall: Callable[[], float],
         buffer_seconds: float,
         changed: Callable[[], None],
+        counters: TranslationCounters,
     ) -> None:
         self._translator = translator
+        self._counters = counters
         self._output = output
         self._wall = wall
         self._buffer = buffer_seconds
@@ -87,6 +90,9 @@ class Translations:
         return not is_same(spoken, target) and self._translator.knows_scripts(spoken, target)
 
     async def _turn_away(self, final: Transcript, target: str) -> None:
+        pair = self._counters.of(final.language, target)
+        pair.requests += 1
+        pair.failures += 1
         error = ProblemError(
             "service_unavailable",
             f"{TRANSLATION} is too far behind: {MOST} translations are queued.",
@@ -108,11 +114,14 @@ class Translations:
 
         What readers have of the translation is kept, up to where the final has other words.
         """
+        begun = trio.current_time()
+        pair = self._counters.of(final.language, target)
         kept = growing.kept(final.text, final.language)
         if not kept.rest(final.text):
             await self._publish(final, target, growing, TranslatedText(kept.text, confidence=kept.confidence))
+            pair.published(trio.current_time() - begun)
             return
-        deadline = trio.current_time() + self._buffer
+        deadline = begun + self._buffer
         # Of unusable responses: other translations need not wait for those.
         own = Backoff(first=FIRST_RETRY, longest=LONGEST_RETRY)
         is_marked = False
@@ -121,8 +130,9 @@ class Translations:
             async with self._limit:
                 if self._backoff.until > trio.current_time():
                     continue  # another found the back end away while this one waited for its turn
-                error = await self._ask(final, target, growing, kept, own)
+                error = await self._ask(final, target, growing, kept, own, pair)
             if error is None:
+                pair.published(trio.current_time() - begun)
                 return
             wakes = max(own.until, self._backoff.until)
             is_final = not is_transient(error) or wakes > deadline
@@ -142,8 +152,10 @@ class Translations:
         growing: GrowingTranslation,
         kept: GrowingTranslation,
         own: Backoff,
+        pair: PairCounters,
     ) -> ProblemError | None:
         """Send one request for what is not ``kept``; publish its translation, or return the error."""
+        pair.requests += 1
         try:
             translated = await self._translator.translate(
                 kept.rest(final.text),
@@ -154,6 +166,7 @@ class Translations:
                 is_recording=final.recording is True,
             )
         except ProblemError as error:
+            pair.failures += 1
             now = trio.current_time()
             if not is_transient(error):
                 self._backoff.succeeded()
