@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from orch.problems import ProblemError
 from orch.stores.records import Appended
+from orch.telemetry.histogram import Histogram
+from orch.telemetry.names.stores import STORE_SECONDS
 
 T = TypeVar("T")
 AnyOperation = TypeVar("AnyOperation", bound="Operation[Any]")
@@ -26,10 +28,11 @@ class Operation(Generic[T]):
     """One operation, finished once with a value or an error.
 
     ``size``: bytes it holds while it waits. ``after`` is called when it is finished, before the callers that
-    wait go on: with the value, or with None after an error.
+    wait go on: with the value, or with None after an error. ``seconds``: counts the time since ``queued_at``,
+    once it is queued.
     """
 
-    __slots__ = ("after", "done", "error", "size", "value")
+    __slots__ = ("after", "done", "error", "queued_at", "seconds", "size", "value")
 
     def __init__(self, size: int = 0, after: Callable[[T | None], None] | None = None) -> None:
         self.size = size
@@ -37,12 +40,21 @@ class Operation(Generic[T]):
         self.done = trio.Event()
         self.value: T | None = None
         self.error: BaseException | None = None
+        self.queued_at = 0.0
+        self.seconds: Histogram | None = None
+
+    def note_time(self) -> None:
+        """Count how long it took, whatever came of it; once."""
+        if self.seconds is not None:
+            self.seconds.observe(trio.current_time() - self.queued_at)
+            self.seconds = None
 
     def finish(self, value: T | None, error: BaseException | None = None) -> None:
         """Set the result and wake the caller; a second time changes nothing."""
         if self.done.is_set():
             return
         self.value, self.error = value, error
+        self.note_time()
         try:
             if self.after is not None:
                 self.after(value)
@@ -81,7 +93,8 @@ class OperationQueue(Generic[AnyOperation]):
     One that leaves room for captions (``leaves_room``) waits from half of that on. While the queue is closed,
     a caller waits up to ``limits.patience`` and is then refused with ``store_unavailable``.
 
-    The mutable state is the queue, the bytes it holds, and whether it is open.
+    The mutable state is the queue, the bytes it holds, whether it is open, and the times (``seconds``) that
+    operations took from when they were queued.
     """
 
     def __init__(self, limits: QueueLimits) -> None:
@@ -91,6 +104,7 @@ class OperationQueue(Generic[AnyOperation]):
         self._work = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
         self._opened = trio.Event()
+        self.seconds = Histogram(STORE_SECONDS.buckets)
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -119,6 +133,7 @@ class OperationQueue(Generic[AnyOperation]):
 
     def add(self, operation: AnyOperation) -> None:
         """Add an operation, and wake the writer."""
+        operation.queued_at, operation.seconds = trio.current_time(), self.seconds
         self._queue.append(operation)
         self.size += operation.size
         self._work.unpark()

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from orch.telemetry.histogram import Histogram
 from orch.telemetry.names import bots as bot_names
 from orch.telemetry.names import stores as names
 from orch.telemetry.names.metric import Reading
@@ -35,16 +36,24 @@ class Load(Struct, frozen=True, kw_only=True):
     limit: int
 
 
-def readings(status: StoreStatus, *, waiting: int, failures: int) -> Iterator[Reading]:
-    """Yield a store's metrics: ``waiting`` operations now, ``failures`` since the start."""
+def readings(
+    status: StoreStatus, *, waiting: int, limit: int, failures: int, seconds: Histogram
+) -> Iterator[Reading]:
+    """Yield a store's metrics.
+
+    ``waiting`` operations now, ``limit`` at most; ``failures`` since the start, and the ``seconds`` that
+    operations took.
+    """
     yield Reading(names.STORE_HEALTHY, float(status.state == "healthy"))
     yield Reading(names.STORE_CAUTIONS, len(status.cautions))
     yield Reading(names.STORE_WAITING, waiting)
+    yield Reading(names.STORE_WAITING_LIMIT, limit)
     yield Reading(names.STORE_FAILURES, failures)
+    yield from _times("sessions", seconds)
 
 
 def bot_readings(
-    status: StoreStatus, *, waiting: int, failures: int, used_bytes: int | None
+    status: StoreStatus, *, waiting: int, failures: int, used_bytes: int | None, seconds: Histogram
 ) -> Iterator[Reading]:
     """Yield the metrics of the store of bot sessions; ``used_bytes``: None where it is not measured."""
     yield Reading(bot_names.BOT_STORE_HEALTHY, float(status.state == "healthy"))
@@ -52,3 +61,9 @@ def bot_readings(
     yield Reading(bot_names.BOT_STORE_FAILURES, failures)
     if used_bytes is not None:
         yield Reading(bot_names.BOT_STORE_BYTES, used_bytes)
+    yield from _times("bots", seconds)
+
+
+def _times(store: str, seconds: Histogram) -> Iterator[Reading]:
+    yield Reading(names.STORE_OPERATIONS, seconds.count, (store,))
+    yield Reading(names.STORE_SECONDS, seconds, (store,))

@@ -19,7 +19,9 @@ from orch.stores.postgres.connections import Connections, open_connections
 from orch.stores.postgres.diagnosis import CLOSING, RETRIED, Trouble, reason, refused, trouble_of
 from orch.stores.postgres.migrations import migrations
 from orch.stores.status import Load, StoreStatus, bot_readings
+from orch.telemetry.histogram import Histogram
 from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.stores import STORE_SECONDS
 
 T = TypeVar("T")
 
@@ -78,6 +80,7 @@ class PostgresBots:
         self._trouble: Trouble | None = Trouble.AWAY
         self._suspect = trio.Event()
         self._scripts = self._failures = self._retries = 0
+        self._seconds = Histogram(STORE_SECONDS.buckets)
         self.store = BotStore(self)
 
     def __repr__(self) -> str:
@@ -117,7 +120,11 @@ class PostgresBots:
         """Yield what Prometheus reads."""
         found = self.statistics()
         yield from bot_readings(
-            self.status(), waiting=found.waiting, failures=found.failures, used_bytes=None
+            self.status(),
+            waiting=found.waiting,
+            failures=found.failures,
+            used_bytes=None,
+            seconds=self._seconds,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -175,6 +182,13 @@ class PostgresBots:
     async def perform(self, start: Callable[[], Script[T]], purpose: Purpose, *, size: int = 0) -> T:  # noqa: ARG002 - callers wait for a connection, whatever they bring
         """Run a script in a transaction, again if other transactions were in the way."""
         self._scripts += 1
+        begun = trio.current_time()
+        try:
+            return await self._perform(start, purpose)
+        finally:
+            self._seconds.observe(trio.current_time() - begun)
+
+    async def _perform(self, start: Callable[[], Script[T]], purpose: Purpose) -> T:
         for attempt in range(1, ATTEMPTS + 1):
             pool = self._connections
             if pool is None or self._trouble in CLOSING:

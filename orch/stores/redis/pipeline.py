@@ -22,6 +22,7 @@ from orch.stores.redis.commands import SessionCommands
 from orch.stores.redis.connection import Link, error_text
 from orch.stores.redis.diagnosis import is_about_data, is_refusing, refused, unreadable
 from orch.stores.redis.keys import appended
+from orch.telemetry.histogram import Histogram
 
 #: Operations and their bytes that may wait, half of it at most of what clients send; and for how many seconds
 #: each waits for a server that is away before it is refused.
@@ -135,6 +136,11 @@ class Pipeline:
     def waiting_bytes(self) -> int:
         """The bytes of operations that have not been sent."""
         return self._queue.size
+
+    @property
+    def seconds(self) -> Histogram:
+        """The times of operations, from when each was queued."""
+        return self._queue.seconds
 
     async def execute(self, call: Call[T]) -> T:
         """Run a call and return its result. ProblemError: store_unavailable."""

@@ -182,7 +182,13 @@ class RedisStore(RedisSessions):
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         store = self.statistics()
-        yield from readings(self.status(), waiting=store.waiting, failures=store.failures)
+        yield from readings(
+            self.status(),
+            waiting=store.waiting,
+            limit=store.limit,
+            failures=store.failures,
+            seconds=self._pipeline.seconds,
+        )
         for boundary in self.boundaries:
             yield from boundary.readings()
 

@@ -177,7 +177,11 @@ class SqliteBots:
         """Yield what Prometheus reads."""
         file = self.file.statistics()
         yield from bot_readings(
-            self.status(), waiting=file.waiting, failures=file.failures, used_bytes=self._used
+            self.status(),
+            waiting=file.waiting,
+            failures=file.failures,
+            used_bytes=self._used,
+            seconds=self.file.seconds,
         )
 
 

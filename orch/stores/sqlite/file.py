@@ -25,6 +25,7 @@ from orch.stores.sqlite.open_file import Contents, OpenFile
 from orch.stores.sqlite.transactions import Transaction, Work, erase_traces, transact
 from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.histogram import Histogram
 from orch.telemetry.names.metric import Reading
 
 #: Maximum of queued operations and their bytes, half of it for clients' messages; and seconds that each waits
@@ -131,9 +132,20 @@ class SqliteFile:
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         store = self.statistics()
-        yield from readings(self.status(), waiting=store.waiting, failures=store.failures)
+        yield from readings(
+            self.status(),
+            waiting=store.waiting,
+            limit=store.limit,
+            failures=store.failures,
+            seconds=self.seconds,
+        )
         for boundary in self.boundaries:
             yield from boundary.readings()
+
+    @property
+    def seconds(self) -> Histogram:
+        """The times of operations, from when each was queued."""
+        return self._queue.seconds
 
     def statistics(self) -> FileStatistics:
         """Return the store's figures."""
@@ -391,6 +403,7 @@ class SqliteFile:
                 self._failures += 1
                 self._boundary.count()
                 _log.exception("listener to stored changes failed")
+        operation.note_time()
         operation.done.set()
 
     def _close_queue(self, error: StoreError) -> None:
