@@ -1,11 +1,15 @@
 """What is known of the journeys so far, and the events that their results make. Pure."""
 
+from collections.abc import Iterator
 from typing import Final, get_args
 
 from msgspec import Struct
 
 from orch.journey.verdict import Outcome, Verdict
 from orch.telemetry.events import Severity
+from orch.telemetry.histogram import Histogram
+from orch.telemetry.names import journey as names
+from orch.telemetry.names.metric import Reading
 
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
@@ -36,7 +40,8 @@ class JourneyEvent(Struct, frozen=True):
 class JourneyRecord:
     """Counts journeys. Times are in seconds since the epoch; the clock may jump.
 
-    The mutable state is the counts, the last judged journey, and since when they fail.
+    The mutable state is the counts, the times of captions, the last judged journey, when one last succeeded,
+    and since when they fail.
     """
 
     def __init__(self) -> None:
@@ -44,6 +49,8 @@ class JourneyRecord:
         self._last: Verdict | None = None
         self._last_at: float | None = None
         self._failing_since: float | None = None
+        self._succeeded_at = 0.0
+        self._seconds = Histogram(names.JOURNEY_SECONDS.buckets)
 
     def add(self, verdict: Verdict, now: float) -> JourneyEvent | None:
         """Count a journey that ended at ``now``; return an event if it differs from the one before.
@@ -62,7 +69,8 @@ class JourneyRecord:
             return JourneyEvent(
                 "bad", f"Test speech, sent as users send theirs, got no caption: {verdict.reason}."
             )
-        self._failing_since = None
+        self._failing_since, self._succeeded_at = None, now
+        self._seconds.observe(verdict.caption_seconds or 0.0)
         if since is None:
             return None
         minutes = max(1, round((now - since) / 60))
@@ -85,3 +93,12 @@ class JourneyRecord:
             last_at=self._last_at,
             failing_since=self._failing_since,
         )
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads; nothing is said of success while nothing is known of it."""
+        if self._last is not None:
+            yield Reading(names.JOURNEY_SUCCESS, float(self._last.is_success is True))
+        for outcome, count in self._outcomes.items():
+            yield Reading(names.JOURNEYS, count, (outcome,))
+        yield Reading(names.JOURNEY_SECONDS, self._seconds)
+        yield Reading(names.JOURNEY_AT, self._succeeded_at)

@@ -10,7 +10,7 @@ What we leave out: the way from other machines to this one. That is a probe's, f
 
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ from orch.protocol.messages import Transcript
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
+from orch.telemetry.names.metric import Reading
 
 AGENT: Final = "orch-journey"
 NAME: Final = "Test speech"
@@ -113,6 +114,11 @@ class JourneyService:
     def statistics(self) -> JourneyStatistics:
         """Return the figures."""
         return self._record.statistics(reason_off(self._settings.current, self._url))
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield from self._record.readings()
+        yield from self.boundary.readings()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Make a journey at each interval until cancelled; the first within one and a half."""

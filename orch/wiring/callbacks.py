@@ -46,6 +46,7 @@ def connect(parts: Parts) -> None:
         parts.controls.boundary.readings,
         parts.survey.boundary.readings,
         parts.dashboard.boundary.readings,
+        parts.journey.readings,
     ):
         parts.metrics.read_from(readings)
     topics.register("bots", parts.bots.listed)

@@ -4,17 +4,29 @@ from typing import Final
 
 from orch.telemetry.names.metric import Label, Name
 
-OUTCOMES: Final = ("caption", "no_connection", "refused", "no_caption", "error")
+#: Where a journey ended: with a caption; without a session, a connection, a place in it, an open stream; with
+#: speech that was given up; without a caption in time. During a suspension or a shutdown it is not judged.
+OUTCOMES: Final = (
+    "captioned",
+    "no_session",
+    "no_connection",
+    "not_joined",
+    "speech_refused",
+    "speech_lost",
+    "no_caption",
+    "not_judged",
+)
 
 JOURNEY_SUCCESS: Final = Name(
     "orch_probe_journey_success",
     "gauge",
-    "1 if the last synthetic journey ended with a caption, else 0; absent where the journey is off.",
+    "1 if the last synthetic journey ended with a caption, else 0; absent before the first, and while none "
+    "are made.",
 )
 JOURNEYS: Final = Name(
     "orch_probe_journeys_total",
     "counter",
-    "Synthetic journeys by outcome.",
+    "Synthetic journeys by outcome: captioned is a success, not_judged says nothing.",
     (Label("outcome", OUTCOMES),),
 )
 JOURNEY_SECONDS: Final = Name(

@@ -146,6 +146,7 @@ LOOPS: Final = (
     "store feed",
     "stored bytes",
     "surveys",
+    "synthetic journey",
     "terms of sessions",
     "topics",
     "webhooks",
