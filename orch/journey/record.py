@@ -9,7 +9,7 @@ from orch.journey.verdict import Outcome, Verdict
 from orch.telemetry.events import Severity
 from orch.telemetry.histogram import Histogram
 from orch.telemetry.names import journey as names
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
@@ -94,11 +94,11 @@ class JourneyRecord:
             failing_since=self._failing_since,
         )
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads; nothing is said of success while nothing is known of it."""
         if self._last is not None:
             yield Reading(names.JOURNEY_SUCCESS, float(self._last.is_success is True))
         for outcome, count in self._outcomes.items():
             yield Reading(names.JOURNEYS, count, (outcome,))
-        yield Reading(names.JOURNEY_SECONDS, self._seconds)
+        yield Distribution(names.JOURNEY_SECONDS, self._seconds)
         yield Reading(names.JOURNEY_AT, self._succeeded_at)

@@ -29,7 +29,7 @@ from orch.protocol.messages import Transcript
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 AGENT: Final = "orch-journey"
 NAME: Final = "Test speech"
@@ -115,7 +115,7 @@ class JourneyService:
         """Return the figures."""
         return self._record.statistics(reason_off(self._settings.current, self._url))
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         yield from self._record.readings()
         yield from self.boundary.readings()

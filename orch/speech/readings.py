@@ -7,23 +7,23 @@ from orch.speech.outcomes import BackEndStatistics
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.telemetry.names import audio as audio_names
 from orch.telemetry.names import speech as names
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 
 def readings(
     speech: SpeechStatistics, counters: SpeechCounters, settings: SpeechSettings
-) -> Iterator[Reading]:
+) -> Iterator[Reading | Distribution]:
     """Yield the readings of all streams, without those of test speech."""
     engine = counters.engine
     yield Reading(names.STREAMS, speech.streams)
     yield Reading(names.STREAMS_LIMIT, settings.max_streams)
     yield Reading(names.UTTERANCES, speech.utterances)
     yield Reading(names.FINALS, speech.finals)
-    yield Reading(names.CAPTION_SECONDS, engine.caption_seconds)
+    yield Distribution(names.CAPTION_SECONDS, engine.caption_seconds)
     yield Reading(names.CAPTIONS_LATE, engine.late)
     yield Reading(names.WORDS, engine.words)
     yield Reading(names.EMPTY, engine.empty)
-    yield Reading(names.CONFIDENCE, engine.confidence)
+    yield Distribution(names.CONFIDENCE, engine.confidence)
     yield Reading(names.AUDIO_SECONDS, engine.audio_seconds)
     yield Reading(names.ENGINE_SECONDS, engine.engine_seconds)
     yield Reading(names.LOST, speech.lost)

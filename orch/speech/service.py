@@ -33,7 +33,7 @@ from orch.speech.translation_counters import TranslationCounters
 from orch.speech.translations import Translations
 from orch.speech.translator import Pairs, Translator
 from orch.speech.voice_models import VoiceModels
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 __all__ = ["LanguagesOffered", "SpeechService", "SpeechStatistics", "SpeechStream"]
 
@@ -286,7 +286,7 @@ class SpeechService:
             pipelines=None if self._pipelines is None else self._pipelines.statistics(),
         )
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         yield from readings(self.statistics(), self._counters, self._settings.current.orchestration.speech)
         yield from self._translation_counters.readings()

@@ -10,7 +10,7 @@ from typing import Final
 from orch.speech.languages import AUTO
 from orch.telemetry.histogram import Histogram
 from orch.telemetry.names import translation as names
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 OTHER: Final = "other"
 LONGEST_CODE: Final = 35
@@ -46,12 +46,12 @@ class TranslationCounters:
             return self._pairs[OTHER]
         return self._pairs.setdefault(pair, PairCounters())
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         for pair, counters in self._pairs.items():
             yield Reading(names.TRANSLATIONS, counters.requests, (pair,))
             yield Reading(names.TRANSLATION_FAILURES, counters.failures, (pair,))
-            yield Reading(names.TRANSLATION_SECONDS, counters.seconds, (pair,))
+            yield Distribution(names.TRANSLATION_SECONDS, counters.seconds, (pair,))
 
 
 def _code(language: str) -> str:

@@ -22,7 +22,7 @@ from orch.stores.protocols import (
 from orch.stores.sqlite.bots import SqliteBots, beside
 from orch.stores.sqlite.store import SqliteStore
 from orch.stores.status import Load, StoreStatus
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 
 class EngineStatistics(Protocol):
@@ -56,7 +56,7 @@ class StoreEngine(Protocol):
     def statistics(self) -> EngineStatistics:
         """Return the figures."""
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
 
 
@@ -76,7 +76,7 @@ class BotEngine(Protocol):
     def load(self) -> Load:
         """Return what of it is in use."""
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
 
 

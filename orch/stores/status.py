@@ -8,7 +8,7 @@ from msgspec import Struct
 from orch.telemetry.histogram import Histogram
 from orch.telemetry.names import bots as bot_names
 from orch.telemetry.names import stores as names
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 
 class StoreStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,7 +38,7 @@ class Load(Struct, frozen=True, kw_only=True):
 
 def readings(
     status: StoreStatus, *, waiting: int, limit: int, failures: int, seconds: Histogram
-) -> Iterator[Reading]:
+) -> Iterator[Reading | Distribution]:
     """Yield a store's metrics.
 
     ``waiting`` operations now, ``limit`` at most; ``failures`` since the start, and the ``seconds`` that
@@ -54,7 +54,7 @@ def readings(
 
 def bot_readings(
     status: StoreStatus, *, waiting: int, failures: int, used_bytes: int | None, seconds: Histogram
-) -> Iterator[Reading]:
+) -> Iterator[Reading | Distribution]:
     """Yield the metrics of the store of bot sessions; ``used_bytes``: None where it is not measured."""
     yield Reading(bot_names.BOT_STORE_HEALTHY, float(status.state == "healthy"))
     yield Reading(bot_names.BOT_STORE_WAITING, waiting)
@@ -64,6 +64,6 @@ def bot_readings(
     yield from _times("bots", seconds)
 
 
-def _times(store: str, seconds: Histogram) -> Iterator[Reading]:
+def _times(store: str, seconds: Histogram) -> Iterator[Reading | Distribution]:
     yield Reading(names.STORE_OPERATIONS, seconds.count, (store,))
-    yield Reading(names.STORE_SECONDS, seconds, (store,))
+    yield Distribution(names.STORE_SECONDS, seconds, (store,))

@@ -9,8 +9,8 @@ from orch.journey.record import OUTCOMES, JourneyRecord
 from orch.journey.verdict import Step, Verdict, Walked, judge, own_address, reason_off
 from orch.settings import Monitoring, Orchestration, Service, Settings
 from orch.settings.journey import Journey
-from orch.telemetry.histogram import Histogram
 from orch.telemetry.names import journey as names
+from tests.fakes.readings import values
 
 STEPS: tuple[Step | None, ...] = (None, "session", "connection", "join", "speech")
 OF_STEP = {
@@ -185,36 +185,25 @@ def test_a_verdict_does_not_depend_on_the_order_of_what_is_missing() -> None:
         assert one.outcome != other.outcome
 
 
-def values(record: JourneyRecord) -> dict[tuple[str, ...], float]:
-    """Return what Prometheus reads: of a histogram the number."""
-    return {
-        (reading.name.name, *reading.labels): reading.value.count
-        if isinstance(reading.value, Histogram)
-        else reading.value
-        for reading in record.readings()
-    }
-
-
 def test_success_is_said_only_of_what_was_tried() -> None:
     """Before the first journey, and while none are made, there is no such series: no alert, no comfort."""
     record = JourneyRecord()
-    success = (names.JOURNEY_SUCCESS.name,)
-    assert success not in values(record)
-    assert values(record)[names.JOURNEY_AT.name,] == 0
+    assert values(record.readings(), names.JOURNEY_SUCCESS) == {}
+    assert values(record.readings(), names.JOURNEY_AT) == {(): 0}
     record.add(VOID, 1.0)
-    assert success not in values(record)
+    assert values(record.readings(), names.JOURNEY_SUCCESS) == {}
     record.add(GOOD, 2.0)
-    assert values(record)[success] == 1
+    assert values(record.readings(), names.JOURNEY_SUCCESS) == {(): 1}
     record.add(BAD, 3.0)
-    assert values(record)[success] == 0
-    assert values(record)[names.JOURNEY_AT.name,] == 2
-    assert values(record)[names.JOURNEY_SECONDS.name,] == 1
+    assert values(record.readings(), names.JOURNEY_SUCCESS) == {(): 0}
+    assert values(record.readings(), names.JOURNEY_AT) == {(): 2}
+    assert values(record.readings(), names.JOURNEY_SECONDS) == {(): (1, 0.84)}
     record.forget_last()
-    assert success not in values(record)
+    assert values(record.readings(), names.JOURNEY_SUCCESS) == {}
 
 
 def test_every_outcome_has_a_series_from_the_start() -> None:
     """The table's closed list is the verdict's."""
     assert names.OUTCOMES == OUTCOMES
-    counts = {labels[1]: value for labels, value in values(JourneyRecord()).items() if len(labels) > 1}
-    assert counts == dict.fromkeys(OUTCOMES, 0)
+    counts = values(JourneyRecord().readings(), names.JOURNEYS)
+    assert counts == {(outcome,): 0 for outcome in OUTCOMES}

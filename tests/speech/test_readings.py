@@ -10,10 +10,10 @@ from orch.speech.captions import Origin
 from orch.speech.results import Transcription
 from orch.speech.statistics import EngineCounters
 from orch.speech.translation_counters import LONGEST_CODE, OTHER, TranslationCounters
-from orch.telemetry.histogram import Histogram
 from orch.telemetry.names import speech as names
 from orch.telemetry.names import translation as translation_names
 from orch.telemetry.names.metric import Name
+from tests.fakes.readings import values
 from tests.fakes.sounds import pcm, silence, voice
 from tests.fakes.speech_back_ends import BackEnds, Room, Session, speak
 
@@ -23,13 +23,7 @@ AWAY = ProblemError("service_unavailable", "Away.", service="translation-service
 
 def read(room: Room, name: Name) -> dict[tuple[str, ...], Any]:
     """Return the values of a metric by labels; of a histogram the number and the sum."""
-    return {
-        reading.labels: (reading.value.count, reading.value.sum)
-        if isinstance(reading.value, Histogram)
-        else reading.value
-        for reading in room.speech.readings()
-        if reading.name is name
-    }
+    return values(room.speech.readings(), name)
 
 
 async def test_captions_their_words_and_their_times_are_counted() -> None:
@@ -149,10 +143,7 @@ def test_the_pairs_are_bounded_whatever_languages_are_asked_for() -> None:
     found = list(counters.readings())
     assert len(found) == 3 * (translation_names.PAIRS + 1)
     assert all(len(reading.labels[0]) <= 2 * LONGEST_CODE + 1 for reading in found)
-    sums = {
-        reading.labels: reading.value for reading in found if reading.name is translation_names.TRANSLATIONS
-    }
-    assert sum(sums.values()) == 10_000  # type: ignore[arg-type]  # counters are numbers
+    assert sum(values(found, translation_names.TRANSLATIONS).values()) == 10_000
 
 
 def test_a_pair_is_the_same_however_it_is_spelled() -> None:

@@ -20,7 +20,7 @@ from orch.stores.postgres.diagnosis import CLOSING, RETRIED, Trouble, reason, re
 from orch.stores.postgres.migrations import migrations
 from orch.stores.status import Load, StoreStatus, bot_readings
 from orch.telemetry.histogram import Histogram
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 from orch.telemetry.names.stores import STORE_SECONDS
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ class PostgresBots:
             brief="" if self._trouble is None else f"PostgreSQL ({self._trouble})",
         )
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         found = self.statistics()
         yield from bot_readings(

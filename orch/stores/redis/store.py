@@ -39,7 +39,7 @@ from orch.stores.redis.times import REDIS_TIMES, RedisTimes
 from orch.stores.redis.troubles import Damper
 from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 #: Seconds that a state must last before it is announced.
 STEADY_AFTER: Final = 1.0
@@ -179,7 +179,7 @@ class RedisStore(RedisSessions):
         """Register the handler of events: one, before the store runs."""
         self._events = self._feed.events = events
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         store = self.statistics()
         yield from readings(

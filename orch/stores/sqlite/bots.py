@@ -25,7 +25,7 @@ from orch.stores.sqlite.open_file import Contents
 from orch.stores.sqlite.statements import used_bytes
 from orch.stores.status import Load, StoreStatus, bot_readings
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 T = TypeVar("T")
 
@@ -173,7 +173,7 @@ class SqliteBots:
         """Return its status as sentences."""
         return self.file.status()
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         file = self.file.statistics()
         yield from bot_readings(

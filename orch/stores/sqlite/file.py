@@ -26,7 +26,7 @@ from orch.stores.sqlite.transactions import Transaction, Work, erase_traces, tra
 from orch.stores.status import StoreStatus, readings
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.histogram import Histogram
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 #: Maximum of queued operations and their bytes, half of it for clients' messages; and seconds that each waits
 #: for a file that is being opened.
@@ -129,7 +129,7 @@ class SqliteFile:
         """The loops that go on although one of their items failed."""
         return (self._boundary,)
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         store = self.statistics()
         yield from readings(

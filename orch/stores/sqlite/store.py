@@ -18,7 +18,7 @@ from orch.stores.sqlite.sessions import SqliteSessions
 from orch.stores.sqlite.sign_ins import SqliteSignIns
 from orch.stores.status import StoreStatus
 from orch.telemetry.boundaries import Boundary
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 
 
 class SqliteStore(SqliteSessions):
@@ -52,7 +52,7 @@ class SqliteStore(SqliteSessions):
         """Register the handler of events: one, before the store runs."""
         self.events = self.file.events = events
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         yield from self.file.readings()
 

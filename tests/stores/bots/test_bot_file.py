@@ -16,8 +16,11 @@ from orch.stores.opening import open_stores
 from orch.stores.postgres.bots import PostgresBots
 from orch.stores.sqlite.bots import OPENED_AGAIN_AFTER, SqliteBots, beside
 from orch.stores.sqlite.database import migrations, open_database
+from orch.telemetry.names import bots as bot_names
+from orch.telemetry.names import stores as store_names
 from tests.fakes.bot_sessions import SqliteBotEngine, requested, session, utterance
 from tests.fakes.hub import inline
+from tests.fakes.readings import values
 
 
 class Given(SettingsSource):
@@ -96,9 +99,11 @@ async def test_a_damaged_file_holds_up_nothing_and_is_opened_once_it_was_replace
         await trio.sleep(2 * OPENED_AGAIN_AFTER)
         assert bots.status().state == "healthy"
         await requested(bots.store, 1)
-        readings = {reading.name.name: reading.value for reading in bots.readings()}
-        assert readings["orch_bot_store_healthy"] == 1.0
-        assert readings["orch_bot_store_bytes"] > 0
+        assert values(bots.readings(), bot_names.BOT_STORE_HEALTHY) == {(): 1.0}
+        assert values(bots.readings(), bot_names.BOT_STORE_BYTES)[()] > 0
+        operations = values(bots.readings(), store_names.STORE_OPERATIONS)[("bots",)]
+        assert operations >= 1
+        assert values(bots.readings(), store_names.STORE_SECONDS)[("bots",)][0] == operations
         nursery.cancel_scope.cancel()
 
 
