@@ -77,9 +77,9 @@ class OrphanSweep:
 
 
 def _is_spooled(folder: Path) -> bool:
-    """Whether records wait in a spool there, of this process or another one; also if that is not known."""
+    """Whether records wait in a spool there, of any process and store; also if that is not known."""
     try:
-        return any(path.stat().st_size > 0 for path in folder.glob(f"*{SUFFIX}"))
+        return any(path.stat().st_size > 0 for path in folder.rglob(f"*{SUFFIX}"))
     except FileNotFoundError:
         return True  # another worker has just adopted it
     except OSError as error:

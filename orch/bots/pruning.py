@@ -21,6 +21,7 @@ from orch.problems import ProblemError
 from orch.settings.source import SettingsSource
 from orch.stores.bot_records import Prunable
 from orch.stores.bot_store import BotStore
+from orch.stores.spool import remove_rejected
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.names import bots as names
 from orch.telemetry.names.metric import Reading
@@ -112,6 +113,7 @@ class Pruning:
                 self._orphans += await self._orphan_sweep.sweep()
             await self.prune()
             await self.remove_files()
+            await self._remove_rejected()
             self._has_looked = True
         except ProblemError as problem:
             _log.debug("bots' data not pruned", reason=problem.detail)  # the store's status says why
@@ -130,6 +132,20 @@ class Pruning:
             if total:
                 self._deleted[kind] += total
                 _log.info("bots' data pruned", kind=str(kind), count=total)
+
+    async def _remove_rejected(self) -> None:
+        """Delete old lines that no store accepts, as transcripts are deleted."""
+        bots = self._settings.current.orchestration.bots
+        before = dict(cutoffs(bots.keep_days, self._wall())).get(Prunable.TRANSCRIPT)
+        if before is None:
+            return
+        try:
+            removed = await self._in_thread(remove_rejected, Path(bots.spool), before)
+        except OSError as error:
+            _log.error("rejected records not deleted", folder=bots.spool, reason=str(error))
+            return
+        if removed:
+            _log.info("files of rejected records deleted", count=removed)
 
     async def remove_files(self) -> int:
         """Delete the files whose rows were deleted; return how many. ProblemError: the store is away."""

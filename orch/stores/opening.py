@@ -10,6 +10,7 @@ import trio
 
 from orch.settings.source import SettingsSource
 from orch.stores.bot_store import BotStore
+from orch.stores.postgres.address import server_of
 from orch.stores.protocols import (
     ClusterStore,
     DocumentStore,
@@ -165,5 +166,15 @@ def _open_bots(source: SettingsSource) -> BotEngine | None:
         return PostgresBots(bots.postgres_url)
     if management.persistence != "sqlite":
         return None
-    path = Path(bots.sqlite_path) if bots.sqlite_path else beside(Path(management.sqlite_path))
-    return SqliteBots(path, most=lambda: source.current.orchestration.bots.max_bytes)
+    return SqliteBots(_bots_file(source), most=lambda: source.current.orchestration.bots.max_bytes)
+
+
+def bot_store_place(source: SettingsSource) -> str:
+    """Return where bot sessions are stored: the file, or the server and its database, without passwords."""
+    url = source.current.orchestration.bots.postgres_url
+    return server_of(url) if url else str(_bots_file(source).resolve())
+
+
+def _bots_file(source: SettingsSource) -> Path:
+    bots, management = source.current.orchestration.bots, source.current.session_management
+    return Path(bots.sqlite_path) if bots.sqlite_path else beside(Path(management.sqlite_path))

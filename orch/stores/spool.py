@@ -11,6 +11,7 @@ Methods block; they are called in a thread, one at a time.
 import fcntl
 import os
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +27,9 @@ LIMIT: Final = 256 * 2**20
 
 SUFFIX: Final = ".spool.jsonl"
 """The end of the names of spools that another process may adopt."""
+
+REJECTED: Final = ".rejected"
+"""What follows the name of a spool in that of the file of its rejected lines."""
 
 BATCH_BYTES: Final = 4 * 2**20
 """Bytes of records that are read at a time; a single record may have more."""
@@ -63,7 +67,7 @@ class Spool:
 
     def __init__(self, path: Path, *, limit: int = LIMIT, syncs: bool = True) -> None:
         self._path = path
-        self._rejected = path.with_name(path.name + ".rejected")
+        self._rejected = path.with_name(path.name + REJECTED)
         self._limit = limit
         self._syncs = syncs
         self._file = -1
@@ -258,6 +262,37 @@ class Spool:
                 return begin + found + 1
             end = begin
         return 0
+
+
+def spool_folder(root: Path, store: str) -> Path:
+    """Return the folder of the spools of one store, named after where it is (``store``).
+
+    Services with different stores may share ``root``: none adopts what belongs into another store.
+    """
+    return root / sha256(store.encode()).hexdigest()[:16]
+
+
+def remove_rejected(root: Path, before: float) -> int:
+    """Delete files of rejected lines that were last written to before ``before``; return how many.
+
+    ``root``: the folder of all spools. The files are overwritten, as they hold what was said. OSError: one
+    cannot be deleted; the others are.
+    """
+    removed = 0
+    failed: OSError | None = None
+    for path in sorted(root.rglob(f"*{SUFFIX}{REJECTED}")):
+        try:
+            if path.stat().st_mtime < before:
+                _overwrite(path)
+                path.unlink()
+                removed += 1
+        except FileNotFoundError:
+            continue  # another worker has just deleted it
+        except OSError as error:
+            failed = error
+    if failed is not None:
+        raise failed
+    return removed
 
 
 def _open_locked(path: Path) -> int | None:

@@ -52,8 +52,10 @@ OPERATIONS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
                 "description": "The picture.",
                 "headers": {"X-Camera-Frame": {"schema": {"type": "integer"}}},
                 "content": {"image/png": {"schema": _FILE}},
-            }
-        }
+            },
+            "204": {"description": "With `frame`: the camera is off since that frame."},
+        },
+        "parameters": {"frame": {"description": "A frame that the bot's live state named."}},
     },
     ("get", "/api/bots/{bot_id}/webcam.mjpg"): {
         "responses": {

@@ -30,7 +30,8 @@ from orch.settings.live import LiveSettings
 from orch.speech.service import SpeechService
 from orch.stores.bot_store import BotStore
 from orch.stores.bot_writer import BotWriter, spool_at
-from orch.stores.opening import Stores
+from orch.stores.opening import Stores, bot_store_place
+from orch.stores.spool import spool_folder
 from orch.supervision.branches import Run, Tree
 from orch.telemetry.names.metric import Reading
 from orch.telemetry.topics import Topics
@@ -109,8 +110,9 @@ def _stored(
     configuration: LiveSettings, stores: Stores, store: BotStore, hub: HubService, speech: SpeechService
 ) -> StoredBots:
     bots = configuration.current.orchestration.bots
-    # Each process has a spool of its own; those of processes that have ended are adopted.
-    writer = BotWriter(store, spool_at(Path(bots.spool), new_name()))
+    # Each process has a spool of its own; those of processes with this store that have ended are adopted.
+    spools = spool_folder(Path(bots.spool), bot_store_place(configuration))
+    writer = BotWriter(store, spool_at(spools, new_name()))
     return StoredBots(
         store=store,
         writer=writer,

@@ -1,5 +1,6 @@
 """What is deleted when: the decision, and the rows and files that go."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,8 @@ def test_each_kind_has_its_own_days_and_none_means_for_ever() -> None:
     assert (next_look(has_failed=False), next_look(has_failed=True)) == (EVERY, RETRY_EVERY)
 
 
-def pruning(store: object, **days: float) -> Pruning:
-    settings = Given(f"orchestration: {{bots: {{keep_days: {days}}}}}".replace("'", ""))
+def pruning(store: object, spool: str = "/none", **days: float) -> Pruning:
+    settings = Given(f"orchestration: {{bots: {{spool: {spool}, keep_days: {days}}}}}".replace("'", ""))
     return Pruning(store, settings, wall=lambda: NOW + 40 * DAY, in_thread=inline)  # type: ignore[arg-type]
 
 
@@ -63,6 +64,22 @@ async def test_old_recordings_go_with_their_files_and_the_transcript_stays(tmp_p
         assert len(await store.utterances("s1", "whisper_service")) == 1
     assert found.statistics().deleted["audio"] == count
     assert (found.statistics().files, found.statistics().stuck) == (count, 0)
+
+
+async def test_old_rejected_records_go_as_transcripts_do(tmp_path: Path) -> None:
+    """None of them is in the store."""
+    rejected = tmp_path / "spool" / "store" / "bots-w.spool.jsonl.rejected"
+    rejected.parent.mkdir(parents=True)
+    rejected.write_bytes(b"what was said")
+    os.utime(rejected, (NOW, NOW))
+    async with SqliteBotEngine(tmp_path).running() as store:
+        for days in (0, 50, 30):
+            assert rejected.exists()
+            async with trio.open_nursery() as nursery:
+                await nursery.start(pruning(store, str(tmp_path / "spool"), transcript=days).run)
+                await trio.sleep(1)
+                nursery.cancel_scope.cancel()
+    assert not rejected.exists()
 
 
 async def test_a_file_that_cannot_be_deleted_keeps_its_note_and_holds_up_no_other(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from time import time
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 import structlog
@@ -15,6 +14,7 @@ from orch.problems import ProblemError
 from orch.stores.bot_records import RefusedRecordError
 from orch.stores.bot_scripts.requests import Lock, Many, Request, Row, Script
 from orch.stores.bot_store import BotStore, Purpose
+from orch.stores.postgres.address import server_of
 from orch.stores.postgres.connections import Connections, open_connections
 from orch.stores.postgres.diagnosis import CLOSING, RETRIED, Trouble, reason, refused, trouble_of
 from orch.stores.postgres.migrations import migrations
@@ -299,17 +299,6 @@ async def _migrate(connection: Any) -> None:
             if step.version > version:
                 await connection.execute(step.whole)
     await _probe(connection)
-
-
-def server_of(address: str) -> str:
-    """Return host, port and database of an address, without user and password."""
-    parts = urlsplit(address)
-    host = parts.hostname or "localhost"
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        port = ""
-    return f"{host}{port}{parts.path}"
 
 
 @asynccontextmanager

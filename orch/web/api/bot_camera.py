@@ -1,12 +1,24 @@
 """What a bot's camera shows, as a picture and as a stream."""
 
+from typing import Annotated
+
+from msgspec import Meta, Struct
 from quart import Blueprint, Response, request
+from quart_schema import document_querystring
 
 from orch.bots.control import BotsControl
 from orch.bots.webcam.preview import MJPEG_TYPE
+from orch.problems import ProblemError
 from orch.web.bot_forms import read_bot_id
 from orch.web.camera_viewers import LONGEST_SECONDS, CameraBody, CameraViewers
+from orch.web.json_api import read_query
 from orch.web.time_limits import command_limit
+
+
+class PictureQuery(Struct, frozen=True, kw_only=True):
+    """``frame``: the number of a frame that the bot's live state named; None: none was known."""
+
+    frame: Annotated[int, Meta(ge=0)] | None = None
 
 
 def blueprint(bots: BotsControl) -> Blueprint:
@@ -15,10 +27,21 @@ def blueprint(bots: BotsControl) -> Blueprint:
     viewers = CameraViewers()
 
     @api.get("/<bot_id>/webcam.png")
+    @document_querystring(PictureQuery)
     async def picture(bot_id: str) -> Response:
-        """Return what the camera shows now, as PNG."""
-        with command_limit():
-            frame = await bots.camera(read_bot_id(bot_id), "png")
+        """Return what the camera shows now, as PNG.
+
+        With ``frame``, a camera that is off since then is no error but 204: whoever reads the bot's live
+        state asks for pictures until it says that the bot has left.
+        """
+        query = read_query(PictureQuery)
+        try:
+            with command_limit():
+                frame = await bots.camera(read_bot_id(bot_id), "png")
+        except ProblemError as problem:
+            if problem.code != "camera_off" or query.frame is None:
+                raise
+            return Response(b"", status=204, headers={"Cache-Control": "no-store"})
         headers = {"Cache-Control": "no-store", "X-Camera-Frame": str(frame.number)}
         return Response(frame.file, content_type="image/png", headers=headers)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orch.stores.bot_records import Captured
-from orch.stores.spool import Spool, SpoolFullError, SpoolInUseError
+from orch.stores.spool import REJECTED, Spool, SpoolFullError, SpoolInUseError, remove_rejected, spool_folder
 from tests.fakes.bot_sessions import one_of_each, utterance
 
 
@@ -211,3 +211,35 @@ def test_a_spool_that_was_adopted_while_it_was_opened_is_a_new_file(
     with Spool(path) as spool:
         spool.append([utterance(0)])
     assert path.read_bytes().count(b"\n") == 1
+
+
+def test_services_with_different_stores_share_a_folder(tmp_path: Path) -> None:
+    """None adopts what belongs into another store; the name of a store has no secrets and no separators."""
+    stores = ("/var/lib/one/bots.db", "/var/lib/two/bots.db", "db.example:5432/live")
+    folders = [spool_folder(tmp_path, store) for store in stores]
+    assert len({*folders}) == len(stores)
+    assert folders == [spool_folder(tmp_path, store) for store in stores]
+    for folder in folders:
+        assert folder.parent == tmp_path
+        with Spool(folder / "bots-dead.spool.jsonl") as spool:
+            spool.append(records(1, folder.name))
+    with Spool(folders[0] / "bots-new.spool.jsonl") as spool:
+        assert spool.adopt() == 1
+        assert all_of(spool) == records(1, folders[0].name)
+    assert (folders[1] / "bots-dead.spool.jsonl").stat().st_size > 0
+
+
+def test_old_rejected_lines_are_deleted_and_overwritten(tmp_path: Path) -> None:
+    """Those of every store, also under a second name of the file; newer ones and spools stay."""
+    old, new = (spool_folder(tmp_path, each) / f"bots-w.spool.jsonl{REJECTED}" for each in ("a", "b"))
+    for path, written in ((old, 100), (new, 300)):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"what was said")
+        os.utime(path, (written, written))
+    (waiting := old.parent / "bots-x.spool.jsonl").write_bytes(b"waits")
+    os.utime(waiting, (100, 100))
+    os.link(old, second := tmp_path / "second")
+    assert remove_rejected(tmp_path, before=200) == 1
+    assert (old.exists(), new.exists(), waiting.exists()) == (False, True, True)
+    assert second.read_bytes() == bytes(len(b"what was said"))
+    assert remove_rejected(tmp_path / "none", before=200) == 0

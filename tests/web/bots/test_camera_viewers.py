@@ -118,6 +118,12 @@ async def test_the_camera_is_a_picture_and_a_stream(tmp_path: Path) -> None:
         assert await picture.get_data(as_text=False) == b"png 1"
         status, problem = await api.json("GET", "/api/bots/b2/webcam.mjpg")
         assert (status, problem["code"]) == (409, "camera_off")
+        status, problem = await api.json("GET", "/api/bots/b2/webcam.png")
+        assert (status, problem["code"]) == (409, "camera_off")
+        left = await api.ask("GET", "/api/bots/b2/webcam.png?frame=7")
+        assert (left.status_code, await left.get_data(as_text=False)) == (204, b"")
+        status, problem = await api.json("GET", "/api/bots/b9/webcam.png?frame=7")
+        assert (status, problem["code"]) == (404, "unknown_bot")
         head = await api.ask("HEAD", "/api/bots/b1/webcam.mjpg")
         assert head.headers["Content-Type"].startswith("multipart/x-mixed-replace")
         async with api.stream("GET", "/api/bots/b1/webcam.mjpg") as received:
