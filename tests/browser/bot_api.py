@@ -44,7 +44,7 @@ class BotApi:
     """Responds to the requests of one page. ``requests`` notes the changes, as (method, path, body).
 
     ``answers``: the API's own struct that a GET of a part of a bot returns, by its name; ``problems``: why
-    a request fails, by its last word, as (status, problem document).
+    a request fails, by its last word, as (status, problem document). ``has_left``: the camera is off.
     """
 
     def __init__(self, page: Page, url: str) -> None:
@@ -59,6 +59,7 @@ class BotApi:
             "evidence": BotEvidence(**OF_BOT, files=()),
         }
         self.problems: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.has_left = False
         self._url = url
         self._picture = picture()
         page.route("**/api/languages", lambda route: route.fulfill(json=LANGUAGES))
@@ -81,7 +82,10 @@ class BotApi:
             route.fulfill(status=201 if word == "bots" else 200, json={"bot_id": "bot-new"})
         elif word == "webcam.png":
             self.frames.append(found[3] or "")
-            route.fulfill(body=self._picture, content_type="image/png")
+            if self.has_left:
+                route.fulfill(status=204)
+            else:
+                route.fulfill(body=self._picture, content_type="image/png")
         elif word in self.answers:
             route.fulfill(body=msgspec.json.encode(self.answers[word]), content_type="application/json")
         else:

@@ -99,7 +99,7 @@ def page_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
     yield open_page
     for page, faults, expects in opened:
-        during = len(faults)
+        during, where = len(faults), page.url
         refused = [] if page.is_closed() else page.evaluate("window.refused")
         page.context.close()
         # The test's service may have ended before its pages.
@@ -107,8 +107,8 @@ def page_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
         unexpected = [
             fault for fault in faults[:during] + after if not any(part in fault for part in expects)
         ]
-        assert unexpected == []
-        assert refused == []
+        assert unexpected == [], where
+        assert refused == [], where
 
 
 @pytest.fixture(scope="session")

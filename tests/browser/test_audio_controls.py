@@ -428,7 +428,7 @@ def test_without_worklets_the_service_processes_files(page_at: PageAt, real: Run
     assert settings["parameters"]["vad"]["aggressiveness"] == 3
     expect(page.locator("#result")).to_be_visible()
     expect(page.locator("#result-text")).to_contain_text("voice.wav, processed by the service")
-    page.wait_for_function("document.getElementById('result').duration > 0.2")
+    page.wait_for_function("() => document.getElementById('result').duration > 0.2")
 
 
 def test_a_running_session_uses_the_settings_at_once(page_at: PageAt, real: RunningService) -> None:

@@ -285,7 +285,7 @@ def test_a_file_is_measured_and_its_report_has_the_figures(page: Page, tmp_path:
     assert set(found["settings"]) >= {"version", "parameters", "enabledStages"}
     page.evaluate("window.print = () => { window.printed = true; }")
     page.locator("#print-report").click()
-    page.wait_for_function("window.printed === true")
+    page.wait_for_function("() => window.printed === true")
     page.emulate_media(media="print")
     printed = page.locator("#printed")
     expect(printed.get_by_role("heading").first).to_have_text("Recommendations")

@@ -1,5 +1,6 @@
 """The pages of meeting bots in Chromium: the list, and a bot from its stay to its end."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -166,7 +167,7 @@ def test_a_bot_is_read_in_each_readers_language_while_it_speaks(
     expect(lines.last).to_have_attribute("data-growing", "")
     expect(page.locator("#announce")).to_contain_text("Ana García: Hoy hablamos de dinero.")
     expect(page.locator("#announce p")).to_have_count(1)
-    page.wait_for_function("document.getElementById('picture-image').src.endsWith('frame=8')")
+    expect(page.locator("#picture-image")).to_have_attribute("src", re.compile("frame=8$"))
     assert api.frames[:2] == ["frame=7", "frame=8"]
 
     # Who has scrolled up stays there, and is led back.
@@ -177,6 +178,23 @@ def test_a_bot_is_read_in_each_readers_language_while_it_speaks(
     assert page.locator("#scroll").evaluate("(box) => box.scrollTop") == 0
     page.locator("#jump").click()
     expect(lines.last).to_be_in_viewport()
+    full.service.live.clear()
+
+
+def test_a_picture_that_is_requested_while_the_bot_leaves_is_no_failure(
+    full: Running, page_at: PageAt
+) -> None:
+    """The last one stays until the state says that it has left; nothing is logged."""
+    live = bot_scenes.live("full", 0, BOT)
+    assert live is not None
+    page, api = opened(page_at, full, f"/bots/{BOT}")
+    expect(page.locator("#picture-image")).to_have_attribute("src", re.compile("frame=7$"))
+    api.has_left = True
+    with page.expect_response("**/webcam.png?frame=9") as response:
+        full.service.live[BOT] = replace(live, camera_frame=9)
+    assert response.value.status == 204
+    expect(page.locator("#picture-image")).to_have_attribute("src", re.compile("frame=7$"))
+    expect(page.locator("#picture-note")).to_be_hidden()
     full.service.live.clear()
 
 

@@ -232,7 +232,7 @@ def test_only_listed_sites_can_embed_it(page_at: PageAt) -> None:
                 if is_shown:
                     expect(found).to_have_count(1)
                 else:
-                    page.wait_for_function("document.readyState === 'complete'")
+                    page.wait_for_function("() => document.readyState === 'complete'")
                     expect(found).to_have_count(0)
         finally:
             service.stop()

@@ -143,7 +143,7 @@ def test_an_unsaved_recording_is_not_lost_unasked(page_at: PageAt, full: Running
     expect(page.locator("#page-status")).to_contain_text("is ready to run.")
     page.close(run_before_unload=True)
     expect(page.locator("#page-status")).to_contain_text("is ready to run.")
-    page.wait_for_function("true")
+    page.wait_for_function("() => true")
     assert asked == ["beforeunload"]
     page.get_by_role("button", name="Run A and B").click()
     expect(page.locator("#runs li")).to_have_count(1)

@@ -21,6 +21,8 @@ export class CameraCard {
   /** The frame that is shown, and whether one is being loaded. */
   #shown = null;
   #isLoading = false;
+  /** Pictures in a row that could not be loaded. One is none where the bot has just left, which its state says next. */
+  #failures = 0;
   #timer = null;
   /** Fields whose change is under way. */
   #pending = new Set();
@@ -100,12 +102,16 @@ export class CameraCard {
       () => {
         byId("picture-image").replaceWith(image);
         this.#shown = frame;
+        this.#failures = 0;
         this.#again(PICTURE_EVERY);
         if (this.#live !== null) this.show(this.#live);
       },
       () => {
-        setText(byId("picture-note"), "The picture cannot be loaded right now.");
-        byId("picture-note").hidden = false;
+        this.#failures += 1;
+        if (this.#failures > 1) {
+          setText(byId("picture-note"), "The picture cannot be loaded right now.");
+          byId("picture-note").hidden = false;
+        }
         this.#again(AFTER_FAILURE);
       },
     );
