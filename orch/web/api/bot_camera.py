@@ -31,8 +31,8 @@ def blueprint(bots: BotsControl) -> Blueprint:
     async def picture(bot_id: str) -> Response:
         """Return what the camera shows now, as PNG.
 
-        With ``frame``, a camera that is off since then is no error but 204: whoever reads the bot's live
-        state asks for pictures until it says that the bot has left.
+        With ``frame``, a camera that is off since then is no error but 204: a page that reads the bot's live
+        state asks for pictures until that says that the bot has left.
         """
         query = read_query(PictureQuery)
         try:
