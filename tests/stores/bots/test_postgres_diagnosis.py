@@ -3,7 +3,7 @@
 import pytest
 
 from orch.stores.bot_scripts.requests import for_sqlite, marks
-from orch.stores.postgres.bots import server_of
+from orch.stores.postgres.address import server_of
 from orch.stores.postgres.connections import to_microseconds, to_seconds
 from orch.stores.postgres.diagnosis import ADVICE, Trouble, reason, refused, trouble_of
 from orch.stores.postgres.migrations import migrations
