@@ -93,6 +93,10 @@ class OverloadWatch:
             headers={"Retry-After": str(RETRY_AFTER)},
         )
 
+    def use(self, shortage: Shortage) -> Use | None:
+        """Return the use of a resource at the last look; None if it is not known."""
+        return self._uses.get(shortage)
+
     def lines(self) -> tuple[ShortageLine, ...]:
         """Return what operators see while a step holds."""
         return tuple(

@@ -56,7 +56,13 @@ async def serve(
     and the name and key of a session created for the invitation. ``companions``: programs that run beside
     it, from before its branches start until after they have ended.
     """
-    parts = build(configuration, events, processes, worker=None if lifeline is None else lifeline.place)
+    parts = build(
+        configuration,
+        events,
+        processes,
+        worker=None if lifeline is None else lifeline.place,
+        restarts=0 if lifeline is None else lifeline.restarts,
+    )
     frontend = configuration.current.orchestration.frontend
 
     def grace() -> float:

@@ -47,6 +47,7 @@ async def running(
         return parts.settings.current.orchestration.shutdown_grace
 
     async with (
+        parts.process.measured(),
         tree.supervise(
             "stores",
             together(
@@ -65,6 +66,7 @@ async def running(
             together(
                 parts.pulse.run,
                 parts.overload.run,
+                parts.process.disk.run,
                 parts.health.run,
                 parts.incidents.run,
                 parts.dashboard.run,

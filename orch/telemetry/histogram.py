@@ -7,15 +7,11 @@ lock: a histogram is observed on the event loop only.
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Exemplar(NamedTuple):
-    """One observation that stands for its bucket. ``at``: seconds since the epoch, None: not known."""
-
-    trace_id: str
-    value: float
-    at: float | None = None
+Exemplar = tuple[str, float, float | None]
+"""One observation that stands for its bucket: the id of its trace, its value, and its time, if that is known
+(seconds since the epoch)."""
 
 
 class Histogram:
@@ -52,4 +48,4 @@ class Histogram:
         bucket = bisect_left(self.bounds, value)
         self.counts[bucket] += 1
         self.sum += value
-        self.exemplars[bucket] = Exemplar(trace_id, value, at)
+        self.exemplars[bucket] = (trace_id, value, at)

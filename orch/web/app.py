@@ -7,7 +7,6 @@ before it gives an ``/api`` path to the gateway.
 import gzip
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from importlib import metadata
 from typing import Any, Final
 
 import structlog
@@ -27,6 +26,7 @@ from orch.protocol.identifiers import new_request_id
 from orch.protocol.request_id import request_id
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.process_readings import installed_version
 from orch.web import pages as pages_module
 from orch.web import sign_in
 from orch.web.assets import COMPRESS_FROM, Assets
@@ -126,7 +126,7 @@ def create_pages(
         swagger_ui_path=None,
         conversion_preference="msgspec",
         openapi_provider_class=Provider,
-        info=Info(title="LiveTranslate orchestration service", version=_version()),
+        info=Info(title="LiveTranslate orchestration service", version=installed_version()),
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
     _guard(app, session_keys, refuse_work)
@@ -154,14 +154,6 @@ def _catalogues(files: Assets) -> dict[str, Catalogue]:
 def _reader() -> dict[str, Any]:
     """Pass the page's reader to templates: guests get no operators' navigation."""
     return {"actor": actor_of(request.scope)}
-
-
-def _version() -> str:
-    """Return the installed distribution's version; a bare checkout has none."""
-    try:
-        return metadata.version("orchestration-service")
-    except metadata.PackageNotFoundError:
-        return "0+checkout"
 
 
 def _guard(app: Pages, keys: SessionKeys, refuse_work: Callable[[], ProblemError | None]) -> None:

@@ -6,11 +6,12 @@ import structlog
 from quart import request
 
 from orch.access.actors import actor_of
+from orch.telemetry.logs import AUDIT
 
 #: Characters of a value that the log shows.
 SHOWN: Final = 500
 
-_log = structlog.get_logger("audit")
+_log = structlog.get_logger(AUDIT)
 
 
 def log_change(change: str, **what: Any) -> None:

@@ -29,7 +29,7 @@ from orch.open_files import limit
 from orch.overload_watch import OverloadWatch
 from orch.processes import Children
 from orch.settings.live import LiveSettings
-from orch.settings.shown import shown_instances
+from orch.settings.shown import shown_instances, shown_routes
 from orch.shortages import Shortage
 from orch.speech.promised_api import PromisedApi
 from orch.speech.service import SpeechService
@@ -44,7 +44,7 @@ from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
-from orch.wiring import bots, callbacks, worker_surveys
+from orch.wiring import bots, callbacks, process, worker_surveys
 from orch.wiring.parts import Parts
 from orch.wiring.real_requests import make_real_request
 
@@ -55,14 +55,18 @@ def build(
     processes: Children,
     *,
     worker: int | None = None,
+    restarts: int = 0,
 ) -> Parts:
-    """Build every part, none of them running yet. ``worker``: which of several processes this is."""
+    """Build every part, none of them running yet.
+
+    ``worker``: which of several processes this is; ``restarts``: how often it was replaced after a failure.
+    """
     wall = time.time
     stores = open_stores(configuration)
     registry = Registry(stores.documents, settings=configuration, wall=stores.wall)
     discovery = Discovery(configuration, resolver=DnsResolver(), events=events, registry=registry)
     topics = Topics()
-    metrics = Metrics(lambda: shown_instances(discovery.current))
+    metrics = Metrics(lambda: shown_instances(discovery.current), lambda: shown_routes(configuration.current))
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
     survey = Survey(stores.cluster, place=worker)
     shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
@@ -160,6 +164,7 @@ def build(
         events=events,
         topics=topics,
         metrics=metrics,
+        process=process.build(configuration, metrics, overload, survey.me, restarts),
         shortages=shortages,
         overload=overload,
         lookups=NameLookups(),

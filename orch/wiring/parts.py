@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orch.telemetry.topics import Topics
     from orch.websocket.service import HubService
     from orch.wiring.bots import StoredBots
+    from orch.wiring.process import ProcessMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Parts:
     events: "EventLog"
     topics: "Topics"
     metrics: "Metrics"
+    process: "ProcessMetrics"
     shortages: "ShortageLog"
     overload: "OverloadWatch"
     lookups: "NameLookups"

@@ -34,13 +34,15 @@ BEAT: Final = 3.0
 class Inheritance(Struct, frozen=True):
     """What a worker inherits: its place, the listening sockets of all places, the pipe for reports.
 
-    ``before``: how the previous worker of this place ended, unless it ended in order.
+    ``before``: how the previous worker of this place ended, unless it ended in order. ``restarts``: how many
+    workers of this place did not.
     """
 
     place: int
     groups: tuple[tuple[int, ...], ...]
     report: int
     before: str = ""
+    restarts: int = 0
 
 
 class Report(Struct, frozen=True):
@@ -55,18 +57,24 @@ class Report(Struct, frozen=True):
 
 
 def arguments(
-    place: int, groups: Sequence[Sequence[socket.socket]], report: int, *, before: str = ""
+    place: int,
+    groups: Sequence[Sequence[socket.socket]],
+    report: int,
+    *,
+    before: str = "",
+    restarts: int = 0,
 ) -> list[str]:
     """Return the arguments that turn the parent's command line into that of a worker."""
     numbers = tuple(tuple(each.fileno() for each in group) for group in groups)
-    return [FLAG, msgspec.json.encode(Inheritance(place, numbers, report, before)).decode()]
+    return [FLAG, msgspec.json.encode(Inheritance(place, numbers, report, before, restarts)).decode()]
 
 
 class Lifeline:
     """One worker's connection to its parent.
 
     ``place`` counts from 0. ``own`` and ``of_others`` are the shared listening sockets, ``at_own_port``
-    that of this worker alone. ``before``: how the previous worker of this place ended, unless in order.
+    that of this worker alone. ``before``: how the previous worker of this place ended, unless in order;
+    ``restarts``: how many did not.
     """
 
     def __init__(
@@ -77,8 +85,10 @@ class Lifeline:
         report: int,
         *,
         before: str = "",
+        restarts: int = 0,
     ) -> None:
         self.before = before
+        self.restarts = restarts
         self.place = place
         self.own = own
         self.of_others = of_others
@@ -98,7 +108,14 @@ class Lifeline:
         of_others = (each for place, group in enumerate(groups) if place != given.place for each in group)
         os.set_blocking(given.report, False)
         own = groups[given.place]
-        return cls(given.place, own, tuple(of_others), given.report, before=given.before)
+        return cls(
+            given.place,
+            own,
+            tuple(of_others),
+            given.report,
+            before=given.before,
+            restarts=given.restarts,
+        )
 
     def listen_at_own_port(self, port: int) -> None:
         """Listen at this worker's own port. If another program uses it, log that and go on."""

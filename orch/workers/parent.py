@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Never
 
@@ -87,6 +88,7 @@ class Workers:
         self._code = 1
         self._boundary = Boundary("reports of workers")
         self._last_ends: dict[int, str] = {}
+        self._restarts: Counter[int] = Counter()
         self._pulse = Pulse(events=EventLog(wall=time.time), wall=time.time)
         self._pulse.on_gap = lambda _seconds: self._fleet.was_suspended(trio.current_time())
 
@@ -201,12 +203,19 @@ class Workers:
         # The next worker of this place records the reason as an event.
         words = next((each.text for each in actions if isinstance(each, Log) and each.severity == "bad"), "")
         self._last_ends[place] = words
+        self._restarts[place] += bool(words)
         self._apply(actions)
 
     async def _start(self, worker: int, place: int) -> tuple[trio.Process, trio.lowlevel.FdStream]:
         read_end, write_end = os.pipe()
         sockets = [each.fileno() for group in self._groups for each in group]
-        own = arguments(place, self._groups, write_end, before=self._last_ends.pop(place, ""))
+        own = arguments(
+            place,
+            self._groups,
+            write_end,
+            before=self._last_ends.pop(place, ""),
+            restarts=self._restarts[place],
+        )
         self._starting += 1
         try:
             # Shielded: a process that was started must be known here, so that it is waited for.

@@ -211,7 +211,11 @@ def test_metrics_are_prometheus_text_and_can_be_disabled() -> None:
     """By METRICS_ENABLE."""
     response = ask("GET", "/metrics")
     assert response.content_type.startswith("text/plain; version=")
-    assert b"process_" in response.whole
+    assert b"orch_metrics_series" in response.whole
+    assert response.headers["Vary"] == "Accept"
+    scraped = ask("GET", "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert scraped.content_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert scraped.whole.endswith(b"# EOF\n")
     off = Settings(orchestration=Orchestration(monitoring=Monitoring(enabled=False)))
     assert problem(ask("GET", "/metrics", ScriptedService("full", settings=off)))["code"] == "not_found"
 

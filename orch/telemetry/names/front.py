@@ -6,7 +6,7 @@ from orch.telemetry.names.metric import Label, Name
 
 FRONT_OPEN: Final = Name("orch_front_connections", "gauge", "Open connections of any protocol.")
 FRONT_ACCEPTED: Final = Name(
-    "orch_front_connections_total", "counter", "Accepted connections of any protocol."
+    "orch_front_connections_accepted_total", "counter", "Accepted connections of any protocol."
 )
 FRONT_REFUSED: Final = Name(
     "orch_front_refused_total",

@@ -10,8 +10,8 @@ RESOURCES: Final = ("memory", "descriptors")
 BUILD_INFO: Final = Name(
     "orch_build_info",
     "gauge",
-    "The program that runs: its version, its revision where that is known, and Python's version.",
-    tuple(Label(name, bound="one") for name in ("version", "revision", "python")),
+    "The program that runs: its version, and Python's.",
+    (Label("version", bound="one"), Label("python", bound="one")),
 )
 WORKER_INFO: Final = Name(
     "orch_worker_info",
@@ -22,7 +22,7 @@ WORKER_INFO: Final = Name(
 WORKER_RESTARTS: Final = Name(
     "orch_worker_restarts_total",
     "counter",
-    "Worker processes of this service that ended unexpectedly and were started again, counted by the parent.",
+    "Processes of this worker that ended unexpectedly and were replaced; the count survives the process.",
 )
 UPTIME: Final = Name("orch_uptime_seconds", "gauge", "Seconds since the service started.")
 LOOP_LAG: Final = Name(
@@ -133,6 +133,7 @@ LOOPS: Final = (
     "pipelines of sessions",
     "presence",
     "meeting bots",
+    "metrics",
     "presence of other workers",
     "recordings",
     "session sweep",

@@ -19,7 +19,7 @@ CONNECTIONS_DOING: Final = Name(
     (Label("activity", ("speaking", "listening", "behind", "idle", "closing")),),
 )
 CONNECTIONS_TOTAL: Final = Name(
-    "orch_websocket_connections_total", "counter", "WebSocket connections accepted."
+    "orch_websocket_connections_opened_total", "counter", "WebSocket connections accepted."
 )
 EVICTIONS: Final = Name(
     "orch_websocket_evictions_total",

@@ -1,6 +1,6 @@
 """Metrics: for Prometheus as text, for the Overview page as series."""
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 from quart_schema import document_response
 
 from orch.analytics.dashboard import Dashboard, DashboardStatistics
@@ -19,8 +19,9 @@ def blueprint(settings: SettingsSource, metrics: Metrics, dashboard: Dashboard) 
         """Return the Prometheus exposition; 404 if monitoring is disabled."""
         if not settings.current.orchestration.monitoring.enabled:
             raise ProblemError("not_found", "orchestration.monitoring.enabled is false (METRICS_ENABLE).")
-        body, content_type = metrics.render()
-        return Response(body, content_type=content_type, headers={"Cache-Control": "no-store"})
+        body, content_type = await metrics.scrape(request.headers.get("Accept", ""))
+        headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+        return Response(body, content_type=content_type, headers=headers)
 
     @api.get("/api/metrics/dashboard")
     @document_response(DashboardStatistics)

@@ -16,6 +16,7 @@ from orch.protocol.identifiers import new_session_keys
 from orch.protocol.messages import ParticipantRenamed, Role, Speaking
 from orch.protocol.session_keys import GivenKeys, Right, given
 from orch.stores.records import SessionRecord
+from orch.telemetry.logs import AUDIT
 from orch.websocket.moderation import decisions
 from orch.websocket.moderation.decisions import Decisions, decode, encode
 from orch.websocket.moderation.enforcement import Enforcement
@@ -31,7 +32,7 @@ ATTEMPTS: Final = 10
 
 _RENAME: Final = "rename_participant"
 
-_log = structlog.get_logger("audit")
+_log = structlog.get_logger(AUDIT)
 
 Change = Callable[[Decisions], Decisions]
 
