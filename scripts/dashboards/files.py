@@ -9,7 +9,7 @@ from typing import Any, Final
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from scripts.dashboards.frame import TITLES, uid
+from scripts.dashboards.frame import TITLES, marks, uid
 
 FOLDER: Final = Path(__file__).parents[2] / "monitoring" / "grafana" / "dashboards"
 
@@ -20,6 +20,8 @@ def rendered() -> dict[str, str]:
     for name in TITLES:
         build: Callable[[], Dashboard] = import_module(f"scripts.dashboards.{name}").build
         decoded: dict[str, Any] = json.loads(JSONEncoder().encode(build().build()))
+        if any(variable.get("query") == "prometheus" for variable in decoded["templating"]["list"]):
+            decoded["annotations"] = {"list": marks()}
         for number, panel in enumerate(decoded["panels"], start=1):
             panel["id"] = number
         found[f"{uid(name)}.json"] = json.dumps(decoded, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

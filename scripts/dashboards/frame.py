@@ -34,9 +34,17 @@ def uid(name: str) -> str:
 
 
 def choice(
-    name: str, label: str, metric_query: str, *, source: models.DataSourceRef = PROMETHEUS
+    name: str,
+    label: str,
+    metric_query: str,
+    *,
+    source: models.DataSourceRef = PROMETHEUS,
+    every: str = ".*",
 ) -> builders.QueryVariable:
-    """Return a variable whose values are read from a data source; all of them are chosen at first."""
+    """Return a variable whose values are read from a data source; all of them are chosen at first.
+
+    ``every``: the regular expression that all of them stand for.
+    """
     return (
         builders.QueryVariable(name)
         .label(label)
@@ -46,7 +54,7 @@ def choice(
         .sort(models.VariableSort.ALPHABETICAL_ASC)
         .multi(True)  # noqa: FBT003 - the library's signature
         .include_all(True)  # noqa: FBT003
-        .all_value(".*")
+        .all_value(every)
         .current(models.VariableOption(selected=True, text="All", value="$__all"))
     )
 
@@ -88,9 +96,6 @@ def dashboard(
         .keep_time(True)  # noqa: FBT003
         .include_vars(True)  # noqa: FBT003
     )
-    if "prometheus" in sources:
-        for annotation in _marks():
-            built.annotation(annotation)
     for heading, panels in sections:
         built.with_row(builders.Row(heading))
         for panel in panels:
@@ -110,24 +115,35 @@ def _sources(kinds: tuple[str, ...]) -> Iterable[builders.DatasourceVariable]:
         )
 
 
-def _marks() -> Iterable[builders.AnnotationQuery]:
-    """Return vertical marks: alerts that page, and starts of workers."""
-    for name, expression, color, title, text in (
-        ("Pages", 'ALERTS{alertstate="firing",severity="critical"}', "red", "{{alertname}}", "{{service}}"),
-        (
-            "Starts of workers",
-            'changes(process_start_time_seconds{job="orchestration"}[1m]) > 0',
-            "blue",
-            "{{instance}} started",
-            "",
-        ),
-    ):
-        yield (
-            builders.AnnotationQuery()
-            .name(name)
-            .datasource(PROMETHEUS)
-            .enable(True)  # noqa: FBT003
-            .icon_color(color)
-            .expr(expression)
+def marks() -> list[dict[str, Any]]:
+    """Return vertical marks: alerts that call somebody, and starts of workers.
+
+    As Grafana stores them: the SDK's type has no formats of their texts.
+    """
+    return [
+        {
+            "name": name,
+            "datasource": PROMETHEUS.to_json(),
+            "enable": True,
+            "iconColor": color,
+            "expr": expression,
+            "titleFormat": title,
+            "textFormat": text,
+        }
+        for name, color, expression, title, text in (
+            (
+                "Critical alerts",
+                "red",
+                'ALERTS{alertstate="firing",severity="critical"}',
+                "{{alertname}}",
+                "{{service}}",
+            ),
+            (
+                "Starts of workers",
+                "blue",
+                'time() - process_start_time_seconds{job="orchestration"} < 60',
+                "{{instance}} has started",
+                "",
+            ),
         )
-        del title, text
+    ]

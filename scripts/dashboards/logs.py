@@ -64,7 +64,8 @@ def build() -> Dashboard:
         "How many lines there are, the failures, and a search by source, level, request, session and text.",
         [_amounts(), _lines()],
         variables=[
-            choice("source", "Source", "label_values(service)", source=LOKI),
+            # Loki refuses a query of which no matcher requires anything.
+            choice("source", "Source", "label_values(service)", source=LOKI, every=".+"),
             choice("level", "Level", "label_values(level)", source=LOKI),
             TextBoxVariable("request").label("Request"),
             TextBoxVariable("session").label("Session"),

@@ -144,7 +144,7 @@ def graph(
     if limits is not None:
         panel.thresholds(limits)
         panel.thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.DASHED)
+            common.GraphThresholdsStyleConfig().mode(options.GraphTresholdsStyleMode.DASHED)
         )
     if most is not None:
         panel.max(most)
@@ -245,11 +245,14 @@ def heat_map(
     panel: heatmap.Panel = _base(heatmap.Panel(), title, text, width, height, PROMETHEUS)
     panel.calculate(False)  # noqa: FBT003
     panel.color(
-        heat.HeatmapColorOptions(
-            mode=heat.HeatmapColorMode.SCHEME, scheme="Spectral", steps=64, reverse=False, exponent=0.5, fill=""
-        )
+        heatmap.HeatmapColorOptions()
+        .mode(heat.HeatmapColorMode.SCHEME)
+        .scheme("Spectral")
+        .scale(heat.HeatmapColorScale.EXPONENTIAL)
+        .exponent(0.5)
+        .steps(64)
     )
-    panel.y_axis(heat.YAxisConfig(unit=unit, axis_placement=options.AxisPlacement.LEFT))
+    panel.y_axis(heatmap.YAxisConfig().unit(unit).axis_placement(options.AxisPlacement.LEFT))
     panel.cell_gap(1).show_legend()
     query = _query(expression, "{{le}}", "A", selector, instant=False)
     panel.with_target(query.format(query_models.PromQueryFormat.HEATMAP))
@@ -274,7 +277,7 @@ def rows(
     ``hidden``: labels that are left out. ``names``: headings by column. ``words`` and ``units``: by heading.
     """
     panel: table.Panel = _base(table.Panel(), title, text, width, height, PROMETHEUS)
-    panel.unit(unit).thresholds(PLAIN).filterable(True)  # noqa: FBT003
+    panel.unit(unit).thresholds(PLAIN)
     for ref, (expression, _) in zip(ascii_uppercase, series, strict=False):
         query = _query(expression, "", ref, selector, instant=True)
         panel.with_target(query.format(query_models.PromQueryFormat.TABLE))
