@@ -98,10 +98,9 @@ def _lives() -> Section:
         ),
         graph(
             "Longest in a state",
-            "Of the bot that has been in it for longest. Minutes in *starting*, *joining* or *leaving* mean that "
-            "it hangs.",
+            "Of the bot that has been in it for longest. For minutes in one of these: it hangs.",
             (
-                'max by (state) (orch_bot_state_seconds{@,state=~"starting|joining|waiting_in_lobby|recovering|leaving"})',
+                'max by (state) (orch_bot_state_seconds{@,state=~"starting|joining|recovering|leaving"})',
                 "{{state}}",
             ),
             unit="s",
@@ -116,7 +115,7 @@ def _lives() -> Section:
         rows(
             "Ends by reason and stage",
             "Within the range, the most frequent first.",
-            (most(20, increase("orch_bot_ends_total", "reason, stage") ), "Ends"),
+            (most(20, increase("orch_bot_ends_total", "reason, stage")), "Ends"),
             names={"reason": "Reason", "stage": "Stage"},
             width=8,
         ),
@@ -152,7 +151,7 @@ def _browsers() -> Section:
         ),
         graph(
             "Crashes and left-overs",
-            "Browsers that were started again, and browsers of ended workers that were found, within the range.",
+            "Browsers that were started again, and those that ended workers left behind, within the range.",
             (increase("orch_bot_browser_restarts_total"), "started again"),
             (increase("orch_bot_orphans_total"), "left over"),
             limits=rising(1, 3),

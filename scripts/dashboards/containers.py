@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from scripts.dashboards.frame import Section, choice, dashboard
 from scripts.dashboards.panels import BAD, GOOD, bars, figure, graph, rising, rows, steps
-from scripts.dashboards.queries import RATE
+from scripts.dashboards.queries import RATE, share
 
 #: Docker's containers. With Docker 29's image store cAdvisor cannot name them; the id is there all the same.
 _DOCKER: Final = 'job="cadvisor",id=~".*docker.*",name=~"$container"'
@@ -23,7 +23,7 @@ def _use() -> Section:
             "Containers",
             "Containers that were seen in the last minute.",
             ("count(time() - container_last_seen{@} < 60)", ""),
-            width=4,
+            width=6,
             selector=_DOCKER,
         ),
         figure(
@@ -31,14 +31,14 @@ def _use() -> Section:
             "cAdvisor cannot name them (Docker 29 with containerd's image store): find them by id.",
             ('count(container_last_seen{job="cadvisor",id=~".*docker.*",name=""}) or vector(0)', ""),
             limits=steps((None, GOOD), (1, BAD)),
-            width=4,
+            width=6,
         ),
         figure(
             "Killed for memory",
             "Processes in containers that were killed for memory within the range.",
             ("sum(increase(container_oom_events_total{@}[$__range]))", ""),
             limits=steps((None, GOOD), (0.5, BAD)),
-            width=4,
+            width=6,
             selector=_DOCKER,
         ),
         figure(
@@ -46,7 +46,7 @@ def _use() -> Section:
             "Starts of containers within the range, without the first.",
             ("sum(changes(container_start_time_seconds{@}[$__range]))", ""),
             limits=steps((None, GOOD), (2.5, BAD)),
-            width=4,
+            width=6,
             selector=_DOCKER,
         ),
         rows(
@@ -66,11 +66,12 @@ def _use() -> Section:
         ),
         graph(
             "Throttled",
-            "Share of the scheduler's periods in which a container had to wait as its limit of processor time "
-            "was used up.",
+            "Share of the periods in which a container had to wait: its limit of processor time was used up.",
             (
-                "sum by (name, id) (rate(container_cpu_cfs_throttled_periods_total{@}[$__rate_interval])) / "
-                "(sum by (name, id) (rate(container_cpu_cfs_periods_total{@}[$__rate_interval])) > 0)",
+                share(
+                    _by_container(f"rate(container_cpu_cfs_throttled_periods_total{{@}}[{RATE}])"),
+                    _by_container(f"rate(container_cpu_cfs_periods_total{{@}}[{RATE}])"),
+                ),
                 _LEGEND,
             ),
             unit="percentunit",
@@ -89,8 +90,10 @@ def _use() -> Section:
             "Memory of its limit",
             "At 1 the kernel kills a process of the container.",
             (
-                "sum by (name, id) (container_memory_working_set_bytes{@}) / "
-                "(sum by (name, id) (container_spec_memory_limit_bytes{@}) > 0)",
+                share(
+                    _by_container("container_memory_working_set_bytes{@}"),
+                    _by_container("container_spec_memory_limit_bytes{@}"),
+                ),
                 _LEGEND,
             ),
             limits=rising(0.8, 0.9),
@@ -122,5 +125,7 @@ def build() -> Dashboard:
         "What cAdvisor measures of each container. With Docker 29 and containerd's image store it has no "
         "names; the column and legend *id* is there in any case.",
         [_use()],
-        variables=[choice("container", "Container", 'label_values(container_last_seen{job="cadvisor"}, name)')],
+        variables=[
+            choice("container", "Container", 'label_values(container_last_seen{job="cadvisor"}, name)')
+        ],
     )

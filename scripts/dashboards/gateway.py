@@ -169,8 +169,7 @@ def _instances() -> Section:
         ),
         graph(
             "Places in use",
-            "Requests in progress at an instance, and how many it gets at a time (declared, or found from its "
-            "throughput).",
+            "Requests in progress at an instance, and how many it gets at a time, declared or found.",
             (
                 f"sum by (service, upstream) (orch_gateway_concurrency{{@,{_SERVICE}}})",
                 "{{service}} {{upstream}} in progress",

@@ -28,7 +28,7 @@ def _amounts() -> Section:
             "Failures by event",
             "The ten most frequent events with the level error or critical.",
             (
-                f"topk(10, sum by (event) (count_over_time({_FAILED} | json event=\"event\" [$__interval])))",
+                f'topk(10, sum by (event) (count_over_time({_FAILED} | json event="event" [$__interval])))',
                 "{{event}}",
             ),
         ),
@@ -46,7 +46,7 @@ def _lines() -> Section:
         log_lines(
             "Failures",
             "Lines with the level error or critical, newest first.",
-            f'{_FAILED} | json event="event", exception="exception" | line_format "{{{{.event}}}} {{{{.exception}}}}"',
+            f'{_FAILED} | json event="event" | line_format "{{{{.logger}}}}: {{{{.event}}}}"',
         ),
         log_lines(
             "All lines of a request, connection or session",

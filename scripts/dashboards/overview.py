@@ -1,14 +1,11 @@
 """Orchestration overview: what is wrong first, then the load and what users notice."""
 
-from typing import Final
-
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from scripts.dashboards.backends import STATE_WORDS, states
 from scripts.dashboards.frame import WORKER, Section, choice, dashboard
 from scripts.dashboards.panels import (
     BAD,
-    CALM,
     GOOD,
     POOR,
     UP_DOWN,
@@ -21,6 +18,7 @@ from scripts.dashboards.panels import (
     timeline,
 )
 from scripts.dashboards.queries import increase, most, quantile, rate, share
+
 
 def _wrong() -> Section:
     return "What is wrong", [
@@ -37,14 +35,14 @@ def _wrong() -> Section:
             limits=steps((None, GOOD), (1, POOR)),
         ),
         figure(
-            "Workers",
+            "Workers up",
             "Workers that respond to Prometheus, of those that it knows.",
             ('sum(up{job="orchestration"}) / count(up{job="orchestration"})', ""),
             unit="percentunit",
             limits=falling(0.5, 1),
         ),
         figure(
-            "Back ends",
+            "Back ends down",
             "Services of which no instance can be used.",
             (
                 "count(max by (service) (orch_gateway_instance_usable{@}) == 0) or vector(0)",
@@ -221,7 +219,7 @@ def _service() -> Section:
         ),
         rows(
             "Settings in use",
-            "Workers by the hash of their settings. More than one hash: a change has not reached all workers.",
+            "Workers by the hash of their settings. More than one: a change has not reached all of them.",
             ("count by (hash) (orch_config_info{@})", "Workers"),
             names={"hash": "Settings"},
             width=6,

@@ -135,9 +135,7 @@ def graph(
         .show_legend(True)  # noqa: FBT003 - the library's signature
     )
     panel.tooltip(
-        common.VizTooltipOptions()
-        .mode(options.TooltipDisplayMode.MULTI)
-        .sort(options.SortOrder.DESCENDING)
+        common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI).sort(options.SortOrder.DESCENDING)
     )
     if stacked:
         panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
@@ -281,8 +279,10 @@ def rows(
     for ref, (expression, _) in zip(ascii_uppercase, series, strict=False):
         query = _query(expression, "", ref, selector, instant=True)
         panel.with_target(query.format(query_models.PromQueryFormat.TABLE))
-    headings = {"Value" if len(series) == 1 else f"Value #{ref}": legend
-                for ref, (_, legend) in zip(ascii_uppercase, series, strict=False)}
+    headings = {
+        "Value" if len(series) == 1 else f"Value #{ref}": legend
+        for ref, (_, legend) in zip(ascii_uppercase, series, strict=False)
+    }
     if len(series) > 1:
         panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(

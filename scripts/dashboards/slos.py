@@ -1,6 +1,6 @@
 """SLOs: objectives, what is left of their error budgets, and how fast those are spent.
 
-The ratios and budgets are recorded by ``monitoring/prometheus/rules/recording.yml``, whose alerts use the same.
+Ratios and budgets are recorded (``monitoring/prometheus/rules/recording.yml``); the alerts read the same.
 """
 
 from typing import Final
@@ -9,13 +9,25 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from msgspec import Struct
 
 from scripts.dashboards.frame import Section, dashboard
-from scripts.dashboards.panels import BAD, CALM, GOOD, POOR, Series, falling, figure, graph, rising, rows, steps
+from scripts.dashboards.panels import (
+    BAD,
+    CALM,
+    GOOD,
+    POOR,
+    Series,
+    falling,
+    figure,
+    graph,
+    rising,
+    rows,
+    steps,
+)
 
 
 class Objective(Struct, frozen=True):
     """An objective: its ratio's recorded name, the share that may fail, and the counters it is made of.
 
-    ``by``: the label that tells its series apart. ``bad`` and ``every``: the counters of failed and of all events.
+    ``by``: the label that tells its series apart. ``bad``, ``every``: counters of failed and of all events.
     """
 
     title: str
@@ -89,7 +101,7 @@ def _budgets() -> Section:
         ),
         rows(
             "Objectives that can be measured now",
-            "Events of the last hour, all and failed: with fewer than 20, the alerts of an objective are quiet.",
+            "Events of the last hour, all and failed. With fewer than 20, an objective's alerts are quiet.",
             (_events("every"), "Events"),
             (_events("bad"), "Failed"),
             names={"objective": "Objective"},
@@ -110,8 +122,8 @@ def _burn(each: Objective) -> Section:
     return f"{each.title}: {each.text[0].lower()}{each.text[1:]}", [
         graph(
             f"{each.title}: how fast the budget is spent",
-            "1: it lasts 30 days. Above 14.4 in 1 h and 5 min, or 6 in 6 h and 30 min, somebody is called; above "
-            "3 in 1 d and 2 h, or 1 in 3 d and 6 h, it is a warning.",
+            "1: it lasts 30 days. Somebody is called above 14.4 (in 1 h and 5 min) or 6 (6 h and 30 min); a "
+            "warning comes above 3 (in 1 d and 2 h) or 1 (in 3 d and 6 h).",
             *(_speed(each, window) for window in ("5m", "1h", "6h", "1d", "3d")),
             limits=steps((None, CALM), (1, POOR), (14.4, BAD)),
             width=12,
@@ -125,8 +137,8 @@ def _burn(each: Objective) -> Section:
             width=6,
         ),
         graph(
-            f"{each.title}: budget left",
-            "Of the error budget of 30 days.",
+            f"{each.title}: budget over time",
+            "What is left of the error budget of 30 days.",
             (f"clamp_min({each.record}:budget_left30d, 0)", each.legend),
             unit="percentunit",
             limits=steps((None, BAD), (0.25, GOOD)),

@@ -48,7 +48,7 @@ def _business() -> Section:
         ),
         figure(
             "Late",
-            "Share of the final captions that came more than 3 s after the end of their speech, within the range.",
+            "Share of the captions that came more than 3 s after the end of their speech, within the range.",
             (share(increase("orch_speech_captions_late_total"), increase("orch_speech_finals_total")), ""),
             unit="percentunit",
             limits=rising(0.03, 0.05),
@@ -139,8 +139,7 @@ def _captions() -> Section:
         ),
         graph(
             "Confidence",
-            "Median and lowest tenth of the confidence of captions, where the engine reports it. A fall means "
-            "noise or another language.",
+            "Of captions, where the engine reports it. A fall means noise or another language.",
             (quantile(0.5, "orch_speech_confidence_ratio"), "median"),
             (quantile(0.1, "orch_speech_confidence_ratio"), "lowest tenth"),
             unit="percentunit",
@@ -149,7 +148,10 @@ def _captions() -> Section:
         graph(
             "Real-time factor",
             "Seconds that the engine takes for a second of speech. Near 1 it has no room for more speakers.",
-            (share(rate("orch_speech_engine_seconds_total"), rate("orch_speech_audio_seconds_total")), "factor"),
+            (
+                share(rate("orch_speech_engine_seconds_total"), rate("orch_speech_audio_seconds_total")),
+                "factor",
+            ),
             limits=rising(0.5, 0.8),
         ),
         graph(
@@ -225,8 +227,7 @@ def _journey() -> Section:
     return "The synthetic journey", [
         timeline(
             "Last journey",
-            "A second of speech through /ws to a caption, once a minute, as a user has it. Absent where it is "
-            "off.",
+            "Once a minute, a second of speech through /ws to a caption, as for a user. Absent if off.",
             ("min by (instance) (orch_probe_journey_success{@})", "{{instance}}"),
             words={0.0: ("failed", BAD), 1.0: ("caption", GOOD)},
             width=8,
@@ -290,6 +291,10 @@ def build() -> Dashboard:
         [_business(), _captions(), _translation(), _journey(), _sound()],
         variables=[
             choice(*WORKER),
-            choice("pair", "Pair of languages", 'label_values(orch_translations_total{job="orchestration"}, pair)'),
+            choice(
+                "pair",
+                "Pair of languages",
+                'label_values(orch_translations_total{job="orchestration"}, pair)',
+            ),
         ],
     )

@@ -19,19 +19,21 @@ from scripts.dashboards.panels import (
     steps,
     timeline,
 )
-from scripts.dashboards.queries import RATE
+from scripts.dashboards.queries import RATE, quantile
 
 _HOST: Final = 'job="node",instance=~"$host"'
 _DISKS: Final = 'fstype!~"tmpfs|fuse.*|overlay|squashfs|ramfs"'
-_DISK_SHARE: Final = f"1 - node_filesystem_avail_bytes{{@,{_DISKS}}} / node_filesystem_size_bytes{{@,{_DISKS}}}"
+_DISK_SHARE: Final = (
+    f"1 - node_filesystem_avail_bytes{{@,{_DISKS}}} / node_filesystem_size_bytes{{@,{_DISKS}}}"
+)
 
 
 def _machines() -> Section:
     return "Machines", [
         graph(
             "Processor time",
-            "Share of all cores by what they did. *steal* is time that the hypervisor gave to other machines: "
-            "captions get late without any cause in this service.",
+            "Share of all cores by what they did. *steal*: the hypervisor gave it to others; captions get "
+            "late without any cause in this service.",
             (
                 f'avg by (instance, mode) (rate(node_cpu_seconds_total{{@,mode!="idle"}}[{RATE}]))',
                 "{{instance}} {{mode}}",
@@ -45,13 +47,11 @@ def _machines() -> Section:
             "Load by core",
             "Processes that run or wait, for each core, over 1 and 15 minutes. Above 1, work waits.",
             (
-                "node_load1{@} / on (instance) count by (instance) "
-                '(node_cpu_seconds_total{@,mode="idle"})',
+                'node_load1{@} / on (instance) count by (instance) (node_cpu_seconds_total{@,mode="idle"})',
                 "{{instance}} 1 min",
             ),
             (
-                "node_load15{@} / on (instance) count by (instance) "
-                '(node_cpu_seconds_total{@,mode="idle"})',
+                'node_load15{@} / on (instance) count by (instance) (node_cpu_seconds_total{@,mode="idle"})',
                 "{{instance}} 15 min",
             ),
             limits=rising(1, 2),
@@ -84,7 +84,10 @@ def _machines() -> Section:
         graph(
             "Network traffic",
             "Bytes received and sent, by device; the loopback device is left out.",
-            (f'rate(node_network_receive_bytes_total{{@,device!="lo"}}[{RATE}])', "{{instance}} {{device}} in"),
+            (
+                f'rate(node_network_receive_bytes_total{{@,device!="lo"}}[{RATE}])',
+                "{{instance}} {{device}} in",
+            ),
             (
                 f'rate(node_network_transmit_bytes_total{{@,device!="lo"}}[{RATE}])',
                 "{{instance}} {{device}} out",
@@ -144,17 +147,9 @@ def _processes() -> Section:
         ),
         graph(
             "Event loop lag",
-            "How long a task that is ready waits for the loop. Above 100 ms, captions and heartbeats are late.",
-            (
-                f"histogram_quantile(0.5, sum by (instance, le) "
-                f"(rate(orch_event_loop_lag_seconds_bucket{{@}}[{RATE}])))",
-                "{{instance}} p50",
-            ),
-            (
-                f"histogram_quantile(0.99, sum by (instance, le) "
-                f"(rate(orch_event_loop_lag_seconds_bucket{{@}}[{RATE}])))",
-                "{{instance}} p99",
-            ),
+            "How long a task that is ready waits. Above 100 ms, captions and heartbeats are late.",
+            (quantile(0.5, "orch_event_loop_lag_seconds", "instance"), "{{instance}} p50"),
+            (quantile(0.99, "orch_event_loop_lag_seconds", "instance"), "{{instance}} p99"),
             unit="s",
             limits=rising(0.05, 0.1),
         ),

@@ -132,7 +132,7 @@ def _messages() -> Section:
         ),
         graph(
             "Fan-out",
-            "Time from when a message of a session is there until it is queued for all its clients on a worker.",
+            "From when a message of a session is there until it is queued for all its clients on a worker.",
             (quantile(0.5, "orch_websocket_fanout_seconds"), "p50"),
             (quantile(0.99, "orch_websocket_fanout_seconds"), "p99"),
             unit="s",
@@ -150,7 +150,7 @@ def _messages() -> Section:
 def _limits() -> Section:
     return "Sessions and limits", [
         graph(
-            "Sessions",
+            "Sessions over time",
             "Live sessions. All workers count the same ones.",
             ("max(orch_sessions{@})", "sessions"),
         ),
@@ -200,7 +200,7 @@ def _front() -> Section:
         ),
         graph(
             "Time to respond",
-            "95 % of the responses of the service's own pages and API, and of the gateway, begin within this.",
+            "95 % of the responses of own pages and API, and of the gateway, begin within this.",
             (quantile(0.95, "orch_front_response_seconds", "door"), "{{door}} p95"),
             unit="s",
         ),
