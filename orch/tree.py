@@ -71,6 +71,7 @@ async def running(
                 parts.incidents.run,
                 parts.dashboard.run,
                 parts.journey.run,
+                parts.analytics.run,
             ),
             describe=lambda: branch_details.health(parts),
         ),

@@ -19,6 +19,8 @@ from msgspec import Struct
 Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 """Slots by rows: a row is a series; nan is a gap."""
+Codes = npt.NDArray[Any]
+"""Of 16 or 8 bits without a sign; 0 is a gap."""
 
 _CODES: Final = 65_534
 _HIGHS: Final = 254
@@ -140,9 +142,9 @@ class Ring:
     def _store(self, chunk: Chunk) -> None:
         place = chunk.number % len(self._numbers)
         self._numbers[place] = chunk.number
-        self._codes[place], self._scales[place] = _encode(chunk.values, np.uint16, _CODES)
+        self._codes[place], self._scales[place] = encode(chunk.values, np.uint16)
         if self.resolution.peaks and chunk.highs is not None:
-            self._high_codes[place], self._high_scales[place] = _encode(chunk.highs, np.uint8, _HIGHS)
+            self._high_codes[place], self._high_scales[place] = encode(chunk.highs, np.uint8)
         elif self.resolution.peaks:
             self._high_codes[place] = 0
 
@@ -162,11 +164,11 @@ class Ring:
         place = number % len(self._numbers)
         if number < 0 or self._numbers[place] != number:
             return None
-        values = _decode(self._codes[place], self._scales[place])
+        values = decode(self._codes[place], self._scales[place])
         if not self.resolution.peaks:
             return Chunk(number=number, values=values)
         return Chunk(
-            number=number, values=values, highs=_decode(self._high_codes[place], self._high_scales[place])
+            number=number, values=values, highs=decode(self._high_codes[place], self._high_scales[place])
         )
 
     # --- what is read, and what outlives the process --------------------------------------------------------
@@ -262,13 +264,12 @@ def _fill(target: Matrix, source: Matrix) -> None:
     np.copyto(target, source, where=np.isnan(target))
 
 
-def _encode(
-    matrix: Matrix, kind: type[np.unsignedinteger[Any]], codes: int
-) -> tuple[npt.NDArray[Any], Floats]:
+def encode(matrix: Matrix, kind: type[np.uint16 | np.uint8]) -> tuple[Codes, Floats]:
     """Return codes, rows by slots, and the lowest value and the size of a code of each row. Code 0 is a gap.
 
     Eight bits are rounded up, 16 to the nearest.
     """
+    codes = _CODES if kind is np.uint16 else _HIGHS
     values = matrix.T.astype(np.float64)
     is_known = np.isfinite(values)
     low = np.min(values, axis=1, initial=np.inf, where=is_known)
@@ -282,12 +283,12 @@ def _encode(
     return np.where(is_known, np.clip(steps, 0, codes) + 1, 0).astype(kind), np.stack((low, size))
 
 
-def _decode(codes: npt.NDArray[Any], scales: Floats) -> Matrix:
-    """Return values, slots by rows."""
+def decode(codes: Codes, scales: Floats) -> Matrix:
+    """Return values, slots by rows; the reverse of :func:`encode`."""
     low, size = scales
     values = np.where(codes == 0, np.nan, low[:, None] + (codes - 1.0) * size[:, None])
-    return np.ascontiguousarray(values.T, dtype=np.float32)
+    return np.ascontiguousarray(np.clip(values, -_LARGEST, _LARGEST).T, dtype=np.float32)
 
 
-def _decode_row(codes: npt.NDArray[Any], scale: Floats) -> Floats:
+def _decode_row(codes: Codes, scale: Floats) -> Floats:
     return np.where(codes == 0, np.nan, scale[0] + (codes - 1.0) * scale[1])

@@ -24,11 +24,15 @@ RESOLUTIONS: Final = (
 MOST: Final = 500
 """Series at most."""
 
+REFUSED: Final = 10_000
+"""Series that found no room and are counted, at most."""
+
 ABANDONED: Final = 86_400.0
 """Seconds without a value after which a series may be replaced by a new one, once there are :data:`MOST`."""
 
 Unit = Literal["", "/s", "ms", "s", "bytes", "share"]
 """What values are in; "share": 0 to 1; "": a number of things."""
+Worse = Literal["up", "down", "both", ""]
 
 
 class Figure(Struct, frozen=True, kw_only=True):
@@ -37,17 +41,15 @@ class Figure(Struct, frozen=True, kw_only=True):
     ``name`` and ``subject`` identify it; ``subject``: which service, route or language pair it is of; "": the
     whole service. ``area``: the part of the service. ``worse``: the direction of change that is bad; "both":
     either is worth a look, "": neither is. ``floor``: a change smaller than this, in its unit, means nothing.
-    ``limit_of``: the name of the figure that this one is the limit of.
     """
 
     name: str
     title: str
     area: str
     unit: Unit = ""
-    worse: Literal["up", "down", "both", ""] = "up"
+    worse: Worse = "up"
     floor: float = 0.0
     subject: str = ""
-    limit_of: str = ""
 
     @property
     def key(self) -> str:
@@ -114,13 +116,18 @@ class Series:
         self._free = list(range(most - 1, -1, -1))
         self._seen = np.full(most, -inf)
         self._most = most
-        self.refused = 0
+        self._refused: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._figures)
 
     def __contains__(self, key: str) -> bool:
         return key in self._figures
+
+    @property
+    def refused(self) -> int:
+        """How many different series found no room, up to :data:`REFUSED`."""
+        return len(self._refused)
 
     @property
     def figures(self) -> Mapping[str, Figure]:
@@ -145,7 +152,6 @@ class Series:
             if row is None:
                 row = self._new_row(figure, at)
                 if row is None:
-                    self.refused += 1
                     continue
             if value is not None:
                 values[row] = value
@@ -155,6 +161,8 @@ class Series:
 
     def _new_row(self, figure: Figure, at: float) -> int | None:
         if not self._free and not self._replace(at):
+            if len(self._refused) < REFUSED:
+                self._refused.add(figure.key)
             return None
         row = self._rows[figure.key] = self._free.pop()
         self._figures[figure.key] = figure
@@ -175,22 +183,27 @@ class Series:
     def read(self, key: str, start: float, end: float, *, step: float = 0.0) -> Points:
         """Return a series between two moments, at the finest resolution that reaches back to ``start``.
 
-        ``step``: not finer than this many seconds. KeyError: there is no such series.
+        ``step``: what is not coarser than this many seconds is fine enough. KeyError: there is no such
+        series.
         """
         row = self._rows[key]
         ring = self._ring(start, step)
         width = ring.resolution.step
         first, last = floor(start / width), min(floor(end / width), ring.newest)
-        first = max(first, ring.newest - ring.resolution.slots + 1)
+        # One more than its slots: the oldest and the newest are in part outside of the time.
+        first = max(first, ring.newest - ring.resolution.slots)
         values, highs = ring.read(row, first, last)
         return Points(start=float(first * width), step=float(width), values=values, highs=highs)
 
     def _ring(self, start: float, step: float) -> Ring:
-        for ring in self._rings:
-            width = ring.resolution.step
-            if width >= step and start >= (ring.newest + 1 - ring.resolution.slots) * width:
-                return ring
-        return self._rings[-1]
+        """Return the finest ring that reaches back to ``start``; a coarser one if that is fine enough."""
+        reaching = [
+            ring
+            for ring in self._rings
+            if floor(start / ring.resolution.step) >= ring.newest - ring.resolution.slots
+        ] or [self._rings[-1]]
+        enough = [ring for ring in reaching if ring.resolution.step <= step]
+        return enough[-1] if enough else reaching[0]
 
     def latest(self, key: str, *, within: float = 5.0) -> float | None:
         """Return a series' newest value, of the last ``within`` seconds of sampling; None: there is none."""
@@ -225,7 +238,6 @@ class Series:
             if row is None:
                 row = self._new_row(figure, min(end, now))
             if row is None:
-                self.refused += 1
                 continue
             values[:, row] = chunk.values[:, column]
             if highs is not None and chunk.highs is not None:

@@ -62,6 +62,11 @@ class Metrics(RequestMetrics):
         """Read ``source`` at every scrape."""
         self._sources.append(source)
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What is read at every scrape, except the figures of the scrape itself."""
+        return (*self._sources, self.readings)
+
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return the exposition and its content type, without a pause."""
         chosen = format_for(accept)

@@ -8,6 +8,7 @@ from quart import Blueprint
 from orch.application import Application
 from orch.web import app, join, status_page
 from orch.web.api import (
+    analytics,
     bot_camera,
     bot_commands,
     bot_files,
@@ -62,6 +63,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             incidents.blueprint(settings, parts.incidents),
             status_page.blueprint(status_page.PublicStatusSource(settings, parts.incidents)),
             metrics.blueprint(settings, parts.metrics, parts.dashboard),
+            analytics.blueprint(parts.analytics, parts.survey),
             sessions.blueprint(hub, ended),
             join_codes.blueprint(hub.join_codes),
             moderation.blueprint(hub.moderator, hub.endings),

@@ -7,6 +7,7 @@ from orch import own_usage
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
 from orch.analytics.dashboard import Dashboard
+from orch.analytics.service import AnalyticsService
 from orch.audio import silero
 from orch.audio.pipeline_pool import PipelinePool, available_cores, processes_for
 from orch.audio.pipeline_runs import PipelineRuns
@@ -147,6 +148,15 @@ def build(
         overload=overload.statistics,
         wall=wall,
     )
+    analytics = AnalyticsService(
+        sources=lambda: metrics.sources,
+        gateway=gateway.statistics,
+        speech=speech.statistics,
+        store=stores.documents,
+        owner=f"{survey.me.host}-{survey.me.place or 0}" if survey.is_shared else "0",
+        worker=survey.me.name,
+        wall=wall,
+    )
     bot_service, stored_bots, calendars = bots.build(
         configuration,
         stores,
@@ -201,6 +211,7 @@ def build(
             is_stopping=tree.stopping.is_set,
             wall=wall,
         ),
+        analytics=analytics,
         tree=tree,
     )
     callbacks.connect(parts)

@@ -16,11 +16,13 @@ def connect(parts: Parts) -> None:
     topics.register("workers", parts.survey.statistics)
     topics.register("counts", lambda: worker_surveys.counts(parts))
     topics.register("metrics", parts.dashboard.statistics)
+    topics.register("analytics", parts.analytics.live)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
     parts.shortages.others = parts.overload.lines
     parts.overload.on_change = lambda: topics.touch("services")
     parts.shortages.on_change = lambda: topics.touch("services")
+    parts.analytics.on_sample = lambda: topics.touch("analytics")
     parts.events.on_record = lambda _event: topics.touch("metrics")
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
     parts.access.sign_ins.on_end = lambda name: _signed_out(parts, name)
@@ -47,6 +49,7 @@ def connect(parts: Parts) -> None:
         parts.survey.boundary.readings,
         parts.dashboard.boundary.readings,
         parts.journey.readings,
+        parts.analytics.readings,
     ):
         parts.metrics.read_from(readings)
     topics.register("bots", parts.bots.listed)

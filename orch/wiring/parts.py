@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orch.access.service import Access
     from orch.analytics.dashboard import Dashboard
+    from orch.analytics.service import AnalyticsService
     from orch.audio.pipeline_pool import PipelinePool
     from orch.audio.pipeline_runs import PipelineRuns
     from orch.bots.calendars.service import Calendars
@@ -69,4 +70,5 @@ class Parts:
     pipeline_runs: "PipelineRuns"
     dashboard: "Dashboard"
     journey: "JourneyService"
+    analytics: "AnalyticsService"
     tree: "Tree"

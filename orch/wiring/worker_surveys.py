@@ -7,7 +7,7 @@ import msgspec
 from orch.cluster.workers import Counts, WorkerInfo
 from orch.problems import ProblemError
 from orch.supervision.branches import State
-from orch.web.api import route_history
+from orch.web.api import analytics, route_history
 from orch.wiring.parts import Parts
 
 
@@ -17,6 +17,7 @@ def connect(parts: Parts) -> None:
     survey.describe = lambda: describe(parts)
     survey.register("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
     survey.register(route_history.SUBJECT, partial(history_of_route, parts))
+    survey.register(analytics.SUBJECT, parts.analytics.reply)
     survey.register("restart", partial(restart_branch, parts))
     survey.register("recover", partial(recover_service, parts))
     survey.register("stop_recovery", partial(stop_recovery, parts))

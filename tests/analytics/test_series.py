@@ -44,6 +44,7 @@ def test_a_series_beyond_the_limit_is_refused_and_counted() -> None:
     series = Series(most=3, resolutions=SMALL)
     for number in range(10_000):
         series.add(0.0, [(figure("a", str(number)), 1.0)])
+    series.add(1.0, [(figure("a", "5000"), 1.0)])
     assert len(series) == 3
     assert series.refused == 9_997
     assert "a:0" in series

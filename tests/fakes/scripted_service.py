@@ -37,6 +37,7 @@ from orch.wiring.applications import create_pages
 from orch.wiring.parts import Parts
 from tests.fakes import bot_scenes
 from tests.fakes.access import access_over
+from tests.fakes.analytics_scenes import LazyAnalytics, scripted_analytics
 from tests.fakes.bots_api import FakeBots
 from tests.fakes.gateway_scenes import history
 from tests.fakes.incidents import scripted_incidents
@@ -83,11 +84,27 @@ class ScriptedService:
         self.others: tuple[WorkerChanged, ...] = ()
         self.settings = settings or Settings()
         self.access = access_over(SimpleNamespace(current=self.settings))
+        self.analytics = LazyAnalytics(
+            lambda: scripted_analytics(
+                self.scene,
+                time.time(),
+                gateway=lambda: self.state()["gateway"],
+                speech=lambda: self.state()["metrics"].speech,
+            )
+        )
         self.pages = create_pages(self.parts())
 
     def refresh(self) -> None:
         """Build the pages anew, after ``settings`` was replaced."""
         self.access = access_over(SimpleNamespace(current=self.settings))
+        self.analytics = LazyAnalytics(
+            lambda: scripted_analytics(
+                self.scene,
+                time.time(),
+                gateway=lambda: self.state()["gateway"],
+                speech=lambda: self.state()["metrics"].speech,
+            )
+        )
         self.pages = create_pages(self.parts())
 
     def state(self) -> dict[str, Any]:
@@ -172,6 +189,7 @@ class ScriptedService:
                 ),
             ),
             dashboard=SimpleNamespace(statistics=says("metrics"), route_history=self._history),
+            analytics=self.analytics,
             tree=SimpleNamespace(
                 statistics=says("tree"),
                 restart=restart_branch,
@@ -233,6 +251,9 @@ class ScriptedService:
             return b'"restarting"'
         if subject == "route_history":
             return msgspec.json.encode(self._history(msgspec.json.decode(question, type=str)))
+        if subject == "analytics":
+            reply: bytes = self.analytics.reply(question)
+            return reply
         number = int(worker[-1])
         tree = self.state()["tree"]
         return msgspec.json.encode(msgspec.structs.replace(tree, worker=number, pid=4711 + number))

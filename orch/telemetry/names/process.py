@@ -105,6 +105,8 @@ SERIES_DROPPED: Final = Name(
 )
 #: Where one item may fail while the others go on: one request, connection, message, look or change.
 LOOPS: Final = (
+    "analytics",
+    "analytics store",
     "calendars",
     "captions of bots",
     "certificate",

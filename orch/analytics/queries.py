@@ -1,0 +1,179 @@
+"""Questions about the series, and their answers. Pure."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Annotated, Final
+
+import numpy as np
+from msgspec import Meta, Struct
+
+from orch.analytics.budgets import Budget
+from orch.analytics.ring import Floats
+from orch.analytics.series import Figure, Points, Series
+
+KEYS: Final = 12
+"""Series of one question at most."""
+LONGEST: Final = 30 * 86_400
+POINTS: Final = 4_000
+STEPS: Final = (1, 5, 10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400)
+"""Seconds between points, of which the finest is chosen that has not more points than wanted."""
+
+
+class SeriesQuestion(Struct, frozen=True, kw_only=True):
+    """Series by their ``keys`` over ``seconds`` until ``until`` (seconds since the epoch; None: now).
+
+    ``points``: at most so many of each, up to one more. ``compare``: seconds by which an earlier time is
+    shown beside it, in steps where it is stored more coarsely; 0: none.
+    """
+
+    keys: tuple[Annotated[str, Meta(max_length=400)], ...]
+    seconds: Annotated[float, Meta(ge=60, le=LONGEST)] = 3_600.0
+    until: Annotated[float, Meta(ge=0, le=1e11)] | None = None
+    points: Annotated[int, Meta(ge=20, le=POINTS)] = 600
+    compare: Annotated[float, Meta(ge=0, le=LONGEST)] = 0.0
+
+
+class ShownSeries(Struct, frozen=True, kw_only=True):
+    """A series: a value for each of ``at`` of its answer, null for a gap.
+
+    ``highs``: the highest value in each step. ``compared``: the values ``compare`` seconds earlier, empty
+    without. ``latest``: the newest value, null if there is none; ``limit``: its limit now, if it has one.
+    """
+
+    figure: Figure
+    key: str
+    values: list[float | None]
+    highs: list[float | None]
+    compared: list[float | None] = []
+    latest: float | None = None
+    limit: float | None = None
+
+
+class SeriesAnswer(Struct, frozen=True, kw_only=True):
+    """Series at the same moments: ``at`` in seconds since the epoch, ``step`` seconds apart.
+
+    ``unknown``: keys of the question of which there is no series.
+    """
+
+    now: float
+    worker: str
+    step: float
+    compare: float
+    at: list[float]
+    series: tuple[ShownSeries, ...]
+    unknown: tuple[str, ...] = ()
+
+
+class ListedFigure(Struct, frozen=True, kw_only=True):
+    """What is measured: its figure, its newest value, and its limit, if it has one."""
+
+    key: str
+    figure: Figure
+    latest: float | None
+    limit: float | None
+
+
+class FiguresListed(Struct, frozen=True, kw_only=True):
+    """All figures of a worker, and the error budgets. ``refused``: series that found no room.
+
+    ``is_restored``: what earlier runs measured is there too. ``since``: when this process began to measure.
+    """
+
+    now: float
+    worker: str
+    since: float
+    is_restored: bool
+    refused: int
+    figures: tuple[ListedFigure, ...]
+    budgets: tuple[Budget, ...]
+
+
+def chosen_step(seconds: float, points: int) -> float:
+    """Return the finest step with at most ``points`` in ``seconds``."""
+    return float(next((step for step in STEPS if ceil(seconds / step) <= points), STEPS[-1]))
+
+
+def answer(
+    series: Series, question: SeriesQuestion, limits: Mapping[str, float], *, now: float, worker: str
+) -> SeriesAnswer:
+    """Return the series that are asked for, at one step."""
+    until = now if question.until is None else min(question.until, now)
+    known = [key for key in dict.fromkeys(question.keys) if key in series]
+    step = chosen_step(question.seconds, question.points)
+    start = until - question.seconds
+    reads = [series.read(key, start, until, step=step) for key in known]
+    step = max([step, *(points.step for points in reads)])
+    first, last = int(start // step), int(until // step)
+    count = last - first + 1
+    shift = round(question.compare / step)
+    shown = []
+    for key, points in zip(known, reads, strict=True):
+        values, highs = _aligned(points, step, first, count)
+        compared = np.empty(0)
+        if question.compare:
+            earlier = series.read(key, start - question.compare, until - question.compare, step=step)
+            compared = _aligned(earlier, step, first - shift, count)[0]
+        shown.append(
+            ShownSeries(
+                figure=series.figures[key],
+                key=key,
+                values=shortened(values),
+                highs=shortened(highs),
+                compared=shortened(compared),
+                latest=series.latest(key),
+                limit=limits.get(key),
+            )
+        )
+    return SeriesAnswer(
+        now=now,
+        worker=worker,
+        step=step,
+        compare=question.compare,
+        at=[slot * step for slot in range(first, last + 1)],
+        series=tuple(shown),
+        unknown=tuple(key for key in dict.fromkeys(question.keys) if key not in series),
+    )
+
+
+def _aligned(points: Points, step: float, first: int, count: int) -> tuple[Floats, Floats]:
+    """Return values and highest values in ``count`` slots of ``step`` seconds from slot ``first`` on.
+
+    Where the points are further apart, each fills all slots that begin in it.
+    """
+    values, highs = np.full(count, np.nan), np.full(count, np.nan)
+    if not len(points):
+        return values, highs
+    rolled = points.rolled_up(step) if points.step < step else points
+    begins = (first + np.arange(count)) * step
+    places = np.floor((begins - rolled.start) / rolled.step + 1e-9).astype(np.int64)
+    is_inside = (places >= 0) & (places < len(rolled))
+    values[is_inside] = rolled.values[places[is_inside]]
+    highs[is_inside] = rolled.highs[places[is_inside]]
+    return values, highs
+
+
+def shortened(values: Floats) -> list[float | None]:
+    """Return values with seven significant digits, None for gaps: as they are sent."""
+    return [None if value != value else float(f"{value:.7g}") for value in values.tolist()]  # noqa: PLR0124 - nan
+
+
+def csv_of(found: SeriesAnswer) -> str:
+    """Return an answer as CSV: a row a moment, a column a series, empty for a gap; times in UTC seconds."""
+    columns: list[tuple[str, Sequence[float | None]]] = [("at", found.at)]
+    for each in found.series:
+        columns.append((each.key, each.values))
+        columns.append((f"{each.key} highest", each.highs))
+        if each.compared:
+            columns.append((f"{each.key} {found.compare:g} s earlier", each.compared))
+    rows = [",".join(_cell(name) for name, _ in columns)]
+    rows += [
+        ",".join("" if value is None else f"{value:.10g}" for value in row)
+        for row in zip(*(values for _, values in columns), strict=True)
+    ]
+    return "\r\n".join(rows) + "\r\n"
+
+
+def _cell(text: str) -> str:
+    """Return a text as a cell; one that a spreadsheet would run as a formula begins with an apostrophe."""
+    safe = f"'{text}" if text[:1] in "=+-@\t\r" else text
+    return '"' + safe.replace('"', '""') + '"'

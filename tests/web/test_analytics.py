@@ -1,0 +1,95 @@
+"""What was measured, over the API: figures, series, files, and what is refused."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.fakes.pages_client import ask, problem
+from tests.fakes.scripted_service import ScriptedService
+
+SERIES = "/api/analytics/series"
+
+
+@pytest.fixture(scope="module")
+def full() -> ScriptedService:
+    return ScriptedService("full")
+
+
+@pytest.fixture(scope="module")
+def several() -> ScriptedService:
+    return ScriptedService("several")
+
+
+def read(service: ScriptedService, path: str) -> Any:
+    return msgspec.json.decode(ask("GET", path, service).whole)
+
+
+def test_every_figure_is_listed_with_its_limit_and_the_budgets(full: ScriptedService) -> None:
+    found = read(full, "/api/analytics/figures")
+    by_key = {each["key"]: each for each in found["figures"]}
+    assert by_key["connections"]["limit"] == 2_000
+    assert by_key["route_p95_ms:/api/translate"]["figure"]["unit"] == "ms"
+    assert by_key["connections"]["latest"] > 0
+    budgets = {each["name"]: each for each in found["budgets"]}
+    assert budgets["requests"]["left"] < 1
+    assert budgets["requests"]["covered"] > 29 * 86_400
+    assert budgets["recoveries"]["left"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "step"), [("", 10), ("&seconds=300", 1), ("&seconds=2592000", 7_200), ("&points=4000", 1)]
+)
+def test_series_are_returned_at_the_finest_step_that_fits(
+    full: ScriptedService, query: str, step: int
+) -> None:
+    found = read(full, f"{SERIES}?key=connections&key=requests_p95_ms&compare=86400{query}")
+    assert found["step"] == step
+    assert [each["key"] for each in found["series"]] == ["connections", "requests_p95_ms"]
+    for each in found["series"]:
+        assert len(each["values"]) == len(each["compared"]) == len(found["at"])
+        assert sum(value is not None for value in each["values"]) > 0.9 * len(found["at"])
+
+
+def test_another_worker_is_asked(several: ScriptedService) -> None:
+    assert read(several, "/api/analytics/figures?worker=w-1")["figures"]
+    assert read(several, f"{SERIES}?key=connections&worker=w-1")["series"]
+
+
+def test_a_file_can_be_saved(full: ScriptedService) -> None:
+    response = ask("GET", f"{SERIES}?key=connections&format=csv&seconds=60&points=60", full)
+    assert response.content_type == "text/csv; charset=utf-8"
+    assert "attachment" in response.headers["Content-Disposition"]
+    rows = response.whole.decode().split("\r\n")
+    assert rows[0] == '"at","connections","connections highest"'
+    assert len(rows) == 63
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 400, "invalid_request"),
+        ("key=", 400, "invalid_request"),
+        ("key=nope", 404, "not_found"),
+        ("key=connections&seconds=1", 400, "invalid_request"),
+        ("key=connections&seconds=nan", 400, "invalid_request"),
+        ("key=connections&until=1e300", 400, "invalid_request"),
+        ("key=connections&points=1000000", 400, "invalid_request"),
+        ("key=connections&format=xml", 400, "invalid_request"),
+        ("key=connections&range=1", 400, "invalid_request"),
+        ("&".join(f"key={number}" for number in range(13)), 400, "invalid_request"),
+        ("key=connections&key=" + "x" * 401, 400, "invalid_request"),
+        ("key=connections&worker=w-2", 504, "worker_silent"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(
+    several: ScriptedService, query: str, status: int, code: str
+) -> None:
+    response = ask("GET", f"{SERIES}?{query}", several)
+    assert (response.status_code, problem(response)["code"]) == (status, code)
+
+
+def test_a_service_that_has_just_started_has_figures_of_nothing() -> None:
+    found = read(ScriptedService("empty"), "/api/analytics/figures")
+    assert found["figures"] == []
+    assert {each["left"] for each in found["budgets"]} == {None}
