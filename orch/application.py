@@ -5,6 +5,7 @@
 
 from collections.abc import Awaitable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from orch.access.actors import ACTOR
@@ -61,6 +62,7 @@ class Application:
                 scope, trusts_local=self._trusts_local, is_for_back_end=partial(self._is_for_back_end, scope)
             )
         except ProblemError as error:
+            self._pages.throttled += error.status == HTTPStatus.TOO_MANY_REQUESTS
             return _refuse(scope, receive, send, error)
         scope[ACTOR] = actor
         name = self._access.sign_in_to_look_up(scope, actor)

@@ -26,7 +26,7 @@ from orch.access.wrong_tokens import WrongTokens
 from orch.problems import ProblemError
 from orch.settings import Frontend
 from orch.settings.source import SettingsSource
-from orch.telemetry.names.access import WRONG_TOKENS
+from orch.telemetry.names.access import AUTH_FAILURES, SIGN_INS, WRONG_TOKENS
 from orch.telemetry.names.metric import Reading
 
 #: The cookie's name; over TLS with the prefix that makes browsers accept it only from this host.
@@ -53,6 +53,9 @@ class Access:
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         yield Reading(WRONG_TOKENS, self._throttle.wrong)
+        yield Reading(AUTH_FAILURES, self._throttle.wrong, ("control_token",))
+        yield Reading(SIGN_INS, self.sign_ins.begun, ("begun",))
+        yield Reading(SIGN_INS, self.sign_ins.failed, ("failed",))
         yield from self.sign_ins.boundary.readings()
 
     @property

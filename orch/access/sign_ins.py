@@ -43,8 +43,8 @@ class SignIns:
     """Creates, checks and ends sign-ins.
 
     The mutable state is the time at which the store last confirmed each sign-in, of :data:`CACHED` at most
-    (the least recently used is dropped, and looked up again). ``on_end`` is called with the name of a sign-in
-    that has ended, on every worker.
+    (the least recently used is dropped, and looked up again), and how many were ``begun`` or ``failed`` to be
+    stored. ``on_end`` is called with the name of a sign-in that has ended, on every worker.
     """
 
     def __init__(self, *, store: SignInStore, survey: Survey, wall: Callable[[], float]) -> None:
@@ -53,6 +53,7 @@ class SignIns:
         self._wall = wall
         self._checked: OrderedDict[str, float] = OrderedDict()
         self.boundary = Boundary("sign-ins")
+        self.begun = self.failed = 0
         self.on_end: Callable[[str], None] = lambda _name: None
         survey.register(_SIGNED_OUT, self._receive_end)
 
@@ -71,10 +72,16 @@ class SignIns:
         identity = secrets.token_urlsafe(32)
         cookie = f"{identity}.{_sealed(identity, token)}"
         name, now = _digest(token, f"name {identity}").hex(), self._wall()
-        with trio.move_on_after(TIMEOUT):
-            await self._store.store_sign_in(name, now=now, seconds=IDLE)
-            self._cache(name)
-            return cookie
+        try:
+            with trio.move_on_after(TIMEOUT):
+                await self._store.store_sign_in(name, now=now, seconds=IDLE)
+                self._cache(name)
+                self.begun += 1
+                return cookie
+        except ProblemError:
+            self.failed += 1
+            raise
+        self.failed += 1
         raise ProblemError("store_unavailable", "The sign-in cannot be stored right now. Try again soon.")
 
     def is_fresh(self, name: str) -> bool:

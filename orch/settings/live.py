@@ -1,6 +1,6 @@
 """The settings file at run time: read, watched, applied."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Never
 
@@ -11,11 +11,13 @@ from msgspec import Struct
 from orch.settings import Change, Decoded, Fault, Settings, SettingsError, changes, decode
 from orch.settings.decoding import Source, values
 from orch.settings.reload_rules import applicable
+from orch.settings.reloads import Reloads
 from orch.settings.restrictions import Kind, kind_at, masked, why_fixed
 from orch.settings.settings_file import FollowedFile, as_text, read_file
 from orch.settings.settling import find_doubt
 from orch.settings.static_responses import find_static_faults
 from orch.telemetry.events import EventLog
+from orch.telemetry.names.metric import Reading
 from orch.tls.pair import find_pair_faults
 from orch.tls.trust import find_faults
 
@@ -105,6 +107,7 @@ class LiveSettings:
             )
         self._wanted = self._decoded.settings
         self._read_at = wall()
+        self._reloads = Reloads(self._read_at)
         self._faults: tuple[Fault, ...] = ()
         self.current: Settings = self._decoded.settings
         self.revision = 0
@@ -184,6 +187,7 @@ class LiveSettings:
         """Continue with the settings in force, and show why those of the file are not."""
         self._read_at = self._wall()
         self._faults = tuple(error.faults)
+        self._reloads.refused()
         for fault in error.faults:
             log.error("settings not applied", path=fault.path, expected=fault.expected)
         text = f"The changed file {self._path.name} was not applied: {error.faults[0]}"
@@ -222,6 +226,7 @@ class LiveSettings:
         except SettingsError as error:
             if self._refused != tuple(error.faults):
                 self._refused = tuple(error.faults)
+                self._reloads.refused()
                 log.error("settings of other workers not applied", fault=str(error.faults[0]))  # noqa: TRY400 - the fault says it all
                 text = f"Settings changed on another worker cannot be applied on this one: {error.faults[0]}"
                 self._events.record("bad", "settings", text)
@@ -261,6 +266,7 @@ class LiveSettings:
             else:
                 log.warning("setting waits for a restart", path=change.path, reason=change.reason, **shown)
         if changed:
+            self._reloads.applied(self._wall())
             waiting = [change.path for change in changed if change.reason is not None]
             applied = [change.path for change in changed if change.reason is None]
             if applied:
@@ -269,6 +275,11 @@ class LiveSettings:
                 self._events.record("warn", "settings", f"Needs a restart: {', '.join(waiting)}.")
         self.on_applied(changed)
         return changed
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield from self._reloads.readings(self.current, self._wanted, is_valid=not self._faults)
+        yield from self.boundary.readings()
 
     async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
         """Apply the file whenever it has changed and settled (:mod:`orch.settings.settling`)."""

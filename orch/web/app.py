@@ -5,7 +5,7 @@ before it gives an ``/api`` path to the gateway.
 """
 
 import gzip
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ from orch.protocol.identifiers import new_request_id
 from orch.protocol.request_id import request_id
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.names.access import ALL_RATE_LIMITED
+from orch.telemetry.names.metric import Reading
 from orch.telemetry.process_readings import installed_version
 from orch.web import pages as pages_module
 from orch.web import sign_in
@@ -74,8 +76,15 @@ class Pages(QuartTrio):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self.boundary = Boundary("page and API requests")
+        self.throttled = 0
+        """Requests that were refused with 429."""
         self._control_paths: ControlPaths | None = None
         """Made at the first request; Quart takes no rules from then on."""
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield from self.boundary.readings()
+        yield Reading(ALL_RATE_LIMITED, self.throttled, ("http",))
 
     def is_control_path(self, path: str) -> bool:
         """Return whether this application serves ``path``, with any method; if so, the gateway does not."""
@@ -171,6 +180,7 @@ def _guard(app: Pages, keys: SessionKeys, refuse_work: Callable[[], ProblemError
 
     @app.after_request
     async def finish(response: Response) -> Response:
+        app.throttled += response.status_code == HTTPStatus.TOO_MANY_REQUESTS
         for name, value in headers_of(response.mimetype or "", path=request.path).items():
             response.headers.setdefault(name, value)
         # Versioned files are kept for a year, and a page has a hundred of them: they need no id.

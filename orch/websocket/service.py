@@ -22,6 +22,8 @@ from orch.stores.opening import Stores
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.metrics import Metrics
+from orch.telemetry.names import access as access_names
+from orch.telemetry.names import stores as store_names
 from orch.telemetry.names import websocket as names
 from orch.telemetry.names.metric import Reading
 from orch.telemetry.topics import Topics
@@ -537,6 +539,12 @@ class HubService:
         yield Reading(names.SESSIONS, hub.sessions)
         yield Reading(names.ENDED_EARLY, self.creation_limits.ended_early)
         yield from self.join_codes.readings()
+        yield Reading(access_names.AUTH_FAILURES, self.access.wrong_keys, ("session_key",))
+        limited = self._handlers.problems.get("rate_limited", 0)
+        yield Reading(access_names.ALL_RATE_LIMITED, limited, ("websocket",))
+        storage = self._sessions.storage
+        yield Reading(store_names.STORE_BYTES, storage.used)
+        yield Reading(store_names.STORE_BYTES_LIMIT, storage.limit)
         for each in hub.sums:
             yield Reading(names.SUM_TAKEN, each.taken, (each.name,))
             yield Reading(names.SUM_LIMIT, each.limit, (each.name,))

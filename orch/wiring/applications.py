@@ -104,7 +104,7 @@ def _bots(parts: Parts) -> tuple[Blueprint, ...]:
 def create_application(parts: Parts, *, trusts_local: bool = True) -> Application:
     """Return the ASGI application; ``trusts_local`` as in :class:`Application`."""
     pages = create_pages(parts)
-    parts.metrics.read_from(pages.boundary.readings)
+    parts.metrics.read_from(pages.readings)
     return Application(
         access=parts.access,
         gateway=parts.gateway,

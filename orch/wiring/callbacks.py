@@ -43,7 +43,7 @@ def connect(parts: Parts) -> None:
         parts.pipeline_runs.readings,
         parts.stores.engine.readings,
         parts.access.readings,
-        parts.settings.boundary.readings,
+        parts.settings.readings,
         parts.runtime.boundary.readings,
         parts.controls.boundary.readings,
         parts.survey.boundary.readings,

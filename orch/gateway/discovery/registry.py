@@ -55,6 +55,11 @@ class Registry:
         return any(each.discovery.registry != "off" for each in self._settings.current.services.values())
 
     @property
+    def wrong_tokens(self) -> int:
+        """How many wrong tokens were sent."""
+        return self._wrong.wrong
+
+    @property
     def time(self) -> float:
         """The store's time, by which leases end."""
         return self._wall()

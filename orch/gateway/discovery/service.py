@@ -21,6 +21,7 @@ from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.names import gateway as names
+from orch.telemetry.names.access import AUTH_FAILURES
 from orch.telemetry.names.metric import Reading
 
 LOOK: Final = 0.5
@@ -146,6 +147,8 @@ class Discovery:
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         yield from self.boundary.readings()
+        if self._registry is not None:
+            yield Reading(AUTH_FAILURES, self._registry.wrong_tokens, ("registry_token",))
         for each in self.statistics():
             labels = (each.service, each.source)
             yield Reading(names.DISCOVERY_FAILURES, each.failures, labels)

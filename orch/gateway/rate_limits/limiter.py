@@ -15,6 +15,7 @@ from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.telemetry.events import EventLog
 from orch.telemetry.names import gateway as names
+from orch.telemetry.names.access import ALL_RATE_LIMITED
 from orch.telemetry.names.metric import Reading
 
 WITHIN: Final = 0.1
@@ -174,6 +175,7 @@ class RateLimiter:
         """Yield what Prometheus reads."""
         for limit in gateway.rate_limits:
             yield Reading(names.RATE_LIMITED, self.refused[limit.name], (limit.name,))
+        yield Reading(ALL_RATE_LIMITED, sum(self.refused.values()), ("gateway",))
         if gateway.rate_limits:
             yield Reading(names.RATE_BUCKETS, len(self._buckets))
         yield Reading(names.RATE_UNCHECKED, self.unchecked)

@@ -15,8 +15,8 @@ JOIN_CODES_ENTERED: Final = Name(
 AUTH_FAILURES: Final = Name(
     "orch_auth_failures_total",
     "counter",
-    "Refused credentials by kind: control tokens, keys and codes of sessions, the secret of alerts.",
-    (Label("kind", ("control_token", "session_key", "join_code", "alerts")),),
+    "Wrong credentials by kind: tokens for control and registry, keys and codes of sessions, alerts.",
+    (Label("kind", ("control_token", "registry_token", "session_key", "join_code", "alerts")),),
 )
 SIGN_INS: Final = Name(
     "orch_sign_ins_total",
@@ -27,7 +27,8 @@ SIGN_INS: Final = Name(
 ALL_RATE_LIMITED: Final = Name(
     "orch_rate_limited_total",
     "counter",
-    "Requests and messages refused with rate_limited: over HTTP, by the gateway's limits, or over WebSocket.",
+    "Requests refused with 429 by pages and the control API (http) or by the gateway's limits, and messages "
+    "refused with rate_limited over WebSocket.",
     (Label("door", ("http", "gateway", "websocket")),),
 )
 AUDIT_ENTRIES: Final = Name(

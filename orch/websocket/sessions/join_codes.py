@@ -18,7 +18,7 @@ from orch.protocol.join_codes import GUESS_WINDOW, GUESSES, CodeError, code_leng
 from orch.protocol.session_keys import Right
 from orch.stores.protocols import JoinCodeStore
 from orch.stores.records import JoinCode, SessionRecord
-from orch.telemetry.names.access import JOIN_CODES_ENTERED
+from orch.telemetry.names.access import AUTH_FAILURES, JOIN_CODES_ENTERED
 from orch.telemetry.names.metric import Reading
 from orch.websocket.moderation.decisions import decode
 from orch.websocket.sessions.address_rates import AddressRates
@@ -75,8 +75,9 @@ class JoinCodes:
 
     def readings(self) -> Iterator[Reading]:
         """Yield the metrics."""
-        for result, count in self._entered.items():
-            yield Reading(JOIN_CODES_ENTERED, count, (result,))
+        for result in JOIN_CODES_ENTERED.labels[0].values:
+            yield Reading(JOIN_CODES_ENTERED, self._entered[result], (result,))
+        yield Reading(AUTH_FAILURES, self._entered["wrong"], ("join_code",))
 
     async def create(self, actor: Actor, session_id: str, right: Right) -> JoinCode:
         """Create a code for a session, in place of its earlier one for this right.

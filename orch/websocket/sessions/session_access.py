@@ -25,7 +25,7 @@ class SessionAccess:
     What the key grants is decided by :func:`orch.access.permissions.allowed`. The response to a stranger does
     not show whether the session exists: either the key is wrong or the session.
 
-    The mutable state is the wrong keys and the joins by address, each bounded.
+    The mutable state is the wrong keys and the joins by address, each bounded, and the number of wrong keys.
     """
 
     def __init__(self, sessions: Sessions, *, now: Callable[[], float] = trio.current_time) -> None:
@@ -33,6 +33,7 @@ class SessionAccess:
         self._now = now
         self._guesses = WrongKeys()
         self._joins = AddressRates()
+        self.wrong_keys = 0
 
     async def require(self, actor: Actor, session_id: str, key: str | None, action: Action) -> Right:
         """Return the actor's right in a session, if it may do ``action`` there.
@@ -59,6 +60,7 @@ class SessionAccess:
         record = await self._sessions.store.load(session_id)
         right = (NO_KEYS if record is None else record.keys).opens(key)
         if right is Right.NONE:
+            self.wrong_keys += 1
             self._note_wrong(actor, address, session_id, key)
         return right
 
