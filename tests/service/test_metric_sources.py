@@ -17,10 +17,11 @@ pytestmark = pytest.mark.real_time
 
 TOKEN = "right-token"  # noqa: S105 - of the test's service
 AFAR = {"X-Forwarded-For": "192.0.2.9"}  # so that the scrapes from here go on
-SETTINGS = """\
+SETTINGS = f"""\
+orchestration: {{control_token: {TOKEN}}}
 services:
-  audio-service: {url: "http://127.0.0.1:9"}
-  translation-service: {url: "http://127.0.0.1:9"}
+  audio-service: {{url: "http://127.0.0.1:9"}}
+  translation-service: {{url: "http://127.0.0.1:9"}}
 """
 
 
@@ -38,7 +39,7 @@ async def scraped(running: Whole, name: Name, label: str) -> dict[str, float]:
 
 async def test_each_wrong_credential_and_each_refused_flood_counts_at_its_door(tmp_path: Path) -> None:
     """From zero: every kind has a series before the first of them."""
-    async with whole(tmp_path, settings=SETTINGS, **{"orchestration.control_token": TOKEN}) as running:
+    async with whole(tmp_path, settings=SETTINGS) as running:
         kinds = names.AUTH_FAILURES.labels[0].values
         doors = names.ALL_RATE_LIMITED.labels[0].values
         assert await scraped(running, names.AUTH_FAILURES, "kind") == dict.fromkeys(kinds, 0)
