@@ -1,6 +1,7 @@
 """Registers the topics of pages, the metrics, and the callbacks for changes."""
 
 from orch.settings import Change
+from orch.stores import backups
 from orch.telemetry.topics import Family
 from orch.wiring import worker_surveys
 from orch.wiring.parts import Parts
@@ -52,6 +53,7 @@ def connect(parts: Parts) -> None:
         parts.analytics.readings,
     ):
         parts.metrics.read_from(readings)
+    parts.metrics.read_from(lambda: backups.readings(parts.settings.current.session_management.sqlite_path))
     topics.register("bots", parts.bots.listed)
     topics.register_family("bots", Family(read=parts.bots.live, has=parts.bots.can_have))
     parts.metrics.read_from(parts.bots.readings)

@@ -25,6 +25,7 @@ LAYERS = (
         "sockets",
         "websocket_closing",
         "readiness",
+        "ready",
         "repeats",
         "socket_backlog",
     ),

@@ -1,0 +1,124 @@
+"""The files of the containers and of the monitoring are good, and each check of them finds its faults."""
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Load ``scripts/check_monitoring.py``, which is in no package."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    spec = importlib.util.spec_from_file_location(
+        "check_monitoring", ROOT / "scripts" / "check_monitoring.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+NAMES = [
+    "prometheus",
+    "blackbox",
+    "loki",
+    "alloy",
+    "compose",
+    "targets",
+    "dockerfile",
+    "dashboards",
+    "yaml",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_files_are_good(name: str, checks: ModuleType) -> None:
+    """As ``deploy-monitoring.sh check`` finds them."""
+    assert checks.CHECKS[name]() == []
+
+
+PROMETHEUS = "monitoring/prometheus/prometheus.yml"
+BLACKBOX = "monitoring/blackbox/blackbox.yml"
+LOKI = "monitoring/loki/loki.yml"
+ALLOY = "monitoring/alloy/config.alloy"
+STACK = "docker-compose.monitoring.yml"
+WRITE = "loki.write.loki.receiver"
+PUBLISHED = "${MONITORING_ADDRESS:-127.0.0.1}:9090"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old", "new", "fault"),
+    [
+        ("prometheus", PROMETHEUS, "scrape_timeout: 10s", "scrape_timeout: x", "duration"),
+        ("blackbox", BLACKBOX, "http_2xx:", "http_200:", "no module http_2xx"),
+        ("blackbox", BLACKBOX, "valid_status_codes", "valid_status", "valid_status not found"),
+        ("loki", LOKI, "retention_enabled: true", "retention_enabled: false", "retention_enabled"),
+        ("loki", LOKI, "  delete_request_store: filesystem\n", "", "delete_request_store"),
+        ("loki", LOKI, "schema: v13", "schema: v12", "needs the store tsdb"),
+        ("alloy", ALLOY, WRITE, "loki.write.lok.receiver", "leads nowhere"),
+        ("alloy", ALLOY, "stage.output {", "stage.output", "expected {"),
+        ("alloy", ALLOY, "stage.labels {", "stage.lables {", "no block is called"),
+        ("alloy", ALLOY, 'values = {level = "", ', "values = {", "labels: Alloy has"),
+        ("compose", STACK, "loki:3.7.6", "loki:latest", "no image with a whole version"),
+        ("compose", STACK, PUBLISHED, "9090", "on all addresses"),
+        ("compose", STACK, "/loki:/etc/loki:ro", "/lok:/etc/loki:ro", "lok does not exist"),
+        ("compose", STACK, "pid: host", "privileged: true", "is privileged"),
+        ("compose", STACK, "mem_limit: 128m", "mem_limits: 128m", "mem_limits"),
+        ("compose", "docker-compose.yml", "[state]", "[states]", "there is no network states"),
+        ("dockerfile", "Dockerfile", "COPY static/ static/", "COPY statics/ static/", "COPY statics/"),
+        ("dockerfile", "Dockerfile", "python:3.11.15-slim-bookworm", "python:latest", "DL3007"),
+        ("targets", PROMETHEUS, "loki:3100", "lokki:3100", "no service is called lokki"),
+        ("yaml", LOKI, "auth_enabled: false", "auth_enabled:  false", "too many spaces"),
+    ],
+)
+def test_a_fault_is_found(
+    name: str,
+    file: str,
+    old: str,
+    new: str,
+    fault: str,
+    checks: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of them would stop the stack from starting, lose logs, or open it to others."""
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "monitoring", root / "monitoring", ignore=shutil.ignore_patterns("secrets"))
+    for path in (*ROOT.glob("docker-compose*.yml"), ROOT / "Dockerfile", ROOT / ".dockerignore"):
+        shutil.copy(path, root)
+    text = (root / file).read_text(encoding="utf-8")
+    assert old in text
+    (root / file).write_text(text.replace(old, new), encoding="utf-8")
+    monkeypatch.setattr(checks, "ROOT", root)
+    monkeypatch.setattr(checks, "MONITORING", root / "monitoring")
+    checked: Callable[[], list[str]] = checks.CHECKS[name]
+    assert fault in "\n".join(checked())
+
+
+def test_a_missing_program_is_a_fault(checks: ModuleType) -> None:
+    """Otherwise a check that cannot be made would look like a good one."""
+    assert checks.program("no-such-program") == ["no-such-program is not installed: make tools"]
+
+
+def test_the_exit_code_says_whether_there_are_faults(
+    checks: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error in a check is a fault, not the end of the others."""
+    nothing: dict[str, list[str]] = {}
+    monkeypatch.setitem(checks.CHECKS, "loki", lambda: nothing["retention"])
+    assert checks.main(["loki", "alloy"]) == 1
+    shown = capsys.readouterr().out
+    assert "FAULTS  loki" in shown
+    assert "good    alloy" in shown
+    assert checks.main(["alloy"]) == 0
+    assert checks.main(["loky"]) == 2
