@@ -73,7 +73,7 @@ def page_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
     ``expects``: parts of console errors that the test means to cause.
     """
-    opened: list[tuple[Page, list[str], tuple[str, ...]]] = []
+    opened: list[tuple[Page, list[tuple[str, str]], tuple[str, ...]]] = []
 
     def open_page(
         url: str, *, width: int = 1280, theme: str = "dark", expects: tuple[str, ...] = (), **more: Any
@@ -86,11 +86,15 @@ def page_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
         )
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        faults: list[str] = []
-        page.on("pageerror", lambda error: faults.append(f"threw: {error}"))
+        faults: list[tuple[str, str]] = []
+        page.on("pageerror", lambda error: faults.append((f"threw: {error}", page.url)))
         page.on(
             "console",
-            lambda message: faults.append(message.text) if message.type in ("error", "warning") else None,
+            lambda message: (
+                faults.append((message.text, message.location["url"]))
+                if message.type in ("error", "warning")
+                else None
+            ),
         )
         page.add_init_script(WATCH_POLICY)
         page.goto(url)
@@ -103,9 +107,11 @@ def page_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
         refused = [] if page.is_closed() else page.evaluate("window.refused")
         page.context.close()
         # The test's service may have ended before its pages.
-        after = [fault for fault in faults[during:] if not any(part in fault for part in LOST)]
+        after = [(text, of) for text, of in faults[during:] if not any(part in text for part in LOST)]
         unexpected = [
-            fault for fault in faults[:during] + after if not any(part in fault for part in expects)
+            f"{text} ({of})"
+            for text, of in faults[:during] + after
+            if not any(part in text for part in expects)
         ]
         assert unexpected == [], where
         assert refused == [], where
