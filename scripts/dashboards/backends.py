@@ -1,4 +1,4 @@
-"""Back ends: states, checks, recoveries and incidents of the services, and the stores' servers."""
+"""Back ends: states, checks, recoveries and incidents of the services, and how they look from outside."""
 
 from typing import Final
 
@@ -12,15 +12,11 @@ from scripts.dashboards.panels import (
     GOOD,
     POOR,
     UP_DOWN,
-    falling,
-    figure,
     graph,
     rising,
-    rows,
-    steps,
     timeline,
 )
-from scripts.dashboards.queries import RATE, increase, quantile, rate
+from scripts.dashboards.queries import increase, quantile, rate
 
 _SERVICE: Final = 'service=~"$service"'
 
@@ -91,6 +87,26 @@ def _health() -> Section:
             width=8,
         ),
         timeline(
+            "Silent while serving",
+            "Instances that do not respond to checks while requests that they have make progress.",
+            (
+                f"max by (service, upstream) (orch_service_probe_failed_while_serving{{@,{_SERVICE}}})",
+                "{{service}} {{upstream}}",
+            ),
+            words={0.0: ("responds", GOOD), 1.0: ("silent, serving", BUSY)},
+            width=8,
+        ),
+        timeline(
+            "Taken out of use",
+            "Instances that an operator has drained.",
+            (
+                f"max by (service, upstream) (orch_gateway_instance_drained{{@,{_SERVICE}}})",
+                "{{service}} {{upstream}}",
+            ),
+            words={0.0: ("in use", GOOD), 1.0: ("drained", BUSY)},
+            width=8,
+        ),
+        timeline(
             "Flapping",
             "Instances that change their state too often.",
             (
@@ -115,6 +131,39 @@ def _recovery() -> Section:
             "Within the shown range. *escalated*: the attempts are used up, people are needed.",
             (increase("orch_recovery_steps_total", "service, stage", _SERVICE), "{{service}} {{stage}}"),
             stacked=True,
+        ),
+        graph(
+            "Attempts left",
+            "Of a recovery in progress, before it is given up. Absent while none is needed.",
+            (f"min by (service) (orch_recovery_attempts_left{{@,{_SERVICE}}})", "{{service}}"),
+        ),
+        graph(
+            "Age of open incidents",
+            "Absent without one.",
+            (
+                f"time() - min by (service) (orch_incident_opened_timestamp_seconds{{@,{_SERVICE}}})",
+                "{{service}}",
+            ),
+            unit="s",
+            limits=rising(600, 3600),
+        ),
+        graph(
+            "Instances found",
+            "In the last good answer about a service's instances.",
+            (
+                f"min by (service, source) (orch_discovery_instances{{@,{_SERVICE}}})",
+                "{{service}} {{source}}",
+            ),
+        ),
+        graph(
+            "Age of the last good answer",
+            "About a service's instances. Meanwhile it is used.",
+            (
+                f"max by (service, source) (orch_discovery_age_seconds{{@,{_SERVICE}}})",
+                "{{service}} {{source}}",
+            ),
+            unit="s",
+            limits=rising(120, 300),
         ),
         graph(
             "Look-ups of instances that failed",
@@ -143,83 +192,10 @@ def _outside() -> Section:
             ("max by (job, instance) (probe_duration_seconds)", "{{job}} {{instance}}"),
             unit="s",
         ),
-        rows(
-            "Certificates",
-            "Time until each certificate expires.",
-            ("min by (certificate) (orch_certificate_expiry_timestamp_seconds{@}) - time()", "Expires in"),
-            unit="s",
-            names={"certificate": "Certificate"},
-            width=8,
-        ),
-    ]
-
-
-def _redis() -> Section:
-    return "Redis", [
-        figure(
-            "Redis",
-            "Whether the exporter reaches it.",
-            ("min(redis_up)", ""),
-            words=UP_DOWN,
-            limits=falling(0.5, 1),
-            width=4,
-        ),
-        figure(
-            "Evicted keys",
-            "Within the range. An evicted key is a lost session: set maxmemory-policy to noeviction.",
-            ("sum(increase(redis_evicted_keys_total[$__range]))", ""),
-            limits=steps((None, GOOD), (0.5, BAD)),
-            width=4,
-        ),
         graph(
-            "Memory of Redis",
-            "In use, and its limit where it has one.",
-            ("redis_memory_used_bytes", "{{instance}}"),
-            ("redis_memory_max_bytes > 0", "{{instance}} limit"),
-            unit="bytes",
-        ),
-        graph(
-            "Commands",
-            "A second, and clients that are connected.",
-            (f"rate(redis_commands_processed_total[{RATE}])", "{{instance}} commands/s"),
-            ("redis_connected_clients", "{{instance}} clients"),
-        ),
-    ]
-
-
-def _postgres() -> Section:
-    return "PostgreSQL", [
-        figure(
-            "PostgreSQL",
-            "Whether the exporter reaches it.",
-            ("min(pg_up)", ""),
-            words=UP_DOWN,
-            limits=falling(0.5, 1),
-            width=4,
-        ),
-        figure(
-            "Connections of the maximum",
-            "Share of the connections that the server allows.",
-            (
-                "max(sum by (instance) (pg_stat_activity_count) / on (instance) pg_settings_max_connections)",
-                "",
-            ),
-            unit="percentunit",
-            limits=rising(0.6, 0.8),
-            width=4,
-        ),
-        graph(
-            "Transactions",
-            "A second, committed and rolled back, by database.",
-            (f"rate(pg_stat_database_xact_commit[{RATE}])", "{{datname}} committed"),
-            (f"rate(pg_stat_database_xact_rollback[{RATE}])", "{{datname}} rolled back"),
-            unit="ops",
-        ),
-        graph(
-            "Size",
-            "Of each database.",
-            ("pg_database_size_bytes", "{{datname}}"),
-            unit="bytes",
+            "Status of probes",
+            "HTTP statuses that they got.",
+            ("max by (job, instance) (probe_http_status_code)", "{{job}} {{instance}}"),
         ),
     ]
 
@@ -228,8 +204,8 @@ def build() -> Dashboard:
     """Return the dashboard."""
     return dashboard(
         "backends",
-        "States, checks, recoveries and incidents of the back ends, and the servers that store.",
-        [_health(), _recovery(), _outside(), _redis(), _postgres()],
+        "States, checks, recoveries and incidents of the back ends, and how they look from outside.",
+        [_health(), _recovery(), _outside()],
         variables=[
             choice(*WORKER),
             choice("service", "Service", 'label_values(orch_service_state{job="orchestration"}, service)'),

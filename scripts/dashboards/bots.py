@@ -38,8 +38,8 @@ def _now() -> Section:
         figure(
             "Waiting for a place",
             "Bots that wait as all places are taken, on all workers.",
-            ("max(orch_bots_queued{@})", ""),
-            limits=rising(1, 10),
+            ("max(orch_bots_queued{@})", "waiting"),
+            ("max(orch_bots_queue_limit{@})", "limit"),
             width=4,
         ),
         figure(
@@ -247,6 +247,35 @@ def _stored() -> Section:
             "Whether each calendar can be fetched and read.",
             ("max by (calendar) (orch_calendar_failing{@})", "{{calendar}}"),
             words={0.0: ("read", GOOD), 1.0: ("failing", BAD)},
+            width=6,
+        ),
+        graph(
+            "Operations on the store that wait",
+            "Queued operations on the store of bot sessions, and those that failed within the shown range.",
+            ("sum(orch_bot_store_waiting{@})", "wait"),
+            (increase("orch_bot_store_failures_total"), "failed"),
+            width=6,
+        ),
+        graph(
+            "Size of the store",
+            "Used bytes of the SQLite file of bot sessions; absent with PostgreSQL.",
+            ("orch_bot_store_bytes{@}", "{{instance}}"),
+            unit="bytes",
+            width=6,
+        ),
+        graph(
+            "Files that cannot be deleted",
+            "Files of bots that should be deleted and cannot be.",
+            ("orch_bot_files_stuck{@}", "{{instance}}"),
+            limits=rising(1, 1),
+            width=6,
+        ),
+        graph(
+            "Endpoints of webhooks",
+            "Registered ones, and those that are sent nothing because they failed for long.",
+            ("max(orch_webhook_endpoints{@})", "registered"),
+            ("max(orch_webhook_endpoints_disabled{@})", "off"),
+            (increase("orch_webhook_events_dropped_total"), "events dropped"),
             width=6,
         ),
         graph(

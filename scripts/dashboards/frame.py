@@ -1,6 +1,6 @@
 """What all dashboards have in common: variables, links to the others, marks of alerts and restarts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from grafana_foundation_sdk.builders import dashboard as builders
@@ -23,6 +23,9 @@ TITLES: Final = {
     "slos": "SLOs",
     "logs": "Logs",
 }
+
+#: Columns of Grafana's page.
+COLUMNS: Final = 24
 
 #: A row of a dashboard: its heading and its panels.
 Section = tuple[str, Iterable[Any]]
@@ -96,11 +99,39 @@ def dashboard(
         .keep_time(True)  # noqa: FBT003
         .include_vars(True)  # noqa: FBT003
     )
+    y = 0
     for heading, panels in sections:
-        built.with_row(builders.Row(heading))
-        for panel in panels:
-            built.with_panel(panel)
+        row = builders.Row(heading)
+        built.with_row(row.grid_pos(models.GridPos(x=0, y=y, w=COLUMNS, h=1)))
+        y += 1
+        for panel, place in _placed(panels, y):
+            built.with_panel(panel.grid_pos(place))
+            y = place.y + place.h
     return built
+
+
+def _placed(panels: Iterable[Any], y: int) -> Iterator[tuple[Any, models.GridPos]]:
+    """Yield the builders of panels with their places from ``y`` on, line by line.
+
+    The panels of a line are as high as the highest, and together as wide as the page.
+    """
+    lines: list[list[tuple[Any, models.GridPos]]] = []
+    left = 0
+    for panel in panels:
+        size = panel.build().grid_pos
+        if size.w > left:
+            lines.append([])
+            left = COLUMNS
+        lines[-1].append((panel, size))
+        left -= size.w
+    for line in lines:
+        height = max(size.h for _, size in line)
+        spare, x = COLUMNS - sum(size.w for _, size in line), 0
+        for index, (panel, size) in enumerate(line):
+            width = size.w + spare // len(line) + (index < spare % len(line))
+            yield panel, models.GridPos(x=x, y=y, w=width, h=height)
+            x += width
+        y += height
 
 
 def _sources(kinds: tuple[str, ...]) -> Iterable[builders.DatasourceVariable]:

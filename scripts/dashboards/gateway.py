@@ -7,7 +7,6 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from scripts.dashboards.frame import WORKER, Section, choice, dashboard
 from scripts.dashboards.panels import (
     BAD,
-    CALM,
     GOOD,
     POOR,
     Series,
@@ -19,7 +18,7 @@ from scripts.dashboards.panels import (
     steps,
     timeline,
 )
-from scripts.dashboards.queries import buckets, increase, quantile, rate, share
+from scripts.dashboards.queries import buckets, increase, most, quantile, rate, share
 
 _SERVICE: Final = 'service=~"$service"'
 _BREAKER: Final = {0.0: ("closed", GOOD), 1.0: ("half-open", POOR), 2.0: ("open", BAD)}
@@ -61,8 +60,10 @@ def _requests() -> Section:
         ),
         figure(
             "In progress",
-            "Clients' requests in progress.",
-            ("sum(orch_gateway_places_taken{@})", ""),
+            "Clients' requests in progress, of those that may be.",
+            ("max(orch_gateway_places_taken{@} / orch_gateway_places_limit{@})", ""),
+            unit="percentunit",
+            limits=rising(0.7, 0.9),
             width=4,
         ),
         figure(
@@ -116,6 +117,10 @@ def _requests() -> Section:
             "Queue by class",
             "Requests that wait for a place at a service.",
             (f"sum by (service, priority) (orch_gateway_queue{{@,{_SERVICE}}})", "{{service}} {{priority}}"),
+            (
+                f"max by (service, priority) (orch_gateway_queue_limit{{@,{_SERVICE}}})",
+                "{{service}} {{priority}} limit",
+            ),
             width=6,
         ),
         graph(
@@ -168,6 +173,22 @@ def _instances() -> Section:
             width=6,
         ),
         graph(
+            "Requests in progress",
+            "At each instance.",
+            (
+                f"sum by (service, upstream) (orch_gateway_in_flight{{@,{_SERVICE}}})",
+                "{{service}} {{upstream}}",
+            ),
+            width=6,
+        ),
+        graph(
+            "Requests that had to wait",
+            "For a place at a service, a second.",
+            (rate("orch_gateway_queued_total", "service, priority", _SERVICE), "{{service}} {{priority}}"),
+            unit="reqps",
+            width=6,
+        ),
+        graph(
             "Places in use",
             "Requests in progress at an instance, and how many it gets at a time, declared or found.",
             (
@@ -196,8 +217,12 @@ def _repetition() -> Section:
     return "Repetition, extra requests and substitutes", [
         graph(
             "Retries",
-            "Requests that were repeated, a second.",
+            "Requests that were repeated, and failures that were not as the budget was used up, a second.",
             (rate("orch_gateway_retries_total", "service", _SERVICE), "{{service}}"),
+            (
+                rate("orch_gateway_retry_budget_exhausted_total", "service, flow", _SERVICE),
+                "{{service}} {{flow}}: not repeated, budget used up",
+            ),
             unit="reqps",
         ),
         graph(
@@ -226,6 +251,25 @@ def _repetition() -> Section:
             unit="reqps",
         ),
         graph(
+            "Extra requests that were not sent",
+            "They were due; by reason, within the shown range.",
+            (increase("orch_gateway_hedges_declined_total", "reason"), "{{reason}}"),
+            stacked=True,
+        ),
+        graph(
+            "Wait before an extra request",
+            "Found from the response times of each route.",
+            ("max by (route) (orch_gateway_hedge_delay_seconds{@})", "{{route}}"),
+            unit="s",
+        ),
+        timeline(
+            "Routes with substitutes",
+            "While their services fail, requests to these routes get substitutes.",
+            ("max by (route) (orch_gateway_fallbacks_active{@})", "{{route}}"),
+            words={0.0: ("back end", GOOD), 1.0: ("substitutes", POOR)},
+            width=8,
+        ),
+        graph(
             "Substitutes",
             "Failed requests by what the client got instead.",
             (rate("orch_gateway_fallbacks_total", "route, fallback"), "{{route}} {{fallback}}"),
@@ -238,6 +282,18 @@ def _repetition() -> Section:
             (rate("orch_gateway_rate_limited_total", "limit"), "{{limit}}"),
             unit="reqps",
             stacked=True,
+        ),
+        graph(
+            "Refused with rate_limited",
+            "Of all requests and messages: over HTTP, by the gateway's limits, and over WebSocket.",
+            (rate("orch_rate_limited_total", "door"), "{{door}}"),
+            (rate("orch_front_requests_total", matchers='status="4xx"'), "all refused requests (4xx)"),
+            unit="reqps",
+        ),
+        graph(
+            "Buckets of rate limits",
+            "Senders that have recently sent something, by worker.",
+            ("orch_gateway_rate_buckets{@}", "{{instance}}"),
         ),
     ]
 
@@ -260,6 +316,18 @@ def _sockets() -> Section:
             unit="ops",
         ),
         graph(
+            "Ended",
+            "The eight most frequent ways in which they ended, within the shown range.",
+            (most(8, increase("orch_gateway_websockets_ended_total", "how")), "{{how}}"),
+            stacked=True,
+        ),
+        graph(
+            "WebSockets of the limit",
+            "Open ones, and how many may be, by worker.",
+            ("orch_gateway_websockets{@}", "{{instance}}"),
+            ("orch_gateway_websockets_limit{@}", "{{instance}} limit"),
+        ),
+        graph(
             "Bytes",
             "Bytes of their frames, by who sent them.",
             (rate("orch_gateway_websockets_bytes_total", "sender"), "{{sender}}"),
@@ -267,25 +335,32 @@ def _sockets() -> Section:
         ),
         figure(
             "Uploads on disk",
-            "Bytes of clients' request bodies that were spooled to disk.",
-            ("sum(orch_gateway_spooled_bytes{@})", ""),
-            unit="bytes",
-            limits=steps((None, CALM)),
-            width=8,
+            "Used share of the disk space for clients' request bodies.",
+            ("max(orch_gateway_spooled_bytes{@} / orch_gateway_spooled_limit_bytes{@})", ""),
+            unit="percentunit",
+            limits=rising(0.7, 0.9),
+            width=6,
         ),
         figure(
             "Stored responses",
             "Bytes of last good responses that are stored as substitutes.",
             ("sum(orch_gateway_fallback_cache_bytes{@})", ""),
             unit="bytes",
-            width=8,
+            width=6,
+        ),
+        figure(
+            "Responses in store and dropped",
+            "Last good responses that are stored, and those dropped within the range to make room.",
+            ("sum(orch_gateway_fallback_cache_responses{@})", "stored"),
+            (increase("orch_gateway_fallback_cache_evicted_total"), "dropped"),
+            width=6,
         ),
         figure(
             "Requests not checked against rate limits",
             "Let through as the shared store could not be reached, within the range.",
             (increase("orch_gateway_rate_unchecked_total"), ""),
             limits=steps((None, GOOD), (0.5, POOR)),
-            width=8,
+            width=6,
         ),
     ]
 

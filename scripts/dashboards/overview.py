@@ -2,13 +2,14 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
+from scripts.dashboards import overview_details as details
 from scripts.dashboards.backends import STATE_WORDS, states
 from scripts.dashboards.frame import WORKER, Section, choice, dashboard
 from scripts.dashboards.panels import (
     BAD,
     GOOD,
     POOR,
-    UP_DOWN,
+    YES_NO,
     falling,
     figure,
     graph,
@@ -17,7 +18,7 @@ from scripts.dashboards.panels import (
     steps,
     timeline,
 )
-from scripts.dashboards.queries import increase, most, quantile, rate, share
+from scripts.dashboards.queries import quantile, rate, share
 
 
 def _wrong() -> Section:
@@ -50,6 +51,12 @@ def _wrong() -> Section:
             ),
             limits=steps((None, GOOD), (1, BAD)),
             words={0.0: ("all usable", GOOD)},
+        ),
+        figure(
+            "Ready",
+            "Whether each worker takes requests, seen from outside: /readyz through the blackbox exporter.",
+            ('min(probe_success{job="readyz"})', ""),
+            words=YES_NO,
         ),
         figure(
             "Journey",
@@ -197,98 +204,11 @@ def _load() -> Section:
     ]
 
 
-def _service() -> Section:
-    return "The service itself", [
-        rows(
-            "Workers",
-            "Uptime, and the settings that are still waiting for a restart.",
-            ("max by (instance) (orch_uptime_seconds{@})", "Uptime"),
-            ("max by (instance) (orch_config_restart_pending{@})", "Waiting settings"),
-            ("min by (instance) (up{@})", "Up"),
-            names={"instance": "Worker"},
-            words={"Up": UP_DOWN},
-            units={"Uptime": "s"},
-        ),
-        rows(
-            "Versions and settings",
-            "More than one version or hash means that an update or a change has not reached all workers.",
-            ("count by (version, revision, python) (orch_build_info{@})", "Workers"),
-            hidden=[],
-            names={"version": "Version", "revision": "Revision", "python": "Python"},
-            width=6,
-        ),
-        rows(
-            "Settings in use",
-            "Workers by the hash of their settings. More than one: a change has not reached all of them.",
-            ("count by (hash) (orch_config_info{@})", "Workers"),
-            names={"hash": "Settings"},
-            width=6,
-        ),
-        timeline(
-            "Branches of the tree",
-            "Whether each branch runs, on the worker where it does so least.",
-            ("min by (branch) (orch_tree_branch_up{@})", "{{branch}}"),
-            words=UP_DOWN,
-        ),
-        graph(
-            "Restarts",
-            "Of branches and workers within the shown range.",
-            (increase("orch_tree_branch_restarts_total", "branch"), "{{branch}}"),
-            (increase("orch_worker_restarts_total"), "workers"),
-            width=6,
-        ),
-        graph(
-            "Lines of the log",
-            "Warnings and errors, a second.",
-            (rate("orch_log_lines_total", "level", 'level=~"warning|error|critical"'), "{{level}}"),
-            unit="cps",
-            stacked=True,
-            width=6,
-        ),
-        graph(
-            "Operations on stores",
-            "A second, and those on the sessions' store that failed.",
-            (rate("orch_store_operations_total", "store"), "{{store}}"),
-            (rate("orch_store_failures_total"), "failed"),
-            unit="ops",
-        ),
-        graph(
-            "Time of operations on stores",
-            "From when an operation is queued until it is done.",
-            (quantile(0.95, "orch_store_operation_seconds", "store"), "{{store}} p95"),
-            unit="s",
-        ),
-        graph(
-            "Refused credentials",
-            "Wrong tokens, keys and codes: many are guesses.",
-            (rate("orch_auth_failures_total", "kind"), "{{kind}}"),
-            unit="cps",
-            stacked=True,
-        ),
-        graph(
-            "Items that failed",
-            "What failed in a loop that then continued: the eight most frequent. The log has the traceback.",
-            (most(8, rate("orch_contained_failures_total", "loop")), "{{loop}}"),
-            unit="cps",
-            stacked=True,
-            width=12,
-        ),
-        graph(
-            "Rate-limited",
-            "Requests and messages refused as their sender sent too many.",
-            (rate("orch_rate_limited_total", "door"), "{{door}}"),
-            unit="reqps",
-            stacked=True,
-            width=12,
-        ),
-    ]
-
-
 def build() -> Dashboard:
     """Return the dashboard."""
     return dashboard(
         "overview",
         "What is wrong first; then what users notice, the load, and the service itself.",
-        [_wrong(), _noticed(), _load(), _service()],
+        [_wrong(), _noticed(), _load(), *details.sections()],
         variables=[choice(*WORKER)],
     )

@@ -110,11 +110,19 @@ def _captions() -> Section:
             unit="cps",
         ),
         graph(
+            "Speech that was lost",
+            "Seconds that could not be transcribed, within the shown range.",
+            (increase("orch_speech_lost_seconds_total"), "lost"),
+            unit="s",
+            limits=rising(1, 10),
+        ),
+        graph(
             "Speech that waits",
             "Seconds of speech that wait for a back end, in the stream with the most of it. At the limit the "
             "oldest is lost.",
             ("max by (instance) (orch_speech_longest_waiting_seconds{@})", "{{instance}} longest"),
             ("max by (instance) (orch_speech_buffer_seconds{@})", "{{instance}} limit"),
+            ("sum by (instance) (orch_speech_waiting_seconds{@})", "{{instance}} all streams"),
             unit="s",
         ),
         graph(
@@ -142,6 +150,10 @@ def _captions() -> Section:
             "Of captions, where the engine reports it. A fall means noise or another language.",
             (quantile(0.5, "orch_speech_confidence_ratio"), "median"),
             (quantile(0.1, "orch_speech_confidence_ratio"), "lowest tenth"),
+            (
+                share(rate("orch_speech_confidence_ratio_sum"), rate("orch_speech_confidence_ratio_count")),
+                "mean",
+            ),
             unit="percentunit",
             most=1,
         ),
@@ -230,13 +242,24 @@ def _journey() -> Section:
             "Once a minute, a second of speech through /ws to a caption, as for a user. Absent if off.",
             ("min by (instance) (orch_probe_journey_success{@})", "{{instance}}"),
             words={0.0: ("failed", BAD), 1.0: ("caption", GOOD)},
-            width=8,
+            width=6,
+        ),
+        figure(
+            "Last successful journey",
+            "When a journey last ended with a caption.",
+            ("max(orch_probe_journey_last_success_timestamp_seconds{@}) * 1000", ""),
+            unit="dateTimeFromNow",
+            words={0.0: ("never", BAD)},
+            width=4,
+            height=8,
+            line=False,
         ),
         graph(
             "Journeys by outcome",
             "Within the shown range.",
             (increase("orch_probe_journeys_total", "outcome"), "{{outcome}}"),
             stacked=True,
+            width=6,
         ),
         graph(
             "Time to the caption of a journey",
@@ -270,7 +293,7 @@ def _sound() -> Section:
             "Files in the pipeline",
             "Files by how their pass ended, within the shown range.",
             (increase("orch_pipeline_runs_total", "outcome"), "{{outcome}}"),
-            stacked=True,
+            ("sum(orch_pipeline_running{@})", "in progress"),
             width=6,
         ),
         graph(

@@ -20,6 +20,7 @@ from scripts.dashboards.panels import (
     timeline,
 )
 from scripts.dashboards.queries import RATE, quantile
+from scripts.dashboards.stores import postgres, redis
 
 _HOST: Final = 'job="node",instance=~"$host"'
 _DISKS: Final = 'fstype!~"tmpfs|fuse.*|overlay|squashfs|ramfs"'
@@ -112,6 +113,29 @@ def _machines() -> Section:
             unit="s",
             selector=_HOST,
         ),
+        timeline(
+            "Clock in step",
+            "Whether the clock is synchronised.",
+            ("min by (instance) (node_timex_sync_status{@})", "{{instance}}"),
+            words=YES_NO,
+            width=8,
+            selector=_HOST,
+        ),
+        graph(
+            "Error of the clock",
+            "The greatest that it may have. Above 16 s it counts as not synchronised.",
+            ("node_timex_maxerror_seconds{@}", "{{instance}}"),
+            unit="s",
+            limits=rising(8, 16),
+            selector=_HOST,
+        ),
+        bars(
+            "Connections that the kernel tracks",
+            "Used share of its table, on machines that have one.",
+            ("node_nf_conntrack_entries{@} / node_nf_conntrack_entries_limit{@}", "{{instance}}"),
+            limits=rising(0.5, 0.75),
+            selector=_HOST,
+        ),
         graph(
             "Processes killed for memory",
             "A browser of a bot is the usual victim.",
@@ -133,8 +157,9 @@ def _processes() -> Section:
         ),
         graph(
             "Memory by worker",
-            "Resident memory. It should be flat in a service whose load is flat.",
+            "Resident memory should be flat while the load is. Virtual memory is only reserved.",
             ("process_resident_memory_bytes{@}", "{{instance}}"),
+            ("process_virtual_memory_bytes{@}", "{{instance}} virtual"),
             unit="bytes",
         ),
         graph(
@@ -243,7 +268,7 @@ def build() -> Dashboard:
     return dashboard(
         "system",
         "Machines, processes of the service, and the monitoring itself. Containers have a page of their own.",
-        [_machines(), _processes(), _monitoring()],
+        [_machines(), _processes(), redis(), postgres(), _monitoring()],
         variables=[
             choice(*WORKER),
             choice("host", "Machine", "label_values(node_uname_info, instance)"),

@@ -70,6 +70,13 @@ def _connections() -> Section:
             ("orch_websocket_connections_limit{@}", "{{instance}} limit"),
         ),
         graph(
+            "Connections of any protocol that came and went",
+            "Accepted a second, and those that were cut as they did not end in time.",
+            (rate("orch_front_connections_total"), "accepted"),
+            (rate("orch_front_closed_by_force_total"), "cut"),
+            unit="cps",
+        ),
+        graph(
             "Accepted and closed",
             "Connections a second. A peak of both is a storm of reconnections.",
             (rate("orch_websocket_connections_total"), "accepted"),
@@ -87,6 +94,7 @@ def _connections() -> Section:
             "Disconnected to protect others",
             "Slow clients, silent ones, and those that sent too much.",
             (rate("orch_websocket_evictions_total", "reason"), "{{reason}}"),
+            (rate("orch_outgoing_evicted_total"), "too much queued in all"),
             unit="cps",
             stacked=True,
         ),
