@@ -42,11 +42,11 @@ def _service() -> Section:
             units={"Uptime": "s"},
         ),
         rows(
-            "Versions and settings",
-            "More than one version or hash means that an update or a change has not reached all workers.",
-            ("count by (version, revision, python) (orch_build_info{@})", "Workers"),
-            hidden=[],
-            names={"version": "Version", "revision": "Revision", "python": "Python"},
+            "Versions",
+            "More than one version means that an update has not reached all workers.",
+            ("orch_build_info{@}", "Value"),
+            hidden=["Value", "job"],
+            names={"instance": "Worker", "version": "Version", "revision": "Revision", "python": "Python"},
             width=6,
         ),
         rows(

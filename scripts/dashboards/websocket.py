@@ -72,14 +72,14 @@ def _connections() -> Section:
         graph(
             "Connections of any protocol that came and went",
             "Accepted a second, and those that were cut as they did not end in time.",
-            (rate("orch_front_connections_total"), "accepted"),
+            (rate("orch_front_connections_accepted_total"), "accepted"),
             (rate("orch_front_closed_by_force_total"), "cut"),
             unit="cps",
         ),
         graph(
             "Accepted and closed",
             "Connections a second. A peak of both is a storm of reconnections.",
-            (rate("orch_websocket_connections_total"), "accepted"),
+            (rate("orch_websocket_connections_opened_total"), "accepted"),
             (rate("orch_websocket_closes_total"), "closed"),
             unit="cps",
         ),
