@@ -132,7 +132,7 @@ def _stores() -> Section:
             ("max(orch_store_used_bytes{@} / (orch_store_limit_bytes{@} > 0))", ""),
             unit="percentunit",
             limits=rising(0.7, 0.9),
-            width=4,
+            width=5,
         ),
         figure(
             "Disk with the state",
@@ -140,16 +140,7 @@ def _stores() -> Section:
             ("max(1 - orch_state_folder_free_bytes{@} / orch_state_folder_size_bytes{@})", ""),
             unit="percentunit",
             limits=rising(0.8, 0.95),
-            width=4,
-        ),
-        figure(
-            "Last backup",
-            "When the state of the service was last backed up.",
-            ("max(orch_backup_last_success_timestamp_seconds{@}) * 1000", ""),
-            unit="dateTimeFromNow",
-            words={0.0: ("never", POOR)},
-            width=4,
-            line=False,
+            width=5,
         ),
         rows(
             "Certificates",
@@ -157,7 +148,7 @@ def _stores() -> Section:
             ("min by (certificate) (orch_certificate_expiry_timestamp_seconds{@}) - time()", "Expires in"),
             unit="s",
             names={"certificate": "Certificate"},
-            width=8,
+            width=10,
             height=4,
         ),
     ]

@@ -191,6 +191,16 @@ def _processes() -> Section:
             words={0.0: ("enough", GOOD), 1.0: ("scarce", POOR), 2.0: ("refusing", BAD)},
             width=8,
         ),
+        figure(
+            "Last backup",
+            "When the state of the service was last backed up.",
+            ("max(orch_backup_last_success_timestamp_seconds{@}) * 1000", ""),
+            unit="dateTimeFromNow",
+            words={0.0: ("never", POOR)},
+            width=8,
+            height=8,
+            line=False,
+        ),
     ]
 
 
