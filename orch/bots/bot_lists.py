@@ -65,6 +65,11 @@ class BotLists:
         self._reading = trio.CapacityLimiter(READ_AT_A_TIME)
         self._changed = trio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """How many bots of all workers wait for a place, as they were read last."""
+        return sum(life.state == State.REQUESTED for life in self._active)
+
     def change(self) -> None:
         """Read again: a bot has changed."""
         self._changed.set()

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from orch.bots.bot_counters import BotCounters
 from orch.bots.ends import EndReason
 from orch.bots.forwarding import Forwarding
 from orch.bots.orders import Order, carry_out, check_order
@@ -56,6 +57,7 @@ class Commanding:
         webhooks: Composed,
         on_change: Callable[[str], None],
         remove_files: Callable[[], Awaitable[object]],
+        counters: BotCounters,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -65,6 +67,7 @@ class Commanding:
         self._webhooks = webhooks
         self._on_change = on_change
         self._remove_files = remove_files
+        self._counters = counters
         self.on_deleted: Callable[[str], Awaitable[None]] | None = None
 
     async def life(self, bot_id: str) -> Life:
@@ -112,6 +115,7 @@ class Commanding:
             found = transition(life, Event.LEAVE, now, reason=EndReason.LEFT_ON_REQUEST)
             stored = await self._store.advance(self._change(found), owner=None)
             if stored is not None:
+                self._counters.changed(life, stored)
                 self._on_change(bot_id)
                 return stored
         raise _changing(bot_id)

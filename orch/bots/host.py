@@ -20,6 +20,7 @@ import msgspec
 import structlog
 import trio
 
+from orch.bots.bot_counters import BotCounters
 from orch.bots.ends import EndReason
 from orch.bots.runs.adoption import adoption
 from orch.bots.runs.journal import Composed, Journal, OwnerLostError
@@ -74,6 +75,7 @@ class BotHost:
         webhooks: Composed,
         on_change: Callable[[str], None],
         is_alone: bool,
+        counters: BotCounters | None = None,
     ) -> None:
         self._store = store
         self._worker = worker
@@ -84,6 +86,7 @@ class BotHost:
         self._webhooks = webhooks
         self._on_change = on_change
         self._is_alone = is_alone
+        self._counters = counters or BotCounters()
         self._owner = ""
         self._runs: dict[str, BotRun] = {}
         self._work = trio.Event()
@@ -202,6 +205,7 @@ class BotHost:
             wall=self._wall,
             webhooks=self._webhooks,
             on_change=partial(self._on_change, life.bot_id),
+            counters=self._counters,
         )
 
     async def _run_bot(self, run: BotRun) -> None:

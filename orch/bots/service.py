@@ -17,7 +17,9 @@ import trio
 from msgspec import Struct
 
 from orch.bots import admission
+from orch.bots.bot_counters import BotCounters
 from orch.bots.bot_lists import BotLists
+from orch.bots.bot_readings import readings
 from orch.bots.chromium.evidence import Evidence
 from orch.bots.chromium.process import installed
 from orch.bots.commanding import Commanding, life_of
@@ -28,6 +30,7 @@ from orch.bots.host import BotHost
 from orch.bots.orders import Order
 from orch.bots.recordings.recorder import settle
 from orch.bots.requests import BotRequest, LanguagesChange, WebcamChange
+from orch.bots.runs.browsers import Browsers
 from orch.bots.runs.evidence_files import write_evidence
 from orch.bots.runs.journal import Composed, Journal
 from orch.bots.runs.parts import MediaChannel, Pipeline, RunParts, Session, Stay
@@ -45,7 +48,8 @@ from orch.settings.source import SettingsSource
 from orch.stores.bot_records import Captured, Life
 from orch.stores.bot_store import BotStore
 from orch.stores.bot_writer import BotWriter, Offload
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names import bots as names
+from orch.telemetry.names.metric import Distribution, Reading
 
 ENDED_WITHIN: Final = 15.0
 """Seconds in which what a bot has captured is stored before its figures are computed."""
@@ -95,7 +99,8 @@ class BotsService:
     ``kept``: None where bots cannot be stored, for the reason ``without``. ``stopping``: the event that is
     set when the service stops: bots then leave their pages. ``survey``: reaches the bots of other workers.
     ``touch``: publishes a topic now. ``webhooks``:
-    composes deliveries, which are stored with their transition; then ``on_stored`` is called.
+    composes deliveries, which are stored with their transition; then ``on_stored`` is called. ``counters``:
+    shared with what else counts for bots.
     """
 
     def __init__(
@@ -111,6 +116,7 @@ class BotsService:
         without: str = "",
         webhooks: Composed = lambda *_: (),
         on_stored: Callable[[], None] = lambda: None,
+        counters: BotCounters | None = None,
     ) -> None:
         self._settings = settings
         self._find_browser = installed if kept is None else kept.joined.find_browser
@@ -118,6 +124,8 @@ class BotsService:
         self._without = without
         self._stopping = stopping
         self._parts: _Parts | None = None
+        self._counters = counters or BotCounters()
+        self._browsers = Browsers()
         if kept is None:
             return
 
@@ -147,6 +155,7 @@ class BotsService:
             webhooks=webhooks,
             on_change=changed,
             is_alone=kept.is_alone,
+            counters=self._counters,
         )
         self._parts = _Parts(
             kept=kept,
@@ -169,6 +178,7 @@ class BotsService:
                 webhooks=webhooks,
                 on_change=changed,
                 remove_files=kept.remove_files,
+                counters=self._counters,
             ),
             forwarding=forwarding,
         )
@@ -211,8 +221,15 @@ class BotsService:
             running=len(self._host_runs()), limit=self._bots.max_bots, unavailable=self.unavailable()
         )
 
-    def readings(self) -> Iterator[Reading]:
-        """Yield what Prometheus reads."""
+    def readings(self) -> Iterator[Reading | Distribution]:
+        """Yield what Prometheus reads; where there can be no bots, there are none."""
+        bots, lists = self._bots, None if self._parts is None else self._parts.lists
+        yield from readings(self._host_runs().values(), self._counters.ended, now=self._wall())
+        yield from self._counters.readings()
+        yield Reading(names.BOT_PROCESSES, self._browsers.count())
+        yield Reading(names.BOTS_LIMIT, bots.max_bots if bots.enabled else 0)
+        yield Reading(names.BOTS_QUEUED, 0 if lists is None else lists.waiting)
+        yield Reading(names.BOTS_QUEUE_LIMIT, bots.max_queued)
         if self._parts is not None:
             yield from self._parts.host.boundary.readings()
 
@@ -244,6 +261,7 @@ class BotsService:
             limits=limits_of(request.rules, bots.limits),
             rules=leave_rules_of(request.rules, bots.leaving),
             no_audio=bots.limits.no_audio,
+            browser_started=self._browsers.note,
         )
         adapter = admission.adapter_of(journal.stored.meeting_url, bots.origins)
         return BotRun(journal, request, parts, adapter=adapter, has_opt_out=has_opt_out)

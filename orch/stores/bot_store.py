@@ -338,6 +338,10 @@ class BotStore:
         """Send to an endpoint again."""
         await self._engine.perform(lambda: webhooks.enable(endpoint_id), Purpose.CHANGE)
 
+    async def oldest_webhook(self) -> float | None:
+        """Return when the oldest webhook that is still to be sent was stored; None: there is none."""
+        return await self._engine.perform(webhooks.oldest, Purpose.READ)
+
     async def webhook_endpoints(self) -> tuple[records.WebhookEndpoint, ...]:
         """Return the endpoints that are disabled, or rest or rested last."""
         return await self._engine.perform(webhooks.endpoints, Purpose.READ)

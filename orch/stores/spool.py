@@ -77,6 +77,7 @@ class Spool:
         self.size = 0
         self.position = 0
         self.rejected = 0
+        self.lost = 0
 
     def __repr__(self) -> str:
         return f"<Spool {self._path}, {self.size - self.position} of {self._limit} bytes>"
@@ -89,6 +90,11 @@ class Spool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def limit(self) -> int:
+        """The largest size of the file, in bytes."""
+        return self._limit
 
     @property
     def is_empty(self) -> bool:
@@ -231,6 +237,7 @@ class Spool:
         _log.error("spooled record rejected", path=str(self._rejected), reason=reason)
         size = self._rejected.stat().st_size if self._rejected.exists() else 0
         if size + len(line) > self._limit:
+            self.lost += 1
             _log.error("rejected record dropped: its file is full", path=str(self._rejected))
             return
         file = os.open(self._rejected, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

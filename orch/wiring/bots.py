@@ -10,6 +10,7 @@ from typing import Final, Never
 import structlog
 import trio
 
+from orch.bots.bot_counters import BotCounters
 from orch.bots.calendars.service import Calendars
 from orch.bots.media.channel import Channel
 from orch.bots.media.server import MediaServer
@@ -33,6 +34,7 @@ from orch.stores.bot_writer import BotWriter, spool_at
 from orch.stores.opening import Stores, bot_store_place
 from orch.stores.spool import spool_folder
 from orch.supervision.branches import Run, Tree
+from orch.telemetry.names import bots as names
 from orch.telemetry.names.metric import Reading
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
@@ -52,6 +54,7 @@ class StoredBots:
     webhooks: WebhookService
     pruning: Pruning
     pipelines: Pipelines
+    counters: BotCounters
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -63,6 +66,13 @@ class StoredBots:
         yield from self.webhooks.readings()
         yield from self.pruning.readings()
         yield from self.pipelines.readings()
+        spool = self.writer.statistics()
+        yield Reading(names.SPOOL_BYTES, spool.spooled_bytes)
+        yield Reading(names.SPOOL_LIMIT, spool.spool_limit)
+        yield Reading(names.SPOOL_OLDEST, spool.spooled_seconds)
+        yield Reading(names.SPOOL_REJECTED, spool.rejected)
+        yield Reading(names.SPOOL_LOST, spool.lost)
+        yield Reading(names.SPOOL_FULL, float(spool.is_full))
 
 
 def build(
@@ -90,6 +100,7 @@ def build(
         without=stores.without_bots,
         webhooks=(lambda *_: ()) if stored is None else stored.webhooks.compose,
         on_stored=(lambda: None) if stored is None else stored.webhooks.notify,
+        counters=None if stored is None else stored.counters,
     )
     service.on_deleted = lambda session_id: _forget_session(hub, session_id)
     if stored is None or not configuration.current.orchestration.bots.calendars:
@@ -113,7 +124,9 @@ def _stored(
     # Each process has a spool of its own; those of processes with this store that have ended are adopted.
     spools = spool_folder(Path(bots.spool), bot_store_place(configuration))
     writer = BotWriter(store, spool_at(spools, new_name()))
+    counters = BotCounters()
     return StoredBots(
+        counters=counters,
         store=store,
         writer=writer,
         webhooks=WebhookService(store, configuration, wall=stores.wall),
@@ -123,13 +136,14 @@ def _stored(
             speech=speech,
             records=writer,
             fonts=Fonts(tuple(Path(each) for each in bots.fonts)),
+            tally=counters.attribution,
         ),
     )
 
 
 def _kept(configuration: LiveSettings, stored: StoredBots, topics: Topics) -> Kept:
     media = MediaServer()
-    stays = BrowserStays(lambda: configuration.current.orchestration.bots)
+    stays = BrowserStays(lambda: configuration.current.orchestration.bots, counters=stored.counters)
 
     def channel(bot_id: str, request: BotRequest) -> AbstractContextManager[Channel]:
         camera = request.camera

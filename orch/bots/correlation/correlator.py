@@ -39,6 +39,7 @@ from orch.bots.correlation.offsets import OffsetEstimate
 from orch.bots.correlation.roster import Roster
 from orch.bots.correlation.scoring import Scorer
 from orch.bots.correlation.signals import SpeakingMarks
+from orch.bots.correlation.tally import AttributionTally
 from orch.bots.correlation.words import LiveWord, Run, Timeline, live_words
 
 STEP: Final = 0.25
@@ -71,11 +72,14 @@ class CorrelationStatistics(Struct, frozen=True, kw_only=True):
 class Correlator:
     """Attributes words to speakers. ``feed`` is the whole interface. Not for use by several threads.
 
+    ``tally``: counts for several meetings together.
+
     The mutable state is the live words with their runs and captions, the channels, the marks, and the summary
     of settled segments.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tally: AttributionTally | None = None) -> None:
+        self._tally = AttributionTally() if tally is None else tally
         self._roster = Roster()
         self._marks = SpeakingMarks()
         self._channels: dict[str, Channel] = {}
@@ -96,9 +100,11 @@ class Correlator:
         """
         changes = self._advance(event.at)
         changes += self._apply(event)
-        self._counts["revised"] += sum(
+        revised = sum(
             each.last - each.first + 1 for each in changes if each.is_revision and each.source != "person"
         )
+        self._counts["revised"] += revised
+        self._tally.revised += revised
         return tuple(changes)
 
     def finish(self) -> tuple[Change, ...]:
@@ -307,7 +313,11 @@ class Correlator:
             if is_same and word.confidence >= LEARN_FROM and word.name is not None:
                 self._learn(word, word.name)
             self._counts["settled"] += 1
-            self._counts["settled_named"] += word.shown is not None
+            if word.shown is None:
+                self._tally.unknown += 1
+            else:
+                self._counts["settled_named"] += 1
+                self._tally.named += 1
         self._settled.add(words)
         channel = self._channels[words[0].channel]
         if channel.layout == "own":

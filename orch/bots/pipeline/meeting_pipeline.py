@@ -17,6 +17,7 @@ from typing import Final
 
 import trio
 
+from orch.bots.correlation.tally import AttributionTally
 from orch.bots.interface_texts import SELF_NAMES
 from orch.bots.leave_rules import LeaveRules, is_bot
 from orch.bots.observations import (
@@ -82,6 +83,7 @@ class MeetingPipeline:
         changed: Callable[[], None] = lambda: None,
         numbers: Numbers | None = None,
         is_bot_name: Callable[[str], bool] | None = None,
+        tally: AttributionTally | None = None,
     ) -> None:
         """Set up a bot's pipeline; nothing runs yet.
 
@@ -109,6 +111,7 @@ class MeetingPipeline:
             next_caption=numbers.captions,
             next_segment=numbers.segments,
             language=languages.captions or (None if languages.spoken == AUTO else languages.spoken),
+            tally=tally,
         )
         self._camera_language = languages.camera or next(iter(languages.targets), None)
         self.camera: Camera | None = None

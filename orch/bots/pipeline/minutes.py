@@ -20,6 +20,7 @@ from orch.bots.caption_blocks import Utterance
 from orch.bots.captions import Captions
 from orch.bots.correlation.correlator import Correlator
 from orch.bots.correlation.events import Caption, Change, Event, Layout, Level, Name, Owner, Segment, Tick
+from orch.bots.correlation.tally import AttributionTally
 from orch.bots.observations import (
     CaptionReceived,
     CaptionsSeen,
@@ -78,13 +79,14 @@ class Minutes:
         next_caption: int = 0,
         next_segment: int = 0,
         language: str | None = None,
+        tally: AttributionTally | None = None,
     ) -> None:
         """Begin; it does not listen yet.
 
         ``started``: of the session, seconds since the epoch. ``own``: the bot's names. ``run``: distinguishes
         the ids of this worker's records from those of one that had the session before; ``next_caption``,
         ``next_segment``: the first numbers that are free in the store. ``language``: of the meeting's
-        captions, if it is known.
+        captions, if it is known. ``tally``: counts the words of several meetings.
         """
         self._session_id, self._started, self._run = session_id, started, run
         self._language = language
@@ -94,7 +96,7 @@ class Minutes:
         self.segments = Segments(self.people.named)
         self._captions = Captions()
         self._sent: OrderedDict[int, tuple[str, str, bool]] = OrderedDict()
-        self._correlator = Correlator()
+        self._correlator = Correlator(tally)
         self._records = MinuteRecords(session_id, started, run)
         self._happenings = Happenings(self.people, self._records, started)
         self._names = NamedRecords(session_id, started, next_segment, self.people.named)

@@ -5,6 +5,7 @@ from typing import TypeVar, TypeVarTuple
 
 import trio
 
+from orch.bots.correlation.tally import AttributionTally
 from orch.bots.pipeline.meeting_pipeline import MeetingPipeline
 from orch.bots.pipeline.pipeline_figures import Numbers
 from orch.bots.pipeline.ports import Announce, Hub, Records, SoundSink
@@ -42,8 +43,14 @@ class Pipelines:
         records: Records,
         fonts: Fonts | None = None,
         drawing: Offload | None = None,
+        tally: AttributionTally | None = None,
     ) -> None:
-        """Set up; ``drawing``: runs what draws, one at a time, as the cameras share fonts."""
+        """Set up.
+
+        ``drawing``: runs what draws, one at a time, as the cameras share fonts. ``tally``: counts the words
+        of all meetings.
+        """
+        self._tally = tally
         self._hub = hub
         self._speech = speech
         self._records = records
@@ -89,6 +96,7 @@ class Pipelines:
             changed=changed,
             numbers=numbers,
             is_bot_name=is_bot_name,
+            tally=self._tally,
         )
 
     def readings(self) -> Iterator[Reading]:

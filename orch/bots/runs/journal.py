@@ -7,6 +7,7 @@ import structlog
 import trio
 from msgspec.structs import replace
 
+from orch.bots.bot_counters import BotCounters
 from orch.bots.ends import EndReason
 from orch.bots.lifecycle import IllegalTransitionError, Life
 from orch.bots.runs.stored_lives import Transition, fitting, life_of, loss, transition
@@ -50,12 +51,14 @@ class Journal:
         wall: Callable[[], float],
         webhooks: Composed,
         on_change: Callable[[], None],
+        counters: BotCounters | None = None,
     ) -> None:
         self._store = store
         self._owner = owner
         self._wall = wall
         self._webhooks = webhooks
         self._on_change = on_change
+        self._counters = counters or BotCounters()
         self._lock = trio.Lock()
         self.stored = life
 
@@ -105,15 +108,18 @@ class Journal:
 
     async def _store_transition(self, made: Callable[[], Transition | None]) -> bool:
         async with self._lock:
+            before = self.stored
             while True:
                 found = made()
                 if found is None:
+                    self._counters.changed(before, self.stored)  # where the reply to an attempt was lost
                     return False
                 webhooks: Sequence[WebhookDelivery] = ()
                 if found.webhook is not None:
                     webhooks = self._webhooks(found.life, Trigger.STATE_CHANGE, found.event.at, found.webhook)
                 if await self._write(Change(found.life, (found.event,), webhooks)):
                     break
+        self._counters.changed(before, self.stored)
         _log.info("bot", bot=self.stored.bot_id, **_shown(found))
         return True
 

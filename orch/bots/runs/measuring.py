@@ -44,6 +44,11 @@ class Measuring:
             self._processor = max(found.cpu - last.cpu, 0.0) / max(now - before, 1.0)
         self._last = (now, found)
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the browser used when it was measured last; 0 without one."""
+        return 0 if self._last is None else self._last[1].memory
+
     def added_to(self, media: MediaShown) -> MediaShown:
         """Return the figures with memory in bytes and processor in cores, as measured last."""
         if self._last is None or not self._last[1].processes:

@@ -177,7 +177,8 @@ class RunParts(Struct, frozen=True, kw_only=True):
     records. ``others``: display names of our other bots in a meeting. ``reachable``: raises
     :class:`~orch.bots.runs.reachability.UnreachableError`. ``offload``: runs what
     blocks. ``no_audio``: seconds without sound, while
-    participants speak, after which a bot gives up.
+    participants speak, after which a bot gives up. ``browser_started``: notes the first process of a browser;
+    0: it is none of ours.
     """
 
     stay: Stay
@@ -193,3 +194,4 @@ class RunParts(Struct, frozen=True, kw_only=True):
     limits: Limits
     rules: LeaveRules
     no_audio: float = 60.0
+    browser_started: Callable[[int], None] = lambda _process: None

@@ -61,6 +61,9 @@ LOSSES: Final = frozenset({EndReason.NETWORK_LOST, EndReason.BROWSER_STALLED})
 
 RELEASED_WITHIN: Final = 2.0
 
+SILENT_AFTER: Final = 120.0
+"""Seconds without a sound, while others are in the meeting, after which a bot counts as silent."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -104,6 +107,7 @@ class BotRun:
         self._ended = trio.Event()
         self._is_released = False
         self._place = Place.DOOR
+        self._heard_at: float | None = None
         self._channel: MediaChannel | None = None
         self.done = trio.Event()
         if journal.stored.admitted_at is not None:
@@ -128,6 +132,30 @@ class BotRun:
     def is_ending(self) -> bool:
         """Whether its end is decided; it has ended soon."""
         return self._end is not None
+
+    @property
+    def state(self) -> State:
+        """The state that was stored last."""
+        return self.journal.state
+
+    @property
+    def since(self) -> float:
+        """Since when it is in this state: seconds since the epoch."""
+        return self.journal.stored.since
+
+    @property
+    def browser_memory(self) -> int:
+        """Bytes that its browser uses; 0 without one."""
+        return self._measuring.memory
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it captures, others are there, and no sound has arrived for :data:`SILENT_AFTER`."""
+        if self.journal.state is not State.CAPTURING or not self.people:
+            return False
+        captured = self.parts.wall() - self.since
+        heard = captured if self._heard_at is None else trio.current_time() - self._heard_at
+        return min(heard, captured) > SILENT_AFTER
 
     @property
     def people(self) -> int:
@@ -239,6 +267,7 @@ class BotRun:
     async def ready(self, presence: Presence) -> None:
         """Apply that the browser runs and the page is about to be opened."""
         self.presence = presence
+        self.parts.browser_started(presence.process)
         await self.advance(Event.BROWSER_READY)
 
     async def observed(self, observation: Observation) -> None:
@@ -267,6 +296,8 @@ class BotRun:
 
     async def _heard(self, observation: Observation) -> None:
         """Apply sound. Before the first admission it waits, since nothing is captured then."""
+        if isinstance(observation, Sound) and observation.pcm.count(0) < len(observation.pcm):
+            self._heard_at = trio.current_time()
         await self._captioning.made.wait()
         await self._observe(observation)
 

@@ -12,6 +12,7 @@ import trio
 from orch.bots.adapters.attending import Wish, attend
 from orch.bots.adapters.catalog import ADAPTERS
 from orch.bots.adapters.meeting import Meeting, MeetingControlError
+from orch.bots.bot_counters import BotCounters
 from orch.bots.chromium.arguments import Launch, is_sandbox_possible
 from orch.bots.chromium.attaching import run_attached
 from orch.bots.chromium.errors import BrowserError, PageHungError
@@ -86,10 +87,14 @@ class BrowserPresence:
 
 
 class BrowserStays:
-    """Stays in meetings, each with a browser of its own. ``bots``: the settings now."""
+    """Stays in meetings, each with a browser of its own.
 
-    def __init__(self, bots: Callable[[], Bots]) -> None:
+    ``bots``: the settings now. ``counters``: counts the profiles that former processes have left.
+    """
+
+    def __init__(self, bots: Callable[[], Bots], *, counters: BotCounters | None = None) -> None:
         self._bots = bots
+        self._counters = counters or BotCounters()
 
     async def reap(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Remove the profiles that a former process has left, with the browsers that still use them."""
@@ -99,6 +104,7 @@ class BrowserStays:
         except OSError as error:
             _log.warning("profiles of former bots remain", folder=str(profiles.folder), reason=str(error))
         else:
+            self._counters.orphans += len(removed)
             if removed:
                 _log.info("profiles of former bots removed", count=len(removed))
         task_status.started()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+from orch.bots.correlation.tally import AttributionTally
 from orch.bots.observations import PageObservation
 from orch.bots.pipeline.effects import Effect
 from orch.bots.pipeline.minutes import Minutes, Track
@@ -38,6 +39,7 @@ class TapedMinutes(Minutes):
         next_caption: int = 0,
         next_segment: int = 0,
         language: str | None = None,
+        tally: AttributionTally | None = None,
     ) -> None:
         """Begin the tape. The other arguments are those of :class:`Minutes`."""
         began = Began(
@@ -57,6 +59,7 @@ class TapedMinutes(Minutes):
             next_caption=next_caption,
             next_segment=next_segment,
             language=language,
+            tally=tally,
         )
         self._discretion = Discretion()
         self._put = put

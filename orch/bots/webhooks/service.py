@@ -76,7 +76,11 @@ def rules_of(settings: BotWebhooks) -> TargetRules:
 
 
 class WebhookService:
-    """The webhooks of one worker. The mutable state is what was offered, and the numbers of events."""
+    """The webhooks of one worker.
+
+    The mutable state is what was offered, the numbers of events, and since when the oldest delivery waits, as
+    it was read last.
+    """
 
     def __init__(
         self,
@@ -106,6 +110,7 @@ class WebhookService:
         self._bytes = 0
         self._dropped = 0
         self._is_dropping = False
+        self._oldest_at: float | None = None
         self._work = trio.lowlevel.ParkingLot()
         self._boundary = Boundary("webhooks")
 
@@ -218,6 +223,9 @@ class WebhookService:
         """Yield what Prometheus reads."""
         found = self.statistics()
         yield Reading(names.WEBHOOK_ENDPOINTS, found.endpoints)
+        yield Reading(names.WEBHOOK_DISABLED, found.disabled)
+        oldest = self._oldest_at
+        yield Reading(names.WEBHOOK_OLDEST, 0.0 if oldest is None else max(0.0, self._wall() - oldest))
         yield Reading(names.WEBHOOK_EVENTS_DROPPED, found.dropped)
         for result, count in (
             ("delivered", found.deliveries.delivered),
@@ -249,6 +257,7 @@ class WebhookService:
     async def _refresh(self) -> None:
         try:
             await self.subscriptions.refresh()
+            self._oldest_at = await self._store.oldest_webhook()
         except ProblemError as problem:
             log.debug("webhook endpoints not read", reason=problem.detail)  # the store's status says why
 

@@ -180,6 +180,15 @@ def enable(endpoint_id: str) -> Script[None]:
     yield Query("DELETE FROM bot_sessions.webhook_endpoints WHERE endpoint_id = $1", (endpoint_id,))
 
 
+def oldest() -> Script[float | None]:
+    """Return when the oldest delivery that is still to be sent was stored; None: there is none."""
+    rows = yield Query(
+        "SELECT min(created_at) FROM bot_sessions.webhook_deliveries WHERE due_at IS NOT NULL", ()
+    )
+    found: float | None = rows[0][0]
+    return found
+
+
 def endpoints() -> Script[tuple[WebhookEndpoint, ...]]:
     """Return the endpoints that are disabled, or rest or rested last."""
     rows = yield Query(ENDPOINTS.select("ORDER BY endpoint_id"))

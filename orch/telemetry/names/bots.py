@@ -9,7 +9,9 @@ _STATE: Final = (Label("state", listed="orch.bots.states:State"),)
 BOTS: Final = Name(
     "orch_bots", "gauge", "Bots of this worker in each state, and those ended since it started.", _STATE
 )
-BOTS_LIMIT: Final = Name("orch_bots_limit", "gauge", "Bots that may have a browser on this worker at a time.")
+BOTS_LIMIT: Final = Name(
+    "orch_bots_limit", "gauge", "Bots that may have a browser at a time, on all workers together."
+)
 BOTS_QUEUED: Final = Name("orch_bots_queued", "gauge", "Bots that wait for a place, of all workers.")
 BOTS_QUEUE_LIMIT: Final = Name("orch_bots_queue_limit", "gauge", "Bots that may wait for a place.")
 BOTS_STARTED: Final = Name("orch_bots_started_total", "counter", "Bots that this worker began to run.")
@@ -79,7 +81,7 @@ SPOOL_BYTES: Final = Name(
     "orch_spool_bytes", "gauge", "Bytes of captured records that wait on disk for the store of bot sessions."
 )
 SPOOL_LIMIT: Final = Name(
-    "orch_spool_limit_bytes", "gauge", "Limit of those bytes; beyond, records are lost."
+    "orch_spool_limit_bytes", "gauge", "Limit of those bytes; beyond, records wait in memory, and bots stall."
 )
 SPOOL_OLDEST: Final = Name(
     "orch_spool_oldest_seconds",
@@ -90,7 +92,14 @@ SPOOL_REJECTED: Final = Name(
     "orch_spool_rejected_total", "counter", "Captured records that the store refused and that were set aside."
 )
 SPOOL_LOST: Final = Name(
-    "orch_spool_lost_total", "counter", "Captured records that found no room in the spool."
+    "orch_spool_lost_total",
+    "counter",
+    "Captured records that were lost: the store refused them, and their file beside the spool is full.",
+)
+SPOOL_FULL: Final = Name(
+    "orch_spool_full",
+    "gauge",
+    "1 while the spool takes no more, by its limit or because the disk is full: then bots wait.",
 )
 BOT_PRUNED: Final = Name(
     "orch_bot_pruned_total",

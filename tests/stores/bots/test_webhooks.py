@@ -118,3 +118,19 @@ async def test_an_endpoint_that_rests_or_is_disabled_gets_nothing(engine: BotEng
         assert "d4" in ids(await store.claim_webhooks(9, now=LEASE + 11, until=LEASE + 20))
         await store.disable_endpoint("e2", "by hand", now=SOON)
         assert [each.endpoint_id for each in await store.webhook_endpoints()] == ["e2"]
+
+
+async def test_the_oldest_that_is_still_to_be_sent_is_known(engine: BotEngine) -> None:
+    """What was delivered, or given up, waits no more; one that is being sent, or tried again later, does."""
+    async with engine.running() as store:
+        assert await store.oldest_webhook() is None
+        await requested(store, 1)
+        await store.enqueue([webhook(1, at=NOW - 500), webhook(2, at=NOW - 100), webhook(3, at=NOW)])
+        assert await store.oldest_webhook() == NOW - 500
+        await store.record_attempt(attempt("d1"), Outcome(state="pending", due_at=SOON + 900))
+        assert await store.oldest_webhook() == NOW - 500
+        await store.record_attempt(attempt("d1", 2), DONE)
+        assert await store.oldest_webhook() == NOW - 100
+        await store.record_attempt(attempt("d2"), Outcome(state="failed"))
+        await store.record_attempt(attempt("d3"), DONE)
+        assert await store.oldest_webhook() is None

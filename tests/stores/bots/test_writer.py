@@ -101,13 +101,16 @@ async def test_while_the_store_is_away_records_are_on_the_disk(tmp_path: Path) -
         assert trio.current_time() - began < 1.0
         assert writer.statistics().spooled_bytes > 0
         assert writer.statistics().reason == "It is away."
+        assert writer.statistics().spool_limit == 10**6
         await trio.sleep(60)
+        assert 59 <= writer.statistics().spooled_seconds <= 62
         assert 40 <= store.batches <= 70
         store.is_away = False
         await writer.put(utterance(50))
         await trio.sleep(RETRY_EVERY * 2)
         assert store.segments == list(range(51))
         assert writer.statistics().spooled_bytes == 0
+        assert writer.statistics().spooled_seconds == 0
         assert writer.statistics().reason == ""
 
 
