@@ -1,5 +1,6 @@
 """Wrong credentials and too many requests, counted at each door of the real service in the test's process."""
 
+from itertools import product
 from pathlib import Path
 
 import httpx2
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import orch.client
 from orch.client import RefusedError
 from orch.protocol.identifiers import new_join_code
+from orch.telemetry.names import AREAS
 from orch.telemetry.names import access as names
 from orch.telemetry.names.metric import Name
 from tests.fakes.whole import Whole, whole
@@ -69,3 +71,33 @@ async def test_each_wrong_credential_and_each_refused_flood_counts_at_its_door(t
         limited = await scraped(running, names.ALL_RATE_LIMITED, "door")
         assert limited["http"] == sum(status == 429 for status in statuses)
         assert await scraped(running, names.SIGN_INS, "outcome") == {"begun": 1, "failed": 0}
+
+
+#: Metrics that have no series before something has happened, or where something is missing.
+LATER = {
+    "orch_probe_journey_success": "before the first journey",
+    "orch_audit_entries_total": "where no audit log is written",
+    "orch_audit_write_failures_total": "where no audit log is written",
+    "orch_calendar_failing": "without calendars",
+    "orch_speech_voice_models_lent": "without the voice model",
+    "orch_speech_voice_models_missed_total": "without the voice model",
+}
+
+
+async def test_every_metric_of_the_table_is_read_from_the_start(tmp_path: Path) -> None:
+    """With each value of its closed lists: an alert on an increase sees the first one."""
+    async with whole(tmp_path, settings=SETTINGS) as running:
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for source in running.parts.metrics.sources:
+            for reading in source():
+                found.setdefault(reading.name.name, set()).add(reading.labels)
+        areas = ("speech", "translation", "bots", "stores", "access", "settings", "journey")
+        table = [name for area in areas for name in AREAS[area]]
+        assert len(table) > 80
+        missing = {name.name for name in table} - set(found) - set(LATER)
+        assert missing == set()
+        for name in table:
+            if name.kind == "counter" and name.labels and all(label.values for label in name.labels):
+                wanted = set(product(*(label.values for label in name.labels)))
+                assert found[name.name] <= wanted, name.name
+        assert found["orch_bot_ends_total"] >= {("page_changed", "join"), ("blocked", "lobby")}

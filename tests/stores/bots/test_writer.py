@@ -163,8 +163,10 @@ async def test_with_the_spool_full_callers_wait(tmp_path: Path) -> None:
         await trio.sleep(30)
         assert len(accepted) < 20
         assert "limit" in writer.statistics().reason
+        assert writer.statistics().is_full
         store.is_away = False
         await trio.sleep(20)
+        assert not writer.statistics().is_full
         assert accepted == list(range(40))
         assert store.segments == list(range(40))
 
