@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from orch.bots.bot_counters import BotCounters
 from orch.bots.correlation.correlator import Correlator
-from orch.bots.correlation.events import Segment, Word
+from orch.bots.correlation.events import Segment
 from orch.bots.correlation.tally import AttributionTally
 from orch.bots.ends import EndReason
 from orch.bots.observations import Place, Sound
 from orch.bots.runs.browsers import Browsers
 from orch.bots.states import Stage, State
+from orch.protocol.messages import Word
 from orch.stores.bot_records import Life
 from orch.telemetry.names import bots as names
 from orch.telemetry.names.metric import Name
