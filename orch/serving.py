@@ -73,7 +73,7 @@ async def serve(
         protocols = ("h2", "http/1.1") if frontend.http2 else ("http/1.1",)
         pair = (frontend.tls_certificate, frontend.tls_key)
         certificate = Certificate(*pair, events=events, protocols=protocols)
-        parts.metrics.read_from(certificate.boundary.readings)
+        parts.metrics.read_from(certificate.readings)
     startup = StartupResponder()
     front, startup_front = _fronts(
         configuration,

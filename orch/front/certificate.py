@@ -5,16 +5,20 @@ says what is wrong with the new one. Open connections keep the pair they began w
 """
 
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import structlog
 import trio
 import watchfiles
+from cryptography import x509
 
 from orch.settings import SettingsError
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
+from orch.telemetry.names.front import CERTIFICATE_EXPIRY
+from orch.telemetry.names.metric import Reading
 from orch.tls.pair import read_pair
 
 HTTP1: Final = ("http/1.1",)
@@ -39,6 +43,7 @@ class Certificate:
         self._seen = self._contents()
         self._context, self._context_http1 = self._read()
         self._pair = self._seen
+        self._expires_at = expiry(self._seen[0])
         self.boundary = Boundary("certificate")
 
     def context(self) -> ssl.SSLContext:
@@ -55,6 +60,12 @@ class Certificate:
         assert certificate is not None  # noqa: S101 - both were read before they were used
         assert key is not None  # noqa: S101
         return certificate, key
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield from self.boundary.readings()
+        if self._expires_at is not None:
+            yield Reading(CERTIFICATE_EXPIRY, self._expires_at, ("front",))
 
     def _read(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         made = read_pair(self._certificate, self._key, self._protocols)
@@ -80,6 +91,7 @@ class Certificate:
             )
             return False
         self._pair = seen
+        self._expires_at = expiry(seen[0])
         _log.info("certificate replaced", path=self._certificate)
         self._events.record("ok", "service", "The TLS certificate was replaced. New connections use it.")
         return True
@@ -111,6 +123,17 @@ class Certificate:
             ):
                 with self.boundary.item(path=self._certificate):
                     await trio.to_thread.run_sync(self.reload)
+
+
+def expiry(certificate: bytes | None) -> float | None:
+    """Return when the first certificate of a chain in PEM expires, in seconds since the epoch."""
+    if certificate is None:
+        return None
+    try:
+        return x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp()
+    except ValueError:  # OpenSSL accepts some that are not encoded strictly; they are used all the same
+        _log.warning("expiry of the certificate not known")
+        return None
 
 
 def _folders(*paths: str) -> list[Path]:

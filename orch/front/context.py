@@ -80,6 +80,7 @@ class ServerContext:
         deflate: bool,
         deflate_from: int,
         refused: Counter[str],
+        responses: Counter[int],
         request_boundary: Boundary,
         wall: Callable[[], float],
         outgoing: QueuedBytes,
@@ -94,6 +95,7 @@ class ServerContext:
         self.deflate = deflate
         self.deflate_from = deflate_from
         self.refused = refused
+        self.responses = responses
         self.request_boundary = request_boundary
         self.outgoing = outgoing
         self.is_stopping = False

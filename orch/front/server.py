@@ -125,6 +125,7 @@ class Server:
         self._accepted = 0
         self._forced = 0
         self._refused: Counter[str] = Counter()
+        self._responses: Counter[int] = Counter()
         self._connection_boundary = Boundary("client connections")
         self._request_boundary = Boundary("client requests")
         self.bound: tuple[str, ...] = ()
@@ -147,6 +148,7 @@ class Server:
                     deflate=self._deflate,
                     deflate_from=self._deflate_from,
                     refused=self._refused,
+                    responses=self._responses,
                     request_boundary=self._request_boundary,
                     wall=self._wall,
                     outgoing=self._outgoing,
@@ -380,6 +382,7 @@ class Server:
             accepted=self._accepted,
             closed_by_force=self._forced,
             refused=dict(self._refused),
+            responses=dict(self._responses),
         )
 
     def readings(self) -> Iterator[Reading]:

@@ -186,6 +186,7 @@ class ClientRequest:
         self.is_streamed = False
         """Whether its body is passed on while it arrives."""
         self.sent_at: float | None = None
+        self.trace_id = ""  # of its trace, if that is recorded
         """When the request was complete, so that it could be sent to a back end."""
         self.answered_at: float | None = None
         """When the back end's response was complete or had failed."""

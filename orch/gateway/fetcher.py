@@ -24,6 +24,7 @@ from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import is_canonical
 from orch.gateway.shedding.priorities import Priority, own_priority, priority_of
+from orch.gateway.trace_context import recorded_trace
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
@@ -213,4 +214,5 @@ class Fetcher:
         finally:
             is_asked = trace.attempts > 0 and not trace.is_queued
             now = trio.current_time()
-            self._recorder.fetched(flow, service, status, now - began if is_asked else None, now)
+            seconds = now - began if is_asked else None
+            self._recorder.fetched(flow, service, status, seconds, now, recorded_trace(request.headers))

@@ -59,6 +59,7 @@ from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.spool import Spool
 from orch.gateway.tcp_stream import Patience
+from orch.gateway.trace_context import recorded_trace
 from orch.gateway.uploads import has_no_body, stored, streamed
 from orch.problems import ProblemError
 from orch.repeats import EXTENSION, VARYING, Slot
@@ -311,6 +312,7 @@ class Proxy:
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()
         headers = self._heads.for_back_end(call)
+        call.trace_id = recorded_trace(headers)
         if call.wants_trailers:
             headers += _TRAILERS_WANTED
         if body.expects_continue:
@@ -348,7 +350,7 @@ class Proxy:
         if call.failed is not None:
             # The service of the route has failed, whatever the client got instead.
             status, seconds = call.failed
-        self._recorder.routed(call.match, status, seconds, trio.current_time())
+        self._recorder.routed(call.match, status, seconds, trio.current_time(), call.trace_id)
 
 
 async def _while_client_waits(

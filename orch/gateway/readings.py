@@ -1,5 +1,6 @@
 """What Prometheus reads of the gateway's statistics. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,13 +14,16 @@ _BREAKER_VALUES: Final = {"closed": 0, "half_open": 1, "open": 2}
 def readings_of(gateway: GatewayStatistics) -> Iterator[Reading]:
     """Yield the readings; the counters of requests are counted where requests end."""
     yield Reading(names.GATEWAY_PLACES, gateway.places)
+    yield Reading(names.GATEWAY_PLACES_LIMIT, gateway.places_limit)
     yield Reading(names.GATEWAY_SPOOLED, gateway.spooled_bytes)
+    yield Reading(names.GATEWAY_SPOOL_LIMIT, gateway.spool_limit)
     yield from _of_sockets(gateway.sockets)
     for instance in gateway.instances:
         yield from _of_instance(instance)
     for queue in gateway.queues:
         of_class = (queue.service, queue.priority)
         yield Reading(names.QUEUE_WAITING, queue.waiting, of_class)
+        yield Reading(names.QUEUE_LIMIT, queue.waiting_limit, of_class)
         yield Reading(names.QUEUED, queue.queued, of_class)
         yield Reading(names.SHED, queue.shed_deadline, (*of_class, "deadline"))
         yield Reading(names.SHED, queue.shed_queue_full, (*of_class, "queue_full"))
@@ -32,10 +36,13 @@ def readings_of(gateway: GatewayStatistics) -> Iterator[Reading]:
             yield Reading(names.HEDGES_DECLINED, count, (*of_route, why))
         if route.delay_ms is not None:
             yield Reading(names.HEDGE_DELAY, route.delay_ms / 1000, of_route)
+    known = Counter(instance.service for instance in gateway.instances)
     for service in gateway.services:
+        yield Reading(names.INSTANCES, known[service.service], (service.service,))
         for flow in service.flows:
             of_flow = (service.service, flow.flow)
             yield Reading(names.RETRY_BUDGET, flow.retries_left, of_flow)
+            yield Reading(names.RETRY_BUDGET_EXHAUSTED, flow.retries_refused, of_flow)
             if flow.breaker is not None:
                 yield Reading(names.SERVICE_BREAKER, _BREAKER_VALUES[flow.breaker], of_flow)
 
@@ -56,8 +63,9 @@ def _of_sockets(sockets: GatewaySockets) -> Iterator[Reading]:
     yield Reading(names.SOCKETS_OPEN, sockets.open)
     yield Reading(names.SOCKETS_OPENED, sockets.opened)
     yield Reading(names.SOCKETS_REFUSED, sockets.refused)
-    for how, count in sockets.endings.items():
-        yield Reading(names.SOCKETS_ENDED, count, (how,))
+    yield Reading(names.SOCKETS_LIMIT, sockets.limit)
+    for how in names.SOCKETS_ENDED.labels[0].values:
+        yield Reading(names.SOCKETS_ENDED, sockets.endings.get(how, 0), (how,))
     yield Reading(names.SOCKETS_BYTES, sockets.bytes_from_clients, ("clients",))
     yield Reading(names.SOCKETS_BYTES, sockets.bytes_from_back_ends, ("back_ends",))
 
@@ -70,8 +78,11 @@ def _of_instance(instance: GatewayInstance) -> Iterator[Reading]:
         yield Reading(names.LANE_WAITING, lane.waiting, labels)
         yield Reading(names.LANE_EJECTED, float(lane.ejected_for is not None), labels)
         yield Reading(names.LANE_EJECTIONS, lane.ejections_total, labels)
-    yield Reading(names.INSTANCE_SOCKETS, instance.sockets, (instance.service, instance.url))
+    of_instance = (instance.service, instance.url)
+    yield Reading(names.INSTANCE_USABLE, float(instance.usable and not instance.is_drained), of_instance)
+    yield Reading(names.INSTANCE_DRAINED, float(instance.is_drained), of_instance)
+    yield Reading(names.IN_FLIGHT, instance.in_flight, of_instance)
+    yield Reading(names.INSTANCE_SOCKETS, instance.sockets, of_instance)
     if instance.places_limit is not None:
-        of_instance = (instance.service, instance.url)
         yield Reading(names.PLACES_LIMIT, instance.places_limit, of_instance)
         yield Reading(names.PLACES_TAKEN, instance.places_taken, of_instance)

@@ -18,11 +18,18 @@ class Metrics(Protocol):
     """What the gateway counts for Prometheus."""
 
     def gateway_request(
-        self, service: str, route: str, flow: str, status: int, seconds: float | None
+        self,
+        service: str,
+        route: str,
+        flow: str,
+        status: int,
+        seconds: float | None,
+        trace_id: str = "",
     ) -> None:
         """Count a request that has ended; ``seconds`` the back end took, None if it got no request.
 
-        ``route``: the prefix of a client's, the flow of the service's own.
+        ``route``: the prefix of a client's, the flow of the service's own. ``trace_id``: of its trace, if
+        that is recorded.
         """
         ...
 
@@ -60,19 +67,29 @@ class Recorder:
         finally:
             self.in_flight -= 1
 
-    def routed(self, match: Match | None, status: int, seconds: float | None, now: float) -> None:
+    def routed(
+        self, match: Match | None, status: int, seconds: float | None, now: float, trace_id: str = ""
+    ) -> None:
         """Count a client's request that has ended; one without a route (None) does not count."""
         if match is None:
             return
         window = self._routes.get(match.prefix) or self._route(match.prefix, now)
-        self._count(window, match.prefix, Flow.REQUESTS, match.service, status, seconds, now)
+        self._count(window, match.prefix, Flow.REQUESTS, match.service, status, seconds, now, trace_id)
 
-    def fetched(self, flow: Flow, service: str, status: int, seconds: float | None, now: float) -> None:
+    def fetched(
+        self,
+        flow: Flow,
+        service: str,
+        status: int,
+        seconds: float | None,
+        now: float,
+        trace_id: str = "",
+    ) -> None:
         """Count a request that has ended and that the service sent itself, over no route."""
         window = self._own.get((flow, service))
         if window is None:
             window = self._own[flow, service] = Window(now)
-        self._count(window, flow, flow, service, status, seconds, now)
+        self._count(window, flow, flow, service, status, seconds, now, trace_id)
 
     def retried(self, service: str) -> None:
         """Count a repeated attempt."""
@@ -141,12 +158,13 @@ class Recorder:
         status: int,
         seconds: float | None,
         now: float,
+        trace_id: str,
     ) -> None:
         is_error = status >= _FIRST_ERROR
         step = None if seconds is None else step_of(seconds)
         for window in (own, self._total or self.total(now), self._flows.get(flow) or self._flow(flow, now)):
             window.count_in(now, step, is_error=is_error)
-        self._metrics.gateway_request(service, route, flow, status, seconds)
+        self._metrics.gateway_request(service, route, flow, status, seconds, trace_id)
 
     def _route(self, prefix: str, now: float) -> Window:
         window = self._routes.get(prefix)

@@ -38,7 +38,7 @@ from orch.gateway.routes import Match
 from orch.gateway.shedding.priorities import priority_of
 from orch.gateway.spool import Spool
 from orch.gateway.tcp_stream import Patience
-from orch.gateway.trace_context import PARENT, STATE, new_parent, trace_headers
+from orch.gateway.trace_context import PARENT, STATE, new_parent, recorded_trace, trace_headers
 from orch.gateway.transport import Address
 from orch.gateway.upstream import head_of
 from orch.protocol.request_id import HEADER, request_id
@@ -170,7 +170,7 @@ class RepeatedRequest:
             RequestBody(body),
             encoded=encoded,
         )
-        begun = BegunRepeat(self, request, identity, rates or ())
+        begun = BegunRepeat(self, request, identity, rates or (), recorded_trace(own))
         try:
             begun.attempt = parts.dispatcher.begin(
                 stored.match.service,
@@ -226,10 +226,15 @@ class RepeatedRequest:
 class BegunRepeat:
     """A request in progress. It holds a place, and memory for its body, until it is over."""
 
-    __slots__ = ("attempt", "began", "rates", "request", "request_id", "trace", "way")
+    __slots__ = ("attempt", "began", "rates", "request", "request_id", "trace", "trace_id", "way")
 
     def __init__(
-        self, way: RepeatedRequest, request: Request, request_id: bytes, rates: tuple[Level, ...]
+        self,
+        way: RepeatedRequest,
+        request: Request,
+        request_id: bytes,
+        rates: tuple[Level, ...],
+        trace_id: str,
     ) -> None:
         self.way = way
         self.request = request
@@ -237,6 +242,7 @@ class BegunRepeat:
         self.trace = Trace()
         self.attempt: BegunAttempt | None = None
         self.request_id = request_id
+        self.trace_id = trace_id
         self.began = trio.current_time()
         way.parts.recorder.in_flight += 1
 
@@ -274,7 +280,8 @@ class BegunRepeat:
                 ended_at = trio.current_time()
         finally:
             self.end()
-        parts.recorder.routed(way.stored.match, status, answered_at - self.began, ended_at)
+        seconds = answered_at - self.began
+        parts.recorder.routed(way.stored.match, status, seconds, ended_at, self.trace_id)
         return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -186,5 +186,20 @@ def attempts_made(recovery: Recovery, policy: RecoveryPolicy, now: float) -> int
     return len(_recent(recovery, policy, now))
 
 
+def attempts_left(recovery: Recovery, policy: RecoveryPolicy, now: float) -> int | None:
+    """Return how many attempts are left before people are needed; None: it is not down, or was stopped.
+
+    0 also for one that nothing restarts, once that has been found out.
+    """
+    if recovery.failed_at is None or recovery.is_stopped:
+        return None
+    if recovery.given_up:
+        return 0
+    match decide(recovery, policy, now):
+        case GiveUp() | Escalate():
+            return 0
+    return policy.attempts - attempts_made(recovery, policy, now) if policy.has_hook else policy.attempts
+
+
 def _recent(recovery: Recovery, policy: RecoveryPolicy, now: float) -> tuple[float, ...]:
     return tuple(begun for begun in recovery.begun if now - begun < policy.window)

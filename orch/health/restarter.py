@@ -196,6 +196,11 @@ class Restarter(ABC):
         if not self.is_up:
             self.failed()
 
+    @property
+    def attempts_left(self) -> int | None:
+        """How many attempts are left before people are needed; None while there is nothing to do."""
+        return recovery.attempts_left(self._recovery, self.policy, trio.current_time())
+
     def statistics(self, *, is_well: bool) -> RecoveryStatistics | None:
         """Return what is being done, or None if nothing needs to be."""
         described = describe(self._recovery, self.policy, trio.current_time(), is_well=is_well)

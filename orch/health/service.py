@@ -6,6 +6,7 @@ go on whether or not requests arrive: an alert on traffic is silent when there i
 """
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Never
 
@@ -21,6 +22,7 @@ from orch.health.feed import HealthFeed
 from orch.health.health_events import RecoveryStep, ServiceChanged, Stage
 from orch.health.observer import Observer
 from orch.health.probes import open_client
+from orch.health.readings import readings_of
 from orch.health.real_prober import RealProber
 from orch.health.real_requests import MakeRealRequest
 from orch.health.recovery import RecoveryPolicy
@@ -46,6 +48,7 @@ from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog, Severity
 from orch.telemetry.metrics import Metrics
+from orch.telemetry.names.health import RECOVERY_STEPS
 from orch.telemetry.names.metric import Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
@@ -101,6 +104,7 @@ class HealthService:
         self._changed = trio.Event()
         self._is_running = False
         self.feed = HealthFeed()
+        self._steps: Counter[tuple[str, str]] = Counter()
         self.boundary = Boundary("health checks")
         self.restart_on_other_worker: RestartOnOtherWorker | None = None
         self.stop_on_other_workers: StopOnOtherWorkers | None = None
@@ -297,6 +301,10 @@ class HealthService:
         """Yield what Prometheus reads; checks and recoveries are counted where they happen."""
         yield from self.boundary.readings()
         yield from self.lease_boundary.readings()
+        yield from readings_of(self._services.values())
+        for service in self._services:
+            for stage in Stage:
+                yield Reading(RECOVERY_STEPS, self._steps[service, stage], (service, stage))
 
     def statistics(self) -> ServicesStatistics:
         """Return the state of all back ends."""
@@ -395,6 +403,7 @@ class HealthService:
             instance=UNSET if instance is None or len(service.instances) == 1 else instance.label,
         )
         self.feed.publish(step)
+        self._steps[service.name, stage] += 1
         log.info("recovery step", service=service.name, stage=str(stage), attempt=attempt, text=step.text)
 
     def _record(self, service: WatchedService, severity: Severity, text: str) -> None:

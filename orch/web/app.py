@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
+import trio
 from quart import Blueprint, Response, g, request
 from quart_schema import HttpSecurityScheme, Info, QuartSchema, hide
 from quart_trio import QuartTrio
@@ -26,8 +27,10 @@ from orch.protocol.identifiers import new_request_id
 from orch.protocol.request_id import request_id
 from orch.settings.source import SettingsSource
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.histogram import Histogram
 from orch.telemetry.names.access import ALL_RATE_LIMITED
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.front import FRONT_SECONDS
+from orch.telemetry.names.metric import Distribution, Reading
 from orch.telemetry.process_readings import installed_version
 from orch.web import pages as pages_module
 from orch.web import sign_in
@@ -47,6 +50,7 @@ from orch.websocket.connections.handshake import Refused
 log = structlog.get_logger("web")
 
 BODY_LIMIT: Final = 131_072
+PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
 UNBOUNDED: Final = 2**62
 """Of bodies that their reader limits, by the settings; None would mean :data:`BODY_LIMIT`."""
 
@@ -78,13 +82,16 @@ class Pages(QuartTrio):
         self.boundary = Boundary("page and API requests")
         self.throttled = 0
         """Requests that were refused with 429."""
+        self.times = {door: Histogram(FRONT_SECONDS.buckets) for door in FRONT_SECONDS.labels[0].values}
         self._control_paths: ControlPaths | None = None
         """Made at the first request; Quart takes no rules from then on."""
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
         yield from self.boundary.readings()
         yield Reading(ALL_RATE_LIMITED, self.throttled, ("http",))
+        for door, times in self.times.items():
+            yield Distribution(FRONT_SECONDS, times, (door,))
 
     def is_control_path(self, path: str) -> bool:
         """Return whether this application serves ``path``, with any method; if so, the gateway does not."""
@@ -170,6 +177,7 @@ def _guard(app: Pages, keys: SessionKeys, refuse_work: Callable[[], ProblemError
 
     @app.before_request
     async def begin() -> None:
+        g.began_at = trio.current_time()
         g.request_id = request_id(request.scope["headers"], new_request_id)
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
         rule = None if request.url_rule is None else request.url_rule.rule
@@ -193,11 +201,23 @@ def _guard(app: Pages, keys: SessionKeys, refuse_work: Callable[[], ProblemError
             response.headers.pop("Content-Type", None)  # no body has no type; Quart sets text/html
         name_language(response)
         await _compress_page(response)
+        began_at = g.get("began_at")
+        if began_at is not None:
+            app.times[_door(request.path)].observe(trio.current_time() - began_at)
         return response
 
     @app.teardown_request
     async def end(_error: BaseException | None) -> None:
         structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _door(path: str) -> str:
+    """Return the kind of a path, by which the times of responses are shown."""
+    if path.startswith("/static/"):
+        return "static"
+    if path.startswith("/api/"):
+        return "api"
+    return "probe" if path in PROBES else "page"
 
 
 def _explain_plain_socket_requests(app: Pages, socket_refusal: Callable[[Any], Refused | None]) -> None:

@@ -25,7 +25,7 @@ from orch.telemetry.metrics import Metrics
 from orch.telemetry.names import access as access_names
 from orch.telemetry.names import stores as store_names
 from orch.telemetry.names import websocket as names
-from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.metric import Distribution, Reading
 from orch.telemetry.topics import Topics
 from orch.websocket.announcements import Announced, Announcements
 from orch.websocket.back_end_requests import Gateway
@@ -525,16 +525,24 @@ class HubService:
         self._membership.detach(connection)
         self._publisher.detach(connection)
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading | Distribution]:
         """Yield the metrics."""
         hub = self.statistics(TOTALS_ONLY)
         yield Reading(names.CONNECTIONS, hub.active)
+        yield Reading(names.CONNECTIONS_LIMIT, hub.limit)
+        for doing, count in hub.doings.items():
+            yield Reading(names.CONNECTIONS_DOING, count, (doing,))
         yield Reading(names.CONNECTIONS_TOTAL, hub.total)
         closes = self._connections.closes
         for label in names.EVICTIONS.labels[0].values:
             yield Reading(names.EVICTIONS, closes[label], (label,))
         yield Reading(names.MESSAGES_IN, hub.messages_in)
         yield Reading(names.MESSAGES_OUT, hub.messages_out)
+        received, sent = self._connections.byte_counts()
+        yield Reading(names.BYTES_IN, received)
+        yield Reading(names.BYTES_OUT, sent)
+        yield Distribution(names.FANOUT_SECONDS, self._sessions.fan_out)
+        yield from self._membership.recovery.readings()
         yield Reading(names.QUEUED_BYTES, hub.queued_bytes)
         yield Reading(names.SESSIONS, hub.sessions)
         yield Reading(names.ENDED_EARLY, self.creation_limits.ended_early)

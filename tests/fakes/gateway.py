@@ -59,7 +59,7 @@ class FakeMetrics:
         self.flows: list[tuple[str, str, str, str]] = []
 
     def gateway_request(
-        self, service: str, route: str, flow: str, status: int, seconds: float | None
+        self, service: str, route: str, flow: str, status: int, seconds: float | None, trace_id: str = ""
     ) -> None:
         self.requests.append((service, status))
 

@@ -88,9 +88,9 @@ class RunningService:
             if line.get("event") == event and members.items() <= line.items():
                 return line
 
-    def get(self, path: str) -> httpx2.Response:
+    def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         """Ask for a path."""
-        return httpx2.get(self.url + path, headers=self.headers, timeout=READY_LIMIT)
+        return httpx2.get(self.url + path, headers={**self.headers, **(headers or {})}, timeout=READY_LIMIT)
 
     def post(self, path: str, **more: Any) -> httpx2.Response:
         """Post to a path."""

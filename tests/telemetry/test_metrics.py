@@ -13,6 +13,7 @@ from orch.telemetry.metrics import Metrics
 from orch.telemetry.names import AREAS, NAMES, Distribution, Reading, gateway, health
 from orch.telemetry.names import websocket as names
 from orch.telemetry.request_metrics import shown_status
+from orch.websocket.history.recovery import REFUSALS
 from orch.websocket.statistics import ACTIVITIES
 
 
@@ -66,6 +67,7 @@ def test_what_an_area_owns_is_what_the_table_has() -> None:
     assert {*health.SERVICE_STATE.labels[2].values} == {*State}
     assert gateway.HEDGES_DECLINED.labels[1].values == DECLINED
     assert names.CONNECTIONS_DOING.labels[0].values == ACTIVITIES
+    assert names.RECOVERIES_REFUSED.labels[0].values == REFUSALS
 
 
 def test_what_was_counted_is_exposed() -> None:

@@ -163,13 +163,16 @@ class Exchange:
         assert self._started is not None  # noqa: S101 - the caller has looked
         status, headers = self._started
         self._started = None
-        return self._encoder.start(
+        context = self._reader.context
+        head = self._encoder.start(
             status,
             headers,
-            close=self._reader.context.is_stopping or self._is_too_much_unread(),
-            date=self._reader.context.date,
+            close=context.is_stopping or self._is_too_much_unread(),
+            date=context.date,
             length=length,
         )
+        context.responses[status] += 1
+        return head
 
     def _is_too_much_unread(self) -> bool:
         """Return whether so much of the body is still to come that the connection should end."""
@@ -287,6 +290,7 @@ class Exchange:
             return False
         if not self._is_written:
             error = ProblemError("internal_error", "The service could not handle this request.")
+            reader.context.responses[error.status] += 1
             is_head = self._head.method == b"HEAD"
             reader.link.offer(problem(error, reader.context.date, is_head=is_head))
             await reader.linger()

@@ -92,6 +92,7 @@ class Repeats:
             if self._is_sent:
                 return False
             error = ProblemError("internal_error", "The service could not handle this request.")
+            reader.context.responses[error.status] += 1
             reader.link.offer(problem(error, reader.context.date))
             await reader.linger()
             return False
@@ -111,6 +112,7 @@ class Repeats:
             self._is_last = True
             end = b"connection: close\r\n" + end
         self._is_sent = True
+        context.responses[answer.status] += 1
         link.offer(b"".join((self._block, answer.lines, end, answer.body)))
         return drain(link, context) if link.queued_bytes else None
 

@@ -103,6 +103,7 @@ class HypercornServer:
         self._http3 = http3
         self._datagrams: Datagrams | None = None
         self._refused: Counter[str] = Counter()
+        self._responses: Counter[int] = Counter()
         self._connection_boundary = Boundary("client connections")
         self._datagram_boundary = Boundary("datagrams")
         self._flooders = Flooders()
@@ -294,7 +295,13 @@ class HypercornServer:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "websocket":
                 await trio.sleep(self._flooders.delay(host, trio.current_time()))
-            await self._app({**scope, "server": bound}, receive, send)
+
+            async def counted(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    self._responses[message["status"]] += 1
+                await send(message)
+
+            await self._app({**scope, "server": bound}, receive, counted)
 
         return app
 
@@ -318,6 +325,7 @@ class HypercornServer:
             accepted=self._accepted + (0 if self._datagrams is None else self._datagrams.accepted),
             closed_by_force=self._forced,
             refused=dict(self._refused),
+            responses=dict(self._responses),
         )
 
     def readings(self) -> Iterator[Reading]:

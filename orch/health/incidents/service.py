@@ -29,7 +29,7 @@ from orch.settings.source import SettingsSource
 from orch.stores.protocols import DocumentStore
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
-from orch.telemetry.names.health import INCIDENTS_OPEN
+from orch.telemetry.names.health import INCIDENT_OPENED, INCIDENTS_OPEN
 from orch.telemetry.names.metric import Reading
 
 log = structlog.get_logger("incidents")
@@ -310,9 +310,11 @@ class IncidentService:
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads."""
         yield from self.boundary.readings()
-        troubled = {incident.service for incident in self._ledger.incidents.values() if incident.is_open}
+        began = {each.service: each.began for each in self._ledger.incidents.values() if each.is_open}
         for service in self.services():
-            yield Reading(INCIDENTS_OPEN, float(service in troubled), (service,))
+            yield Reading(INCIDENTS_OPEN, float(service in began), (service,))
+            if service in began:
+                yield Reading(INCIDENT_OPENED, began[service], (service,))
 
     # --- what operators change ------------------------------------------------------------------------------
 

@@ -22,15 +22,16 @@ FRONT_FORCED: Final = Name(
 FRONT_REQUESTS: Final = Name(
     "orch_front_requests_total",
     "counter",
-    "HTTP responses that were begun, by class of status; the gateway's are among them.",
+    "HTTP responses of the service and, through the gateway, of back ends, by class of status. What the "
+    "server itself refused is in orch_front_refused_total.",
     (Label("status", ("1xx", "2xx", "3xx", "4xx", "5xx")),),
 )
 FRONT_SECONDS: Final = Name(
     "orch_front_response_seconds",
     "histogram",
-    "Time from an HTTP request to the beginning of its response: of the service's own pages and API, and of "
-    "the gateway.",
-    (Label("door", ("own", "gateway")),),
+    "Time from an HTTP request for a page, the API, a static file or a probe (/livez, /readyz, /metrics) of "
+    "the service itself until its response is ready; those to back ends: orch_gateway_request_seconds.",
+    (Label("door", ("page", "api", "static", "probe")),),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 CERTIFICATE_EXPIRY: Final = Name(

@@ -32,12 +32,17 @@ MESSAGES_IN: Final = Name(
     "orch_websocket_messages_received_total", "counter", "Messages received from clients."
 )
 MESSAGES_OUT: Final = Name("orch_websocket_messages_sent_total", "counter", "Messages sent to clients.")
-BYTES_IN: Final = Name("orch_websocket_received_bytes_total", "counter", "Bytes of messages of clients.")
+BYTES_IN: Final = Name(
+    "orch_websocket_received_bytes_total",
+    "counter",
+    "Bytes of binary messages and characters of text messages of clients.",
+)
 BYTES_OUT: Final = Name("orch_websocket_sent_bytes_total", "counter", "Bytes of messages to clients.")
 FANOUT_SECONDS: Final = Name(
     "orch_websocket_fanout_seconds",
     "histogram",
-    "Time from when a message of a session is there until it is queued for all its clients on this worker.",
+    "Time from when a message of a session is accepted until it is stored and queued for all clients of the "
+    "session on this worker.",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 WEBSOCKET_PROBLEMS: Final = Name(
@@ -55,7 +60,7 @@ WEBSOCKET_CLOSES: Final = Name(
 RECOVERIES: Final = Name(
     "orch_websocket_recoveries_total",
     "counter",
-    "Clients that reconnected and asked for what they missed: recovered got all of it, refused did not.",
+    "Clients that reconnected and asked for what they missed: recovered gets all of it, refused does not.",
     (Label("outcome", ("recovered", "refused")),),
 )
 RECOVERIES_REFUSED: Final = Name(

@@ -44,7 +44,17 @@ class ConnectionContext:
     called once for each connection, as soon as nothing more will be sent to it.
     """
 
-    __slots__ = ("_settings", "bytes", "messages", "now_ms", "on_closing", "outbox_bytes", "outgoing", "wall")
+    __slots__ = (
+        "_settings",
+        "bytes",
+        "messages",
+        "now_ms",
+        "on_closing",
+        "outbox_bytes",
+        "outgoing",
+        "received_bytes",
+        "wall",
+    )
 
     def __init__(
         self,
@@ -59,6 +69,8 @@ class ConnectionContext:
         self.now_ms = now_ms
         self.on_closing = on_closing
         self.outgoing = outgoing
+        self.received_bytes = 0
+        """Of the messages of all clients since the start."""
         self._settings: Websocket | None = None
         self.follow(settings)
 
@@ -323,6 +335,7 @@ class Connection(ABC):
             self.received += 1
             text = event.get("text")
             data = event["bytes"] if text is None else text
+            self._context.received_bytes += len(data)
             if is_too_large(data):
                 self.close(closes.TOO_LARGE)
                 continue

@@ -92,7 +92,7 @@ class Connections:
         self.beat_boundary = Boundary("connections")
         self._addresses = AddressCounts()
         self._queue_age = QueueAge()
-        self._received_before = self._sent_before = 0
+        self._received_before = self._sent_before = self._sent_bytes_before = 0
         self._gone = trio.lowlevel.ParkingLot()
         self.outgoing = QueuedBytes(self._websocket.outboxes_bytes)
         self._context = ConnectionContext(
@@ -124,6 +124,11 @@ class Connections:
             self._received_before + sum(connection.received for connection in connections),
             self._sent_before + sum(connection.sent for connection in connections),
         )
+
+    def byte_counts(self) -> tuple[int, int]:
+        """Return the bytes received from clients and queued for them, those of ended connections included."""
+        queued = sum(connection.enqueued_bytes for connection in self.by_name.values())
+        return self._context.received_bytes, self._sent_bytes_before + queued
 
     # Opening and ending.
 
@@ -193,6 +198,7 @@ class Connections:
         self._queue_age.forget(connection.connection_id)
         self._received_before += connection.received
         self._sent_before += connection.sent
+        self._sent_bytes_before += connection.enqueued_bytes
         self._gone.unpark_all()
         self._topics.touch("connections")
 

@@ -1,6 +1,6 @@
 """Decides whether a client's missed messages can be sent. Pure."""
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 Refusal = Literal[
     "unknown_session",
@@ -13,6 +13,8 @@ Refusal = Literal[
     "removed",
     "ended",
 ]
+
+REFUSALS: Final[tuple[Refusal, ...]] = get_args(Refusal)
 
 
 def refusal(*, epoch: str, last: int, asked_epoch: str | None, asked_offset: int | None) -> Refusal | None:

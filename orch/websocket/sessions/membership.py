@@ -30,7 +30,8 @@ class Membership:
         self._creation_limits = creation_limits
         self._entrance = Entrance(sessions)
         self.join = Joining(sessions, self._entrance, access).join
-        self.recover = SessionRecovery(sessions, self._entrance).recover
+        self.recovery = SessionRecovery(sessions, self._entrance)
+        self.recover = self.recovery.recover
         self.boundary = self._entrance.history.boundary
 
     async def create(self, connection: Connection, message: CreateSession) -> None:

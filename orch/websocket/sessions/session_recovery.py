@@ -1,5 +1,8 @@
 """Recovering sessions: a client that lost its connection returns, and receives what it missed."""
 
+from collections import Counter
+from collections.abc import Iterator
+
 from msgspec import UNSET, Raw
 
 from orch.access.permissions import SPEAKERS, right_of_role
@@ -7,20 +10,31 @@ from orch.problems import ProblemError
 from orch.protocol.messages import RecoverSession, SessionRecovered
 from orch.protocol.recovery_token import read_token
 from orch.protocol.session_keys import given
+from orch.telemetry.names.metric import Reading
+from orch.telemetry.names.websocket import RECOVERIES, RECOVERIES_REFUSED
 from orch.websocket.connections.connection import Connection
 from orch.websocket.history.parts import Needs
-from orch.websocket.history.recovery import Refusal, refusal
+from orch.websocket.history.recovery import REFUSALS, Refusal, refusal
 from orch.websocket.sessions.entrance import Entrance, reply_id
 from orch.websocket.sessions.session import Session
 from orch.websocket.sessions.sessions import Sessions
 
 
 class SessionRecovery:
-    """Handles clients' requests to recover sessions. Stateless."""
+    """Handles clients' requests to recover sessions. The mutable state is the counts of their outcomes."""
 
     def __init__(self, sessions: Sessions, entrance: Entrance) -> None:
         self._sessions = sessions
         self._entrance = entrance
+        self.recovered = 0
+        self.refused: Counter[Refusal] = Counter()
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield what Prometheus reads."""
+        yield Reading(RECOVERIES, self.recovered, ("recovered",))
+        yield Reading(RECOVERIES, self.refused.total(), ("refused",))
+        for reason in REFUSALS:
+            yield Reading(RECOVERIES_REFUSED, self.refused[reason], (reason,))
 
     async def recover(self, connection: Connection, message: RecoverSession) -> None:
         """Recover a session; the reply is ``session_recovered``: all missed messages, or false with a reason.
@@ -96,6 +110,7 @@ class SessionRecovery:
                     member.forget_held()
                 self._not_recovered(connection, message, "history_expired")
                 return
+            self.recovered += 1
             connection.answer(
                 SessionRecovered(
                     timestamp=self._sessions.now_ms(),
@@ -121,6 +136,7 @@ class SessionRecovery:
             self._entrance.follow(connection, member, session, missed, until=until, needs=needs)
 
     def _not_recovered(self, connection: Connection, message: RecoverSession, reason: Refusal) -> None:
+        self.refused[reason] += 1
         connection.answer(
             SessionRecovered(
                 timestamp=self._sessions.now_ms(),

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -29,6 +30,8 @@ from orch.stores.records import (
     SessionRecord,
     encode_terms,
 )
+from orch.telemetry.histogram import Histogram
+from orch.telemetry.names.websocket import FANOUT_SECONDS
 from orch.websocket.cluster.cluster_link import ClusterLink
 from orch.websocket.cluster.worker_link import SingleWorker, WorkerLink
 from orch.websocket.connections.outbox import frame
@@ -96,6 +99,7 @@ class Sessions:
         self._lost_count = 0
         self._changes = 0
         self._expiring: set[str] = set()
+        self.fan_out = Histogram(FANOUT_SECONDS.buckets)
         self.storage = StorageQuota(lambda: self.settings.session_management.max_bytes)
         # One per kind, so that captions do not wait for broadcasts.
         self._in_flight = {
@@ -262,7 +266,9 @@ class Sessions:
         if isinstance(message, SessionMessage):
             self.storage.require("Your message")
         share = share_of_message(message, speaker)
-        settled = await self._in_flight[share.kind].admit(session.session_id, len(body))
+        began = trio.current_time()
+        admitted = await self._in_flight[share.kind].admit(session.session_id, len(body))
+        settled = partial(self._settled, admitted, began)
         self.storage.add_written(len(body))
         try:
             return await self.store.begin_append(
@@ -275,8 +281,12 @@ class Sessions:
                 settled=settled,
             )
         except BaseException:
-            settled()
+            admitted()
             raise
+
+    def _settled(self, admitted: Callable[[], None], began: float) -> None:
+        admitted()
+        self.fan_out.observe(trio.current_time() - began)
 
     async def publish(self, session_id: str, message: Numbered, *, speaker: str = "") -> int:
         """Publish a message to all members; return its offset once it is stored and queued for them."""
