@@ -24,6 +24,7 @@ from scripts.dashboards.stores import postgres, redis
 
 _HOST: Final = 'job="node",instance=~"$host"'
 _DISKS: Final = 'fstype!~"tmpfs|fuse.*|overlay|squashfs|ramfs"'
+_CORES: Final = f'count by (instance) (rate(node_cpu_seconds_total{{@,mode="idle"}}[{RATE}]))'
 _DISK_SHARE: Final = (
     f"1 - node_filesystem_avail_bytes{{@,{_DISKS}}} / node_filesystem_size_bytes{{@,{_DISKS}}}"
 )
@@ -48,11 +49,11 @@ def _machines() -> Section:
             "Load by core",
             "Processes that run or wait, for each core, over 1 and 15 minutes. Above 1, work waits.",
             (
-                'node_load1{@} / on (instance) count by (instance) (node_cpu_seconds_total{@,mode="idle"})',
+                f"node_load1{{@}} / on (instance) {_CORES}",
                 "{{instance}} 1 min",
             ),
             (
-                'node_load15{@} / on (instance) count by (instance) (node_cpu_seconds_total{@,mode="idle"})',
+                f"node_load15{{@}} / on (instance) {_CORES}",
                 "{{instance}} 15 min",
             ),
             limits=rising(1, 2),

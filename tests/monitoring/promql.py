@@ -120,7 +120,7 @@ class Reader:
         inner = self._read(node.expr, "")
         modifier = node.modifier
         if modifier is None:
-            return Shape()
+            return Shape(labels=inner.labels if _keeps_series(node) else frozenset())
         labels = frozenset(modifier.labels)
         if missing := labels - inner.labels:
             self._fault(
@@ -174,6 +174,10 @@ def _operator(token: Any) -> str:
 
 def _is_regular_expression(matcher: Any) -> bool:
     return str(matcher.op) in {"MatchOp.Re", "MatchOp.NotRe"}
+
+
+def _keeps_series(node: Any) -> bool:
+    return str(node.op) in {"topk", "bottomk"}
 
 
 def _is_by(modifier: Any) -> bool:

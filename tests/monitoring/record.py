@@ -17,6 +17,8 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from tests.monitoring.scrapes import as_written, names_in
+
 ROOT = Path(__file__).parents[2]
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 
@@ -37,8 +39,9 @@ def families(url: str) -> Iterator[tuple[str, list[Sample]]]:
         text = response.read().decode()
         is_openmetrics = "openmetrics" in response.headers["Content-Type"]
     parse = openmetrics.text_string_to_metric_families if is_openmetrics else text_string_to_metric_families
+    written = names_in(text)
     for family in parse(text):
-        yield family.type, list(family.samples)
+        yield family.type, [each._replace(name=as_written(each.name, written)) for each in family.samples]
 
 
 def lines(url: str, renamed: dict[str, str]) -> Iterator[str]:

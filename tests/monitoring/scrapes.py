@@ -5,6 +5,7 @@ first line names the job, the instance, and ``real`` or ``documented``: no cAdvi
 run where these were made, so their labels come from their documentation.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -64,14 +65,30 @@ def stored(labels: Mapping[str, str], job: str, instance: str) -> dict[str, str]
     return {**kept, **target}
 
 
+def names_in(text: str) -> frozenset[str]:
+    """Return the names of an answer's series."""
+    return frozenset(re.findall(r"^[a-zA-Z_:][a-zA-Z0-9_:]*", text, re.MULTILINE))
+
+
+def as_written(name: str, written: frozenset[str]) -> str:
+    """Return a name without the suffix that the parser gives to counters without one."""
+    return name if name in written else name.removesuffix("_total")
+
+
 def parsed(text: str, job: str, instance: str) -> Iterator[Series]:
     """Yield the series of an answer in Prometheus's text format, and those that Prometheus adds."""
     for name, value in OF_TARGETS.items():
         yield Series(name, {"job": job, "instance": instance}, value, "gauge")
+    written = names_in(text)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if not sample.name.endswith("_created"):
-                yield Series(sample.name, stored(sample.labels, job, instance), sample.value, family.type)
+                yield Series(
+                    as_written(sample.name, written),
+                    stored(sample.labels, job, instance),
+                    sample.value,
+                    family.type,
+                )
 
 
 @cache
