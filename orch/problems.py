@@ -130,6 +130,8 @@ _TABLE: Final = (
     Problem("upgrade_required", 426, "This path accepts WebSocket connections only."),
     Problem("unsupported_media_type", 415, "This content type is not supported here."),
     Problem("body_too_large", 413, "The body is too large."),
+    Problem("unknown_alert", 404, "No alert has this fingerprint. It may have ended long ago."),
+    Problem("alert_over", 409, "The alert does not fire any more."),
     Problem("unknown_incident", 404, "No incident has this number. It may be older than 90 days."),
     Problem("unknown_announcement", 404, "No announcement has this number. It may be older than 90 days."),
     Problem("too_many_notes", 409, "The limit of notes of this incident has been reached."),

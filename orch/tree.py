@@ -69,6 +69,7 @@ async def running(
                 parts.process.disk.run,
                 parts.health.run,
                 parts.incidents.run,
+                parts.alerts.run,
                 parts.dashboard.run,
                 parts.journey.run,
                 parts.analytics.run,

@@ -33,6 +33,8 @@ class Action(Enum):
     CALL_BACK_END = "call a back end"
     REGISTER_INSTANCE = "register an instance of a back end"
     """Open at the door; its token, or operator rights, are asked for after that."""
+    RECEIVE_ALERTS = "send alerts to the service"
+    """Open at the door; their token, or operator rights, are asked for after that."""
     PROCESS_AUDIO = "process a file with the audio pipeline"
     """It costs a core for as long as it takes, so it needs an operator, or this machine."""
 
@@ -96,6 +98,9 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/api/analytics/figures"): Action.VIEW_OPERATIONS,
     ("GET", "/api/analytics/series"): Action.VIEW_OPERATIONS,
     ("GET", "/api/tree"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/alerts"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/alerts/<fingerprint>"): Action.VIEW_OPERATIONS,
+    ("POST", "/api/alerts/webhook"): Action.RECEIVE_ALERTS,
     ("GET", "/api/incidents"): Action.VIEW_OPERATIONS,
     ("GET", "/api/incidents/<int:number>"): Action.VIEW_OPERATIONS,
     ("GET", "/api/uptime"): Action.VIEW_OPERATIONS,
@@ -113,6 +118,8 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("POST", "/api/services/stop-recovery"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/tree/<branch>/restart"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/announcements"): Action.CHANGE_OPERATIONS,
+    ("POST", "/api/alerts/<fingerprint>/acknowledgement"): Action.CHANGE_OPERATIONS,
+    ("DELETE", "/api/alerts/<fingerprint>/acknowledgement"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/incidents/<int:number>/notes"): Action.CHANGE_OPERATIONS,
     ("PUT", "/api/incidents/<int:number>/post-mortem"): Action.CHANGE_OPERATIONS,
     ("POST", "/api/status/announcements"): Action.CHANGE_OPERATIONS,
@@ -245,6 +252,7 @@ TOPICS: Final[Mapping[str, Action]] = {
     "analytics": Action.VIEW_OPERATIONS,
     "tree": Action.VIEW_OPERATIONS,
     "config": Action.VIEW_OPERATIONS,
+    "alerts": Action.VIEW_OPERATIONS,
     "bots": Action.VIEW_OPERATIONS,
     "bots/ID": Action.VIEW_OPERATIONS,
 }

@@ -64,6 +64,7 @@ _FOR_EVERYONE: Final = (
     Action.CONNECT,
     Action.CALL_BACK_END,
     Action.REGISTER_INSTANCE,
+    Action.RECEIVE_ALERTS,
 )
 #: Actions in a session that need the right to speak.
 _FOR_SPEAKERS: Final = (Action.SPEAK_IN_SESSION, Action.INVITE_TO_SESSION)

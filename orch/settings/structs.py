@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
+from orch.settings.alerts import Alerts
 from orch.settings.bots import Bots
 from orch.settings.gateway_structs import Gateway
 from orch.settings.incidents import Incidents, StatusPage
@@ -194,6 +195,7 @@ class Orchestration(Section, frozen=True):
     websocket: Websocket = Websocket()
     gateway: Gateway = Gateway()
     monitoring: Monitoring = Monitoring()
+    alerts: Alerts = Alerts()
     incidents: Incidents = Incidents()
     status_page: StatusPage = StatusPage()
     speech: Speech = Speech()

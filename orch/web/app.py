@@ -34,6 +34,8 @@ from orch.telemetry.names.metric import Distribution, Reading
 from orch.telemetry.process_readings import installed_version
 from orch.web import pages as pages_module
 from orch.web import sign_in
+from orch.web.alert_notifications import LARGEST as ALERTS_LIMIT
+from orch.web.alert_notifications import PATH as ALERTS_PATH
 from orch.web.assets import COMPRESS_FROM, Assets
 from orch.web.bot_speech import LARGEST as SPEECH_LIMIT
 from orch.web.control_paths import ControlPaths
@@ -65,6 +67,8 @@ class LimitedRequest(TrioRequest):
             named["max_content_length"] = PIECE
         elif method == "POST" and path.startswith("/api/bots/") and path.endswith("/speak"):
             named["max_content_length"] = SPEECH_LIMIT
+        elif method == "POST" and path == ALERTS_PATH:
+            named["max_content_length"] = ALERTS_LIMIT
         elif method == "POST" and path.startswith("/api/pipeline/"):
             named["max_content_length"] = UNBOUNDED
         super().__init__(method, scheme, path, *args, **named)

@@ -36,21 +36,23 @@ def problem_response(error: ProblemError, *, request_id: str) -> Response:
     return response
 
 
-async def read_json(kind: type[T], *, is_optional: bool = False) -> T:
+async def read_json(kind: type[T], *, is_optional: bool = False, limit: int = JSON_LIMIT) -> T:
     """Decode the body. Raises ProblemError with the fault and its place.
 
-    ``is_optional``: an empty body means ``{}``. Problems: ``unsupported_media_type``, ``body_too_large``,
-    ``invalid_json``, ``invalid_request`` (with ``path``).
+    ``is_optional``: an empty body means ``{}``. ``limit``: its bytes at most.
+
+    Problems: ``unsupported_media_type``, ``body_too_large``, ``invalid_json``, ``invalid_request`` (with
+    ``path``).
     """
     length = request.content_length
-    if length is not None and length > JSON_LIMIT:
+    if length is not None and length > limit:
         raise ProblemError(
-            "body_too_large", f"A JSON body can have {JSON_LIMIT} bytes at most; this one has {length}."
+            "body_too_large", f"A JSON body can have {limit} bytes at most; this one has {length}."
         )
     body = await request.get_data(cache=False)
-    if len(body) > JSON_LIMIT:
+    if len(body) > limit:
         raise ProblemError(
-            "body_too_large", f"A JSON body can have {JSON_LIMIT} bytes at most; this one has {len(body)}."
+            "body_too_large", f"A JSON body can have {limit} bytes at most; this one has {len(body)}."
         )
     if not body and is_optional:
         body = b"{}"

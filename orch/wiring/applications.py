@@ -8,6 +8,7 @@ from quart import Blueprint
 from orch.application import Application
 from orch.web import app, join, status_page
 from orch.web.api import (
+    alerts,
     analytics,
     bot_camera,
     bot_commands,
@@ -60,6 +61,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
         blueprints=(
             health.blueprint(parts.tree, parts.stores.engine, parts.health, hub, parts.stores.bot_engine),
             services.blueprint(parts.health),
+            alerts.blueprint(parts.alerts),
             incidents.blueprint(settings, parts.incidents),
             status_page.blueprint(status_page.PublicStatusSource(settings, parts.incidents)),
             metrics.blueprint(settings, parts.metrics, parts.dashboard),

@@ -6,6 +6,7 @@ from functools import partial
 from orch import own_usage
 from orch.access.service import Access
 from orch.access.sign_ins import SignIns
+from orch.alerts.service import AlertService
 from orch.analytics.dashboard import Dashboard
 from orch.analytics.service import AnalyticsService
 from orch.audio import silero
@@ -189,6 +190,14 @@ def build(
             documents=stores.documents,
             events=events,
             wall=wall,
+            leases=leases,
+        ),
+        alerts=AlertService(
+            settings=configuration,
+            documents=stores.documents,
+            events=events,
+            wall=wall,
+            touch=lambda: topics.touch("alerts"),
             leases=leases,
         ),
         bots=bot_service,

@@ -17,6 +17,7 @@ def connect(parts: Parts) -> None:
     topics.register("workers", parts.survey.statistics)
     topics.register("counts", lambda: worker_surveys.counts(parts))
     topics.register("metrics", parts.dashboard.statistics)
+    topics.register("alerts", parts.alerts.statistics)
     topics.register("analytics", parts.analytics.live)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
@@ -40,6 +41,7 @@ def connect(parts: Parts) -> None:
         parts.discovery.readings,
         parts.health.readings,
         parts.incidents.readings,
+        parts.alerts.readings,
         parts.speech.readings,
         parts.pipeline_runs.readings,
         parts.stores.engine.readings,

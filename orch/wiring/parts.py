@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orch.access.service import Access
+    from orch.alerts.service import AlertService
     from orch.analytics.dashboard import Dashboard
     from orch.analytics.service import AnalyticsService
     from orch.audio.pipeline_pool import PipelinePool
@@ -57,6 +58,7 @@ class Parts:
     survey: "Survey"
     health: "HealthService"
     incidents: "IncidentService"
+    alerts: "AlertService"
     bots: "BotsService"
     stored_bots: "StoredBots | None"
     calendars: "Calendars | None"

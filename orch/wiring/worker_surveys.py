@@ -1,6 +1,7 @@
 """This worker's replies to surveys, and its own surveys of other workers."""
 
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -9,6 +10,9 @@ from orch.problems import ProblemError
 from orch.supervision.branches import State
 from orch.web.api import analytics, route_history
 from orch.wiring.parts import Parts
+
+ANNOUNCED_WITHIN: Final = 0.5
+"""Seconds for which other workers are waited for; they read the alerts again later anyway."""
 
 
 def connect(parts: Parts) -> None:
@@ -21,9 +25,23 @@ def connect(parts: Parts) -> None:
     survey.register("restart", partial(restart_branch, parts))
     survey.register("recover", partial(recover_service, parts))
     survey.register("stop_recovery", partial(stop_recovery, parts))
+    survey.register("alerts", partial(read_alerts_again, parts))
+    parts.alerts.announce = partial(announce_alerts, parts)
     survey.on_change = lambda: parts.topics.touch("workers")
     parts.health.restart_on_other_worker = partial(recover_on_other_worker, parts)
     parts.health.stop_on_other_workers = partial(stop_on_other_workers, parts)
+
+
+async def announce_alerts(parts: Parts) -> None:
+    """Have the other workers read the alerts again: one has changed."""
+    if parts.survey.is_shared:
+        await parts.survey.collect("alerts", within=ANNOUNCED_WITHIN)
+
+
+def read_alerts_again(parts: Parts, _question: bytes) -> bytes:
+    """Read the alerts again, because another worker has changed one."""
+    parts.alerts.read_again()
+    return b"null"
 
 
 def describe(parts: Parts) -> WorkerInfo:

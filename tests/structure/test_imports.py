@@ -42,7 +42,7 @@ LAYERS = (
     ("access",),
     ("workers",),
     ("front", "gateway", "health", "speech", "client"),
-    ("websocket", "bots", "journey"),
+    ("websocket", "bots", "journey", "alerts"),
     ("analytics", "limit_usage"),
     ("web",),
     ("application",),

@@ -105,6 +105,7 @@ SERIES_DROPPED: Final = Name(
 )
 #: Where one item may fail while the others go on: one request, connection, message, look or change.
 LOOPS: Final = (
+    "alerts",
     "analytics",
     "analytics store",
     "calendars",
