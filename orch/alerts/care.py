@@ -23,6 +23,9 @@ from orch.telemetry.events import Severity
 ESCALATION_LASTS: Final = 300.0
 """Seconds after which Alertmanager ends an escalation that is not repeated: this service is down then."""
 
+MADE_WITHIN: Final = 15.0
+"""Seconds within which the worker that received an acknowledgement makes its silence, or stores why not."""
+
 TRY_AGAIN: Final = 60.0
 """Seconds between two repetitions of an escalation, or attempts. Alertmanager notifies every 30 min."""
 
@@ -66,7 +69,9 @@ class Care:
         if self._peer.is_configured and is_reachable:
             await self.end_silences(alert)
             given = alert.acknowledgement
-            if given is not None and not given.silence and alert.is_firing and now < given.until:
+            is_missing = given is not None and not given.silence and alert.is_firing and now < given.until
+            # The worker that received an acknowledgement makes its silence; this one makes up for that.
+            if given is not None and is_missing and (given.fault or not now < given.at + MADE_WITHIN):
                 await self.silence(alert.fingerprint)
         if rules.is_escalation_due(alert, now, self._settings.current.orchestration.alerts.escalate_after):
             await self._escalate(alert)
@@ -110,7 +115,8 @@ class Care:
             if found is None:
                 return None
             current = found.acknowledgement
-            if current is None or current.at != given.at:  # withdrawn, or given again, meanwhile
+            if current is None or current.at != given.at or current.silence:
+                # Withdrawn, given again, or silenced by another worker meanwhile.
                 return replace(found, surplus_silences=(*found.surplus_silences, made)) if made else found
             at = self._wall() if made else 0.0
             return replace(found, acknowledgement=replace(current, silence=made, made=at, fault=fault))

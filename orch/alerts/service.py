@@ -226,9 +226,7 @@ class AlertService:
             and after.acknowledgement is None
             and before.acknowledgement.silence not in after.surplus_silences
         ):
-            self._record(
-                "info", f"{name} is acknowledged no more: its silence was ended in Alertmanager."
-            )
+            self._record("info", f"{name} is acknowledged no more: its silence was ended in Alertmanager.")
 
     # --- what comes in --------------------------------------------------------------------------------------
 

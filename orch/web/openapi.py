@@ -54,6 +54,7 @@ OPERATORS: Final = frozenset(
         Action.CREATE_SESSION,
         Action.PROCESS_AUDIO,
         Action.REGISTER_INSTANCE,
+        Action.RECEIVE_ALERTS,
     }
 )
 OPERATORS_SECURITY: Final[list[dict[str, list[str]]]] = [{"control": []}, {}]

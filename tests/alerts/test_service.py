@@ -293,7 +293,7 @@ async def test_an_escalated_alert_that_is_over_ends_its_escalation(side: Side) -
     assert side.peer.sent[-1]["endsAt"] < side.peer.sent[-2]["endsAt"]
 
 
-async def test_an_escalation_that_alertmanager_refuses_goes_to_the_other_url(autojump_clock: object) -> None:
+async def test_an_escalation_that_alertmanager_refuses_goes_to_another_url(autojump_clock: object) -> None:
     """In the form of a notification; it is sent once."""
     del autojump_clock
     side = Side(escalation_url=DIRECT)
@@ -366,6 +366,24 @@ async def test_a_source_that_falls_silent_is_noticed(side: Side) -> None:
     assert side.alerts.statistics().source.is_quiet
 
 
+async def test_guessing_the_webhooks_token_is_slowed_down(autojump_clock: object) -> None:
+    """From its address, where the right one waits as well, as it could be a guess; not from others."""
+    del autojump_clock
+    side = Side(webhook_token="right")
+    for number in range(5):
+        with pytest.raises(ProblemError) as caught:
+            side.alerts.require_token(f"guess {number}", "10.0.0.1")
+        assert caught.value.code == "token_required"
+    with pytest.raises(ProblemError) as caught:
+        side.alerts.require_token("right", "10.0.0.1")
+    assert caught.value.code == "rate_limited"
+    assert int(caught.value.headers["Retry-After"]) > 0
+    side.alerts.require_token("right", "10.0.0.2")
+    await trio.sleep(60)
+    side.alerts.require_token("right", "10.0.0.1")
+    assert side.alerts.counts.refused["unauthorized"] == 6
+
+
 async def test_what_does_not_exist_or_is_over_cannot_be_acknowledged(side: Side) -> None:
     """With a problem that says which."""
     with pytest.raises(ProblemError, match="No alert has the fingerprint nope"):
@@ -435,7 +453,7 @@ async def test_of_two_workers_one_escalates_and_both_show_it(autojump_clock: obj
         assert len(one.peer.silences) == 1
 
 
-async def test_what_an_operator_and_a_notification_change_at_once_is_both_kept(
+async def test_what_an_operator_and_a_notification_change_at_once_is_kept(
     autojump_clock: object,
 ) -> None:
     """On two workers that have not read each other's change."""

@@ -114,7 +114,7 @@ class FakeAlertmanager:
                 body = {"silenceID": name}
             case "DELETE", ["api", "v2", "silence", name]:
                 status = 404 if self.silences.pop(name, None) is None else 200
-                self.ended.append(name)
+                self.ended += [name] if status == 200 else []
             case _:
                 raise AssertionError(request.url)
         return httpx2.Response(status, json=body)

@@ -37,6 +37,7 @@ from orch.wiring.applications import create_pages
 from orch.wiring.parts import Parts
 from tests.fakes import bot_scenes
 from tests.fakes.access import access_over
+from tests.fakes.alerts import scripted_alerts
 from tests.fakes.analytics_scenes import LazyAnalytics, scripted_analytics
 from tests.fakes.bots_api import FakeBots
 from tests.fakes.gateway_scenes import history
@@ -92,6 +93,7 @@ class ScriptedService:
                 speech=lambda: self.state()["metrics"].speech,
             )
         )
+        self.alerts = scripted_alerts(self.settings, scene, time.time(), time.time)
         self.pages = create_pages(self.parts())
 
     def refresh(self) -> None:
@@ -109,7 +111,10 @@ class ScriptedService:
 
     def state(self) -> dict[str, Any]:
         """Return what every topic says now."""
-        return statistics(self.raw()) | {"bots": bot_scenes.listed(self.scene, time.time())}
+        return statistics(self.raw()) | {
+            "alerts": self.alerts.statistics(),
+            "bots": bot_scenes.listed(self.scene, time.time()),
+        }
 
     def raw(self) -> Scene:
         """Return the scene at this moment."""
@@ -154,6 +159,7 @@ class ScriptedService:
                 stop_recovery=stop_recovery,
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
+            alerts=self.alerts,
             incidents=scripted_incidents(self.settings, self.scene, time.time(), time.time),
             stores=SimpleNamespace(
                 engine=SimpleNamespace(status=says("store")),

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_request, document_response
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from orch.access.actions import Action
 from orch.access.actors import actor_of
@@ -135,6 +136,9 @@ def blueprint(alerts: AlertService) -> Blueprint:
             alerts.require_token(password, actor_of(request.scope).address)
         try:
             notification = await read_json(Notification, limit=LARGEST)
+        except RequestEntityTooLarge:
+            alerts.count_refused("too_large")
+            raise
         except ProblemError as error:
             alerts.count_refused("too_large" if error.code == "body_too_large" else "invalid")
             raise
