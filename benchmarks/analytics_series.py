@@ -73,29 +73,29 @@ def _load(rng: np.random.Generator, days: int) -> Array:
 
 
 def requests(rng: np.random.Generator, days: int) -> Array:
-    """Requests per second: counts, by use."""
+    """Return requests per second: counts, by use."""
     mean = _load(rng, days) * 10 ** rng.uniform(0, 2.5)
     mean = mean * np.exp(_correlated(rng, days * DAY, 0.7, rng.uniform(0.03, 0.1)))
     return rng.poisson(mean * STEP) / STEP
 
 
 def latency(rng: np.random.Generator, days: int) -> Array:
-    """A 95th percentile in milliseconds: skewed, higher under load, with single slow samples."""
+    """Return a 95th percentile in milliseconds: skewed, higher under load, with single slow samples."""
     base = 10 ** rng.uniform(1.5, 3) * (1 + rng.uniform(0, 0.6) * _load(rng, days))
     skewed = np.exp(_correlated(rng, days * DAY, rng.uniform(0.2, 0.7), rng.uniform(0.05, 0.2)))
     slow = np.where(rng.random(days * DAY) < 0.003, rng.uniform(1.2, 1.8, days * DAY), 1.0)
-    return base * skewed * slow
+    return np.asarray(base * skewed * slow).astype(np.float64)
 
 
 def connections(rng: np.random.Generator, days: int) -> Array:
-    """Open connections: whole numbers, smooth, as those who join stay."""
+    """Return open connections: whole numbers, smooth, as those who join stay."""
     mean = _load(rng, days) * 10 ** rng.uniform(1.2, 3.5)
     mean = mean * np.exp(_correlated(rng, days * DAY, 0.97, rng.uniform(0.03, 0.1)))
     return np.round(np.maximum(mean + np.sqrt(mean) * _correlated(rng, days * DAY, 0.9, 0.5), 0))
 
 
 def memory(rng: np.random.Generator, days: int) -> Array:
-    """Resident megabytes: a floor, what use adds, a slow walk, and a fall at a weekly restart."""
+    """Return resident megabytes: a floor, what use adds, a slow walk, and a fall at a weekly restart."""
     walk = _correlated(rng, days * DAY, 0.999, rng.uniform(5, 20))
     grown = (np.arange(days * DAY) % (7 * DAY)) / (7 * DAY) * rng.uniform(0, 60)
     used = rng.uniform(20, 150) * _load(rng, days)
@@ -103,7 +103,7 @@ def memory(rng: np.random.Generator, days: int) -> Array:
 
 
 def processor(rng: np.random.Generator, days: int) -> Array:
-    """Share of a core: use, and a nightly job."""
+    """Return share of a core: use, and a nightly job."""
     at = np.arange(days * DAY) % DAY
     begins = rng.integers(12, 60)
     job = np.where((at >= begins) & (at < begins + 6), rng.uniform(0.1, 0.4), 0.0)
@@ -113,20 +113,20 @@ def processor(rng: np.random.Generator, days: int) -> Array:
 
 
 def errors(rng: np.random.Generator, days: int) -> Array:
-    """Errors per second: mostly none, a few at a time."""
+    """Return errors per second: mostly none, a few at a time."""
     mean = (0.1 + _load(rng, days)) * 10 ** rng.uniform(-3, -1.5)
     burst = np.where(rng.random(days * DAY) < 0.002, rng.uniform(1, 4, days * DAY), 1.0)
     return rng.poisson(mean * burst * STEP) / STEP
 
 
 def queue(rng: np.random.Generator, days: int) -> Array:
-    """Length of a queue at its highest in 5 minutes: empty at night, short bursts by day."""
+    """Return length of a queue at its highest in 5 minutes: empty at night, short bursts by day."""
     busy = _load(rng, days)
     return np.floor(rng.exponential(0.3 + busy * rng.uniform(1, 6), days * DAY))
 
 
 def bots(rng: np.random.Generator, days: int) -> Array:
-    """Bots in meetings: none at night, full hours and half hours on weekdays."""
+    """Return bots in meetings: none at night, full hours and half hours on weekdays."""
     at = np.arange(days * DAY)
     weekday, slot = at // DAY % 7, at % DAY
     hour, minute = slot // 12, slot % 12

@@ -7,6 +7,7 @@ from posixpath import normpath
 from typing import Final
 
 from orch.settings.addresses import trimmed, unusable_in_header
+from orch.settings.analytics_checks import find_wording_faults
 from orch.settings.back_ends import find_faults
 from orch.settings.bots_checks import find_bots_faults
 from orch.settings.fallback_checks import find_fallback_faults
@@ -65,6 +66,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         + _frame_ancestors(settings)
         + find_bots_faults(settings.orchestration.bots)
         + _bots_file(settings)
+        + find_wording_faults(settings.orchestration.analytics.wording)
         + _deployment(settings)
     )
 

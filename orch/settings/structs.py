@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from orch.audio import parameters
 from orch.settings.alerts import Alerts
+from orch.settings.analytics import Analytics
 from orch.settings.bots import Bots
 from orch.settings.gateway_structs import Gateway
 from orch.settings.incidents import Incidents, StatusPage
@@ -196,6 +197,7 @@ class Orchestration(Section, frozen=True):
     gateway: Gateway = Gateway()
     monitoring: Monitoring = Monitoring()
     alerts: Alerts = Alerts()
+    analytics: Analytics = Analytics()
     incidents: Incidents = Incidents()
     status_page: StatusPage = StatusPage()
     speech: Speech = Speech()

@@ -28,10 +28,10 @@ class Anomaly(Struct, frozen=True, kw_only=True):
 
     ``key``: of the series. ``began``: of the first unusual sample; ``noticed``: of the one that opened it;
     ``until``: of the latest sample of it; ``ended``: when the series was back, None while it is not;
-    ``became_usual``: it never was, but the figure is usual now. ``value``: the most unusual figure, ``usual``:
-    what would have been usual then; ``mean``, ``usual_mean``: of its ``samples`` so far; all of them None where
-    there are no figures. ``strength``: how many times its limit a measure reached, at least 1. ``hour``: what
-    the usual figure is usual for, in words.
+    ``became_usual``: it never was, but the figure is usual now. ``value``: the most unusual figure,
+    ``usual``: what would have been usual then; ``mean``, ``usual_mean``: of its ``samples`` so far; all of
+    them None where there are no figures. ``strength``: how many times its limit a measure reached, at least
+    1. ``hour``: what the usual figure is usual for, in words.
     """
 
     key: str

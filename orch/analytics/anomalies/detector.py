@@ -1,8 +1,8 @@
 """Opens and closes the anomalies of one series as its samples arrive. Pure.
 
 A measure above its limit opens an anomaly, which begins where the deviation began and not where it was
-noticed. It ends when the series is back, or after a day, when the figure counts as usual: a shift that lasts is
-news once. Samples of an anomaly are no history for later ones: they are left out of the measures.
+noticed. It ends when the series is back, or after a day, when the figure counts as usual: a shift that lasts
+is news once. Samples of an anomaly are no history for later ones: they are left out of the measures.
 """
 
 from collections.abc import Iterable
@@ -201,9 +201,10 @@ class Detector:
 
 
 def _since_when(deviations: Array) -> int:
-    """Return for how many samples deviations (upwards) have lasted: where what exceeds half their mean sums up
-    to most.
-    """  # noqa: D205
+    """Return for how many samples deviations have lasted (upwards).
+
+    They began where the sum of what exceeds half their mean is greatest.
+    """
     there = np.where(np.isfinite(deviations), deviations, 0.0)
     sums = np.cumsum((there - 0.5 * max(float(there.mean()), 0.0))[::-1])
     return int(np.argmax(sums)) + 1

@@ -1,8 +1,8 @@
 """Measures of how far the latest samples are from what is usual. Pure.
 
 A sample's *deviation* is its distance from the usual course, in standard deviations of its hour's noise. No
-single measure of deviations sees every fault: one wild sample is lost in the mean of a day, and a slow leak in
-each sample. So there are several, each over a number of samples, and each is held to a limit of its own
+single measure of deviations sees every fault: one wild sample is lost in the mean of a day, and a slow leak
+in each sample. So there are several, each over a number of samples, and each is held to a limit of its own
 (`limits.py`), which is as high as the series itself needs.
 """
 
@@ -100,7 +100,7 @@ def _later(values: Array, by: int) -> Array:
 
 
 def measured_last(deviations: Array, surprise: float, silence: float) -> list[float]:
-    """Return the value of each of :data:`MEASURES` at the last sample: the last column of :func:`measured`."""
+    """Return the value of each of :data:`MEASURES` at the last sample, as :func:`measured` does at all."""
     clipped = np.clip(deviations, -CLIP, CLIP)
     total, latest = _Sums(clipped), float(deviations[-1])
     found = []
@@ -126,7 +126,7 @@ class _Sums:
         self._counts = np.cumsum(there)
 
     def mean(self, back: int, width: int) -> float:
-        """Return the mean of ``width`` samples, ``back`` before the last; NaN if fewer than half are there."""
+        """Return the mean of ``width`` samples, ``back`` before the last; NaN if half are missing."""
         end = len(self._sums) - 1 - back
         if end < 0:
             return nan
@@ -161,14 +161,13 @@ def silences(values: Array) -> Array:
 
 
 def chances_of_repeats(values: Array, levels: Array, still: float = 0.0) -> tuple[Array, Array]:
-    """Return bounds of ``levels``, and for each part between them the chance that a sample repeats the last.
+    """Return bounds of ``levels``, and the chance of a repetition between them.
 
     ``levels``: the usual figure at each sample. A figure of 0 repeats itself at night, not by day.
     """
-    bins = 4
     there = np.isfinite(values[1:]) & np.isfinite(values[:-1])
     same, where = (np.abs(values[1:] - values[:-1]) <= still)[there], levels[1:][there]
-    bounds = np.unique(np.quantile(where, np.arange(1, bins) / bins)) if where.size else np.zeros(0)
+    bounds = np.unique(np.quantile(where, (0.25, 0.5, 0.75))) if where.size else np.zeros(0)
     part = np.searchsorted(bounds, where)
     counts = np.bincount(part, minlength=len(bounds) + 1)
     equal = np.bincount(part, weights=same, minlength=len(bounds) + 1)

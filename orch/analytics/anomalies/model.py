@@ -74,19 +74,20 @@ def learn_model(
     there = sound[np.isfinite(sound)]
     if there.size < FEWEST:
         return None
+    if np.all(there == np.rint(there)):
+        floor = max(floor, 1.0)  # of a number of things, half of one is none
     usual = learn(sound, begins=begins, step=step, least=floor)
     still = 2e-5 * float(np.ptp(there))
-    limits = find_limits(
-        values, usual, begins=begins, faulty=faulty, level_since=level_since, still=still
-    )
+    limits = find_limits(values, usual, begins=begins, faulty=faulty, level_since=level_since, still=still)
     days = len(values) * step / DAY
-    return Model(usual=usual, limits=_careful(limits, days, step), days=days, floor=floor, still=still)
+    return Model(usual=usual, limits=_careful(limits, days), days=days, floor=floor, still=still)
 
 
-def _careful(limits: Limits, days: float, step: float) -> Limits:
-    """Return limits of a level that do not take the first evening or weekend for a fault."""
-    if step * FEWEST < DAY / 2:  # of a resolution for steps; slow changes are another's
-        return limits
+def _careful(limits: Limits, days: float) -> Limits:
+    """Return limits of a level that do not take the first evening or weekend for a fault.
+
+    With less than three days (all that there is at a fine resolution) only steps are seen, no levels.
+    """
     factor = np.inf if days < DAILY_AFTER else 2.0 if days < WEEK else 1.3 if days < WEEKLY_AFTER else 1.0
     factors = tuple(factor if measure.sort is Sort.LEVEL else 1.0 for measure in MEASURES)
     return replace(

@@ -1,11 +1,12 @@
 """Estimates that a few wrong samples do not move. Pure. NaN is a gap, and is left out everywhere."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
+"""Floats; or places of them."""
 
 NORMAL: Final = 1.4826
 """The standard deviation of normal noise, in median absolute deviations."""
@@ -15,6 +16,9 @@ EULER: Final = 0.36651292
 
 QUARTILES: Final = 1.57252
 """The distance of the quartiles of a standard Gumbel distribution."""
+
+EQUAL: Final = 0.1
+"""Part of their median that the quartiles of maxima are apart at least: a few equal ones are not all."""
 
 
 def median(values: Array) -> float:
@@ -27,9 +31,10 @@ def medians(values: Array) -> Array:
     """Return the median of each column of a matrix, NaN for a column without a sample."""
     ordered = np.sort(values, axis=0)  # NaN come last
     counts = np.isfinite(values).sum(axis=0)
-    low, high = np.maximum(counts - 1, 0) // 2, np.maximum(counts, 1) // 2
+    last = len(ordered) - 1
+    low, high = np.clip((counts - 1) // 2, 0, last), np.clip(counts // 2, 0, last)
     columns = np.arange(values.shape[1])
-    middle = (ordered[np.minimum(low, len(ordered) - 1), columns] + ordered[high.clip(0, len(ordered) - 1), columns]) / 2
+    middle = (ordered[low, columns] + ordered[high, columns]) / 2
     return np.where(counts > 0, middle, np.nan)
 
 
@@ -51,5 +56,5 @@ def return_level(maxima: Array, blocks: float) -> float:
     if not there.size:
         return float("inf")
     low, middle, high = np.quantile(there, (0.25, 0.5, 0.75))
-    scale = max(high - low, 1e-9) / QUARTILES
+    scale = max(high - low, EQUAL * abs(middle), 1e-9) / QUARTILES
     return float(middle - EULER * scale + scale * np.log(blocks))

@@ -28,6 +28,10 @@ WEEKDAYS: Final = (0, 1, 2, 3, 4, 5, 6)
 WIDTHS: Final = (1, 3, 9)
 """Samples over which a course is smoothed, for a choice."""
 
+EVEN: Final = 8
+FEW: Final = 24
+"""Blocks, and samples, without which no power is chosen."""
+
 DAILY_AFTER: Final = 3
 WEEKLY_AFTER: Final = 15
 """Days of history from which on a course over the day, and one over the week, can be told from chance."""
@@ -81,8 +85,8 @@ class Clock(NamedTuple):
 class Usual(Struct, frozen=True, kw_only=True):
     """What is usual for a series: the course, and its noise, as transformed figures.
 
-    ``classes``: for each day of the week, the row of ``course`` and ``noise`` that it has. ``course``: a value
-    for each time of day; ``noise``: a standard deviation for each. ``name``: in words.
+    ``classes``: for each day of the week, the row of ``course`` and ``noise`` that it has. ``course``: a
+    value for each time of day; ``noise``: a standard deviation for each.
     """
 
     power: Power
@@ -94,12 +98,12 @@ class Usual(Struct, frozen=True, kw_only=True):
     @property
     def is_daily(self) -> bool:
         """Whether it has a course over the day."""
-        return self.course.shape[1] > 1
+        return bool(self.course.shape[1] > 1)
 
     @property
     def is_weekly(self) -> bool:
         """Whether its days differ."""
-        return self.course.shape[0] > 1
+        return bool(self.course.shape[0] > 1)
 
     def at(self, times: Array) -> tuple[Array, Array]:
         """Return the usual transformed figure and its noise at each time."""
@@ -136,7 +140,7 @@ def learn(values: Array, *, begins: float, step: float, least: float = 0.0) -> U
 def choose_power(values: Array, clock: Clock) -> Power:
     """Return the power after which the noise of hours differs least between levels (Guerrero 1993)."""
     there = values[np.isfinite(values)]
-    if there.size < 24 or there.min() < 0 or np.ptp(there) == 0:
+    if there.size < FEW or there.min() < 0 or np.ptp(there) == 0:
         return Power(1, 0)
     size = max(clock.slots // 24, 6)
     blocks = values[: len(values) // size * size].reshape(-1, size)
@@ -144,7 +148,7 @@ def choose_power(values: Array, clock: Clock) -> Power:
         levels = medians(blocks.T)
         noises = medians(np.abs(np.diff(blocks, axis=1)).T)
     used = np.isfinite(levels) & np.isfinite(noises) & (noises > 0) & (levels > 0)
-    if used.sum() < 8:
+    if used.sum() < EVEN:
         return Power(1, 0)
     levels, noises = levels[used], noises[used]
     offset = max(0.02 * float(np.quantile(there, 0.9)), 1e-9)
@@ -160,7 +164,7 @@ def _unevenness(power: Power, levels: Array, noises: Array) -> float:
 class _Course(NamedTuple):
     """How a course is estimated: which days are alike, and over how many samples it is smoothed."""
 
-    classes: Sequence[int]
+    classes: tuple[int, ...]
     width: int
     is_daily: bool = True
 
@@ -223,7 +227,7 @@ def _candidates(days: float, clock: Clock) -> list[_Course]:
 
 
 def _error(course: _Course, values: Array, times: Array, clock: Clock) -> float:
-    """Return the mean error over the last weeks (in a short history: days), predicted from what was before."""
+    """Return the mean error over the last weeks (in a short history: days), each predicted from the past."""
     week = 7 * clock.slots
     fold = week if len(values) >= 2.1 * week else clock.slots
     errors = []
@@ -263,4 +267,4 @@ def _noise(residuals: Array, times: Array, clock: Clock, classes: Sequence[int])
         per = NORMAL * medians(hours.transpose(0, 2, 1).reshape(-1, HOURS))
         rows.append(np.where(np.isfinite(per), per, whole))
     by_hour = np.vstack(rows)
-    return np.maximum(by_hour**0.75 * whole**0.25, 0.25 * whole)
+    return np.asarray(np.maximum(by_hour**0.75 * whole**0.25, 0.25 * whole))
