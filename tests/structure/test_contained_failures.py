@@ -15,6 +15,7 @@ PASSED_ON = {
     "audio/pipeline_process.py": "the reply says so: the run has failed, in orch_pipeline_runs_total",
     "stores/redis/pipeline.py": "the operation fails with store_unavailable, a failure of the store",
     "stores/sqlite/transactions.py": "the operation fails with it, a failure of the store",
+    "analytics/insights/writer.py": "insights keep the words of the rules; the reason is logged and shown",
     "bots/runs/attempts.py": "the bot joins again or fails for it, an event of its session",
     "bots/runs/run.py": "the bot fails for internal_error, an event of its session and a line of the log",
     "bots/calendars/ics.py": "the series is unreadable, with the reason, and nothing of it is changed",
