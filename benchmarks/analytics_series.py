@@ -91,7 +91,8 @@ def connections(rng: np.random.Generator, days: int) -> Array:
     """Return open connections: whole numbers, smooth, as those who join stay."""
     mean = _load(rng, days) * 10 ** rng.uniform(1.2, 3.5)
     mean = mean * np.exp(_correlated(rng, days * DAY, 0.97, rng.uniform(0.03, 0.1)))
-    return np.round(np.maximum(mean + np.sqrt(mean) * _correlated(rng, days * DAY, 0.9, 0.5), 0))
+    spread = np.sqrt(mean) * _correlated(rng, days * DAY, 0.9, 0.5)
+    return np.maximum(mean + spread, 0).round().astype(np.float64)
 
 
 def memory(rng: np.random.Generator, days: int) -> Array:
