@@ -97,6 +97,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/api/metrics/dashboard"): Action.VIEW_OPERATIONS,
     ("GET", "/api/analytics/figures"): Action.VIEW_OPERATIONS,
     ("GET", "/api/analytics/series"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/analytics/forecast"): Action.VIEW_OPERATIONS,
     ("GET", "/api/tree"): Action.VIEW_OPERATIONS,
     ("GET", "/api/alerts"): Action.VIEW_OPERATIONS,
     ("GET", "/api/alerts/<fingerprint>"): Action.VIEW_OPERATIONS,

@@ -25,7 +25,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
     ``by``: the label whose values are subjects of their own; "": there is one series. ``only``: the values
     of a label that count. ``limit``: the metric with its limit, with the same label ``by``. ``scale``: what a
-    value is multiplied by.
+    value is multiplied by. ``most``: a limit that is always the same. ``falls``: the limit is below.
     """
 
     figure: Figure
@@ -35,6 +35,8 @@ class Source(Struct, frozen=True, kw_only=True):
     only: tuple[str, tuple[str, ...]] | None = None
     limit: Name | None = None
     scale: float = 1.0
+    most: float | None = None
+    falls: bool = False
 
 
 def _row(
@@ -50,6 +52,8 @@ def _row(
     by: str = "",
     only: tuple[str, tuple[str, ...]] | None = None,
     limit: Name | None = None,
+    most: float | None = None,
+    falls: bool = False,
 ) -> Source:
     """Return a row. Quantiles are in ms, rates per second, unless ``unit`` differs."""
     default: Unit = "/s" if how == "rate" else "ms" if how == "p95" else ""
@@ -67,6 +71,8 @@ def _row(
         by=by,
         only=only,
         limit=limit,
+        most=most,
+        falls=falls,
         scale=1_000.0 if how == "p95" else 1.0,
     )
 
@@ -192,7 +198,7 @@ SOURCES: Final = (
         "Own pages and API, p95",
         "front",
         front_names.FRONT_SECONDS,
-        only=("door", ("own",)),
+        only=("door", ("page", "api")),
         floor=5.0,
     ),
     # speech
@@ -348,6 +354,7 @@ SOURCES: Final = (
         by="kind",
         unit="share",
         floor=0.02,
+        most=1.0,
     ),
     _rate(
         "overload_refused", "Requests refused by overload", "process", process.OVERLOAD_REFUSED, floor=0.02
@@ -360,6 +367,8 @@ SOURCES: Final = (
         unit="bytes",
         worse="down",
         floor=5e7,
+        most=0.0,
+        falls=True,
     ),
     # the synthetic journey
     _p95(

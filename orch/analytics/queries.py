@@ -8,11 +8,14 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from orch.analytics.budgets import Budget
+from orch.analytics.exhaustion import Exhaustion
+from orch.analytics.forecast import Forecast
 from orch.analytics.ring import Floats
 from orch.analytics.series import Figure, Points, Series
 
 KEYS: Final = 12
 """Series of one question at most."""
+LONGEST_KEY: Final = 400
 LONGEST: Final = 30 * 86_400
 POINTS: Final = 4_000
 STEPS: Final = (1, 5, 10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400)
@@ -26,7 +29,7 @@ class SeriesQuestion(Struct, frozen=True, kw_only=True):
     shown beside it, in steps where it is stored more coarsely; 0: none.
     """
 
-    keys: tuple[Annotated[str, Meta(max_length=400)], ...]
+    keys: tuple[Annotated[str, Meta(max_length=LONGEST_KEY)], ...]
     seconds: Annotated[float, Meta(ge=60, le=LONGEST)] = 3_600.0
     until: Annotated[float, Meta(ge=0, le=1e11)] | None = None
     points: Annotated[int, Meta(ge=20, le=POINTS)] = 600
@@ -64,6 +67,34 @@ class SeriesAnswer(Struct, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()
 
 
+class ForecastQuestion(Struct, frozen=True, kw_only=True):
+    """A series by its ``key``, for so many ``hours``."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
+    hours: Annotated[int, Meta(ge=1, le=168)] = 24
+
+
+class ForecastAnswer(Struct, frozen=True, kw_only=True):
+    """A forecast, or null with the ``reason``; and when the limit is reached, null if nothing says so."""
+
+    now: float
+    worker: str
+    key: str
+    figure: Figure
+    limit: float | None
+    forecast: Forecast | None
+    reason: str
+    exhaustion: Exhaustion | None
+
+
+class Filling(Struct, frozen=True, kw_only=True):
+    """A figure that reaches its limit."""
+
+    key: str
+    figure: Figure
+    exhaustion: Exhaustion
+
+
 class ListedFigure(Struct, frozen=True, kw_only=True):
     """What is measured: its figure, its newest value, and its limit, if it has one."""
 
@@ -77,6 +108,7 @@ class FiguresListed(Struct, frozen=True, kw_only=True):
     """All figures of a worker, and the error budgets. ``refused``: series that found no room.
 
     ``is_restored``: what earlier runs measured is there too. ``since``: when this process began to measure.
+    ``filling``: the figures that reach their limit, the first one first.
     """
 
     now: float
@@ -86,6 +118,7 @@ class FiguresListed(Struct, frozen=True, kw_only=True):
     refused: int
     figures: tuple[ListedFigure, ...]
     budgets: tuple[Budget, ...]
+    filling: tuple[Filling, ...] = ()
 
 
 def chosen_step(seconds: float, points: int) -> float:

@@ -119,7 +119,9 @@ class Sampler:
                 figure = self._figure(source, subject)
                 seen.append(figure.key)
                 value = self._value(source, figure.key, read, now)
-                yield Measured(figure, None if value is None else value * source.scale, limits.get(subject))
+                yield Measured(
+                    figure, None if value is None else value * source.scale, limits.get(subject, source.most)
+                )
         self._rates.forget(seen)
         self._quantiles.forget(seen)
 

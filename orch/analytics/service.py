@@ -13,7 +13,15 @@ from orch.analytics.archive import Archive, Offload
 from orch.analytics.budgets import OBJECTIVES, Budget, budget
 from orch.analytics.figures import SOURCES
 from orch.analytics.measured import gateway_figures, speech_figures
-from orch.analytics.queries import FiguresListed, ListedFigure, SeriesAnswer, SeriesQuestion, answer
+from orch.analytics.outlook import Outlook
+from orch.analytics.queries import (
+    FiguresListed,
+    ForecastQuestion,
+    ListedFigure,
+    SeriesAnswer,
+    SeriesQuestion,
+    answer,
+)
 from orch.analytics.sampling import AnyReading, Measured, Rates, Sampler
 from orch.analytics.series import Points, Series
 from orch.analytics.steady_clock import SteadyClock
@@ -68,6 +76,13 @@ class AnalyticsService:
         self._clock: SteadyClock | None = None
         self.series = Series()
         self.archive = Archive(self.series, store, owner=owner, now=self.now, offload=offload)
+        self.outlook = Outlook(
+            lambda: self.series,
+            lambda: self.limits,
+            worker=worker,
+            now=lambda: self._sampled_at,
+            offload=offload,
+        )
         self._sampler = Sampler(SOURCES)
         self._rates = Rates()
         self.limits: dict[str, float] = {}
@@ -83,6 +98,7 @@ class AnalyticsService:
         async with trio.open_nursery() as nursery:
             self.sample()
             await nursery.start(self.archive.run)
+            await nursery.start(self.outlook.run)
             nursery.start_soon(self._sample_each_second)
             task_status.started()
 
@@ -150,6 +166,7 @@ class AnalyticsService:
                 for key, figure in self.series.figures.items()
             ),
             budgets=self.budgets(),
+            filling=self.outlook.filling,
         )
 
     def read(self, question: SeriesQuestion) -> SeriesAnswer:
@@ -161,6 +178,11 @@ class AnalyticsService:
         if question == b"null":
             return msgspec.json.encode(self.figures())
         return msgspec.json.encode(self.read(msgspec.json.decode(question, type=SeriesQuestion)))
+
+    async def reply_with_forecast(self, question: bytes) -> bytes:
+        """Reply to another worker's question for a forecast. ProblemError: not_found."""
+        asked = msgspec.json.decode(question, type=ForecastQuestion)
+        return msgspec.json.encode(await self.outlook.answer(asked))
 
     def budgets(self) -> tuple[Budget, ...]:
         """Return the error budgets, computed again each :data:`BUDGETS_EVERY` seconds."""
@@ -183,3 +205,4 @@ class AnalyticsService:
         yield Reading(names.ANALYTICS_SAMPLE_SECONDS, self._seconds)
         yield from self.boundary.readings()
         yield from self.archive.boundary.readings()
+        yield from self.outlook.boundary.readings()

@@ -22,6 +22,12 @@ def connect(parts: Parts) -> None:
     survey.register("tree", lambda _: msgspec.json.encode(parts.tree.statistics()))
     survey.register(route_history.SUBJECT, partial(history_of_route, parts))
     survey.register(analytics.SUBJECT, parts.analytics.reply)
+    survey.register_waiting(
+        analytics.FORECAST_SUBJECT,
+        parts.analytics.reply_with_forecast,
+        within=analytics.FORECAST_WITHIN,
+        at_a_time=4,
+    )
     survey.register("restart", partial(restart_branch, parts))
     survey.register("recover", partial(recover_service, parts))
     survey.register("stop_recovery", partial(stop_recovery, parts))

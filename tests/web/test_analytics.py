@@ -93,3 +93,11 @@ def test_a_service_that_has_just_started_has_figures_of_nothing() -> None:
     found = read(ScriptedService("empty"), "/api/analytics/figures")
     assert found["figures"] == []
     assert {each["left"] for each in found["budgets"]} == {None}
+
+
+def test_a_forecast_has_intervals_and_the_limit_it_reaches(full: ScriptedService) -> None:
+    found = read(full, "/api/analytics/forecast?key=in_use:stored_bytes&hours=48")
+    assert len(found["forecast"]["values"]) == 48
+    assert found["exhaustion"]["within"] > 14 * 86_400
+    response = ask("GET", "/api/analytics/forecast?key=nope", full)
+    assert (response.status_code, problem(response)["code"]) == (404, "not_found")

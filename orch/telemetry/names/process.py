@@ -107,6 +107,7 @@ SERIES_DROPPED: Final = Name(
 LOOPS: Final = (
     "alerts",
     "analytics",
+    "analytics limits",
     "analytics store",
     "calendars",
     "captions of bots",

@@ -10,8 +10,11 @@ from quart_schema import document_querystring, document_response
 from orch.analytics.queries import (
     KEYS,
     LONGEST,
+    LONGEST_KEY,
     POINTS,
     FiguresListed,
+    ForecastAnswer,
+    ForecastQuestion,
     SeriesAnswer,
     SeriesQuestion,
     csv_of,
@@ -22,7 +25,10 @@ from orch.problems import ProblemError
 from orch.web.json_api import json_response, read_query
 
 SUBJECT: Final = "analytics"
+FORECAST_SUBJECT: Final = "forecast"
 """Of the surveys of other workers."""
+FORECAST_WITHIN: Final = 20.0
+"""Seconds that another worker may take for a forecast."""
 
 
 class FiguresQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,12 +44,20 @@ class SeriesQuery(Struct, frozen=True, forbid_unknown_fields=True):
     seconds by which an earlier time is returned beside it. ``format``: json, or csv to save as a file.
     """
 
-    key: Annotated[str, Meta(min_length=1, max_length=400)]
+    key: Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
     seconds: Annotated[float, Meta(ge=60, le=LONGEST)] = 3_600.0
     until: Annotated[float, Meta(ge=0, le=1e11)] | None = None
     points: Annotated[int, Meta(ge=20, le=POINTS)] = 600
     compare: Annotated[float, Meta(ge=0, le=LONGEST)] = 0.0
     format: Literal["json", "csv"] = "json"
+    worker: Annotated[str, Meta(max_length=100)] = ""
+
+
+class ForecastQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """A series by its ``key``, for so many ``hours``: up to 6 in steps of 5 minutes, else hourly."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
+    hours: Annotated[int, Meta(ge=1, le=168)] = 24
     worker: Annotated[str, Meta(max_length=100)] = ""
 
 
@@ -71,11 +85,8 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
     async def series() -> Response:
         """Return series at equal steps: 1 s for the last hour, 10 s for a day, 5 min for 30 days at best."""
         asked = read_query(SeriesQuery)
-        keys = tuple(dict.fromkeys(request.args.getlist("key")))
-        if len(keys) > KEYS or any(len(key) > 400 for key in keys):  # noqa: PLR2004 - as of the first one
-            raise ProblemError("invalid_request", f"Expected 1 to {KEYS} keys.", path="$.key")
         question = SeriesQuestion(
-            keys=keys,
+            keys=_keys(request.args.getlist("key")),
             seconds=asked.seconds,
             until=asked.until,
             points=asked.points,
@@ -97,4 +108,26 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
         response.headers["Content-Disposition"] = 'attachment; filename="series.csv"'
         return response
 
+    @api.get("/forecast")
+    @document_querystring(ForecastQuery)
+    @document_response(ForecastAnswer)
+    async def forecast() -> Response:
+        """Return a forecast with 90 % intervals, and when the limit is reached, if anything says so."""
+        asked = read_query(ForecastQuery)
+        question = ForecastQuestion(key=asked.key, hours=asked.hours)
+        if is_here(asked.worker):
+            return json_response(await analytics.outlook.answer(question))
+        reply = await survey.request(
+            asked.worker, FORECAST_SUBJECT, msgspec.json.encode(question), within=FORECAST_WITHIN
+        )
+        return json_response(msgspec.json.decode(reply, type=ForecastAnswer))
+
     return api
+
+
+def _keys(given: list[str]) -> tuple[str, ...]:
+    """Return different keys. ProblemError: invalid_request, where they are too many or one is too long."""
+    keys = tuple(dict.fromkeys(given))
+    if len(keys) > KEYS or any(len(key) > LONGEST_KEY for key in keys):
+        raise ProblemError("invalid_request", f"Expected 1 to {KEYS} keys.", path="$.key")
+    return keys
