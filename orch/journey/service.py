@@ -113,7 +113,10 @@ class JourneyService:
 
     def statistics(self) -> JourneyStatistics:
         """Return the figures."""
-        return self._record.statistics(reason_off(self._settings.current, self._url))
+        return self._record.statistics(self._reason_off())
+
+    def _reason_off(self) -> str:
+        return reason_off(self._settings.current, self._url, self._wall())
 
     def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads."""
@@ -136,15 +139,14 @@ class JourneyService:
         return self._settings.current.orchestration.monitoring.journey.interval
 
     async def _make_one(self) -> None:
-        settings = self._settings.current
-        off = reason_off(settings, self._url)
+        off = self._reason_off()
         if off != self._off:
             self._off = off
             _log.info("no synthetic journeys" if off else "synthetic journeys", reason=off)
         if off or self._url is None:
             self._record.forget_last()
             return
-        journey = settings.orchestration.monitoring.journey
+        journey = self._settings.current.orchestration.monitoring.journey
         verdict = await self._journey(self._url, language=journey.language, within=journey.timeout)
         event = self._record.add(verdict, self._wall())
         _log.info("synthetic journey", outcome=verdict.outcome, seconds=verdict.caption_seconds)
@@ -167,7 +169,7 @@ class JourneyService:
             captioned_at=progress.captioned_at,
             is_lost=progress.is_lost,
             reason=progress.reason,
-            is_disturbed=self._is_stopping() or self._was_suspended_since(begun),
+            is_disturbed=self._is_stopping() or self._was_suspended_since(begun) or bool(self._reason_off()),
         )
         return judge(walked, within=within)
 

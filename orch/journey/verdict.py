@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from orch.health import maintenance
 from orch.settings import Settings
 from orch.speech.requests import AUDIO
 
@@ -38,7 +39,8 @@ class Walked(Struct, frozen=True, kw_only=True):
     ``reached``: the last step that succeeded; None: none. ``spoken_at``: when the last sample of the speech
     was sent; ``captioned_at``: when a final caption with words was received. ``is_lost``: the service
     reported that the speech will not be transcribed. ``reason``: the last error that a user would have seen,
-    as a sentence. ``is_disturbed``: this process was suspended meanwhile, or is shutting down.
+    as a sentence. ``is_disturbed``: meanwhile this process was suspended, began to shut down, or
+    had no reason any more to make journeys.
     """
 
     reached: Step | None = None
@@ -81,10 +83,10 @@ def judge(walked: Walked, *, within: float) -> Verdict:
     return Verdict(outcome=outcome, is_success=False, reason=f"{missing}: {detail}")
 
 
-def reason_off(settings: Settings, url: str | None) -> str:
+def reason_off(settings: Settings, url: str | None, now: float) -> str:
     """Return why no journeys are made, as a sentence; empty: they are.
 
-    ``url``: where this process accepts connections; None: it is not known.
+    ``url``: where this process accepts connections; None: it is not known. ``now``: seconds since the epoch.
     """
     journey = settings.orchestration.monitoring.journey
     service = settings.services.get(AUDIO)
@@ -97,6 +99,9 @@ def reason_off(settings: Settings, url: str | None) -> str:
             f"Each request to {AUDIO} may cost money. Set orchestration.monitoring.journey.enabled to "
             '"on" to send it a second of speech at each interval nevertheless.'
         )
+    window = maintenance.current(service.maintenance, now)
+    if window is not None:
+        return f"The {AUDIO} is not judged now: {window.words}."
     if url is None:
         return "This process does not accept connections itself at an address that it knows."
     return ""

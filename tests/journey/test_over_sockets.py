@@ -29,6 +29,8 @@ async def test_a_journey_is_made_like_a_user_s_and_fails_like_one(tmp_path: Path
         whole(tmp_path, settings=SETTINGS.format(url=engine.url)) as running,
     ):
         journey = running.parts.journey
+        journey.serve_at((), (running.url,))
+        journey._was_suspended_since = lambda _moment: False  # however busy the machine is
         seen: set[str | None] = set()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, running.parts.hub, seen)

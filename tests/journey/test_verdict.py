@@ -1,5 +1,6 @@
 """What a journey's course says about the service, and what operators are told."""
 
+import datetime as dt
 from itertools import pairwise, product
 
 import pytest
@@ -9,6 +10,7 @@ from orch.journey.record import OUTCOMES, JourneyRecord
 from orch.journey.verdict import Step, Verdict, Walked, judge, own_address, reason_off
 from orch.settings import Monitoring, Orchestration, Service, Settings
 from orch.settings.journey import Journey
+from orch.settings.probe_structs import MaintenanceWindow
 from orch.telemetry.names import journey as names
 from tests.fakes.readings import values
 
@@ -89,9 +91,19 @@ def test_journeys_are_made_where_they_can_and_may_be(
     enabled: str, service: dict[str, object], url: str | None, words: str
 ) -> None:
     """Not without an audio-service, nor for money that nobody decided to spend."""
-    said = reason_off(settings(enabled, **service), url)
+    said = reason_off(settings(enabled, **service), url, 0.0)
     assert bool(said) == bool(words)
     assert words in said
+
+
+def test_no_journeys_are_made_while_the_back_end_is_maintained() -> None:
+    """A planned time raises no alert; before and after it there are journeys."""
+    window = MaintenanceWindow(start="2026-12-01T02:00", minutes=30, title="new engine")
+    current = settings("on", maintenance=(window,))
+    begins = dt.datetime(2026, 12, 1, 2, tzinfo=dt.UTC).timestamp()
+    assert "maintenance: new engine" in reason_off(current, "http://h:1", begins + 60)
+    for at in (begins - 1, begins + 1800):
+        assert reason_off(current, "http://h:1", at) == ""
 
 
 @pytest.mark.parametrize(
