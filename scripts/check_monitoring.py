@@ -28,13 +28,14 @@ COMPOSE: Final = ("docker-compose.yml", "docker-compose.monitoring.yml", BOTS)
 MONITORING: Final = ROOT / "monitoring"
 
 
-def program(name: str, *arguments: str) -> list[str]:
+def program(name: str, *arguments: str, given: str = "") -> list[str]:
     """Run a program of .venv or the path; return what it complains about, nothing if it is content."""
     own = Path(sys.executable).parent / name
     found = str(own) if own.exists() else shutil.which(name)
     if found is None:
         return [f"{name} is not installed: make tools"]
-    ended = subprocess.run([found, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [found, *arguments]
+    ended = subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, check=False)
     if ended.returncode == 0:
         return []
     return [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()] or [f"{name} failed"]
@@ -88,9 +89,26 @@ def loki() -> list[str]:
     newest = content["schema_config"]["configs"][-1]
     if (newest["store"], newest["schema"]) != ("tsdb", "v13"):
         found.append("structured metadata needs the store tsdb with the schema v13")
-    if not list((MONITORING / "loki/rules/fake").glob("*.yml")):
+    rules = list(_log_rules())
+    if not rules:
         found.append("a Loki without sign-in reads the rules in rules/fake, and there are none")
-    return found
+    queries = [rule["expr"] for rule in rules] + _selectors()
+    parser = str(Path(__file__).with_name("logql-faults.mjs"))
+    return found + program("node", parser, given=json.dumps(queries))
+
+
+def _log_rules() -> Iterator[dict[str, Any]]:
+    for path in sorted((MONITORING / "loki/rules/fake").glob("*.yml")):
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
+            yield from group["rules"]
+
+
+def _selectors() -> list[str]:
+    """Return the queries by which Alloy and Promtail select lines."""
+    [scrape] = document("monitoring/loki/promtail.yml")["scrape_configs"]
+    promtails = [value["selector"] for name, value in _stages(scrape["pipeline_stages"]) if name == "match"]
+    text = (MONITORING / "alloy/config.alloy").read_text(encoding="utf-8")
+    return promtails + [json.loads(each) for each in re.findall(r"selector += (\".+\")$", text, re.MULTILINE)]
 
 
 def alloy() -> list[str]:

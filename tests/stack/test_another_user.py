@@ -5,12 +5,16 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from tests.fakes.ports import free_port
 from tests.fakes.service import RunningService
 from tests.fakes.tools import require
+from tests.fakes.waiting import wait_until
 
 pytestmark = pytest.mark.process
 
@@ -64,6 +68,34 @@ def contained(tmp_path: Path) -> Iterator[ContainedService]:
         assert running.stop() == 0
 
 
+@contextmanager
+def blackbox_exporter() -> Iterator[str]:
+    """Run the blackbox exporter with the modules of the stack; yield the address of its probes."""
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            require("prometheus-blackbox-exporter"),
+            f"--config.file={ROOT / 'monitoring/blackbox/blackbox.yml'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def responds() -> bool:
+        try:
+            return httpx2.get(f"{url}/-/healthy", timeout=60).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    try:
+        wait_until(responds, "the blackbox exporter responds")
+        yield f"{url}/probe"
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def ready(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run the health check of the container."""
     return subprocess.run(
@@ -77,7 +109,7 @@ def ready(*arguments: str, environ: Mapping[str, str] | None = None) -> subproce
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes mounts of its own")
 def test_it_serves_as_another_user_with_only_its_state_writable(contained: ContainedService) -> None:
-    """A session is stored, an upload is spooled, and the health check of the image is content."""
+    """A session is stored, an upload is spooled; the stack's probes and the image's own check are content."""
     process = Path("/proc") / str(contained.process.pid)
     lines = (process / "status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
@@ -96,6 +128,10 @@ def test_it_serves_as_another_user_with_only_its_state_writable(contained: Conta
     body = b"\0" * 600_000  # more than stays in memory
     answer = contained.post("/api/audio/transcribe", content=body, headers=contained.headers)
     assert answer.status_code in (502, 503, 504), answer.text  # there is no back end: it was accepted whole
+
+    with blackbox_exporter() as probe:
+        asked = {"module": "http_2xx", "target": f"http://127.0.0.1:{contained.port}/readyz"}
+        assert "\nprobe_success 1\n" in httpx2.get(probe, params=asked, timeout=60).text
 
     checked = ready(environ={"PORT": str(contained.port)})
     assert (checked.returncode, checked.stdout[:4]) == (0, "200 ")

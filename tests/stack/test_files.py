@@ -1,6 +1,7 @@
 """The files of the containers and of the monitoring are good, and each check of them finds its faults."""
 
 import importlib.util
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from orch.settings import decode
 
 pytestmark = pytest.mark.process
 
@@ -30,6 +33,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 NAMES = [
     "prometheus",
+    "alertmanager",
     "blackbox",
     "loki",
     "alloy",
@@ -44,15 +48,38 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_the_files_are_good(name: str, checks: ModuleType) -> None:
     """As ``deploy-monitoring.sh check`` finds them."""
+    assert set(checks.CHECKS) == set(NAMES)
     assert checks.CHECKS[name]() == []
+
+
+@pytest.mark.parametrize("extra", [(), ("docker-compose.bots.yml",)])
+def test_the_settings_of_the_container_are_settings_of_the_service(
+    checks: ModuleType, extra: tuple[str, ...]
+) -> None:
+    """What the image and the compose files set is known, and fits together."""
+    environ = dict(re.findall(r"(HOST|PORT)=(\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8")))
+    for name in ("docker-compose.yml", *extra):
+        content = checks.compose_rules.interpolated(checks.document(name))
+        environ |= content["services"]["orchestration"]["environment"]
+    text = (ROOT / "config" / "orchestration.yaml").read_text(encoding="utf-8")
+    decoded = decode(text, environ)
+    assert decoded.faults == ()
+    assert decoded.ignored == ()
+    settings = decoded.settings
+    assert (settings.orchestration.frontend.host, settings.orchestration.frontend.port) == ("0.0.0.0", 3000)
+    assert settings.session_management.persistence == "redis"
+    assert settings.orchestration.bots.enabled is bool(extra)
 
 
 PROMETHEUS = "monitoring/prometheus/prometheus.yml"
 BLACKBOX = "monitoring/blackbox/blackbox.yml"
 LOKI = "monitoring/loki/loki.yml"
+LOG_RULES = "monitoring/loki/rules/fake/livetranslate-logs.yml"
 ALLOY = "monitoring/alloy/config.alloy"
 STACK = "docker-compose.monitoring.yml"
 WRITE = "loki.write.loki.receiver"
+#: Of the copies, for those checks that read all there is: what takes long.
+LEFT_OUT = {"yaml": shutil.ignore_patterns("prometheus")}
 PUBLISHED = "${MONITORING_ADDRESS:-127.0.0.1}:9090"
 
 
@@ -65,6 +92,7 @@ PUBLISHED = "${MONITORING_ADDRESS:-127.0.0.1}:9090"
         ("loki", LOKI, "retention_enabled: true", "retention_enabled: false", "retention_enabled"),
         ("loki", LOKI, "  delete_request_store: filesystem\n", "", "delete_request_store"),
         ("loki", LOKI, "schema: v13", "schema: v12", "needs the store tsdb"),
+        ("loki", LOG_RULES, "[5m]", "[5", "does not parse near"),
         ("alloy", ALLOY, WRITE, "loki.write.lok.receiver", "leads nowhere"),
         ("alloy", ALLOY, "stage.output {", "stage.output", "expected {"),
         ("alloy", ALLOY, "stage.labels {", "stage.lables {", "no block is called"),
@@ -93,7 +121,7 @@ def test_a_fault_is_found(
 ) -> None:
     """Each of them would stop the stack from starting, lose logs, or open it to others."""
     root = tmp_path / "checkout"
-    shutil.copytree(ROOT / "monitoring", root / "monitoring", ignore=shutil.ignore_patterns("secrets"))
+    shutil.copytree(ROOT / "monitoring", root / "monitoring", ignore=LEFT_OUT.get(name))
     for path in (*ROOT.glob("docker-compose*.yml"), ROOT / "Dockerfile", ROOT / ".dockerignore"):
         shutil.copy(path, root)
     text = (root / file).read_text(encoding="utf-8")

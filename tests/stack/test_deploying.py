@@ -1,0 +1,381 @@
+"""``scripts/deploy-monitoring.sh`` with a ``docker`` that notes how it is called."""
+
+import fcntl
+import io
+import os
+import shutil
+import socket
+import sqlite3
+import stat
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).parents[2]
+
+#: Answers as Docker does to what the script asks for: there is no Docker in the tests. `states` has what
+#: `compose ps` shows; `up` makes it that of `after`; a call that contains the text in `fails` fails.
+DOCKER = r"""#!/bin/bash
+here=$(dirname "$0")/..
+echo "$*" >>"$here/calls"
+if [ -f "$here/fails" ] && [[ "$*" == *"$(cat "$here/fails")"* ]]; then exit 1; fi
+case "$*" in
+    "info --format"*) echo "$here" ;;
+    info) ;;
+    "compose version --short") cat "$here/version" ;;
+    *" ps --quiet") cat "$here/states" 2>/dev/null || true ;;
+    *" ps --all "*) cat "$here/states" 2>/dev/null || true ;;
+    *" up "*--no-start*) ;;
+    *" up "*) cp "$here/after" "$here/states" ;;
+    *" logs "*) echo "the last lines of ${*: -1}" ;;
+    *" pg_dump "*) echo "a dump" ;;
+    *"info persistence") printf 'loading:0\r\naof_rewrite_in_progress:0\r\n' ;;
+    *" python - "*) cat >"$here/program"; echo "the state" ;;
+    *" redis tar "*) echo "append-only files" ;;
+    "run --rm --network none --read-only"*) echo "a volume" ;;
+    "run --rm --interactive"*) echo "unpacked: $(cat)" >>"$here/calls" ;;
+    *pg_restore*) echo "restored: $(cat)" >>"$here/calls" ;;
+esac
+"""
+
+HEALTHY = "orchestration running healthy\nprometheus running healthy\nalloy running\n"
+
+
+class Deployment:
+    """A checkout with the script, and a machine with that ``docker``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "checkout"
+        for name in ("scripts/deploy-monitoring.sh", "scripts/state_archive.py"):
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, self.folder / name)
+        shutil.copytree(ROOT / "monitoring", self.folder / "monitoring")
+        shutil.copytree(ROOT / "config", self.folder / "config")
+        self.machine = folder / "machine"
+        (self.machine / "bin").mkdir(parents=True)
+        docker = self.machine / "bin" / "docker"
+        docker.write_text(DOCKER)
+        docker.chmod(stat.S_IRWXU)
+        self.set("version", "2.29.1")
+        self.set("after", HEALTHY)
+        self.env = {
+            "PATH": f"{docker.parent}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "DEPLOY_WAIT": "0",
+            "DEPLOY_POLL": "0",
+            "DEPLOY_FREE_GB": "0",
+            "ALERT_SLACK_URL": "https://hooks.slack.example/services/x",
+        }
+        self.stderr = ""
+
+    def set(self, name: str, text: str) -> None:
+        """Set what ``docker`` answers."""
+        (self.machine / name).write_text(text)
+
+    def run(self, *arguments: str, code: int = 0, **env: str) -> str:
+        """Run the script; return its output."""
+        ended = subprocess.run(
+            ["scripts/deploy-monitoring.sh", *arguments],
+            cwd=self.folder,
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.stderr = ended.stderr
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        return ended.stdout
+
+    @property
+    def calls(self) -> list[str]:
+        """How ``docker`` was called, without what is the same in each call."""
+        path = self.machine / "calls"
+        text = path.read_text() if path.exists() else ""
+        same = "--project-name livetranslate --project-directory . -f docker-compose.monitoring.yml "
+        return [line.replace(same, "") for line in text.splitlines()]
+
+    def secrets(self) -> dict[str, str]:
+        """Return the variables in ``.env``."""
+        lines = (self.folder / ".env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def test_deploy_starts_everything_with_passwords_of_its_own(deployment: Deployment) -> None:
+    """They are checked by the programs that will run before anything is started."""
+    said = deployment.run("deploy")
+    assert "http://localhost:3001" in said
+    assert "Grafana" in said
+    secrets = deployment.secrets()
+    assert secrets.pop("ORCH_ALERTMANAGER") == "http://alertmanager:9093"
+    assert len(set(secrets.values())) == len(secrets) == 5
+    assert all(len(value) == 32 and value.isalnum() for value in secrets.values())
+    assert all(value not in said + deployment.stderr for value in secrets.values())
+    up = deployment.calls.index("compose up --detach --remove-orphans")
+    checks = [call for call in deployment.calls[:up] if " run --rm --no-deps " in call]
+    assert checks[0].endswith("prometheus check config /etc/prometheus/prometheus.yml")
+    assert len(checks) == 6
+    env = deployment.folder / ".env"
+    folder = deployment.folder / "monitoring" / "secrets"
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for name, variable in (
+        ("prometheus/control-token", "ORCH_CONTROL_TOKEN"),
+        ("grafana/admin-password", "GRAFANA_ADMIN_PASSWORD"),
+    ):
+        assert (folder / name).read_text() == secrets[variable]
+        # The containers' users read them; others on this machine do not get through the folder above.
+        assert (folder / name).stat().st_mode & stat.S_IROTH
+    for path in (folder / "alertmanager").rglob("*"):
+        assert path.stat().st_mode & stat.S_IROTH, path
+
+
+def test_deploying_again_changes_no_secret(deployment: Deployment) -> None:
+    deployment.run("deploy")
+    before = (deployment.folder / ".env").read_text()
+    configured = deployment.folder / "monitoring/secrets/alertmanager/alertmanager.yml"
+    alertmanager = configured.read_text()
+    deployment.run("deploy")
+    assert (deployment.folder / ".env").read_text() == before
+    assert configured.read_text() == alertmanager
+    assert "Generated" not in deployment.stderr
+
+
+def test_what_is_missing_is_added_to_the_settings_that_are_there(deployment: Deployment) -> None:
+    """Also behind a last line without an end."""
+    given = "AUDIO_SERVICE_URL=http://gpu:8000\nREDIS_PASSWORD='my own long one'"
+    (deployment.folder / ".env").write_text(given)
+    deployment.run("deploy")
+    secrets = deployment.secrets()
+    assert (deployment.folder / ".env").read_text().startswith(given + "\n")
+    assert len(secrets["POSTGRES_PASSWORD"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("GRAFANA_ADMIN_PASSWORD=livetranslate2023", "everyone knows"),
+        ("GRAFANA_ADMIN_PASSWORD=admin", "everyone knows"),
+        ('POSTGRES_PASSWORD="Changeme"', "everyone knows"),
+        ("ORCH_CONTROL_TOKEN=tiny", "has 4 characters"),
+    ],
+)
+def test_passwords_that_others_know_are_refused(deployment: Deployment, line: str, why: str) -> None:
+    """The seed's is the first that is tried."""
+    (deployment.folder / ".env").write_text(f"{line}\n")
+    deployment.run("deploy", code=2)
+    assert line.partition("=")[0] in deployment.stderr
+    assert why in deployment.stderr
+    assert not [call for call in deployment.calls if " up " in call]
+
+
+def test_only_one_is_at_work(deployment: Deployment) -> None:
+    """A backup stops what a deployment waits for."""
+    with (deployment.folder / "scripts" / "deploy-monitoring.sh").open() as script:
+        fcntl.flock(script, fcntl.LOCK_EX)
+        deployment.run("backup", code=2)
+        assert "is at work" in deployment.stderr
+        deployment.run("logs", code=2)
+        assert "is at work" not in deployment.stderr
+
+
+def test_settings_are_read_and_not_run(deployment: Deployment, tmp_path: Path) -> None:
+    commands = f"BOTS=$(touch {tmp_path}/run)\nALERT_SLACK_CHANNEL=`touch {tmp_path}/run`\n"
+    (deployment.folder / ".env").write_text(commands)
+    deployment.run("deploy", code=2)  # no name of a channel
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_anyone_to_notify_nothing_is_started(deployment: Deployment) -> None:
+    deployment.run("deploy", code=2, ALERT_SLACK_URL="")
+    assert "ALERT_MAIL_TO" in deployment.stderr
+    assert not [call for call in deployment.calls if " up " in call]
+
+
+def test_with_bots_the_image_with_a_browser_is_used(deployment: Deployment) -> None:
+    (deployment.folder / ".env").write_text("BOTS=1\n")
+    deployment.run("deploy")
+    assert any("-f docker-compose.bots.yml up" in call for call in deployment.calls)
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [("2.17.3", "2.20 or newer is needed"), ("v2.9.0", "2.20 or newer is needed"), ("", "no Compose plugin")],
+)
+def test_an_old_compose_is_refused(deployment: Deployment, version: str, why: str) -> None:
+    deployment.set("version", version)
+    deployment.run("deploy", code=2)
+    assert why in deployment.stderr
+
+
+def test_newer_ones_are_not(deployment: Deployment) -> None:
+    deployment.set("version", "v5.0.2")
+    deployment.run("deploy")
+
+
+def test_without_docker_it_says_so(deployment: Deployment) -> None:
+    deployment.set("fails", "info")
+    deployment.run("status", code=2)
+    assert "Docker does not respond" in deployment.stderr
+
+
+def test_a_file_that_its_program_refuses_starts_nothing(deployment: Deployment) -> None:
+    """The report names it, and that nothing was started."""
+    deployment.set("fails", "loki -config.file")
+    deployment.run("deploy", code=2)
+    assert "refuse their files: loki" in deployment.stderr
+    assert not [call for call in deployment.calls if " up " in call]
+
+
+def test_what_does_not_become_healthy_is_named_with_its_last_lines(deployment: Deployment) -> None:
+    deployment.set("after", "grafana running unhealthy\nloki restarting \nprometheus running healthy\n")
+    deployment.run("deploy", code=1)
+    assert "grafana (running, unhealthy), loki (restarting)" in deployment.stderr
+    assert "the last lines of grafana" in deployment.stderr
+    assert "the last lines of prometheus" not in deployment.stderr
+
+
+def test_a_port_that_is_in_use_is_named_first(deployment: Deployment) -> None:
+    """Rather than half a stack, and an error of Docker's."""
+    script = deployment.folder / "scripts" / "deploy-monitoring.sh"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        text = script.read_text().replace('published="3000 3001 9090 9093 3100"', f'published="{port}"')
+        script.write_text(text)
+        deployment.run("deploy", code=2)
+        assert f"Port {port} of this machine is in use" in deployment.stderr
+        deployment.set("states", HEALTHY)  # it is ours
+        deployment.run("deploy")
+
+
+def test_status_says_what_is_not_well(deployment: Deployment) -> None:
+    deployment.run("status", code=2)
+    assert "run scripts/deploy-monitoring.sh deploy first" in deployment.stderr
+    deployment.run("deploy")
+    assert "prometheus           running    healthy" in deployment.run("status")
+    deployment.set("states", HEALTHY + "loki exited \n")
+    assert "Not well: loki (exited)" in deployment.run("status", code=1)
+    deployment.set("states", "")
+    assert deployment.run("status", code=1) == "Nothing runs.\n"
+
+
+def test_a_backup_is_complete_or_not_there(deployment: Deployment) -> None:
+    """Each part is in it, with its checksum; the service learns of it at the end."""
+    deployment.run("deploy")
+    deployment.run("backup", "backups/first")
+    folder = deployment.folder / "backups" / "first"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["SHA256SUMS", "postgres.dump"]
+        + [f"{name}.tar.gz" for name in ("alertmanager", "grafana", "orchestration-state", "prometheus")]
+        + ["redis.tar.gz", "settings.tar.gz"]
+    )
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+    assert (folder / "orchestration-state.tar.gz").read_text() == "the state\n"
+    assert (deployment.machine / "program").read_text() == (ROOT / "scripts/state_archive.py").read_text()
+    assert deployment.calls[-1] == "compose exec -T orchestration touch /state/var/last-backup"
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    deployment.run("backup", "backups/first", code=2)
+    assert "exists already" in deployment.stderr
+
+
+def test_after_a_failed_backup_everything_runs_again(deployment: Deployment) -> None:
+    deployment.run("deploy")
+    deployment.set("fails", "livetranslate_alertmanager:/volume:ro")
+    deployment.run("backup", "backups/first", code=1)
+    assert list((deployment.folder / "backups").iterdir()) == []
+    assert "No backup was made" in deployment.stderr
+    assert deployment.calls[-1] == "compose up --detach --no-recreate"
+    assert not [call for call in deployment.calls if "last-backup" in call]
+
+
+def test_redis_rewrites_its_files_again_after_a_failed_backup(deployment: Deployment) -> None:
+    """While they are copied it must not."""
+    deployment.run("deploy")
+    deployment.set("fails", "redis tar")
+    deployment.run("backup", code=1)
+    settings = [call.split()[-1] for call in deployment.calls if "auto-aof-rewrite-percentage" in call]
+    assert settings == ["0", "100"]
+
+
+def test_a_backup_is_restored_into_stopped_volumes(deployment: Deployment) -> None:
+    deployment.run("deploy")
+    deployment.run("backup", "backups/first")
+    (deployment.machine / "calls").unlink()
+    deployment.run("restore", "backups/first", code=2)
+    assert "Nothing was changed" in deployment.stderr
+    assert "compose stop" not in deployment.calls
+    deployment.run("restore", "backups/first", "--yes")
+    calls = deployment.calls
+    stopped = calls.index("compose stop")
+    assert calls.index("unpacked: append-only files") > stopped
+    assert calls.count("unpacked: a volume") == 3
+    assert calls.index("restored: a dump") > calls.index("compose up --detach --wait postgres") > stopped
+    assert calls[calls.index("restored: a dump") + 1] == "compose up --detach --remove-orphans"
+
+
+def test_a_damaged_backup_is_not_restored(deployment: Deployment) -> None:
+    deployment.run("deploy")
+    deployment.run("backup", "backups/first")
+    with (deployment.folder / "backups/first/postgres.dump").open("a") as file:
+        file.write("x")
+    deployment.run("restore", "backups/first", "--yes", code=2)
+    assert "is damaged" in deployment.stderr
+    assert "compose stop" not in deployment.calls
+    deployment.run("restore", "backups/none", "--yes", code=2)
+    assert "not a complete backup" in deployment.stderr
+
+
+def test_without_a_command_it_lists_them(deployment: Deployment) -> None:
+    deployment.run(code=2)
+    for command in ("deploy", "status", "logs", "restart", "backup", "restore", "stop", "check"):
+        assert f"deploy-monitoring.sh {command}" in deployment.stderr
+    assert deployment.calls == []
+
+
+def test_it_works_from_any_folder(deployment: Deployment) -> None:
+    ended = subprocess.run(
+        ["./deploy-monitoring.sh", "deploy"],
+        cwd=deployment.folder / "scripts",
+        env=deployment.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (deployment.folder / ".env").exists()
+
+
+def test_the_state_is_archived_while_the_service_writes(tmp_path: Path) -> None:
+    """A database is one moment's, with what is only in its -wal file yet; owners and modes are kept."""
+    state = tmp_path / "var"
+    (state / "bots").mkdir(parents=True)
+    (state / "bots" / "recording").write_bytes(b"sound")
+    (state / "bots" / "recording").chmod(0o600)
+    (state / "log-wal").write_text("not SQLite's")
+    database = sqlite3.connect(state / "sessions.sqlite3")
+    database.execute("pragma journal_mode=wal")
+    database.execute("create table t (x)")
+    database.execute("insert into t values (42)")
+    database.commit()
+    assert (state / "sessions.sqlite3-wal").stat().st_size
+    ended = subprocess.run(
+        ["python3", str(ROOT / "scripts" / "state_archive.py"), str(state)], capture_output=True, check=True
+    )
+    database.close()
+    with tarfile.open(fileobj=io.BytesIO(ended.stdout)) as archived:
+        names = archived.getnames()
+        archived.extractall(tmp_path / "restored", filter="data")
+        assert archived.getmember("bots/recording").mode == 0o600
+    assert sorted(names) == ["bots", "bots/recording", "log-wal", "sessions.sqlite3"]
+    restored = sqlite3.connect(tmp_path / "restored" / "sessions.sqlite3")
+    assert restored.execute("select x from t").fetchone() == (42,)
+    restored.close()
