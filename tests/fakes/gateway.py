@@ -55,6 +55,7 @@ class FakeMetrics:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, int]] = []
+        self.traces: list[str] = []
         self.retries: Counter[str] = Counter()
         self.flows: list[tuple[str, str, str, str]] = []
 
@@ -62,6 +63,7 @@ class FakeMetrics:
         self, service: str, route: str, flow: str, status: int, seconds: float | None, trace_id: str = ""
     ) -> None:
         self.requests.append((service, status))
+        self.traces.append(trace_id)
 
     def gateway_retry(self, service: str) -> None:
         self.retries[service] += 1

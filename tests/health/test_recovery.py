@@ -8,12 +8,14 @@ from orch.health.recovery import (
     Recovery,
     RecoveryPolicy,
     Wait,
+    attempts_left,
     attempts_made,
     begin,
     decide,
     failed,
     give_up,
     recovered,
+    stopped,
     unmade,
 )
 
@@ -36,6 +38,32 @@ def test_each_attempt_waits_twice_as_long_as_the_one_before() -> None:
         recovery = begin(recovery, POLICY, now)
     assert waits == [1, 2, 4, 8, 16]
     assert decision == GiveUp(5, until=now + POLICY.again)
+
+
+def test_the_attempts_that_are_left_are_known() -> None:
+    """Five, one fewer with each; 0 until people have helped; none are needed by what is up or was stopped."""
+    recovery, now, left = Recovery(), 0.0, []
+    assert attempts_left(recovery, POLICY, now) is None
+    while not isinstance(decision := decide(recovery := failed(recovery, now), POLICY, now), GiveUp):
+        left.append(attempts_left(recovery, POLICY, now))
+        assert isinstance(decision, Wait)
+        now = decision.until
+        recovery = begin(recovery, POLICY, now)
+    assert left == [5, 4, 3, 2, 1]
+    assert attempts_left(recovery, POLICY, now) == 0
+    recovery = give_up(recovery, now)
+    assert attempts_left(recovery, POLICY, now + 10 * POLICY.window) == 0
+    assert attempts_left(stopped(recovery), POLICY, now) is None
+    assert attempts_left(recovered(recovery), POLICY, now) is None
+
+
+def test_what_nothing_restarts_has_none_left_once_that_is_known() -> None:
+    """After the longest wait people are needed."""
+    alone = RecoveryPolicy(longest=30, has_hook=False)
+    recovery = failed(Recovery(), 0)
+    assert attempts_left(recovery, alone, 29) == alone.attempts
+    assert attempts_left(recovery, alone, 30) == 0
+    assert attempts_left(give_up(recovery, 30), alone, 500) == 0
 
 
 def test_the_wait_is_bounded() -> None:
