@@ -1,7 +1,7 @@
 # make help lists the targets. Recipes longer than a line are in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench bench-captions bench-audio bench-bots conformance soak outages fuzz dashboards wheel lock clean
+.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench bench-captions bench-audio bench-bots conformance soak outages fuzz dashboards metrics wheel lock clean
 
 BIN := .venv/bin
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -97,6 +97,9 @@ outages: ## stream real speech through a network outage of 50 s (make test: 12 s
 
 soak: checkers ## connect and disconnect clients for DURATION, and check that memory and file descriptors stay flat
 	$(BIN)/python benchmarks/soak.py --duration $(DURATION) $(ARGS)
+
+metrics: checkers ## write docs/metrics.md from the table of metrics
+	$(BIN)/python -m scripts.metrics_document
 
 dashboards: checkers ## write monitoring/grafana/dashboards from scripts/dashboards
 	$(BIN)/python -m scripts.dashboards

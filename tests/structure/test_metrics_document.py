@@ -14,7 +14,7 @@ def without_users(text: str) -> list[str]:
 
 
 def test_the_document_is_what_the_script_writes() -> None:
-    """Otherwise: python scripts/metrics_document.py."""
+    """Otherwise: make metrics."""
     assert without_users(DOCUMENT.read_text(encoding="utf-8")) == without_users(document())
 
 
