@@ -81,11 +81,17 @@ class Prometheus:
         return {each["labels"]["alertname"]: each["state"] for each in self._get("alerts")["alerts"]}
 
 
+def _target(address: str) -> dict[str, Any]:
+    """Return the entry of ``HOST:PORT`` or of ``https://HOST:PORT``."""
+    scheme, _, place = address.rpartition("://")
+    return {"targets": [place], "labels": {"__scheme__": scheme or "http"}}
+
+
 def configuration(folder: Path, targets: Mapping[str, Sequence[str]], interval: str = "1s") -> Path:
     """Write the committed configuration for these targets, by job; jobs without any are left out.
 
     Scrapes and rules come every ``interval``. The targets of the job ``readyz`` are probed through that of
-    ``blackbox``, that of ``alertmanager`` is sent alerts too.
+    ``blackbox``, that of ``alertmanager`` is sent alerts too. Prometheus scrapes itself.
     """
     wanted = yaml.safe_load((CONFIGURATION / "prometheus.yml").read_text(encoding="utf-8"))
     wanted["global"] |= {
@@ -99,7 +105,8 @@ def configuration(folder: Path, targets: Mapping[str, Sequence[str]], interval: 
             continue
         for discovery in [key for key in job if key.endswith("_sd_configs")] + ["authorization"]:
             job.pop(discovery, None)
-        job["static_configs"] = [{"targets": list(targets[job["job_name"]])}]
+        job["static_configs"] = [_target(address) for address in targets[job["job_name"]]]
+        job["tls_config"] = {"insecure_skip_verify": True}
         for rule in job.get("relabel_configs", []):
             if rule.get("target_label") == "__address__":
                 rule["replacement"] = targets["blackbox"][0]
