@@ -224,6 +224,7 @@ def _stored() -> Section:
             "Within the shown range.",
             (increase("orch_spool_lost_total"), "lost"),
             (increase("orch_spool_rejected_total"), "set aside"),
+            ("max(orch_spool_full{@})", "full now"),
             limits=rising(1, 1),
             width=6,
         ),

@@ -153,7 +153,7 @@ def _noticed() -> Section:
         graph(
             "Response time of the service",
             "95 % of the responses of its pages and API begin within this.",
-            (quantile(0.95, "orch_front_response_seconds", matchers='door="own"'), "p95"),
+            (quantile(0.95, "orch_front_response_seconds", matchers='door=~"page|api"'), "p95"),
             unit="s",
         ),
     ]

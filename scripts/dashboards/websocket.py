@@ -208,7 +208,7 @@ def _front() -> Section:
         ),
         graph(
             "Time to respond",
-            "95 % of the responses of own pages and API, and of the gateway, begin within this.",
+            "95 % of the responses of each kind are ready within this; those of back ends are on Gateway.",
             (quantile(0.95, "orch_front_response_seconds", "door"), "{{door}} p95"),
             unit="s",
         ),

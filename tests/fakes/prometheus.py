@@ -22,13 +22,18 @@ STOP_LIMIT: Final = 60.0
 
 @contextmanager
 def exporter(
-    program: str, *options: str, environ: Mapping[str, str] | None = None, path: str = "/metrics"
+    program: str,
+    *options: str,
+    address: str = "",
+    environ: Mapping[str, str] | None = None,
+    path: str = "/metrics",
 ) -> Iterator[str]:
     """Run a program that exports metrics for the block; yield its address.
 
-    ``options``: ``{address}`` stands for the address. It answers ``path`` then.
+    ``options``: ``{address}`` stands for the address, which is a free one unless given. It answers ``path``
+    then.
     """
-    address = f"127.0.0.1:{free_port()}"
+    address = address or f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
         [require(program), *(option.format(address=address) for option in options)],
         env={"PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent"} | dict(environ or {}),
@@ -91,7 +96,7 @@ def configuration(folder: Path, targets: Mapping[str, Sequence[str]], interval: 
     """Write the committed configuration for these targets, by job; jobs without any are left out.
 
     Scrapes and rules come every ``interval``. The targets of the job ``readyz`` are probed through that of
-    ``blackbox``, that of ``alertmanager`` is sent alerts too. Prometheus scrapes itself.
+    ``blackbox``, that of ``alertmanager`` is sent alerts too.
     """
     wanted = yaml.safe_load((CONFIGURATION / "prometheus.yml").read_text(encoding="utf-8"))
     wanted["global"] |= {
@@ -132,14 +137,17 @@ def configuration(folder: Path, targets: Mapping[str, Sequence[str]], interval: 
 def prometheus(
     folder: Path, targets: Mapping[str, Sequence[str]], interval: str = "1s"
 ) -> Iterator[Prometheus]:
-    """Run a Prometheus in ``folder`` for the block; its own job has itself as its target."""
+    """Run a Prometheus in ``folder`` for the block; it scrapes itself, too."""
+    address = f"127.0.0.1:{free_port()}"
+    path = configuration(folder, {"prometheus": [address], **targets}, interval)
     with exporter(
         "prometheus",
-        f"--config.file={configuration(folder, targets, interval)}",
+        f"--config.file={path}",
         f"--storage.tsdb.path={folder / 'data'}",
         "--enable-feature=exemplar-storage",
         "--web.listen-address={address}",
         "--web.enable-lifecycle",
+        address=address,
         path="/-/ready",
-    ) as address:
+    ):
         yield Prometheus(address)

@@ -1,8 +1,6 @@
-"""``orch demo`` with every feature in use, and what watches it: for panels that must have something to show."""
+"""``orch demo`` with every feature in use, and what watches it, for panels that must have data."""
 
 import json
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +11,6 @@ from typing import Any, Final
 import httpx2
 from websockets.sync.client import ClientConnection, connect
 
-from tests.fakes.children import children
 from tests.fakes.client import clip
 from tests.fakes.postgres import postgres_address
 from tests.fakes.prometheus import Prometheus, exporter, prometheus
@@ -31,7 +28,7 @@ orchestration:
     health_check_interval: 1
     journey: {{enabled: "on", interval: 5, timeout: 60}}
   incidents: {{open_after: 1, degraded_after: 2}}
-  alerts: {{alertmanager_url: "http://{alertmanager}", webhook_token: "a-token-of-the-test", poll_interval: 1}}
+  alerts: {{alertmanager_url: "http://{alertmanager}", webhook_token: "of the test", poll_interval: 1}}
   bots:
     webhooks: {{http: true, allowed_networks: ["127.0.0.0/8"], ports: [{port}]}}
     calendars: [{{name: "team", url: "http://{outside}/team.ics"}}]
@@ -43,8 +40,11 @@ orchestration:
         service: "translation-service"
         path: "/api/translate"
         repeatable: "always"
-        hedging: {{extra: 1, percentile: 50, delay: 0.5, budget: 0.1}}
-      - {{prefix: "/api/spare", service: "translation-service", path: "/api/translate", fallbacks: [{{use: "static", response: "sorry"}}]}}
+        hedging: {{extra: 1, percentile: 0, delay: 0.5, budget: 0.1}}
+      - prefix: "/api/spare"
+        service: "translation-service"
+        path: "/api/translate"
+        fallbacks: [{{use: "static", response: "sorry"}}]
       - {{prefix: "/api/few", service: "translation-service", path: "/api/translate"}}
 services:
   translation-service:
@@ -124,18 +124,9 @@ def attend(demo: DemoInUse) -> None:
     made = demo.running.post("/api/bots", json={"meeting_url": listed["demo_meeting"]})
     assert made.status_code == 201, made.text
     bot = made.json()["bot_id"]
-    demo.seen('sum(increase(orch_attribution_words_total[1m])) > 0')
+    demo.seen("sum(increase(orch_attribution_words_total[1m])) > 0")
     assert demo.running.post(f"/api/bots/{bot}/leave").is_success
     demo.seen("sum(increase(orch_bot_ends_total[1m])) > 0")
-
-
-def lose_a_back_end(demo: DemoInUse) -> None:
-    """Kill the translation-service, and wait until an incident and a recovery are seen."""
-    for pid in children(demo.running.process.pid):
-        if b"translation_service" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
-    demo.seen("orch_incident_opened_timestamp_seconds")
-    demo.seen("orch_recovery_attempts_left")
 
 
 @contextmanager
@@ -171,7 +162,10 @@ def _alertmanager(folder: Path) -> str:
 
 @contextmanager
 def demo_in_use(folder: Path) -> Iterator[DemoInUse]:
-    """Run the demo, a worker with TLS, Redis, PostgreSQL, their exporters, and Prometheus, for the block."""
+    """Run the demo, Redis, PostgreSQL, exporters and Prometheus for the block.
+
+    Beside the demo another service is scraped: one with a certificate, whose back ends are down.
+    """
     for name in ("demo", "tls", "prometheus", "alertmanager"):
         (folder / name).mkdir()
     with ExitStack() as more:
@@ -186,10 +180,14 @@ def demo_in_use(folder: Path) -> Iterator[DemoInUse]:
             )
         )
         calendars = enter(outside())
-        settings = SETTINGS.format(alertmanager=alertmanager, outside=calendars, port=calendars.rpartition(":")[2])
+        settings = SETTINGS.format(
+            alertmanager=alertmanager, outside=calendars, port=calendars.rpartition(":")[2]
+        )
         demo = enter(service("demo", folder / "demo", settings=settings, environ=ENVIRON))
         secure = {"TLS_CERTIFICATE": str(CERTIFICATE), "TLS_KEY": str(CERTIFICATE)}
-        second = enter(service("serve", folder / "tls", environ=secure | {"ORCH_ORCHESTRATION__BOTS__ENABLED": "false"}))
+        second = enter(
+            service("serve", folder / "tls", environ=secure | {"ORCH_ORCHESTRATION__BOTS__ENABLED": "false"})
+        )
         redis = enter(redis_server(folder / "redis", "--maxmemory", "64mb"))
         postgres = enter(postgres_address())
         listen = "--web.listen-address={address}"
@@ -202,7 +200,13 @@ def demo_in_use(folder: Path) -> Iterator[DemoInUse]:
             "blackbox": [enter(exporter("prometheus-blackbox-exporter", probes, listen))],
             "redis": [
                 enter(
-                    exporter("prometheus-redis-exporter", "-redis.addr", redis.url, "-web.listen-address", "{address}")
+                    exporter(
+                        "prometheus-redis-exporter",
+                        "-redis.addr",
+                        redis.url,
+                        "-web.listen-address",
+                        "{address}",
+                    )
                 )
             ],
             "postgres": [
