@@ -329,8 +329,14 @@ class BotsService:
         return await self._shown(life), is_new
 
     async def list(self, *, active: bool | None, before: str | None, limit: int) -> BotsListed:
-        """Return bots: all (None), those that have not ended, or those that have; after ``before``."""
-        parts = self._working()
+        """Return bots: all (None), those that have not ended, or those that have; after ``before``.
+
+        Where bots cannot be stored there are none, with the reason; that is no failure.
+        """
+        if self._parts is None:
+            await trio.lowlevel.checkpoint()
+            return self._frame()
+        parts = self._parts
         after = None if before is None else await parts.commanding.life(before)
         store = parts.kept.store
         found = await store.lives(limit, before=after, active=active is True, ended=active is False)
@@ -339,9 +345,13 @@ class BotsService:
         return parts.lists.page(first, found, positions(running), running, has_more=len(found) == limit)
 
     async def count(self) -> BotsCounted:
-        """Return how many there are in each state."""
-        parts = self._working()
-        states = await parts.kept.store.counts()
+        """Return how many there are in each state. Where bots cannot be stored, none, with the reason."""
+        if self._parts is None:
+            await trio.lowlevel.checkpoint()
+            states, last_failed = dict[str, int](), None
+        else:
+            states = await self._parts.kept.store.counts()
+            last_failed = await self._parts.lists.last_failed()
         return BotsCounted(
             now=self._wall(),
             limit=self._bots.max_bots,
@@ -350,7 +360,7 @@ class BotsService:
             waiting=states.get(State.REQUESTED.value, 0),
             states=states,
             unavailable=self.unavailable(),
-            last_failed=await parts.lists.last_failed(),
+            last_failed=last_failed,
         )
 
     async def get(self, bot_id: str) -> BotLive:

@@ -10,11 +10,13 @@ from orch.bots.chromium.errors import BrowserMissingError, BrowserNotStartedErro
 from orch.bots.ends import EndReason
 from orch.bots.observations import Place
 from orch.bots.requests import BotRequest, Consent, Languages, LanguagesChange, Rules, WebcamChange
+from orch.bots.service import BotsService
 from orch.bots.shown import BotShown
 from orch.bots.states import State
 from orch.problems import ProblemError
 from tests.fakes.bot_service import URL, Scene, running
 from tests.fakes.hub import EPOCH, wall
+from tests.stores.bots.test_bot_file import Given
 
 
 async def states(scene: Scene, bot: BotShown) -> list[str]:
@@ -114,6 +116,28 @@ async def test_a_full_queue_and_bad_requests_are_refused_before_anything_is_stor
         await refused("too_many_bots")
         assert (await scene.service.count()).states.keys() <= {"requested", "starting", "joining"}
         assert len(await scene.store.lives()) == 2
+
+
+async def test_where_bots_cannot_be_stored_there_are_none_and_the_reason_is_said() -> None:
+    """The Overview and the list of bots show it; a single bot, or a new one, is refused for it."""
+    without = BotsService(
+        None,
+        settings=Given(""),
+        wall=wall,
+        touch=lambda _: None,
+        worker="w1",
+        stopping=trio.Event,
+        without="Set bots.postgres_url.",
+    )
+    counted = await without.count()
+    assert (counted.states, counted.running, counted.last_failed) == ({}, 0, None)
+    assert counted.unavailable == "Set bots.postgres_url."
+    found = await without.list(active=None, before=None, limit=10)
+    assert (found.bots, found.unavailable) == ((), "Set bots.postgres_url.")
+    for refused in (without.get("b1"), without.leave("b1"), without.create(request())):
+        with pytest.raises(ProblemError) as caught:
+            await refused
+        assert (caught.value.code, caught.value.detail) == ("bots_off", "Set bots.postgres_url.")
 
 
 async def test_an_idempotency_key_returns_the_first_bot(tmp_path: Path) -> None:
