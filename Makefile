@@ -1,7 +1,7 @@
 # make help lists the targets. Recipes longer than a line are in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench bench-captions bench-audio bench-bots conformance soak outages fuzz dashboards metrics wheel lock clean
+.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench bench-captions bench-audio bench-bots bench-analytics conformance soak outages fuzz dashboards metrics wheel lock clean
 
 BIN := .venv/bin
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -74,6 +74,10 @@ bench-audio: checkers ## measure the audio pipeline beside other programs: noise
 
 bench-bots: checkers ## measure the meeting bots' parts; ARGS=--write saves the figures
 	@for each in benchmarks/bots_*.py; do $(BIN)/python $$each $(ARGS) || exit; done
+
+bench-analytics: checkers ## measure anomalies, insights and forecasts beside other methods; ARGS=--write saves the figures
+	@scripts/install.sh bench-analytics
+	$(BIN)/python benchmarks/analytics.py $(ARGS)
 
 bench-captions: checkers ## measure live captions with Whisper beside LocalAgreement, their translations, and what noise costs; ARGS=--write saves the figures
 	@scripts/install.sh bench

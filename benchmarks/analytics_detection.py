@@ -267,18 +267,13 @@ def detect(seeds: Sequence[int], *, days: int, count: int, jobs: int, has_peers:
     return Detection(natures, minutes, best, usual)
 
 
-def _quiet(job: tuple[str, int, int]) -> tuple[str, int, list[tuple[str, float]]]:
+def _quiet(job: tuple[str, int, int]) -> tuple[str, int, list[Anomaly]]:
     nature, seed, days = job
-    anomalies = followed(quiet(nature, seed, 28 + days).values, LEARNT)
-    return nature, len(anomalies), [(f"{each.kind} {each.direction}", each.strength) for each in anomalies]
+    return nature, seed, followed(quiet(nature, seed, 28 + days).values, LEARNT)
 
 
-def false_alarms(seeds: Sequence[int], *, days: int, jobs: int) -> dict[str, tuple[int, float]]:
-    """Return for each nature the false alarms on quiet series, and the months that were watched."""
+def quiet_anomalies(seeds: Sequence[int], *, days: int, jobs: int) -> dict[tuple[str, int], list[Anomaly]]:
+    """Return the anomalies of series without faults, by nature and seed: all of them false alarms."""
     work = [(nature, seed, days) for seed in seeds for nature in NATURES]
-    found = dict.fromkeys(NATURES, (0, 0.0))
     with Pool(jobs) as pool:
-        for nature, count, _ in pool.imap_unordered(_quiet, work):
-            before, months = found[nature]
-            found[nature] = (before + count, months + days / 30)
-    return found
+        return {(nature, seed): found for nature, seed, found in pool.imap_unordered(_quiet, work)}

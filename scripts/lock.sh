@@ -19,6 +19,7 @@ locked() {
 # All of it first: what is in several files has the same version in each.
 locked bench --extra test --extra bench "$@"
 locked bench-audio --extra test --extra bench-audio --constraints requirements/bench.lock "$@"
+locked bench-analytics --extra test --extra bench-analytics --constraints requirements/bench.lock "$@"
 locked test --extra test --constraints requirements/bench.lock
 locked conformance --extra conformance --constraints requirements/bench.lock
 locked demo --extra whisper --extra demo --constraints requirements/bench.lock
