@@ -13,9 +13,9 @@ from multiprocessing import Pool
 from typing import Final
 
 import numpy as np
-from orch.analytics.forecast import forecast
 
 from benchmarks.analytics_series import DAY, MONDAY, NATURES, Array, quiet
+from orch.analytics.forecast import forecast
 from orch.analytics.series import Points
 
 HOUR: Final = 3_600.0
