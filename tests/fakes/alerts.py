@@ -27,10 +27,8 @@ def scripted_alerts(settings: Settings, scene: str, now: float, wall: Any) -> Al
         service._source.off()
         return service
     service._source.reachable(has_watchdog=True)
-    service._source.received(has_watchdog=True)
-    alerts = [_over(now)] if scene != "broken" else [*_firing(now), _over(now)]
-    service._shelf.alerts = {each.fingerprint: each for each in alerts}
     if scene == "broken":
+        service._shelf.alerts = {each.fingerprint: each for each in (*_firing(now), _over(now))}
         service._source.away("http://alertmanager:9093/api/v2/alerts cannot be reached: connection refused.")
     return service
 

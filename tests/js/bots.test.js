@@ -10,7 +10,8 @@ import { BotLines, LIMIT } from "../../static/js/models/bot-lines.js";
 import { AS_SPOKEN, botRequest, CAMERA_OFF, demoFields, likeBot, rejection, startFault } from "../../static/js/models/bot-request.js";
 import { botsSummary } from "../../static/js/models/bots-overview.js";
 import { speechFault, speechState, speechType } from "../../static/js/models/bot-speech.js";
-import { botFacts, endText, leaveConfirmation, listSentence, meetingText, rowText, situation, statePill, stay, unavailableProblems } from "../../static/js/models/bots.js";
+import { botFacts } from "../../static/js/models/bot-facts.js";
+import { endText, leaveConfirmation, listSentence, meetingText, rowText, situation, statePill, stay, unavailableProblems } from "../../static/js/models/bots.js";
 import { isSameLanguage } from "../../static/js/models/languages.js";
 
 const source = (path) => readFileSync(new URL(`../../orch/bots/${path}`, import.meta.url), "utf8");

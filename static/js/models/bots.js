@@ -1,8 +1,7 @@
 /** The states and ends of bots in words, and the sentences of the Bots page. Pure. */
 
 import { isolated } from "./bidi.js";
-import { languageName } from "./languages.js";
-import { count, counted, duration } from "./number-format.js";
+import { count, duration } from "./number-format.js";
 import { absolute, clockTime } from "./time-format.js";
 
 /** Each state: its word and colour, what it means, and what happens next. `{name}` is the bot's. */
@@ -138,7 +137,8 @@ export function meetingText(url) {
   return shortened(text, LONGEST_ADDRESS);
 }
 
-const shortened = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
+/** A text of at most so many characters. */
+export const shortened = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
 
 /** How long a bot has been, or was, in its meeting; null where it was not. */
 export function stay({ admitted_at: from, ended_at: to }, now) {
@@ -147,27 +147,6 @@ export function stay({ admitted_at: from, ended_at: to }, now) {
 
 /** A bot's name, also where that was deleted. */
 export const botName = ({ name }) => name || "Name deleted";
-
-/** The facts of a bot: [[name, text]]; null: not known any more. */
-export function botFacts(bot) {
-  const { spoken, targets, camera } = bot.languages;
-  const shown = camera ?? targets[0];
-  const isDeleted = bot.state === "data_deleted";
-  const recording = { none: "none", mixed: "all together", per_speaker: "each speaker apart", both: "all together, and each speaker apart" }[bot.recording.audio] ?? bot.recording.audio;
-  return [
-    ["Meeting", bot.meeting_url === "" ? "deleted" : shortened(bot.meeting_url, 200)],
-    ["Requested", absolute(bot.requested_at)],
-    ["Admitted", bot.admitted_at === null ? "not yet" : absolute(bot.admitted_at)],
-    ["Ended", bot.ended_at === null ? null : absolute(bot.ended_at)],
-    ["Joined again", bot.recoveries === 0 ? null : counted(bot.recoveries, "time")],
-    ["Spoken", isDeleted ? null : spoken === "auto" ? "detected" : languageName(spoken)],
-    ["Translated into", isDeleted ? null : targets.length === 0 ? "what readers read" : targets.map((code) => languageName(code)).join(", ")],
-    ["On the camera", isDeleted ? null : bot.camera === null ? "camera off" : shown === undefined ? "what is spoken" : languageName(shown)],
-    ["Sound recorded", isDeleted ? null : recording],
-    ["Bot", bot.bot_id],
-    ["Session", bot.session_id],
-  ];
-}
 
 /** The time of day that a moment of a bot's session was at, where its begin is known; else seconds from the begin. */
 export function momentText(seconds, begin) {

@@ -55,9 +55,10 @@ function storing(store) {
 
 /**
  * One sentence on the service's state. A screen reader reads it whenever it changes, so it has no live figure.
- * `services`, `store`, `tree`, `speech`: the topics' states, null until known; `workers`: how many there are.
+ * `services`, `store`, `tree`, `speech`: the topics' states, null until known; `workers`: how many there are;
+ * `alerts`: the topic's state, null until known.
  */
-export function sentence({ services, store = null, tree, speech, workers = 1 }) {
+export function sentence({ services, store = null, tree, speech, workers = 1, alerts = null }) {
   if (tree?.state === "stopping") return "The service is stopping. Clients are asked to reconnect later.";
   if (!services) return "";
   const [shortage] = services.shortages ?? [];
@@ -85,6 +86,8 @@ export function sentence({ services, store = null, tree, speech, workers = 1 }) 
   if (all.some((service) => service.state === "unknown")) return "Waiting for the first checks of the back ends.";
   const late = behind(speech);
   if (late) return `${late} The audio-service is slow to answer.`;
+  const critical = alerts?.firing.critical ?? 0;
+  if (critical > 0) return `All back ends work, but ${critical === 1 ? "a critical alert fires" : `${count(critical)} critical alerts fire`}.`;
   // Of several workers only this one's streams are known.
   const where = workers > 1 ? " on this worker" : "";
   if (speech?.streams > 0) return `Everything works. Speech is being transcribed${where}.`;

@@ -5,7 +5,8 @@ import { emptyState } from "../../components/empty-state.js";
 import { facts, showFacts } from "../../components/fact-list.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
 import { mediaFacts, personText, qualityFacts, qualityText, storedPeople, storedQuality } from "../../models/bot-figures.js";
-import { botFacts, isFinal } from "../../models/bots.js";
+import { botFacts } from "../../models/bot-facts.js";
+import { isFinal } from "../../models/bots.js";
 import { counted } from "../../models/number-format.js";
 
 export class FactsCards {

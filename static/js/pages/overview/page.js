@@ -56,10 +56,12 @@ export class OverviewPage {
   #sessions;
   #incidents;
   #bots;
+  /** The card of alerts, once there was something to show. */
+  #alerts = null;
   /** When the sessions were last received, in seconds since the epoch, or null. */
   #sessionsAt = null;
   /** The last states of topics, null until known; `workers`: how many there are. */
-  #state = { services: null, store: null, gateway: null, tree: null, metrics: null, config: null, workers: 1 };
+  #state = { services: null, store: null, gateway: null, tree: null, metrics: null, config: null, alerts: null, workers: 1 };
 
   /** `get(path)` resolves to a response of the control API, or rejects. */
   constructor(socket, { get = (path) => control("GET", path) } = {}) {
@@ -113,18 +115,23 @@ export class OverviewPage {
     },
     workers: ({ workers }) => this.#apply({ workers: workers.length }),
     config: (config) => this.#apply({ config }),
+    alerts: (alerts) => {
+      this.#apply({ alerts });
+      this.#showAlerts();
+    },
   };
 
   /** Apply a change of state to the sentence and the problems. */
   #apply(change) {
     Object.assign(this.#state, change);
-    const { services, store, tree, workers, metrics } = this.#state;
-    const text = sentence({ services, store, tree, speech: metrics?.speech, workers });
+    const { services, store, tree, workers, metrics, alerts } = this.#state;
+    const text = sentence({ services, store, tree, speech: metrics?.speech, workers, alerts });
     if (text) setText(byId("page-status"), text);
     const found = problems({ ...this.#state, speech: metrics?.speech });
     showBanners(byId("problems"), found, { onRestart: restartService });
-    // A tab in the background shows the number of problems.
-    document.title = found.length > 0 ? `(${count(found.length)}) ${this.#title}` : this.#title;
+    // A tab in the background shows the number of problems, and of alerts that nobody has acknowledged.
+    const wrong = found.length + (alerts?.firing.critical ?? 0) + (alerts?.firing.warning ?? 0);
+    document.title = wrong > 0 ? `(${count(wrong)}) ${this.#title}` : this.#title;
   }
 
   get #rows() {
@@ -142,6 +149,21 @@ export class OverviewPage {
     fillPlaceholder(placeholder, this.#table.element);
     this.#table.show(rows);
     this.#panel.refresh();
+  }
+
+  /** Show the card of alerts. It is loaded when the first one arrives: most visits never need it. */
+  async #showAlerts() {
+    const { alerts, source } = this.#state.alerts;
+    if (this.#alerts === null) {
+      if (alerts.length === 0 && source.state !== "away" && !source.is_quiet) return;
+      this.#alerts = import("./alerts-card.js").then(({ AlertsCard }) => new AlertsCard());
+    }
+    try {
+      (await this.#alerts).show(this.#state.alerts);
+    } catch (error) {
+      this.#alerts = null; // the next state tries again
+      throw error;
+    }
   }
 
   #showFigures({ series, gateway, speech, connections, interval }) {
