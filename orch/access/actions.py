@@ -98,6 +98,8 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/api/analytics/figures"): Action.VIEW_OPERATIONS,
     ("GET", "/api/analytics/series"): Action.VIEW_OPERATIONS,
     ("GET", "/api/analytics/forecast"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/analytics/anomalies"): Action.VIEW_OPERATIONS,
+    ("GET", "/api/analytics/insights"): Action.VIEW_OPERATIONS,
     ("GET", "/api/tree"): Action.VIEW_OPERATIONS,
     ("GET", "/api/alerts"): Action.VIEW_OPERATIONS,
     ("GET", "/api/alerts/<fingerprint>"): Action.VIEW_OPERATIONS,

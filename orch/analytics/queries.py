@@ -7,9 +7,11 @@ from typing import Annotated, Final
 import numpy as np
 from msgspec import Meta, Struct
 
+from orch.analytics.anomalies.anomaly import Anomaly
 from orch.analytics.budgets import Budget
 from orch.analytics.exhaustion import Exhaustion
 from orch.analytics.forecast import Forecast
+from orch.analytics.insights.insight import Insight
 from orch.analytics.ring import Floats
 from orch.analytics.series import Figure, Points, Series
 
@@ -22,7 +24,7 @@ STEPS: Final = (1, 5, 10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 21_600, 43_200,
 """Seconds between points, of which the finest is chosen that has not more points than wanted."""
 
 
-class SeriesQuestion(Struct, frozen=True, kw_only=True):
+class SeriesQuestion(Struct, frozen=True, kw_only=True, tag="series"):
     """Series by their ``keys`` over ``seconds`` until ``until`` (seconds since the epoch; None: now).
 
     ``points``: at most so many of each, up to one more. ``compare``: seconds by which an earlier time is
@@ -34,6 +36,17 @@ class SeriesQuestion(Struct, frozen=True, kw_only=True):
     until: Annotated[float, Meta(ge=0, le=1e11)] | None = None
     points: Annotated[int, Meta(ge=20, le=POINTS)] = 600
     compare: Annotated[float, Meta(ge=0, le=LONGEST)] = 0.0
+
+
+class AnomaliesQuestion(Struct, frozen=True, kw_only=True, tag="anomalies"):
+    """Anomalies of the last ``seconds``, of the series ``key`` or (empty) of all."""
+
+    seconds: Annotated[float, Meta(ge=60, le=LONGEST)] = 86_400.0
+    key: Annotated[str, Meta(max_length=LONGEST_KEY)] = ""
+
+
+class InsightsQuestion(Struct, frozen=True, kw_only=True, tag="insights"):
+    """The insights."""
 
 
 class ShownSeries(Struct, frozen=True, kw_only=True):
@@ -93,6 +106,36 @@ class Filling(Struct, frozen=True, kw_only=True):
     key: str
     figure: Figure
     exhaustion: Exhaustion
+
+
+class ListedAnomaly(Struct, frozen=True, kw_only=True):
+    """An anomaly, the figure that it is of, and why it is one, in words."""
+
+    identity: str
+    anomaly: Anomaly
+    figure: Figure
+    reason: str
+
+
+class AnomaliesListed(Struct, frozen=True, kw_only=True):
+    """Anomalies, the newest first. ``followed``: series with a model of their course over days.
+
+    ``young``: those with too short a history, of which only sudden changes are noticed.
+    """
+
+    now: float
+    worker: str
+    followed: int
+    young: int
+    anomalies: tuple[ListedAnomaly, ...]
+
+
+class InsightsListed(Struct, frozen=True, kw_only=True):
+    """What is worth an operator's look, of the last 7 days: open ones and bad ones first."""
+
+    now: float
+    worker: str
+    insights: tuple[Insight, ...]
 
 
 class ListedFigure(Struct, frozen=True, kw_only=True):

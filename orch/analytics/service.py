@@ -1,7 +1,7 @@
 """Samples what the service does each second, and answers questions about it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Never
 
 import msgspec
@@ -12,11 +12,16 @@ from msgspec import Struct
 from orch.analytics.archive import Archive, Offload
 from orch.analytics.budgets import OBJECTIVES, Budget, budget
 from orch.analytics.figures import SOURCES
+from orch.analytics.insights.graph import Graph
+from orch.analytics.insights.happenings import Happening
 from orch.analytics.measured import gateway_figures, speech_figures
+from orch.analytics.observer import Observer
 from orch.analytics.outlook import Outlook
 from orch.analytics.queries import (
+    AnomaliesQuestion,
     FiguresListed,
     ForecastQuestion,
+    InsightsQuestion,
     ListedFigure,
     SeriesAnswer,
     SeriesQuestion,
@@ -26,6 +31,7 @@ from orch.analytics.sampling import AnyReading, Measured, Rates, Sampler
 from orch.analytics.series import Points, Series
 from orch.analytics.steady_clock import SteadyClock
 from orch.gateway.statistics import GatewayStatistics
+from orch.settings.analytics import Wording
 from orch.speech.statistics import SpeechStatistics
 from orch.stores.protocols import DocumentStore
 from orch.telemetry.boundaries import Boundary
@@ -39,10 +45,14 @@ BUDGETS_EVERY: Final = 10.0
 
 
 class AnalyticsLive(Struct, frozen=True, kw_only=True):
-    """The topic ``analytics``: the newest value of each series, by key, and when it was measured."""
+    """The topic ``analytics``: the newest value of each series, by key, and when it was measured.
+
+    ``revision``: increases when anomalies or insights change.
+    """
 
     now: float
     worker: str
+    revision: int
     values: dict[str, float]
 
 
@@ -62,6 +72,9 @@ class AnalyticsService:
         store: DocumentStore,
         owner: str,
         worker: str,
+        graph: Callable[[], Graph],
+        happened: Callable[[], Sequence[Happening]],
+        wording: Callable[[], Wording],
         wall: Callable[[], float],
         perf_counter: Callable[[], float] = time.perf_counter,
         offload: Offload = trio.to_thread.run_sync,
@@ -83,6 +96,17 @@ class AnalyticsService:
             now=lambda: self._sampled_at,
             offload=offload,
         )
+        self.observer = Observer(
+            lambda: self.series,
+            store,
+            owner=owner,
+            worker=worker,
+            now=lambda: self._sampled_at,
+            graph=graph,
+            happened=happened,
+            wording=wording,
+            offload=offload,
+        )
         self._sampler = Sampler(SOURCES)
         self._rates = Rates()
         self.limits: dict[str, float] = {}
@@ -99,6 +123,7 @@ class AnalyticsService:
             self.sample()
             await nursery.start(self.archive.run)
             await nursery.start(self.outlook.run)
+            await nursery.start(self.observer.run)
             nursery.start_soon(self._sample_each_second)
             task_status.started()
 
@@ -107,6 +132,8 @@ class AnalyticsService:
         while True:
             await trio.sleep_until(due)
             self.sample()
+            with self.boundary.item(step="feed"):
+                await self.observer.feed()
             # What was missed while the loop was blocked is a gap.
             due = max(due + EVERY, trio.current_time() + EVERY / 2)
 
@@ -151,7 +178,9 @@ class AnalyticsService:
 
     def live(self) -> AnalyticsLive:
         """Return the state of the topic ``analytics``."""
-        return AnalyticsLive(now=self._sampled_at, worker=self._worker, values=self._values)
+        return AnalyticsLive(
+            now=self._sampled_at, worker=self._worker, revision=self.observer.revision, values=self._values
+        )
 
     def figures(self) -> FiguresListed:
         """Return what is measured."""
@@ -174,10 +203,17 @@ class AnalyticsService:
         return answer(self.series, question, self.limits, now=self._sampled_at, worker=self._worker)
 
     def reply(self, question: bytes) -> bytes:
-        """Reply to another worker's question: an empty one is about the figures. As :meth:`read`."""
-        if question == b"null":
+        """Reply to another worker's question about figures (null), series, anomalies or insights."""
+        asked = msgspec.json.decode(
+            question, type=SeriesQuestion | AnomaliesQuestion | InsightsQuestion | None
+        )
+        if asked is None:
             return msgspec.json.encode(self.figures())
-        return msgspec.json.encode(self.read(msgspec.json.decode(question, type=SeriesQuestion)))
+        if isinstance(asked, SeriesQuestion):
+            return msgspec.json.encode(self.read(asked))
+        if isinstance(asked, InsightsQuestion):
+            return msgspec.json.encode(self.observer.insights())
+        return msgspec.json.encode(self.observer.listed(seconds=asked.seconds, key=asked.key))
 
     async def reply_with_forecast(self, question: bytes) -> bytes:
         """Reply to another worker's question for a forecast. ProblemError: not_found."""
@@ -206,3 +242,6 @@ class AnalyticsService:
         yield from self.boundary.readings()
         yield from self.archive.boundary.readings()
         yield from self.outlook.boundary.readings()
+        yield from self.observer.boundary.readings()
+        yield Reading(names.ANOMALIES, self.observer.found)
+        yield Reading(names.INSIGHTS, self.observer.concluded)

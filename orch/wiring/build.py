@@ -8,6 +8,8 @@ from orch.access.service import Access
 from orch.access.sign_ins import SignIns
 from orch.alerts.service import AlertService
 from orch.analytics.dashboard import Dashboard
+from orch.analytics.insights.graph import graph_of
+from orch.analytics.insights.happenings import happenings
 from orch.analytics.service import AnalyticsService
 from orch.audio import silero
 from orch.audio.pipeline_pool import PipelinePool, available_cores, processes_for
@@ -40,7 +42,7 @@ from orch.speech.translator import Translator
 from orch.speech.voice_models import VoiceModels
 from orch.stores.opening import open_stores
 from orch.supervision.branches import Tree
-from orch.telemetry.events import EventLog
+from orch.telemetry.events import KEPT, EventLog
 from orch.telemetry.metrics import Metrics
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
@@ -156,6 +158,13 @@ def build(
         store=stores.documents,
         owner=f"{survey.me.host}-{survey.me.place or 0}" if survey.is_shared else "0",
         worker=survey.me.name,
+        graph=lambda: graph_of(
+            ((each.prefix, each.service) for each in gateway.statistics().routes), discovery.current.services
+        ),
+        happened=lambda: happenings(
+            events.latest(KEPT), services=discovery.current.services, branches=tree.names()
+        ),
+        wording=lambda: configuration.current.orchestration.analytics.wording,
         wall=wall,
     )
     bot_service, stored_bots, calendars = bots.build(

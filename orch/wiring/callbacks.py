@@ -25,6 +25,7 @@ def connect(parts: Parts) -> None:
     parts.overload.on_change = lambda: topics.touch("services")
     parts.shortages.on_change = lambda: topics.touch("services")
     parts.analytics.on_sample = lambda: topics.touch("analytics")
+    parts.analytics.observer.on_change = lambda: topics.touch("analytics")
     parts.events.on_record = lambda _event: topics.touch("metrics")
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
     parts.access.sign_ins.on_end = lambda name: _signed_out(parts, name)

@@ -7,9 +7,11 @@ import msgspec
 import pytest
 import trio
 
+from orch.analytics.insights.graph import graph_of
 from orch.analytics.queries import SeriesQuestion
 from orch.analytics.sampling import AnyReading
 from orch.analytics.service import AnalyticsService
+from orch.settings.analytics import Wording
 from orch.stores.sqlite.store import SqliteStore
 from orch.telemetry.names.metric import Reading
 from orch.telemetry.names.websocket import CONNECTIONS, CONNECTIONS_LIMIT, MESSAGES_OUT
@@ -38,6 +40,9 @@ class Bench:
             store=store.documents,
             owner="0",
             worker="w",
+            graph=lambda: graph_of((), ()),
+            happened=tuple,
+            wording=Wording,
             wall=wall,
             perf_counter=trio.current_time,
             offload=inline,

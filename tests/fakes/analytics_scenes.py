@@ -6,12 +6,14 @@ from typing import Any, cast
 import numpy as np
 
 from orch.analytics.archive import Archive
+from orch.analytics.insights.graph import graph_of
 from orch.analytics.measured import gateway_figures, speech_figures
 from orch.analytics.ring import Chunk, Floats
 from orch.analytics.sampling import Measured, Rates
 from orch.analytics.series import Figure, Series
 from orch.analytics.service import AnalyticsService
 from orch.gateway.statistics import GatewayStatistics
+from orch.settings.analytics import Wording
 from orch.speech.statistics import SpeechStatistics
 from orch.stores.protocols import DocumentStore
 
@@ -104,6 +106,9 @@ def scripted_analytics(
         store=nothing,
         owner="0",
         worker="w-0",
+        graph=lambda: graph_of((), ()),
+        happened=tuple,
+        wording=Wording,
         wall=lambda: now,
     )
     service.series = Series(most=80)

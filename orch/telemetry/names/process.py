@@ -108,6 +108,7 @@ LOOPS: Final = (
     "alerts",
     "analytics",
     "analytics limits",
+    "analytics observer",
     "analytics store",
     "calendars",
     "captions of bots",

@@ -12,9 +12,13 @@ from orch.analytics.queries import (
     LONGEST,
     LONGEST_KEY,
     POINTS,
+    AnomaliesListed,
+    AnomaliesQuestion,
     FiguresListed,
     ForecastAnswer,
     ForecastQuestion,
+    InsightsListed,
+    InsightsQuestion,
     SeriesAnswer,
     SeriesQuestion,
     csv_of,
@@ -53,6 +57,14 @@ class SeriesQuery(Struct, frozen=True, forbid_unknown_fields=True):
     worker: Annotated[str, Meta(max_length=100)] = ""
 
 
+class AnomaliesQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Anomalies of the last ``seconds``, of the series ``key``; "": of all."""
+
+    seconds: Annotated[float, Meta(ge=60, le=LONGEST)] = 86_400.0
+    key: Annotated[str, Meta(max_length=LONGEST_KEY)] = ""
+    worker: Annotated[str, Meta(max_length=100)] = ""
+
+
 class ForecastQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """A series by its ``key``, for so many ``hours``: up to 6 in steps of 5 minutes, else hourly."""
 
@@ -65,19 +77,21 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
     """Return the routes."""
     api = Blueprint("analytics", __name__, url_prefix="/api/analytics")
 
-    def is_here(worker: str) -> bool:
-        return worker in ("", survey.me.name)
+    async def answered(
+        worker: str, question: AnomaliesQuestion | InsightsQuestion | None, kind: type[Struct]
+    ) -> Response:
+        data = msgspec.json.encode(question)
+        reply = (
+            analytics.reply(data) if _is_here(survey, worker) else await survey.request(worker, SUBJECT, data)
+        )
+        return json_response(msgspec.json.decode(reply, type=kind))
 
     @api.get("/figures")
     @document_querystring(FiguresQuery)
     @document_response(FiguresListed)
     async def figures() -> Response:
         """Return what is measured, the newest values, and the error budgets."""
-        asked = read_query(FiguresQuery)
-        if is_here(asked.worker):
-            return json_response(analytics.figures())
-        reply = await survey.request(asked.worker, SUBJECT, b"null")
-        return json_response(msgspec.json.decode(reply, type=FiguresListed))
+        return await answered(read_query(FiguresQuery).worker, None, FiguresListed)
 
     @api.get("/series")
     @document_querystring(SeriesQuery)
@@ -92,7 +106,7 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
             points=asked.points,
             compare=asked.compare,
         )
-        if is_here(asked.worker):
+        if _is_here(survey, asked.worker):
             found = analytics.read(question)
         else:
             reply = await survey.request(asked.worker, SUBJECT, msgspec.json.encode(question))
@@ -108,20 +122,23 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
         response.headers["Content-Disposition"] = 'attachment; filename="series.csv"'
         return response
 
-    @api.get("/forecast")
-    @document_querystring(ForecastQuery)
-    @document_response(ForecastAnswer)
-    async def forecast() -> Response:
-        """Return a forecast with 90 % intervals, and when the limit is reached, if anything says so."""
-        asked = read_query(ForecastQuery)
-        question = ForecastQuestion(key=asked.key, hours=asked.hours)
-        if is_here(asked.worker):
-            return json_response(await analytics.outlook.answer(question))
-        reply = await survey.request(
-            asked.worker, FORECAST_SUBJECT, msgspec.json.encode(question), within=FORECAST_WITHIN
-        )
-        return json_response(msgspec.json.decode(reply, type=ForecastAnswer))
+    @api.get("/anomalies")
+    @document_querystring(AnomaliesQuery)
+    @document_response(AnomaliesListed)
+    async def anomalies() -> Response:
+        """Return what was unusual, the newest first, each with the reason."""
+        asked = read_query(AnomaliesQuery)
+        question = AnomaliesQuestion(seconds=asked.seconds, key=asked.key)
+        return await answered(asked.worker, question, AnomaliesListed)
 
+    @api.get("/insights")
+    @document_querystring(FiguresQuery)
+    @document_response(InsightsListed)
+    async def insights() -> Response:
+        """Return what is worth an operator's look, with causes, evidence and the next step."""
+        return await answered(read_query(FiguresQuery).worker, InsightsQuestion(), InsightsListed)
+
+    _add_forecast(api, analytics, survey)
     return api
 
 
@@ -131,3 +148,23 @@ def _keys(given: list[str]) -> tuple[str, ...]:
     if len(keys) > KEYS or any(len(key) > LONGEST_KEY for key in keys):
         raise ProblemError("invalid_request", f"Expected 1 to {KEYS} keys.", path="$.key")
     return keys
+
+
+def _add_forecast(api: Blueprint, analytics: AnalyticsService, survey: Survey) -> None:
+    @api.get("/forecast")
+    @document_querystring(ForecastQuery)
+    @document_response(ForecastAnswer)
+    async def forecast() -> Response:
+        """Return a forecast with 90 % intervals, and when the limit is reached, if anything says so."""
+        asked = read_query(ForecastQuery)
+        question = ForecastQuestion(key=asked.key, hours=asked.hours)
+        if _is_here(survey, asked.worker):
+            return json_response(await analytics.outlook.answer(question))
+        reply = await survey.request(
+            asked.worker, FORECAST_SUBJECT, msgspec.json.encode(question), within=FORECAST_WITHIN
+        )
+        return json_response(msgspec.json.decode(reply, type=ForecastAnswer))
+
+
+def _is_here(survey: Survey, worker: str) -> bool:
+    return worker in ("", survey.me.name)

@@ -1,0 +1,317 @@
+"""Looks for anomalies in all series as they are measured, and concludes what an operator should know.
+
+Series with more than a day of history are followed at one value in 5 minutes, younger ones at one in 10 s,
+where only sudden changes are seen. Models are learnt one at a time, in a thread. Anomalies of 30 days are
+stored, so that a restart neither forgets them nor reports them again.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Never
+
+import httpx2
+import msgspec
+import numpy as np
+import structlog
+import trio
+from msgspec.structs import replace
+
+from orch.analytics.anomalies.anomaly import Anomaly
+from orch.analytics.anomalies.groups import group
+from orch.analytics.anomalies.model import Model, learn_model
+from orch.analytics.anomalies.reasons import reason
+from orch.analytics.insights.conclusions import conclude, shown
+from orch.analytics.insights.graph import Graph
+from orch.analytics.insights.happenings import Happening
+from orch.analytics.insights.insight import Insight
+from orch.analytics.insights.writer import Writer
+from orch.analytics.queries import AnomaliesListed, InsightsListed, ListedAnomaly
+from orch.analytics.ring import Floats
+from orch.analytics.series import Figure, Points, Series
+from orch.analytics.watch import Watch
+from orch.problems import ProblemError
+from orch.settings.analytics import Wording
+from orch.stores.protocols import DocumentStore
+from orch.stores.records import Document
+from orch.telemetry.boundaries import Boundary
+
+SLOW: Final = 300.0
+FAST: Final = 10.0
+HISTORY: Final = {SLOW: 30 * 86_400.0, FAST: 86_400.0}
+RECENT: Final = 320
+"""Samples that a new detector begins with."""
+AT_ONCE: Final = 20
+"""Series that are fed before requests are served again."""
+CONCLUDE_EVERY: Final = 10.0
+INSIGHTS_SINCE: Final = 7 * 86_400.0
+FLUSH_EVERY: Final = 60.0
+STORED_FOR: Final = 31 * 86_400.0
+WITHIN: Final = 5.0
+
+Offload = Callable[..., Awaitable[Any]]
+_anomalies: Final = msgspec.msgpack.Decoder(list[Anomaly])
+_log = structlog.get_logger("analytics")
+
+
+class Observer:
+    """The mutable state: a watch for each step, the newest slot that was fed, and the last insights.
+
+    ``series``, ``now``, ``graph``, ``happened`` and ``wording`` return the current state at each use.
+    ``offload`` runs a function in a thread; ``client`` makes the client for a server that puts insights into
+    words.
+    """
+
+    def __init__(
+        self,
+        series: Callable[[], Series],
+        store: DocumentStore,
+        *,
+        owner: str,
+        worker: str,
+        now: Callable[[], float],
+        graph: Callable[[], Graph],
+        happened: Callable[[], Sequence[Happening]],
+        wording: Callable[[], Wording],
+        client: Callable[[], AbstractAsyncContextManager[httpx2.AsyncClient]] = httpx2.AsyncClient,
+        offload: Offload = trio.to_thread.run_sync,
+    ) -> None:
+        self._series = series
+        self._store = store
+        self._kind = f"anomalies-{owner}"
+        self._worker = worker
+        self._now = now
+        self._graph = graph
+        self._happened = happened
+        self._wording = wording
+        self._client = client
+        self._offload = offload
+        self._watches = {step: Watch(step=step) for step in (SLOW, FAST)}
+        self._fed: dict[float, int] = {}
+        self._revision = 0
+        self._stored_revision = 0
+        self._is_restored = False
+        self._is_changed = False
+        self._insights: tuple[Insight, ...] = ()
+        self._reported: set[str] = set()
+        self.found = 0
+        self.concluded = 0
+        self.on_change: Callable[[], None] = lambda: None
+        self.boundary = Boundary("analytics observer")
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Observe until cancelled."""
+        async with self._client() as client, trio.open_nursery() as nursery:
+            writer = Writer(settings=self._wording, client=client)
+            nursery.start_soon(self._learn_in_turn)
+            nursery.start_soon(self._conclude_each, writer)
+            nursery.start_soon(self._keep)
+            task_status.started()
+
+    # --- watching -------------------------------------------------------------------------------------------
+
+    async def feed(self) -> None:
+        """Feed every slot that is over by now; called after each sample."""
+        now = self._now()
+        for step, watch in self._watches.items():
+            slot = int(now // step) - 1
+            before = self._fed.get(step)
+            self._fed[step] = slot
+            if before is None or slot <= before:
+                continue
+            for place, key in enumerate(tuple(watch.models())):
+                if place % AT_ONCE == AT_ONCE - 1:
+                    await trio.lowlevel.checkpoint()
+                with self.boundary.item(series=key):
+                    self._feed_one(watch, key, max(before + 1, slot - RECENT), slot)
+
+    def _feed_one(self, watch: Watch, key: str, first: int, last: int) -> None:
+        if key not in self._series():
+            return
+        for at, value in self._slots(key, first, last, watch.step):
+            found = watch.feed(key, at, value)
+            if found is not None:
+                self.found += found.is_open
+                self._is_changed = True
+
+    def _slots(self, key: str, first: int, last: int, step: float) -> Iterator[tuple[float, float]]:
+        points = self._series().read(key, first * step, (last + 1) * step - 1, step=step)
+        if points.step < step:
+            points = points.rolled_up(step)
+        values = dict(zip((points.at // step).astype(int).tolist(), points.values.tolist(), strict=True))
+        for slot in range(first, last + 1):
+            yield slot * step, values.get(slot, float("nan"))
+
+    async def _learn_in_turn(self) -> Never:
+        while True:
+            await trio.sleep(1)
+            with self.boundary.item(step="learn"):
+                await self.learn_one()
+
+    async def learn_one(self) -> bool:
+        """Learn the model of the series whose turn it is; False: none is due."""
+        now, series = self._now(), self._series()
+        slow, fast = self._watches[SLOW], self._watches[FAST]
+        followed = slow.models().keys()
+        for watch, keys in (
+            (slow, list(series.figures)),
+            (fast, [key for key in series.figures if key not in followed]),
+        ):
+            key = watch.next_to_learn(keys, now)
+            if key is not None:
+                await self._learn(watch, key, now)
+                return True
+        return False
+
+    async def _learn(self, watch: Watch, key: str, now: float) -> None:
+        points = self._complete(key, now - HISTORY[watch.step], watch.step)
+        floor = self._series().figures[key].floor
+        since = watch.level_since(key)
+        faulty = watch.faulty(key, points.start, len(points))
+        first = _first_known(points.values)
+
+        def learn() -> Model | None:
+            return learn_model(
+                points.values[first:],
+                begins=points.start + first * points.step,
+                step=points.step,
+                floor=floor,
+                faulty=faulty[first:],
+                level_since=since,
+            )
+
+        model = await self._offload(learn)
+        if key in self._series():
+            # Read again: time has passed in the thread.
+            recent = self._complete(key, self._now() - RECENT * watch.step, watch.step)
+            watch.learnt(key, model, now, list(zip(recent.at.tolist(), recent.values.tolist(), strict=True)))
+
+    def _complete(self, key: str, start: float, step: float) -> Points:
+        """Return the slots that are over, from ``start`` on."""
+        end = self._now() // step * step - 1
+        points = self._series().read(key, start, end, step=step)
+        return points.rolled_up(step) if points.step < step else points
+
+    # --- concluding -----------------------------------------------------------------------------------------
+
+    async def _conclude_each(self, writer: Writer) -> Never:
+        while True:
+            with self.boundary.item(step="conclude"):
+                self.conclude()
+                if await writer.write(self._insights):
+                    self._announce()
+                self._insights = writer.with_words(self._insights)
+            await trio.sleep(CONCLUDE_EVERY)
+
+    def conclude(self) -> None:
+        """Conclude again from what is known now."""
+        figures, graph = self._series().figures, self._graph()
+        found = [each for each in self.anomalies(self._now() - INSIGHTS_SINCE) if each.key in figures]
+
+        def are_related(one: Anomaly, other: Anomaly) -> bool:
+            return graph.are_related(graph.node_of(figures[one.key]), graph.node_of(figures[other.key]))
+
+        insights = shown(conclude(group(found, are_related), self._happened(), graph, figures))
+        words = {(each.identity, each.title): each.words for each in self._insights}
+        insights = tuple(replace(each, words=words.get((each.identity, each.title), "")) for each in insights)
+        identities = {each.identity for each in insights}
+        self.concluded += len(identities - self._reported)
+        self._reported = identities
+        if insights != self._insights or self._is_changed:
+            self._insights, self._is_changed = insights, False
+            self._announce()
+
+    def _announce(self) -> None:
+        self._revision += 1
+        self.on_change()
+
+    # --- what outlives the process --------------------------------------------------------------------------
+
+    async def _keep(self) -> Never:
+        try:
+            while True:
+                with self.boundary.item(step="store"):
+                    await self._restore_or_flush()
+                await trio.sleep(FLUSH_EVERY if self._is_restored else 5)
+        finally:
+            with trio.move_on_after(WITHIN, shield=True), self.boundary.item(step="last"):
+                if self._is_restored:
+                    await self._restore_or_flush()
+
+    async def _restore_or_flush(self) -> None:
+        try:
+            with trio.fail_after(WITHIN):
+                if not self._is_restored:
+                    await self._restore()
+                elif self._stored_revision != self._revision:
+                    await self._flush()
+        except (ProblemError, trio.TooSlowError) as error:
+            # The store itself shows and logs that it is away.
+            _log.debug("anomalies wait for the store", reason=str(error))
+
+    async def _restore(self) -> None:
+        for document in await self._store.documents(self._kind, now=self._now()):
+            step = next((step for step in self._watches if f"{step:g}" == document.name), None)
+            try:
+                found = _anomalies.decode(document.body)
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+                _log.warning("stored anomalies not readable", name=document.name, reason=str(error))
+                continue
+            if step is not None:
+                self._watches[step].restore(found)
+        self._is_restored = self._is_changed = True
+
+    async def _flush(self) -> None:
+        revision, now = self._revision, self._now()
+        stored = {each.name: each.revision for each in await self._store.documents(self._kind, now=now)}
+        for step, watch in self._watches.items():
+            name = f"{step:g}"
+            body = msgspec.msgpack.encode(watch.anomalies())
+            document = Document(self._kind, name, stored.get(name, 0) + 1, now + STORED_FOR, body)
+            await self._store.store_document(document, now=now)
+        self._stored_revision = revision
+
+    # --- what pages and the API read ------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Increases with each change of anomalies or insights."""
+        return self._revision
+
+    def anomalies(self, since: float) -> tuple[Anomaly, ...]:
+        """Return the anomalies that lasted until ``since`` or later, in the order of their beginning."""
+        slow, fast = (self._watches[step].anomalies(since) for step in (SLOW, FAST))
+        followed = self._watches[SLOW].models().keys()
+        young = [each for each in fast if each.key not in followed or not each.is_open]
+        return tuple(sorted((*slow, *young), key=lambda each: each.began))
+
+    def listed(self, *, seconds: float, key: str) -> AnomaliesListed:
+        """Return the anomalies of the last seconds, of one series or (key "") of all, the newest first."""
+        now, figures = self._now(), self._series().figures
+        found = [
+            each
+            for each in reversed(self.anomalies(now - seconds))
+            if each.key in figures and key in ("", each.key)
+        ]
+        return AnomaliesListed(
+            now=now,
+            worker=self._worker,
+            followed=len(self._watches[SLOW].models()),
+            young=len(self._watches[FAST].models().keys() - self._watches[SLOW].models().keys()),
+            anomalies=tuple(_listed(each, figures[each.key]) for each in found),
+        )
+
+    def insights(self) -> InsightsListed:
+        """Return what is worth an operator's look: open ones and bad ones first."""
+        return InsightsListed(now=self._now(), worker=self._worker, insights=self._insights)
+
+
+def _listed(anomaly: Anomaly, figure: Figure) -> ListedAnomaly:
+    return ListedAnomaly(
+        identity=anomaly.identity, anomaly=anomaly, figure=figure, reason=reason(anomaly, figure)
+    )
+
+
+def _first_known(values: Floats) -> int:
+    """Return the place of the first value that is known; the length if none is."""
+    known = np.flatnonzero(np.isfinite(values))
+    return int(known[0]) if len(known) else len(values)
