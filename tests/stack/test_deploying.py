@@ -341,6 +341,15 @@ def test_without_a_command_it_lists_them(deployment: Deployment) -> None:
     assert deployment.calls == []
 
 
+def test_its_check_needs_no_docker(tmp_path: Path) -> None:
+    """It runs the checks of the checkout, and its exit code is theirs."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    command = [str(ROOT / "scripts" / "deploy-monitoring.sh"), "check"]
+    checked = subprocess.run([*command, "alloy"], env=env, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "good    alloy\n")
+    assert subprocess.run([*command, "aloy"], env=env, capture_output=True, check=False).returncode == 2
+
+
 def test_it_works_from_any_folder(deployment: Deployment) -> None:
     ended = subprocess.run(
         ["./deploy-monitoring.sh", "deploy"],

@@ -1,6 +1,7 @@
 """The files of the containers and of the monitoring are good, and each check of them finds its faults."""
 
 import importlib.util
+import json
 import re
 import shutil
 import sys
@@ -11,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from orch.settings import decode
+from tests.structure.sources import sources
 
 pytestmark = pytest.mark.process
 
@@ -131,6 +133,57 @@ def test_a_fault_is_found(
     monkeypatch.setattr(checks, "MONITORING", root / "monitoring")
     checked: Callable[[], list[str]] = checks.CHECKS[name]
     assert fault in "\n".join(checked())
+
+
+def test_the_fields_that_alloy_reads_are_logged(checks: ModuleType) -> None:
+    """A field that no line has would be a label that is never there."""
+    alloy = checks.alloy_syntax
+    text = (ROOT / ALLOY).read_text(encoding="utf-8")
+    blocks = [each for block in alloy.parse(text) for each in block.all()]
+    envelope, ours = [each.attributes["expressions"] for each in blocks if each.name == "stage.json"]
+    assert '"log"' in envelope
+    fields = {each.strip('"') for each in ours[3::4]}
+    written = {"timestamp", "level", "logger", "worker"}  # by orch/telemetry/logs.py
+    assert written < fields
+    code = "\n".join(each.text for each in sources().values())
+    for field in fields - written:
+        assert re.search(rf"log\.(warning|error|exception|info)\([^)]*\b{field}=", code), field
+
+
+def test_the_events_that_alerts_look_for_are_logged(checks: ModuleType) -> None:
+    """Else such an alert never fires."""
+    code = "\n".join(each.text for each in sources().values())
+    events = [event for rule in checks._log_rules() for event in re.findall(r'event=~"(.+?)"', rule["expr"])]
+    assert events
+    for event in "|".join(events).split("|"):
+        assert f'"{event}"' in code, event
+
+
+def test_each_alert_on_logs_says_what_it_means_and_where_to_look(checks: ModuleType) -> None:
+    """As those of Prometheus do; Alertmanager routes and inhibits them by the same labels."""
+    dashboards = {path.stem for path in (ROOT / "monitoring/grafana/dashboards").glob("*.json")}
+    for rule in checks._log_rules():
+        name, texts = rule["alert"], rule["annotations"]
+        assert set(rule["labels"]) == {"severity", "service", "area", "cluster"}, name
+        assert rule["labels"]["severity"] in ("warning", "info"), name
+        assert texts["summary"].endswith("."), name
+        assert texts["impact"].endswith("."), name
+        assert texts["runbook_url"] == f"docs/runbooks/{name}.md"
+        page = (ROOT / texts["runbook_url"]).read_text(encoding="utf-8")
+        assert page.startswith(f"# {name}\n")
+        assert texts["impact"].partition(".")[0].partition(",")[0] in page, name
+        assert texts["dashboard"].rpartition("/")[2] in dashboards, name
+
+
+def test_chromium_may_make_its_sandbox_and_nothing_that_docker_refuses() -> None:
+    """The profile is Docker's refusals, except what a sandbox of processes without rights is made of."""
+    profile = json.loads((ROOT / "monitoring" / "chromium-seccomp.json").read_text(encoding="utf-8"))
+    assert profile["defaultAction"] == "SCMP_ACT_ALLOW"
+    [refused] = profile["syscalls"]
+    assert refused["action"] == "SCMP_ACT_ERRNO"
+    names = set(refused["names"])
+    assert not names & {"clone", "clone3", "unshare", "setns", "chroot", "pivot_root", "mount", "umount2"}
+    assert {"bpf", "keyctl", "kexec_load", "init_module", "perf_event_open", "reboot", "userfaultfd"} < names
 
 
 def test_a_missing_program_is_a_fault(checks: ModuleType) -> None:
