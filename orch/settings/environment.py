@@ -4,10 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, get_args, get_origin
 
-import msgspec
-
 from orch.audio.process_limits import PRIORITIES, PRIORITY
-from orch.settings.section import Section
+from orch.settings.section import Section, types_of
 from orch.settings.structs import Fault, Settings
 from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
@@ -101,7 +99,7 @@ def _path_of(variable: str, services: set[str]) -> tuple[str, ...] | None:
         words[1] = match
         if len(words) > 3 and words[2] == "headers":  # noqa: PLR2004 - services, name, headers, header
             words[3] = words[3].replace("_", "-")
-    roots = {field.name for field in msgspec.structs.fields(Settings)}
+    roots = types_of(Settings)
     path = tuple(words) if words[0] in roots else ("orchestration", *words)
     return path if type_at(path) is not None else None
 
@@ -111,7 +109,7 @@ def type_at(path: tuple[str, ...]) -> Any | None:
     kind: Any = Settings
     for key in path:
         if isinstance(kind, type) and issubclass(kind, Section):
-            kind = next((f.type for f in msgspec.structs.fields(kind) if f.name == key), None)
+            kind = types_of(kind).get(key)
         elif get_origin(kind) is dict:
             kind = get_args(kind)[1]
         else:

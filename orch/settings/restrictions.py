@@ -11,12 +11,11 @@ from enum import Enum
 from typing import Any, Final, get_args, get_origin
 from urllib.parse import unquote, urlsplit
 
-import msgspec
 from msgspec import Struct
 
 from orch.masking import DOTS, is_masked, mask_file, mask_text, mask_url, shown_command
 from orch.settings.environment import type_at
-from orch.settings.section import KIND, Section
+from orch.settings.section import KIND, Section, types_of
 from orch.settings.service_structs import Service
 
 
@@ -55,7 +54,7 @@ def _field(kind: Any, rest: list[str]) -> Any | None:
     inner = get_args(kind)[0] if get_origin(kind) is tuple else None
     if not rest or not (isinstance(inner, type) and issubclass(inner, Struct)):
         return None
-    return next((field.type for field in msgspec.structs.fields(inner) if field.name == rest[0]), None)
+    return types_of(inner).get(rest[0])
 
 
 def _kind(kind: Any) -> Kind:
@@ -66,7 +65,7 @@ def _kind(kind: Any) -> Kind:
         return _kind(get_args(kind)[1])  # a mapping has the kind of its values
     inner = get_args(kind)[0] if get_origin(kind) is tuple else None
     if isinstance(inner, type) and issubclass(inner, Struct):
-        found = {_kind(field.type) for field in msgspec.structs.fields(inner)}
+        found = {_kind(each) for each in types_of(inner).values()}
         return next((each for each in _WHY_FIXED if each in found), Kind.PLAIN)
     return Kind.PLAIN
 

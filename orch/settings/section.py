@@ -1,8 +1,11 @@
 """The kinds of values in the settings file, and the base of its sections. Pure."""
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -26,3 +29,9 @@ HostName = Annotated[str, Meta(pattern=r"^(?:\*\.)?[A-Za-z0-9_.:\[\]-]+$")]
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A mapping in the file; an unknown key is a fault."""
+
+
+@cache
+def types_of(kind: type[Struct]) -> Mapping[str, Any]:
+    """Return the types of a struct's fields by name. To evaluate annotations takes a quarter millisecond."""
+    return {field.name: field.type for field in fields(kind)}
