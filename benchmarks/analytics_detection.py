@@ -238,7 +238,7 @@ class Detection:
     natures: dict[str, Score]
     minutes: dict[str, list[float]]
     best: dict[str, tuple[str, Score]]
-    usual: dict[str, Score]
+    usual: dict[str, tuple[str, Score]]
 
     @property
     def score(self) -> Score:
@@ -263,7 +263,8 @@ def detect(seeds: Sequence[int], *, days: int, count: int, jobs: int, has_peers:
     best, usual = {}, {}
     for name, thresholds in sums.items() if has_peers else ():
         best[name] = max(thresholds.items(), key=lambda each: each[1].f1)
-        usual[name] = thresholds.get("3 sigma") or thresholds["quantile 0.9"]
+        default = "3 sigma" if "3 sigma" in thresholds else "quantile 0.9"
+        usual[name] = (default, thresholds[default])
     return Detection(natures, minutes, best, usual)
 
 

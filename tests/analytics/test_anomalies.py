@@ -12,7 +12,7 @@ from orch.analytics.anomalies.anomaly import Anomaly, Kind
 from orch.analytics.anomalies.detector import ACCEPTED, Detector
 from orch.analytics.anomalies.measures import LONGEST, MEASURES, measured, measured_last, silences
 from orch.analytics.anomalies.model import FEWEST, Model, learn_model
-from orch.analytics.anomalies.reasons import lasting, reason, shown
+from orch.analytics.anomalies.reasons import lasting, name_of, reason, shown
 from orch.analytics.anomalies.robust import medians, return_level, spread
 from orch.analytics.anomalies.usual import learn
 from orch.analytics.series import Figure
@@ -289,6 +289,14 @@ def test_a_power_is_chosen_whose_noise_is_the_same_at_all_levels() -> None:
 )
 def test_figures_have_their_unit_and_three_digits(value: float, unit: str, text: str) -> None:
     assert shown(value, unit) == text  # type: ignore[arg-type]
+
+
+def test_names_of_series_are_one_readable_line() -> None:
+    """Subjects are from outside: 10 kB, line breaks, quotes and terminal codes do no harm."""
+    for subject in ("x" * 10_000, 'a"b\n\x1b[31mc'):
+        name = name_of(Figure(name="p", title="p95", area="gateway", subject=subject))
+        assert len(name) <= 120
+        assert name.isprintable()
 
 
 def test_a_reason_has_the_ratio_the_figures_and_the_hour() -> None:

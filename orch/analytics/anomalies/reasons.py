@@ -7,6 +7,9 @@ from orch.analytics.anomalies.anomaly import Anomaly, Kind
 from orch.analytics.series import Figure, Unit
 
 _SIZES: Final = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+LONGEST: Final = 120
+"""Characters of the name of a series at most."""
+
 _MINUTE: Final = 60.0
 _HOUR: Final = 3_600.0
 _DAY: Final = 86_400.0
@@ -45,8 +48,9 @@ def lasting(seconds: float) -> str:
 
 
 def name_of(figure: Figure) -> str:
-    """Return the title of a series, with its subject."""
-    return f"{figure.title} {figure.subject}".rstrip()
+    """Return the title of a series, with its subject; on one line, and not longer than is readable."""
+    name = "".join(each if each.isprintable() else " " for each in f"{figure.title} {figure.subject}").strip()
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def reason(anomaly: Anomaly, figure: Figure) -> str:
