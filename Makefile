@@ -67,6 +67,7 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside oth
 	$(BIN)/python benchmarks/sessions.py $(ARGS)
 	$(BIN)/python benchmarks/floods.py $(ARGS)
 	$(BIN)/python benchmarks/sums.py $(ARGS)
+	$(BIN)/python -m benchmarks.telemetry $(ARGS)
 
 bench-audio: checkers ## measure the audio pipeline beside other programs: noise, voice activity, recognition, speed; ARGS=--write saves the figures
 	@scripts/install.sh bench-audio
