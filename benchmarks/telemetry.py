@@ -67,7 +67,7 @@ def counting() -> tuple[list[list[str]], float]:
         lag.after_io_wait(0)
 
     nothing = microseconds(lambda: None)
-    of = {
+    of: dict[str, Callable[[], object]] = {
         "an observation of a histogram": partial(histogram.observe, 0.03),
         "the same, with the id of a trace": partial(histogram.observe_traced, 0.03, "a" * 32),
         "the same, prometheus-client": partial(peer_series.observe, 0.03),
