@@ -109,6 +109,9 @@ metrics: checkers ## write docs/metrics.md from the table of metrics
 dashboards: checkers ## write monitoring/grafana/dashboards from scripts/dashboards
 	$(BIN)/python -m scripts.dashboards
 
+panels: tools ## run each panel's query in a real Prometheus that scrapes the demo in use, with a bot in a meeting
+	MEETING=1 $(BIN)/pytest tests/monitoring/test_panels.py $(ARGS)
+
 wheel: checkers ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
 

@@ -61,9 +61,9 @@ def exporter(
 class Prometheus:
     """A running server. ``url``: where it listens."""
 
-    def __init__(self, address: str) -> None:
-        self.url = f"http://{address}"
-        self._http = httpx2.Client(base_url=self.url, timeout=120)
+    def __init__(self, http: httpx2.Client) -> None:
+        self.url = str(http.base_url).rstrip("/")
+        self._http = http
 
     def _get(self, path: str, **parameters: Any) -> Any:
         answer = self._http.get(f"/api/v1/{path}", params=parameters)
@@ -75,6 +75,15 @@ class Prometheus:
         """Return the first value of an expression now; None without any."""
         found = self._get("query", query=expression)["result"]
         return float(found[0]["value"][1]) if found else None
+
+    def now(self) -> float:
+        """Return its time."""
+        found = self._get("query", query="time()")["result"]
+        return float(found[1])
+
+    def values(self, selector: str, label: str) -> list[str]:
+        """Return the values of a label of the selected series."""
+        return [str(each) for each in self._get(f"label/{label}/values", **{"match[]": selector})]
 
     def over_time(self, expression: str, start: float, end: float, step: float = 1) -> list[Any]:
         """Return the series of an expression in a range of time."""
@@ -140,14 +149,17 @@ def prometheus(
     """Run a Prometheus in ``folder`` for the block; it scrapes itself, too."""
     address = f"127.0.0.1:{free_port()}"
     path = configuration(folder, {"prometheus": [address], **targets}, interval)
-    with exporter(
-        "prometheus",
-        f"--config.file={path}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        "--enable-feature=exemplar-storage",
-        "--web.listen-address={address}",
-        "--web.enable-lifecycle",
-        address=address,
-        path="/-/ready",
+    with (
+        exporter(
+            "prometheus",
+            f"--config.file={path}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            "--enable-feature=exemplar-storage",
+            "--web.listen-address={address}",
+            "--web.enable-lifecycle",
+            address=address,
+            path="/-/ready",
+        ),
+        httpx2.Client(base_url=f"http://{address}", timeout=120) as http,
     ):
-        yield Prometheus(address)
+        yield Prometheus(http)

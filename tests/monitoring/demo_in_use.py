@@ -131,13 +131,24 @@ def attend(demo: DemoInUse) -> None:
 
 @contextmanager
 def outside() -> Iterator[str]:
-    """Serve an empty calendar; yield the address."""
+    """Serve an empty calendar, and translations as a second instance does; yield the address."""
 
     class Responses(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = CALENDAR.encode()
+            if self.path.endswith(".ics"):
+                self._respond("text/calendar", CALENDAR)
+            else:
+                self._respond("application/json", json.dumps({"status": "healthy"}))
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            translated = {"translated_text": "Buenos días.", "source_language": "en", "confidence": 0.9}
+            self._respond("application/json", json.dumps(translated))
+
+        def _respond(self, kind: str, text: str) -> None:
+            body = text.encode()
             self.send_response(200)
-            self.send_header("content-type", "text/calendar")
+            self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -179,11 +190,15 @@ def demo_in_use(folder: Path) -> Iterator[DemoInUse]:
                 "--web.listen-address={address}",
             )
         )
-        calendars = enter(outside())
-        settings = SETTINGS.format(
-            alertmanager=alertmanager, outside=calendars, port=calendars.rpartition(":")[2]
-        )
+        others = enter(outside())
+        settings = SETTINGS.format(alertmanager=alertmanager, outside=others, port=others.rpartition(":")[2])
         demo = enter(service("demo", folder / "demo", settings=settings, environ=ENVIRON))
+        registered = httpx2.put(
+            f"{demo.url}/api/registry/translation-service/second",
+            json={"url": f"http://{others}", "seconds": 300},
+            timeout=180,
+        )
+        assert registered.is_success, registered.text
         secure = {"TLS_CERTIFICATE": str(CERTIFICATE), "TLS_KEY": str(CERTIFICATE)}
         second = enter(
             service("serve", folder / "tls", environ=secure | {"ORCH_ORCHESTRATION__BOTS__ENABLED": "false"})

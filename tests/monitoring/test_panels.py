@@ -1,0 +1,87 @@
+"""Each panel's query is run by a real Prometheus that scrapes ``orch demo`` in use, and must return data.
+
+``make panels`` (``MEETING=1``) has a bot join the demo's meeting as well, which takes minutes; without it,
+the panels that need ended bots or words of a meeting are left out.
+"""
+
+import math
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.fakes.prometheus import Prometheus
+from tests.fakes.tools import require
+from tests.monitoring.dashboard_files import Query, dashboards, filled, queries, variables
+from tests.monitoring.demo_in_use import attend, demo_in_use, speak
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+#: Ranges of a run that takes a minute, scraped each second.
+RANGES: Final = {"$__rate_interval": "10s", "$__range": "5m", "$__interval": "10s"}
+
+#: Metrics of programs that Debian does not have.
+NOT_EXPORTED: Final = re.compile(r"container_|loki_|loki\|alloy")
+
+#: Counted by what the demo does not run: the export of traces, and a search for anomalies, which needs hours.
+NOT_RUN: Final = re.compile(r"orch_trace_spans|orch_analytics_(anomalies|insights)")
+
+#: Figures that only a meeting makes.
+OF_MEETINGS: Final = {
+    ("livetranslate-bots", "Failed"),
+    ("livetranslate-bots", "Time to be in a meeting"),
+    ("livetranslate-bots", "Share with an unknown speaker"),
+}
+
+
+def is_run(query: Query) -> bool:
+    """Return whether a query can have an answer here."""
+    if query.kind != "prometheus" or NOT_EXPORTED.search(query.expr) or NOT_RUN.search(query.expr):
+        return False
+    return bool(os.environ.get("MEETING")) or (query.dashboard, query.panel) not in OF_MEETINGS
+
+
+def fault(prometheus: Prometheus, query: Query, start: float, end: float) -> str | None:
+    """Return what is wrong with a query's answer within a range of time; None if nothing is."""
+    series = prometheus.over_time(filled(query, RANGES), start, end)
+    if not series:
+        return f"{query}: no series: {query.expr}"
+    if not any(math.isfinite(float(value)) for each in series for _, value in each["values"]):
+        return f"{query}: no number: {query.expr}"
+    named = set(re.findall(r"{{(\w+)}}", query.legend))
+    if not any(named <= set(each["metric"]) for each in series):
+        return f"{query}: no series has {sorted(named)}"
+    return None
+
+
+def test_every_panel_has_data_while_everything_is_in_use(tmp_path: Path) -> None:
+    """Numbers within the run, labels that its legend names, and values for each variable."""
+    require("apertium")
+    with demo_in_use(tmp_path) as demo:
+        start = demo.watching.now()
+        demo.seen('up{job="orchestration"} == 1')
+        for path in ("/api/translate", "/api/spare", "/api/few", "/api/few"):
+            demo.translate(path)
+        for session in ("first", "second"):
+            speak(demo, session)
+            assert demo.running.get("/").is_success
+            # A series that is new has no increase: its first value must have been scraped.
+            demo.seen("orch_translations_total")
+        if os.environ.get("MEETING"):
+            attend(demo)
+        # What was counted last is a rate once two more scrapes have seen it.
+        demo.seen('increase(orch_websocket_recoveries_total{outcome="recovered"}[10s]) > 0')
+        demo.seen("increase(orch_translations_total[10s]) > 0")
+        demo.seen("orch_probe_journey_success == 1")
+        end = demo.watching.now()
+        found = [fault(demo.watching, query, start, end) for query in queries() if is_run(query)]
+        faults = [text for text in found if text]
+        assert not faults, "\n".join(faults)
+        assert len(found) > 300
+        for uid in dashboards():
+            for name, variable in variables(uid).items():
+                asked = re.fullmatch(r"label_values\((.+), (\w+)\)", str(variable.get("query")))
+                if asked and not NOT_EXPORTED.search(asked[1]):
+                    assert demo.watching.values(asked[1], asked[2]), f"{uid}: {name}"
