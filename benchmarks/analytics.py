@@ -36,7 +36,7 @@ FIRST: Final = 1_000
 DAYS: Final = 28
 FAULTS: Final = 8
 MONTH: Final = 30
-FORECAST: Final = 2
+FORECAST: Final = 4
 """How many times as many seeds are forecast, which takes less time."""
 
 PARTS: Final = ("anomalies", "forecasts")
@@ -172,7 +172,7 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--series", type=int, default=10, help="seeds of each nature")
+    parser.add_argument("--series", type=int, default=5, help="seeds of each nature")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", action="store_true", help=f"put the figures into {RESULTS.name}")
     options = parser.parse_args()

@@ -1,8 +1,9 @@
 """Looks for anomalies in all series as they are measured, and concludes what an operator should know.
 
-Series with more than a day of history are followed at one value in 5 minutes, younger ones at one in 10 s,
-where only sudden changes are seen. Models are learnt one at a time, in a thread. Anomalies of 30 days are
-stored, so that a restart neither forgets them nor reports them again.
+Series are followed at one value in 10 s, where only sudden changes are seen, within half a minute; and with
+more than a day of history at one in 5 minutes too, where it is known what is usual for the hour and the day.
+Models are learnt one at a time, in a thread. Anomalies of 30 days are stored, so that a restart neither
+forgets them nor reports them again.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ from orch.analytics.insights.writer import Writer
 from orch.analytics.queries import AnomaliesListed, InsightsListed, ListedAnomaly
 from orch.analytics.ring import Floats
 from orch.analytics.series import Figure, Points, Series
-from orch.analytics.watch import Watch
+from orch.analytics.watch import Watch, joined
 from orch.problems import ProblemError
 from orch.settings.analytics import Wording
 from orch.stores.protocols import DocumentStore
@@ -151,12 +152,8 @@ class Observer:
         """Learn the model of the series whose turn it is; False: none is due."""
         now, series = self._now(), self._series()
         slow, fast = self._watches[SLOW], self._watches[FAST]
-        followed = slow.models().keys()
-        for watch, keys in (
-            (slow, list(series.figures)),
-            (fast, [key for key in series.figures if key not in followed]),
-        ):
-            key = watch.next_to_learn(keys, now)
+        for watch in (slow, fast):
+            key = watch.next_to_learn(series.figures.keys(), now)
             if key is not None:
                 await self._learn(watch, key, now)
                 return True
@@ -280,9 +277,7 @@ class Observer:
     def anomalies(self, since: float) -> tuple[Anomaly, ...]:
         """Return the anomalies that lasted until ``since`` or later, in the order of their beginning."""
         slow, fast = (self._watches[step].anomalies(since) for step in (SLOW, FAST))
-        followed = self._watches[SLOW].models().keys()
-        young = [each for each in fast if each.key not in followed or not each.is_open]
-        return tuple(sorted((*slow, *young), key=lambda each: each.began))
+        return joined(slow, fast, slack=SLOW)
 
     def listed(self, *, seconds: float, key: str) -> AnomaliesListed:
         """Return the anomalies of the last seconds, of one series or (key "") of all, the newest first."""

@@ -138,3 +138,26 @@ class Watch:
     def models(self) -> Mapping[str, Model]:
         """Return the models of the series that are followed."""
         return {key: detector.model for key, detector in self._detectors.items()}
+
+
+def joined(coarse: Sequence[Anomaly], fine: Sequence[Anomaly], *, slack: float) -> tuple[Anomaly, ...]:
+    """Return the anomalies of the same series at two resolutions, in the order of their beginning.
+
+    What both have found is one: as the coarse one describes it, which knows the hour and the day, and since
+    the fine one saw it. ``slack``: seconds apart that they may be.
+    """
+    found: list[Anomaly] = []
+    left = list(fine)
+    for each in coarse:
+        same = [
+            other
+            for other in left
+            if other.key == each.key
+            and other.began <= each.until + slack
+            and each.began <= other.until + slack
+        ]
+        left = [other for other in left if other not in same]
+        if same and same[0].noticed < each.noticed:
+            each = replace(each, began=same[0].began, noticed=same[0].noticed)  # noqa: PLW2901 - the same one
+        found.append(each)
+    return tuple(sorted((*found, *left), key=lambda each: each.began))

@@ -1,9 +1,11 @@
 """Many series are followed: the oldest model is learnt next, anomalies are bounded and outlive a restart."""
 
 import numpy as np
+from msgspec.structs import replace
 
+from orch.analytics.anomalies.anomaly import Anomaly, Kind
 from orch.analytics.anomalies.model import Model, learn_model
-from orch.analytics.watch import RELEARN, RETRY, STORED, Watch
+from orch.analytics.watch import RELEARN, RETRY, STORED, Watch, joined
 
 STEP, DAYS = 300.0, 4
 VALUES = 100 + np.random.default_rng(1).normal(0, 3, DAYS * 288)
@@ -87,3 +89,25 @@ def test_stored_anomalies_are_bounded() -> None:
     made.feed("a", END + STEP, 400.0)
     assert len(made.anomalies()) == STORED
     assert opened.identity in {each.identity for each in made.anomalies()}
+
+
+def found(key: str, began: float, until: float, *, hour: str) -> Anomaly:
+    return Anomaly(
+        key=key, kind=Kind.SHIFT, direction="up", began=began, noticed=began + 20, until=until, hour=hour
+    )
+
+
+def test_what_two_resolutions_found_is_one_anomaly_with_one_name() -> None:
+    """It is there within seconds, and says later what is usual for the hour; pages show it once."""
+    fine = [found("a", 1_030, 1_400, hour="of late"), found("b", 1_000, 1_100, hour="of late")]
+    coarse = [found("a", 900, 1_500, hour="for this hour"), found("c", 100, 200, hour="for this hour")]
+    coarse[0] = replace(coarse[0], noticed=1_200)
+    both = joined(coarse, fine, slack=300)
+    assert [(each.key, each.began, each.hour) for each in both] == [
+        ("c", 100, "for this hour"),
+        ("b", 1_000, "of late"),
+        ("a", 1_030, "for this hour"),
+    ]
+    assert both[2].identity == fine[0].identity
+    later = [found("a", 9_000, 9_100, hour="of late")]
+    assert len(joined(coarse, later, slack=300)) == 3

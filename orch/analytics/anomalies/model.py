@@ -19,6 +19,9 @@ from orch.analytics.anomalies.usual import DAILY_AFTER, DAY, WEEKLY_AFTER, Usual
 FEWEST: Final = 360
 """Samples with a figure that a model needs: an hour at one in 10 s, 30 hours at one in 5 minutes."""
 
+WIDER: Final = 1.25
+"""How much wider limits are that a day or two gave."""
+
 WEEK: Final = 8
 """Days after which each day of the week has been there."""
 
@@ -41,7 +44,7 @@ class Model(Struct, frozen=True, kw_only=True):
         """What the usual figure is usual for, in words."""
         if self.usual.is_weekly:
             return "for this hour and day"
-        return "for this hour" if self.usual.is_daily else "here"
+        return "for this hour" if self.usual.is_daily else "of late"
 
     def expected(self, times: Array) -> tuple[Array, Array, Array]:
         """Return the usual figure at each time, and the lowest and the highest that are not unusual."""
@@ -84,12 +87,15 @@ def learn_model(
 
 
 def _careful(limits: Limits, days: float) -> Limits:
-    """Return limits of a level that do not take the first evening or weekend for a fault.
+    """Return limits that do not take the first evening or weekend for a fault.
 
-    With less than three days (all that there is at a fine resolution) only steps are seen, no levels.
+    With less than three days (all that there is at a fine resolution) no levels are looked at, and the limits
+    of the rest are wider: what a day did not have may be usual.
     """
-    factor = np.inf if days < DAILY_AFTER else 2.0 if days < WEEK else 1.3 if days < WEEKLY_AFTER else 1.0
-    factors = tuple(factor if measure.sort is Sort.LEVEL else 1.0 for measure in MEASURES)
+    level, rest = (np.inf, WIDER) if days < DAILY_AFTER else (2.0 if days < WEEK else 1.3, 1.0)
+    if days >= WEEKLY_AFTER:
+        return limits
+    factors = tuple(level if measure.sort is Sort.LEVEL else rest for measure in MEASURES)
     return replace(
         limits,
         above=tuple(limit * by for limit, by in zip(limits.above, factors, strict=True)),

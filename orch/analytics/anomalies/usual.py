@@ -107,9 +107,9 @@ class Usual(Struct, frozen=True, kw_only=True):
 
     def at(self, times: Array) -> tuple[Array, Array]:
         """Return the usual transformed figure and its noise at each time."""
-        rows = np.asarray(self.classes)[self.clock.weekday(times)]
-        columns = self.clock.slot(times) if self.is_daily else np.zeros(len(times), np.int64)
-        noise_columns = columns * self.noise.shape[1] // self.course.shape[1]
+        rows, slots = np.asarray(self.classes)[self.clock.weekday(times)], self.clock.slot(times)
+        columns = slots * self.course.shape[1] // self.clock.slots
+        noise_columns = slots * self.noise.shape[1] // self.clock.slots
         return self.course[rows, columns], self.noise[rows, noise_columns]
 
 
@@ -129,11 +129,14 @@ def learn(values: Array, *, begins: float, step: float, least: float = 0.0) -> U
         if found < error * (BETTER if np.isfinite(error) else 1):
             best, error = candidate, found
     course, residuals = best.fit(transformed, times, clock)
-    noise = _noise(residuals, times, clock, best.classes)
+    noise = _noise(residuals, times, clock, best.classes, within_hours=extent < DAILY_AFTER)
     if least > 0:
         slope = np.abs(power.of(power.back(course) + least) - course)
-        hours = np.repeat(noise, course.shape[1] // noise.shape[1], axis=1) if course.shape[1] > 1 else noise
-        noise = np.maximum(hours, slope / 3)
+        slots = np.arange(max(course.shape[1], noise.shape[1]))
+        noise = np.maximum(
+            noise[:, slots * noise.shape[1] // len(slots)],
+            slope[:, slots * slope.shape[1] // len(slots)] / 3,
+        )
     return Usual(power=power, clock=clock, classes=best.classes, course=course, noise=noise)
 
 
@@ -247,8 +250,15 @@ def _error(course: _Course, values: Array, times: Array, clock: Clock) -> float:
     return float(np.mean(np.minimum(joined, np.quantile(joined, 0.95)))) if joined.size else float("inf")
 
 
-def _noise(residuals: Array, times: Array, clock: Clock, classes: Sequence[int]) -> Array:
-    """Return the noise of each hour (of each class of days), drawn a little towards that of all hours."""
+def _noise(
+    residuals: Array, times: Array, clock: Clock, classes: Sequence[int], *, within_hours: bool
+) -> Array:
+    """Return the noise of each hour (of each class of days), drawn a little towards that of all hours.
+
+    ``within_hours``: around each hour's own level, where the course over the day is not known yet.
+    """
+    if within_hours and clock.slots >= HOURS:
+        residuals = _without_levels(residuals, times, clock)
     whole = spread(residuals)
     if not np.isfinite(whole) or whole == 0:
         whole = float(np.nanstd(residuals)) if np.isfinite(residuals).any() else 0.0
@@ -268,3 +278,15 @@ def _noise(residuals: Array, times: Array, clock: Clock, classes: Sequence[int])
         rows.append(np.where(np.isfinite(per), per, whole))
     by_hour = np.vstack(rows)
     return np.asarray(np.maximum(by_hour**0.75 * whole**0.25, 0.25 * whole))
+
+
+def _without_levels(residuals: Array, times: Array, clock: Clock) -> Array:
+    """Return what is left of residuals without the median of each hour."""
+    size = clock.slots // HOURS
+    first = int(clock.slot(times[:1])[0]) % size
+    padded = np.full(-(-(first + len(residuals)) // size) * size, np.nan)
+    padded[first : first + len(residuals)] = residuals
+    hours = padded.reshape(-1, size)
+    levels = medians(hours.T)
+    left = hours - np.where(np.isfinite(levels), levels, 0.0)[:, None]
+    return np.asarray(left.reshape(-1)[first : first + len(residuals)])
