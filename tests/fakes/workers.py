@@ -43,10 +43,10 @@ PATIENT: Final = 120.0
 POLICY: Final = RestartPolicy(first=0.05, limit=3, window=60)
 
 
-async def answer(place: int, scope: Any, receive: Any, send: Any) -> None:
+async def answer(place: int, restarts: int, scope: Any, receive: Any, send: Any) -> None:
     """Say who answers."""
     assert scope["type"] == "http"
-    body = msgspec.json.encode({"worker": place, "pid": os.getpid()})
+    body = msgspec.json.encode({"worker": place, "pid": os.getpid(), "restarts": restarts})
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -59,7 +59,7 @@ async def work(lifeline: Lifeline, server: str, *, is_stuck: bool) -> None:
     if Path("patient").exists():
         grace = orch.front.server.FIRST_REQUEST = orch.front.hypercorn.server.FIRST_REQUEST = PATIENT  # type: ignore[misc]
     front = (HypercornServer if server == "hypercorn" else Server)(
-        partial(answer, lifeline.place),
+        partial(answer, lifeline.place, lifeline.restarts),
         host="",
         port=0,
         stopping=stopping,

@@ -89,8 +89,18 @@ def test_a_worker_that_is_killed_takes_only_its_own_connections(tmp_path: Path) 
         for _ in range(40):  # half of them come to the dead worker's socket, and are served by the other
             with kept(s) as connection:
                 assert ask(connection)
-        assert s.wait_for_line("worker started", worker=0)["pid"] != before[0]
+        started = s.wait_for_line("worker started", worker=0)["pid"]
+        assert started != before[0]
         assert is_alive(before[1])
+        # What the new one counts as its predecessor's end is in its metrics; the other has no such end.
+        restarts: dict[int, int] = {}
+        give_up_at = time.monotonic() + READY_LIMIT
+        while set(restarts) != {started, before[1]}:
+            assert time.monotonic() < give_up_at, restarts
+            with kept(s) as connection:
+                found = ask(connection)
+                restarts[found["pid"]] = found["restarts"]
+        assert restarts == {started: 1, before[1]: 0}
 
 
 @pytest.mark.real_time
