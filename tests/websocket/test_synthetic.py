@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import trio
 
 from orch.websocket.sessions.synthetic import CONFIG, is_synthetic
 from tests.fakes.hub import running_hub
@@ -40,3 +41,22 @@ async def test_a_title_does_not_remove_the_mark(tmp_path: Path) -> None:
         await hub.service.discard_session(made.session_id)
         assert hub.service.sessions == 0
         assert await hub.store.count() == 0
+
+
+@pytest.mark.limit(600)
+async def test_one_that_could_not_be_ended_is_forgotten_when_it_has_expired(tmp_path: Path) -> None:
+    """Another worker may have ended it: the figures do not lack a session for ever."""
+    websocket = {"session_timeout": 60}
+    async with running_hub(tmp_path, orchestration={"websocket": websocket}) as hub:
+        made = await hub.service.open_synthetic_session()
+        await hub.service.create_session("s")
+        assert hub.service.sessions == 1
+        await hub.store.delete([made.session_id])  # as another worker does, of whom nothing is heard
+        await trio.sleep(50)
+        await hub.service.create_session("t")
+        await hub.service._sessions.count_all()
+        assert hub.service.sessions == 1, "still counted as there"
+        await trio.sleep(20)
+        await hub.service.create_session("u")
+        await hub.service._sessions.count_all()
+        assert hub.service.sessions == await hub.store.count()

@@ -89,7 +89,7 @@ class Sessions:
         self._now = wall
         self.cache = SessionCache(IDLE_CACHED)
         self.count = 0
-        self._synthetic: set[str] = set()
+        self._synthetic: dict[str, float] = {}
         self.on_ended: Callable[[Session], None] | None = None
         self.on_renamed: Callable[[Session, Member], None] = lambda _session, _member: None
         self.on_moderated: Callable[[str], None] = lambda _session_id: None
@@ -146,9 +146,16 @@ class Sessions:
         """The number of sessions without those of test speech that were created here."""
         return max(0, self.count - len(self._synthetic))
 
+    def _forget_synthetic(self, session_ids: Sequence[str]) -> None:
+        for session_id in session_ids:
+            self._synthetic.pop(session_id, None)
+
     async def count_all(self) -> None:
         """Set ``count`` from the store."""
         self.count = await self.store.count()
+        # One that could not be ended has expired by then, perhaps on another worker.
+        oldest = self.wall() - self.settings.orchestration.websocket.kept_seconds
+        self._synthetic = {name: at for name, at in self._synthetic.items() if at >= oldest}
 
     @asynccontextmanager
     async def open(self, session_id: str) -> AsyncIterator[Session]:
@@ -212,7 +219,7 @@ class Sessions:
             raise ProblemError("session_exists", f"A session called {record.session_id} already exists.")
         self.count += 1
         if is_synthetic(encoded):
-            self._synthetic.add(record.session_id)
+            self._synthetic[record.session_id] = now
         self.storage.add_written(len(encoded) + len(encode_terms(terms)) + len(pipeline))
         if not self.cluster.is_shared:
             return self.cache.add(Session(record)), member
@@ -230,7 +237,7 @@ class Sessions:
             self._changes += 1
             self._remove(session_ids, "ended")
         self.count -= len(ended)
-        self._synthetic.difference_update(session_ids)
+        self._forget_synthetic(session_ids)
         return len(ended)
 
     async def expire(self, session_ids: Sequence[str], before: float) -> int:
@@ -250,7 +257,7 @@ class Sessions:
             self._changes += 1
             self._remove(expired, "expired")
         self.count -= len(expired)
-        self._synthetic.difference_update(expired)
+        self._forget_synthetic(expired)
         return len(expired)
 
     async def begin_publish(
@@ -384,7 +391,7 @@ class Sessions:
 
     def ended_by_another_worker(self, session_id: str) -> None:
         """Remove a session that another worker has ended, and notify its members here."""
-        self._synthetic.discard(session_id)
+        self._forget_synthetic([session_id])
         self._remove([session_id], "expired" if session_id in self._expiring else "ended")
 
     def lost(self, session_id: str) -> None:
@@ -392,7 +399,7 @@ class Sessions:
         session = self.cache.peek(session_id)
         if session is not None and session.count:
             self._lost_count += 1
-        self._synthetic.discard(session_id)
+        self._forget_synthetic([session_id])
         self._remove([session_id], "lost")
 
     def report_lost(self) -> None:
