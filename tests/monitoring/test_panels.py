@@ -25,8 +25,8 @@ RANGES: Final = {"$__rate_interval": "10s", "$__range": "5m", "$__interval": "10
 #: Metrics of programs that Debian does not have.
 NOT_EXPORTED: Final = re.compile(r"container_|loki_|loki\|alloy")
 
-#: Counted by what the demo does not run: the export of traces, and a search for anomalies, which needs hours.
-NOT_RUN: Final = re.compile(r"orch_trace_spans|orch_analytics_(anomalies|insights)")
+#: Counted where traces are exported.
+NOT_RUN: Final = re.compile(r"orch_trace_spans")
 
 #: Figures that only a meeting makes.
 OF_MEETINGS: Final = {
