@@ -334,3 +334,20 @@ def test_a_reason_has_the_ratio_the_figures_and_the_hour() -> None:
     assert reason(down, rate) == words
     assert lasting(30) == "30 s"
     assert lasting(86_400 * 2) == "2 days"
+
+
+def test_a_day_of_fine_values_is_enough_to_see_a_step_within_half_a_minute_and_no_evening() -> None:
+    """The load of a day rises and falls fifty times its noise; that alone is no anomaly, a step is."""
+    rng = np.random.default_rng(8)
+    hour = np.arange(2 * 8_640) / 360
+    values = (200 + 150 * np.sin(hour / 24 * 2 * np.pi)) * np.exp(rng.normal(0, 0.02, len(hour)))
+    learnt = learn_model(values[:8_640], begins=MONDAY, step=10.0)
+    assert learnt is not None
+    made = Detector("requests", learnt)
+    made.warm_up((MONDAY + place * 10.0, values[place]) for place in range(8_640 - LONGEST, 8_640))
+    for place in range(8_640, 11_000):
+        assert made.feed(MONDAY + place * 10.0, values[place]) is None, place
+    found = [made.feed(MONDAY + place * 10.0, 0.4 * values[place]) for place in range(11_000, 11_004)]
+    opened = next(each for each in found if each is not None)
+    assert opened.direction == "down"
+    assert opened.noticed - opened.began <= 30

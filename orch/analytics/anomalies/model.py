@@ -19,7 +19,7 @@ from orch.analytics.anomalies.usual import DAILY_AFTER, DAY, WEEKLY_AFTER, Usual
 FEWEST: Final = 360
 """Samples with a figure that a model needs: an hour at one in 10 s, 30 hours at one in 5 minutes."""
 
-WIDER: Final = 1.25
+WIDER: Final = 1.3
 """How much wider limits are that a day or two gave."""
 
 WEEK: Final = 8

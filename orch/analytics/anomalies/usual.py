@@ -255,7 +255,8 @@ def _noise(
 ) -> Array:
     """Return the noise of each hour (of each class of days), drawn a little towards that of all hours.
 
-    ``within_hours``: around each hour's own level, where the course over the day is not known yet.
+    ``within_hours``: one for all hours, around each hour's own level, where the course over the day is not
+    known yet: a few quiet hours of one day say little of the same hours of the next.
     """
     if within_hours and clock.slots >= HOURS:
         residuals = _without_levels(residuals, times, clock)
@@ -263,7 +264,7 @@ def _noise(
     if not np.isfinite(whole) or whole == 0:
         whole = float(np.nanstd(residuals)) if np.isfinite(residuals).any() else 0.0
     whole = max(whole, 1e-9)
-    if clock.slots < HOURS:
+    if clock.slots < HOURS or within_hours:
         return np.full((max(classes) + 1, 1), whole)
     matrix, weekdays, _ = _by_day(residuals, times, clock)
     levels = medians(matrix.T)
