@@ -342,7 +342,7 @@ class AlertService:
             firing=firing,
             unacknowledged=sum(firing.values()),
             total=len(found),
-            alerts=tuple(self._shown(each) for each in found[: statistics.SHOWN]),
+            alerts=tuple(replace(self._shown(each), labels={}) for each in found[: statistics.SHOWN]),
             source=self._source.statistics(settings.alertmanager_url),
             escalate_after=settings.escalate_after,
             acknowledge_for=settings.acknowledge_for,

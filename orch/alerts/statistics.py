@@ -8,8 +8,11 @@ from msgspec import Struct
 from orch.alerts import rules
 from orch.alerts.records import Alert
 
-SHOWN: Final = 100
-"""Alerts in the topic; the API has all of them."""
+SHOWN: Final = 50
+"""Alerts in the topic; the API has all of them.
+
+Their labels are left out there: with the longest texts an update stays below what may be queued for a client.
+"""
 
 RECENTLY: Final = 3_600.0
 """Seconds after its end that an alert is shown among the others in the topic."""

@@ -16,6 +16,7 @@ from orch.alerts.service import AlertService
 from orch.alerts.shelf import Shelf
 from orch.cluster.lease import Leases
 from orch.problems import ProblemError
+from orch.settings.structs import Websocket
 from orch.stores.records import Document
 from orch.telemetry.events import EventLog
 from orch.telemetry.names.alerts import ALERTMANAGER_UP, ALERTS_ACTIVE
@@ -473,7 +474,7 @@ async def test_what_an_operator_and_a_notification_change_at_once_is_kept(
 
 
 async def test_a_flood_of_alerts_is_bounded(side: Side) -> None:
-    """What pages is kept, the rest counts as dropped, and the page gets a hundred."""
+    """What pages is kept, the rest counts as dropped, and the page gets fifty."""
     await side.fire()
     for batch in range(7):
         await side.receive(
@@ -483,9 +484,24 @@ async def test_a_flood_of_alerts_is_bounded(side: Side) -> None:
             )
         )
     found = side.alerts.statistics()
-    assert (found.total, len(found.alerts), found.dropped) == (STORED, 100, 201)
+    assert (found.total, len(found.alerts), found.dropped) == (STORED, 50, 201)
     assert found.alerts[0].fingerprint == ONE
     assert len(await side.documents.documents("alert", now=wall())) == STORED
+
+
+async def test_an_update_of_the_page_is_small_whatever_the_alerts_say(side: Side) -> None:
+    """A client for which more is queued than the limit is disconnected: nobody would see the alerts."""
+    texts = {
+        "summary": "\u00e9" * 5_000,
+        "impact": "\U0001f600" * 5_000,
+        "runbook_url": "https://a.example/" + "x" * 1_900,
+    }
+    labels: dict[str, Any] = {f"label_{number}": "\u00e9" * 5_000 for number in range(60)}
+    await side.receive(
+        *(notified_alert(f"{number:x}", since=wall(), annotations=texts, **labels) for number in range(100))
+    )
+    assert len(msgspec.json.encode(side.alerts.statistics())) < Websocket().outbox_bytes
+    assert len(side.alerts.alert("5").labels) == 48
 
 
 async def test_old_alerts_are_dropped() -> None:
