@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs Debian packages where that is possible without asking anyone: as root, or by sudo without a password.
+# scripts/apt-install.sh [--stopped] PACKAGE...; --stopped: none of their services is started (apt-stopped.sh).
 # Exit code 0: installed. 1: not possible here, or it failed; the caller says what to do by hand.
 set -eu
 
@@ -12,10 +13,16 @@ else
     exit 1
 fi
 
+apt="env DEBIAN_FRONTEND=noninteractive apt-get"
+if [ "${1:-}" = --stopped ]; then
+    shift
+    # One at a time: it is the first that removes what keeps services from starting.
+    apt="flock -w 600 ${APT_LOCK:-/var/cache/apt} $(dirname "$0")/apt-stopped.sh"
+fi
+
 install() {
-    # shellcheck disable=SC2086 # $as_root is a command with its option, or nothing
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-        -o DPkg::Lock::Timeout=120 "$@" >&2
+    # shellcheck disable=SC2086 # both are commands with their options, or nothing
+    $as_root $apt install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 "$@" >&2
 }
 
 echo "Installing with apt: $*" >&2
