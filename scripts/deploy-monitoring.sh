@@ -23,10 +23,6 @@ archiver=redis:7.4.11-alpine # an image of the stack that has tar
 stopped_volumes=(prometheus alertmanager grafana)
 published="3000 3001 9090 9093 3100"
 
-# A file that grows is copied first: tar would complain of it. Only this folder is read where Redis starts.
-copy_redis='rm -rf /data/.backup && mkdir /data/.backup && cp -a /data/appendonlydir /data/.backup/ &&
-    tar -C /data/.backup -czf - .; copied=$?; rm -rf /data/.backup; exit $copied'
-
 say() { echo "$*" >&2; }
 refuse() {
     say "$*"
@@ -37,17 +33,11 @@ refuse() {
 
 # The value of a variable: from the environment, else from .env, which is read and not run.
 value() {
-    local line found=""
     if [ -n "${!1:-}" ]; then
-        found=${!1}
+        printf '%s' "${!1}"
     elif [ -f $env_file ]; then
-        while IFS= read -r line || [ -n "$line" ]; do
-            line=${line%$'\r'}
-            [[ $line != "$1="* ]] || found=${line#*=}
-        done <$env_file
-        [[ $found != \"*\" && $found != \'*\' ]] || found=${found:1:${#found}-2}
+        sed -n "s/\r\$//; s/^$1=//p" $env_file | tail -n 1 | sed "s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
     fi
-    printf '%s' "$found"
 }
 
 # Letters and digits: they need no escapes in URLs and YAML.
@@ -261,7 +251,7 @@ backup() {
     # Its append-only files may be copied while they grow, as long as they are not rewritten.
     compose exec -T redis redis-cli config set auto-aof-rewrite-percentage 0 >/dev/null
     local copied=0
-    wait_for_rewrite && compose exec -T redis sh -c "$copy_redis" >"$part/redis.tar.gz" || copied=$?
+    wait_for_rewrite && compose exec -T redis tar -C /data -czf - . >"$part/redis.tar.gz" || copied=$?
     compose exec -T redis redis-cli config set auto-aof-rewrite-percentage 100 >/dev/null
     [ $copied -eq 0 ] || return $copied
     say "The service's own files"

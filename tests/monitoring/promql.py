@@ -225,4 +225,4 @@ def queries_in(text: str) -> Iterator[str]:
     """Yield the queries of a text's templates, with ``x`` for what is put into them."""
     for query in _QUERY.findall(text):
         if not re.fullmatch(r"%[0-9.]*[a-z]", query):
-            yield re.sub(r"%s", "x", query)
+            yield query.replace("%q", "'x'")

@@ -1,5 +1,6 @@
 """Each alert fires, stays silent and resolves, in promtool, on the series of real scrapes."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,6 +40,27 @@ def test_prometheus_accepts_the_rules_and_a_changed_limit_fails_its_test(tmp_pat
     rules = tmp_path / "BreakerOpen.rules.yml"
     rules.write_text(rules.read_text(encoding="utf-8").replace("== 2", "== 1"), encoding="utf-8")
     assert promtool("test", "rules", path).returncode != 0
+
+
+@pytest.mark.process
+def test_quotes_and_lines_in_a_label_break_no_text(tmp_path: Path) -> None:
+    """A text that asks Prometheus about its label quotes the label's value."""
+    usual, odd = "http://audio-service-1:5001", "a\"b'c\nd\\e"
+    for name in ("BackendInstanceDown", "BackendFlapping"):
+        (path,) = write(tmp_path, [rule for rule in alerts() if rule.name == name])
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        (test,) = document["tests"]
+        for series in test["input_series"]:
+            escaped = json.dumps(odd)[1:-1]  # as in PromQL
+            series["series"] = series["series"].replace(usual, escaped)
+        for look in test["alert_rule_test"]:
+            for alert in look["exp_alerts"]:
+                alert["exp_labels"]["upstream"] = odd
+                summary = alert["exp_annotations"]["summary"]
+                alert["exp_annotations"]["summary"] = summary.replace(usual, odd)
+        Path(path).write_text(json.dumps(document), encoding="utf-8")
+        found = promtool("test", "rules", path)
+        assert found.returncode == 0, found.stderr
 
 
 def test_each_alert_has_a_case_with_all_three() -> None:

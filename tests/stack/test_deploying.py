@@ -35,7 +35,7 @@ case "$*" in
     *" pg_dump "*) echo "a dump" ;;
     *"info persistence") printf 'loading:0\r\naof_rewrite_in_progress:0\r\n' ;;
     *" python - "*) cat >"$here/program"; echo "the state" ;;
-    *" redis sh "*) echo "append-only files" ;;
+    *" redis tar "*) echo "append-only files" ;;
     "run --rm --network none --read-only"*) echo "a volume" ;;
     "run --rm --interactive"*) echo "unpacked: $(cat)" >>"$here/calls" ;;
     *pg_restore*) echo "restored: $(cat)" >>"$here/calls" ;;
@@ -53,7 +53,7 @@ class Deployment:
         for name in ("scripts/deploy-monitoring.sh", "scripts/state_archive.py"):
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.folder / name)
-        shutil.copytree(ROOT / "monitoring/alertmanager", self.folder / "monitoring/alertmanager")
+        shutil.copytree(ROOT / "monitoring", self.folder / "monitoring")
         shutil.copytree(ROOT / "config", self.folder / "config")
         self.machine = folder / "machine"
         (self.machine / "bin").mkdir(parents=True)
@@ -158,14 +158,6 @@ def test_what_is_missing_is_added_to_the_settings_that_are_there(deployment: Dep
     secrets = deployment.secrets()
     assert (deployment.folder / ".env").read_text().startswith(given + "\n")
     assert len(secrets["POSTGRES_PASSWORD"]) == 32
-
-
-def test_quotes_and_the_line_ends_of_windows_are_no_part_of_a_value(deployment: Deployment) -> None:
-    """As for Compose, which reads the same file."""
-    (deployment.folder / ".env").write_bytes(b'ORCH_CONTROL_TOKEN="twelve = or more"\r\n')
-    deployment.run("deploy")
-    token = deployment.folder / "monitoring" / "secrets" / "prometheus" / "control-token"
-    assert token.read_text() == "twelve = or more"
 
 
 @pytest.mark.parametrize(
@@ -308,7 +300,7 @@ def test_after_a_failed_backup_everything_runs_again(deployment: Deployment) -> 
 def test_redis_rewrites_its_files_again_after_a_failed_backup(deployment: Deployment) -> None:
     """While they are copied it must not."""
     deployment.run("deploy")
-    deployment.set("fails", "redis sh")
+    deployment.set("fails", "redis tar")
     deployment.run("backup", code=1)
     settings = [call.split()[-1] for call in deployment.calls if "auto-aof-rewrite-percentage" in call]
     assert settings == ["0", "100"]
