@@ -61,6 +61,7 @@ ROUTES: Final[Mapping[tuple[str, str], Action]] = {
     ("GET", "/gateway"): Action.VIEW_OPERATIONS,
     ("GET", "/tree"): Action.VIEW_OPERATIONS,
     ("GET", "/incidents"): Action.VIEW_OPERATIONS,
+    ("GET", "/analytics"): Action.VIEW_OPERATIONS,
     ("GET", "/settings"): Action.VIEW_OPERATIONS,
     ("GET", "/audio-processing-controls.html"): Action.VIEW_OPERATIONS,
     ("GET", "/audio-diagnostic.html"): Action.VIEW_OPERATIONS,

@@ -28,7 +28,7 @@ class SeriesQuestion(Struct, frozen=True, kw_only=True, tag="series"):
     """Series by their ``keys`` over ``seconds`` until ``until`` (seconds since the epoch; None: now).
 
     ``points``: at most so many of each, up to one more. ``compare``: seconds by which an earlier time is
-    shown beside it, in steps where it is stored more coarsely; 0: none.
+    shown beside it, in steps where it is stored more coarsely; 0: none. ``highs``: the highest values too.
     """
 
     keys: tuple[Annotated[str, Meta(max_length=LONGEST_KEY)], ...]
@@ -36,6 +36,7 @@ class SeriesQuestion(Struct, frozen=True, kw_only=True, tag="series"):
     until: Annotated[float, Meta(ge=0, le=1e11)] | None = None
     points: Annotated[int, Meta(ge=20, le=POINTS)] = 600
     compare: Annotated[float, Meta(ge=0, le=LONGEST)] = 0.0
+    highs: bool = False
 
 
 class AnomaliesQuestion(Struct, frozen=True, kw_only=True, tag="anomalies"):
@@ -52,14 +53,15 @@ class InsightsQuestion(Struct, frozen=True, kw_only=True, tag="insights"):
 class ShownSeries(Struct, frozen=True, kw_only=True):
     """A series: a value for each of ``at`` of its answer, null for a gap.
 
-    ``highs``: the highest value in each step. ``compared``: the values ``compare`` seconds earlier, empty
-    without. ``latest``: the newest value, null if there is none; ``limit``: its limit now, if it has one.
+    ``highs``: the highest value in each step, empty unless asked for. ``compared``: the values ``compare``
+    seconds earlier, empty without. ``latest``: the newest value, null if there is none; ``limit``: its limit
+    now, if it has one.
     """
 
     figure: Figure
     key: str
     values: list[float | None]
-    highs: list[float | None]
+    highs: list[float | None] = []
     compared: list[float | None] = []
     latest: float | None = None
     limit: float | None = None
@@ -194,7 +196,7 @@ def answer(
                 figure=series.figures[key],
                 key=key,
                 values=shortened(values),
-                highs=shortened(highs),
+                highs=shortened(highs) if question.highs else [],
                 compared=shortened(compared),
                 latest=series.latest(key),
                 limit=limits.get(key),
@@ -238,7 +240,8 @@ def csv_of(found: SeriesAnswer) -> str:
     columns: list[tuple[str, Sequence[float | None]]] = [("at", found.at)]
     for each in found.series:
         columns.append((each.key, each.values))
-        columns.append((f"{each.key} highest", each.highs))
+        if each.highs:
+            columns.append((f"{each.key} highest", each.highs))
         if each.compared:
             columns.append((f"{each.key} {found.compare:g} s earlier", each.compared))
     rows = [",".join(_cell(name) for name, _ in columns)]

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from orch.analytics.figures import Source
-from orch.analytics.series import Figure
+from orch.analytics.series import Figure, Unit
 from orch.telemetry.names.metric import Distribution, Name, Reading
 
 WINDOW: Final = 60.0
@@ -131,7 +131,9 @@ class Sampler:
             if len(self._figures) > 10 * SUBJECTS * len(self._sources):
                 self._figures.clear()
             found = self._figures[source.figure.name, subject] = (
-                replace(source.figure, subject=subject) if subject else source.figure
+                replace(source.figure, subject=subject, unit=_unit(source.figure, subject))
+                if subject
+                else source.figure
             )
         return found
 
@@ -148,6 +150,13 @@ class Sampler:
         if source.how == "rate":
             return self._rates.of(key, sum(numbers), now)
         return max(numbers) if source.how == "highest" else sum(numbers)
+
+
+def _unit(figure: Figure, subject: str) -> Unit:
+    """Return the unit of a subject's figure: of limited resources, each has its own, as its name says."""
+    if figure.unit or figure.area != "limits":
+        return figure.unit
+    return "bytes" if subject.endswith("_bytes") else "s" if subject.endswith("_seconds") else ""
 
 
 def _subjects(source: Source, readings: Iterable[AnyReading]) -> list[tuple[str, list[AnyReading]]]:

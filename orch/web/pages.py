@@ -97,6 +97,12 @@ NAVIGATION: Final = (
                 description="What failed and when, the uptime of the back ends, and announcements to guests.",
             ),
             Page(
+                name="analytics",
+                path="/analytics",
+                title="Analytics",
+                description="What the service measured: charts, forecasts, what is unusual, and why.",
+            ),
+            Page(
                 name="tree",
                 path="/tree",
                 title="Tree",

@@ -28,7 +28,9 @@ def test_the_finest_step_that_is_asked_for_is_used() -> None:
 
 
 def test_series_are_at_the_same_moments_and_gaps_are_null(series: Series) -> None:
-    question = SeriesQuestion(keys=("requests", "=cmd", "nope", "requests"), seconds=60, points=20)
+    question = SeriesQuestion(
+        keys=("requests", "=cmd", "nope", "requests"), seconds=60, points=20, highs=True
+    )
     found = answer(series, question, {"requests": 500.0}, now=NOW, worker="w")
     assert (found.step, found.unknown) == (5.0, ("nope",))
     assert found.at == [NOW - 60 + 5 * slot for slot in range(13)]
@@ -56,7 +58,7 @@ def test_a_time_without_values_is_all_gaps(series: Series, until: float) -> None
 
 
 def test_a_file_has_a_row_a_moment_and_runs_no_formula(series: Series) -> None:
-    question = SeriesQuestion(keys=("requests", "=cmd"), seconds=60, points=20, compare=50)
+    question = SeriesQuestion(keys=("requests", "=cmd"), seconds=60, points=20, compare=50, highs=True)
     rows = list(csv.reader(StringIO(csv_of(answer(series, question, {}, now=NOW, worker="w")))))
     assert rows[0] == [
         "at",

@@ -43,6 +43,12 @@ def test_a_gauge_is_added_up_for_each_subject_and_has_its_limit() -> None:
     ]
 
 
+def test_a_limited_resource_has_the_unit_of_its_name() -> None:
+    row = Source(figure=Figure(name="g", title="", area="limits"), metric=GAUGE, by="service")
+    readings = [Reading(GAUGE, 1.0, (what, "x")) for what in ("stored_bytes", "waiting_seconds", "streams")]
+    assert [each.figure.unit for each in Sampler([row]).measure(readings, 0.0)] == ["bytes", "s", ""]
+
+
 def test_of_a_share_the_highest_counts() -> None:
     sampler = Sampler([source(GAUGE, "highest")])
     assert values(sampler, Reading(GAUGE, 0.5, ("a", "x")), Reading(GAUGE, 0.7, ("a", "y"))) == {"g": 0.7}

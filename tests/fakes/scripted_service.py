@@ -323,6 +323,10 @@ class ScriptedService:
                     await self._tell(topic, send)
 
     async def _tell(self, topic: str, send: Any) -> None:
+        if topic == "analytics":
+            data = self.analytics.live()
+            await _say(send, {"type": "update", "topic": topic, "data": msgspec.to_builtins(data)})
+            return
         data = self.bot_state(topic) if topic.startswith("bots/") else self.state()[topic]
         await _say(send, {"type": "update", "topic": topic, "data": data})
 

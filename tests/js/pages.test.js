@@ -10,6 +10,7 @@ import { FakeStorage, fakeWebSockets } from "../fakes/js/websocket.js";
 const importing = fakeBrowser();
 const { LiveSocket } = await import("../../static/js/live-socket.js");
 const PAGES = {
+  analytics: (await import("../../static/js/pages/analytics/page.js")).AnalyticsPage,
   "audio-diagnostic": (await import("../../static/js/pages/audio-diagnostic/page.js")).AudioDiagnosticPage,
   bot: (await import("../../static/js/pages/bot/page.js")).BotPage,
   bots: (await import("../../static/js/pages/bots/page.js")).BotsPage,

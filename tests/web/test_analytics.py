@@ -57,7 +57,7 @@ def test_another_worker_is_asked(several: ScriptedService) -> None:
 
 
 def test_a_file_can_be_saved(full: ScriptedService) -> None:
-    response = ask("GET", f"{SERIES}?key=connections&format=csv&seconds=60&points=60", full)
+    response = ask("GET", f"{SERIES}?key=connections&format=csv&seconds=60&points=60&highs=true", full)
     assert response.content_type == "text/csv; charset=utf-8"
     assert "attachment" in response.headers["Content-Disposition"]
     rows = response.whole.decode().split("\r\n")
@@ -70,7 +70,7 @@ def test_a_file_can_be_saved(full: ScriptedService) -> None:
     [
         ("", 400, "invalid_request"),
         ("key=", 400, "invalid_request"),
-        ("key=nope", 404, "not_found"),
+        ("key=nope&format=csv", 404, "not_found"),
         ("key=connections&seconds=1", 400, "invalid_request"),
         ("key=connections&seconds=nan", 400, "invalid_request"),
         ("key=connections&until=1e300", 400, "invalid_request"),
@@ -87,6 +87,13 @@ def test_what_cannot_be_answered_is_refused(
 ) -> None:
     response = ask("GET", f"{SERIES}?{query}", several)
     assert (response.status_code, problem(response)["code"]) == (status, code)
+
+
+def test_series_that_are_not_measured_are_named(full: ScriptedService) -> None:
+    found = read(full, f"{SERIES}?key=nope&key=connections")
+    assert found["unknown"] == ["nope"]
+    assert [each["key"] for each in found["series"]] == ["connections"]
+    assert read(full, f"{SERIES}?key=nope")["series"] == []
 
 
 def test_a_service_that_has_just_started_has_figures_of_nothing() -> None:

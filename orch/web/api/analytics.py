@@ -45,7 +45,8 @@ class SeriesQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """Series by their ``key``, which may be repeated, over ``seconds`` until ``until``.
 
     ``until``: seconds since the epoch; not given: now. ``points``: of each series, at most. ``compare``:
-    seconds by which an earlier time is returned beside it. ``format``: json, or csv to save as a file.
+    seconds by which an earlier time is returned beside it. ``highs``: true for the highest value of each step
+    too. ``format``: json, or csv to save as a file.
     """
 
     key: Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
@@ -53,6 +54,7 @@ class SeriesQuery(Struct, frozen=True, forbid_unknown_fields=True):
     until: Annotated[float, Meta(ge=0, le=1e11)] | None = None
     points: Annotated[int, Meta(ge=20, le=POINTS)] = 600
     compare: Annotated[float, Meta(ge=0, le=LONGEST)] = 0.0
+    highs: bool = False
     format: Literal["json", "csv"] = "json"
     worker: Annotated[str, Meta(max_length=100)] = ""
 
@@ -105,18 +107,19 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
             until=asked.until,
             points=asked.points,
             compare=asked.compare,
+            highs=asked.highs,
         )
         if _is_here(survey, asked.worker):
             found = analytics.read(question)
         else:
             reply = await survey.request(asked.worker, SUBJECT, msgspec.json.encode(question))
             found = msgspec.json.decode(reply, type=SeriesAnswer)
+        if asked.format == "json":
+            return json_response(found)
         if not found.series:
             raise ProblemError(
                 "not_found", "There is no such series. GET /api/analytics/figures lists all.", path="$.key"
             )
-        if asked.format == "json":
-            return json_response(found)
         response = Response(csv_of(found), content_type="text/csv; charset=utf-8")
         response.headers["Cache-Control"] = "no-store"
         response.headers["Content-Disposition"] = 'attachment; filename="series.csv"'

@@ -6,12 +6,15 @@
 
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 import { extent, withGaps } from "../models/series.js";
-import { clockTime } from "../models/time-format.js";
+import { axisTime, clockTime, dayTime } from "../models/time-format.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { Scope } from "./scope.js";
 
 const HEIGHT = 190;
 const ROWS = 60;
+
+/** Seconds of a time axis from which on its labels have a date. */
+const DAYS = 129_600;
 
 /** The theme's colours. They are read when a plot is made; it is made again when the theme changes. */
 function colours(element) {
@@ -33,10 +36,13 @@ export class Chart {
   #observer;
   #title;
   #isTable = false;
+  /** Spans of time that are marked: [{from, to}] in seconds since the epoch. */
+  #marks = [];
 
   /**
    * series: [{name, label, colour, dash?, fill?}] `colour` is a token's name, `dash` the lengths of strokes and gaps:
-   * lines differ by more than colour; `fill` is the first one's unless false. `format(value)` returns a value as text.
+   * lines differ by more than colour; `fill` is the first one's unless false; `band`: the space between this series and
+   * the next one is filled instead of lines. `format(value)` returns a value as text.
    */
   constructor(element, { series, format }) {
     const part = (name) => element.querySelector(`[data-part="${name}"]`);
@@ -72,8 +78,12 @@ export class Chart {
     this.#plot = null;
   }
 
-  /** `at` in seconds since the epoch; `columns` one a series, null for a gap; `interval` between samples. */
-  show(at, columns, interval) {
+  /**
+   * `at` in seconds since the epoch; `columns` one a series, null for a gap; `interval` between samples; `marks`:
+   * spans of time to mark, [{from, to}].
+   */
+  show(at, columns, interval, marks = []) {
+    this.#marks = marks;
     this.#data = withGaps(at, columns, interval);
     const isEmpty = columns.every((column) => extent(column).known === 0);
     if (isEmpty) this.#clear();
@@ -110,13 +120,13 @@ export class Chart {
       cursor: { y: false, sync: { key: "page", setSeries: false }, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] } },
       axes: [
-        { ...axis, size: 28, space: 70, values: (_plot, ticks) => ticks.map((tick) => clockTime(tick).replace(/:00$/, "")) },
+        { ...axis, size: 28, space: 70, values: (_plot, ticks) => ticks.map((tick) => axisTime(tick, this.#isLong)) },
         { ...axis, size: 52, space: 34, values: (_plot, ticks) => ticks.map((tick) => this.#format(tick)) },
       ],
       series: [
         {},
         ...this.#series.map((series, index) => ({
-          stroke: colour(series.colour),
+          stroke: series.band || this.#series[index - 1]?.band ? "transparent" : colour(series.colour),
           width: 1.6,
           dash: series.dash,
           fill: (series.fill ?? index === 0) ? `color-mix(in srgb, ${colour(series.colour)} 14%, transparent)` : undefined,
@@ -124,11 +134,24 @@ export class Chart {
           spanGaps: false,
         })),
       ],
-      hooks: { setCursor: [() => this.#write()] },
+      bands: this.#series.flatMap((series, index) => (series.band ? [{ series: [index + 2, index + 1], fill: `color-mix(in srgb, ${colour(series.colour)} 22%, transparent)` }] : [])),
+      hooks: { setCursor: [() => this.#write()], drawClear: [(plot) => this.#mark(plot, colour("warn"))] },
     };
     this.#plot = new uPlot(options, this.#data, this.#box);
     // A screen reader reads the summary and the table instead of the plot.
     setAttribute(this.#plot.root, "aria-hidden", "true");
+  }
+
+  get #isLong() {
+    const at = this.#data[0];
+    return at.length > 1 && at.at(-1) - at[0] > DAYS;
+  }
+
+  #mark(plot, colour) {
+    const { left, top, width, height } = plot.bbox;
+    const place = (at) => Math.min(left + width, Math.max(left, plot.valToPos(at, "x", true)));
+    plot.ctx.fillStyle = `color-mix(in srgb, ${colour} 22%, transparent)`;
+    for (const { from, to } of this.#marks) plot.ctx.fillRect(place(from), top, Math.max(2, place(to) - place(from)), height);
   }
 
   /** Show the values under the cursor, or the last known ones, in the legend. */
@@ -173,7 +196,7 @@ export class Chart {
           "tbody",
           {},
           newest.map((index) =>
-            h("tr", {}, h("th", { scope: "row" }, clockTime(at[index])), columns.map((column) => h("td", { class: "number" }, this.#format(column[index] ?? null)))),
+            h("tr", {}, h("th", { scope: "row" }, this.#isLong ? dayTime(at[index]) : clockTime(at[index])), columns.map((column) => h("td", { class: "number" }, this.#format(column[index] ?? null)))),
           ),
         ),
       ),

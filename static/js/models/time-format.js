@@ -42,6 +42,19 @@ export function clockTime(at) {
   return `${clock(then)}:${pad(then.getSeconds())}`;
 }
 
+/** A day and the time of day: "23 Nov, 14:02". */
+export function dayTime(at) {
+  const then = new Date(at * 1000);
+  return `${day(then)}, ${clock(then)}`;
+}
+
+/** The label of a time axis: the time of day; with `isLong` the day, at midnight alone, else with the hour. */
+export function axisTime(at, isLong) {
+  if (!isLong) return clockTime(at).replace(/:00$/, "");
+  const then = new Date(at * 1000);
+  return then.getHours() === 0 && then.getMinutes() === 0 ? day(then) : clock(then);
+}
+
 /** How long ago something was, in seconds: "just now", "12 s ago", "5 min ago", "3 h ago". */
 export function ago(seconds) {
   if (typeof seconds !== "number") return UNKNOWN;

@@ -1,0 +1,153 @@
+/** The Analytics page: what each chart shows, paths of requests, texts. Pure: states in, text and numbers out. */
+
+import { UNKNOWN, bytes, count, counted, duration, joined, latency, number, percent } from "./number-format.js";
+
+/** The charts of the page, by id: series [{key, label, colour, dash?}] in one unit; the first one is compared. */
+export const CHARTS = {
+  traffic: {
+    unit: "/s",
+    series: [
+      { key: "requests", label: "requests", colour: "accent" },
+      { key: "errors", label: "errors", colour: "bad", dash: [4, 3] },
+    ],
+  },
+  latency: {
+    unit: "ms",
+    series: [
+      { key: "requests_p95_ms", label: "p95", colour: "accent" },
+      { key: "requests_p50_ms", label: "p50", colour: "muted", dash: [2, 3] },
+    ],
+  },
+  captions: {
+    unit: "/s",
+    series: [
+      { key: "finals", label: "captions", colour: "accent" },
+      { key: "lost", label: "lost", colour: "bad", dash: [4, 3] },
+      { key: "captions_late", label: "late", colour: "text", dash: [6, 4] },
+    ],
+  },
+  delay: { unit: "ms", series: [{ key: "caption_p95_ms", label: "p95", colour: "accent" }] },
+  connections: {
+    unit: "",
+    series: [
+      { key: "connections", label: "connections", colour: "accent" },
+      { key: "sessions", label: "sessions", colour: "muted", dash: [2, 3] },
+    ],
+  },
+  memory: { unit: "bytes", series: [{ key: "memory_bytes", label: "memory", colour: "accent" }] },
+};
+
+/** All keys of the charts, each once. */
+export const KEYS = [...new Set(Object.values(CHARTS).flatMap(({ series }) => series.map(({ key }) => key)))];
+
+/** What an earlier time is called, by its seconds. */
+export const EARLIER = { 3600: "an hour earlier", 86400: "a day earlier", 604800: "a week earlier" };
+
+/** A function that returns a value in a unit as text. */
+export function formatOf(unit) {
+  if (unit === "ms") return (value) => joined(latency(value));
+  if (unit === "s") return (value) => duration(value);
+  if (unit === "bytes") return (value) => bytes(value);
+  if (unit === "share") return (value) => percent(value);
+  if (unit === "/s") return (value) => joined({ value: number(value), unit: value === null || value === undefined ? "" : "/s" });
+  return (value) => number(value);
+}
+
+const query = (pairs) => new URLSearchParams(pairs.filter(([, value]) => value !== null && value !== 0 && value !== "")).toString();
+
+/** The path of series. `format`: json or csv; `worker`: a name, or null. */
+export function seriesPath({ keys, seconds, compare = 0, points = 600, format = null, worker = null }) {
+  return `/api/analytics/series?${query([...keys.map((key) => ["key", key]), ["seconds", seconds], ["points", points], ["compare", compare], ["format", format], ["worker", worker]])}`;
+}
+
+export const forecastPath = ({ key, hours, worker = null }) => `/api/analytics/forecast?${query([["key", key], ["hours", hours], ["worker", worker]])}`;
+
+/** A response with series as {at, step, compare, byKey}, or null where it is not one. */
+export function readSeries(data) {
+  if (!Array.isArray(data?.at) || !Array.isArray(data.series)) return null;
+  return { at: data.at, step: data.step, compare: data.compare, byKey: new Map(data.series.map((each) => [each.key, each])) };
+}
+
+/** The columns of a chart: one a series, then the first one's earlier values where `answer` has some. */
+export function columnsOf(chart, answer) {
+  const empty = () => answer.at.map(() => null);
+  const columns = chart.series.map(({ key }) => answer.byKey.get(key)?.values ?? empty());
+  if (answer.compare > 0) columns.push(answer.byKey.get(chart.series[0].key)?.compared ?? empty());
+  return columns;
+}
+
+/** An answer whose newest point has the values that were measured last; only where a point is a few seconds. */
+export function withLatest(answer, live) {
+  if (answer.step > 10 || answer.at.length === 0 || live === null) return answer;
+  const isNew = live.now >= answer.at.at(-1) + answer.step;
+  const at = isNew ? [...answer.at, Math.floor(live.now / answer.step) * answer.step] : answer.at;
+  const byKey = new Map([...answer.byKey].map(([key, each]) => {
+    const value = live.values[key] ?? null;
+    const values = isNew ? [...each.values, value] : [...each.values.slice(0, -1), value ?? each.values.at(-1)];
+    return [key, { ...each, values, compared: isNew && each.compared.length > 0 ? [...each.compared, null] : each.compared }];
+  }));
+  return { ...answer, at, byKey };
+}
+
+/** {at, columns: [past, forecast, low, high], interval} of a past in the forecast's steps, and the forecast. */
+export function forecastColumns(past, { start, step, values, low, high }) {
+  const before = past.at.filter((at) => at < start);
+  const none = before.map(() => null);
+  const ahead = values.map((_, index) => start + index * step);
+  const known = past.values.slice(0, before.length);
+  return { at: [...before, ...ahead], columns: [[...known, ...values.map(() => null)], [...none, ...values], [...none, ...low], [...none, ...high]], interval: step };
+}
+
+/** The name of a figure: its title, and what it is of. */
+export const figureName = ({ title, subject, area }) => (subject === "" ? title : `${title} ${area === "limits" ? subject.replaceAll("_", " ") : subject}`);
+
+/** A value of its limit, as text. */
+export function valueOf({ figure, latest, limit }) {
+  const format = formatOf(figure.unit);
+  return limit === null || limit === undefined || limit === 0 ? format(latest) : `${format(latest)} of ${format(limit)}`;
+}
+
+/** The tile of an error budget. */
+export function budgetTile({ target, left, burn_hour: burn, covered, events, bad, lasts }) {
+  const allowed = `${percent(1 - target)} may fail`;
+  if (left === null) return { value: UNKNOWN, note: `${covered === 0 ? "nothing measured yet" : `too few events in the last ${duration(covered)}`} · ${allowed}` };
+  const speed = burn === null ? "too few events in the last hour" : burn === 0 ? "none of it used in the last hour" : `used ${number(burn)} times as fast as it may be in the last hour`;
+  const end = lasts !== null && burn > 1 ? `used up in ${duration(lasts)} at that rate` : null;
+  const notes = [`${count(bad)} of ${count(events)} failed in ${duration(covered)}`, speed, end, allowed];
+  return { value: left <= 0 ? "0 %" : percent(left), unit: "left", tone: left <= 0 ? "bad" : left < 0.25 || burn > 6 ? "warn" : "", note: notes.filter((note) => note !== null).join(" · ") };
+}
+
+/** When a figure reaches its limit: "in 20 d, at the earliest in 18 d". */
+export function fillingText({ exhaustion: { within, earliest, latest, because } }) {
+  const until = latest === null ? "perhaps never" : `at the latest in ${duration(latest)}`;
+  return `in ${duration(within)}; at the earliest in ${duration(earliest)}, ${until}; by ${because}`;
+}
+
+/** The sentence under the page's title. `figures`, `insights`: the last responses. */
+export function sentence({ figures, insights }) {
+  if (figures.figures.length === 0) return "Nothing was measured yet.";
+  const open = insights?.filter(({ is_open: isOpen }) => isOpen) ?? [];
+  const measured = `${counted(figures.figures.length, "figure")} measured each second`;
+  const first = figures.filling[0];
+  const fills = first === undefined ? "" : ` ${figureName(first.figure)} reaches its limit in ${duration(first.exhaustion.within)}.`;
+  if (open.length > 0) return `${open.length === 1 ? "One thing is" : `${count(open.length)} things are`} unusual now: ${open[0].title}${fills}`;
+  return `Nothing unusual now. ${measured}.${fills}`;
+}
+
+/** [word, tone] of an insight. */
+export function insightState({ severity, is_open: isOpen }) {
+  if (!isOpen) return ["over", "quiet"];
+  return severity === "bad" ? ["bad", "bad"] : ["unusual", "warn"];
+}
+
+/** What an insight says of its causes. */
+export function causesText(causes) {
+  if (causes.length === 0) return "No cause is known.";
+  return causes.map(({ text, share }) => `${text.replace(/[.]$/, "")} (${percent(share)})`).join("; ");
+}
+
+/** The spans of a chart to mark: of the anomalies of its series. */
+export function marksOf(chart, anomalies, now) {
+  const keys = new Set(chart.series.map(({ key }) => key));
+  return anomalies.filter(({ anomaly }) => keys.has(anomaly.key)).map(({ anomaly }) => ({ from: anomaly.began, to: anomaly.ended === null ? now : anomaly.until }));
+}
