@@ -44,6 +44,8 @@ RECENT: Final = 320
 AT_ONCE: Final = 20
 """Series that are fed before requests are served again."""
 CONCLUDE_EVERY: Final = 10.0
+SOON: Final = 0.5
+"""Seconds between two conclusions at least, and from an event to its insight at most."""
 INSIGHTS_SINCE: Final = 7 * 86_400.0
 FLUSH_EVERY: Final = 60.0
 STORED_FOR: Final = 31 * 86_400.0
@@ -96,6 +98,7 @@ class Observer:
         self._reported: set[str] = set()
         self.found = 0
         self.concluded = 0
+        self._is_woken = trio.Event()
         self.on_change: Callable[[], None] = lambda: None
         self.boundary = Boundary("analytics observer")
 
@@ -104,7 +107,8 @@ class Observer:
         async with self._client() as client, trio.open_nursery() as nursery:
             writer = Writer(settings=self._wording, client=client)
             nursery.start_soon(self._learn_in_turn)
-            nursery.start_soon(self._conclude_each, writer)
+            nursery.start_soon(self._conclude_each)
+            nursery.start_soon(self._write_each, writer)
             nursery.start_soon(self._keep)
             task_status.started()
 
@@ -190,13 +194,25 @@ class Observer:
 
     # --- concluding -----------------------------------------------------------------------------------------
 
-    async def _conclude_each(self, writer: Writer) -> Never:
+    def wake(self) -> None:
+        """Conclude within :data:`SOON`: something has happened."""
+        self._is_woken.set()
+
+    async def _conclude_each(self) -> Never:
         while True:
+            self._is_woken = trio.Event()
             with self.boundary.item(step="conclude"):
                 self.conclude()
+            await trio.sleep(SOON)
+            with trio.move_on_after(CONCLUDE_EVERY - SOON):
+                await self._is_woken.wait()
+
+    async def _write_each(self, writer: Writer) -> Never:
+        while True:
+            with self.boundary.item(step="words"):
                 if await writer.write(self._insights):
+                    self._insights = writer.with_words(self._insights)
                     self._announce()
-                self._insights = writer.with_words(self._insights)
             await trio.sleep(CONCLUDE_EVERY)
 
     def conclude(self) -> None:

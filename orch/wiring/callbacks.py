@@ -26,7 +26,7 @@ def connect(parts: Parts) -> None:
     parts.shortages.on_change = lambda: topics.touch("services")
     parts.analytics.on_sample = lambda: topics.touch("analytics")
     parts.analytics.observer.on_change = lambda: topics.touch("analytics")
-    parts.events.on_record = lambda _event: topics.touch("metrics")
+    parts.events.on_record = lambda _event: _event_recorded(parts)
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
     parts.access.sign_ins.on_end = lambda name: _signed_out(parts, name)
     parts.speech.follow_refusals(parts.health.note_refusal)
@@ -66,6 +66,12 @@ def connect(parts: Parts) -> None:
         parts.metrics.read_from(parts.calendars.readings)
     if parts.stores.bot_engine is not None:
         parts.metrics.read_from(parts.stores.bot_engine.readings)
+
+
+def _event_recorded(parts: Parts) -> None:
+    """Show an event, and conclude from it."""
+    parts.topics.touch("metrics")
+    parts.analytics.observer.wake()
 
 
 def _pipelines_failed(parts: Parts, reason: str) -> None:

@@ -136,3 +136,20 @@ async def test_a_series_that_goes_while_others_are_fed_harms_none(store: SqliteS
     await bench.measure(700)
     assert bench.observer.boundary.failures == 0
     assert bench.observer.insights().insights == ()
+
+
+async def test_what_happens_is_an_insight_within_a_second(store: SqliteStore) -> None:
+    """Each event wakes the observer; a flood of them does not keep it busy."""
+    happened: list[Happening] = []
+    async with running(store):
+        bench = Bench(store)
+        bench.observer._happened = lambda: happened
+        async with trio.open_nursery() as nursery:
+            await nursery.start(bench.observer.run)
+            await trio.sleep(3)
+            happened.append(Happening(at=wall(), what=What.STORE, subject="store", text="The disk is full."))
+            for _ in range(100):
+                bench.observer.wake()
+            await trio.sleep(1)
+            assert [each.subject for each in bench.observer.insights().insights] == ["store"]
+            nursery.cancel_scope.cancel()

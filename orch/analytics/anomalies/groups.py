@@ -58,13 +58,24 @@ def group(anomalies: Iterable[Anomaly], are_related: Callable[[Anomaly, Anomaly]
     group most of whose members it is related to; of equal ones, the latest.
     """
     found: list[list[Anomaly]] = []
+    known: dict[tuple[str, str], bool] = {}
+
+    def is_related(one: Anomaly, other: Anomaly) -> bool:
+        pair = (one.key, other.key)
+        if pair not in known:
+            known[pair] = are_related(one, other)
+        return known[pair]
+
     for anomaly in sorted(anomalies, key=lambda each: (each.began, each.key)):
         best, most = -1, 0
-        for place, members in enumerate(found):
+        for place in range(len(found) - 1, -1, -1):
+            members = found[place]
+            if anomaly.began - members[0].began > FUZZY:
+                break  # those before it are older still
             if not _is_near(members, anomaly):
                 continue
-            related = sum(are_related(member, anomaly) for member in members)
-            if related and related >= most:
+            related = sum(is_related(member, anomaly) for member in members)
+            if related > most:
                 best, most = place, related
         if best >= 0:
             found[best].append(anomaly)
