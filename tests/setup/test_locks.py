@@ -19,6 +19,7 @@ EXTRAS = {
     "test": ("test",),
     "bench": ("test", "bench"),
     "bench-audio": ("test", "bench-audio"),
+    "bench-analytics": ("test", "bench-analytics"),
     "lock": ("lock",),
     "conformance": ("conformance",),
 }
@@ -124,7 +125,7 @@ def test_a_package_has_one_version_in_all_locks() -> None:
     for python in PYTHONS:
         there = environment(python, SYSTEMS[0])
         everything = pinned("bench-audio", there) | pinned("bench", there) | pinned("lock", there)
-        everything |= pinned("conformance", there)
+        everything |= pinned("conformance", there) | pinned("bench-analytics", there)
         for name in EXTRAS:
             for package, version in pinned(name, there).items():
                 assert everything[package] == version, (name, package)
