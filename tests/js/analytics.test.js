@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CHARTS, KEYS, budgetTile, causesText, columnsOf, fillingText, forecastColumns, formatOf, marksOf, readSeries, sentence, seriesPath, valueOf, withLatest } from "../../static/js/models/analytics.js";
+import { CHARTS, KEYS, budgetTile, causesText, columnsOf, fillingText, forecastColumns, formatOf, listPath, marksOf, readSeries, sentence, seriesPath, valueOf, withLatest } from "../../static/js/models/analytics.js";
 
 const figure = (more = {}) => ({ title: "Connections", subject: "", unit: "", area: "websocket", ...more });
 const series = (key, values, compared = []) => ({ key, values, compared });
@@ -13,6 +13,12 @@ test("one request has the series of all charts, within what the API allows", () 
   assert.ok(KEYS.length <= 12);
   const path = seriesPath({ keys: ["a:/x?y&z", "b"], seconds: 3600, compare: 86_400 });
   assert.equal(path, "/api/analytics/series?key=a%3A%2Fx%3Fy%26z&key=b&seconds=3600&points=600&compare=86400");
+});
+
+test("of several workers the one of the page's socket is asked", () => {
+  assert.equal(listPath("figures", {}), "/api/analytics/figures");
+  assert.equal(listPath("anomalies", { seconds: 300, worker: "w 1" }), "/api/analytics/anomalies?seconds=300&worker=w+1");
+  assert.match(seriesPath({ keys: ["a"], seconds: 60, worker: "w" }), /&worker=w$/);
 });
 
 test("a series that is not measured is a gap, and an earlier time is beside the first one", () => {

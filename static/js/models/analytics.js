@@ -60,6 +60,12 @@ export function seriesPath({ keys, seconds, compare = 0, points = 600, format = 
   return `/api/analytics/series?${query([...keys.map((key) => ["key", key]), ["seconds", seconds], ["points", points], ["compare", compare], ["format", format], ["worker", worker]])}`;
 }
 
+/** The path of a list: figures, insights or anomalies. */
+export function listPath(name, { seconds = 0, worker = null }) {
+  const asked = query([["seconds", seconds], ["worker", worker]]);
+  return `/api/analytics/${name}${asked === "" ? "" : `?${asked}`}`;
+}
+
 export const forecastPath = ({ key, hours, worker = null }) => `/api/analytics/forecast?${query([["key", key], ["hours", hours], ["worker", worker]])}`;
 
 /** A response with series as {at, step, compare, byKey}, or null where it is not one. */

@@ -14,6 +14,7 @@ export class Charts {
   #polling;
   #onFault;
   #now;
+  #worker;
   #charts = {};
   /** The last response, or null; and the values that were measured after it, or null. */
   #answer = null;
@@ -21,11 +22,12 @@ export class Charts {
   #anomalies = [];
   #compare = 0;
 
-  /** `get(path)`: the control API; `onFault(error)`: called after each response, with null where there was none. */
-  constructor({ get, onFault, now }) {
+  /** `get(path)`: the control API; `onFault(error)`: called after each response, with null where there was none. `worker()`: the name of the worker, or null. */
+  constructor({ get, onFault, now, worker }) {
     this.#polling = new Polling({ fetch: get, interval: EVERY });
     this.#onFault = onFault;
     this.#now = now;
+    this.#worker = worker;
   }
 
   start() {
@@ -44,6 +46,11 @@ export class Charts {
   /** The seconds that the charts cover. */
   get seconds() {
     return Number(byId("range").value);
+  }
+
+  /** Another worker's series are shown now. */
+  reload() {
+    this.#choose();
   }
 
   /** The topic `analytics` as it is now. */
@@ -65,7 +72,7 @@ export class Charts {
       this.#unmake();
       this.#make();
     }
-    const wanted = { keys: KEYS, seconds: this.seconds, compare, points: POINTS };
+    const wanted = { keys: KEYS, seconds: this.seconds, compare, points: POINTS, worker: this.#worker() };
     for (const [id, format] of [["export-csv", "csv"], ["export-json", null]]) setAttribute(byId(id), "href", seriesPath({ ...wanted, points: 4_000, format }));
     this.#answer = null;
     this.#polling.poll(seriesPath(wanted), (outcome) => this.#receive(outcome));

@@ -20,12 +20,15 @@ export class FigurePanel extends RowPanel {
   #unit = null;
   #polling;
   #get;
+  #worker;
   #fault = LOADING;
   #answer = null;
 
-  constructor(dialog, { get }) {
+  /** `get(path)`: the control API; `worker()`: the name of the worker, or null. */
+  constructor(dialog, { get, worker }) {
     super(dialog, "figure");
     this.#get = get;
+    this.#worker = worker;
     this.#polling = new Polling({ fetch: (path) => this.#load(path), interval: EVERY });
   }
 
@@ -81,13 +84,13 @@ export class FigurePanel extends RowPanel {
     ]);
     note.hidden = this.#fault === "";
     setText(note, this.#fault);
-    this.#polling.poll(forecastPath({ key: row.key, hours: HOURS }), (outcome) => this.#receive(row, outcome));
+    this.#polling.poll(forecastPath({ key: row.key, hours: HOURS, worker: this.#worker() }), (outcome) => this.#receive(row, outcome));
   }
 
   /** Resolves to the forecast, with the past in the same steps. */
   async #load(path) {
     const answer = await this.#get(path);
-    const past = await this.#get(seriesPath({ keys: [answer.key], seconds: PAST, points: PAST / 3_600 }));
+    const past = await this.#get(seriesPath({ keys: [answer.key], seconds: PAST, points: PAST / 3_600, worker: this.#worker() }));
     return { answer, past: readSeries(past) };
   }
 

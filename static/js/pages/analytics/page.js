@@ -13,7 +13,7 @@ import { Tile } from "../../components/tile.js";
 import { setTime, timeElement } from "../../components/time-element.js";
 import { showWorkerNote } from "../../components/worker-note.js";
 import { control } from "../../control-api.js";
-import { budgetTile, causesText, figureName, fillingText, insightState, sentence, valueOf } from "../../models/analytics.js";
+import { budgetTile, causesText, figureName, fillingText, insightState, listPath, sentence, valueOf } from "../../models/analytics.js";
 import { duration } from "../../models/number-format.js";
 import { Shell } from "../../shell.js";
 import { Charts } from "./charts.js";
@@ -21,9 +21,9 @@ import { FigurePanel } from "./figure-panel.js";
 
 /** What is requested beside the series, and how often (ms); a change of what is unusual is requested at once. */
 const SOURCES = {
-  figures: { path: () => "/api/analytics/figures", every: 10_000, subject: "Figures" },
-  insights: { path: () => "/api/analytics/insights", every: 30_000, subject: "Insights" },
-  anomalies: { path: ({ seconds }) => `/api/analytics/anomalies?seconds=${seconds}`, every: 30_000, subject: "What is unusual" },
+  figures: { path: (_seconds, worker) => listPath("figures", { worker }), every: 10_000, subject: "Figures" },
+  insights: { path: (_seconds, worker) => listPath("insights", { worker }), every: 30_000, subject: "Insights" },
+  anomalies: { path: (seconds, worker) => listPath("anomalies", { seconds, worker }), every: 30_000, subject: "What is unusual" },
 };
 const BUDGETS = ["requests", "captions", "caption_time", "recoveries"];
 
@@ -39,13 +39,15 @@ export class AnalyticsPage {
   #data = { figures: null, insights: null, anomalies: null };
   #errors = { series: null, figures: null, insights: null, anomalies: null };
   #revision = null;
+  /** The name of the worker whose topic the page receives, or null where there is one. */
+  #worker = null;
 
   /** `get(path)` resolves to a response of the control API, or rejects. */
   constructor(socket, { get = (path) => control("GET", path) } = {}) {
     this.#socket = socket;
     this.#shell = new Shell(socket, { beat: { topic: "analytics", interval: 2 } });
-    this.#charts = new Charts({ get, onFault: (error) => this.#fault("series", error), now: () => this.#now });
-    this.#panel = new FigurePanel(byId("figure"), { get });
+    this.#charts = new Charts({ get, onFault: (error) => this.#fault("series", error), now: () => this.#now, worker: () => this.#worker });
+    this.#panel = new FigurePanel(byId("figure"), { get, worker: () => this.#worker });
     this.#pollings = Object.fromEntries(Object.entries(SOURCES).map(([name, { every }]) => [name, new Polling({ fetch: get, interval: every })]));
     this.#tiles = Object.fromEntries(BUDGETS.map((name) => [name, new Tile(byId(`tile-budget-${name.replace("_", "-")}`))]));
     const table = new Table({
@@ -77,6 +79,7 @@ export class AnalyticsPage {
     for (const name of Object.keys(SOURCES)) this.#poll(name);
     scope.defer(() => Object.values(this.#pollings).forEach((polling) => polling.stop()));
     scope.defer(this.#socket.onTopic("analytics", (live) => this.#measured(live)));
+    scope.defer(this.#socket.onTopic("workers", ({ workers }) => this.#follow(workers)));
     scope.defer(showWorkerNote(this.#socket, (label, workers) => `These are the figures of ${label}. Each of the ${workers} workers measures itself.`));
     scope.start(this.#panel);
     scope.start(this.#socket);
@@ -87,12 +90,21 @@ export class AnalyticsPage {
   }
 
   #poll(name) {
-    this.#pollings[name].poll(SOURCES[name].path(this.#charts), (outcome) => this.#receive(name, outcome));
+    this.#pollings[name].poll(SOURCES[name].path(this.#charts.seconds, this.#worker), (outcome) => this.#receive(name, outcome));
   }
 
   #reload(name) {
     this.#pollings[name].stop();
     this.#poll(name);
+  }
+
+  /** Requests may reach another worker than the socket: the page shows those of the socket's. */
+  #follow(workers) {
+    const own = workers.length > 1 ? (workers.find(({ here }) => here)?.worker.name ?? null) : null;
+    if (own === this.#worker) return;
+    this.#worker = own;
+    this.#charts.reload();
+    for (const name of Object.keys(SOURCES)) this.#reload(name);
   }
 
   #measured(live) {
