@@ -142,11 +142,15 @@ class Ring:
     def _store(self, chunk: Chunk) -> None:
         place = chunk.number % len(self._numbers)
         self._numbers[place] = chunk.number
-        self._codes[place], self._scales[place] = encode(chunk.values, np.uint16)
-        if self.resolution.peaks and chunk.highs is not None:
-            self._high_codes[place], self._high_scales[place] = encode(chunk.highs, np.uint8)
-        elif self.resolution.peaks:
-            self._high_codes[place] = 0
+        self._codes[place] = 0
+        rows = np.flatnonzero(np.isfinite(chunk.values).any(axis=0))
+        self._codes[place, rows], self._scales[place][:, rows] = encode(chunk.values[:, rows], np.uint16)
+        if not self.resolution.peaks:
+            return
+        self._high_codes[place] = 0
+        if chunk.highs is not None:
+            highs = encode(chunk.highs[:, rows], np.uint8)
+            self._high_codes[place, rows], self._high_scales[place][:, rows] = highs
 
     def _rewind(self, slot: int) -> None:
         """Drop what is stored from ``slot`` on, and go on there."""
@@ -270,17 +274,26 @@ def encode(matrix: Matrix, kind: type[np.uint16 | np.uint8]) -> tuple[Codes, Flo
     Eight bits are rounded up, 16 to the nearest.
     """
     codes = _CODES if kind is np.uint16 else _HIGHS
-    values = matrix.T.astype(np.float64)
+    values = np.ascontiguousarray(matrix.T, dtype=np.float64)
     is_known = np.isfinite(values)
-    low = np.min(values, axis=1, initial=np.inf, where=is_known)
-    high = np.max(values, axis=1, initial=-np.inf, where=is_known)
-    low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
-    values = np.where(is_known, values, low[:, None])
-    is_whole = np.all(values == np.rint(values), axis=1) & (high - low <= codes)
-    size = np.where(is_whole | (high <= low), 1.0, (high - low) / codes)
-    steps = (values - low[:, None]) / size[:, None]
-    steps = np.rint(steps) if kind is np.uint16 else np.ceil(steps - 1e-9)
-    return np.where(is_known, np.clip(steps, 0, codes) + 1, 0).astype(kind), np.stack((low, size))
+    is_gap = ~is_known
+    values[is_gap] = np.inf
+    low = np.min(values, axis=1, initial=np.inf)
+    low[~np.isfinite(low)] = 0.0
+    values -= low[:, None]
+    values[is_gap] = 0.0
+    span = np.max(values, axis=1, initial=0.0)
+    is_whole = (span <= codes) & (low == np.rint(low)) & np.all(values == np.rint(values), axis=1)
+    size = np.where(is_whole | (span <= 0), 1.0, span / codes)
+    values /= size[:, None]
+    if kind is np.uint8:
+        np.ceil(values - 1e-9, out=values)
+    else:
+        np.rint(values, out=values)
+    np.clip(values, 0, codes, out=values)
+    values += 1
+    values[is_gap] = 0
+    return values.astype(kind), np.stack((low, size))
 
 
 def decode(codes: Codes, scales: Floats) -> Matrix:
