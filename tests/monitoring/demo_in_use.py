@@ -124,9 +124,9 @@ def attend(demo: DemoInUse) -> None:
     made = demo.running.post("/api/bots", json={"meeting_url": listed["demo_meeting"]})
     assert made.status_code == 201, made.text
     bot = made.json()["bot_id"]
-    demo.seen("sum(increase(orch_attribution_words_total[1m])) > 0")
+    demo.seen("sum(increase(orch_attribution_words_total[5m])) > 0")
     assert demo.running.post(f"/api/bots/{bot}/leave").is_success
-    demo.seen("sum(increase(orch_bot_ends_total[1m])) > 0")
+    demo.seen("sum(increase(orch_bot_ends_total[5m])) > 0")
 
 
 @contextmanager
