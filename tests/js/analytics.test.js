@@ -64,10 +64,13 @@ test("an error budget says what was used, how fast, and where nothing is known",
 
 test("the page's sentence names what is unusual and the limit that is near", () => {
   const figures = { figures: [{}, {}], filling: [] };
-  assert.equal(sentence({ figures: { figures: [], filling: [] } }), "Nothing was measured yet.");
-  assert.equal(sentence({ figures, insights: [] }), "Nothing unusual now. 2 figures measured each second.");
+  assert.equal(sentence({ figures: { figures: [], filling: [] }, anomalies: null }), "Nothing was measured yet.");
+  const [none, young] = [{ followed: 0, young: 0 }, { followed: 0, young: 2 }];
+  assert.equal(sentence({ figures, insights: [], anomalies: young }), "Nothing unusual now. 2 figures measured each second.");
+  assert.equal(sentence({ figures, insights: [], anomalies: none }), "There is too little history yet to call a figure unusual. 2 figures measured each second.");
+  assert.equal(sentence({ figures, insights: [], anomalies: null }), "2 figures measured each second.");
   const filling = [{ figure: figure(), exhaustion: { within: 7200, earliest: 3600, latest: null, because: "its course in the last 6 hours" } }];
-  assert.equal(sentence({ figures: { ...figures, filling }, insights: [{ is_open: true, title: "Captions are slow." }] }), "One thing is unusual now: Captions are slow. Connections reaches its limit in 2\u00a0h.");
+  assert.equal(sentence({ figures: { ...figures, filling }, insights: [{ is_open: true, title: "Captions are slow." }], anomalies: young }), "One thing is unusual now: Captions are slow. Connections reaches its limit in 2\u00a0h.");
   assert.equal(fillingText(filling[0]), "in 2\u00a0h; at the earliest in 1\u00a0h, perhaps never; by its course in the last 6 hours");
   assert.equal(causesText([]), "No cause is known.");
   assert.equal(causesText([{ text: "audio-service failed.", share: 0.8 }]), "audio-service failed (80\u00a0%)");

@@ -129,15 +129,19 @@ export function fillingText({ exhaustion: { within, earliest, latest, because } 
   return `in ${duration(within)}; at the earliest in ${duration(earliest)}, ${until}; by ${because}`;
 }
 
-/** The sentence under the page's title. `figures`, `insights`: the last responses. */
-export function sentence({ figures, insights }) {
+/** Whether any figure has enough history to be called usual or unusual. `anomalies`: the last response, or null. */
+export const isJudged = (anomalies) => anomalies !== null && anomalies.followed + anomalies.young > 0;
+
+/** The sentence under the page's title. `figures`, `insights`, `anomalies`: the last responses, or null. */
+export function sentence({ figures, insights, anomalies }) {
   if (figures.figures.length === 0) return "Nothing was measured yet.";
   const open = insights?.filter(({ is_open: isOpen }) => isOpen) ?? [];
   const measured = `${counted(figures.figures.length, "figure")} measured each second`;
   const first = figures.filling[0];
   const fills = first === undefined ? "" : ` ${figureName(first.figure)} reaches its limit in ${duration(first.exhaustion.within)}.`;
   if (open.length > 0) return `${open.length === 1 ? "One thing is" : `${count(open.length)} things are`} unusual now: ${open[0].title}${fills}`;
-  return `Nothing unusual now. ${measured}.${fills}`;
+  if (anomalies === null) return `${measured}.${fills}`;
+  return `${isJudged(anomalies) ? "Nothing unusual now." : "There is too little history yet to call a figure unusual."} ${measured}.${fills}`;
 }
 
 /** [word, tone] of an insight. */

@@ -13,7 +13,7 @@ import { Tile } from "../../components/tile.js";
 import { setTime, timeElement } from "../../components/time-element.js";
 import { showWorkerNote } from "../../components/worker-note.js";
 import { control } from "../../control-api.js";
-import { budgetTile, causesText, figureName, fillingText, insightState, listPath, sentence, valueOf } from "../../models/analytics.js";
+import { budgetTile, causesText, figureName, fillingText, insightState, isJudged, listPath, sentence, valueOf } from "../../models/analytics.js";
 import { duration } from "../../models/number-format.js";
 import { Shell } from "../../shell.js";
 import { Charts } from "./charts.js";
@@ -123,7 +123,10 @@ export class AnalyticsPage {
     this.#data[name] = data;
     if (name === "figures") this.#showFigures();
     else if (name === "insights") this.#showInsights(data.insights);
-    else this.#showAnomalies(data.anomalies);
+    else {
+      this.#showAnomalies(data.anomalies);
+      if (this.#data.insights !== null) this.#showInsights(this.#data.insights.insights);
+    }
   }
 
   #fault(name, error) {
@@ -142,7 +145,7 @@ export class AnalyticsPage {
 
   #showFigures() {
     const { figures } = this.#data;
-    setText(byId("page-status"), sentence({ figures, insights: this.#data.insights?.insights }));
+    setText(byId("page-status"), sentence({ figures, insights: this.#data.insights?.insights, anomalies: this.#data.anomalies }));
     for (const budget of figures.budgets) this.#tiles[budget.name]?.show(budgetTile(budget));
     this.#list.show(figures.figures);
     this.#panel.show(figures.figures);
@@ -168,7 +171,10 @@ export class AnalyticsPage {
     const placeholder = byId("insights-placeholder");
     if (this.#data.figures !== null) this.#showFigures();
     if (insights.length === 0) {
-      fillPlaceholder(placeholder, emptyState("Nothing worth a look in the last 7 days.", "When figures become unusual together, what probably caused it appears here."));
+      const what = "When figures become unusual together, what probably caused it appears here.";
+      const { anomalies } = this.#data;
+      if (isJudged(anomalies)) fillPlaceholder(placeholder, emptyState("Nothing worth a look in the last 7 days.", what));
+      else fillPlaceholder(placeholder, emptyState("Nothing worth a look so far.", anomalies === null ? what : `There is too little history yet to call a figure unusual; incidents are noticed all the same. ${what}`));
       return;
     }
     keyed(fillPlaceholder(placeholder, null, "ul", "insights"), insights, {
@@ -188,7 +194,7 @@ export class AnalyticsPage {
     const { followed, young } = this.#data.anomalies;
     setText(byId("anomalies-note"), followed > 0 ? "in the time of the charts, newest first" : young > 0 ? "only sudden changes so far: there is less than a day of history" : "in the time of the charts; too little was measured to judge");
     if (anomalies.length === 0) {
-      fillPlaceholder(placeholder, emptyState("Nothing was unusual.", "Each figure is compared with its own course over the day and the week."));
+      fillPlaceholder(placeholder, emptyState(isJudged(this.#data.anomalies) ? "Nothing was unusual." : "Nothing can be judged yet.", "Each figure is compared with its own course over the day and the week."));
       return;
     }
     keyed(fillPlaceholder(placeholder, null, "ul", "insights"), anomalies.slice(0, 30), {
