@@ -117,7 +117,7 @@ def test_requests_are_to_paths_that_exist() -> None:
             method = match[1] if (match := re.search(r"-X ([A-Z]+)", command)) else "GET"
             assert is_route(method, url.partition("?")[0]), f"{name}: {method} {url}"
             requests += 1
-        for body in re.findall(r" -d '([^']*)'", command):
+        for body in re.findall(r"json' -d '([^']*)'", command):
             check_body(name, json.loads(body))
     assert requests > 100
     for name, text in PAGES.items():
