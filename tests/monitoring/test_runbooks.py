@@ -191,16 +191,21 @@ def programs(command: str) -> Iterator[str]:
         yield part.split()[0]
 
 
-@pytest.mark.parametrize(
-    "command",
-    sorted({sub for text in PAGES.values() for sub in re.findall(r"`?\borch (check|serve|demo)\b", text)}),
-)
-def test_sub_commands_of_orch_exist(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`orch check --ask` and others."""
-    with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
-    assert ended.value.code == 0
-    assert command != "check" or "--ask" in capsys.readouterr().out
+def test_sub_commands_of_orch_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    """`orch check --ask` and others, in commands and in the text: each prints its help, with the option."""
+    found = {
+        use
+        for text in PAGES.values()
+        for use in re.findall(r"(?:`|\borchestration )orch ([a-z]+(?: --[a-z]+)?)", text)
+    }
+    found |= {use for text in PAGES.values() for use in re.findall(r"--no-deps orchestration ([a-z]+)", text)}
+    assert {"check", "check --ask"} <= found
+    for use in found:
+        command, _, option = use.partition(" ")
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0, use
+        assert option in capsys.readouterr().out, use
 
 
 def test_settings_in_the_text_exist() -> None:
