@@ -97,7 +97,7 @@ async def rig(serve: Serve, **orchestration: Any) -> AsyncIterator[Rig]:
         )
         overload = SimpleNamespace(step=Step.CALM, refuse=lambda: None)
         hub: Any = None
-        pages: Any = SimpleNamespace(is_control_path=lambda _path: False)
+        pages: Any = SimpleNamespace(is_control_path=lambda _path: False, throttled=0)
         application = Application(
             access=access_over(settings),
             gateway=gateway,

@@ -4,7 +4,7 @@ import { restartService } from "../../components/actions.js";
 import { showBanners } from "../../components/banners.js";
 import { showBranchList } from "../../components/branch-list.js";
 import { Chart } from "../../components/chart.js";
-import { byId, setText } from "../../components/dom.js";
+import { byId, setAttribute, setText } from "../../components/dom.js";
 import { emptyState } from "../../components/empty-state.js";
 import { showEvents } from "../../components/event-list.js";
 import { InstancePanel } from "../../components/instance-panel.js";
@@ -151,19 +151,25 @@ export class OverviewPage {
     this.#panel.refresh();
   }
 
-  /** Show the card of alerts. It is loaded when the first one arrives: most visits never need it. */
+  /**
+   * Show the card of alerts. It is loaded when the first one arrives: most visits never need it. The page appears once it
+   * is known what the card shows, since it would move what is below.
+   */
   async #showAlerts() {
-    const { alerts, source } = this.#state.alerts;
-    if (this.#alerts === null) {
-      if (alerts.length === 0 && source.state !== "away" && !source.is_quiet) return;
-      this.#alerts = import("./alerts-card.js").then(({ AlertsCard }) => new AlertsCard());
-    }
     try {
-      (await this.#alerts).show(this.#state.alerts);
+      if (this.#alerts === null && this.#isAlertsCardNeeded) this.#alerts = import("./alerts-card.js").then(({ AlertsCard }) => new AlertsCard());
+      (await this.#alerts)?.show(this.#state.alerts);
     } catch (error) {
       this.#alerts = null; // the next state tries again
       throw error;
+    } finally {
+      setAttribute(byId("alerts"), "aria-busy", null);
     }
+  }
+
+  get #isAlertsCardNeeded() {
+    const { alerts, source } = this.#state.alerts;
+    return alerts.length > 0 || source.state === "away" || source.is_quiet;
   }
 
   #showFigures({ series, gateway, speech, connections, interval }) {
