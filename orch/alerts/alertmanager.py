@@ -1,7 +1,7 @@
 """Requests to Alertmanager, version 2 of its API.
 
-Resource handling: one client for as long as :meth:`Alertmanager.open` is entered; outside of it every call
-fails.
+Resource handling: one client for as long as :meth:`Alertmanager.open` is entered, made for the first
+request, since it reads the system's certificates (some 20 ms); outside of it every call fails.
 
 Error handling: everything that goes wrong is an :class:`AlertmanagerError` with a sentence; Cancelled goes
 on. Each call ends within :data:`WITHIN` seconds.
@@ -9,7 +9,7 @@ on. Each call ends within :data:`WITHIN` seconds.
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -58,13 +58,14 @@ class AlertmanagerError(Exception):
 class Alertmanager:
     """Sends requests to Alertmanager at the URL of the settings, which is read at every use.
 
-    The mutable state is the client, while there is one.
+    The mutable state is the client, while there is one, and what closes it.
     """
 
     def __init__(self, url: Callable[[], str], *, open_client: OpenClient = open_client) -> None:
         self._url = url
         self._open_client = open_client
         self._client: httpx2.AsyncClient | None = None
+        self._closing: AsyncExitStack | None = None
 
     @property
     def is_configured(self) -> bool:
@@ -73,13 +74,13 @@ class Alertmanager:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Have a client during the block."""
-        async with self._open_client() as client:
-            self._client = client
+        """Allow requests during the block."""
+        async with AsyncExitStack() as closing:
+            self._closing = closing
             try:
                 yield
             finally:
-                self._client = None
+                self._client = self._closing = None
 
     async def alerts(self) -> tuple[ListedAlert, ...]:
         """Return all alerts that fire, also those that are silenced or inhibited."""
@@ -116,8 +117,11 @@ class Alertmanager:
         return await self._exchange(method, f"{url}{path}", body)
 
     async def _exchange(self, method: str, url: str, body: Any) -> bytes:
-        if self._client is None:
+        if self._closing is None:
             raise AlertmanagerError("The service does not follow alerts right now.")
+        if self._client is None:
+            self._client = self._open_client()
+            self._closing.push_async_callback(self._client.aclose)
         where = mask_url(url.partition("?")[0])
         content = None if body is None else json.dumps(body).encode()
         headers = {} if content is None else {"Content-Type": "application/json"}

@@ -104,11 +104,10 @@ class Observer:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Observe until cancelled."""
-        async with self._client() as client, trio.open_nursery() as nursery:
-            writer = Writer(settings=self._wording, client=client)
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(self._learn_in_turn)
             nursery.start_soon(self._conclude_each)
-            nursery.start_soon(self._write_each, writer)
+            nursery.start_soon(self._write_each)
             nursery.start_soon(self._keep)
             task_status.started()
 
@@ -207,13 +206,18 @@ class Observer:
             with trio.move_on_after(CONCLUDE_EVERY - SOON):
                 await self._is_woken.wait()
 
-    async def _write_each(self, writer: Writer) -> Never:
-        while True:
-            with self.boundary.item(step="words"):
-                if await writer.write(self._insights):
-                    self._insights = writer.with_words(self._insights)
-                    self._announce()
+    async def _write_each(self) -> Never:
+        while not self._wording().url:  # noqa: ASYNC110 - settings say nothing when they change
             await trio.sleep(CONCLUDE_EVERY)
+        # Only now, and in a thread: a client reads the system's certificates.
+        async with await self._offload(self._client) as client:
+            writer = Writer(settings=self._wording, client=client)
+            while True:
+                with self.boundary.item(step="words"):
+                    if await writer.write(self._insights):
+                        self._insights = writer.with_words(self._insights)
+                        self._announce()
+                await trio.sleep(CONCLUDE_EVERY)
 
     def conclude(self) -> None:
         """Conclude again from what is known now."""

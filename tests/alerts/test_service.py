@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 import trio
 
 from orch.alerts import notifications, rules
+from orch.alerts.alertmanager import Alertmanager, AlertmanagerError
 from orch.alerts.notifications import Notification
 from orch.alerts.records import STORED, STORED_FOR
 from orch.alerts.service import AlertService
@@ -542,3 +544,21 @@ async def test_readings_have_every_severity_and_the_state_of_alertmanager(side: 
     assert readings[ALERTMANAGER_UP.name, ()] == 1
     off = Side(url="")
     assert ALERTMANAGER_UP not in {each.name for each in off.alerts.readings()}
+
+
+async def test_a_client_is_made_for_the_first_request_and_closed() -> None:
+    """It reads certificates, so a service without an Alertmanager has none."""
+    fake, made = FakeAlertmanager(), list[httpx2.AsyncClient]()
+
+    def open_client() -> httpx2.AsyncClient:
+        made.append(fake.client())
+        return made[-1]
+
+    peer = Alertmanager(lambda: URL, open_client=open_client)
+    async with peer.open():
+        assert made == []
+        assert await peer.alerts() == await peer.alerts()
+        assert [each.is_closed for each in made] == [False]
+    assert [each.is_closed for each in made] == [True]
+    with pytest.raises(AlertmanagerError):
+        await peer.alerts()

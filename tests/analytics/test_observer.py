@@ -1,7 +1,9 @@
 """Anomalies are noticed while they begin, become insights with their cause, and outlive a restart."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
 import trio
@@ -38,7 +40,14 @@ def wall() -> float:
 class Bench:
     """Ten days of history, and an observer of what is measured from then on."""
 
-    def __init__(self, store: SqliteStore, happened: tuple[Happening, ...] = ()) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        happened: tuple[Happening, ...] = (),
+        *,
+        wording: Callable[[], Wording] = Wording,
+        client: Callable[[], httpx2.AsyncClient] = httpx2.AsyncClient,
+    ) -> None:
         self.rng = np.random.default_rng(3)
         self.series = Series(most=4)
         for number in range(int(START // 86_400) - 10, int(START // 86_400)):
@@ -53,7 +62,8 @@ class Bench:
             now=wall,
             graph=lambda: graph_of([("/api/audio/", "audio-service")], ["audio-service"]),
             happened=lambda: happened,
-            wording=Wording,
+            wording=wording,
+            client=client,
             offload=inline,
         )
 
@@ -153,3 +163,23 @@ async def test_what_happens_is_an_insight_within_a_second(store: SqliteStore) ->
             await trio.sleep(1)
             assert [each.subject for each in bench.observer.insights().insights] == ["store"]
             nursery.cancel_scope.cancel()
+
+
+async def test_a_client_for_words_is_made_once_a_server_is_configured(store: SqliteStore) -> None:
+    """It reads certificates, and most services never need it."""
+    wording, made = Wording(), list[httpx2.AsyncClient]()
+
+    def client() -> httpx2.AsyncClient:
+        made.append(httpx2.AsyncClient())
+        return made[-1]
+
+    async with running(store):
+        bench = Bench(store, wording=lambda: wording, client=client)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(bench.observer.run)
+            await trio.sleep(100)
+            assert made == []
+            wording = Wording(url="http://model.test/v1", model="small")
+            await trio.sleep(100)
+            nursery.cancel_scope.cancel()
+    assert [each.is_closed for each in made] == [True]
