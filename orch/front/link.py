@@ -321,6 +321,7 @@ async def drain(link: Link, context: ServerContext) -> None:
     allowed = context.timeouts.send + link.queued_bytes / context.timeouts.slowest
     with trio.move_on_after(allowed) as waiting:
         await link.drained(1)
-    if waiting.cancelled_caught:
-        context.refused["slow_reader"] += 1
+    if waiting.cancelled_caught and link.blocked_since is not None:
+        blocked = trio.current_time() - link.blocked_since
+        context.refused["stalled_reader" if blocked >= context.timeouts.send else "slow_reader"] += 1
         link.abort()

@@ -385,7 +385,9 @@ async def test_clients_that_stop_reading_affect_only_themselves() -> None:
                 assert await client.answer() == (200, b"small")
             assert server.statistics().open == stalled + 1
             await eventually(lambda: server.statistics().open == 1)
-        assert server.statistics().refused == {"stalled_reader": stalled}
+        refused = server.statistics().refused
+        assert refused.keys() <= {"stalled_reader", "slow_reader"}  # their kernels may read a little, late
+        assert sum(refused.values()) == stalled
         nursery.cancel_scope.cancel()
 
 
