@@ -68,8 +68,8 @@ class WriterStatistics(Struct, frozen=True):
 
     ``rejected``: records that no store accepts, which are in a file beside the spool; ``lost``: those that
     have no room there. ``reason``: why records are spooled or wait, empty if they are stored.
-    ``spool_limit``: the most bytes in the spool; ``spooled_seconds``: for how long there have been some;
-    ``is_full``: it takes no more.
+    ``spool_limit``: the most bytes in the spool; ``spooled_seconds``: for how long the oldest record in
+    it has waited; ``is_full``: it takes no more.
     """
 
     waiting: int
@@ -88,9 +88,9 @@ class WriterStatistics(Struct, frozen=True):
 class BotWriter:
     """Stores captured records. :meth:`put` accepts them; :meth:`run` stores them.
 
-    The mutable state is the queue, the batch that is being stored, the spool and since when it is not empty,
-    when the store is tried again, and the sessions that were forgotten. A batch that was taken from the queue
-    stays here until it is stored or spooled, so a restart of :meth:`run` loses nothing.
+    The mutable state is the queue, the batch that is being stored, the spool, when the store is tried again,
+    and the sessions that were forgotten. A batch that was taken from the queue stays here until it is stored
+    or spooled, so a restart of :meth:`run` loses nothing.
     """
 
     def __init__(
@@ -116,7 +116,6 @@ class BotWriter:
         self._stored = self._refused = 0
         self._retry_at = -inf
         self._reason = self._full = ""
-        self._spooled_at: float | None = None
 
     def __repr__(self) -> str:
         return f"<BotWriter {len(self._queue)} waiting, {self._spool!r}>"
@@ -132,7 +131,7 @@ class BotWriter:
             rejected=self._spool.rejected,
             reason=self._full or self._reason,
             spool_limit=self._spool.limit,
-            spooled_seconds=0.0 if self._spooled_at is None else trio.current_time() - self._spooled_at,
+            spooled_seconds=self._spool.oldest_seconds,
             is_full=bool(self._full),
             lost=self._spool.lost,
         )
@@ -197,7 +196,6 @@ class BotWriter:
                 _log.info("spools of other workers adopted", files=adopted)
             task_status.started()
             while True:
-                self._note_spool()
                 await self._step()
         finally:
             with trio.move_on_after(FLUSH_WITHIN, shield=True):
@@ -211,13 +209,6 @@ class BotWriter:
                 )
             with trio.CancelScope(shield=True):
                 await self._offload(self._spool.close)
-
-    def _note_spool(self) -> None:
-        """Note since when there are records in the spool."""
-        if self._spool.is_empty:
-            self._spooled_at = None
-        elif self._spooled_at is None:
-            self._spooled_at = trio.current_time()
 
     async def _step(self) -> None:
         """Store or spool one batch, and a part of the spool."""

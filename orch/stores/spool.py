@@ -10,7 +10,8 @@ Methods block; they are called in a thread, one at a time.
 
 import fcntl
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ import structlog
 from msgspec import Struct
 
 from orch.stores.bot_records import Captured
+from orch.stores.spool_ages import SpoolAges, stamped, time_of
 
 LIMIT: Final = 256 * 2**20
 """Bytes of the file. An hour of a meeting has about 2 MiB of utterances, translations and correlations."""
@@ -35,6 +37,8 @@ BATCH_BYTES: Final = 4 * 2**20
 """Bytes of records that are read at a time; a single record may have more."""
 
 _CHUNK: Final = 2**20
+_STAMP: Final = 64
+"""Bytes of a line that have its time."""
 _log = structlog.get_logger(__name__)
 
 
@@ -62,14 +66,18 @@ class Spool:
 
     The mutable state is the file, and up to which position its records were stored (:meth:`forward`).
     ``syncs``: False leaves it to the operating system when lines reach the disk; then a power cut, and only
-    that, loses the last seconds.
+    that, loses the last seconds. ``wall``: seconds since the epoch, which lines begin with.
     """
 
-    def __init__(self, path: Path, *, limit: int = LIMIT, syncs: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, limit: int = LIMIT, syncs: bool = True, wall: Callable[[], float] = time.time
+    ) -> None:
         self._path = path
         self._rejected = path.with_name(path.name + REJECTED)
         self._limit = limit
         self._syncs = syncs
+        self._wall = wall
+        self._ages = SpoolAges()
         self._file = -1
         self._encode = msgspec.json.Encoder().encode
         self._decode: msgspec.json.Decoder[Captured] = msgspec.json.Decoder(Captured)
@@ -101,6 +109,12 @@ class Spool:
         """Whether every record in it was stored."""
         return self.position >= self.size
 
+    @property
+    def oldest_seconds(self) -> float:
+        """For how many seconds the oldest record has waited; 0: there is none."""
+        oldest = self._ages.oldest
+        return 0.0 if oldest is None else max(0.0, self._wall() - oldest)
+
     def open(self) -> None:
         """Open or create the file. OSError: it cannot be. SpoolInUseError: another process uses it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +124,11 @@ class Spool:
         self._file = file
         self.position = 0
         self.size = self._end_of_lines()
+        self._ages = SpoolAges()
+        if self.size:
+            # Lines of earlier versions have no time: they are as old as the last one at least.
+            at = time_of(os.pread(file, _STAMP, 0))
+            self._ages.add(self.size, os.fstat(file).st_mtime if at is None else at)
         os.ftruncate(file, self.size)
 
     def close(self) -> None:
@@ -133,7 +152,7 @@ class Spool:
             except SpoolInUseError:
                 continue
             try:
-                self._append_lines(os.pread(other._file, other.size, 0))
+                self._append_lines(os.pread(other._file, other.size, 0), other._ages.oldest)
                 path.unlink()
                 adopted += 1
             except SpoolFullError as error:
@@ -144,9 +163,10 @@ class Spool:
 
     def append(self, records: Sequence[Captured]) -> None:
         """Append records, all or none. SpoolFullError: none, and the file is as it was."""
-        self._append_lines(b"".join(self._encode(record) + b"\n" for record in records))
+        now = self._wall()
+        self._append_lines(b"".join(stamped(self._encode(record), now) + b"\n" for record in records), now)
 
-    def _append_lines(self, lines: bytes) -> None:
+    def _append_lines(self, lines: bytes, at: float | None) -> None:
         if self.size + len(lines) > self._limit:
             raise SpoolFullError(f"{self._path} has reached its limit of {self._limit} bytes")
         try:
@@ -157,6 +177,8 @@ class Spool:
             os.ftruncate(self._file, self.size)
             raise SpoolFullError(f"{self._path} cannot be written: {error}") from error
         self.size += len(lines)
+        if at is not None and lines:
+            self._ages.add(self.size, at)
 
     def read(self, limit: int) -> Chunk:
         """Return the oldest records that were not stored: ``limit`` and :data:`BATCH_BYTES` at most.
@@ -182,11 +204,13 @@ class Spool:
         if chunk.edition != self._edition:
             return
         self.position = max(self.position, chunk.end)
+        self._ages.forward(self.position)
         if self.is_empty:
             os.ftruncate(self._file, 0)
             if self._syncs:
                 os.fdatasync(self._file)
             self.size = self.position = 0
+            self._ages.replace(0)
 
     def reject(self, record: Captured, reason: str) -> None:
         """Move a record that no store accepts to the file of rejected lines, for a person to look at."""
@@ -230,6 +254,7 @@ class Spool:
         _zero(self._file, self.size)
         os.close(self._file)
         self._file, self.size, self.position = file, len(content), 0
+        self._ages.replace(self.size)
         self._edition += 1
 
     def _reject(self, line: bytes, reason: str) -> None:

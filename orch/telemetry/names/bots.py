@@ -86,7 +86,7 @@ SPOOL_LIMIT: Final = Name(
 SPOOL_OLDEST: Final = Name(
     "orch_spool_oldest_seconds",
     "gauge",
-    "Seconds for which records have waited in the spool; 0: it is empty.",
+    "Seconds for which the oldest record in the spool has waited; 0: it is empty.",
 )
 SPOOL_REJECTED: Final = Name(
     "orch_spool_rejected_total", "counter", "Captured records that the store refused and that were set aside."

@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orch.stores.bot_records import Captured
 from orch.stores.spool import REJECTED, Spool, SpoolFullError, SpoolInUseError, remove_rejected, spool_folder
+from orch.stores.spool_ages import MARKS, SpoolAges
 from tests.fakes.bot_sessions import one_of_each, utterance
 
 
@@ -227,6 +229,69 @@ def test_services_with_different_stores_share_a_folder(tmp_path: Path) -> None:
         assert spool.adopt() == 1
         assert all_of(spool) == records(1, folders[0].name)
     assert (folders[1] / "bots-dead.spool.jsonl").stat().st_size > 0
+
+
+def test_the_age_of_the_oldest_record_outlives_its_process(tmp_path: Path) -> None:
+    """Also where another worker adopts the spool, whose own records are newer."""
+    now = 1_000_000.0
+    dead = Spool(tmp_path / "dead.spool.jsonl", wall=lambda: now)
+    with dead:
+        assert dead.oldest_seconds == 0
+        dead.append(records(2))
+        now += 50
+        dead.append(records(2))
+        assert dead.oldest_seconds == 50
+        dead.forward(dead.read(2))
+        assert dead.oldest_seconds == 0, "the first two are stored"
+    now += 100
+    with dead:
+        assert dead.oldest_seconds == 150, "which nobody knows after a restart"
+    with Spool(tmp_path / "new.spool.jsonl", wall=lambda: now) as spool:
+        spool.append(records(3))
+        assert spool.adopt() == 1
+        assert spool.oldest_seconds == 150
+        spool.forward(spool.read(3))
+        assert spool.oldest_seconds == 150
+        now -= 10_000
+        assert spool.oldest_seconds == 0, "clocks are set back"
+        now += 10_000
+        assert all_of(spool) == records(2) * 2
+        assert spool.oldest_seconds == 0
+
+
+def test_lines_of_earlier_versions_are_as_old_as_their_file(tmp_path: Path) -> None:
+    """They do not begin with a time."""
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in records(3)))
+    os.utime(path, (1_000, 1_000))
+    with Spool(path, wall=lambda: 1_600.0) as spool:
+        assert spool.oldest_seconds == 600
+        assert all_of(spool) == records(3)
+
+
+def test_a_removed_session_leaves_the_age_of_the_others(tmp_path: Path) -> None:
+    """The file is replaced by one without it."""
+    now = 0.0
+    with Spool(tmp_path / "s.jsonl", wall=lambda: now) as spool:
+        spool.append(records(3))
+        now = 10.0
+        assert spool.forget("nobody") == 0
+        assert spool.oldest_seconds == 10
+        spool.forget(records(1)[0].session_id)
+        assert spool.oldest_seconds == 0
+
+
+def test_marks_of_the_age_are_bounded() -> None:
+    """However slowly a spool grows; joined marks have the earlier time."""
+    ages = SpoolAges()
+    for number in range(100_000):
+        ages.add(number + 1, float(number))
+        ages.forward(number // 2)
+    assert len(ages._marks) <= MARKS
+    assert ages.oldest is not None
+    assert 45_000 <= ages.oldest <= 50_000
+    ages.forward(100_000)
+    assert ages.oldest is None
 
 
 def test_old_rejected_lines_are_deleted_and_overwritten(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ async def running(writer: BotWriter) -> AsyncIterator[None]:
 
 
 def a_writer(store: FakeStore, folder: Path, *, limit: int = 1_000, spooled: int = 10**6) -> BotWriter:
-    return BotWriter(store, Spool(folder / "s.jsonl", limit=spooled), offload=inline, limit=limit)
+    spool = Spool(folder / "s.jsonl", limit=spooled, wall=trio.current_time)
+    return BotWriter(store, spool, offload=inline, limit=limit)
 
 
 async def test_records_are_stored_in_order_and_in_batches(tmp_path: Path) -> None:
@@ -112,6 +113,30 @@ async def test_while_the_store_is_away_records_are_on_the_disk(tmp_path: Path) -
         assert writer.statistics().spooled_bytes == 0
         assert writer.statistics().spooled_seconds == 0
         assert writer.statistics().reason == ""
+
+
+@pytest.mark.limit(900)
+async def test_the_age_is_that_of_the_oldest_record_that_waits(tmp_path: Path) -> None:
+    """A store that is just slower than the bots empties no spool, and yet no record is old."""
+    store = FakeStore()
+    store.is_away = True
+    writer = a_writer(store, tmp_path, spooled=10**8)
+    async with running(writer):
+        for number in range(2 * BATCH_LIMIT):
+            await writer.put(utterance(number))
+        await trio.sleep(100)
+        assert writer.statistics().spooled_seconds >= 99
+        store.is_away = False
+        store.seconds = 1.0
+        for second in range(1, 16):
+            for number in range(BATCH_LIMIT):
+                await writer.put(utterance(number))
+            await trio.sleep(1)
+            found = writer.statistics()
+            assert found.spooled_bytes > 0, "it is never empty"
+            assert found.spooled_seconds <= 10 or second < 10
+        await writer.drain()
+        assert writer.statistics().spooled_seconds == 0
 
 
 async def test_a_store_that_hangs_counts_as_away(tmp_path: Path) -> None:
