@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orch.problems import ProblemError
 from orch.protocol.messages import Broadcast, ClientMessage, JoinSession, Ping
-from orch.websocket.connections.decoding import FRAME_LIMIT, TYPES, Echo, decode, is_too_large
+from orch.websocket.connections.decoding import FRAME_LIMIT, TYPES, Echo, decode, size_of
 
 DEEP = 100_000
 
@@ -171,11 +171,11 @@ def test_any_text_is_a_message_or_a_problem(text: str) -> None:
 
 def test_size_is_measured_in_bytes() -> None:
     """1 MiB of UTF-8, however few characters that is."""
-    assert not is_too_large("x" * FRAME_LIMIT)
-    assert is_too_large("x" * (FRAME_LIMIT + 1))
-    assert not is_too_large("é" * (FRAME_LIMIT // 2))
-    assert is_too_large("é" * (FRAME_LIMIT // 2) + "x")
-    assert is_too_large("😀" * (FRAME_LIMIT // 4) + "x")
-    assert not is_too_large(b"x" * FRAME_LIMIT)
-    assert is_too_large(b"x" * (FRAME_LIMIT + 1))
-    assert not is_too_large("\ud800" * 10)
+    assert size_of("x" * FRAME_LIMIT) == FRAME_LIMIT
+    assert size_of("x" * (FRAME_LIMIT + 1)) == FRAME_LIMIT + 1
+    assert size_of("é" * (FRAME_LIMIT // 2)) == FRAME_LIMIT
+    assert size_of("é" * (FRAME_LIMIT // 2) + "x") == FRAME_LIMIT + 1
+    assert size_of("😀" * (FRAME_LIMIT // 4) + "x") == FRAME_LIMIT + 1
+    assert size_of(b"x" * FRAME_LIMIT) == FRAME_LIMIT
+    assert size_of(b"x" * (FRAME_LIMIT + 1)) == FRAME_LIMIT + 1
+    assert size_of("\ud800" * 10) == 30

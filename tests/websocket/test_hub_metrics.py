@@ -1,5 +1,6 @@
 """What the hub counts for Prometheus: recoveries, fan-out, bytes, and no series for a session or a client."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,18 @@ async def test_messages_are_counted_with_their_bytes_and_the_time_of_their_fan_o
     assert grown["orch_websocket_sent_bytes_total",] > 10_000
     assert after["orch_websocket_connections_by_activity", "listening"] == 2
     assert after["orch_websocket_connections",] <= after["orch_websocket_connections_limit",]
+
+
+async def test_received_bytes_are_those_on_the_wire(tmp_path: Path) -> None:
+    """Chinese has three a character, and sound has no characters."""
+    async with running_hub(tmp_path) as hub, hub.connected() as ann:
+        before = figures(hub)["orch_websocket_received_bytes_total",]
+        text = json.dumps({"type": "test_message", "text": "你好é😀"}, ensure_ascii=False)
+        ann.say(text)
+        await ann.until("test_message")
+        after = figures(hub)["orch_websocket_received_bytes_total",]
+    assert after - before == len(text.encode())
+    assert len(text.encode()) == len(text) + 2 * 2 + 1 + 3
 
 
 async def test_ten_thousand_sessions_add_no_series(tmp_path: Path) -> None:

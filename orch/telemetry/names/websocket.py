@@ -35,7 +35,7 @@ MESSAGES_OUT: Final = Name("orch_websocket_messages_sent_total", "counter", "Mes
 BYTES_IN: Final = Name(
     "orch_websocket_received_bytes_total",
     "counter",
-    "Bytes of binary messages and characters of text messages of clients.",
+    "Bytes of messages of clients.",
 )
 BYTES_OUT: Final = Name("orch_websocket_sent_bytes_total", "counter", "Bytes of messages to clients.")
 FANOUT_SECONDS: Final = Name(

@@ -18,7 +18,7 @@ from orch.protocol.closes import Close
 from orch.protocol.messages import Error, MessageId, ServerMessage
 from orch.queued_bytes import QueuedBytes
 from orch.settings.structs import Websocket
-from orch.websocket.connections.decoding import is_too_large
+from orch.websocket.connections.decoding import FRAME_LIMIT, size_of
 from orch.websocket.connections.outbox import Frame, Offer, frame
 from orch.websocket.history.parts import HistoryTransfer
 from orch.websocket.participants.member import Member
@@ -335,8 +335,9 @@ class Connection(ABC):
             self.received += 1
             text = event.get("text")
             data = event["bytes"] if text is None else text
-            self._context.received_bytes += len(data)
-            if is_too_large(data):
+            size = size_of(data)
+            self._context.received_bytes += size
+            if size > FRAME_LIMIT:
                 self.close(closes.TOO_LARGE)
                 continue
             self._is_talking = False

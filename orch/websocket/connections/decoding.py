@@ -46,12 +46,12 @@ def type_name(kind: Any) -> str:
 TYPES: Final[tuple[str, ...]] = tuple(type_name(kind) for kind in get_args(AnyClientMessage))
 
 
-def is_too_large(frame: str | bytes) -> bool:
-    """Return whether a frame is over the limit of bytes."""
-    if isinstance(frame, bytes) or len(frame) > FRAME_LIMIT:
-        return len(frame) > FRAME_LIMIT
-    # At most four bytes a character: most frames need not be encoded to be checked.
-    return len(frame) * 4 > FRAME_LIMIT and len(frame.encode("utf-8", "surrogatepass")) > FRAME_LIMIT
+def size_of(frame: str | bytes) -> int:
+    """Return the bytes of a frame as it was sent."""
+    # Of ASCII, which most text is, the length is known at once.
+    if isinstance(frame, bytes) or frame.isascii():
+        return len(frame)
+    return len(frame.encode("utf-8", "surrogatepass"))
 
 
 def decode(text: str) -> ClientMessage | Echo:
