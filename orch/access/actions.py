@@ -19,6 +19,7 @@ class Action(Enum):
     CHANGE_OPERATIONS = "change operations"
     SCRAPE_METRICS = "scrape metrics"
     CREATE_SESSION = "create a session"
+    CREATE_SYNTHETIC_SESSION = "create a session that counts in no figure of use"
     READ_SESSION = "read a session"
     """Join it, read its messages, list its recordings."""
     SPEAK_IN_SESSION = "speak in a session"

@@ -118,3 +118,8 @@ class MessageDoor:
 def may_cancel_any_recording(actor: Actor, role: Role) -> bool:
     """Return whether a participant may cancel a recording without its key."""
     return allowed(actor, Action.CANCEL_ANY_RECORDING, _JOINED[role]).is_allowed
+
+
+def may_create_synthetic(actor: Actor) -> bool:
+    """Return whether an actor may create a session of test speech, which counts in no figure of use."""
+    return allowed(actor, Action.CREATE_SYNTHETIC_SESSION).is_allowed

@@ -292,8 +292,9 @@ class HubService:
         """Create a session without participants; ``actor``: the caller, None for the service itself.
 
         Raises ``session_exists``, ``invalid_message``, ``invalid_settings``, ``rate_limited``,
-        ``sessions_full``, ``store_full`` and ``too_many_sessions_from_address``.
+        ``sessions_full``, ``store_full``, ``token_required`` and ``too_many_sessions_from_address``.
         """
+        synthetic.require_right(config or {}, actor)
         async with self.creation_limits.reserve(actor) as created_from:
             session, _ = await self._sessions.create(
                 session_id,

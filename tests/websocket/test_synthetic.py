@@ -1,12 +1,19 @@
 """Sessions of test speech are known by a mark in their ``config``, whatever else is in it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
-from orch.websocket.sessions.synthetic import CONFIG, is_synthetic
+from orch.access.actors import Actor
+from orch.problems import ProblemError
+from orch.websocket.sessions.session import encoded_config
+from orch.websocket.sessions.synthetic import CONFIG, MARK, is_synthetic, require_right
+from tests.fakes.asgi import LOCAL_OPERATOR
 from tests.fakes.hub import running_hub
+
+GUEST = Actor(is_operator=False, is_local=True, via="none", address="127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -60,3 +67,31 @@ async def test_one_that_could_not_be_ended_is_forgotten_when_it_has_expired(tmp_
         await hub.service.create_session("u")
         await hub.service._sessions.count_all()
         assert hub.service.sessions == await hub.store.count()
+
+
+@pytest.mark.parametrize("actor", [GUEST, LOCAL_OPERATOR, None])
+@pytest.mark.parametrize("config", [{}, {"orch.synthetic": False}, {"orch.synthetic": 1}, {"title": MARK}])
+def test_what_is_not_marked_needs_no_right(config: dict[str, Any], actor: Actor | None) -> None:
+    """Only the mark itself takes a session out of the figures."""
+    require_right(config, actor)
+    assert not is_synthetic(encoded_config(config))
+
+
+async def test_only_operators_may_leave_a_session_out_of_the_figures(tmp_path: Path) -> None:
+    """Programs on this machine may create sessions; what they do is counted and listed."""
+    async with running_hub(tmp_path) as hub:
+        with pytest.raises(ProblemError) as refused:
+            await hub.service.create_session("a", config={"x": 1, **CONFIG}, actor=GUEST)
+        assert refused.value.code == "token_required"
+        assert refused.value.extra["path"] == "$.config['orch.synthetic']"
+        async with hub.connected(actor=GUEST) as ann:
+            error = await ann.ask(
+                {"type": "create_session", "session_id": "b", "config": CONFIG, "id": "1"}, "error"
+            )
+            assert (error["code"], error["id"]) == ("token_required", "1")
+            wanted = {"type": "create_session", "session_id": "c", "config": {"orch.synthetic": "yes"}}
+            await ann.ask(wanted, "session_created")
+        assert [each.session_id for each in await hub.service.list_sessions()] == ["c"]
+        assert hub.service.sessions == 1
+        await hub.service.create_session("d", config=dict(CONFIG), actor=LOCAL_OPERATOR)
+        assert hub.service.sessions == 1

@@ -20,6 +20,7 @@ from orch.websocket.sessions.session_access import SessionAccess
 from orch.websocket.sessions.session_pipeline import accepted_pipeline
 from orch.websocket.sessions.session_recovery import SessionRecovery
 from orch.websocket.sessions.sessions import Sessions
+from orch.websocket.sessions.synthetic import require_right
 
 
 class Membership:
@@ -37,6 +38,7 @@ class Membership:
     async def create(self, connection: Connection, message: CreateSession) -> None:
         """Create a session; the reply is ``session_created``."""
         self._entrance.require_room(connection)
+        require_right(message.config, connection.actor)
         token = new_token(new_name())
         async with self._creation_limits.reserve(connection.actor) as created_from:
             session, owner = await self._sessions.create(
