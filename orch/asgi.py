@@ -42,7 +42,11 @@ async def _lifespan(state: dict[str, Any], receive: Any, send: Any) -> None:
         return
     configure(configuration.current.orchestration.log_level)
     raise_limit()
-    parts = build(configuration, events, {})
+    try:
+        parts = build(configuration, events, {})
+    except SettingsError as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
     if not parts.access.has_token:
         log.warning("no control token is set, so no request has operator rights", set="ORCH_CONTROL_TOKEN")
     application = create_application(parts, trusts_local=False)

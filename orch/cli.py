@@ -139,14 +139,15 @@ def _audio_services(text: str) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from orch.settings.settings_file import find_file, read_file  # noqa: PLC0415 - a check starts nothing
+    from orch.settings.extras import find_extras_faults  # noqa: PLC0415 - a check starts nothing
+    from orch.settings.settings_file import find_file, read_file  # noqa: PLC0415 - the same
     from orch.tls.pair import find_pair_faults  # noqa: PLC0415 - the same
     from orch.tls.trust import find_faults  # noqa: PLC0415 - the same
 
     path = find_file(options.file, os.environ)
     decoded = decode(read_file(path), os.environ, name=str(path))
     frontend = decoded.settings.orchestration.frontend
-    faults = [*decoded.faults, *find_faults(decoded.settings)]
+    faults = [*decoded.faults, *find_faults(decoded.settings), *find_extras_faults(decoded.settings)]
     faults += find_pair_faults(frontend.tls_certificate, frontend.tls_key)
     if faults:
         raise SettingsError(faults)
@@ -401,12 +402,15 @@ def _configuration(
     ``is_printed_later``: the token is printed once the service runs.
     """
     from orch.access.addresses import is_loopback  # noqa: PLC0415 - see _run
+    from orch.settings.extras import find_extras_faults  # noqa: PLC0415 - the same
     from orch.settings.live import LiveSettings  # noqa: PLC0415 - the same
     from orch.settings.settings_file import find_file  # noqa: PLC0415 - the same
 
     overlay.update({f"orchestration.frontend.{key}": value for key, value in _given(options).items()})
     path = find_file(options.config, os.environ)
     configuration = LiveSettings(path, os.environ, events=events, wall=time.time, overlay=overlay)
+    if faults := find_extras_faults(configuration.current):
+        raise SettingsError(faults)
     orchestration = configuration.current.orchestration
     if is_loopback(orchestration.frontend.host) or orchestration.control_token:
         return configuration

@@ -7,12 +7,15 @@
              └─ gateway   connections to the back ends
                 └─ front  accepts connections                              stops first
 
+Where spans are exported, the branch ``traces`` is around all of them: it starts first and stops last, so that
+the spans of the others are sent.
+
 Everything is built once, by :func:`orch.wiring.build.build`, and passed down; a restarted branch uses the
 same objects.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 import structlog
@@ -48,6 +51,9 @@ async def running(
 
     async with (
         parts.process.measured(),
+        tree.supervise("traces", parts.traces.run, describe=lambda: branch_details.traces(parts))
+        if parts.traces.tracer.is_on
+        else nullcontext(),
         tree.supervise(
             "stores",
             together(

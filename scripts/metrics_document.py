@@ -54,7 +54,8 @@ _AREA_TITLES: Final = {
     "settings": "Settings",
     "journey": "Synthetic journey",
     "alerts": "Alerts",
-    "analytics": "Analytics and traces",
+    "analytics": "Analytics",
+    "traces": "Traces",
 }
 
 

@@ -16,6 +16,7 @@ from orch.settings.hedging_checks import find_hedging_faults
 from orch.settings.redis_url import read_address
 from orch.settings.restrictions import given
 from orch.settings.structs import Fault, Orchestration, Settings
+from orch.settings.traces_checks import find_traces_faults
 
 _LAST_PORT: Final = 65535
 _SHORTEST_TOKEN: Final = 16
@@ -67,6 +68,7 @@ def find_cross_faults(settings: Settings) -> list[Fault]:
         + find_bots_faults(settings.orchestration.bots)
         + _bots_file(settings)
         + find_wording_faults(settings.orchestration.analytics.wording)
+        + find_traces_faults(settings.orchestration.traces)
         + _deployment(settings)
     )
 

@@ -99,6 +99,8 @@ def _path_of(variable: str, services: set[str]) -> tuple[str, ...] | None:
         words[1] = match
         if len(words) > 3 and words[2] == "headers":  # noqa: PLR2004 - services, name, headers, header
             words[3] = words[3].replace("_", "-")
+    if words[:2] == ["traces", "headers"] or words[1:3] == ["traces", "headers"]:
+        words[-1] = words[-1].replace("_", "-")
     roots = types_of(Settings)
     path = tuple(words) if words[0] in roots else ("orchestration", *words)
     return path if type_at(path) is not None else None

@@ -19,6 +19,10 @@ NEEDS_RESTART: Final[Mapping[str, str]] = {
     "orchestration.bots.recording_key": "bots that run encrypt with it",
     "orchestration.bots.calendars": "calendars are followed from the start",
     "orchestration.bots.fonts": "fonts are read at start",
+    **{
+        f"orchestration.traces.{name}": "the exporter of traces is made at start"
+        for name in ("endpoint", "headers", "queue", "timeout")
+    },
     "session_management.persistence": "the store is opened at start",
     "session_management.sqlite_path": "the store is opened at start",
     "session_management.redis_url": "the store is opened at start",
@@ -88,7 +92,14 @@ def applicable(old: Settings, new: Settings) -> Settings:
         calendars=old.orchestration.bots.calendars,
         fonts=old.orchestration.bots.fonts,
     )
-    orchestration = msgspec.structs.replace(new.orchestration, frontend=frontend, bots=bots)
+    traces = msgspec.structs.replace(
+        new.orchestration.traces,
+        endpoint=old.orchestration.traces.endpoint,
+        headers=old.orchestration.traces.headers,
+        queue=old.orchestration.traces.queue,
+        timeout=old.orchestration.traces.timeout,
+    )
+    orchestration = msgspec.structs.replace(new.orchestration, frontend=frontend, bots=bots, traces=traces)
     return msgspec.structs.replace(new, orchestration=orchestration, session_management=management)
 
 

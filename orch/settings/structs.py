@@ -25,6 +25,7 @@ from orch.settings.section import (
     Url,
 )
 from orch.settings.service_structs import DEFAULT_SERVICES, Service
+from orch.settings.traces import Traces
 
 _DAY: Final = 86_400.0
 _VAD: Final = parameters.Vad()
@@ -197,6 +198,7 @@ class Orchestration(Section, frozen=True):
     gateway: Gateway = Gateway()
     monitoring: Monitoring = Monitoring()
     alerts: Alerts = Alerts()
+    traces: Traces = Traces()
     analytics: Analytics = Analytics()
     incidents: Incidents = Incidents()
     status_page: StatusPage = StatusPage()

@@ -69,6 +69,19 @@ def websocket(parts: Parts) -> Detail:
     )
 
 
+def traces(parts: Parts) -> Detail:
+    """Return how the collector responds, how many spans it has accepted, and those that wait."""
+    now = parts.traces.statistics()
+    words = [f"collector {now.state}"]
+    if now.reason:
+        words.append(now.reason)
+    words.append(f"{_counted(now.exported, 'span')} exported")
+    if dropped := now.queue_full + now.undelivered + now.rejected:
+        words.append(f"{dropped} dropped")
+    queue = Queue(name="spans", fill=now.queued, limit=now.limit)
+    return Detail(text=" · ".join(words), queues=(queue,))
+
+
 def gateway(parts: Parts) -> Detail:
     """Return the rate of requests."""
     return Detail(text=f"{parts.gateway.statistics().requests_per_second:.2g} requests/s")

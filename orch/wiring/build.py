@@ -48,7 +48,7 @@ from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
 from orch.websocket.service import HubService
-from orch.wiring import bots, callbacks, process, worker_surveys
+from orch.wiring import bots, callbacks, process, traces, worker_surveys
 from orch.wiring.parts import Parts
 from orch.wiring.real_requests import make_real_request
 
@@ -61,7 +61,7 @@ def build(
     worker: int | None = None,
     restarts: int = 0,
 ) -> Parts:
-    """Build every part, none of them running yet.
+    """Build every part, none of them running yet. Raises SettingsError for what only a start can check.
 
     ``worker``: which of several processes this is; ``restarts``: how often it was replaced after a failure.
     """
@@ -73,6 +73,7 @@ def build(
     metrics = Metrics(lambda: shown_instances(discovery.current), lambda: shown_routes(configuration.current))
     tree = Tree(events=events, wall=wall, on_change=lambda: topics.touch("tree"), worker=worker)
     survey = Survey(stores.cluster, place=worker)
+    traced = traces.build(configuration, survey.me, events, wall)
     shortages = ShortageLog(events=events, clock=time.monotonic, wall=wall)
     pulse = Pulse(events=events, wall=wall)
     access = Access(settings=configuration, sign_ins=SignIns(store=stores.sign_ins, survey=survey, wall=wall))
@@ -183,6 +184,7 @@ def build(
         runtime=RuntimeSettings(configuration=configuration, store=stores.cluster, survey=survey),
         events=events,
         topics=topics,
+        traces=traced,
         metrics=metrics,
         process=process.build(configuration, metrics, overload, survey.me, restarts),
         shortages=shortages,

@@ -43,6 +43,7 @@ def connect(parts: Parts) -> None:
         parts.health.readings,
         parts.incidents.readings,
         parts.alerts.readings,
+        parts.traces.readings,
         parts.speech.readings,
         parts.pipeline_runs.readings,
         parts.stores.engine.readings,

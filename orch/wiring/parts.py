@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orch.telemetry.pulse import Pulse
     from orch.telemetry.shortages import ShortageLog
     from orch.telemetry.topics import Topics
+    from orch.telemetry.traces.service import Traces
     from orch.websocket.service import HubService
     from orch.wiring.bots import StoredBots
     from orch.wiring.process import ProcessMetrics
@@ -47,6 +48,7 @@ class Parts:
     runtime: "RuntimeSettings"
     events: "EventLog"
     topics: "Topics"
+    traces: "Traces"
     metrics: "Metrics"
     process: "ProcessMetrics"
     shortages: "ShortageLog"

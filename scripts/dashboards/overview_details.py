@@ -27,6 +27,7 @@ def sections() -> Iterator[Section]:
     yield _settings()
     yield _limits()
     yield _alerts()
+    yield _traces()
 
 
 def _service() -> Section:
@@ -252,7 +253,7 @@ def _limits() -> Section:
 
 
 def _alerts() -> Section:
-    return "Alerts that came in, analytics and traces", [
+    return "Alerts that came in, and analytics", [
         timeline(
             "Alertmanager",
             "Whether it responded when a worker last asked it.",
@@ -304,13 +305,6 @@ def _alerts() -> Section:
             width=6,
         ),
         graph(
-            "Spans of traces",
-            "Exported to the collector, or dropped as it did not accept them.",
-            (rate("orch_trace_spans_total", "outcome"), "{{outcome}}"),
-            unit="ops",
-            width=6,
-        ),
-        graph(
             "Cost of the metrics",
             "Time that the previous scrape took, and the last round of the analytics' samples.",
             ("max(orch_metrics_render_seconds{@})", "scrape"),
@@ -325,5 +319,29 @@ def _alerts() -> Section:
             ("orch_metrics_series{@}", "{{instance}}"),
             (increase("orch_metrics_series_dropped_total"), "left out"),
             width=6,
+        ),
+    ]
+
+
+def _traces() -> Section:
+    return "Traces", [
+        graph(
+            "Spans of traces",
+            "Exported to the collector, or dropped: its queue was full, it was away, or it rejected them.",
+            (rate("orch_trace_spans_total", "outcome"), "{{outcome}}"),
+            unit="ops",
+        ),
+        graph(
+            "Spans that wait, and callers' traces",
+            "Spans in the queue to the collector; traces that callers wanted recorded beyond their limit.",
+            ("max(orch_trace_spans_queued{@})", "queued"),
+            (rate("orch_trace_callers_limited_total"), "callers limited"),
+        ),
+        timeline(
+            "Collector of traces",
+            "Whether it accepted the last spans of a worker. Absent: there is none.",
+            ("min by (instance) (orch_trace_collector_reachable{@})", "{{instance}}"),
+            words=YES_NO,
+            width=8,
         ),
     ]

@@ -27,7 +27,7 @@ RANGES: Final = {"$__rate_interval": "10s", "$__range": "5m", "$__interval": "10
 NOT_EXPORTED: Final = re.compile(r"container_|loki_|loki\|alloy")
 
 #: Counted where traces are exported.
-NOT_RUN: Final = re.compile(r"orch_trace_spans")
+NOT_RUN: Final = re.compile(r"orch_trace_")
 
 #: Figures that only a meeting makes.
 OF_MEETINGS: Final = {

@@ -60,7 +60,7 @@ CONDITIONAL = {
     "orch_speech_voice_models_missed_total": "with a voice model",
     "orch_alertmanager_reachable": "where one is configured",
     "orch_probe_journey_success": "after the first journey",
-    "orch_trace_spans_total": "with traces",
+    "orch_trace_collector_reachable": "where spans were exported",
     "orch_translations_total": "of pairs that were used",
     "orch_translation_failures_total": "of pairs that were used",
     "orch_translation_seconds": "of pairs that were used",

@@ -22,6 +22,7 @@ from orch.telemetry.names import (
     settings,
     speech,
     stores,
+    traces,
     translation,
     websocket,
 )
@@ -52,6 +53,7 @@ AREAS: Final[Mapping[str, tuple[Name, ...]]] = {
         journey,
         alerts,
         analytics,
+        traces,
     )
 }
 """All metrics, by area."""

@@ -1,8 +1,8 @@
-"""Metrics of the service's own analytics, and of traces. Pure."""
+"""Metrics of the service's own analytics. Pure."""
 
 from typing import Final
 
-from orch.telemetry.names.metric import Label, Name
+from orch.telemetry.names.metric import Name
 
 ANALYTICS_SERIES: Final = Name("orch_analytics_series", "gauge", "Series that are stored in memory.")
 ANALYTICS_SERIES_REFUSED: Final = Name(
@@ -16,9 +16,3 @@ ANALYTICS_SAMPLE_SECONDS: Final = Name(
 )
 ANOMALIES: Final = Name("orch_analytics_anomalies_total", "counter", "Anomalies that were found.")
 INSIGHTS: Final = Name("orch_analytics_insights_total", "counter", "Insights that were shown.")
-SPANS: Final = Name(
-    "orch_trace_spans_total",
-    "counter",
-    "Finished spans: exported to the collector, or dropped because it did not accept them.",
-    (Label("outcome", ("exported", "dropped")),),
-)

@@ -155,6 +155,7 @@ LOOPS: Final = (
     "synthetic journey",
     "terms of sessions",
     "topics",
+    "traces",
     "webhooks",
     "websocket connections",
     "workers",
