@@ -142,6 +142,7 @@ _TABLE: Final = (
     Problem("unknown_connection", 404, "No connection has this id. It may have ended."),
     Problem("unknown_worker", 404, "No worker has this id. It may have ended."),
     Problem("worker_silent", 504, "The worker did not reply in time."),
+    Problem("forecast_late", 503, "The forecast was not computed in time. Try again soon."),
     Problem("unknown_branch", 404, "No branch of the tree has this name."),
     Problem("invalid_settings", 422, "The settings are invalid."),
     Problem("token_required", 401, "Only operators may do this. Sign in, or send the control token."),

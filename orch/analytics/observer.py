@@ -18,15 +18,24 @@ import trio
 from msgspec.structs import replace
 
 from orch.analytics.anomalies.anomaly import Anomaly
+from orch.analytics.anomalies.band import Models
+from orch.analytics.anomalies.changes import Change
 from orch.analytics.anomalies.groups import group
 from orch.analytics.anomalies.model import Model, learn_model
-from orch.analytics.anomalies.reasons import reason
+from orch.analytics.anomalies.reasons import reason, reason_of_change
 from orch.analytics.insights.conclusions import conclude, shown
 from orch.analytics.insights.graph import Graph
 from orch.analytics.insights.happenings import Happening
 from orch.analytics.insights.insight import Insight
 from orch.analytics.insights.writer import Writer
-from orch.analytics.queries import AnomaliesListed, InsightsListed, ListedAnomaly
+from orch.analytics.levels import Levels
+from orch.analytics.queries import (
+    AnomaliesListed,
+    InsightsListed,
+    ListedAnomaly,
+    ListedChange,
+    level_changes,
+)
 from orch.analytics.ring import Floats
 from orch.analytics.series import Figure, Points, Series
 from orch.analytics.watch import Watch, joined
@@ -39,6 +48,8 @@ from orch.telemetry.boundaries import Boundary
 SLOW: Final = 300.0
 FAST: Final = 10.0
 HISTORY: Final = {SLOW: 30 * 86_400.0, FAST: 86_400.0}
+LEVELS_OF: Final = 7 * 86_400.0
+"""Seconds in which changes of levels are looked for."""
 RECENT: Final = 320
 """Samples that a new detector begins with."""
 AT_ONCE: Final = 20
@@ -89,6 +100,7 @@ class Observer:
         self._client = client
         self._offload = offload
         self._watches = {step: Watch(step=step) for step in (SLOW, FAST)}
+        self._levels = Levels()
         self._fed: dict[float, int] = {}
         self._revision = 0
         self._stored_revision = 0
@@ -150,6 +162,8 @@ class Observer:
             await trio.sleep(1)
             with self.boundary.item(step="learn"):
                 await self.learn_one()
+            with self.boundary.item(step="levels"):
+                await self.look_one()
 
     async def learn_one(self) -> bool:
         """Learn the model of the series whose turn it is; False: none is due."""
@@ -184,6 +198,25 @@ class Observer:
             # Read again: time has passed in the thread.
             recent = self._complete(key, self._now() - RECENT * watch.step, watch.step)
             watch.learnt(key, model, now, list(zip(recent.at.tolist(), recent.values.tolist(), strict=True)))
+
+    async def look_one(self) -> bool:
+        """Look at the series whose turn it is for changes of its level; False: none is due."""
+        now, slow = self._now(), self._watches[SLOW]
+        key = self._levels.next_to_look(slow.models().keys() & self._series().figures.keys(), now)
+        if key is None:
+            return False
+        points, known = self._complete(key, now - LEVELS_OF, SLOW), self.models(key)
+        figure = self._series().figures[key]
+
+        def look() -> tuple[Change, ...]:
+            return level_changes(points.values, known, figure, begins=points.start, step=points.step)
+
+        self._is_changed |= self._levels.looked(key, await self._offload(look), now)
+        return True
+
+    def models(self, key: str) -> Models:
+        """Return what is known of a series."""
+        return Models(*(self._watches[step].model(key) for step in (SLOW, FAST)))
 
     def _complete(self, key: str, start: float, step: float) -> Points:
         """Return the slots that are over, from ``start`` on."""
@@ -313,6 +346,16 @@ class Observer:
             followed=len(self._watches[SLOW].models()),
             young=len(self._watches[FAST].models().keys() - self._watches[SLOW].models().keys()),
             anomalies=tuple(_listed(each, figures[each.key]) for each in found),
+            changes=tuple(
+                ListedChange(
+                    key=of,
+                    figure=figures[of],
+                    change=change,
+                    reason=reason_of_change(change, figures[of]),
+                )
+                for of, change in self._levels.since(now - seconds)
+                if of in figures and key in ("", of)
+            ),
         )
 
     def insights(self) -> InsightsListed:

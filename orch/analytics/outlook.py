@@ -1,6 +1,7 @@
 """Forecasts of series, and the limits that will be reached: computed in threads, and stored for a while."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, Never
 
 import trio
@@ -20,12 +21,18 @@ STORED_FOR: Final = 300.0
 STORED: Final = 64
 AT_A_TIME: Final = 1
 """Computations at a time: others wait. Each takes a core for about a tenth of a second."""
+WAITING: Final = 32
+"""Requests that wait for a place at most; others are refused."""
+WITHIN: Final = 10.0
+"""Seconds that a requested forecast may take, with the wait for a place."""
 FINE_HOURS: Final = 6
 """Hours up to which forecasts are in steps of 5 minutes; hourly ones go further."""
 DAY: Final = 86_400.0
 HISTORY_FINE: Final = 3 * DAY
 HISTORY: Final = 30 * DAY
 FALLING: Final = frozenset(source.figure.name for source in SOURCES if source.falls)
+
+_LATER: Final = {"Retry-After": "10"}
 
 Offload = Callable[..., Awaitable[Any]]
 
@@ -34,7 +41,10 @@ class Outlook:
     """The mutable state: the last forecasts, and the limits that the last look found to be reached.
 
     ``offload`` runs a function in a thread. Overflow: of more than :data:`STORED` forecasts the oldest is
-    dropped.
+    dropped; of more than :data:`WAITING` requests at a time the latest is refused.
+
+    Error handling: a computation that is late goes on in its thread, where nobody waits for it, and has its
+    place until it ends: a busy machine is not given more to do.
     """
 
     def __init__(
@@ -44,14 +54,16 @@ class Outlook:
         *,
         worker: str,
         now: Callable[[], float],
-        offload: Offload = trio.to_thread.run_sync,
+        offload: Offload | None = None,
     ) -> None:
         self._series = series
         self._limits = limits
         self._worker = worker
         self._now = now
-        self._offload = offload
         self._places = trio.CapacityLimiter(AT_A_TIME)
+        self._offload: Offload = offload or partial(
+            trio.to_thread.run_sync, abandon_on_cancel=True, limiter=trio.CapacityLimiter(AT_A_TIME)
+        )
         self._made: dict[tuple[str, int], tuple[float, Forecast | None]] = {}
         self.filling: tuple[Filling, ...] = ()
         self.boundary = Boundary("analytics limits")
@@ -71,11 +83,12 @@ class Outlook:
             figure = self._series().figures.get(key)
             if figure is None or not self._may_fill(figure, key, limit):
                 continue
-            reached = await self._exhaustion(figure, limit, None)
-            if reached is not None and reached.within < DAY:
-                # Perhaps only the morning of a day like others.
-                made = await self._forecast(key, 24)
-                reached = reached if made is None else await self._exhaustion(figure, limit, made)
+            async with self._places:
+                reached = await self._exhaustion(figure, limit, None)
+                if reached is not None and reached.within < DAY:
+                    # Perhaps only the morning of a day like others.
+                    made = await self._forecast(key, 24)
+                    reached = reached if made is None else await self._exhaustion(figure, limit, made)
             if reached is not None:
                 found.append(Filling(key=key, figure=figure, exhaustion=reached))
         self.filling = tuple(sorted(found, key=lambda each: each.exhaustion.within))
@@ -88,16 +101,32 @@ class Outlook:
         return latest is not None and latest >= 0.05 * limit > 0
 
     async def answer(self, question: ForecastQuestion) -> ForecastAnswer:
-        """Return a forecast. ProblemError: not_found."""
+        """Return a forecast. ProblemError: not_found, overloaded, forecast_late."""
+        if self._places.statistics().tasks_waiting >= WAITING:
+            raise ProblemError(
+                "overloaded", f"{WAITING} forecasts are waiting. Try again soon.", headers=_LATER
+            )
+        try:
+            with trio.fail_after(WITHIN):
+                return await self._answer(question)
+        except trio.TooSlowError as error:
+            raise ProblemError(
+                "forecast_late",
+                f"The forecast was not computed within {WITHIN:g} s: the machine is busy. Try again soon.",
+                headers=_LATER,
+            ) from error
+
+    async def _answer(self, question: ForecastQuestion) -> ForecastAnswer:
         series, key = self._series(), question.key
         figure = series.figures.get(key)
         if figure is None:
             raise ProblemError(
                 "not_found", "There is no such series. GET /api/analytics/figures lists all.", path="$.key"
             )
-        made = await self._forecast(key, question.hours)
         limit = self._limits().get(key)
-        reached = None if limit is None else await self._exhaustion(figure, limit, made)
+        async with self._places:
+            made = await self._forecast(key, question.hours)
+            reached = None if limit is None else await self._exhaustion(figure, limit, made)
         return ForecastAnswer(
             now=self._now(),
             worker=self._worker,
@@ -112,16 +141,16 @@ class Outlook:
         )
 
     async def _forecast(self, key: str, hours: int) -> Forecast | None:
+        """Return a forecast, computed or stored. For one task at a time."""
         step = 300.0 if hours <= FINE_HOURS else 3_600.0
         history = HISTORY_FINE if hours <= FINE_HOURS else HISTORY
-        async with self._places:
-            now = self._now()
-            stored = self._made.pop((key, hours), None)
-            if stored is not None and 0 <= now - stored[0] < STORED_FOR:
-                self._made[key, hours] = stored
-                return stored[1]
-            points = self._history(key, now - history, now, step)
-            made: Forecast | None = await self._offload(forecast, points, round(hours * 3_600 / step))
+        now = self._now()
+        stored = self._made.pop((key, hours), None)
+        if stored is not None and 0 <= now - stored[0] < STORED_FOR:
+            self._made[key, hours] = stored
+            return stored[1]
+        points = self._history(key, now - history, now, step)
+        made: Forecast | None = await self._offload(forecast, points, round(hours * 3_600 / step))
         while len(self._made) >= STORED:
             del self._made[next(iter(self._made))]
         self._made[key, hours] = (now, made)
@@ -139,6 +168,7 @@ class Outlook:
         )
 
     async def _exhaustion(self, figure: Figure, limit: float, made: Forecast | None) -> Exhaustion | None:
+        """Return when a limit is reached. For one task at a time."""
         now = self._now()
         spans = [
             (span, self._series().read(figure.key, now - span.seconds, now, step=span.seconds / 90))
@@ -149,6 +179,5 @@ class Outlook:
         def compute() -> Exhaustion | None:
             return exhaustion(spans, limit, made, falls=is_falling)
 
-        async with self._places:
-            found: Exhaustion | None = await self._offload(compute)
+        found: Exhaustion | None = await self._offload(compute)
         return found

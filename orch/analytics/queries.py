@@ -1,6 +1,6 @@
 """Questions about the series, and their answers. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Annotated, Final
 
@@ -8,6 +8,8 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from orch.analytics.anomalies.anomaly import Anomaly
+from orch.analytics.anomalies.band import Band, Models, band
+from orch.analytics.anomalies.changes import Change, changes
 from orch.analytics.budgets import Budget
 from orch.analytics.exhaustion import Exhaustion
 from orch.analytics.forecast import Forecast
@@ -20,8 +22,11 @@ KEYS: Final = 12
 LONGEST_KEY: Final = 400
 LONGEST: Final = 30 * 86_400
 POINTS: Final = 4_000
+LOOKED_AT: Final = 1_000
+"""Values at most in which changes of the level are looked for."""
 STEPS: Final = (1, 5, 10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400)
 """Seconds between points, of which the finest is chosen that has not more points than wanted."""
+_NOTHING: Final = Band(np.empty(0), np.empty(0), np.empty(0))
 
 
 class SeriesQuestion(Struct, frozen=True, kw_only=True, tag="series"):
@@ -29,6 +34,7 @@ class SeriesQuestion(Struct, frozen=True, kw_only=True, tag="series"):
 
     ``points``: at most so many of each, up to one more. ``compare``: seconds by which an earlier time is
     shown beside it, in steps where it is stored more coarsely; 0: none. ``highs``: the highest values too.
+    ``usual``: what is usual too, and where the level became another.
     """
 
     keys: tuple[Annotated[str, Meta(max_length=LONGEST_KEY)], ...]
@@ -37,6 +43,7 @@ class SeriesQuestion(Struct, frozen=True, kw_only=True, tag="series"):
     points: Annotated[int, Meta(ge=20, le=POINTS)] = 600
     compare: Annotated[float, Meta(ge=0, le=LONGEST)] = 0.0
     highs: bool = False
+    usual: bool = False
 
 
 class AnomaliesQuestion(Struct, frozen=True, kw_only=True, tag="anomalies"):
@@ -54,8 +61,10 @@ class ShownSeries(Struct, frozen=True, kw_only=True):
     """A series: a value for each of ``at`` of its answer, null for a gap.
 
     ``highs``: the highest value in each step, empty unless asked for. ``compared``: the values ``compare``
-    seconds earlier, empty without. ``latest``: the newest value, null if there is none; ``limit``: its limit
-    now, if it has one.
+    seconds earlier, empty without. ``usual``: the usual figure for the hour and the day, as it is known now;
+    between ``usual_low`` and ``usual_high`` nine of ten values are; ``changes``: where the level became
+    another; all four are empty unless asked for, and while too little was measured. ``latest``: the newest
+    value, null if there is none; ``limit``: its limit now, if it has one.
     """
 
     figure: Figure
@@ -63,6 +72,10 @@ class ShownSeries(Struct, frozen=True, kw_only=True):
     values: list[float | None]
     highs: list[float | None] = []
     compared: list[float | None] = []
+    usual: list[float | None] = []
+    usual_low: list[float | None] = []
+    usual_high: list[float | None] = []
+    changes: tuple[Change, ...] = ()
     latest: float | None = None
     limit: float | None = None
 
@@ -119,10 +132,20 @@ class ListedAnomaly(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ListedChange(Struct, frozen=True, kw_only=True):
+    """The level of a series became another, for good or until the next change, with a sentence on it."""
+
+    key: str
+    figure: Figure
+    change: Change
+    reason: str
+
+
 class AnomaliesListed(Struct, frozen=True, kw_only=True):
     """Anomalies, the newest first. ``followed``: series with a model of their course over days.
 
-    ``young``: those with too short a history, of which only sudden changes are noticed.
+    ``young``: those with too short a history, of which only sudden changes are noticed. ``changes``: of
+    levels, in the last 7 days at most, the newest first; found within about an hour.
     """
 
     now: float
@@ -130,6 +153,7 @@ class AnomaliesListed(Struct, frozen=True, kw_only=True):
     followed: int
     young: int
     anomalies: tuple[ListedAnomaly, ...]
+    changes: tuple[ListedChange, ...] = ()
 
 
 class InsightsListed(Struct, frozen=True, kw_only=True):
@@ -172,32 +196,49 @@ def chosen_step(seconds: float, points: int) -> float:
 
 
 def answer(
-    series: Series, question: SeriesQuestion, limits: Mapping[str, float], *, now: float, worker: str
+    series: Series,
+    question: SeriesQuestion,
+    limits: Mapping[str, float],
+    *,
+    now: float,
+    worker: str,
+    models: Callable[[str], Models] = lambda _: Models(),
 ) -> SeriesAnswer:
-    """Return the series that are asked for, at one step."""
+    """Return the series that are asked for, at one step. ``models``: what is known of a series."""
     until = now if question.until is None else min(question.until, now)
-    known = [key for key in dict.fromkeys(question.keys) if key in series]
+    there = [key for key in dict.fromkeys(question.keys) if key in series]
     step = chosen_step(question.seconds, question.points)
     start = until - question.seconds
-    reads = [series.read(key, start, until, step=step) for key in known]
+    reads = [series.read(key, start, until, step=step) for key in there]
     step = max([step, *(points.step for points in reads)])
     first, last = int(start // step), int(until // step)
     count = last - first + 1
     shift = round(question.compare / step)
+    at = [slot * step for slot in range(first, last + 1)]
     shown = []
-    for key, points in zip(known, reads, strict=True):
+    for key, points in zip(there, reads, strict=True):
         values, highs = _aligned(points, step, first, count)
         compared = np.empty(0)
         if question.compare:
             earlier = series.read(key, start - question.compare, until - question.compare, step=step)
             compared = _aligned(earlier, step, first - shift, count)[0]
+        figure = series.figures[key]
+        usual, changed = _NOTHING, tuple[Change, ...]()
+        if question.usual:
+            known = models(key)
+            usual = band(known, np.array(at), step, is_rate=figure.unit == "/s") or _NOTHING
+            changed = level_changes(values, known, figure, begins=first * step, step=step)
         shown.append(
             ShownSeries(
-                figure=series.figures[key],
+                figure=figure,
                 key=key,
                 values=shortened(values),
                 highs=shortened(highs) if question.highs else [],
                 compared=shortened(compared),
+                usual=shortened(usual.usual),
+                usual_low=shortened(usual.low),
+                usual_high=shortened(usual.high),
+                changes=changed,
                 latest=series.latest(key),
                 limit=limits.get(key),
             )
@@ -207,10 +248,24 @@ def answer(
         worker=worker,
         step=step,
         compare=question.compare,
-        at=[slot * step for slot in range(first, last + 1)],
+        at=at,
         series=tuple(shown),
         unknown=tuple(key for key in dict.fromkeys(question.keys) if key not in series),
     )
+
+
+def level_changes(
+    values: Floats, known: Models, figure: Figure, *, begins: float, step: float
+) -> tuple[Change, ...]:
+    """Return where the level of a series became another. ``values``: ``step`` apart, the first at ``begins``.
+
+    Of many values, means of some are looked at, so that it takes a millisecond.
+    """
+    many = -(-len(values) // LOOKED_AT)
+    points = Points(start=begins, step=step, values=values, highs=values).rolled_up(many * step)
+    slow = known.slow
+    usual = slow.usual if slow is not None and slow.usual.is_daily else None
+    return changes(points.values, begins=points.start, step=points.step, usual=usual, floor=figure.floor)
 
 
 def _aligned(points: Points, step: float, first: int, count: int) -> tuple[Floats, Floats]:
@@ -244,6 +299,10 @@ def csv_of(found: SeriesAnswer) -> str:
             columns.append((f"{each.key} highest", each.highs))
         if each.compared:
             columns.append((f"{each.key} {found.compare:g} s earlier", each.compared))
+        if each.usual:
+            columns.append((f"{each.key} usual", each.usual))
+            columns.append((f"{each.key} usual low", each.usual_low))
+            columns.append((f"{each.key} usual high", each.usual_high))
     rows = [",".join(_cell(name) for name, _ in columns)]
     rows += [
         ",".join("" if value is None else f"{value:.10g}" for value in row)

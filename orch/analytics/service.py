@@ -77,7 +77,7 @@ class AnalyticsService:
         wording: Callable[[], Wording],
         wall: Callable[[], float],
         perf_counter: Callable[[], float] = time.perf_counter,
-        offload: Offload = trio.to_thread.run_sync,
+        offload: Offload | None = None,
     ) -> None:
         self._sources = sources
         self._gateway = gateway
@@ -88,7 +88,8 @@ class AnalyticsService:
         self._since = wall()
         self._clock: SteadyClock | None = None
         self.series = Series()
-        self.archive = Archive(self.series, store, owner=owner, now=self.now, offload=offload)
+        in_thread: Offload = offload or trio.to_thread.run_sync
+        self.archive = Archive(self.series, store, owner=owner, now=self.now, offload=in_thread)
         self.outlook = Outlook(
             lambda: self.series,
             lambda: self.limits,
@@ -105,7 +106,7 @@ class AnalyticsService:
             graph=graph,
             happened=happened,
             wording=wording,
-            offload=offload,
+            offload=in_thread,
         )
         self._sampler = Sampler(SOURCES)
         self._rates = Rates()
@@ -200,7 +201,14 @@ class AnalyticsService:
 
     def read(self, question: SeriesQuestion) -> SeriesAnswer:
         """Return series."""
-        return answer(self.series, question, self.limits, now=self._sampled_at, worker=self._worker)
+        return answer(
+            self.series,
+            question,
+            self.limits,
+            now=self._sampled_at,
+            worker=self._worker,
+            models=self.observer.models,
+        )
 
     def reply(self, question: bytes) -> bytes:
         """Reply to another worker's question about figures (null), series, anomalies or insights."""
@@ -216,7 +224,7 @@ class AnalyticsService:
         return msgspec.json.encode(self.observer.listed(seconds=asked.seconds, key=asked.key))
 
     async def reply_with_forecast(self, question: bytes) -> bytes:
-        """Reply to another worker's question for a forecast. ProblemError: not_found."""
+        """Reply to another worker's question for a forecast. ProblemError as of the outlook."""
         asked = msgspec.json.decode(question, type=ForecastQuestion)
         return msgspec.json.encode(await self.outlook.answer(asked))
 

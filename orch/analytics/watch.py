@@ -135,6 +135,11 @@ class Watch:
         found = (each for each in self._found.values() if each.is_open or each.until >= since)
         return tuple(sorted(found, key=lambda each: each.began))
 
+    def model(self, key: str) -> Model | None:
+        """Return the model of a series; None: it is not followed."""
+        detector = self._detectors.get(key)
+        return None if detector is None else detector.model
+
     def models(self) -> Mapping[str, Model]:
         """Return the models of the series that are followed."""
         return {key: detector.model for key, detector in self._detectors.items()}

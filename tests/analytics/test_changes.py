@@ -35,6 +35,14 @@ def test_noise_without_a_shift_has_no_change() -> None:
         assert sum(false) <= 1, phi
 
 
+def test_what_wanders_for_hours_has_few_changes() -> None:
+    """A walk that returns, as of memory and connections, is no series of levels."""
+    found = [
+        len(changes(500 + correlated(seed, 2_016, 0.97), begins=BEGINS, step=STEP)) for seed in range(20)
+    ]
+    assert sum(found) <= 4
+
+
 def test_wild_samples_gaps_and_small_differences_are_no_change() -> None:
     values = 50 + correlated(3, 400, 0.2)
     values[100:102] += 100

@@ -1,5 +1,9 @@
 """Forecasts: of seasons, shifts and trends, with intervals that hold; of too little, none."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -124,3 +128,17 @@ def test_whatever_was_measured_the_forecast_is_finite_and_in_order(values: Float
     )
     if np.nanmin(values) >= 0:
         assert min(found.low) >= 0
+
+
+@pytest.mark.limit(60)
+def test_forecasts_are_computed_by_one_thread() -> None:
+    """Those of the library of linear algebra would wait for each other by spinning, on all cores."""
+    program = (
+        "import os, orch.analytics.forecast, numpy; numpy.ones((200, 200)) @ numpy.ones((200, 200));"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == "1"

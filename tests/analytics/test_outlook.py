@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from orch.analytics.exhaustion import Exhaustion
-from orch.analytics.outlook import STORED, STORED_FOR, Outlook
+from orch.analytics.outlook import STORED, STORED_FOR, WAITING, WITHIN, Outlook
 from orch.analytics.queries import ForecastQuestion
 from orch.analytics.series import Figure, Series
 from orch.problems import ProblemError
@@ -24,6 +24,7 @@ class Bench:
             key: limit for key, limit in LIMITS.items() if key in (CONNECTIONS.key, STORED_BYTES.key)
         }
         self.computed = 0
+        self.pause = 0.0
         self.now = NOW
         self.outlook = Outlook(
             lambda: self.series, lambda: self.limits, worker="w", now=lambda: self.now, offload=self.offload
@@ -31,6 +32,7 @@ class Bench:
 
     async def offload(self, work: object, *given: object) -> object:
         self.computed += 1
+        await trio.sleep(self.pause)
         return await inline(work, *given)  # type: ignore[arg-type]  # any function
 
 
@@ -89,3 +91,38 @@ async def test_what_is_not_measured_is_not_forecast(bench: Bench) -> None:
     answer = await bench.outlook.answer(ForecastQuestion(key=FREE.key))
     assert answer.forecast is None
     assert "Too little" in answer.reason
+
+
+async def test_a_forecast_that_is_late_is_refused_and_the_next_is_served(bench: Bench) -> None:
+    """A busy machine: the request has an end of its own, and holds no place after it."""
+    bench.pause = 2 * WITHIN
+    began = trio.current_time()
+    with pytest.raises(ProblemError, match="not computed within 10 s") as late:
+        await bench.outlook.answer(ForecastQuestion(key="connections"))
+    assert trio.current_time() - began == pytest.approx(WITHIN)
+    assert (late.value.code, late.value.status) == ("forecast_late", 503)
+    assert late.value.headers["Retry-After"]
+    bench.pause = 0.0
+    assert (await bench.outlook.answer(ForecastQuestion(key="connections"))).forecast is not None
+
+
+async def test_of_a_flood_of_questions_a_few_wait_and_the_rest_is_refused_at_once(bench: Bench) -> None:
+    outcomes: list[str] = []
+
+    async def ask(hours: int) -> None:
+        try:
+            await bench.outlook.answer(ForecastQuestion(key="connections", hours=hours))
+        except ProblemError as problem:
+            outcomes.append(problem.code)
+        else:
+            outcomes.append("made")
+
+    bench.pause = WITHIN / 5
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for hours in range(1, 101):
+            nursery.start_soon(ask, hours)
+    assert trio.current_time() - began <= WITHIN + 0.1
+    assert outcomes.count("overloaded") == 100 - WAITING - 1
+    assert outcomes.count("made") == 2
+    assert outcomes.count("forecast_late") == WAITING - 1

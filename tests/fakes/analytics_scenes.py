@@ -5,9 +5,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from orch.analytics.anomalies.model import learn_model
 from orch.analytics.archive import Archive
 from orch.analytics.insights.graph import graph_of
 from orch.analytics.measured import gateway_figures, speech_figures
+from orch.analytics.observer import SLOW, Observer
+from orch.analytics.queries import level_changes
 from orch.analytics.ring import Chunk, Floats
 from orch.analytics.sampling import Measured, Rates
 from orch.analytics.series import Figure, Series
@@ -16,6 +19,7 @@ from orch.gateway.statistics import GatewayStatistics
 from orch.settings.analytics import Wording
 from orch.speech.statistics import SpeechStatistics
 from orch.stores.protocols import DocumentStore
+from tests.fakes.hub import inline
 
 DAY = 86_400.0
 
@@ -52,6 +56,8 @@ def values_of(figure: Figure, at: Floats, now: float) -> Floats:
     if figure.name in {"errors", "lost", "captions_late", "service_errors", "route_errors"}:
         low, high = 0.0, 0.012
     found = course(at, low=low, high=high, seed=seed)
+    if figure.name == "requests":  # a customer came two days ago
+        found = np.where(at > now - 2 * DAY, found * 1.6, found)
     if figure.name == "requests_p95_ms":  # a fault of twenty minutes, two hours ago
         found = np.where((at > now - 7_200) & (at < now - 6_000), found * 6, found)
     return found
@@ -90,6 +96,23 @@ def fill(
     series.add(now, last)
 
 
+def learn(series: Series, observer: Observer, now: float, keys: Iterable[str]) -> None:
+    """Have the observer know what is usual, and where levels changed."""
+    for key in keys:
+        points = series.read(key, now - 30 * DAY, now // SLOW * SLOW - 1, step=SLOW)
+        floor = series.figures[key].floor
+        model = learn_model(points.values, begins=points.start, step=SLOW, floor=floor)
+        observer._watches[SLOW].learnt(key, model, now, [])
+        found = level_changes(
+            points.values[-2_016:],
+            observer.models(key),
+            series.figures[key],
+            begins=points.end - 2_016 * SLOW,
+            step=SLOW,
+        )
+        observer._levels.looked(key, found, now)
+
+
 def scripted_analytics(
     scene: str,
     now: float,
@@ -110,6 +133,7 @@ def scripted_analytics(
         happened=tuple,
         wording=Wording,
         wall=lambda: now,
+        offload=inline,  # a virtual clock would run ahead of a thread
     )
     service.series = Series(most=80)
     service.archive = Archive(service.series, nothing, owner="0", now=lambda: now)
@@ -125,6 +149,8 @@ def scripted_analytics(
             for key in service.series.figures
             if (latest := service.series.latest(key)) is not None
         }
+    if scene == "full":
+        learn(service.series, service.observer, now, ("requests", "connections", "memory_bytes"))
     return service
 
 

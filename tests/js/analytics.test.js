@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CHARTS, KEYS, budgetTile, causesText, columnsOf, fillingText, forecastColumns, formatOf, listPath, marksOf, readSeries, sentence, seriesPath, valueOf, withLatest } from "../../static/js/models/analytics.js";
+import { CHARTS, KEYS, budgetTile, causesText, columnsOf, fillingText, forecastColumns, formatOf, hasBand, listPath, marksOf, momentsOf, otherChanges, readSeries, sentence, seriesPath, valueOf, withLatest } from "../../static/js/models/analytics.js";
 
 const figure = (more = {}) => ({ title: "Connections", subject: "", unit: "", area: "websocket", ...more });
 const series = (key, values, compared = []) => ({ key, values, compared });
@@ -77,6 +77,25 @@ test("the page's sentence names what is unusual and the limit that is near", () 
 });
 
 test("anomalies of a chart's series are marked, open ones until now", () => {
-  const anomaly = (key, ended) => ({ anomaly: { key, began: 10, until: 20, ended } });
-  assert.deepEqual(marksOf(CHARTS.traffic, [anomaly("requests", null), anomaly("errors", 25), anomaly("memory_bytes", null)], 99), [{ from: 10, to: 99 }, { from: 10, to: 20 }]);
+  const anomaly = (key, ended) => ({ anomaly: { key, began: 10, until: 20, ended }, reason: "so" });
+  assert.deepEqual(marksOf(CHARTS.traffic, [anomaly("requests", null), anomaly("errors", 25), anomaly("memory_bytes", null)], 99), [{ from: 10, to: 99, text: "so" }, { from: 10, to: 20, text: "so" }]);
+});
+
+test("what is usual is a band of the first series, also beside the newest value", () => {
+  const usual = { ...series("requests", [1, 2]), usual_low: [0, 1], usual_high: [3, 4] };
+  const [without, banded] = [answer(), answer({ series: [usual] })];
+  assert.deepEqual([hasBand(CHARTS.traffic, without), hasBand(CHARTS.traffic, banded), hasBand(CHARTS.memory, banded)], [false, true, false]);
+  assert.deepEqual(columnsOf(CHARTS.traffic, banded).slice(2), [[0, 1], [3, 4]]);
+  assert.deepEqual(columnsOf(CHARTS.traffic, withLatest(banded, { now: 121, values: { requests: 9 } })).slice(2), [[0, 1, 1], [3, 4, 4]]);
+  assert.match(seriesPath({ keys: ["a"], seconds: 60, usual: true }), /&usual=true$/);
+});
+
+test("changes of levels are moments of the chart, and are listed where no anomaly says the same", () => {
+  const changed = { ...series("errors", [1, 2]), changes: [{ at: 110, before: 1, after: 2, shift: 9 }] };
+  assert.deepEqual(momentsOf(CHARTS.traffic, answer({ series: [changed] })), [{ at: 110, text: "errors 2\u00a0/s from then on, at the level before 1\u00a0/s" }]);
+  assert.deepEqual(momentsOf(CHARTS.traffic, answer()), []);
+  const change = (key, at) => ({ key, change: { at } });
+  const changes = [change("a", 5_000), change("a", 99_000), change("b", 5_000)];
+  const anomalies = [{ anomaly: { key: "a", began: 6_000, until: 7_000 } }];
+  assert.deepEqual(otherChanges({ anomalies, changes }), changes.slice(1));
 });

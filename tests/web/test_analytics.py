@@ -65,6 +65,35 @@ def test_a_file_can_be_saved(full: ScriptedService) -> None:
     assert len(rows) == 63
 
 
+def test_what_is_usual_and_where_the_level_changed_are_part_of_a_series(full: ScriptedService) -> None:
+    """Only where they are asked for; of a figure that is not known yet they are empty."""
+    found = read(full, f"{SERIES}?key=requests&key=requests_p50_ms&seconds=604800&points=400&usual=true")
+    known, unknown = found["series"]
+    for name in ("usual", "usual_low", "usual_high"):
+        assert len(known[name]) == len(found["at"])
+        assert unknown[name] == []
+    assert all(
+        low <= usual <= high
+        for low, usual, high in zip(known["usual_low"], known["usual"], known["usual_high"], strict=True)
+    )
+    (change,) = known["changes"]
+    assert change["at"] == pytest.approx(found["now"] - 2 * 86_400, abs=2 * 3_600)
+    assert change["after"] > 1.2 * change["before"]
+    plain = read(full, f"{SERIES}?key=requests")["series"][0]
+    assert (plain["usual"], plain["changes"]) == ([], [])
+    rows = ask("GET", f"{SERIES}?key=requests&usual=true&format=csv", full).whole.decode().split("\r\n")
+    assert rows[0] == '"at","requests","requests usual","requests usual low","requests usual high"'
+
+
+def test_changes_of_levels_are_beside_the_anomalies(full: ScriptedService) -> None:
+    found = read(full, "/api/analytics/anomalies?seconds=604800")
+    (change,) = (each for each in found["changes"] if each["key"] == "requests")
+    assert change["reason"].startswith("Requests: ")
+    assert "from then on" in change["reason"]
+    assert read(full, "/api/analytics/anomalies?seconds=604800&key=connections")["changes"] == []
+    assert read(full, "/api/analytics/anomalies?seconds=3600")["changes"] == []
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [

@@ -4,7 +4,8 @@ Binary segmentation: the best place to cut a series in two is where the means of
 it; each part is cut again. A cut counts if what it explains is more than chance would: more than
 :data:`PENALTY` times the logarithm of the number of samples, in the *long-run* variance, since correlated
 noise makes levels of its own that a test for independent samples takes for changes. Single wild samples are
-clipped; the usual course, if there is one, is subtracted first, so that a morning is no change.
+clipped; the usual course, if there is one, is subtracted first, so that a morning is no change. The long-run
+variance is the highest of those at several lengths of blocks: memory wanders for days, connections for hours.
 """
 
 from typing import Final
@@ -22,8 +23,12 @@ SHORTEST: Final = 6
 MOST: Final = 20
 """Change points of a series at most: those that explain most."""
 
-BLOCK: Final = 12
-"""Samples of a block, whose mean has the correlation of its samples in it."""
+BLOCKS: Final = (12, 36)
+"""Samples of a block, whose mean has the correlation of its samples in it; blocks of :data:`PARTS` parts of
+the series too, if those are longer."""
+
+PARTS: Final = 16
+"""Blocks at least: those around changes have to be few among them."""
 
 WILD: Final = 3.0
 """Standard deviations of the noise from its neighbours at which a sample is cut off."""
@@ -35,8 +40,8 @@ LEAST: Final = 1.0
 class Change(Struct, frozen=True, kw_only=True):
     """The level became another. ``at``: of the first sample at it (seconds since the epoch).
 
-    ``before``, ``after``: the median figures of the parts on both sides; ``shift``: their distance in
-    standard deviations of the noise.
+    ``before``, ``after``: the median figures of the parts on both sides, where a usual course is known both
+    for the time after the change; ``shift``: their distance in standard deviations of the noise.
     """
 
     at: float
@@ -56,7 +61,7 @@ def changes(
     if there.size < 2 * SHORTEST:
         return ()
     figures = values[there]
-    flat = figures
+    flat, course, noise = figures, np.zeros(there.size), np.ones(there.size)
     if usual is not None:
         course, noise = usual.at(begins + there * step)
         flat = (usual.power.of(figures) - course) / noise
@@ -71,7 +76,10 @@ def changes(
         low, cut, high = bounds[place - 1], bounds[place], bounds[place + 1]
         shift = median(flat[cut:high]) - median(flat[low:cut])
         before, after = median(figures[low:cut]), median(figures[cut:high])
-        if abs(shift) >= LEAST and (usual is not None or abs(after - before) > floor):
+        if usual is not None:
+            former = course[cut:high] + noise[cut:high] * noise_of * median(flat[low:cut])
+            before = median(usual.power.back(former))
+        if abs(shift) >= LEAST and abs(after - before) > floor:
             found.append(
                 Change(at=begins + float(there[cut]) * step, before=before, after=after, shift=float(shift))
             )
@@ -120,6 +128,10 @@ def _long_run_variance(values: Array) -> float:
 
     From the differences of means of neighbouring blocks, of which only those around a change have it in them.
     """
-    size = max(min(BLOCK, len(values) // 16), 1)
-    means = values[: len(values) // size * size].reshape(-1, size).mean(axis=1)
-    return max(size * spread(np.diff(means)) ** 2 / 2, 0.5)
+    longest = max(len(values) // PARTS, 1)
+    sizes = {min(size, longest) for size in BLOCKS} | {longest}
+    found = 0.5
+    for size in sizes:
+        means = values[: len(values) // size * size].reshape(-1, size).mean(axis=1)
+        found = max(found, size * spread(np.diff(means)) ** 2 / 2)
+    return found

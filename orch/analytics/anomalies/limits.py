@@ -31,6 +31,9 @@ RECURRENT: Final = 0.1
 MARGIN: Final = 1.15
 """How far a limit is above what recurs."""
 
+CENTRAL: Final = (0.05, 0.95)
+"""Quantiles of the deviations between which most samples are, as pages draw them."""
+
 LEVEL_DAYS: Final = 7
 """Days over which the level of a series is followed."""
 
@@ -38,12 +41,14 @@ LEVEL_DAYS: Final = 7
 class Limits(Struct, frozen=True, kw_only=True):
     """What a series may reach: ``above`` and ``below`` for each measure.
 
-    ``level``: the deviation that is usual now. ``bounds``, ``chances``: see :func:`chances_of_repeats`.
+    ``level``: the deviation that is usual now. ``central``: the deviations from that between which nine of
+    ten samples were. ``bounds``, ``chances``: see :func:`chances_of_repeats`.
     """
 
     above: tuple[float, ...]
     below: tuple[float, ...]
     level: float
+    central: tuple[float, float]
     bounds: Array
     chances: Array
 
@@ -73,6 +78,8 @@ def find_limits(
     levels, latest = following_levels(deviations, times, since=level_since)
     bounds, chances = chances_of_repeats(sound, course, still)
     surprises = repeats(sound, chances[np.searchsorted(bounds, course)], still)
+    there = (deviations - levels)[np.isfinite(deviations)]
+    low, high = np.quantile(there, CENTRAL) if there.size else (0.0, 0.0)
     rows = measured(deviations - levels, surprises, silences(values))
     size = max(min(usual.clock.slots, len(values) // BLOCKS), 1)
     blocks = rows[:, : rows.shape[1] // size * size].reshape(len(rows), -1, size)
@@ -81,6 +88,7 @@ def find_limits(
         above=_limits(_maxima(blocks), returns, is_below=False),
         below=_limits(_maxima(-blocks), returns, is_below=True),
         level=latest,
+        central=(min(float(low), 0.0), max(float(high), 0.0)),
         bounds=bounds,
         chances=chances,
     )

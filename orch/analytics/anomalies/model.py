@@ -30,7 +30,7 @@ class Model(Struct, frozen=True, kw_only=True):
     """What is usual for a series, how far it may be from that, and from how many days that is known.
 
     ``floor``: a difference of the figure that means nothing. ``still``: a difference that is none, for a
-    figure that does not move: what storing it with 16 bits may cost.
+    figure that does not move: what storing it with 16 bits may cost. ``is_positive``: it never was below 0.
     """
 
     usual: Usual
@@ -38,6 +38,7 @@ class Model(Struct, frozen=True, kw_only=True):
     days: float
     floor: float
     still: float
+    is_positive: bool
 
     @property
     def hour(self) -> str:
@@ -47,16 +48,12 @@ class Model(Struct, frozen=True, kw_only=True):
         return "for this hour" if self.usual.is_daily else "of late"
 
     def expected(self, times: Array) -> tuple[Array, Array, Array]:
-        """Return the usual figure at each time, and the lowest and the highest that are not unusual."""
+        """Return the usual figure at each time, and the bounds between which nine of ten samples are."""
         course, noise = self.usual.at(times)
         course = course + self.limits.level * noise
-        low, high = self.limits.below[0], self.limits.above[0]
+        low, high = self.limits.central
         back = self.usual.power.back
-        return (
-            back(course),
-            back(course - noise * (low if np.isfinite(low) else 0)),
-            back(course + noise * (high if np.isfinite(high) else 0)),
-        )
+        return back(course), back(course + noise * low), back(course + noise * high)
 
 
 def learn_model(
@@ -83,7 +80,14 @@ def learn_model(
     still = 2e-5 * float(np.ptp(there))
     limits = find_limits(values, usual, begins=begins, faulty=faulty, level_since=level_since, still=still)
     days = len(values) * step / DAY
-    return Model(usual=usual, limits=_careful(limits, days), days=days, floor=floor, still=still)
+    return Model(
+        usual=usual,
+        limits=_careful(limits, days),
+        days=days,
+        floor=floor,
+        still=still,
+        is_positive=bool(there.min() >= 0),
+    )
 
 
 def _careful(limits: Limits, days: float) -> Limits:

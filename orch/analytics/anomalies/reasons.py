@@ -4,6 +4,7 @@ from math import isfinite
 from typing import Final
 
 from orch.analytics.anomalies.anomaly import Anomaly, Kind
+from orch.analytics.anomalies.changes import Change
 from orch.analytics.series import Figure, Unit
 
 _SIZES: Final = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -72,6 +73,12 @@ def reason(anomaly: Anomaly, figure: Figure) -> str:
         actual, usual = anomaly.value, anomaly.usual
     figures = f"{shown(actual, figure.unit)}, usually {shown(usual, figure.unit)}"
     return f"{name}: {_compared(actual, usual, figure)} {anomaly.hour}{_way(anomaly)}: {figures}"
+
+
+def reason_of_change(change: Change, figure: Figure) -> str:
+    """Return what a level became: "Connections: 40 from then on, at the level before 20"."""
+    before, after = shown(change.before, figure.unit), shown(change.after, figure.unit)
+    return f"{name_of(figure)}: {after} from then on, at the level before {before}"
 
 
 def _way(anomaly: Anomaly) -> str:

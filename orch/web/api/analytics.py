@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_response
 
+from orch.analytics import outlook
 from orch.analytics.queries import (
     KEYS,
     LONGEST,
@@ -31,7 +32,7 @@ from orch.web.json_api import json_response, read_query
 SUBJECT: Final = "analytics"
 FORECAST_SUBJECT: Final = "forecast"
 """Of the surveys of other workers."""
-FORECAST_WITHIN: Final = 20.0
+FORECAST_WITHIN: Final = outlook.WITHIN + 2.0
 """Seconds that another worker may take for a forecast."""
 
 
@@ -46,7 +47,8 @@ class SeriesQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
     ``until``: seconds since the epoch; not given: now. ``points``: of each series, at most. ``compare``:
     seconds by which an earlier time is returned beside it. ``highs``: true for the highest value of each step
-    too. ``format``: json, or csv to save as a file.
+    too. ``usual``: true for what is usual for the hour and the day, and where the level changed. ``format``:
+    json, or csv to save as a file.
     """
 
     key: Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
@@ -55,6 +57,7 @@ class SeriesQuery(Struct, frozen=True, forbid_unknown_fields=True):
     points: Annotated[int, Meta(ge=20, le=POINTS)] = 600
     compare: Annotated[float, Meta(ge=0, le=LONGEST)] = 0.0
     highs: bool = False
+    usual: bool = False
     format: Literal["json", "csv"] = "json"
     worker: Annotated[str, Meta(max_length=100)] = ""
 
@@ -108,6 +111,7 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
             points=asked.points,
             compare=asked.compare,
             highs=asked.highs,
+            usual=asked.usual,
         )
         if _is_here(survey, asked.worker):
             found = analytics.read(question)

@@ -5,13 +5,15 @@
  */
 
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
-import { extent, withGaps } from "../models/series.js";
+import { extent, remarksIn, withGaps } from "../models/series.js";
 import { axisTime, clockTime, dayTime } from "../models/time-format.js";
 import { h, setAttribute, setText } from "./dom.js";
 import { Scope } from "./scope.js";
 
 const HEIGHT = 190;
 const ROWS = 60;
+/** Remarks that the summary has at most. */
+const REMARKS = 3;
 
 /** Seconds of a time axis from which on its labels have a date. */
 const DAYS = 129_600;
@@ -21,6 +23,9 @@ function colours(element) {
   const style = getComputedStyle(element);
   return (name) => style.getPropertyValue(`--${name}`).trim();
 }
+
+/** The key of remarks, hidden until there are some. */
+const key = (kind, label) => h("span", { class: "chart-key", "data-dash": kind, hidden: true }, label);
 
 export class Chart {
   #scope = new Scope();
@@ -36,8 +41,11 @@ export class Chart {
   #observer;
   #title;
   #isTable = false;
-  /** Spans of time that are marked: [{from, to}] in seconds since the epoch. */
+  /** Spans of time that are marked, and moments: see show(). */
   #marks = [];
+  #moments = [];
+  #interval = 0;
+  #remarkKeys = { marks: key("mark", "unusual"), moments: key("moment", "level changed") };
 
   /**
    * series: [{name, label, colour, dash?, fill?}] `colour` is a token's name, `dash` the lengths of strokes and gaps:
@@ -53,10 +61,11 @@ export class Chart {
     this.#summary = part("summary");
     this.#toggle = part("toggle");
     this.#title = element.querySelector("h2").textContent;
-    this.#keys = series.map(({ label, colour, dash }) =>
-      h("span", { class: "chart-key", "data-series": colour, "data-dash": dash ? (dash[0] < 3 ? "dots" : "strokes") : null }, `${label} `, h("strong", {}, "–")),
-    );
-    part("legend").replaceChildren(...this.#keys);
+    this.#keys = series.map(({ label, colour, dash, band }, index) => {
+      const isBand = band || series[index - 1]?.band;
+      return h("span", { class: "chart-key", "data-series": colour, "data-dash": isBand ? "band" : dash ? (dash[0] < 3 ? "dots" : "strokes") : null }, `${label} `, h("strong", {}, "–"));
+    });
+    part("legend").replaceChildren(...this.#keys, ...Object.values(this.#remarkKeys));
     this.#observer = new ResizeObserver(([entry]) => {
       const width = Math.floor(entry.contentRect.width);
       if (this.#plot !== null && width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height: HEIGHT });
@@ -80,10 +89,14 @@ export class Chart {
 
   /**
    * `at` in seconds since the epoch; `columns` one a series, null for a gap; `interval` between samples; `marks`:
-   * spans of time to mark, [{from, to}].
+   * spans of time to mark as unusual, [{from, to, text}]; `moments` at which the level changed, [{at, text}].
    */
-  show(at, columns, interval, marks = []) {
+  show(at, columns, interval, marks = [], moments = []) {
     this.#marks = marks;
+    this.#moments = moments;
+    this.#interval = interval;
+    this.#remarkKeys.marks.hidden = marks.length === 0;
+    this.#remarkKeys.moments.hidden = moments.length === 0;
     this.#data = withGaps(at, columns, interval);
     const isEmpty = columns.every((column) => extent(column).known === 0);
     if (isEmpty) this.#clear();
@@ -135,7 +148,7 @@ export class Chart {
         })),
       ],
       bands: this.#series.flatMap((series, index) => (series.band ? [{ series: [index + 2, index + 1], fill: `color-mix(in srgb, ${colour(series.colour)} 22%, transparent)` }] : [])),
-      hooks: { setCursor: [() => this.#write()], drawClear: [(plot) => this.#mark(plot, colour("warn"))] },
+      hooks: { setCursor: [() => this.#write()], drawClear: [(plot) => this.#mark(plot, colour("warn"), colour("text"))] },
     };
     this.#plot = new uPlot(options, this.#data, this.#box);
     // A screen reader reads the summary and the table instead of the plot.
@@ -147,11 +160,21 @@ export class Chart {
     return at.length > 1 && at.at(-1) - at[0] > DAYS;
   }
 
-  #mark(plot, colour) {
-    const { left, top, width, height } = plot.bbox;
+  #mark(plot, colour, line) {
+    const { ctx, bbox: { left, top, width, height } } = plot;
     const place = (at) => Math.min(left + width, Math.max(left, plot.valToPos(at, "x", true)));
-    plot.ctx.fillStyle = `color-mix(in srgb, ${colour} 22%, transparent)`;
-    for (const { from, to } of this.#marks) plot.ctx.fillRect(place(from), top, Math.max(2, place(to) - place(from)), height);
+    ctx.fillStyle = `color-mix(in srgb, ${colour} 22%, transparent)`;
+    for (const { from, to } of this.#marks) ctx.fillRect(place(from), top, Math.max(2, place(to) - place(from)), height);
+    ctx.fillStyle = line;
+    const dash = 4 * devicePixelRatio;
+    for (const { at } of this.#moments) {
+      for (let y = top; y < top + height; y += 2 * dash) ctx.fillRect(place(at), y, Math.max(1, devicePixelRatio), Math.min(dash, top + height - y));
+    }
+  }
+
+  /** What is remarked on the sample of a moment, as text. */
+  #remarks(at) {
+    return remarksIn({ marks: this.#marks, moments: this.#moments }, at, at + this.#interval);
   }
 
   /** Show the values under the cursor, or the last known ones, in the legend. */
@@ -171,7 +194,13 @@ export class Chart {
       const now = column.at(-1) ?? null;
       return known === 0 ? `${label}: nothing measured yet` : `${label}: ${now === null ? "nothing measured now" : `now ${this.#format(now)}`}, between ${this.#format(low)} and ${this.#format(high)}`;
     });
-    setText(this.#summary, `${words.join(". ")}.`);
+    const remarks = [...this.#moments.map(({ at, text }) => `${this.#time(at)}: ${text}`), ...this.#marks.map(({ from, text }) => `unusual from ${this.#time(from)}: ${text}`)];
+    const more = remarks.length > REMARKS ? [`${remarks.length - REMARKS} more remarks are in the table`] : [];
+    setText(this.#summary, `${[...words, ...remarks.slice(0, REMARKS), ...more].join(". ")}.`);
+  }
+
+  #time(at) {
+    return this.#isLong ? dayTime(at) : clockTime(at);
   }
 
   #switch() {
@@ -186,17 +215,18 @@ export class Chart {
   #fill() {
     const [at = [], ...columns] = this.#data;
     const newest = at.map((_, index) => at.length - 1 - index).slice(0, ROWS);
+    const hasRemarks = this.#marks.length + this.#moments.length > 0;
     this.#table.replaceChildren(
       h(
         "table",
         { class: "table" },
         h("caption", { class: "visually-hidden" }, `${this.#title}, newest first`),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), this.#series.map(({ label }) => h("th", { scope: "col", class: "number" }, label)))),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), this.#series.map(({ label }) => h("th", { scope: "col", class: "number" }, label)), hasRemarks ? h("th", { scope: "col" }, "Remarks") : null)),
         h(
           "tbody",
           {},
           newest.map((index) =>
-            h("tr", {}, h("th", { scope: "row" }, this.#isLong ? dayTime(at[index]) : clockTime(at[index])), columns.map((column) => h("td", { class: "number" }, this.#format(column[index] ?? null)))),
+            h("tr", {}, h("th", { scope: "row" }, this.#time(at[index])), columns.map((column) => h("td", { class: "number" }, this.#format(column[index] ?? null))), hasRemarks ? h("td", { dir: "auto" }, this.#remarks(at[index])) : null),
           ),
         ),
       ),

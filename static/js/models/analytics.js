@@ -55,9 +55,9 @@ export function formatOf(unit) {
 
 const query = (pairs) => new URLSearchParams(pairs.filter(([, value]) => value !== null && value !== 0 && value !== "")).toString();
 
-/** The path of series. `format`: json or csv; `worker`: a name, or null. */
-export function seriesPath({ keys, seconds, compare = 0, points = 600, format = null, worker = null }) {
-  return `/api/analytics/series?${query([...keys.map((key) => ["key", key]), ["seconds", seconds], ["points", points], ["compare", compare], ["format", format], ["worker", worker]])}`;
+/** The path of series. `format`: json or csv; `usual`: with what is usual; `worker`: a name, or null. */
+export function seriesPath({ keys, seconds, compare = 0, points = 600, usual = false, format = null, worker = null }) {
+  return `/api/analytics/series?${query([...keys.map((key) => ["key", key]), ["seconds", seconds], ["points", points], ["compare", compare], ["usual", usual ? "true" : null], ["format", format], ["worker", worker]])}`;
 }
 
 /** The path of a list: figures, insights or anomalies. */
@@ -74,12 +74,31 @@ export function readSeries(data) {
   return { at: data.at, step: data.step, compare: data.compare, byKey: new Map(data.series.map((each) => [each.key, each])) };
 }
 
-/** The columns of a chart: one a series, then the first one's earlier values where `answer` has some. */
+/** The bounds between which nine of ten values of the first series usually are, as series of a chart. */
+export const BAND = [
+  { label: "usual low", colour: "muted", fill: false, band: true },
+  { label: "usual high", colour: "muted", fill: false },
+];
+
+/** Whether it is known what is usual for a chart's first series. */
+export const hasBand = (chart, answer) => (answer.byKey.get(chart.series[0].key)?.usual_low ?? []).length > 0;
+
+/** The columns of a chart: one a series, then the first one's earlier values and its usual bounds where `answer` has some. */
 export function columnsOf(chart, answer) {
   const empty = () => answer.at.map(() => null);
   const columns = chart.series.map(({ key }) => answer.byKey.get(key)?.values ?? empty());
-  if (answer.compare > 0) columns.push(answer.byKey.get(chart.series[0].key)?.compared ?? empty());
+  const first = answer.byKey.get(chart.series[0].key);
+  if (answer.compare > 0) columns.push(first?.compared ?? empty());
+  if (hasBand(chart, answer)) columns.push(first.usual_low, first.usual_high);
   return columns;
+}
+
+/** The moments at which the level of a chart's series changed. */
+export function momentsOf(chart, answer) {
+  const format = formatOf(chart.unit);
+  return chart.series.flatMap(({ key, label }) =>
+    (answer.byKey.get(key)?.changes ?? []).map(({ at, before, after }) => ({ at, text: `${label} ${format(after)} from then on, at the level before ${format(before)}` })),
+  );
 }
 
 /** An answer whose newest point has the values that were measured last; only where a point is a few seconds. */
@@ -90,7 +109,8 @@ export function withLatest(answer, live) {
   const byKey = new Map([...answer.byKey].map(([key, each]) => {
     const value = live.values[key] ?? null;
     const values = isNew ? [...each.values, value] : [...each.values.slice(0, -1), value ?? each.values.at(-1)];
-    return [key, { ...each, values, compared: isNew && each.compared.length > 0 ? [...each.compared, null] : each.compared }];
+    const [usual_low, usual_high] = [each.usual_low ?? [], each.usual_high ?? []].map((bound) => (isNew && bound.length > 0 ? [...bound, bound.at(-1)] : bound));
+    return [key, { ...each, values, usual_low, usual_high, compared: isNew && each.compared.length > 0 ? [...each.compared, null] : each.compared }];
   }));
   return { ...answer, at, byKey };
 }
@@ -159,5 +179,11 @@ export function causesText(causes) {
 /** The spans of a chart to mark: of the anomalies of its series. */
 export function marksOf(chart, anomalies, now) {
   const keys = new Set(chart.series.map(({ key }) => key));
-  return anomalies.filter(({ anomaly }) => keys.has(anomaly.key)).map(({ anomaly }) => ({ from: anomaly.began, to: anomaly.ended === null ? now : anomaly.until }));
+  return anomalies.filter(({ anomaly }) => keys.has(anomaly.key)).map(({ anomaly, reason }) => ({ from: anomaly.began, to: anomaly.ended === null ? now : anomaly.until, text: reason }));
+}
+
+/** Changes of levels that no anomaly of the same figure shows already. `slack`: seconds apart that they may be. */
+export function otherChanges({ anomalies, changes }, slack = 1_800) {
+  const isShown = ({ key, change }) => anomalies.some(({ anomaly }) => anomaly.key === key && anomaly.began - slack <= change.at && change.at <= anomaly.until + slack);
+  return changes.filter((each) => !isShown(each));
 }

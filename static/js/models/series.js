@@ -75,3 +75,9 @@ export function usual(values, least = 12) {
   const known = values.filter((value) => value !== null && value !== undefined).sort((a, b) => a - b);
   return known.length < least ? null : known[Math.floor(known.length / 2)];
 }
+
+/** What is remarked on the time from `from` until before `to`, as text: changes of the level, then what is unusual. */
+export function remarksIn({ marks, moments }, from, to) {
+  const there = [...moments.filter(({ at }) => from <= at && at < to), ...marks.filter((mark) => mark.from < to && from <= mark.to)];
+  return [...new Set(there.map(({ text }) => text))].join("; ");
+}

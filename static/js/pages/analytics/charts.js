@@ -4,7 +4,7 @@ import { Chart } from "../../components/chart.js";
 import { byId, setAttribute } from "../../components/dom.js";
 import { Polling } from "../../components/polling.js";
 import { Scope } from "../../components/scope.js";
-import { CHARTS, EARLIER, KEYS, columnsOf, formatOf, marksOf, readSeries, seriesPath, withLatest } from "../../models/analytics.js";
+import { BAND, CHARTS, EARLIER, KEYS, columnsOf, formatOf, hasBand, marksOf, momentsOf, readSeries, seriesPath, withLatest } from "../../models/analytics.js";
 
 const EVERY = 5_000;
 const POINTS = 360;
@@ -16,6 +16,8 @@ export class Charts {
   #now;
   #worker;
   #charts = {};
+  /** The names of charts that show what is usual. */
+  #banded = new Set();
   /** The last response, or null; and the values that were measured after it, or null. */
   #answer = null;
   #live = null;
@@ -72,18 +74,24 @@ export class Charts {
       this.#unmake();
       this.#make();
     }
-    const wanted = { keys: KEYS, seconds: this.seconds, compare, points: POINTS, worker: this.#worker() };
+    const wanted = { keys: KEYS, seconds: this.seconds, compare, points: POINTS, usual: true, worker: this.#worker() };
     for (const [id, format] of [["export-csv", "csv"], ["export-json", null]]) setAttribute(byId(id), "href", seriesPath({ ...wanted, points: 4_000, format }));
     this.#answer = null;
     this.#polling.poll(seriesPath(wanted), (outcome) => this.#receive(outcome));
   }
 
   #make() {
-    for (const [name, { series, unit }] of Object.entries(CHARTS)) {
-      const earlier = this.#compare > 0 ? [{ label: EARLIER[this.#compare], colour: "muted", dash: [6, 4], fill: false }] : [];
-      this.#charts[name] = new Chart(byId(`chart-${name}`), { series: [...series, ...earlier], format: formatOf(unit) });
-      this.#charts[name].start();
-    }
+    for (const name of Object.keys(CHARTS)) this.#makeOne(name, false);
+  }
+
+  #makeOne(name, isBanded) {
+    const { series, unit } = CHARTS[name];
+    const earlier = this.#compare > 0 ? [{ label: EARLIER[this.#compare], colour: "muted", dash: [6, 4], fill: false }] : [];
+    this.#charts[name]?.stop();
+    this.#charts[name] = new Chart(byId(`chart-${name}`), { series: [...series, ...earlier, ...(isBanded ? BAND : [])], format: formatOf(unit) });
+    this.#charts[name].start();
+    if (isBanded) this.#banded.add(name);
+    else this.#banded.delete(name);
   }
 
   #unmake() {
@@ -101,6 +109,10 @@ export class Charts {
   #draw() {
     if (this.#answer === null || this.#answer.compare !== this.#compare) return;
     const answer = withLatest(this.#answer, this.#live);
-    for (const [name, chart] of Object.entries(CHARTS)) this.#charts[name]?.show(answer.at, columnsOf(chart, answer), answer.step, marksOf(chart, this.#anomalies, this.#now()));
+    for (const [name, chart] of Object.entries(CHARTS)) {
+      if (this.#charts[name] === undefined) continue;
+      if (hasBand(chart, answer) !== this.#banded.has(name)) this.#makeOne(name, hasBand(chart, answer));
+      this.#charts[name].show(answer.at, columnsOf(chart, answer), answer.step, marksOf(chart, this.#anomalies, this.#now()), momentsOf(chart, answer));
+    }
   }
 }

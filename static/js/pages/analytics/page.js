@@ -13,7 +13,7 @@ import { Tile } from "../../components/tile.js";
 import { setTime, timeElement } from "../../components/time-element.js";
 import { showWorkerNote } from "../../components/worker-note.js";
 import { control } from "../../control-api.js";
-import { budgetTile, causesText, figureName, fillingText, insightState, isJudged, listPath, sentence, valueOf } from "../../models/analytics.js";
+import { budgetTile, causesText, figureName, fillingText, insightState, isJudged, listPath, otherChanges, sentence, valueOf } from "../../models/analytics.js";
 import { duration } from "../../models/number-format.js";
 import { Shell } from "../../shell.js";
 import { Charts } from "./charts.js";
@@ -193,20 +193,31 @@ export class AnalyticsPage {
     const placeholder = byId("anomalies-placeholder");
     const { followed, young } = this.#data.anomalies;
     setText(byId("anomalies-note"), followed > 0 ? "in the time of the charts, newest first" : young > 0 ? "only sudden changes so far: there is less than a day of history" : "in the time of the charts; too little was measured to judge");
-    if (anomalies.length === 0) {
+    const rows = unusualRows(this.#data.anomalies);
+    if (rows.length === 0) {
       fillPlaceholder(placeholder, emptyState(isJudged(this.#data.anomalies) ? "Nothing was unusual." : "Nothing can be judged yet.", "Each figure is compared with its own course over the day and the week."));
       return;
     }
-    keyed(fillPlaceholder(placeholder, null, "ul", "insights"), anomalies.slice(0, 30), {
+    keyed(fillPlaceholder(placeholder, null, "ul", "insights"), rows.slice(0, 30), {
       key: ({ identity }) => identity,
-      create: ({ anomaly }) => h("li", { class: "insight" }, pill(), " ", h("a", { href: this.#panel.href(anomaly.key) }), " ", timeElement(anomaly.began)),
-      update: (element, { anomaly, reason }) => {
-        setPill(element.querySelector(".pill"), anomaly.ended === null ? anomaly.kind : "over", anomaly.ended === null ? "warn" : "quiet");
-        setText(element.querySelector("a"), reason);
-        setTime(element.querySelector("time"), anomaly.began);
+      create: ({ key, at }) => h("li", { class: "insight" }, pill(), " ", h("a", { href: this.#panel.href(key) }), " ", timeElement(at)),
+      update: (element, { word, tone, at, text }) => {
+        setPill(element.querySelector(".pill"), word, tone);
+        setText(element.querySelector("a"), text);
+        setTime(element.querySelector("time"), at);
       },
     });
   }
+}
+
+/** What was unusual and where levels changed, the newest first. */
+function unusualRows({ anomalies, changes = [] }) {
+  const rows = anomalies.map(({ identity, anomaly, reason }) => {
+    const isOpen = anomaly.ended === null;
+    return { identity, key: anomaly.key, at: anomaly.began, text: reason, word: isOpen ? anomaly.kind : "over", tone: isOpen ? "warn" : "quiet" };
+  });
+  const others = otherChanges({ anomalies, changes }).map(({ key, change, reason }) => ({ identity: `${key} ${change.at}`, key, at: change.at, text: reason, word: "new level", tone: "quiet" }));
+  return [...rows, ...others].sort((a, b) => b.at - a.at);
 }
 
 function insight({ began, causes, evidence, next_step: step }) {
