@@ -130,7 +130,7 @@ def test_whatever_was_measured_the_forecast_is_finite_and_in_order(values: Float
         assert min(found.low) >= 0
 
 
-@pytest.mark.limit(60)
+@pytest.mark.process
 def test_forecasts_are_computed_by_one_thread() -> None:
     """Those of the library of linear algebra would wait for each other by spinning, on all cores."""
     program = (
