@@ -1,5 +1,7 @@
 """The usual band of a chart: holds nine of ten values, at each of its steps; of nothing, there is none."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ BEGINS = 1_767_571_200.0
 DAY = 86_400
 
 
-def rates(at: Floats, step: float, seed: int) -> Floats:
+def rates(at: Any, step: float, seed: int) -> Floats:
     """Return events per second, counted over ``step`` seconds: a course over the day, fewer at weekends."""
     hours = at % DAY / 3_600
     mean = 2 + 6 * np.exp(-((hours - 13) ** 2) / 18) * np.where((at // DAY + 3) % 7 >= 5, 0.4, 1.0)
