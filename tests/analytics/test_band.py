@@ -18,7 +18,7 @@ def rates(at: Any, step: float, seed: int) -> Floats:
     """Return events per second, counted over ``step`` seconds: a course over the day, fewer at weekends."""
     hours = at % DAY / 3_600
     mean = 2 + 6 * np.exp(-((hours - 13) ** 2) / 18) * np.where((at // DAY + 3) % 7 >= 5, 0.4, 1.0)
-    return np.random.default_rng(seed).poisson(mean * step) / step
+    return np.asarray(np.random.default_rng(seed).poisson(mean * step) / step, np.float64)
 
 
 def learnt(step: float, days: int, *, until: float, seed: int = 1) -> Model:
