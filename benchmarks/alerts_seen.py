@@ -2,76 +2,74 @@
 
     python benchmarks/alerts_seen.py [--write] [--only ALERT ...]
 
-It runs ``orch serve`` with back ends, Redis, PostgreSQL, Debian's exporters, Prometheus and Alertmanager,
-and the committed rules, in which minutes are seconds (``tests/monitoring/live/watching.py``). It injects
-each fault of ``tests/monitoring/live``, and with ``--write`` writes what was seen into
-``benchmarks/RESULTS-alerts.md``.
+It runs ``orch serve`` with back ends, Redis, PostgreSQL, Debian's exporters, bots in Chromium, Prometheus and
+Alertmanager, and the committed rules, in which minutes are seconds (``tests/monitoring/live/watching.py``).
+It injects each fault of ``tests/monitoring/live``. With ``--write`` the alerts that it looked at are replaced
+in ``benchmarks/RESULTS-alerts.md``, and the column *seen* of ``docs/runbooks/README.md`` is renewed.
+
+Exit code 1: an alert was not seen.
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
+import time
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.monitoring.live.faults import SERVICE, Fault
+from benchmarks import alerts_results
+from tests.monitoring.live.all_faults import AllFaults
+from tests.monitoring.live.faults import Fault
 from tests.monitoring.live.seeing import Sight, see
-from tests.monitoring.live.stack_faults import Stack
 from tests.monitoring.live.watching import LIMITS
 from tests.monitoring.live.world import World, world
 from tests.monitoring.rule_files import alerts
 
+ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = Path(__file__).with_name("RESULTS-alerts.md")
+INDEX: Final = ROOT / "docs" / "runbooks" / "README.md"
 
 
-PAGE: Final = """\
-# Alerts seen on a running service
-
-Made with `python benchmarks/alerts_seen.py`: a real Prometheus and Alertmanager against a running
-service, with each fault injected. *Seen* means: pending (where the alert waits), firing, received by
-Alertmanager, and resolved after the fault had ended. Minutes of the rules are seconds here. Limits are the
-committed ones, except some that nobody waits for: {limits}.
-
-{seen} of {all} alerts were seen. Seconds are from the fault until the alert fired, and from the fault's end
-until it resolved.
-
-| alert | fault | fired | resolved |
-|---|---|---|---|
-{rows}
-
-promtool alone proves the others (`tests/monitoring/cases`): {others}.
-"""
-
-
-def looked_at(running: World, faults: Iterable[Fault], only: Sequence[str]) -> Iterator[Sight]:
-    """Inject the faults one after the other."""
+def looked_at(running: World, faults: Iterable[Fault]) -> Iterator[Sight]:
+    """Inject the faults one after the other. If one cannot be, the error is printed."""
     for fault in faults:
-        if only and not set(only) & set(fault.alerts):
-            continue
         try:
             sights = see(running, fault)
-        except (AssertionError, OSError) as error:
-            print(f"{fault.name}: {error!r}", flush=True)
-            continue
+        except Exception:  # noqa: BLE001 - the other faults are looked at, whatever is wrong with this one
+            traceback.print_exc()
+            running.calm()
+            sights = [Sight(name, fault.name) for name in fault.alerts]
         for sight in sights:
             print(sight, flush=True)
             yield sight
 
 
-def table(sights: Sequence[Sight]) -> str:
-    """Return the results as a page."""
-    seen = {sight.alert: sight for sight in sights if sight.is_whole}
-    rows = [
-        f"| {rule.name} | {sight.fault} | {sight.fired:.1f} | {sight.resolved:.1f} |"
-        for rule in alerts()
-        if (sight := seen.get(rule.name)) and sight.fired is not None and sight.resolved is not None
-    ]
-    others = ", ".join(rule.name for rule in alerts() if rule.name not in seen)
-    limits = ", ".join(f"{name} `{old}` as `{new}`" for name, (old, new) in LIMITS.items() if name in seen)
-    return PAGE.format(seen=len(rows), all=len(alerts()), limits=limits, rows="\n".join(rows), others=others)
+def row(sight: Sight, day: str, commit: str) -> alerts_results.Row:
+    """Return what was seen as a row."""
+    pending = "-" if sight.pended is None else f"{sight.pended:.1f}"
+    fired, resolved = f"{sight.fired:.1f}", f"{sight.resolved:.1f}"
+    return alerts_results.Row(sight.alert, sight.fault, pending, fired, resolved, day, commit)
+
+
+def write(sights: Sequence[Sight]) -> None:
+    """Merge what was seen into the results and the index of runbooks."""
+    command = ("git", "rev-parse", "--short=8", "HEAD")
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    day = time.strftime("%Y-%m-%d")
+    known = [rule.name for rule in alerts()]
+    rows = alerts_results.merged(
+        alerts_results.read(RESULTS.read_text(encoding="utf-8")),
+        [row(sight, day, commit) for sight in sights if sight.is_whole],
+        looked_at={sight.alert for sight in sights},
+        known=known,
+    )
+    RESULTS.write_text(alerts_results.page(rows, known=known, limits=LIMITS), encoding="utf-8")
+    INDEX.write_text(alerts_results.index(INDEX.read_text(encoding="utf-8"), rows), encoding="utf-8")
 
 
 def main() -> int:
@@ -79,18 +77,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="write RESULTS-alerts.md")
+    parser.add_argument("--write", action="store_true", help="merge into RESULTS-alerts.md")
     parser.add_argument("--only", nargs="*", default=[], help="names of alerts")
     options = parser.parse_args()
+    if unknown := set(options.only) - {rule.name for rule in alerts()}:
+        parser.error(f"no such alerts: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
         # PostgreSQL does not run as root, and must reach its folder.
         Path(folder).chmod(0o755)
         with world(Path(folder)) as running:
-            sights = list(looked_at(running, SERVICE, options.only))
-            sights += looked_at(running, Stack(running).faults(), options.only)
+            sights = list(looked_at(running, AllFaults(running).wanted(frozenset(options.only))))
+    missed = [sight.alert for sight in sights if not sight.is_whole]
+    print(f"{len(sights) - len(missed)} of {len(sights)} alerts seen; not: {', '.join(missed) or 'none'}")
     if options.write:
-        RESULTS.write_text(table(sights), encoding="utf-8")
-    return 0
+        write(sights)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ class Engine:
 
     ``status``: of responses to requests, ``health_status``: of those to checks; ``delay``, ``health_delay``:
     seconds before them. ``every``: only every so many requests get ``status``. 0: the connection is closed.
-    ``text``: what is recognised.
+    ``text``: what is recognised, and how surely (``confidence``).
     """
 
     def __init__(self) -> None:
@@ -22,6 +22,7 @@ class Engine:
         self.health_status = 200
         self.health_delay = 0.0
         self.text = "words"
+        self.confidence = 0.9
         self.requests = 0
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
@@ -33,7 +34,9 @@ class Engine:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Listen, at the same address as before."""
+        """Listen, at the same address as before, unless it does."""
+        if self._server is not None:
+            return
         engine = self
 
         class Answers(BaseHTTPRequestHandler):
@@ -82,7 +85,7 @@ class Engine:
         """Return what a transcription or translation responds."""
         if path.endswith("translate"):
             return {"translated_text": "palabras", "source_language": "en", "confidence": 0.9}
-        return {"text": self.text, "language": "en", "confidence": 0.9}
+        return {"text": self.text, "language": "en", "confidence": self.confidence}
 
     def stop(self) -> None:
         """Refuse connections from now on; the open ones are closed with their next request."""

@@ -15,12 +15,19 @@ Act = Callable[[World], None]
 
 
 class Fault(Struct, frozen=True):
-    """A fault: ``inject`` and ``heal`` it; while it lasts, ``alerts`` fire, and afterwards they resolve."""
+    """A fault: ``inject`` and ``heal`` it; while it lasts, ``alerts`` fire, and afterwards they resolve.
+
+    ``is_there``: from the start, so that its alerts may fire before it is injected. ``fires_within``: the
+    seconds that they may take, where these are more than usual. What is pumped to heal it ends when they have
+    resolved.
+    """
 
     name: str
     alerts: tuple[str, ...]
     inject: Act
     heal: Act
+    is_there: bool = False
+    fires_within: float = 0.0
 
 
 def _calm(world: World) -> None:
@@ -94,11 +101,9 @@ def _fallbacks(world: World) -> None:
 
 
 def _no_fallbacks(world: World) -> None:
-    """Let requests succeed: with those the fallbacks of a route end."""
+    """Let requests succeed: with one of them, half a minute after the last failure, fallbacks end."""
     _translation_usual(world)
-    for _ in range(5):
-        world.translate("/api/spare")
-        time.sleep(0.5)
+    world.pump(lambda: world.translate("/api/spare"), 0.5)
 
 
 def _restart_does_not_help(world: World) -> None:
@@ -242,7 +247,7 @@ def _nothing(_: World) -> None:
 
 
 SERVICE: Final = (
-    Fault("nothing has been backed up", ("BackupOld",), _nothing, _back_up),
+    Fault("nothing has been backed up", ("BackupOld",), _nothing, _back_up, is_there=True),
     Fault("an instance of a back end ends", ("BackendInstanceDown",), _instance_down, _instance_up),
     Fault(
         "all instances of a back end end",
@@ -260,7 +265,7 @@ SERVICE: Final = (
     ),
     Fault(
         "each second connection is lost",
-        ("RetryStorm",),
+        ("RetryStorm", "RetryBudgetSpent"),
         _translation_flaky,
         _translation_usual,
     ),
@@ -338,6 +343,11 @@ SERVICE: Final = (
         _translation_usual,
     ),
     Fault("the process stands still", ("EventLoopLag", "Standstills"), _stand_still, _calm),
-    Fault("no file descriptor is left", ("OutOfResource",), _few_descriptors, _many_descriptors),
+    Fault(
+        "no file descriptor is left",
+        ("OutOfResource",),
+        _few_descriptors,
+        _many_descriptors,
+    ),
     Fault("the settings are broken", ("ConfigReloadFailed",), _break_settings, _mend_settings),
 )

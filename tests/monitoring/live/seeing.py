@@ -12,6 +12,8 @@ from tests.monitoring.rule_files import alerts
 
 FIRE_LIMIT: Final = 75.0
 RESOLVE_LIMIT: Final = 90.0
+CALM_LIMIT: Final = 60.0
+"""Seconds that an alert of an earlier fault has to end before the next fault that it is for."""
 
 #: Fires because nothing can be sent to Alertmanager.
 UNHEARD: Final = "PrometheusNotConnectedToAlertmanager"
@@ -20,11 +22,15 @@ _WAITS: Final = {rule.name: rule.pending > 0 for rule in alerts()}
 
 
 class Sight(Struct):
-    """What was seen of an alert: seconds from the fault until it fired, from its end until it resolved."""
+    """What was seen of an alert, in seconds.
+
+    ``pended``, ``fired``: from the fault until it was pending (None: it does not wait) and fired;
+    ``resolved``: from the fault's end.
+    """
 
     alert: str
     fault: str
-    pending: bool = False
+    pended: float | None = None
     fired: float | None = None
     notified: bool = False
     resolved: float | None = None
@@ -32,7 +38,7 @@ class Sight(Struct):
     @property
     def is_whole(self) -> bool:
         """Whether all of it was seen; an alert that does not wait is not pending."""
-        was_pending = self.pending or not _WAITS[self.alert]
+        was_pending = self.pended is not None or not _WAITS[self.alert]
         was_notified = self.notified or self.alert == UNHEARD
         return was_pending and was_notified and self.fired is not None and self.resolved is not None
 
@@ -40,7 +46,13 @@ class Sight(Struct):
 def see(
     world: World, fault: Fault, *, fire_limit: float = FIRE_LIMIT, resolve_limit: float = RESOLVE_LIMIT
 ) -> Sequence[Sight]:
-    """Inject a fault, watch its alerts, heal it, and watch them resolve."""
+    """Inject a fault, watch its alerts, heal it, and watch them resolve.
+
+    AssertionError: one of its alerts fires before there is a fault.
+    """
+    if not fault.is_there:
+        _calm(world, fault)
+    fire_limit = max(fire_limit, fault.fires_within)
     sights = {name: Sight(name, fault.name) for name in fault.alerts}
     began = time.monotonic()
     try:
@@ -62,7 +74,16 @@ def see(
             if sight.fired is not None and sight.resolved is None and name not in states:
                 sight.resolved = round(time.monotonic() - healed, 1)
         time.sleep(0.25)
+    world.calm()
     return list(sights.values())
+
+
+def _calm(world: World, fault: Fault) -> None:
+    """Wait until no alert of the fault is pending or fires: what fires already was raised by another one."""
+    began = time.monotonic()
+    while early := world.watch.look().keys() & set(fault.alerts):
+        assert time.monotonic() - began < CALM_LIMIT, f"without the fault: {sorted(early)}"
+        time.sleep(0.25)
 
 
 def _look(world: World, sights: dict[str, Sight], began: float) -> None:
@@ -72,5 +93,7 @@ def _look(world: World, sights: dict[str, Sight], began: float) -> None:
         state = states.get(name)
         if state == "firing" and sight.fired is None:
             sight.fired = round(time.monotonic() - began, 1)
-            sight.pending = world.watch.was_pending(name)
+            if world.watch.was_pending(name, within=sight.fired + 2):
+                active = time.time() - world.watch.active_since(name)
+                sight.pended = max(0.0, round(sight.fired - active, 1))
         sight.notified = sight.notified or name in notified

@@ -1,5 +1,6 @@
 """Faults of what watches, of the stores' servers and of workers, and the alerts that each must raise."""
 
+import json
 import socket
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from websockets.sync.client import connect
 
-from tests.fakes.ports import free_port
 from tests.fakes.postgres import PostgresServer
 from tests.fakes.redis import RedisServer
 from tests.fakes.service import service
@@ -28,7 +29,7 @@ orchestration: {{bots: {{postgres_url: "{postgres}"}}}}
 session_management: {{persistence: "redis", redis_url: "{redis}"}}
 services:
   audio-service: {{url: "{audio}"}}
-  translation-service: {{url: "{translation}"}}
+  translation-service: {{url: "{translation}", discovery: {{registry: "add"}}}}
 """
 
 
@@ -79,7 +80,6 @@ class Stack:
         for job in ("cadvisor", "loki", "alloy", "grafana"):
             watch.scrape(job, self.node.url)
         self.held: list[socket.socket] = []
-        self.again = free_port()
         self.key, self.certificate = folder / "key.pem", folder / "certificate.pem"
 
     def faults(self) -> tuple[Fault, ...]:
@@ -93,6 +93,7 @@ class Stack:
                 ("ConfigDrift",),
                 _nothing,
                 lambda _: watch.scrape("orchestration", one),
+                is_there=True,
             ),
             Fault(
                 "a worker ends",
@@ -155,12 +156,21 @@ class Stack:
                 ("AlertmanagerNotificationsFailing",),
                 _nothing,
                 self._no_notifications,
+                is_there=True,
             ),
+            Fault("Redis loses what it has not saved", ("StoreCautions",), self._no_file, self._a_file),
+            Fault(
+                "a branch starts while Redis stands still",
+                ("BranchDown",),
+                self._stand_still,
+                self._usual_redis,
+            ),
+            Fault("Redis is slow", ("FanOutSlow",), self._slow_redis, self._usual_redis),
             Fault("Redis is nearly full", ("RedisMemoryNearMax",), self._fill_redis, self._empty_redis),
             Fault("Redis evicts", ("RedisEvicts",), self._evict, self._empty_redis),
             Fault(
                 "Redis ends",
-                ("RedisDown", "StoreDegraded", "StoreWaiting"),
+                ("RedisDown", "StoreDegraded", "StoreWaiting", "DiscoveryStale"),
                 self._end_redis,
                 self._start_redis,
             ),
@@ -177,7 +187,6 @@ class Stack:
                 lambda _: self.postgres.kill(),
                 lambda _: self.postgres.start(),
             ),
-            Fault("a worker starts again and again", ("WorkerRestarts",), self._restart, _nothing),
             Fault(
                 "a certificate expires tomorrow",
                 ("CertificateExpires", "CertificateExpiresSoon"),
@@ -254,6 +263,41 @@ class Stack:
 
         world.pump(fill, 0.5)
 
+    def _no_file(self, world: World) -> None:
+        self.redis.ask("CONFIG", "SET", "appendonly", "no")
+
+    def _a_file(self, world: World) -> None:
+        self.redis.ask("CONFIG", "SET", "appendonly", "yes")
+
+    def _stand_still(self, world: World) -> None:
+        self.redis.pause()
+        self.second.post("/api/tree/stores/restart").raise_for_status()
+
+    def _slow_redis(self, world: World) -> None:
+        """Have it stand still for most of the time, while sessions publish."""
+
+        def pause() -> None:
+            self.redis.pause()
+            time.sleep(1.2)
+            self.redis.resume()
+            time.sleep(0.4)
+
+        world.pump(pause, 0.05)
+        world.pump(self._publish, 0.1, threads=3)
+
+    def _publish(self) -> None:
+        session = f"slow-{time.monotonic_ns()}"
+        address = f"ws://127.0.0.1:{self.second.port}/ws"
+        with connect(address, open_timeout=20, ping_interval=None) as client:
+            client.send(json.dumps({"type": "create_session", "session_id": session}))
+            for _ in range(60):
+                client.send(json.dumps({"type": "broadcast", "session_id": session, "data": "word"}))
+                time.sleep(0.05)
+
+    def _usual_redis(self, world: World) -> None:
+        world.calm()
+        self.redis.resume()
+
     def _end_redis(self, world: World) -> None:
         self.redis.kill()
         self._create_sessions()
@@ -293,19 +337,6 @@ class Stack:
         for connection in self.held:
             connection.close()
         self.held.clear()
-
-    def _restart(self, world: World) -> None:
-        """Scrape four workers in turn at one address: what Prometheus sees of restarts."""
-
-        def restart() -> None:
-            with service(
-                "serve", _made(world.folder / f"again-{time.monotonic_ns()}"), port=self.again, settings=THIRD
-            ) as s:
-                world.watch.scrape("orchestration", world.running.url, s.url)
-                time.sleep(2.5)
-
-        for _ in range(4):
-            restart()
 
     def _short_certificate(self, world: World) -> None:
         self._write_certificate(days=1)

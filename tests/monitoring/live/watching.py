@@ -5,7 +5,9 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -34,6 +36,7 @@ LIMITS: Final[Mapping[str, tuple[str, str]]] = {
     "QueuedBytesHigh": ("> 2e8", "> 2e5"),
     "WebhookUndelivered": ("> 900", "> 3"),
     "SpoolGrowing": ("> 300", "> 3"),
+    "SpoolNearlyFull": ("> 0.8", "> 1e-6"),
     "BotStuck": ("> 120", "> 3"),
     "StoreWaiting": ("> 1000", "> 5"),
 }
@@ -207,9 +210,20 @@ class Watch:
                 found[name] = state
         return found
 
-    def was_pending(self, name: str) -> bool:
-        """Return whether Prometheus has had an alert pending."""
-        return bool(self.query(f'last_over_time(ALERTS{{alertname="{name}",alertstate="pending"}}[1h])'))
+    def active_since(self, name: str) -> float:
+        """Return since when an alert is pending or fires: of the evaluation, in seconds since the epoch."""
+        answer = httpx2.get(f"{self.prometheus.url}/api/v1/alerts", timeout=LIMIT).json()
+        since = (
+            datetime.fromisoformat(alert["activeAt"]).timestamp()
+            for alert in answer["data"]["alerts"]
+            if alert["labels"]["alertname"] == name
+        )
+        return min(since, default=time.time())
+
+    def was_pending(self, name: str, *, within: float) -> bool:
+        """Return whether Prometheus has had an alert pending within so many seconds."""
+        pending = f'ALERTS{{alertname="{name}",alertstate="pending"}}'
+        return bool(self.query(f"last_over_time({pending}[{within:.0f}s])"))
 
     def notified(self) -> set[str]:
         """Return the alerts that Alertmanager has."""

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,10 @@ orchestration:
         path: "/api/translate"
         fallbacks: [{{use: "static", response: "sorry"}}]
       - {{prefix: "/api/few", service: "translation-service", path: "/api/translate"}}
+      - {{prefix: "/api/other", service: "other-service", path: "/api/translate"}}
   speech: {{buffer_seconds: 6, translate_growing: "off", vad: {{model: "none"}}}}
   bots: {{enabled: false}}
-  alerts: {{webhook_token: "the-right-secret-of-alerts"}}
+  alerts: {{webhook_token: "{token}", escalate_after: 2}}
 services:
   audio-service:
     url: "{audio}"
@@ -65,7 +66,18 @@ services:
     restart_command: ["true"]
     probe: {{misses: 2, good: 1}}
     recovery: {{wait_for_work: 0, verify_within: 1, attempts: 4, window: 300}}
+  other-service:
+    url: "{one}"
+    instances: [{{url: "{two}"}}]
+    ejection: {{consecutive: 3, consecutive_connects: 0, percent: 50, base: 6, longest: 6}}
+    breaker: {{cooldown: 6}}
+    probe: {{misses: 30, good: 1}}
+    recovery: {{hook: "none"}}
+    discovery: {{registry: "add", max_instances: 256}}
 """
+
+#: The password of notifications about alerts.
+ALERTS_TOKEN = "the-right-secret-of-alerts"  # noqa: S105 - of a service that a test runs
 
 
 class World:
@@ -75,9 +87,17 @@ class World:
         self.folder = folder
         self.more = more
         self.audio, self.spare, self.translation = Engine(), Engine(), Engine()
+        self.one, self.two = Engine(), Engine()
         self.watch = Watch(folder / "watch")
         more.callback(self.watch.stop)
-        text = SETTINGS.format(audio=self.audio.url, spare=self.spare.url, translation=self.translation.url)
+        text = SETTINGS.format(
+            token=ALERTS_TOKEN,
+            audio=self.audio.url,
+            spare=self.spare.url,
+            translation=self.translation.url,
+            one=self.one.url,
+            two=self.two.url,
+        )
         home = folder / "service"
         home.mkdir()
         self.home, self.config = home, home / "orchestration.yaml"
@@ -126,9 +146,10 @@ class World:
         """Post JSON to the service."""
         return self.client.post(self.running.url + path, json=document, headers=headers)
 
-    def translate(self, path: str = "/api/translate") -> httpx2.Response:
+    def translate(self, path: str = "/api/translate", **headers: str) -> httpx2.Response:
         """Have a text translated through the gateway."""
-        return self.post(path, {"text": "word", "source_language": "en", "target_language": "es"})
+        text = {"text": "word", "source_language": "en", "target_language": "es"}
+        return self.post(path, text, **headers)
 
     def open(self, count: int, **headers: str) -> int:
         """Open WebSockets that stay; return how many were refused."""
@@ -154,21 +175,38 @@ class World:
                 while json.loads(socket.recv(timeout=2)).get("type") == "connected":
                     continue
 
-    def speak(self, streams: int = 1, languages: tuple[str, ...] = ("es",)) -> None:
-        """Speak in sessions of their own, one utterance after the other, until :meth:`calm`."""
-        sound = UTTERANCE
+    def change(self, **values: object) -> None:
+        """Change settings as an operator does; dots in their paths are ``__`` here."""
+        changed = {path.replace("__", "."): value for path, value in values.items()}
+        response = self.client.patch(f"{self.running.url}/api/config", json={"values": changed})
+        assert response.is_success, response.text
+
+    def speak(
+        self,
+        streams: int = 1,
+        languages: tuple[str, ...] = ("es",),
+        sound: bytes = UTTERANCE,
+        **options: object,
+    ) -> None:
+        """Speak in sessions of their own, one utterance after the other, until :meth:`calm`.
+
+        ``options``: more members of ``audio_start``.
+        """
         for number in range(streams):
             stop = threading.Event()
 
             def run(stop: threading.Event = stop, number: int = number) -> None:
                 with suppress(OSError, WebSocketException, TimeoutError):
-                    self._stream(stop, f"speech-{number}-{time.monotonic_ns()}", sound, languages)
+                    session = f"speech-{number}-{time.monotonic_ns()}"
+                    self._stream(stop, session, sound, {"target_languages": languages, **options})
 
             thread = threading.Thread(target=run, daemon=True)
             thread.start()
             self._pumps.append((stop, thread))
 
-    def _stream(self, stop: threading.Event, session: str, sound: bytes, languages: tuple[str, ...]) -> None:
+    def _stream(
+        self, stop: threading.Event, session: str, sound: bytes, options: Mapping[str, object]
+    ) -> None:
         with connect(f"ws://{self.address}/ws", open_timeout=20, ping_interval=None) as socket:
             reader = threading.Thread(target=lambda: [None for _ in socket], daemon=True)
             reader.start()
@@ -180,7 +218,7 @@ class World:
                     "session_id": session,
                     "sample_rate": 16_000,
                     "source_language": "en",
-                    "target_languages": languages,
+                    **options,
                 },
             ):
                 socket.send(json.dumps(message))
