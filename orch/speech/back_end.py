@@ -15,6 +15,7 @@ from orch.speech.cooldown import Cooldown, retry_after
 from orch.speech.outcomes import BackEndStatistics, RequestOutcomes
 from orch.speech.requests import Fetch, RefusedError, Request, Response
 from orch.speech.responses import SUCCESS, check, parameter_of
+from orch.telemetry.traces.headers import NAME as TRACEPARENT
 
 T = TypeVar("T")
 
@@ -96,12 +97,14 @@ class BackEnd:
         optional: Collection[str] = (),
         fetch: Fetch | None = None,
         is_recording: bool = False,
+        trace: str = "",
     ) -> T:
         """Send a request and return what ``read`` makes of the response.
 
         ``is_recording``: it belongs to a recording, so that live speech goes first.
         ``make`` gets the optional fields to leave out. ``fetch``: sends it on behalf of a client, who chose
-        what is sent; the outcome is not recorded then, since it shows nothing about the back end.
+        what is sent; the outcome is not recorded then, since it shows nothing about the back end. ``trace``:
+        the ``traceparent`` that is sent; "": the gateway begins a trace.
 
         ProblemError: the gateway's; what ``read`` raises, with secrets that the server quotes masked;
         ``rate_limited`` during a cool-down, without a request. A cancelled request leaves nothing behind.
@@ -116,7 +119,7 @@ class BackEnd:
         response: Response | None = None
         try:
             own = self._fetch_later if is_recording else self._fetch
-            response, left_out = await self._fetch_response(make, optional, fetch or own)
+            response, left_out = await self._fetch_response(make, optional, fetch or own, trace)
             if len(response.body) > READ_AT_ONCE:
                 result = await trio.to_thread.run_sync(self._read, read, response)
             else:
@@ -169,15 +172,20 @@ class BackEnd:
         return result
 
     async def _fetch_response(
-        self, make: Callable[[frozenset[str]], Request], optional: Collection[str], fetch: Fetch
+        self,
+        make: Callable[[frozenset[str]], Request],
+        optional: Collection[str],
+        fetch: Fetch,
+        trace: str,
     ) -> tuple[Response, frozenset[str]]:
         """Send the request, again without refused fields; return the response and the fields left out."""
         left_out = self._left_out
         while True:
             request = make(left_out)
+            headers = (*request.headers, (TRACEPARENT, trace.encode())) if trace else request.headers
             try:
                 response = await fetch(
-                    self.name, request.method, request.path, headers=request.headers, body=request.body
+                    self.name, request.method, request.path, headers=headers, body=request.body
                 )
             except ProblemError:
                 raise

@@ -16,6 +16,7 @@ from orch.speech.requests import AUDIO
 from orch.speech.results import Transcription
 from orch.speech.statistics import SpeechCounters
 from orch.speech.stream_language import StreamLanguage
+from orch.speech.stream_trace import StreamTrace
 
 SPEAKERS_REMEMBERED: Final = 128
 """Utterances of a stream whose speaker can still be corrected."""
@@ -47,8 +48,10 @@ class CaptionPublisher:
         wall: Callable[[], float],
         counters: SpeechCounters,
         buffer_seconds: float,
+        trace: StreamTrace,
     ) -> None:
         self.origin = origin
+        self._trace = trace
         self._output = output
         self._wall = wall
         self._counters = counters
@@ -134,14 +137,16 @@ class CaptionPublisher:
             timestamp=self._timestamp(),
             corrects=corrects,
         )
-        await self._output.publish(final)
+        with self._trace.publishing(segment.number):
+            await self._output.publish(final)
         carried = self._send_carried(following)
         await self._publish_speakers(final, transcription)
         if not transcription.text:
             return PublishedFinal(None, carried)
         self.speech_seconds += segment.seconds
         now = trio.current_time()
-        self._counters.final(now, now - segment.arrived_at if is_live else None)
+        latency = now - segment.arrived_at if is_live else None
+        self._counters.final(now, latency, self._trace.id_of(segment.number))
         return PublishedFinal(final, carried)
 
     async def _publish_speakers(self, final: Transcript, transcription: Transcription) -> None:

@@ -17,6 +17,8 @@ from orch.speech.output import CaptionOutput
 from orch.speech.request_errors import is_transient
 from orch.speech.session_budgets import Usage
 from orch.speech.translator import Translator
+from orch.telemetry.traces import OFF, Tracer
+from orch.telemetry.traces.children import child
 
 AT_ONCE: Final = 8
 """Requests of one stream at a time; further clauses wait for the next revision."""
@@ -30,9 +32,13 @@ TRIES: Final = 3
 
 @dataclass(slots=True)
 class _Line:
-    """A growing line in one language: the newest revision, what is translated of it, and its request."""
+    """A growing line in one language: the newest revision, what is translated of it, and its request.
+
+    ``trace``: the ``traceparent`` of its utterance; "": not recorded.
+    """
 
     newest: Transcript
+    trace: str = ""
     translation: GrowingTranslation = field(default_factory=GrowingTranslation)
     scope: trio.CancelScope | None = None
     is_given_up: bool = False
@@ -65,8 +71,10 @@ class GrowingTranslations:
         is_wanted: Callable[[str | None, str], bool],
         may_send: Callable[[], bool],
         usage: Callable[[], Usage | None] = lambda: None,
+        tracer: Tracer = OFF,
     ) -> None:
         self._translator = translator
+        self._tracer = tracer
         self._output = output
         self._wall = wall
         self._is_wanted = is_wanted
@@ -74,12 +82,15 @@ class GrowingTranslations:
         self._usage = usage
         self._lines: dict[tuple[str, str], _Line] = {}
 
-    def revised(self, nursery: trio.Nursery, revision: Transcript) -> None:
-        """Translate what is settled of a revision, without waiting."""
+    def revised(self, nursery: trio.Nursery, revision: Transcript, trace: str = "") -> None:
+        """Translate what is settled of a revision, without waiting.
+
+        ``trace``: the ``traceparent`` of its utterance; "": not recorded.
+        """
         for target in sorted(set(self._output.growing_languages())):
             if not self._is_wanted(revision.language, target):
                 continue
-            line = self._lines.setdefault((revision.segment_id, target), _Line(revision))
+            line = self._lines.setdefault((revision.segment_id, target), _Line(revision, trace))
             line.newest = revision
             if line.may_begin:
                 under_way = sum(each.scope is not None for each in self._lines.values())
@@ -98,13 +109,17 @@ class GrowingTranslations:
         return {key[1]: line.translation for key, line in ended.items() if line.translation.clauses}
 
     def carry(
-        self, final: Transcript, carried: Transcript | None, growing: Mapping[str, GrowingTranslation]
+        self,
+        final: Transcript,
+        carried: Transcript | None,
+        growing: Mapping[str, GrowingTranslation],
+        trace: str = "",
     ) -> dict[str, GrowingTranslation]:
         """Move the clauses that were said after a cut to the line that continues, and send them for it.
 
         ``carried``: that line's first revision, with the words after the cut, if there are any.
         ``growing``: what readers have of the line whose ``final`` is published; returned is the part of it
-        that stays there.
+        that stays there. ``trace``: as of :meth:`revised`, of the line that continues.
         """
         left: dict[str, GrowingTranslation] = {}
         for target, translation in growing.items():
@@ -113,7 +128,7 @@ class GrowingTranslations:
             after = translation.after(kept)
             moved = GrowingTranslation() if carried is None else after.kept(carried.text, carried.language)
             if carried is not None and moved.clauses:
-                line = self._lines[carried.segment_id, target] = _Line(carried, moved)
+                line = self._lines[carried.segment_id, target] = _Line(carried, trace, moved)
                 self._send(line, target)
                 if moved == after:
                     left[target] = kept
@@ -136,13 +151,18 @@ class GrowingTranslations:
     async def _translate(self, line: _Line, target: str, clause: str) -> None:
         """Translate a clause, and those that were settled meanwhile."""
         assert line.scope is not None  # noqa: S101 - set by the caller
-        with line.scope:
+        with line.scope, child(self._tracer, "speech.translation", line.trace) as span:
+            if span is not None:
+                span.set("orch.speech.language", line.newest.language or AUTO)
+                span.set("orch.speech.target_language", target)
+                span.set("orch.speech.growing", value=True)
+            trace = "" if span is None else span.traceparent
             following: str | None = clause
             while following is not None:
-                following = await self._translate_clause(line, target, following)
+                following = await self._translate_clause(line, target, following, trace)
         line.scope = None
 
-    async def _translate_clause(self, line: _Line, target: str, clause: str) -> str | None:
+    async def _translate_clause(self, line: _Line, target: str, clause: str, trace: str) -> str | None:
         """Translate and send one clause; return the next one if there is one already."""
         revision = line.newest
         try:
@@ -152,6 +172,7 @@ class GrowingTranslations:
                 target=target,
                 session_id=revision.session_id,
                 terms=self._output.terms(),
+                trace=trace,
             )
         except ProblemError as error:
             # The final's request has the error for readers and for the log.

@@ -18,6 +18,7 @@ from orch.shortages import causes, own_shortage
 from orch.speech.dialects.live import Frame
 from orch.speech.requests import AUDIO, Answer, RefusedError
 from orch.speech.responses import cleaned
+from orch.telemetry.traces.headers import NAME as TRACEPARENT
 from orch.tls.trust import TrustStore
 from orch.tls.trust import in_words as tls_in_words
 from orch.websocket_closing import close
@@ -48,9 +49,9 @@ class LiveSocket(Protocol):
         """Return the next message."""
 
 
-#: Opens a socket for a block: ``dial(service, url of the instance, path)``. Raises ProblemError and
-#: RefusedError.
-Dial = Callable[[Service, str, str], AbstractAsyncContextManager[LiveSocket]]
+#: Opens a socket for a block: ``dial(service, url of the instance, path, traceparent)``, the last one "" if
+#: nothing is recorded. Raises ProblemError and RefusedError.
+Dial = Callable[[Service, str, str, str], AbstractAsyncContextManager[LiveSocket]]
 
 
 class _Socket:
@@ -77,18 +78,19 @@ class Dialer:
         self._trust = trust or TrustStore()
 
     @asynccontextmanager
-    async def __call__(self, service: Service, url: str, path: str) -> AsyncIterator[LiveSocket]:
+    async def __call__(
+        self, service: Service, url: str, path: str, trace: str = ""
+    ) -> AsyncIterator[LiveSocket]:
         """Open a socket for the block; the caller owns the time-out of opening it.
 
         ProblemError ``service_unavailable``, ``own_shortage``; RefusedError if the handshake is refused.
         """
         address = read_address(url)
+        headers = [*all_headers(service, address), *(((TRACEPARENT, trace.encode()),) if trace else ())]
         opening = connect(
             f"{_SCHEMES[address.scheme]}://{address.authority}{address.base}{path}",
             ssl=await self._context(service) if address.scheme == "https" else None,
-            additional_headers=[
-                (name.decode("ascii"), value.decode("ascii")) for name, value in all_headers(service, address)
-            ],
+            additional_headers=[(name.decode("ascii"), value.decode("ascii")) for name, value in headers],
             **_place(address),
             proxy=None,
             compression=None,

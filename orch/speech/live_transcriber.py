@@ -59,21 +59,24 @@ def converse(service: Service, language: str, terms: Terms, *, diarizes: bool) -
 class LiveRequest:
     """A request of the backlog: of utterance ``number``, its sound so far, or all of it.
 
-    ``terms``: the session's names and terms.
+    ``terms``: the session's names and terms. ``trace``: the ``traceparent`` with which a connection is opened
+    for it, if there is none; "": not recorded.
     """
 
     number: int
     sound: Sound
     is_final: bool
     terms: Terms = ()
+    trace: str = ""
 
 
 class _Opening:
     """A connection that is being opened to a service, and the outcome."""
 
-    def __init__(self, service: Service, terms: Terms) -> None:
+    def __init__(self, service: Service, terms: Terms, trace: str) -> None:
         self.service = service
         self.terms = terms
+        self.trace = trace
         self.connection: _Connection | None = None
         self.error: ProblemError | RefusedError | None = None
         self.done = trio.Event()
@@ -148,7 +151,7 @@ class LiveTranscriber:
                 self._connection = None
             if self._opening is None or (self._opening.service, self._opening.terms) != (service, terms):
                 assert self._nursery is not None, "run() is running"  # noqa: S101 - the owner's promise
-                self._opening = _Opening(service, terms)
+                self._opening = _Opening(service, terms, request.trace)
                 self._nursery.start_soon(self._open, self._opening, self._nursery)
             opening = self._opening
             await opening.done.wait()
@@ -163,7 +166,7 @@ class LiveTranscriber:
         """Open a connection, and note the outcome."""
         try:
             with trio.fail_after(CONNECT_SECONDS):
-                opening.connection = await nursery.start(self._serve, opening.service, opening.terms)
+                opening.connection = await nursery.start(self._serve, opening)
         except trio.TooSlowError:
             opening.error = ProblemError(
                 "service_unavailable",
@@ -179,18 +182,18 @@ class LiveTranscriber:
 
     async def _serve(
         self,
-        service: Service,
-        terms: Terms,
+        opening: "_Opening",
         *,
         task_status: trio.TaskStatus["_Connection"] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Open a connection and read from it until it ends."""
+        service, terms = opening.service, opening.terms
         instances = service.all_instances()
         conversation = converse(service, self._language, terms, diarizes=self._diarizes)
         is_open = False
         try:
             url = instances[self._failures % len(instances)].url
-            async with self._dial(service, url, conversation.path) as socket:
+            async with self._dial(service, url, conversation.path, opening.trace) as socket:
                 connection = _Connection(service, terms, conversation, socket)
                 for frame in conversation.opening():
                     await socket.send(frame)

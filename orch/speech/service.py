@@ -1,6 +1,6 @@
 """Speech streams, and the languages that the back ends offer."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, Protocol
@@ -27,6 +27,7 @@ from orch.speech.session_budgets import SessionBudgets, Usage
 from orch.speech.statistics import SpeechCounters, SpeechStatistics
 from orch.speech.stream import SpeechStream
 from orch.speech.stream_sound import Pipelines
+from orch.speech.stream_trace import StreamTrace
 from orch.speech.transcriber import AudioFile, Transcriber
 from orch.speech.transcription_responses import OF_RECORDINGS
 from orch.speech.translation_counters import TranslationCounters
@@ -34,6 +35,7 @@ from orch.speech.translations import Translations
 from orch.speech.translator import Pairs, Translator
 from orch.speech.voice_models import VoiceModels
 from orch.telemetry.names.metric import Distribution, Reading
+from orch.telemetry.traces import OFF, Tracer
 
 __all__ = ["LanguagesOffered", "SpeechService", "SpeechStatistics", "SpeechStream"]
 
@@ -98,7 +100,9 @@ class SpeechService:
         voices: VoiceModels | None = None,
         pipelines: Pipelines | None = None,
         concurrency: Concurrency = _not_limited,
+        tracer: Tracer = OFF,
     ) -> None:
+        self._tracer = tracer
         self._voices = voices
         self._pipelines = pipelines
         self._concurrency = concurrency
@@ -125,11 +129,14 @@ class SpeechService:
         output: CaptionOutput,
         address: str = "",
         pipeline: PipelineSettings | None = None,
+        trace: str = "",
+        links: Sequence[str] = (),
     ) -> SpeechStream:
         """Return a stream; its ``run`` publishes the captions to ``output``.
 
         ``address``: under which its requests are counted where many wait. ``pipeline``: what its sound passes
-        through (:meth:`SpeechStream.process_with` changes it).
+        through (:meth:`SpeechStream.process_with` changes it). ``trace``: the ``traceparent`` of the client's
+        request that opened it, "": without one; ``links``: of what it belongs to.
 
         ProblemError ``unsupported_sample_rate``; ``unsupported_language`` where the back end has listed
         its languages in the last minute, and this is none of them.
@@ -154,6 +161,7 @@ class SpeechService:
             may_translate_growing=partial(self._may_translate_growing, origin.session_id),
             growing_usage=partial(self._growing_usage, origin.session_id),
             pipelines=self._pipelines,
+            trace=StreamTrace(origin, self._tracer, parent=self._tracer.admit(trace), links=links),
         )
         stream.process_with(pipeline)
         return stream

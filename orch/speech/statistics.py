@@ -146,9 +146,15 @@ class EngineCounters:
         if confidence is not None and 0 <= confidence <= 1:
             self.confidence.observe(confidence)
 
-    def captioned(self, seconds: float) -> None:
-        """Count a final that appeared ``seconds`` after the end of its speech."""
-        self.caption_seconds.observe(seconds)
+    def captioned(self, seconds: float, trace_id: str = "") -> None:
+        """Count a final that appeared ``seconds`` after the end of its speech.
+
+        ``trace_id``: of its trace, if that is recorded.
+        """
+        if trace_id:
+            self.caption_seconds.observe_traced(seconds, trace_id)
+        else:
+            self.caption_seconds.observe(seconds)
         self.late += seconds > names.LATE_SECONDS
 
 
@@ -211,13 +217,16 @@ class SpeechCounters:
                 return  # everything that waits is being requested
             excess -= given
 
-    def final(self, at: float, latency: float | None) -> None:
-        """Count a final. ``latency``: seconds since its last speech arrived, where that means anything."""
+    def final(self, at: float, latency: float | None, trace_id: str = "") -> None:
+        """Count a final. ``latency``: seconds since its last speech arrived, where that means anything.
+
+        ``trace_id``: of its trace, if that is recorded.
+        """
         self._finals += 1
         if latency is not None:
             self._window.part(at).latencies[step_of(latency)] += 1
             self._timed_at = at
-            self.engine.captioned(latency)
+            self.engine.captioned(latency, trace_id)
 
     def doubted(self, segments: int) -> None:
         """Count segments that were left out of a final."""

@@ -42,6 +42,7 @@ from orch.speech.sound_queue import SoundQueue
 from orch.speech.statistics import SpeechCounters
 from orch.speech.status import StatusPublisher
 from orch.speech.stream_sound import Pipelines, StreamSound
+from orch.speech.stream_trace import StreamTrace
 from orch.speech.transcriber import Transcriber
 from orch.speech.translation_counters import TranslationCounters
 from orch.speech.translations import Translations
@@ -101,7 +102,9 @@ class SpeechStream:
         growing_usage: Callable[[], Usage | None] = lambda: None,
         voice_activity: Callable[[], AbstractAsyncContextManager[VoiceActivity | None]] = nullcontext,
         pipelines: Pipelines | None = None,
+        trace: StreamTrace | None = None,
     ) -> None:
+        self._trace = trace or StreamTrace(origin)
         self._sample_rate = sample_rate
         self._settings = settings
         self._identifies_speakers = settings.diarization and origin.diarization
@@ -135,6 +138,7 @@ class SpeechStream:
             wall=wall,
             counters=counters,
             buffer_seconds=settings.buffer_seconds,
+            trace=self._trace,
         )
         self._translations = Translations(
             translator=translator,
@@ -143,6 +147,7 @@ class SpeechStream:
             buffer_seconds=settings.buffer_seconds,
             changed=self._wake,
             counters=translation_counters,
+            tracer=self._trace.tracer,
         )
         self._growing = GrowingTranslations(
             translator=translator,
@@ -151,6 +156,7 @@ class SpeechStream:
             is_wanted=self._translations.is_wanted,
             may_send=lambda: not self._translations.is_failing and may_translate_growing(),
             usage=growing_usage,
+            tracer=self._trace.tracer,
         )
         # The mutable state, besides that of the parts above: the request under way, and events that are set
         # when something has changed.
@@ -359,6 +365,7 @@ class SpeechStream:
             # Reading it cancels a scope that is due, so only here: a pause may be resumed in the same block.
             is_cancelled = is_end and under_way is not None and under_way.scope.cancel_called
             self._change_request(self._utterances.apply(event, now, is_cancelled=is_cancelled))
+            self._trace.heard(event, self._utterances.latest, self._sound)
             if is_end:
                 self._counters.utterance(trio.current_time())
                 self._counters.limit_waiting(self._settings.max_waiting_seconds)
@@ -386,7 +393,7 @@ class SpeechStream:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Transcribe the stream until it has ended and nothing waits."""
-        with self._counters.open(self):
+        with self._counters.open(self), self._trace.open(self._sound):
             try:
                 task_status.started()
                 async with self._voice_activity() as activity, trio.open_nursery() as background:
@@ -431,6 +438,7 @@ class SpeechStream:
                     self._growing.finish(self._captions.segment_id(segment))
                     await self._captions.publish_loss(segment, following, is_late=decision.reason == "late")
                     self._utterances.given_up(decision.number)
+                    self._trace.finish(decision.number, "lost")
                     self._wake()
             self._status.touch()
 
@@ -446,18 +454,23 @@ class SpeechStream:
             is_recording=self._captions.origin.is_recording,
         )
         language = self._captions.language_to_request(is_revision=request.is_revision)
-        with trio.CancelScope() as scope:
+        with trio.CancelScope() as scope, self._trace.request(request, language) as span:
             self._under_way = _UnderWay(scope, queued)
             try:
                 async with self._request_queue.slot(queued):
                     sent_at = trio.current_time()
                     self._utterances.request_sent(sent_at)
-                    transcription = await self._request(request, language)
+                    if span is not None:
+                        span.event("sent")
+                    parent = self._trace.parent_of(request.number) if span is None else span.traceparent
+                    transcription = await self._request(request, language, parent)
                     if not (request.is_revision or request.is_live):  # of a socket, sound is sent as it comes
                         took = trio.current_time() - sent_at
                         self._counters.engine.responded(audio=request.seconds, took=took)
             except ProblemError as caught:
                 error = caught
+                if span is not None:
+                    span.failed(caught.code)
             finally:
                 self._under_way = None
         now = trio.current_time()
@@ -471,7 +484,7 @@ class SpeechStream:
             if shown is not None and (is_language_sure or is_live):
                 revision = self._captions.send_revision(shown, transcription, end=request.end)
                 if revision is not None:
-                    self._growing.revised(nursery, revision)
+                    self._growing.revised(nursery, revision, self._trace.parent_of(shown.number))
         elif error is None or scope.cancel_called:
             self._utterances.cancelled(now)
         else:
@@ -482,14 +495,16 @@ class SpeechStream:
         is_recording = not self._utterances.revises or self._captions.origin.is_recording
         return not is_recording and self._transcriber.is_streaming
 
-    async def _request(self, request: TranscriptionRequest, language: str) -> Transcription:
+    async def _request(self, request: TranscriptionRequest, language: str, trace: str) -> Transcription:
+        """Return the response. ``trace``: the ``traceparent`` of what it belongs to; "": not recorded."""
         # An utterance keeps the terms that it began with: revisions with others would differ.
         segment = self._utterances[request.number]
         terms = segment.terms = self._output.terms() if segment.terms is None else segment.terms
         if request.is_live:
             start = request.end - len(request.pcm) // 2
             sound = Sound(start, request.end, request.pcm)
-            return await self._live.transcribe(LiveRequest(request.number, sound, request.is_final, terms))
+            live = LiveRequest(request.number, sound, request.is_final, terms, trace)
+            return await self._live.transcribe(live)
         return await self._transcriber.transcribe(
             request.pcm,
             sample_rate=BACK_END_RATE,
@@ -499,6 +514,7 @@ class SpeechStream:
             is_interim=request.is_revision,
             is_recording=self._captions.origin.is_recording,
             terms=terms,
+            trace=trace,
         )
 
     def _segment_to_identify(self, request: TranscriptionRequest) -> str | None:
@@ -513,12 +529,14 @@ class SpeechStream:
         following = self._utterances.following(number)
         growing = self._growing.finish(self._captions.segment_id(segment))
         published = await self._captions.publish_final(segment, following, is_live=is_live)
+        carried_trace = self._trace.parent_of(number + 1)
         if published.final is not None:
-            growing = self._growing.carry(published.final, published.carried, growing)
-            self._translations.start(nursery, published.final, growing)
+            growing = self._growing.carry(published.final, published.carried, growing, carried_trace)
+            self._translations.start(nursery, published.final, growing, self._trace.parent_of(number))
         if published.carried is not None:
-            self._growing.revised(nursery, published.carried)
+            self._growing.revised(nursery, published.carried, carried_trace)
         self._utterances.published(number)
+        self._trace.finish(number, "empty" if published.final is None else "final")
         self._wake()
 
     def _pipeline_state(self) -> Literal["on", "bypassed"] | UnsetType:

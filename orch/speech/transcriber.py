@@ -273,13 +273,15 @@ class Transcriber:
         is_interim: bool = False,
         is_recording: bool = False,
         terms: Terms = (),
+        trace: str = "",
     ) -> Transcription:
         """Return the transcription of 16-bit mono PCM. ``language``: a code, or ``auto``.
 
         ``segment_id``: of an utterance whose speaker is requested too. ``is_interim``: of an utterance that
         goes on; the engine may prefer speed. ``is_recording``: live speech goes first. ``terms``: the
-        session's names and terms; those of the settings are added. ProblemError: the gateway's or the back
-        end's. A cancelled request leaves nothing behind.
+        session's names and terms; those of the settings are added. ``trace``: the ``traceparent`` of what the
+        request belongs to; "": not recorded. ProblemError: the gateway's or the back end's. A cancelled
+        request leaves nothing behind.
         """
         return await self.transcribe_file(
             AudioFile(wav(pcm, sample_rate)),
@@ -289,6 +291,7 @@ class Transcriber:
             is_interim=is_interim,
             is_recording=is_recording,
             terms=terms,
+            trace=trace,
         )
 
     async def transcribe_file(
@@ -303,6 +306,7 @@ class Transcriber:
         limits: Limits = OF_UTTERANCES,
         terms: Terms = (),
         fetch: Fetch | None = None,
+        trace: str = "",
     ) -> Transcription:
         """Return the transcription of a recording. ``language``: a code, or ``auto``.
 
@@ -322,6 +326,7 @@ class Transcriber:
                 optional=optional_fields(service, language, sent),
                 fetch=fetch,
                 is_recording=is_recording,
+                trace=trace,
             )
 
         known = merged(terms, own_terms(service), characters=MOST_TERM_CHARACTERS)

@@ -25,9 +25,15 @@ class PairCounters:
         self.failures = 0
         self.seconds = Histogram(names.TRANSLATION_SECONDS.buckets)
 
-    def published(self, seconds: float) -> None:
-        """Note that a translation was published ``seconds`` after its final caption."""
-        self.seconds.observe(max(0.0, seconds))
+    def published(self, seconds: float, trace_id: str = "") -> None:
+        """Note that a translation was published ``seconds`` after its final caption.
+
+        ``trace_id``: of its trace, if that is recorded.
+        """
+        if trace_id:
+            self.seconds.observe_traced(max(0.0, seconds), trace_id)
+        else:
+            self.seconds.observe(max(0.0, seconds))
 
 
 class TranslationCounters:

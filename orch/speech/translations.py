@@ -18,6 +18,8 @@ from orch.speech.requests import TRANSLATION
 from orch.speech.results import TranslatedText
 from orch.speech.translation_counters import PairCounters, TranslationCounters
 from orch.speech.translator import Translator
+from orch.telemetry.traces import OFF, Span, Tracer
+from orch.telemetry.traces.children import child
 
 AT_ONCE: Final = 8  # requests of one stream at a time: a final in eight languages
 MOST: Final = 256  # a minute of short utterances, each in eight languages
@@ -44,8 +46,10 @@ class Translations:
         buffer_seconds: float,
         changed: Callable[[], None],
         counters: TranslationCounters,
+        tracer: Tracer = OFF,
     ) -> None:
         self._translator = translator
+        self._tracer = tracer
         self._counters = counters
         self._output = output
         self._wall = wall
@@ -70,16 +74,18 @@ class Translations:
         nursery: trio.Nursery,
         final: Transcript,
         growing: Mapping[str, GrowingTranslation] | None = None,
+        trace: str = "",
     ) -> None:
         """Translate a final into every language that is read now, but its own.
 
-        ``growing``: by language, what readers have of it already; only the rest is translated.
+        ``growing``: by language, what readers have of it already; only the rest is translated. ``trace``: the
+        ``traceparent`` of its utterance; "": not recorded.
         """
         for target in sorted(set(self._output.languages())):
             if self.is_wanted(final.language, target):
                 if self.under_way < MOST:
                     self.under_way += 1
-                    nursery.start_soon(self._translate, final, target, (growing or {}).get(target))
+                    nursery.start_soon(self._translate, final, target, (growing or {}).get(target), trace)
                 else:
                     nursery.start_soon(self._turn_away, final, target)
 
@@ -102,24 +108,34 @@ class Translations:
             translation_gap(final, target, error, is_final=True, timestamp=self._timestamp())
         )
 
-    async def _translate(self, final: Transcript, target: str, growing: GrowingTranslation | None) -> None:
+    async def _translate(
+        self, final: Transcript, target: str, growing: GrowingTranslation | None, trace: str
+    ) -> None:
         try:
-            await self._try(final, target, growing or GrowingTranslation())
+            with child(self._tracer, "speech.translation", trace) as span:
+                if span is not None:
+                    span.set("orch.speech.language", final.language or AUTO)
+                    span.set("orch.speech.target_language", target)
+                await self._try(final, target, growing or GrowingTranslation(), span)
         finally:
             self.under_way -= 1
             self._changed()
 
-    async def _try(self, final: Transcript, target: str, growing: GrowingTranslation) -> None:
+    async def _try(
+        self, final: Transcript, target: str, growing: GrowingTranslation, span: Span | None
+    ) -> None:
         """Send requests until one succeeds, is refused, or no time is left.
 
         What readers have of the translation is kept, up to where the final has other words.
         """
         begun = trio.current_time()
         pair = self._counters.of(final.language, target)
+        trace, trace_id = ("", "") if span is None else (span.traceparent, span.trace_id)
         kept = growing.kept(final.text, final.language)
         if not kept.rest(final.text):
-            await self._publish(final, target, growing, TranslatedText(kept.text, confidence=kept.confidence))
-            pair.published(trio.current_time() - begun)
+            known = TranslatedText(kept.text, confidence=kept.confidence)
+            await self._publish(final, target, growing, known, trace)
+            pair.published(trio.current_time() - begun, trace_id)
             return
         deadline = begun + self._buffer
         # Of unusable responses: other translations need not wait for those.
@@ -130,10 +146,12 @@ class Translations:
             async with self._limit:
                 if self._backoff.until > trio.current_time():
                     continue  # another found the back end away while this one waited for its turn
-                error = await self._ask(final, target, growing, kept, own, pair)
+                error = await self._ask(final, target, growing, kept, own, pair, trace)
             if error is None:
-                pair.published(trio.current_time() - begun)
+                pair.published(trio.current_time() - begun, trace_id)
                 return
+            if span is not None:
+                span.event("failed", {"error.type": error.code})
             wakes = max(own.until, self._backoff.until)
             is_final = not is_transient(error) or wakes > deadline
             if is_final or not is_marked:
@@ -142,6 +160,8 @@ class Translations:
                 )
                 is_marked = True
             if is_final:
+                if span is not None:
+                    span.failed(error.code)
                 return
             await trio.sleep_until(wakes)
 
@@ -153,6 +173,7 @@ class Translations:
         kept: GrowingTranslation,
         own: Backoff,
         pair: PairCounters,
+        trace: str,
     ) -> ProblemError | None:
         """Send one request for what is not ``kept``; publish its translation, or return the error."""
         pair.requests += 1
@@ -164,6 +185,7 @@ class Translations:
                 session_id=final.session_id,
                 terms=self._output.terms(),
                 is_recording=final.recording is True,
+                trace=trace,
             )
         except ProblemError as error:
             pair.failures += 1
@@ -178,17 +200,22 @@ class Translations:
             self._changed()
             return error
         self._backoff.succeeded()
-        await self._publish(final, target, growing, kept.completed(translated))
+        await self._publish(final, target, growing, kept.completed(translated), trace)
         return None
 
     async def _publish(
-        self, final: Transcript, target: str, growing: GrowingTranslation, translated: TranslatedText
+        self,
+        final: Transcript,
+        target: str,
+        growing: GrowingTranslation,
+        translated: TranslatedText,
+        trace: str,
     ) -> None:
         """Publish the translation of a final; if it does not continue what readers have, it says so."""
         corrects = not translated.text.startswith(growing.text)
-        await self._output.publish(
-            translation(final, target, translated, corrects=corrects, timestamp=self._timestamp())
-        )
+        message = translation(final, target, translated, corrects=corrects, timestamp=self._timestamp())
+        with child(self._tracer, "speech.publish", trace):
+            await self._output.publish(message)
 
     def _timestamp(self) -> int:
         return int(self._wall() * 1000)

@@ -440,12 +440,14 @@ class Translator:
         terms: Terms = (),
         fetch: Fetch | None = None,
         is_recording: bool = False,
+        trace: str = "",
     ) -> TranslatedText:
         """Return ``text`` in ``target``. ``source``: a code, or ``auto`` if it is unknown.
 
         ``terms``: the session's names and terms; those of the settings are added.
         ``is_recording``: it was said in a recording, so that live speech goes first.
         ``fetch``: sends the request on behalf of a client, whose inputs are no news about the back end.
+        ``trace``: the ``traceparent`` of what the request belongs to; "": not recorded.
         ProblemError: the gateway's or the back end's. A cancelled request leaves nothing behind.
         """
         service = self.back_end.service
@@ -464,6 +466,7 @@ class Translator:
             optional=request.optional,
             fetch=fetch,
             is_recording=is_recording,
+            trace=trace,
         )
         # A text without a translation is shown as it is.
         return translated if translated.text else TranslatedText(text.strip(), translated.source)

@@ -112,6 +112,11 @@ class Utterances:
         """How many have begun and are not published or given up."""
         return len(self._segments)
 
+    @property
+    def latest(self) -> int:
+        """The number of the one that began last; 0: none has."""
+        return self._count
+
     def __getitem__(self, number: int) -> Segment:
         """Return one of them."""
         return self._segments[number]

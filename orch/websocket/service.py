@@ -410,6 +410,7 @@ class HubService:
         facts: RecordingFacts | None = None,
         held: Callable[[], None] | None = None,
         diarization: bool = False,
+        traceparent: str = "",
     ) -> RecordingOpened:
         """Transcribe a recording in a session; see :meth:`Recordings.open`."""
         self._sessions.storage.require("A recording's transcript")
@@ -422,6 +423,7 @@ class HubService:
             facts=facts,
             held=held,
             diarization=diarization,
+            traceparent=traceparent,
         )
 
     async def recordings_of(self, session_id: str) -> tuple[RecordingListed, ...]:

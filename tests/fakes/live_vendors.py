@@ -76,14 +76,16 @@ class Vendor:
     odd: list[Frame] = field(default_factory=list)
     delay: float = 0.0
     dialled: list[tuple[str, str, dict[bytes, bytes]]] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
     open: int = 0
     seconds: float = 0.0
     received: list[dict[str, Any]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def dial(self, service: Service, url: str, path: str) -> AsyncIterator[End]:
+    async def dial(self, service: Service, url: str, path: str, trace: str) -> AsyncIterator[End]:
         await trio.lowlevel.checkpoint()
         self.dialled.append((url, path, dict(all_headers(service, read_address(url)))))
+        self.traces.append(trace)
         if self.handshakes:
             answer = self.handshakes.pop(0)
             if isinstance(answer, ProblemError):

@@ -3,7 +3,7 @@
 import io
 import wave
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from typing import Any
@@ -25,6 +25,7 @@ from orch.speech.stream_sound import Pipelines
 from orch.speech.transcriber import Transcriber
 from orch.speech.translator import Translator
 from orch.speech.voice_models import VoiceModels
+from orch.telemetry.traces import OFF, Tracer
 
 
 @dataclass(frozen=True)
@@ -267,9 +268,17 @@ class ObservedSpeech(SpeechService):
         output: CaptionOutput,
         address: str = "",
         pipeline: PipelineSettings | None = None,
+        trace: str = "",
+        links: Sequence[str] = (),
     ) -> SpeechStream:
         stream = super().stream(
-            origin, sample_rate=sample_rate, output=output, address=address, pipeline=pipeline
+            origin,
+            sample_rate=sample_rate,
+            output=output,
+            address=address,
+            pipeline=pipeline,
+            trace=trace,
+            links=links,
         )
         age = self._wall() - origin.started / 1000
         self.opened.append(Opened(origin, output, stream, age))
@@ -293,6 +302,7 @@ class Room:
 
     voices: VoiceModels | None = None
     pipelines: Pipelines | None = None
+    tracer: Tracer = OFF
 
     def __post_init__(self) -> None:
         self.transcriber = Transcriber(fetch=self.back_ends.fetch, settings=self.settings)
@@ -304,6 +314,7 @@ class Room:
             wall=self.wall,
             voices=self.voices,
             pipelines=self.pipelines,
+            tracer=self.tracer,
         )
 
     @staticmethod
@@ -317,6 +328,9 @@ class Room:
         source_language: str = "auto",
         name: str = "s1",
         pipeline: PipelineSettings | None = None,
+        trace: str = "",
+        links: Sequence[str] = (),
+        participant_id: str | None = "p1",
     ) -> SpeechStream:
         return self.speech.stream(
             Origin(
@@ -325,11 +339,13 @@ class Room:
                 started=int(self.wall() * 1000),
                 source_language=source_language,
                 speaker="Ann",
-                participant_id="p1",
+                participant_id=participant_id,
             ),
             sample_rate=sample_rate,
             output=self.session,
             pipeline=pipeline,
+            trace=trace,
+            links=links,
         )
 
 

@@ -27,6 +27,7 @@ from tests.fakes import numbered_words
 from tests.fakes.live_vendors import Closing, End, Vendor, deepgram, openai
 from tests.fakes.sounds import pcm, silence
 from tests.fakes.speech_back_ends import FakeAnswer, Holder, ObservedSpeech, Room, play, speak
+from tests.fakes.traces import SpansKept
 from tests.fakes.vllm_vendor import vllm
 
 DEEPGRAM = Service(url="https://d", dialect="deepgram", api_key="k")
@@ -65,7 +66,11 @@ class LiveRoom(Room):
         )
         self.translator = Translator(fetch=self.back_ends.fetch, settings=self.settings)
         self.speech = ObservedSpeech(
-            transcriber=self.transcriber, translator=self.translator, settings=self.settings, wall=self.wall
+            transcriber=self.transcriber,
+            translator=self.translator,
+            settings=self.settings,
+            wall=self.wall,
+            tracer=self.tracer,
         )
 
 
@@ -293,6 +298,19 @@ async def test_after_an_error_message_the_utterance_is_sent_again(name: str, mes
     assert len(subject.vendor.dialled) == 2
 
 
+async def test_a_socket_is_opened_with_the_trace_of_its_first_utterance() -> None:
+    """Sound is sent as it comes: of each utterance only the wait for its whole text is a span."""
+    spans = SpansKept()
+    subject = LiveRoom(vendor=vendor("deepgram"), tracer=spans.tracer)
+    await speak(subject.stream(source_language="en"), numbered_words.sound(WORDS))
+    first, second = spans.named("speech.utterance")
+    assert subject.vendor.traces == [first.traceparent]
+    requests = spans.named("speech.transcription")
+    assert [each.parent for each in requests] == [first.context, second.context]
+    assert {each.kind for each in requests} == {"client"}
+    assert {each.attributes["orch.speech.request"] for each in requests} == {"final"}
+
+
 async def test_a_recording_is_transcribed_over_http() -> None:
     """It is no live speech: a socket would have to be fed as slowly as it was spoken."""
     asked: list[str] = []
@@ -496,11 +514,11 @@ async def test_a_vendor_that_never_answers_loses_the_speech_in_words_after_the_b
 async def test_a_handshake_that_hangs_is_given_up_after_ten_seconds() -> None:
     class Hanging(Vendor):
         @asynccontextmanager
-        async def dial(self, service: Service, url: str, path: str) -> AsyncIterator[End]:
+        async def dial(self, service: Service, url: str, path: str, trace: str) -> AsyncIterator[End]:
             if not self.dialled:
                 self.dialled.append((url, path, {}))
                 await trio.sleep_forever()
-            async with super().dial(service, url, path) as end:
+            async with super().dial(service, url, path, trace) as end:
                 yield end
 
     subject = LiveRoom(vendor=Hanging(deepgram))

@@ -17,6 +17,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Language, Name
 from orch.settings.source import SettingsSource
 from orch.speech.service import SpeechService
+from orch.telemetry.traces.headers import traceparent_in
 from orch.web.api.sessions import codes
 from orch.web.http_door import is_allowed
 from orch.web.json_api import json_response, read_query
@@ -93,6 +94,7 @@ async def _begin(
             chunks=upload.chunks(),
             facts=upload.facts,
             held=upload.release,
+            traceparent=traceparent_in(request.scope["headers"]),
         )
     except BaseException:
         await upload.close()

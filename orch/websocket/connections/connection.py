@@ -130,6 +130,7 @@ class Connection(ABC):
         "stale_topics",
         "stream_id",
         "topics",
+        "traceparent",
         "transfers",
     )
 
@@ -156,6 +157,8 @@ class Connection(ABC):
         self.stream_id: str | None = None
         #: Session and name of the newest stream, also after its end: late audio belongs to it.
         self.last_stream: tuple[str, str] | None = None
+        self.traceparent = ""
+        """What the handshake said of the client's trace; "": nothing."""
         self.has_left = False
         self.sent = self.received = self.enqueued_bytes = 0
         self._context = context

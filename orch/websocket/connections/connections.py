@@ -24,6 +24,7 @@ from orch.settings.structs import Websocket
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.topics import Topics
+from orch.telemetry.traces.headers import traceparent_in
 from orch.websocket.connections.asgi_connection import AsgiConnection
 from orch.websocket.connections.connection import CLOSE_PATIENCE, Connection, ConnectionContext, Send
 from orch.websocket.connections.handshake import Refused, agent, peer, refusal
@@ -161,6 +162,7 @@ class Connections:
             if link is None
             else SocketConnection(new_name(), self._context, link, **who)
         )
+        connection.traceparent = traceparent_in(scope["headers"])
         self.by_name[connection.connection_id] = connection
         self._addresses.add(actor.address)
         self.total += 1

@@ -108,11 +108,13 @@ class Recordings:
         facts: RecordingFacts | None = None,
         held: Callable[[], None] | None = None,
         diarization: bool = False,
+        traceparent: str = "",
     ) -> RecordingOpened:
         """Transcribe a recording in a session, as fast as the back ends can.
 
         ``chunks``: 16-bit mono PCM at :data:`RECORDING_RATE`; closed here once it is opened. Returns when the
-        stream has begun; ``held`` is called once all of it is transcribed. Raises
+        stream has begun; ``held`` is called once all of it is transcribed. ``traceparent``: of the request
+        that opens it. Raises
         ``unknown_session``, ``session_ended``, ``too_many_recordings``, ``unsupported_language``.
         """
         limit = self._sessions.settings.orchestration.speech.concurrent_recordings
@@ -134,6 +136,7 @@ class Recordings:
                     source_language=source_language,
                     target_languages=frozenset(target_languages),
                     diarization=diarization,
+                    traceparent=traceparent,
                 )
                 stream = self._speech_streams.open(source)
                 await self._speech_streams.launch(stream, partial(self._read, stream, chunks, place))

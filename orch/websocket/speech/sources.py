@@ -73,6 +73,10 @@ class SpeechSource(Protocol):
     def age(self) -> float:
         """How many seconds ago its first sample was recorded."""
 
+    @property
+    def traceparent(self) -> str:
+        """The ``traceparent`` of the client's request by which it was opened; "": it had none."""
+
     def begin(self, stream_id: str) -> None:
         """Note that a stream accepts its speech."""
 
@@ -119,6 +123,7 @@ class SocketSource:
         self.age = age
         self.diarization = diarization
         self.pipeline = pipeline
+        self.traceparent = connection.traceparent
         self._connection = connection
         self._member = member
         self._presence = presence
@@ -193,9 +198,11 @@ class RecordingSource:
         source_language: str,
         target_languages: frozenset[str],
         diarization: bool = False,
+        traceparent: str = "",
     ) -> None:
         self.session = session
         self.facts = facts
+        self.traceparent = traceparent
         self.sample_rate = sample_rate
         self.source_language = source_language
         self.target_languages = target_languages

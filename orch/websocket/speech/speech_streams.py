@@ -142,6 +142,7 @@ class SpeechStreams:
             output=SessionOutput(stream, self._sessions),
             address=source.address or "",
             pipeline=stream.pipeline(),
+            trace=source.traceparent,
         )
         for other in idle:
             self.end_stream(other)
