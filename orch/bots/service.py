@@ -20,6 +20,7 @@ from orch.bots import admission
 from orch.bots.bot_counters import BotCounters
 from orch.bots.bot_lists import BotLists
 from orch.bots.bot_readings import readings
+from orch.bots.bot_traces import BotTraces
 from orch.bots.chromium.evidence import Evidence
 from orch.bots.chromium.process import installed
 from orch.bots.commanding import Commanding, life_of
@@ -117,6 +118,7 @@ class BotsService:
         webhooks: Composed = lambda *_: (),
         on_stored: Callable[[], None] = lambda: None,
         counters: BotCounters | None = None,
+        traces: BotTraces | None = None,
     ) -> None:
         self._settings = settings
         self._find_browser = installed if kept is None else kept.joined.find_browser
@@ -125,6 +127,7 @@ class BotsService:
         self._stopping = stopping
         self._parts: _Parts | None = None
         self._counters = counters or BotCounters()
+        self._traces = traces or BotTraces()
         self._browsers = Browsers()
         if kept is None:
             return
@@ -262,6 +265,7 @@ class BotsService:
             rules=leave_rules_of(request.rules, bots.leaving),
             no_audio=bots.limits.no_audio,
             browser_started=self._browsers.note,
+            traces=self._traces,
         )
         adapter = admission.adapter_of(journal.stored.meeting_url, bots.origins)
         return BotRun(journal, request, parts, adapter=adapter, has_opt_out=has_opt_out)

@@ -11,6 +11,7 @@ import structlog
 import trio
 
 from orch.bots.bot_counters import BotCounters
+from orch.bots.bot_traces import BotTraces
 from orch.bots.calendars.service import Calendars
 from orch.bots.media.channel import Channel
 from orch.bots.media.server import MediaServer
@@ -37,6 +38,7 @@ from orch.supervision.branches import Run, Tree
 from orch.telemetry.names import bots as names
 from orch.telemetry.names.metric import Reading
 from orch.telemetry.topics import Topics
+from orch.telemetry.traces import Tracer
 from orch.websocket.service import HubService
 
 SPOOL_OPENED_AGAIN: Final = 5.0
@@ -55,6 +57,7 @@ class StoredBots:
     pruning: Pruning
     pipelines: Pipelines
     counters: BotCounters
+    traces: BotTraces
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -85,9 +88,10 @@ def build(
     topics: Topics,
     tree: Tree,
     leases: Leases,
+    tracer: Tracer,
 ) -> tuple[BotsService, StoredBots | None, Calendars | None]:
     """Build the bots and what schedules them, none of them running yet."""
-    stored = None if stores.bots is None else _stored(configuration, stores, stores.bots, hub, speech)
+    stored = None if stores.bots is None else _stored(configuration, stores, stores.bots, hub, speech, tracer)
     kept = None if stored is None else _kept(configuration, stored, topics)
     service = BotsService(
         kept,
@@ -101,6 +105,7 @@ def build(
         webhooks=(lambda *_: ()) if stored is None else stored.webhooks.compose,
         on_stored=(lambda: None) if stored is None else stored.webhooks.notify,
         counters=None if stored is None else stored.counters,
+        traces=None if stored is None else stored.traces,
     )
     service.on_deleted = lambda session_id: _forget_session(hub, session_id)
     if stored is None or not configuration.current.orchestration.bots.calendars:
@@ -118,18 +123,24 @@ def build(
 
 
 def _stored(
-    configuration: LiveSettings, stores: Stores, store: BotStore, hub: HubService, speech: SpeechService
+    configuration: LiveSettings,
+    stores: Stores,
+    store: BotStore,
+    hub: HubService,
+    speech: SpeechService,
+    tracer: Tracer,
 ) -> StoredBots:
     bots = configuration.current.orchestration.bots
     # Each process has a spool of its own; those of processes with this store that have ended are adopted.
     spools = spool_folder(Path(bots.spool), bot_store_place(configuration))
     writer = BotWriter(store, spool_at(spools, new_name()))
-    counters = BotCounters()
+    counters, traces = BotCounters(), BotTraces(tracer)
     return StoredBots(
         counters=counters,
+        traces=traces,
         store=store,
         writer=writer,
-        webhooks=WebhookService(store, configuration, wall=stores.wall),
+        webhooks=WebhookService(store, configuration, wall=stores.wall, traces=traces),
         pruning=Pruning(store, configuration, wall=stores.wall),
         pipelines=Pipelines(
             hub=hub.meetings,

@@ -119,6 +119,7 @@ def build(
         voices=VoiceModels(silero.load, frame=silero.FRAME) if silero.is_installed() else None,
         pipelines=pipelines,
         concurrency=gateway.concurrency,
+        tracer=traced.tracer,
     )
     overload = OverloadWatch(
         settings=configuration,
@@ -177,6 +178,7 @@ def build(
         topics=topics,
         tree=tree,
         leases=leases,
+        tracer=traced.tracer,
     )
     parts = Parts(
         access=access,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import trio
 
+from orch.bots.bot_traces import BotTraces
 from orch.bots.chromium.errors import BrowserEndedError
 from orch.bots.chromium.evidence import Evidence
 from orch.bots.control import CameraFrame, FrameKind
@@ -222,6 +223,7 @@ class Scene:
         worker: str = "w",
         is_alone: bool = True,
         survey: Survey | None = None,
+        traces: BotTraces | None = None,
     ) -> None:
         self.store = store
         self.meetings: list[FakeMeeting] = []
@@ -259,6 +261,7 @@ class Scene:
             worker=worker,
             stopping=lambda: self.stopping,
             survey=survey,
+            traces=traces,
         )
 
     def set(self, **changes: Any) -> None:
@@ -372,14 +375,19 @@ class Scene:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, is_alone: bool = True, enabled: bool = True, survey: Survey | None = None
+    folder: Path,
+    *,
+    is_alone: bool = True,
+    enabled: bool = True,
+    survey: Survey | None = None,
+    traces: BotTraces | None = None,
 ) -> AsyncIterator[Scene]:
     """Run a service on a file in the folder, which may have been another one's."""
     engine = SqliteBots(folder / "bots.sqlite3", most=lambda: 2**40, offload=inline)
     async with trio.open_nursery() as outer:
         await outer.start(engine.run)
         worker = "w" if survey is None else survey.me.name
-        scene = Scene(folder, engine.store, worker=worker, is_alone=is_alone, survey=survey)
+        scene = Scene(folder, engine.store, worker=worker, is_alone=is_alone, survey=survey, traces=traces)
         scene.set(enabled=enabled)
         await outer.start(scene.writer.run)
         async with trio.open_nursery() as nursery:

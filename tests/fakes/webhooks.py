@@ -58,7 +58,8 @@ class MemoryOutbox:
 
     def add(self, name: str, endpoint_id: str, *, bot: str = "bot", body: bytes = b"{}") -> StoredDelivery:
         """Store a delivery that is due."""
-        stored = StoredDelivery(Delivery(name, f"msg_{name}", body), endpoint_id, bot, len(self.deliveries))
+        delivery = Delivery(name, f"msg_{name}", body, bot_id=bot)
+        stored = StoredDelivery(delivery, endpoint_id, bot, len(self.deliveries))
         self.deliveries[name] = stored
         return stored
 

@@ -84,6 +84,7 @@ class MeetingPipeline:
         numbers: Numbers | None = None,
         is_bot_name: Callable[[str], bool] | None = None,
         tally: AttributionTally | None = None,
+        links: Sequence[str] = (),
     ) -> None:
         """Set up a bot's pipeline; nothing runs yet.
 
@@ -101,6 +102,7 @@ class MeetingPipeline:
         self._sound = sound
         self._changed = changed
         self._is_bot = is_bot_name or _is_bot
+        self._links = links
         languages = request.languages
         self._targets = languages.targets
         self.minutes = (Minutes if tape is None else partial(TapedMinutes, tape))(
@@ -170,6 +172,7 @@ class MeetingPipeline:
                 output=output,
                 leveled=self._leveled,
                 boundary=self._boundary,
+                links=self._links,
             )
             self._session, self._outbox, self._tracks = session, outbox, tracks
             self._unheard = UnheardOutput(

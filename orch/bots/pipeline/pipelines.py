@@ -1,6 +1,6 @@
 """What the pipelines of all bots of a process share: neighbours, fonts, the one thread that draws."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, TypeVarTuple
 
 import trio
@@ -71,13 +71,15 @@ class Pipelines:
         changed: Callable[[], None] = lambda: None,
         numbers: Numbers | None = None,
         is_bot_name: Callable[[str], bool] | None = None,
+        links: Sequence[str] = (),
     ) -> MeetingPipeline:
         """Return the pipeline of a bot, which does not run yet.
 
         ``started``: of the session, seconds since the epoch; ``clock``: seconds since then. ``announce``:
         sends webhooks. ``sound``: receives what is captured, for a recording. ``tape``: receives raw
         signals, to be replayed. ``changed``: called when :meth:`MeetingPipeline.live` differs. ``numbers``:
-        where a session goes on that another worker began.
+        where a session goes on that another worker began. ``links``: the ``traceparent`` of what its speech
+        belongs to.
         """
         return MeetingPipeline(
             session_id=session_id,
@@ -97,6 +99,7 @@ class Pipelines:
             numbers=numbers,
             is_bot_name=is_bot_name,
             tally=self._tally,
+            links=links,
         )
 
     def readings(self) -> Iterator[Reading]:

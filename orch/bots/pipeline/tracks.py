@@ -9,7 +9,7 @@ one when another is idle; until then its sound is counted as unheard, and nothin
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -118,8 +118,14 @@ class Tracks:
         output: Callable[[HeardTrack], TrackOutput],
         leveled: Callable[[HeardTrack, float, float, float], None],
         boundary: Boundary,
+        links: Sequence[str] = (),
     ) -> None:
-        """``output``: where the captions of a track go. ``leveled``: receives its levels: at, time, dBFS."""
+        """Set up.
+
+        ``output``: where the captions of a track go. ``leveled``: receives its levels: at, time, dBFS.
+        ``links``: the ``traceparent`` of what its streams belong to.
+        """
+        self._links = links
         self._session_id = session_id
         self._started = started
         self._speech = speech
@@ -315,14 +321,14 @@ class Tracks:
             participant_id=track.channel,  # somebody speaks: it is no recording
         )
         try:
-            speech = self._speech.stream(origin, sample_rate=RATE, output=output)
+            speech = self._speech.stream(origin, sample_rate=RATE, output=output, links=self._links)
         except ProblemError as error:
             if error.code != "unsupported_language":
                 raise
             _log.warning("language of a bot not offered", language=self.language, reason=error.detail)
             self.language = AUTO
             speech = self._speech.stream(
-                replace(origin, source_language=AUTO), sample_rate=RATE, output=output
+                replace(origin, source_language=AUTO), sample_rate=RATE, output=output, links=self._links
             )
         stream = OpenStream(speech, output, first)
         output.attach(stream.first)

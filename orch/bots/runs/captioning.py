@@ -65,6 +65,7 @@ class Captioning:
             clock=self.clock,
             channel=run.channel,
             metadata=stored.metadata,
+            traceparent=run.parts.traces.parent_of(run.bot_id),
         )
 
     async def _started(self, session: Session, nursery: trio.Nursery) -> Pipeline:

@@ -61,6 +61,8 @@ class Journal:
         self._counters = counters or BotCounters()
         self._lock = trio.Lock()
         self.stored = life
+        self.on_transition: Callable[[StoredLife, StoredLife], None] = lambda _before, _after: None
+        """Called with the life before and after each stored transition."""
 
     @property
     def life(self) -> Life:
@@ -112,16 +114,20 @@ class Journal:
             while True:
                 found = made()
                 if found is None:
-                    self._counters.changed(before, self.stored)  # where the reply to an attempt was lost
+                    self._note_change(before)  # where the reply to an attempt was lost
                     return False
                 webhooks: Sequence[WebhookDelivery] = ()
                 if found.webhook is not None:
                     webhooks = self._webhooks(found.life, Trigger.STATE_CHANGE, found.event.at, found.webhook)
                 if await self._write(Change(found.life, (found.event,), webhooks)):
                     break
-        self._counters.changed(before, self.stored)
+        self._note_change(before)
         _log.info("bot", bot=self.stored.bot_id, **_shown(found))
         return True
+
+    def _note_change(self, before: StoredLife) -> None:
+        self._counters.changed(before, self.stored)
+        self.on_transition(before, self.stored)
 
     async def _write(self, change: Change) -> bool:
         """Store a change, once the store can. False: the stored life is another one, which is ours now.

@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+import msgspec
 import trio
 from msgspec import Struct
 
+from orch.bots.bot_traces import BotTraces
 from orch.bots.chromium.evidence import Evidence
 from orch.bots.control import CameraFrame, FrameKind
 from orch.bots.ends import EndReason
@@ -157,7 +159,11 @@ class Pipeline(Protocol):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """What a pipeline is made for. ``started``: of the session, in seconds since the epoch."""
+    """What a pipeline is made for.
+
+    ``started``: of the session, in seconds since the epoch. ``traceparent``: of the bot's span; "": not
+    recorded.
+    """
 
     bot_id: str
     session_id: str
@@ -167,6 +173,7 @@ class Session(Struct, frozen=True, kw_only=True):
     clock: Callable[[], float]
     channel: MediaChannel
     metadata: Any = None
+    traceparent: str = ""
 
 
 class RunParts(Struct, frozen=True, kw_only=True):
@@ -178,7 +185,7 @@ class RunParts(Struct, frozen=True, kw_only=True):
     :class:`~orch.bots.runs.reachability.UnreachableError`. ``offload``: runs what
     blocks. ``no_audio``: seconds without sound, while
     participants speak, after which a bot gives up. ``browser_started``: notes the first process of a browser;
-    0: it is none of ours.
+    0: it is none of ours. ``traces``: records the bot.
     """
 
     stay: Stay
@@ -195,3 +202,4 @@ class RunParts(Struct, frozen=True, kw_only=True):
     rules: LeaveRules
     no_audio: float = 60.0
     browser_started: Callable[[int], None] = lambda _process: None
+    traces: BotTraces = msgspec.field(default_factory=BotTraces)

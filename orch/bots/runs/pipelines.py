@@ -71,6 +71,7 @@ class RunPipelines:
             tape=recording.put,
             changed=lambda: self._touch(f"bots/{session.bot_id}"),
             numbers=numbers,
+            links=(session.traceparent,) if session.traceparent else (),
         )
         pipeline.camera_to(session.channel.show)
         return RunPipeline(pipeline, session, recording)

@@ -206,6 +206,10 @@ class BotRun:
 
     async def run(self) -> None:
         """Run the bot until it has ended, another worker has it, or it is released."""
+        with self.parts.traces.open(self.journal, self.adapter):
+            await self._run()
+
+    async def _run(self) -> None:
         failure: BaseException | None = None
         try:
             async with trio.open_nursery() as outer:

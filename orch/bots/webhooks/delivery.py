@@ -25,14 +25,17 @@ import structlog
 import trio
 
 from orch.backoff import exponential
+from orch.bots.bot_traces import BotTraces
 from orch.bots.webhooks.exchange import ExchangeError, Exchanges
-from orch.bots.webhooks.outbox import Attempt, Claim, Outbox, Requeued
+from orch.bots.webhooks.outbox import Attempt, Claim, Delivery, Endpoint, Outbox, Requeued
 from orch.bots.webhooks.places import Places, PlacesStatistics
 from orch.bots.webhooks.schedule import Answer, Fault, State, Verdict, judge
 from orch.bots.webhooks.sent import Request, Sent
 from orch.bots.webhooks.signature import signed_headers
 from orch.masking import mask_url
 from orch.problems import ProblemError
+from orch.telemetry.traces import Span
+from orch.telemetry.traces.headers import HEADER
 
 log = structlog.get_logger("webhooks")
 
@@ -50,6 +53,8 @@ LEASE_SECONDS: Final = 90.0
 POLL_SECONDS: Final = 5.0
 """Seconds between looks for retries that have become due, and for what other workers have stored."""
 
+_SUCCESS: Final = 200
+_REDIRECTION: Final = 300
 _STORE_PAUSE: Final = 1.0
 _LONGEST_STORE_PAUSE: Final = 30.0
 
@@ -99,7 +104,9 @@ class Deliveries:
         *,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
+        traces: BotTraces | None = None,
     ) -> None:
+        self._traces = traces or BotTraces()
         self._outbox = outbox
         self._exchanges = exchanges
         self._wall = wall
@@ -197,11 +204,18 @@ class Deliveries:
         if endpoint is None:
             course.outcome, course.reason = Fault.REFUSED_TARGET, "The endpoint does not exist any more."
             return
+        with self._traces.delivery(delivery.bot_id, endpoint.url, delivery.attempts + 1) as span:
+            await self._send_to(endpoint, delivery, course, "" if span is None else span.traceparent)
+            if span is not None:
+                _note_outcome(span, course.outcome)
+
+    async def _send_to(self, endpoint: Endpoint, delivery: Delivery, course: "_Course", trace: str) -> None:
         with trio.move_on_after(ATTEMPT_SECONDS) as limit:
             try:
                 secrets = endpoint.keys.at(course.at)
                 signed = signed_headers(delivery.message_id, course.at, delivery.body, secrets)
-                headers = (("content-type", "application/json"), *signed)
+                traced = ((HEADER, trace),) if trace else ()
+                headers = (("content-type", "application/json"), *signed, *traced)
                 request = Request("POST", endpoint.url, headers, delivery.body)
                 async with self._exchanges.exchange(request, on_sending=course.sending) as reply:
                     course.outcome = Answer(reply.status, reply.headers)
@@ -289,3 +303,14 @@ class Deliveries:
             raise error
         self._store_failures += 1
         log.warning("webhook outbox unavailable", reason=error.detail)
+
+
+def _note_outcome(span: Span, outcome: Answer | Fault | None) -> None:
+    if isinstance(outcome, Answer):
+        span.set("http.response.status_code", outcome.status)
+        if not _SUCCESS <= outcome.status < _REDIRECTION:
+            span.set("error.type", str(outcome.status))
+            span.failed()
+    elif outcome is not None:
+        span.set("error.type", outcome.value)
+        span.failed(outcome.value)

@@ -30,7 +30,7 @@ class Delivery:
 
     ``delivery_id`` is that of the store, ``message_id`` the ``webhook-id`` (the same for all endpoints of one
     event). ``attempts``: how many were made since it was stored, or last redelivered by hand; ``first_at``:
-    when the first of these began (seconds since the epoch), None before it.
+    when the first of these began (seconds since the epoch), None before it. ``bot_id``: that it is about.
     """
 
     delivery_id: str
@@ -38,6 +38,7 @@ class Delivery:
     body: bytes = field(repr=False)
     attempts: int = 0
     first_at: float | None = None
+    bot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ import msgspec
 import structlog
 import trio
 
+from orch.bots.bot_traces import BotTraces
 from orch.bots.webhooks.delivery import Deliveries, DeliveriesStatistics
 from orch.bots.webhooks.exchange import Exchanges
 from orch.bots.webhooks.fan_out import Numbers, deliveries_for
@@ -91,6 +92,7 @@ class WebhookService:
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
         new_id: Callable[[], str] = lambda: f"msg_{secrets.token_urlsafe(18)}",
+        traces: BotTraces | None = None,
     ) -> None:
         def rules() -> TargetRules:
             return rules_of(settings.current.orchestration.bots.webhooks)
@@ -101,7 +103,7 @@ class WebhookService:
         self.exchanges = exchanges or Exchanges(rules, TrustStore(), ca_file=ca_file)
         self.subscriptions = Subscriptions(store, rules, wall=wall)
         outbox = StoredOutbox(store, self.subscriptions.find)
-        self._deliveries = Deliveries(outbox, self.exchanges, wall=wall, draw=draw)
+        self._deliveries = Deliveries(outbox, self.exchanges, wall=wall, draw=draw, traces=traces)
         self._store = store
         self._wall = wall
         self._new_id = new_id

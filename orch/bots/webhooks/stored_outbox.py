@@ -45,7 +45,9 @@ class StoredOutbox:
         endpoints = await self._find_endpoints({each.endpoint_id for each in claimed})
         return [
             Claim(
-                Delivery(each.delivery_id, each.message_id, each.body, each.attempts, each.first_at),
+                Delivery(
+                    each.delivery_id, each.message_id, each.body, each.attempts, each.first_at, each.bot_id
+                ),
                 each.endpoint_id,
                 endpoints.get(each.endpoint_id),
             )

@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from orch.bots.bot_traces import BotTraces
 from orch.bots.webhooks.delivery import (
     ATTEMPT_SECONDS,
     BODY_SECONDS,
@@ -26,6 +27,7 @@ from orch.bots.webhooks.signature import verify
 from orch.bots.webhooks.targets import TargetRules
 from orch.problems import ProblemError
 from orch.tls.trust import TrustStore
+from tests.fakes.traces import SpansKept
 from tests.fakes.webhooks import (
     KEYS,
     MemoryOutbox,
@@ -39,6 +41,8 @@ from tests.fakes.webhooks import (
     wall,
 )
 
+PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+
 
 class Scene:
     """An outbox, receivers, and the deliveries between them, which the test starts and stops."""
@@ -49,6 +53,8 @@ class Scene:
         self.outbox = MemoryOutbox()
         self.scope = trio.CancelScope()
         self.is_stopped = True
+        self.spans = SpansKept(ratio=0.0)
+        self.traces = BotTraces(self.spans.tracer)
         self.deliveries = self._make()
 
     def endpoint(self, name: str, receiver: Receiver | OSError) -> None:
@@ -84,7 +90,7 @@ class Scene:
     def _make(self) -> Deliveries:
         rules = TargetRules(http=True)
         exchanges = Exchanges(lambda: rules, TrustStore(), resolve=self.net.resolve, connect=self.net.connect)
-        return Deliveries(self.outbox, exchanges, wall=wall, draw=lambda: 0.5)
+        return Deliveries(self.outbox, exchanges, wall=wall, draw=lambda: 0.5, traces=self.traces)
 
 
 @asynccontextmanager
@@ -124,6 +130,46 @@ async def test_a_delivery_arrives_signed_and_the_history_has_what_was_sent() -> 
     assert dict(log[0].headers)["content-type"] == "application/json"
     assert dict(log[0].headers)["webhook-id"] == "msg_d1"
     verify(dict(log[0].headers), log[0].body, [KEYS.current], wall())
+
+
+async def test_each_attempt_is_a_span_of_its_bots_trace_and_carries_it() -> None:
+    """What a receiver records of it is below the attempt. Of the address there is the host alone."""
+    log: list[Received] = []
+    async with scene() as made:
+        made.traces._running["bot"] = PARENT
+        made.endpoint("a", responding(500, log=log))
+        made.endpoint("gone", OSError("refused"))
+        made.add("d1", "a")
+        made.add("d2", "gone", bot="bot2")
+        await trio.sleep(6)
+        made.spans.ratio = 1.0
+        made.add("d3", "gone", bot="bot3")
+        await trio.sleep(1)
+    first, second, third = made.spans.named("webhook.delivery")
+    assert [dict(each.headers)["traceparent"] for each in log] == [first.traceparent, second.traceparent]
+    assert first.trace_id == second.trace_id == "a" * 32
+    assert (first.kind, first.failure) == ("client", "")
+    assert first.attributes == {
+        "http.request.method": "POST",
+        "server.address": "a.example",
+        "orch.bot_id": "bot",
+        "http.response.status_code": 500,
+        "error.type": "500",
+    }
+    assert second.attributes["http.request.resend_count"] == 1
+    assert third.parent is None
+    assert (third.failure, third.attributes["orch.bot_id"]) == ("unreachable", "bot3")
+    assert "hook" not in made.spans.texts().replace("webhook", "")
+
+
+async def test_a_delivery_that_is_not_recorded_carries_no_trace() -> None:
+    log: list[Received] = []
+    async with scene() as made:
+        made.endpoint("a", responding(200, log=log))
+        made.add("d1", "a")
+        await settled()
+    assert made.spans.ended == []
+    assert "traceparent" not in dict(log[0].headers)
 
 
 async def test_each_attempt_is_signed_for_its_own_time_with_the_same_id() -> None:
