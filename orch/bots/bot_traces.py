@@ -88,7 +88,7 @@ class BotTraces:
     def delivery(
         self, bot_id: str | None, url: str, attempt: int
     ) -> AbstractContextManager[Span | None, bool | None]:
-        """Record an attempt to send a webhook during the block, as a part of its bot's trace, if there is one.
+        """Record an attempt to send a webhook during the block, in the trace of its bot if that is recorded.
 
         ``attempt``: counted from 1. Of the address only the host is recorded: the rest may have a secret.
         """

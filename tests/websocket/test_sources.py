@@ -42,6 +42,7 @@ class Robot:
             self.events.append("end")
 
     diarization = False
+    traceparent = ""
     pipeline: PipelineSettings | UnsetType | None = UNSET
 
     def acknowledge(self, status: AudioStatus) -> None:
