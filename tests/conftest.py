@@ -1,6 +1,7 @@
 """How ``async def`` tests run (on Trio, on a virtual clock, within a limit); what each leaves as it was."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -74,6 +75,21 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     asked = {*getattr(item, "fixturenames", ()), *(each for each in given if isinstance(each, str))}
     if folder in WITH_PROCESSES or SERVERS & asked or item.get_closest_marker("sandbox"):
         item.add_marker(pytest.mark.process)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from what is collected: it stays, and is the most of what there is.
+
+    Searched again and again, it takes a fifth of the collection's time and a twelfth of that of tests which
+    start no process.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
