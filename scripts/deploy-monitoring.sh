@@ -13,6 +13,7 @@
 # Settings and secrets are in .env; those that are missing are generated and added to it. Exit code 2: something
 # that you have to change first; 1: it did not work.
 set -euo pipefail
+caller=$PWD
 cd "$(dirname "$0")/.."
 
 env_file=.env
@@ -31,12 +32,14 @@ refuse() {
 
 # --- settings and secrets ---
 
-# The value of a variable: from the environment, else from .env, which is read and not run.
+# The value of a variable: from the environment, else from .env, which is read and not run, as Compose reads it:
+# the last line counts; spaces around a value, and a comment behind it, are no part of it.
 value() {
     if [ -n "${!1:-}" ]; then
         printf '%s' "${!1}"
     elif [ -f $env_file ]; then
-        sed -n "s/\r\$//; s/^$1=//p" $env_file | tail -n 1 | sed "s/^\"\(.*\)\"\$/\1/; s/^'\(.*\)'\$/\1/"
+        sed -nE "s/\r\$//; s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" $env_file | tail -n 1 |
+            sed -E -e "s/^\"([^\"]*)\".*/\1/;t" -e "s/^'([^']*)'.*/\1/;t" -e 's/(^|[[:space:]])#.*$//; s/[[:space:]]+$//'
     fi
 }
 
@@ -45,13 +48,20 @@ random() { LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c 32 || true; }
 
 # Refuse a secret that others know, or could guess.
 require_own() {
-    local secret
+    local secret LC_ALL=C
     secret=$(value "$1")
     case ${secret,,} in
         livetranslate* | admin* | password* | changeme* | secret* | orch | grafana | postgres | redis | default | example*)
             refuse "$1 in $env_file is a password that everyone knows. Remove the line, and one is generated." ;;
     esac
     [ ${#secret} -ge 12 ] || refuse "$1 in $env_file has ${#secret} characters. Use 12 or more, or remove the line, and one is generated."
+    # In URLs, in YAML and in Compose's variables others have a meaning.
+    case $1,$secret in
+        REDIS_PASSWORD,*[!A-Za-z0-9._~-]* | POSTGRES_PASSWORD,*[!A-Za-z0-9._~-]*)
+            refuse "$1 in $env_file is part of a URL: use letters, digits and ._~-, or remove the line, and one is generated." ;;
+        *[!A-Za-z0-9_,.~+/=@%^:!?*-]*)
+            refuse "$1 in $env_file has a character that is not allowed there: use letters, digits and ._~+/=@%^:!?*-, or remove the line, and one is generated." ;;
+    esac
 }
 
 # Store a file that containers read as users of their own. Others on this machine do not come through the folder.
@@ -64,6 +74,19 @@ store() {
     mv -f "$path.new" "$path"
 }
 
+# Add a line to .env, or leave it as it was: a disk that is full must not end a password in its middle.
+add() {
+    local there=""
+    # The last line may have no end.
+    [ ! -s $env_file ] || there=$(cat $env_file && echo .)
+    there=${there%.}
+    { printf '%s' "${there%$'\n'}" && { [ -z "$there" ] || echo; } && echo "$1"; } >$env_file.new || {
+        rm -f $env_file.new
+        refuse "$env_file could not be written."
+    }
+    mv -f $env_file.new "$(readlink -f $env_file)"
+}
+
 make_secrets() {
     local name made=""
     umask 077
@@ -71,15 +94,14 @@ make_secrets() {
     chmod 600 $env_file
     for name in ORCH_CONTROL_TOKEN REDIS_PASSWORD POSTGRES_PASSWORD GRAFANA_ADMIN_PASSWORD ALERT_WEBHOOK_TOKEN; do
         if [ -z "$(value $name)" ]; then
-            [ -z "$(tail -c 1 $env_file)" ] || echo >>$env_file
-            echo "$name=$(random)" >>$env_file
+            add "$name=$(random)"
             made="$made $name"
         fi
         require_own $name
     done
     [ -z "$made" ] || say "Generated in $env_file:$made"
     # The service asks it for alerts and makes silences; without the stack there is none.
-    [ -n "$(value ORCH_ALERTMANAGER)" ] || echo "ORCH_ALERTMANAGER=http://alertmanager:9093" >>$env_file
+    [ -n "$(value ORCH_ALERTMANAGER)" ] || add "ORCH_ALERTMANAGER=http://alertmanager:9093"
     mkdir -p $secrets
     store prometheus/control-token "$(value ORCH_CONTROL_TOKEN)"
     store grafana/admin-password "$(value GRAFANA_ADMIN_PASSWORD)"
@@ -90,7 +112,7 @@ make_secrets() {
 # Alertmanager's own script writes its file and secrets from the variables ALERT_….
 configure_alertmanager() {
     local name
-    for name in $(sed -n 's/^\(ALERT_[A-Z_]*\)=.*/\1/p' $env_file | sort -u); do
+    for name in $(sed -nE 's/^[[:space:]]*(export[[:space:]]+)?(ALERT_[A-Z_]+)[[:space:]]*=.*/\2/p' $env_file | sort -u); do
         export "$name=$(value "$name")"
     done
     monitoring/alertmanager/configure.sh $secrets/alertmanager >&2 ||
@@ -227,6 +249,16 @@ restart() {
     echo "Restarted: ${*:-all of it}."
 }
 
+# A folder as who called means it, without a slash at its end.
+as_called() {
+    local path=$1
+    while [ "${path%/}" != "$path" ] && [ "$path" != / ]; do path=${path%/}; done
+    case $path in
+        /*) printf '%s' "$path" ;;
+        *) printf '%s' "$caller/$path" ;;
+    esac
+}
+
 # The volume's content as a tar file; the other way round with `unpack`.
 archive_volume() {
     docker run --rm --network none --read-only --volume "livetranslate_$1:/volume:ro" --entrypoint tar $archiver -C /volume -czf - .
@@ -240,7 +272,8 @@ backup() {
     require_docker
     require_env
     umask 077
-    local folder=${1:-backups/$(date -u +%Y%m%dT%H%M%SZ)} name
+    local folder name
+    folder=$(as_called "${1:-$PWD/backups/$(date -u +%Y%m%dT%H%M%SZ)}")
     [ ! -e "$folder" ] || refuse "$folder exists already."
     part=$folder.incomplete
     rm -rf "$part"
@@ -296,6 +329,7 @@ restore() {
         case $each in --yes) sure=yes ;; *) folder=$each ;; esac
     done
     [ -n "$folder" ] || refuse "Which backup? $0 restore FOLDER"
+    folder=$(as_called "$folder")
     [ -f "$folder/SHA256SUMS" ] || refuse "$folder is not a complete backup: it has no SHA256SUMS."
     (cd "$folder" && sha256sum --check --quiet --strict SHA256SUMS) || refuse "$folder is damaged."
     require_docker
@@ -307,6 +341,7 @@ restore() {
     fi
     make_secrets
     compose up --no-start --remove-orphans
+    trap failed_restore EXIT
     compose stop
     for name in redis orchestration-state prometheus alertmanager grafana loki; do
         [ -f "$folder/$name.tar.gz" ] || continue
@@ -318,8 +353,14 @@ restore() {
     compose exec -T postgres pg_restore --username=orch --dbname=orch --clean --if-exists --single-transaction --no-owner \
         <"$folder/postgres.dump"
     compose up --detach --remove-orphans
+    trap - EXIT
     wait_until_healthy
     echo "Restored from $folder. Its .env is in settings.tar.gz, and was not used."
+}
+
+# What was replaced is not there any more: the service must not run on a half of it.
+failed_restore() {
+    say "The backup was not restored as a whole, and the service is stopped. Mend the cause, then run the same command again."
 }
 
 # One at a time: a backup stops what a deployment waits for.

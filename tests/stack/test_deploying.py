@@ -3,7 +3,6 @@
 import fcntl
 import io
 import os
-import shutil
 import socket
 import sqlite3
 import stat
@@ -13,101 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack.deployment import HEALTHY, ROOT, Deployment
+
 pytestmark = pytest.mark.process
-
-ROOT = Path(__file__).parents[2]
-
-#: Answers as Docker does to what the script asks for: there is no Docker in the tests. `states` has what
-#: `compose ps` shows; `up` makes it that of `after`; a call that contains the text in `fails` fails.
-DOCKER = r"""#!/bin/bash
-here=$(dirname "$0")/..
-echo "$*" >>"$here/calls"
-if [ -f "$here/fails" ] && [[ "$*" == *"$(cat "$here/fails")"* ]]; then exit 1; fi
-case "$*" in
-    "info --format"*) echo "$here" ;;
-    info) ;;
-    "compose version --short") cat "$here/version" ;;
-    *" ps --quiet") cat "$here/states" 2>/dev/null || true ;;
-    *" ps --all "*) cat "$here/states" 2>/dev/null || true ;;
-    *" up "*--no-start*) ;;
-    *" up "*) cp "$here/after" "$here/states" ;;
-    *" logs "*) echo "the last lines of ${*: -1}" ;;
-    *" pg_dump "*) echo "a dump" ;;
-    *"info persistence") printf 'loading:0\r\naof_rewrite_in_progress:0\r\n' ;;
-    *" python - "*) cat >"$here/program"; echo "the state" ;;
-    *" redis tar "*) echo "append-only files" ;;
-    "run --rm --network none --read-only"*) echo "a volume" ;;
-    "run --rm --interactive"*) echo "unpacked: $(cat)" >>"$here/calls" ;;
-    *pg_restore*) echo "restored: $(cat)" >>"$here/calls" ;;
-esac
-"""
-
-HEALTHY = "orchestration running healthy\nprometheus running healthy\nalloy running\n"
-
-
-class Deployment:
-    """A checkout with the script, and a machine with that ``docker``."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "checkout"
-        for name in ("scripts/deploy-monitoring.sh", "scripts/state_archive.py"):
-            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, self.folder / name)
-        shutil.copytree(ROOT / "monitoring", self.folder / "monitoring")
-        shutil.copytree(ROOT / "config", self.folder / "config")
-        self.machine = folder / "machine"
-        (self.machine / "bin").mkdir(parents=True)
-        docker = self.machine / "bin" / "docker"
-        docker.write_text(DOCKER)
-        docker.chmod(stat.S_IRWXU)
-        self.set("version", "2.29.1")
-        self.set("after", HEALTHY)
-        self.env = {
-            "PATH": f"{docker.parent}:{os.environ['PATH']}",
-            "HOME": str(folder),
-            "DEPLOY_WAIT": "0",
-            "DEPLOY_POLL": "0",
-            "DEPLOY_FREE_GB": "0",
-            "ALERT_SLACK_URL": "https://hooks.slack.example/services/x",
-        }
-        self.stderr = ""
-
-    def set(self, name: str, text: str) -> None:
-        """Set what ``docker`` answers."""
-        (self.machine / name).write_text(text)
-
-    def run(self, *arguments: str, code: int = 0, **env: str) -> str:
-        """Run the script; return its output."""
-        ended = subprocess.run(
-            ["scripts/deploy-monitoring.sh", *arguments],
-            cwd=self.folder,
-            env=self.env | env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.stderr = ended.stderr
-        assert ended.returncode == code, ended.stdout + ended.stderr
-        return ended.stdout
-
-    @property
-    def calls(self) -> list[str]:
-        """How ``docker`` was called, without what is the same in each call."""
-        path = self.machine / "calls"
-        text = path.read_text() if path.exists() else ""
-        same = "--project-name livetranslate --project-directory . -f docker-compose.monitoring.yml "
-        return [line.replace(same, "") for line in text.splitlines()]
-
-    def secrets(self) -> dict[str, str]:
-        """Return the variables in ``.env``."""
-        lines = (self.folder / ".env").read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines)
-
-
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
 
 
 def test_deploy_starts_everything_with_passwords_of_its_own(deployment: Deployment) -> None:
@@ -139,45 +46,6 @@ def test_deploy_starts_everything_with_passwords_of_its_own(deployment: Deployme
         assert path.stat().st_mode & stat.S_IROTH, path
 
 
-def test_deploying_again_changes_no_secret(deployment: Deployment) -> None:
-    deployment.run("deploy")
-    before = (deployment.folder / ".env").read_text()
-    configured = deployment.folder / "monitoring/secrets/alertmanager/alertmanager.yml"
-    alertmanager = configured.read_text()
-    deployment.run("deploy")
-    assert (deployment.folder / ".env").read_text() == before
-    assert configured.read_text() == alertmanager
-    assert "Generated" not in deployment.stderr
-
-
-def test_what_is_missing_is_added_to_the_settings_that_are_there(deployment: Deployment) -> None:
-    """Also behind a last line without an end."""
-    given = "AUDIO_SERVICE_URL=http://gpu:8000\nREDIS_PASSWORD='my own long one'"
-    (deployment.folder / ".env").write_text(given)
-    deployment.run("deploy")
-    secrets = deployment.secrets()
-    assert (deployment.folder / ".env").read_text().startswith(given + "\n")
-    assert len(secrets["POSTGRES_PASSWORD"]) == 32
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("GRAFANA_ADMIN_PASSWORD=livetranslate2023", "everyone knows"),
-        ("GRAFANA_ADMIN_PASSWORD=admin", "everyone knows"),
-        ('POSTGRES_PASSWORD="Changeme"', "everyone knows"),
-        ("ORCH_CONTROL_TOKEN=tiny", "has 4 characters"),
-    ],
-)
-def test_passwords_that_others_know_are_refused(deployment: Deployment, line: str, why: str) -> None:
-    """The seed's is the first that is tried."""
-    (deployment.folder / ".env").write_text(f"{line}\n")
-    deployment.run("deploy", code=2)
-    assert line.partition("=")[0] in deployment.stderr
-    assert why in deployment.stderr
-    assert not [call for call in deployment.calls if " up " in call]
-
-
 def test_only_one_is_at_work(deployment: Deployment) -> None:
     """A backup stops what a deployment waits for."""
     with (deployment.folder / "scripts" / "deploy-monitoring.sh").open() as script:
@@ -186,13 +54,6 @@ def test_only_one_is_at_work(deployment: Deployment) -> None:
         assert "is at work" in deployment.stderr
         deployment.run("logs", code=2)
         assert "is at work" not in deployment.stderr
-
-
-def test_settings_are_read_and_not_run(deployment: Deployment, tmp_path: Path) -> None:
-    commands = f"BOTS=$(touch {tmp_path}/run)\nALERT_SLACK_CHANNEL=`touch {tmp_path}/run`\n"
-    (deployment.folder / ".env").write_text(commands)
-    deployment.run("deploy", code=2)  # no name of a channel
-    assert not (tmp_path / "run").exists()
 
 
 def test_without_anyone_to_notify_nothing_is_started(deployment: Deployment) -> None:
@@ -287,6 +148,23 @@ def test_a_backup_is_complete_or_not_there(deployment: Deployment) -> None:
     assert "exists already" in deployment.stderr
 
 
+def test_a_backup_may_be_anywhere(deployment: Deployment) -> None:
+    """In a folder with spaces, with a slash at its end, and seen from where the command was given."""
+    deployment.run("deploy")
+    place = deployment.machine / "a disk of mine"
+    place.mkdir()
+    for given, cwd in ((f"{place}/first/", deployment.folder), ("second one/", place)):
+        script = str(deployment.folder / "scripts" / "deploy-monitoring.sh")
+        for command in (["backup", given], ["restore", given, "--yes"]):
+            ended = subprocess.run(
+                [script, *command], cwd=cwd, env=deployment.env, capture_output=True, text=True, check=False
+            )
+            assert ended.returncode == 0, ended.stderr
+    assert sorted(path.name for path in place.iterdir()) == ["first", "second one"]
+    assert len(list((place / "second one").iterdir())) == 8
+    assert not (deployment.folder / "second one").exists()
+
+
 def test_after_a_failed_backup_everything_runs_again(deployment: Deployment) -> None:
     deployment.run("deploy")
     deployment.set("fails", "livetranslate_alertmanager:/volume:ro")
@@ -320,6 +198,20 @@ def test_a_backup_is_restored_into_stopped_volumes(deployment: Deployment) -> No
     assert calls.count("unpacked: a volume") == 3
     assert calls.index("restored: a dump") > calls.index("compose up --detach --wait postgres") > stopped
     assert calls[calls.index("restored: a dump") + 1] == "compose up --detach --remove-orphans"
+
+
+def test_a_restore_that_fails_says_so_and_starts_nothing(deployment: Deployment) -> None:
+    """On half of its data the service would go on as if nothing had happened."""
+    deployment.run("deploy")
+    deployment.run("backup", "backups/first")
+    (deployment.machine / "calls").unlink()
+    deployment.set("fails", "livetranslate_prometheus:/volume")
+    deployment.run("restore", "backups/first", "--yes", code=1)
+    assert "not restored as a whole, and the service is stopped" in deployment.stderr
+    assert deployment.calls[-1].startswith("run --rm --interactive")
+    (deployment.machine / "fails").unlink()
+    deployment.run("restore", "backups/first", "--yes")
+    assert deployment.calls.count("restored: a dump") == 1
 
 
 def test_a_damaged_backup_is_not_restored(deployment: Deployment) -> None:
