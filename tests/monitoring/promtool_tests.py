@@ -16,6 +16,9 @@ of each operation are the real ones.
 shown yet. ``added``: further series, with all labels. ``alerts``: a list of ``labels`` and ``summary``, where
 several fire. ``every``: between two samples (``1m``); ``evaluated``: between two evaluations (``1m``; 5m
 where recording rules are read).
+
+Samples and evaluations have the same times here, so that each range begins with a sample, which belongs to it
+in Prometheus 2 and not in 3. Cases have values with which both show the same.
 """
 
 import json
