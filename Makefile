@@ -1,7 +1,7 @@
 # make help lists the targets. Recipes longer than a line are in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run check test tools lint types test-py test-js test-browser coverage bench bench-captions bench-audio bench-bots bench-analytics conformance soak outages fuzz dashboards metrics wheel lock clean
+.PHONY: help install run check test tools lint types test-py test-js test-browser test-monitoring coverage bench bench-captions bench-audio bench-bots bench-analytics conformance soak outages fuzz dashboards metrics wheel lock clean
 
 BIN := .venv/bin
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -111,6 +111,9 @@ dashboards: checkers ## write monitoring/grafana/dashboards from scripts/dashboa
 
 panels: tools ## run each panel's query in a real Prometheus that scrapes the demo in use, with a bot in a meeting
 	MEETING=1 $(BIN)/pytest tests/monitoring/test_panels.py $(ARGS)
+
+test-monitoring: tools ## run the tests of rules, alerts and panels with other versions; PROGRAMS=FOLDER[:FOLDER] has Prometheus and Alertmanager
+	scripts/test-monitoring.sh "$(PROGRAMS)" $(ARGS)
 
 wheel: checkers ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

@@ -58,7 +58,7 @@ def test_help_lists_every_target_with_a_sentence() -> None:
     assert set(listed) <= targets
     expected = "help install run test lint types test-py test-js test-browser coverage bench soak fuzz clean"
     expected += " check wheel outages lock conformance bench-captions bench-audio bench-bots"
-    expected += " dashboards metrics panels bench-analytics"
+    expected += " dashboards metrics panels bench-analytics test-monitoring"
     assert set(listed) == set(expected.split())
     assert subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout == shown
 
