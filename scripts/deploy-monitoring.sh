@@ -39,7 +39,7 @@ value() {
         printf '%s' "${!1}"
     elif [ -f $env_file ]; then
         sed -nE "s/\r\$//; s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" $env_file | tail -n 1 |
-            sed -E -e "s/^\"([^\"]*)\".*/\1/;t" -e "s/^'([^']*)'.*/\1/;t" -e 's/(^|[[:space:]])#.*$//; s/[[:space:]]+$//'
+            sed -E -e "s/^\"([^\"]*)\".*/\1/;t" -e "s/^'([^']*)'.*/\1/;t" -e 's/[[:space:]]#.*$//; s/[[:space:]]+$//'
     fi
 }
 

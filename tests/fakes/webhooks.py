@@ -218,9 +218,12 @@ async def read_request(stream: trio.abc.Stream) -> Received:
     head, _, body = data.partition(b"\r\n\r\n")
     line, *lines = head.decode("ascii").split("\r\n")
     headers = tuple((name, value) for name, _, value in (each.partition(": ") for each in lines))
-    length = int(dict(headers).get("content-length", "0"))
+    length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
     while len(body) < length:
-        body += await stream.receive_some()
+        chunk = await stream.receive_some()
+        if not chunk:
+            raise trio.BrokenResourceError
+        body += chunk
     return Received(line, headers, body)
 
 

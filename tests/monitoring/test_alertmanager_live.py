@@ -145,7 +145,7 @@ def fingerprint_of(it: Whole, name: str) -> str:
 
 
 async def test_alerts_are_received_inhibited_acknowledged_and_escalated(tmp_path: Path) -> None:
-    """Through Alertmanager 0.25 and back, with labels of 10 kB; once it is stopped the service goes on."""
+    """Through Alertmanager and back, with labels of 10 kB; once it is stopped the service goes on."""
     port = free_port()
     overlay: dict[str, Any] = {
         "orchestration.alerts.alertmanager_url": f"http://127.0.0.1:{port}",
