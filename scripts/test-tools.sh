@@ -28,7 +28,7 @@ is_there() {
 }
 
 missing() {
-    for package in chromium chromium-headless-shell apertium apertium-eng-spa apertium-es-pt apertium-fr-es espeak-ng ffmpeg redis-server postgresql nginx caddy iproute2 nodejs npm \
+    for package in chromium chromium-headless-shell apertium apertium-eng-spa apertium-es-pt apertium-fr-es espeak-ng ffmpeg redis-server postgresql nginx caddy iproute2 curl jq nodejs npm \
         prometheus prometheus-alertmanager prometheus-node-exporter prometheus-redis-exporter \
         prometheus-postgres-exporter prometheus-blackbox-exporter; do
         is_there "$package" || echo "$package"

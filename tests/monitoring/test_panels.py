@@ -1,4 +1,6 @@
-"""Each panel's query is run by a real Prometheus that scrapes ``orch demo`` in use, and must return data.
+"""Each panel's and runbook's query is run by a real Prometheus that scrapes ``orch demo`` in use.
+
+It must return data, but for those of runbooks that select what is wrong.
 
 ``make panels`` (``MEETING=1``) has a bot join the demo's meeting as well, which takes minutes; without it,
 the panels that need ended bots or words of a meeting are left out.
@@ -17,6 +19,7 @@ from tests.fakes.tools import require
 from tests.fakes.waiting import wait_until
 from tests.monitoring.dashboard_files import Query, dashboards, filled, queries, variables
 from tests.monitoring.demo_in_use import attend, demo_in_use, speak
+from tests.monitoring.runbook_commands import commands
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -28,6 +31,9 @@ NOT_EXPORTED: Final = re.compile(r"container_|loki_|loki\|alloy")
 
 #: Counted where traces are exported.
 NOT_RUN: Final = re.compile(r"orch_trace_")
+
+#: Measured where the memory of the service has a limit.
+OF_CONTAINERS: Final = 'orch_overload_used{kind="memory"}'
 
 #: Figures that only a meeting makes.
 OF_MEETINGS: Final = {
@@ -55,6 +61,16 @@ def fault(prometheus: Prometheus, query: Query, start: float, end: float) -> str
     if not any(named <= set(each["metric"]) for each in series):
         return f"{query}: no series has {sorted(named)}"
     return None
+
+
+def faults_of_runbooks(prometheus: Prometheus) -> list[str]:
+    """Return the queries of runbooks that have no value, other than those that select what is wrong."""
+    asked = {
+        each.query
+        for each in commands()
+        if each.query and not NOT_EXPORTED.search(each.query) and not re.search(r" > \d", each.query)
+    }
+    return sorted(query for query in asked - {OF_CONTAINERS} if prometheus.value(query) is None)
 
 
 def test_every_panel_has_data_while_everything_is_in_use(tmp_path: Path) -> None:
@@ -88,6 +104,7 @@ def test_every_panel_has_data_while_everything_is_in_use(tmp_path: Path) -> None
             wait_until(all_have_data, "all panels have data", limit=60, every=1)
         except AssertionError:
             pytest.fail("\n".join(faults))
+        assert faults_of_runbooks(demo.watching) == []
         for uid in dashboards():
             for name, variable in variables(uid).items():
                 read = re.fullmatch(r"label_values\((.+), (\w+)\)", str(variable.get("query")))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,16 +14,15 @@ import yaml
 from orch.access.actions import ROUTES
 from orch.cli import main
 from orch.settings import Settings
+from tests.fakes.tools import require
 from tests.monitoring import promql
 from tests.monitoring.catalogue import catalogue
 from tests.monitoring.rule_files import alerts, recorded
+from tests.monitoring.runbook_commands import INDENT, RUNBOOKS, commands
 from tests.structure.test_settings import leaves
 
 ROOT: Final = Path(__file__).parents[2]
-RUNBOOKS: Final = ROOT / "docs" / "runbooks"
-INDEX: Final = RUNBOOKS / "README.md"
 PAGES: Final = {path.stem: path.read_text(encoding="utf-8") for path in sorted(RUNBOOKS.glob("*.md"))}
-INDENT: Final = "       "
 
 #: Programs of a machine with Docker; those in containers are after `exec`.
 PROGRAMS: Final = frozenset(
@@ -32,6 +32,9 @@ PROGRAMS: Final = frozenset(
         " sed sort ss sysctl systemctl tail timedatectl uniq",
     )
 )
+#: How queries for Grafana begin.
+LOGQL: Final = ("sum by", "topk(")
+
 #: In backticks and with a dot, and no setting: parts of responses, files, and settings of other programs.
 NO_SETTINGS: Final = frozenset({"daemon.json", "deploy.resources.limits", "retention.size", "orch.synthetic"})
 
@@ -62,13 +65,8 @@ def rules() -> dict[str, dict[str, Any]]:
     return found
 
 
-def commands(name: str) -> list[str]:
-    return [line.strip() for line in PAGES[name].splitlines() if line.startswith(INDENT)]
-
-
-@cache
-def every_command() -> tuple[tuple[str, str], ...]:
-    return tuple((name, command) for name in rules() for command in commands(name))
+def every_command() -> list[tuple[str, str]]:
+    return [(each.page, each.text) for each in commands()]
 
 
 def test_each_alert_has_its_page_and_each_page_its_alert() -> None:
@@ -143,14 +141,28 @@ def check_body(name: str, body: Any) -> None:
 
 def test_queries_read_metrics_and_labels_that_exist() -> None:
     """Of the service's table, and of exporters as they were scraped."""
-    queries = 0
-    for name, command in every_command():
-        for expression in re.findall(r"promtool query \w+ http://localhost:9090 '([^']*)'", command):
-            faults = promql.Reader(expression, catalogue(), expression_of).faults
-            if not any(NOT_SCRAPED.match(fault) for fault in faults):
-                assert faults == [], f"{name}: {expression}"
-            queries += 1
-    assert queries > 80
+    queries = [(each.page, each.query) for each in commands() if each.query]
+    for name, expression in queries:
+        faults = promql.Reader(expression, catalogue(), expression_of).faults
+        if not any(NOT_SCRAPED.match(fault) for fault in faults):
+            assert faults == [], f"{name}: {expression}"
+    assert len(queries) > 80
+
+
+@pytest.mark.process
+def test_queries_of_logs_parse() -> None:
+    """They are typed into Grafana, whose own grammar reads them here."""
+    queries = [text for _, text in every_command() if text.startswith(LOGQL)]
+    assert len(queries) >= 3
+    read = subprocess.run(
+        [require("node"), "scripts/logql-faults.mjs"],
+        cwd=ROOT,
+        input=json.dumps(queries),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (read.returncode, read.stdout, read.stderr) == (0, "", "")
 
 
 def test_metrics_in_the_text_exist() -> None:
@@ -170,8 +182,8 @@ def test_programs_scripts_and_containers_exist() -> None:
     services = set(re.findall(r"^  ([a-z-]+):$", compose, re.MULTILINE))
     deploy = (ROOT / "scripts" / "deploy-monitoring.sh").read_text(encoding="utf-8")
     for name, command in every_command():
-        if command.startswith(("sum by", "topk(")):
-            continue  # LogQL, for Grafana
+        if command.startswith(LOGQL):
+            continue
         for program in programs(command):
             assert program in PROGRAMS or (ROOT / program).is_file(), f"{name}: {program}"
         for sub in re.findall(r"deploy-monitoring\.sh ([a-z]+)", command):

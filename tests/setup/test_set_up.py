@@ -257,6 +257,8 @@ def test_tools_that_are_there_are_taken_and_packages_installed_once(tmp_path: Pa
         ffmpeg="",
         redis_server="",
         ip="",
+        curl="",
+        jq="",
         prometheus="",
         promtool="",
         prometheus_alertmanager="",
