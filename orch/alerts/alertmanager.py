@@ -18,6 +18,7 @@ import httpx2
 import trio
 
 from orch.alerts.notifications import ListedAlert, SilenceMade
+from orch.alerts.planned import ListedSilence
 from orch.masking import mask_url
 from orch.untrusted_json import UnreadableError, read_document
 
@@ -91,6 +92,10 @@ class Alertmanager:
         """Make a silence; return its id."""
         body = await self._request("POST", "/api/v2/silences", silence)
         return _read(body, SilenceMade).silence_id
+
+    async def silences(self) -> tuple[ListedSilence, ...]:
+        """Return all silences, also those that ended lately."""
+        return _read(await self._request("GET", "/api/v2/silences"), tuple[ListedSilence, ...])
 
     async def end_silence(self, silence: str) -> None:
         """End a silence; one that has ended, or that does not exist, stays so."""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from orch.alerts import notifications, rules
 from orch.alerts.alertmanager import Alertmanager, AlertmanagerError
 from orch.alerts.counts import Counts
+from orch.alerts.planned import SERVICE
 from orch.alerts.records import Alert, shown_text
 from orch.alerts.shelf import Change, Shelf
 from orch.settings.source import SettingsSource
@@ -35,6 +36,8 @@ _log = structlog.get_logger("alerts")
 class Care:
     """Silences and escalates alerts. ``change`` changes a stored one; ``record`` records an event.
 
+    ``is_planned``: whether a service is in maintenance, whose alerts are not escalated.
+
     The mutable state is when each escalation was last attempted, by Trio's clock, and which copies
     Alertmanager has. Both are bounded by the stored alerts.
     """
@@ -49,6 +52,7 @@ class Care:
         counts: Counts,
         record: Callable[[Severity, str], None],
         wall: Callable[[], float],
+        is_planned: Callable[[str], bool] = lambda _service: False,
     ) -> None:
         self._settings = settings
         self._peer = peer
@@ -57,6 +61,7 @@ class Care:
         self._counts = counts
         self._record = record
         self._wall = wall
+        self._is_planned = is_planned
         self._attempted: dict[str, float] = {}
         self._copies: set[str] = set()
 
@@ -73,7 +78,9 @@ class Care:
             # The worker that received an acknowledgement makes its silence; this one makes up for that.
             if given is not None and is_missing and (given.fault or not now < given.at + MADE_WITHIN):
                 await self.silence(alert.fingerprint)
-        if rules.is_escalation_due(alert, now, self._settings.current.orchestration.alerts.escalate_after):
+        after = self._settings.current.orchestration.alerts.escalate_after
+        is_planned = self._is_planned(alert.labels.get(SERVICE, ""))
+        if not is_planned and rules.is_escalation_due(alert, now, after):
             await self._escalate(alert)
             return
         self._attempted.pop(alert.fingerprint, None)

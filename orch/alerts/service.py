@@ -21,7 +21,9 @@ from orch.alerts import notifications, rules, statistics
 from orch.alerts.alertmanager import Alertmanager, AlertmanagerError
 from orch.alerts.care import Care
 from orch.alerts.counts import Counts
+from orch.alerts.maintenance_silences import MaintenanceSilences
 from orch.alerts.notifications import Notification
+from orch.alerts.planned import SERVICE
 from orch.alerts.records import Acknowledgement, Alert, Sighting, shown_text
 from orch.alerts.shelf import Shelf
 from orch.alerts.source import Source
@@ -89,6 +91,9 @@ class AlertService:
         self._read_at = self._polled_at = -inf
         self.boundary = Boundary("alerts")
         self.counts = Counts()
+        self._maintenance = MaintenanceSilences(
+            settings=settings, peer=self._peer, record=self._record, wall=wall
+        )
         self._care = Care(
             settings=settings,
             peer=self._peer,
@@ -97,6 +102,7 @@ class AlertService:
             counts=self.counts,
             record=self._record,
             wall=wall,
+            is_planned=self._maintenance.is_on,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> Never:
@@ -137,10 +143,14 @@ class AlertService:
                 _log.debug("alerts wait for the store", reason=str(error))
         now = trio.current_time()
         interval = self._settings.current.orchestration.alerts.poll_interval
-        if self._peer.is_configured and now - self._polled_at >= interval:
+        is_due = now - self._polled_at >= interval or self._maintenance.is_due
+        if self._peer.is_configured and is_due:
             self._polled_at = now
             with self.boundary.item(step="Alertmanager"):
                 await self._poll()
+            with self.boundary.item(step="maintenance"):
+                if await self._maintenance.look(acts=self._lease.is_held, fault=self._source.fault):
+                    self._touch()
         elif not self._peer.is_configured:
             self._source.off()
         if self._lease.is_held and self._is_loaded:
@@ -347,13 +357,15 @@ class AlertService:
             escalate_after=settings.escalate_after,
             acknowledge_for=settings.acknowledge_for,
             dropped=self._shelf.dropped,
+            maintenance=self._maintenance.shown(),
         )
 
     def _shown(self, alert: Alert) -> AlertShown:
+        after = self._settings.current.orchestration.alerts.escalate_after
         return statistics.shown(
             alert,
             self._wall(),
-            escalate_after=self._settings.current.orchestration.alerts.escalate_after,
+            escalate_after=0 if self._maintenance.is_on(alert.labels.get(SERVICE, "")) else after,
             is_configured=self._peer.is_configured,
         )
 

@@ -25,6 +25,11 @@ class Source:
         self._looked = wall()
         self.state: SourceState = "unknown"
 
+    @property
+    def fault(self) -> str:
+        """Why Alertmanager cannot be reached; "": it can, or it is not known yet."""
+        return self._reason if self.state == "away" else ""
+
     def off(self) -> None:
         """Note that no Alertmanager is configured."""
         self._enter("off", "")

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from orch.alerts import rules
+from orch.alerts.planned import MaintenanceShown
 from orch.alerts.records import Alert
 
 SHOWN: Final = 50
@@ -83,7 +84,8 @@ class AlertsStatistics(Struct, frozen=True, kw_only=True):
     """The state of alerts: how many of each severity somebody should look at, and the first of them.
 
     ``unacknowledged``: of all severities. ``total``: how many there are, beyond those listed.
-    ``escalate_after``: seconds; 0: none is escalated. ``dropped``: alerts that did not fit.
+    ``escalate_after``: seconds; 0: none is escalated. ``dropped``: alerts that did not fit. ``maintenance``:
+    the back ends whose alerts are silenced while they are in a maintenance window.
     """
 
     now: float
@@ -95,6 +97,7 @@ class AlertsStatistics(Struct, frozen=True, kw_only=True):
     escalate_after: float
     acknowledge_for: float
     dropped: int
+    maintenance: tuple[MaintenanceShown, ...] = ()
 
 
 def shown(alert: Alert, now: float, *, escalate_after: float, is_configured: bool) -> AlertShown:

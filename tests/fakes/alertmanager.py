@@ -75,6 +75,7 @@ class FakeAlertmanager:
         self.alerts: dict[str, dict[str, Any]] = {}
         self.silences: dict[str, dict[str, Any]] = {}
         self.ended: list[str] = []
+        self.expired: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
         self.direct: list[dict[str, Any]] = []
         self.direct_status = 200
@@ -109,12 +110,17 @@ class FakeAlertmanager:
             case "POST", ["api", "v2", "alerts"]:
                 self.sent += json.loads(request.content)
             case "POST", ["api", "v2", "silences"]:
-                name = f"5b1b0b2c-0000-4000-8000-{len(self.silences):012d}"
+                name = f"5b1b0b2c-0000-4000-8000-{len(self.silences) + len(self.ended):012d}"
                 self.silences[name] = json.loads(request.content)
                 body = {"silenceID": name}
+            case "GET", ["api", "v2", "silences"]:
+                return httpx2.Response(200, json=[*map(self._silence, self.silences.items()), *self.expired])
             case "DELETE", ["api", "v2", "silence", name]:
-                status = 404 if self.silences.pop(name, None) is None else 200
-                self.ended += [name] if status == 200 else []
+                found = self.silences.pop(name, None)
+                status = 404 if found is None else 200
+                if found is not None:
+                    self.ended.append(name)
+                    self.expired.append(found | {"id": name, "status": {"state": "expired"}})
             case _:
                 raise AssertionError(request.url)
         return httpx2.Response(status, json=body)
@@ -125,6 +131,11 @@ class FakeAlertmanager:
         if by:
             status |= {"state": "suppressed", "silencedBy": by}
         return alert | {"status": status}
+
+    @staticmethod
+    def _silence(silence: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+        name, body = silence
+        return body | {"id": name, "status": {"state": "active"}, "updatedAt": body["startsAt"]}
 
     def client(self) -> httpx2.AsyncClient:
         """Return a client that reaches it."""
