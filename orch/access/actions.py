@@ -255,6 +255,7 @@ TOPICS: Final[Mapping[str, Action]] = {
     "workers": Action.VIEW_OPERATIONS,
     "metrics": Action.VIEW_OPERATIONS,
     "analytics": Action.VIEW_OPERATIONS,
+    "insights": Action.VIEW_OPERATIONS,
     "tree": Action.VIEW_OPERATIONS,
     "config": Action.VIEW_OPERATIONS,
     "alerts": Action.VIEW_OPERATIONS,

@@ -6,7 +6,7 @@ Models are learnt one at a time, in a thread. Anomalies of 30 days are stored, s
 forgets them nor reports them again.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Never
 
@@ -17,12 +17,14 @@ import structlog
 import trio
 from msgspec.structs import replace
 
+from orch.alerts.statistics import AlertShown
 from orch.analytics.anomalies.anomaly import Anomaly
 from orch.analytics.anomalies.band import Models
 from orch.analytics.anomalies.changes import Change
 from orch.analytics.anomalies.groups import group
 from orch.analytics.anomalies.model import Model, learn_model
 from orch.analytics.anomalies.reasons import reason, reason_of_change
+from orch.analytics.insights.alert_evidence import seen_alerts
 from orch.analytics.insights.conclusions import conclude, shown
 from orch.analytics.insights.graph import Graph
 from orch.analytics.insights.happenings import Happening
@@ -34,6 +36,7 @@ from orch.analytics.queries import (
     InsightsListed,
     ListedAnomaly,
     ListedChange,
+    OpenInsights,
     level_changes,
 )
 from orch.analytics.ring import Floats
@@ -58,6 +61,8 @@ CONCLUDE_EVERY: Final = 10.0
 SOON: Final = 0.5
 """Seconds between two conclusions at least, and from an event to its insight at most."""
 INSIGHTS_SINCE: Final = 7 * 86_400.0
+OPEN: Final = 5
+"""Insights in the topic; the API has all of them."""
 FLUSH_EVERY: Final = 60.0
 STORED_FOR: Final = 31 * 86_400.0
 WITHIN: Final = 5.0
@@ -70,9 +75,9 @@ _log = structlog.get_logger("analytics")
 class Observer:
     """The mutable state: a watch for each step, the newest slot that was fed, and the last insights.
 
-    ``series``, ``now``, ``graph``, ``happened`` and ``wording`` return the current state at each use.
-    ``offload`` runs a function in a thread; ``client`` makes the client for a server that puts insights into
-    words.
+    ``series``, ``now``, ``graph``, ``happened``, ``alerts`` and ``wording`` return the current state at each
+    use. ``offload`` runs a function in a thread; ``client`` makes the client for a server that puts insights
+    into words.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Observer:
         now: Callable[[], float],
         graph: Callable[[], Graph],
         happened: Callable[[], Sequence[Happening]],
+        alerts: Callable[[], Iterable[AlertShown]] = tuple,
         wording: Callable[[], Wording],
         client: Callable[[], AbstractAsyncContextManager[httpx2.AsyncClient]] = httpx2.AsyncClient,
         offload: Offload = trio.to_thread.run_sync,
@@ -96,6 +102,7 @@ class Observer:
         self._now = now
         self._graph = graph
         self._happened = happened
+        self._alerts = alerts
         self._wording = wording
         self._client = client
         self._offload = offload
@@ -260,7 +267,9 @@ class Observer:
         def are_related(one: Anomaly, other: Anomaly) -> bool:
             return graph.are_related(graph.node_of(figures[one.key]), graph.node_of(figures[other.key]))
 
-        insights = shown(conclude(group(found, are_related), self._happened(), graph, figures))
+        alerts = seen_alerts(self._alerts(), graph)
+        groups = group(found, are_related)
+        insights = shown(conclude(groups, self._happened(), graph, figures, alerts))
         words = {(each.identity, each.title): each.words for each in self._insights}
         insights = tuple(replace(each, words=words.get((each.identity, each.title), "")) for each in insights)
         identities = {each.identity for each in insights}
@@ -356,6 +365,13 @@ class Observer:
                 for of, change in self._levels.since(now - seconds)
                 if of in figures and key in ("", of)
             ),
+        )
+
+    def open_insights(self) -> OpenInsights:
+        """Return the first of those that last, for the page that shows what is wrong."""
+        found = [each for each in self._insights if each.is_open]
+        return OpenInsights(
+            now=self._now(), worker=self._worker, insights=tuple(found[:OPEN]), total=len(found)
         )
 
     def insights(self) -> InsightsListed:

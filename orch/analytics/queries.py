@@ -164,6 +164,15 @@ class InsightsListed(Struct, frozen=True, kw_only=True):
     insights: tuple[Insight, ...]
 
 
+class OpenInsights(Struct, frozen=True, kw_only=True):
+    """The topic ``insights``: the first of what lasts, the worst first. ``total``: how many last."""
+
+    now: float
+    worker: str
+    insights: tuple[Insight, ...]
+    total: int
+
+
 class ListedFigure(Struct, frozen=True, kw_only=True):
     """What is measured: its figure, its newest value, and its limit, if it has one."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import trio
 from msgspec import Struct
 
+from orch.alerts.statistics import AlertShown
 from orch.analytics.archive import Archive, Offload
 from orch.analytics.budgets import OBJECTIVES, Budget, budget
 from orch.analytics.figures import SOURCES
@@ -74,6 +75,7 @@ class AnalyticsService:
         worker: str,
         graph: Callable[[], Graph],
         happened: Callable[[], Sequence[Happening]],
+        alerts: Callable[[], Iterable[AlertShown]] = tuple,
         wording: Callable[[], Wording],
         wall: Callable[[], float],
         perf_counter: Callable[[], float] = time.perf_counter,
@@ -105,6 +107,7 @@ class AnalyticsService:
             now=lambda: self._sampled_at,
             graph=graph,
             happened=happened,
+            alerts=alerts,
             wording=wording,
             offload=in_thread,
         )

@@ -153,6 +153,14 @@ def build(
         overload=overload.statistics,
         wall=wall,
     )
+    alerts = AlertService(
+        settings=configuration,
+        documents=stores.documents,
+        events=events,
+        wall=wall,
+        touch=lambda: topics.touch("alerts"),
+        leases=leases,
+    )
     analytics = AnalyticsService(
         sources=lambda: metrics.sources,
         gateway=gateway.statistics,
@@ -166,6 +174,7 @@ def build(
         happened=lambda: happenings(
             events.latest(KEPT), services=discovery.current.services, branches=tree.names()
         ),
+        alerts=alerts.alerts,
         wording=lambda: configuration.current.orchestration.analytics.wording,
         wall=wall,
     )
@@ -205,14 +214,7 @@ def build(
             wall=wall,
             leases=leases,
         ),
-        alerts=AlertService(
-            settings=configuration,
-            documents=stores.documents,
-            events=events,
-            wall=wall,
-            touch=lambda: topics.touch("alerts"),
-            leases=leases,
-        ),
+        alerts=alerts,
         bots=bot_service,
         stored_bots=stored_bots,
         calendars=calendars,

@@ -19,13 +19,14 @@ def connect(parts: Parts) -> None:
     topics.register("metrics", parts.dashboard.statistics)
     topics.register("alerts", parts.alerts.statistics)
     topics.register("analytics", parts.analytics.live)
+    topics.register("insights", parts.analytics.observer.open_insights)
     topics.register("tree", parts.tree.statistics)
     topics.register("config", parts.settings.statistics)
     parts.shortages.others = parts.overload.lines
     parts.overload.on_change = lambda: topics.touch("services")
     parts.shortages.on_change = lambda: topics.touch("services")
     parts.analytics.on_sample = lambda: topics.touch("analytics")
-    parts.analytics.observer.on_change = lambda: topics.touch("analytics")
+    parts.analytics.observer.on_change = lambda: _insights_changed(parts)
     parts.events.on_record = lambda _event: _event_recorded(parts)
     parts.settings.on_applied = lambda changed: _settings_applied(parts, changed)
     parts.access.sign_ins.on_end = lambda name: _signed_out(parts, name)
@@ -73,6 +74,11 @@ def _event_recorded(parts: Parts) -> None:
     """Show an event, and conclude from it."""
     parts.topics.touch("metrics")
     parts.analytics.observer.wake()
+
+
+def _insights_changed(parts: Parts) -> None:
+    parts.topics.touch("analytics")
+    parts.topics.touch("insights")
 
 
 def _pipelines_failed(parts: Parts, reason: str) -> None:

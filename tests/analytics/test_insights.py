@@ -1,14 +1,20 @@
 """Insights: what moved together is one, its likeliest cause comes first, quiet days stay quiet."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from orch.access.actions import ROUTES
+from orch.alerts.records import Alert
+from orch.alerts.statistics import AlertShown
+from orch.alerts.statistics import shown as alert_shown
 from orch.analytics.anomalies.anomaly import Anomaly, Direction, Kind
 from orch.analytics.anomalies.groups import Group, group
+from orch.analytics.insights.alert_evidence import seen_alerts
 from orch.analytics.insights.causes import rank
 from orch.analytics.insights.conclusions import conclude, shown
 from orch.analytics.insights.graph import PROCESS, Graph, graph_of
@@ -88,8 +94,32 @@ def happened(*events: Event) -> tuple[Happening, ...]:
     return happenings(events, services=SERVICES, branches=BRANCHES)
 
 
-def insights(anomalies: list[Anomaly], *events: Event) -> tuple[Insight, ...]:
-    return conclude(group(anomalies, related), happened(*events), GRAPH, FIGURES)
+def insights(
+    anomalies: list[Anomaly], *events: Event, alerts: Sequence[AlertShown] = ()
+) -> tuple[Insight, ...]:
+    seen = seen_alerts(alerts, GRAPH)
+    return conclude(group(anomalies, related), happened(*events), GRAPH, FIGURES, seen)
+
+
+def alert(
+    name: str = "BackendDegraded",
+    service: str = "audio-service",
+    severity: str = "warning",
+    at: float = NOON + 600,
+    *,
+    area: str = "health",
+    **others: Any,
+) -> AlertShown:
+    labels = {"alertname": name, "service": service, "area": area}
+    known = Alert(
+        fingerprint="0a",
+        labels=labels | {"severity": severity},
+        annotations={"summary": "Its checks take 4 s."},
+        since=at,
+        noticed=at,
+        **others,
+    )
+    return alert_shown(known, at + 60, escalate_after=0, is_configured=True)
 
 
 # --- groups -------------------------------------------------------------------------------------------------
@@ -288,6 +318,95 @@ def test_open_and_bad_ones_come_first() -> None:
     old_and_open = moved(AUDIO_SLOW)
     ended = replace(moved("store_p95_ms", NOON + 7_200), ended=NOON + 9_000)
     assert [each.is_open for each in shown(insights([ended, old_and_open]))] == [True, False]
+
+
+def test_alerts_about_the_same_are_evidence_and_make_a_cause_likelier() -> None:
+    """A failed back end that Prometheus has noticed too."""
+    fails = event("audio-service", "It does not respond.")
+    (before,) = insights([moved(AUDIO_SLOW)], fails)
+    (after,) = insights(
+        [moved(AUDIO_SLOW)], fails, alerts=[alert(), alert("TranslationSlow", "translation-service")]
+    )
+    assert [each.text for each in after.evidence][-1] == "Alert BackendDegraded: Its checks take 4 s."
+    assert len(after.evidence) == len(before.evidence) + 1
+    assert after.causes[0].cause == before.causes[0].cause == CauseKind.BACK_END
+    assert after.causes[0].share > before.causes[0].share
+
+
+def test_what_prometheus_sees_too_is_worth_a_look() -> None:
+    """A weak and short anomaly alone is not; a critical alert makes it bad."""
+    weak = moved(AUDIO_SLOW, strength=1.05, lasts=300)
+    assert shown(insights([weak])) == ()
+    (warned,) = shown(insights([weak], alerts=[alert()]))
+    assert warned.severity == "warn"
+    (bad,) = shown(insights([weak], alerts=[alert(severity="critical")]))
+    assert bad.severity == "bad"
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        alert(at=NOON - 3_600),
+        alert(at=NOON + 7_200),
+        alert(severity="info"),
+        alert(silenced=True),
+        alert(inhibited=True),
+        alert("CertificateExpires", "orchestration", area="security"),
+        alert("PrometheusTargetMissing", "monitoring", area="monitoring"),
+        alert("BackendDegraded", "translation-service"),
+    ],
+)
+def test_other_alerts_are_no_evidence(unfit: AlertShown) -> None:
+    """Earlier and later ones, what is expected, what follows, and what is about something else."""
+    assert insights([moved(AUDIO_SLOW)], alerts=[unfit]) == insights([moved(AUDIO_SLOW)])
+
+
+def test_an_alert_of_the_service_itself_is_about_its_area() -> None:
+    late = alert("CaptionsLate", "orchestration", area="speech")
+    (found,) = insights([moved(AUDIO_SLOW)], alerts=[late])
+    assert found.evidence[-1].text.startswith("Alert CaptionsLate")
+    assert insights([moved("auth_failures")], alerts=[late]) == insights([moved("auth_failures")])
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "is_cause"),
+    [
+        ("redis", "store_p95_ms", True),
+        ("host", "caption_p95_ms", True),
+        ("host", AUDIO_SLOW, False),
+        ("containers", "loop_lag_p95_ms", True),
+        ("postgres", AUDIO_SLOW, False),
+    ],
+)
+def test_what_the_service_runs_on_may_be_the_cause(service: str, key: str, *, is_cause: bool) -> None:
+    """As its alert says, where what moved depends on it."""
+    (found,) = insights([moved(key)], alerts=[alert("ItsAlert", service, at=NOON + 60, area="other")])
+    assert ("beneath" in {each.cause for each in found.causes}) is is_cause
+    if is_cause:
+        assert "ItsAlert" in found.causes[0].text or len(found.causes) > 1
+
+
+def test_an_incident_has_the_alerts_of_its_back_end_as_evidence() -> None:
+    opened = event("audio-service", "Incident 3 opened: down.", at=NOON)
+    (found,) = insights([], opened, alerts=[alert(), alert("Other", "translation-service")])
+    assert [each.text for each in found.evidence] == [
+        "Incident 3 opened: down.",
+        "Alert BackendDegraded: Its checks take 4 s.",
+    ]
+
+
+def test_a_thousand_alerts_leave_room_for_other_evidence() -> None:
+    """Three are listed, those that began last."""
+    many = [alert(f"Alert{number}", at=NOON + number / 10) for number in range(1_000)]
+    (found,) = insights([moved(AUDIO_SLOW), moved(AUDIO_ERRORS)], alerts=many)
+    texts = [each.text for each in found.evidence]
+    assert sum(each.startswith("Alert ") for each in texts) == 3
+    assert len(texts) == 5
+
+
+def test_alerts_alone_are_no_insight() -> None:
+    """The page of alerts has them."""
+    assert insights([], alerts=[alert(severity="critical"), alert("RedisDown", "redis")]) == ()
 
 
 def test_series_that_are_gone_are_left_out() -> None:

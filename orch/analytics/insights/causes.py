@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from orch.analytics.anomalies.anomaly import Anomaly, Kind
 from orch.analytics.anomalies.groups import Group
 from orch.analytics.anomalies.reasons import name_of
-from orch.analytics.insights.graph import PROCESS, Graph
+from orch.analytics.insights.alert_evidence import SeenAlert, near
+from orch.analytics.insights.graph import AREAS, PROCESS, Graph
 from orch.analytics.insights.happenings import Happening, What
 from orch.analytics.insights.insight import Cause
 from orch.analytics.insights.steps import STEPS, CauseKind
@@ -35,6 +36,9 @@ LEAST: Final = 0.15
 
 UNKNOWN_WEIGHT: Final = 0.5
 """What "none of these" counts for, so that a weak candidate alone is not certain."""
+
+ALERTED: Final = 1.0
+"""What an alert about the same back end adds to a cause: Prometheus has seen it too."""
 
 _OF_HAPPENING: Final[Mapping[What, tuple[CauseKind, float]]] = {
     What.START: (CauseKind.START, 2.0),
@@ -112,19 +116,29 @@ class Candidate(NamedTuple):
 
 
 def rank(
-    group: Group, happenings: Iterable[Happening], graph: Graph, figures: Mapping[str, Figure]
+    group: Group,
+    happenings: Iterable[Happening],
+    graph: Graph,
+    figures: Mapping[str, Figure],
+    alerts: Collection[SeenAlert] = (),
 ) -> tuple[Cause, ...]:
     """Return the likeliest causes, the likeliest first; none if nothing is known."""
     candidates = [
         *_happened(group, happenings, graph, figures),
         *_patterns(group, graph, figures),
+        *_beneath(group, alerts, graph, figures),
     ]
     best: dict[tuple[CauseKind, str], Candidate] = {}
     for each in candidates:
         known = best.get((each.kind, each.name))
         if known is None or each.weight > known.weight:
             best[each.kind, each.name] = each
-    ordered = sorted(_supported(best.values()), key=lambda each: -each.weight)
+    of_alerts = {each.node for each in alerts if near(each, group.began)}
+    supported = [
+        each._replace(weight=each.weight + ALERTED * (each.node in of_alerts and each.node not in AREAS))
+        for each in _supported(best.values())
+    ]
+    ordered = sorted(supported, key=lambda each: -each.weight)
     whole = sum(each.weight for each in ordered) + UNKNOWN_WEIGHT
     return tuple(
         Cause(cause=each.kind, subject=each.name, text=each.text, share=round(each.weight / whole, 2))
@@ -173,6 +187,20 @@ def _happened(
         weight *= exp(-abs(before) / FADES) * (0.1 + 0.9 * coverage)
         text = STEPS[kind].text.format(subject=each.subject or "the service")
         yield Candidate(kind, node, each.subject, text, weight, happening=each)
+
+
+def _beneath(
+    group: Group, alerts: Iterable[SeenAlert], graph: Graph, figures: Mapping[str, Figure]
+) -> Iterable[Candidate]:
+    """Yield the alerts about what the service runs on, where what moved depends on it."""
+    nodes = _nodes(group, graph, figures)
+    for each in alerts:
+        if not each.subject or not near(each, group.began):
+            continue
+        coverage = _coverage(each.node, nodes, graph)
+        weight = 3.0 * exp(-abs(group.began - each.at) / FADES) * coverage
+        text = STEPS[CauseKind.BENEATH].text.format(subject=each.name)
+        yield Candidate(CauseKind.BENEATH, each.node, each.name, text, weight)
 
 
 def _patterns(group: Group, graph: Graph, figures: Mapping[str, Figure]) -> Iterable[Candidate]:

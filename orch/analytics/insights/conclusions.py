@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from orch.analytics.anomalies.anomaly import Anomaly, Kind
 from orch.analytics.anomalies.groups import Group
 from orch.analytics.anomalies.reasons import reason
+from orch.analytics.insights.alert_evidence import SeenAlert, near
 from orch.analytics.insights.causes import AFTER, BEFORE, rank
 from orch.analytics.insights.graph import Graph
 from orch.analytics.insights.happenings import Happening, What
@@ -19,6 +20,9 @@ DAY: Final = 86_400.0
 
 EVIDENCE: Final = 8
 """Facts of an insight at most: the strongest anomalies, and what happened."""
+
+ALERTS: Final = 3
+"""Of them, alerts at most: those that began last."""
 
 SURE: Final = 1.3
 """How far beyond its limit a single anomaly is shown at once."""
@@ -37,11 +41,16 @@ _SERIOUS: Final = {
 
 
 def conclude(
-    groups: Iterable[Group], happened: Sequence[Happening], graph: Graph, figures: Mapping[str, Figure]
+    groups: Iterable[Group],
+    happened: Sequence[Happening],
+    graph: Graph,
+    figures: Mapping[str, Figure],
+    alerts: Sequence[SeenAlert] = (),
 ) -> tuple[Insight, ...]:
     """Return the insights, in the order of their beginning.
 
-    Anomalies of series that are in ``figures`` no more are left out.
+    Alerts make no insight by themselves: the page of alerts has them. Anomalies of series that are in
+    ``figures`` no more are left out.
     """
     found: list[Insight] = []
     explained: set[Happening] = set()
@@ -49,32 +58,45 @@ def conclude(
         known = tuple(each for each in group.anomalies if each.key in figures)
         if not known:
             continue
-        insight, used = _of_group(Group(anomalies=known), happened, graph, figures)
+        insight, used = _of_group(Group(anomalies=known), happened, graph, figures, alerts)
         explained.update(used)
         found.append(insight)
     found += [
-        _of_happening(each, happened) for each in happened if _is_serious(each) and each not in explained
+        _of_happening(each, happened, alerts)
+        for each in happened
+        if _is_serious(each) and each not in explained
     ]
     return tuple(sorted(found, key=lambda each: each.began))
 
 
 def _of_group(
-    group: Group, happened: Sequence[Happening], graph: Graph, figures: Mapping[str, Figure]
+    group: Group,
+    happened: Sequence[Happening],
+    graph: Graph,
+    figures: Mapping[str, Figure],
+    alerts: Sequence[SeenAlert],
 ) -> tuple[Insight, list[Happening]]:
-    causes = rank(group, happened, graph, figures)
-    near = [each for each in happened if -AFTER <= group.began - each.at <= BEFORE]
-    used = [each for each in near if _is_of(each, causes)]
+    causes = rank(group, happened, graph, figures, alerts)
+    lately = [each for each in happened if -AFTER <= group.began - each.at <= BEFORE]
+    used = [each for each in lately if _is_of(each, causes)]
     strongest = sorted(group.anomalies, key=lambda each: -_weight(each, figures[each.key]))
+    nodes = {graph.node_of(figures[each.key]) for each in group.anomalies}
+    sighted = [
+        each
+        for each in alerts
+        if near(each, group.began) and any(graph.are_related(each.node, of) for of in nodes)
+    ][-ALERTS:]
     facts = [
         Evidence(text=f"{reason(each, figures[each.key])}.", at=each.began, key=each.key)
-        for each in strongest[: EVIDENCE - min(len(used), 3)]
+        for each in strongest[: EVIDENCE - min(len(used), 3) - len(sighted)]
     ]
     facts += [Evidence(text=each.text, at=each.at) for each in used[-3:]]
+    facts += [Evidence(text=each.text, at=each.at) for each in sighted]
     step = STEPS[CauseKind(causes[0].cause)] if causes else UNKNOWN
     subject = causes[0].subject if causes else graph.node_of(figures[strongest[0].key])
     insight = Insight(
         identity=group.identity,
-        severity=_severity(group, figures),
+        severity=_with_alerts(_severity(group, figures), sighted),
         subject=subject,
         title=_title(strongest, figures, causes),
         causes=causes,
@@ -114,6 +136,14 @@ def _severity(group: Group, figures: Mapping[str, Figure]) -> Severity:
     return "warn"
 
 
+def _with_alerts(severity: Severity, alerts: Sequence[SeenAlert]) -> Severity:
+    """Return a severity that is not below what alerts say: what Prometheus sees too is no chance."""
+    if not alerts:
+        return severity
+    of_alerts: Severity = "bad" if any(each.is_critical for each in alerts) else "warn"
+    return max(severity, of_alerts, key=SEVERITIES.index)
+
+
 def _title(strongest: Sequence[Anomaly], figures: Mapping[str, Figure], causes: Sequence[Cause]) -> str:
     first = reason(strongest[0], figures[strongest[0].key])
     others = len({each.key for each in strongest}) - 1
@@ -128,7 +158,9 @@ def _is_serious(happening: Happening) -> bool:
     return happening.what in _SERIOUS and not happening.is_over
 
 
-def _of_happening(happening: Happening, happened: Iterable[Happening]) -> Insight:
+def _of_happening(
+    happening: Happening, happened: Iterable[Happening], alerts: Sequence[SeenAlert]
+) -> Insight:
     kind = _SERIOUS[happening.what]
     over = [
         each.at
@@ -141,6 +173,8 @@ def _of_happening(happening: Happening, happened: Iterable[Happening]) -> Insigh
     is_moment = happening.what in {What.STANDSTILL, What.BRANCH}
     subject = happening.subject
     step = STEPS[kind]
+    node = "stores" if happening.what is What.STORE else subject
+    sighted = [each for each in alerts if node and each.node == node and near(each, happening.at)][-ALERTS:]
     cause = Cause(
         cause=kind, subject=subject, text=step.text.format(subject=subject or "the service"), share=1.0
     )
@@ -150,7 +184,10 @@ def _of_happening(happening: Happening, happened: Iterable[Happening]) -> Insigh
         subject=subject,
         title=f"{cause.text}: {happening.text}",
         causes=(cause,),
-        evidence=(Evidence(text=happening.text, at=happening.at),),
+        evidence=(
+            Evidence(text=happening.text, at=happening.at),
+            *(Evidence(text=each.text, at=each.at) for each in sighted),
+        ),
         next_step=step.next_step(subject or "the service"),
         keys=(),
         began=happening.at,

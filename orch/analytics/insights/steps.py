@@ -30,6 +30,7 @@ class CauseKind(StrEnum):
     GROWTH = "growth"
     CLIENTS = "clients"
     NO_FIGURES = "no_figures"
+    BENEATH = "beneath"
 
 
 class Step(NamedTuple):
@@ -157,6 +158,12 @@ STEPS: Final = {
         "Check that the part which is measured is running.",
         "/tree",
         _api("/api/tree"),
+    ),
+    CauseKind.BENEATH: Step(
+        "What this service runs on has an alert ({subject})",
+        "Open the runbook of the alert about {subject}: this service only shows the consequences.",
+        "/",
+        _api("/api/alerts"),
     ),
 }
 
