@@ -20,6 +20,8 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 
 from orch.access.actors import ACTOR
+from orch.analytics.insights.insight import Insight
+from orch.analytics.queries import OpenInsights
 from orch.analytics.route_history import RouteHistory
 from orch.audio.pipeline_runs import PipelineRuns
 from orch.bots.shown import BotLive
@@ -75,6 +77,8 @@ class ScriptedService:
         self.changes: list[tuple[str, Any]] = []
         self.is_quiet = False
         self.announced: str | None = None
+        #: What the topic of insights says.
+        self.insights: tuple[Insight, ...] = ()
         #: The engine of bot sessions, if there is one.
         self.bot_engine: Any = None
         #: What the topics of bots say instead of the scene, by bot_id.
@@ -113,6 +117,9 @@ class ScriptedService:
         """Return what every topic says now."""
         return statistics(self.raw()) | {
             "alerts": self.alerts.statistics(),
+            "insights": OpenInsights(
+                now=time.time(), worker="w-1", insights=self.insights, total=len(self.insights)
+            ),
             "bots": bot_scenes.listed(self.scene, time.time()),
         }
 

@@ -8,6 +8,7 @@ import { isolated } from "./bidi.js";
 import { ejections } from "./gateway-controls.js";
 import { timeLeft } from "./gateway-tables.js";
 import { count, counted, duration } from "./number-format.js";
+import { maintenanceBanners } from "./maintenance.js";
 import { listed, shortageProblems } from "./overview.js";
 
 /** Problems that are shown at most; the tables have the others. */
@@ -16,10 +17,11 @@ const MOST = 6;
 const NAMED = 3;
 
 /**
- * `services`, `gateway`: the topics' states; `rows`: the instances (models/overview.js `instances`). Returns
+ * `services`, `gateway`: the topics' states; `rows`: the instances (models/overview.js `instances`); `alerts`:
+ * the topic's state, or null. Returns
  * [{key, tone, word, subject, text, more, since, action}].
  */
-export function gatewayProblems({ services, gateway, rows }) {
+export function gatewayProblems({ services, gateway, rows, alerts = null }) {
   const { queues = [] } = gateway;
   const found = [
     ...shortageProblems(services),
@@ -29,8 +31,9 @@ export function gatewayProblems({ services, gateway, rows }) {
     ...(gateway.services ?? []).flatMap(retries),
     ...(gateway.discovery ?? []).flatMap(looking),
     ...(gateway.fallbacks ?? []).flatMap(fallingBack),
+    ...maintenanceBanners(services, alerts),
   ];
-  const rank = { bad: 0, warn: 1 };
+  const rank = { bad: 0, warn: 1, quiet: 2 };
   found.sort((a, b) => rank[a.tone] - rank[b.tone]);
   if (found.length <= MOST) return found;
   const more = found.length - MOST + 1;

@@ -1,6 +1,7 @@
 /** The text of the Overview: its sentence, problems, and table rows. Pure: states in, text out. */
 
 import { isolated } from "./bidi.js";
+import { inMaintenance, maintenanceBanners } from "./maintenance.js";
 import { count, counted, duration, percent } from "./number-format.js";
 import { instanceState, word } from "./state-tones.js";
 import { clockTime } from "./time-format.js";
@@ -56,9 +57,9 @@ function storing(store) {
 /**
  * One sentence on the service's state. A screen reader reads it whenever it changes, so it has no live figure.
  * `services`, `store`, `tree`, `speech`: the topics' states, null until known; `workers`: how many there are;
- * `alerts`: the topic's state, null until known.
+ * `alerts`: the topic's state, null until known; `insight`: the one that is shown, or null.
  */
-export function sentence({ services, store = null, tree, speech, workers = 1, alerts = null }) {
+export function sentence({ services, store = null, tree, speech, workers = 1, alerts = null, insight = null }) {
   if (tree?.state === "stopping") return "The service is stopping. Clients are asked to reconnect later.";
   if (!services) return "";
   const [shortage] = services.shortages ?? [];
@@ -83,11 +84,14 @@ export function sentence({ services, store = null, tree, speech, workers = 1, al
   }
   const starting = all.filter((service) => service.state === "unknown" && absence(service) !== null);
   if (starting.length > 0) return `${listed(starting.map((service) => service.name))} ${starting.length === 1 ? "is" : "are"} starting.`;
-  if (all.some((service) => service.state === "unknown")) return "Waiting for the first checks of the back ends.";
+  const planned = new Set(inMaintenance(services).map(({ name }) => name));
+  if (all.some((service) => service.state === "unknown" && !planned.has(service.name))) return "Waiting for the first checks of the back ends.";
   const late = behind(speech);
   if (late) return `${late} The audio-service is slow to answer.`;
   const critical = alerts?.firing.critical ?? 0;
   if (critical > 0) return `All back ends work, but ${critical === 1 ? "a critical alert fires" : `${count(critical)} critical alerts fire`}.`;
+  if (planned.size > 0) return `${listed([...planned])} ${planned.size === 1 ? "is" : "are"} in maintenance.${planned.size < all.length ? " Everything else works." : ""}`;
+  if (insight !== null) return "All back ends work, but something is unusual.";
   // Of several workers only this one's streams are known.
   const where = workers > 1 ? " on this worker" : "";
   if (speech?.streams > 0) return `Everything works. Speech is being transcribed${where}.`;
@@ -98,7 +102,7 @@ export function sentence({ services, store = null, tree, speech, workers = 1, al
  * The problems, worst first: [{key, tone, word, subject, text, more, since, action}].
  * `action` is {kind: "restart", service} or {kind: "link", href, label}, or null.
  */
-export function problems({ services, store = null, tree, config, speech = null }) {
+export function problems({ services, store = null, tree, config, speech = null, alerts = null }) {
   const found = [];
   for (const branch of tree?.branches ?? []) {
     if (branch.state !== "failed" && branch.state !== "backing_off") continue;
@@ -154,7 +158,8 @@ export function problems({ services, store = null, tree, config, speech = null }
       action: { kind: "link", href: "/settings", label: "Open settings" },
     });
   }
-  const rank = { bad: 0, warn: 1 };
+  found.push(...maintenanceBanners(services, alerts));
+  const rank = { bad: 0, warn: 1, quiet: 2 };
   return found.sort((a, b) => rank[a.tone] - rank[b.tone]);
 }
 

@@ -47,6 +47,8 @@ export class GatewayPage {
   #services = null;
   #gateway = null;
   #metrics = null;
+  /** The last state of the topic `alerts`, null until known: what of a maintenance is silenced. */
+  #alerts = null;
   /** The name of the worker that this page is connected to, null while it is the only one. */
   #worker = null;
 
@@ -69,6 +71,7 @@ export class GatewayPage {
     this.#scope.start(this.#rates);
     this.#scope.start(this.#latencies);
     this.#scope.defer(this.#socket.onTopic("services", (state) => this.#apply(() => (this.#services = state))));
+    this.#scope.defer(this.#socket.onTopic("alerts", (alerts) => this.#apply(() => (this.#alerts = alerts))));
     this.#scope.defer(this.#socket.onTopic("gateway", (state) => this.#showGateway(state)));
     this.#scope.defer(this.#socket.onTopic("metrics", (metrics) => this.#showFigures(metrics)));
     this.#scope.defer(this.#socket.onTopic("workers", ({ workers }) => (this.#worker = workers.length < 2 ? null : (workers.find(({ here }) => here)?.worker.name ?? null))));
@@ -123,7 +126,7 @@ export class GatewayPage {
     if (this.#gateway !== null) setText(byId("page-status"), sentence(this.#gateway, this.#rows));
     if (!this.#isKnown) return;
     const rows = this.#rows;
-    showBanners(byId("problems"), gatewayProblems({ services: this.#services, gateway: this.#gateway, rows }));
+    showBanners(byId("problems"), gatewayProblems({ services: this.#services, gateway: this.#gateway, rows, alerts: this.#alerts }));
     this.#cards.instances.show(rows.length > MANY ? firstOf(rows, isTroubled) : rows);
     this.#panel.refresh();
   }

@@ -58,10 +58,13 @@ export class OverviewPage {
   #bots;
   /** The card of alerts, once there was something to show. */
   #alerts = null;
+  /** The banner of insights, once there was one, and what it shows. */
+  #insights = null;
+  #insight = null;
   /** When the sessions were last received, in seconds since the epoch, or null. */
   #sessionsAt = null;
   /** The last states of topics, null until known; `workers`: how many there are. */
-  #state = { services: null, store: null, gateway: null, tree: null, metrics: null, config: null, alerts: null, workers: 1 };
+  #state = { services: null, store: null, gateway: null, tree: null, metrics: null, config: null, alerts: null, insights: null, workers: 1 };
 
   /** `get(path)` resolves to a response of the control API, or rejects. */
   constructor(socket, { get = (path) => control("GET", path) } = {}) {
@@ -119,18 +122,21 @@ export class OverviewPage {
       this.#apply({ alerts });
       this.#showAlerts();
     },
+    insights: (insights) => this.#apply({ insights }),
   };
 
   /** Apply a change of state to the sentence and the problems. */
   #apply(change) {
     Object.assign(this.#state, change);
-    const { services, store, tree, workers, metrics, alerts } = this.#state;
-    const text = sentence({ services, store, tree, speech: metrics?.speech, workers, alerts });
-    if (text) setText(byId("page-status"), text);
+    const { services, store, tree, workers, metrics, alerts, insights } = this.#state;
     const found = problems({ ...this.#state, speech: metrics?.speech });
+    this.#insight = this.#insights?.banner?.show(insights, found) ?? null;
+    const text = sentence({ services, store, tree, speech: metrics?.speech, workers, alerts, insight: this.#insight });
+    if (text) setText(byId("page-status"), text);
     showBanners(byId("problems"), found, { onRestart: restartService });
+    if (this.#insights === null && insights?.total > 0) this.#loadInsights();
     // A tab in the background shows the number of problems, and of alerts that nobody has acknowledged.
-    const wrong = found.length + (alerts?.firing.critical ?? 0) + (alerts?.firing.warning ?? 0);
+    const wrong = found.filter(({ tone }) => tone !== "quiet").length + (alerts?.firing.critical ?? 0) + (alerts?.firing.warning ?? 0);
     document.title = wrong > 0 ? `(${count(wrong)}) ${this.#title}` : this.#title;
   }
 
@@ -164,6 +170,20 @@ export class OverviewPage {
       throw error;
     } finally {
       setAttribute(byId("alerts"), "aria-busy", null);
+    }
+  }
+
+  /** Load the banner of insights when the first one arrives: most visits never need it. */
+  async #loadInsights() {
+    this.#insights = { banner: null };
+    try {
+      const { InsightBanner } = await import("./insight-banner.js");
+      this.#insights.banner = new InsightBanner();
+      this.#insights.banner.onChange = () => this.#apply({});
+      this.#apply({});
+    } catch (error) {
+      this.#insights = null; // the next state tries again
+      throw error;
     }
   }
 
