@@ -13,6 +13,7 @@ import pytest
 import trio
 import yaml
 
+from orch.alerts.planned import CREATOR
 from tests.fakes.alertmanager import labels_of
 from tests.fakes.ports import free_port
 from tests.fakes.tools import require
@@ -211,3 +212,53 @@ async def test_alerts_are_received_inhibited_acknowledged_and_escalated(tmp_path
         assert shown.acknowledgement is not None
         assert shown.acknowledgement.silence == "waiting"
         assert any("Alertmanager is away" in each.text for each in it.parts.events.latest(50))
+
+
+def set_windows(folder: Path, *windows: dict[str, Any]) -> None:
+    """Write the settings file, which the service reads when it is saved."""
+    services = {"audio-service": {"url": "http://127.0.0.1:9", "maintenance": list(windows)}}
+    part = folder / "part.yaml"
+    part.write_text(yaml.safe_dump({"services": services}), encoding="utf-8")
+    part.replace(folder / "orchestration.yaml")
+
+
+async def test_a_maintenance_window_is_a_silence_of_that_service_alone(tmp_path: Path) -> None:
+    """In Alertmanager itself, until the window is taken back; a person who ends it has the last word."""
+    port = free_port()
+    overlay: dict[str, Any] = {
+        "orchestration.alerts.alertmanager_url": f"http://127.0.0.1:{port}",
+        "orchestration.alerts.webhook_token": TOKEN,
+        "orchestration.alerts.poll_interval": 0.5,
+    }
+    begins = datetime.now(UTC) - timedelta(minutes=1)
+    window = {"start": begins.strftime("%Y-%m-%dT%H:%M"), "minutes": 60, "title": 'new "disk"\\n'}
+    async with whole(tmp_path, **overlay) as it, running(tmp_path, it.url, port) as peer:
+        alerts = it.parts.alerts
+
+        def states() -> list[str]:
+            return [each.silence for each in alerts.statistics().maintenance]
+
+        async def silences() -> list[dict[str, Any]]:
+            found = (await peer.client.get(f"{peer.url}/api/v2/silences")).json()
+            return [each for each in found if each["createdBy"] == CREATOR]
+
+        await until(lambda: alerts.statistics().source.state == "reachable")
+        await peer.fire(labels_of(), labels_of("HostMemoryLow", severity="warning", service="host"))
+        set_windows(tmp_path, window)
+        await until(lambda: states() == ["made"])
+        (silence,) = await silences()
+        ends = begins.replace(second=0, microsecond=0) + timedelta(minutes=60)
+        assert datetime.fromisoformat(silence["endsAt"]) == ends
+        await until(lambda: state_of(it, "BackendAllInstancesDown") == "silenced")
+        assert state_of(it, "HostMemoryLow") == "firing"
+
+        # Taken back: alerts notify again. Set again, and ended by a person: it stays so.
+        set_windows(tmp_path)
+        await until(lambda: state_of(it, "BackendAllInstancesDown") == "firing")
+        assert [each["status"]["state"] for each in await silences()] == ["expired"]
+        set_windows(tmp_path, window)
+        await until(lambda: states() == ["made"])
+        (lasting,) = [each for each in await silences() if each["status"]["state"] == "active"]
+        await peer.client.delete(f"{peer.url}/api/v2/silence/{lasting['id']}")
+        await until(lambda: states() == ["withdrawn"])
+        assert [each["status"]["state"] for each in await silences()] == ["expired", "expired"]
