@@ -8,7 +8,8 @@ what is known by now. What forecast best counts most: weights fall with the erro
 :data:`SHARPNESS`.
 
 Intervals are the errors of that very combination in the same tests, by how far ahead they were made, not
-those that a model believes in. Where the logarithm was the better scale, errors are relative.
+those that a model believes in, and a little wider where tests overlap. Where the logarithm was the better
+scale, errors are relative.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ SHARPNESS: Final = 6.0
 LEAST: Final = 48
 """Steps of history that a test needs, and steps that must be known."""
 COVERED: Final = 0.9
+OVERLAP: Final = 0.15
+"""Part by which intervals are wider that are as long as all tests together, which are then like one test."""
 
 
 class Scale(NamedTuple):
@@ -131,7 +134,8 @@ def _combined(filled: Floats, points: Points, grid: Grid, steps: int, tested: _T
     scale = tested.methods[int(np.argmin(errors))][2]
     made = np.tensordot(weights, tested.made, axes=1)
     is_bounded = bool(np.min(filled) >= 0)
-    low, high = _quantiles(scale.of(tested.true) - scale.of(made))
+    wider = 1 + OVERLAP * min(1.0, steps * grid.step / (ORIGINS * EVERY * HOUR))
+    low, high = (wider * each for each in _quantiles(scale.of(tested.true) - scale.of(made)))
     now = np.zeros(steps)
     for weight, (_, make, of_method) in zip(weights, tested.methods, strict=True):
         if weight > 0:

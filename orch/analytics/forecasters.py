@@ -19,6 +19,12 @@ _RIDGE_TREND: Final = 8.0
 _ROUNDS: Final = 3
 """Of reweighting, so that past faults count little."""
 _WEEKEND: Final = (5, 6)
+_HOUR: Final = 3_600.0
+_GROWING_DAYS: Final = 21
+_GROWTH_KEPT: Final = 0.97
+"""Of a day's growth, on the next day."""
+_WILD: Final = 6.0
+"""Standard deviations, as the median distance has them, at which a fault is cut off."""
 
 
 class Grid(NamedTuple):
@@ -76,15 +82,72 @@ def last_week(history: Floats, grid: Grid, steps: int) -> Floats:
 
 def usual_week(history: Floats, grid: Grid, steps: int) -> Floats:
     """Forecast the median of the same times of the last weeks, moved to the level of the last day."""
-    week = 7 * grid.per_day
-    if len(history) < 2 * week:
+    if len(history) < 2 * 7 * grid.per_day:
         return usual_day(history, grid, steps)
-    weeks = history[-(len(history) // week) * week :].reshape(-1, week)
-    levels = np.median(weeks, axis=1, keepdims=True)
-    course = np.median(weeks - levels, axis=0)
-    course = _smoothed(course)
-    recent = history[-grid.per_day :] - course[-grid.per_day :]
-    return np.resize(course, steps) + float(np.median(recent))
+    course, levels = _week(history, grid)
+    return np.resize(course, steps) + float(np.median(levels[-grid.per_day :]))
+
+
+def growing_week(history: Floats, grid: Grid, steps: int) -> Floats:
+    """Forecast the median of the same times of the last weeks, with a level that goes on as it grew.
+
+    The slope is that of the levels of the last three weeks' days, believed by how far it stands out of their
+    noise; it flattens out by 3 % a day. What is left of the latest values dies away.
+    """
+    day = grid.per_day
+    if len(history) < 2 * 7 * day:
+        return usual_day(history, grid, steps)
+    course, levels = _week(history, grid)
+    daily = np.median(levels[-(len(levels) // day) * day :].reshape(-1, day), axis=1)[-_GROWING_DAYS:]
+    changes = np.diff(daily)
+    error = 1.4826 * float(np.median(np.abs(changes - np.median(changes)))) / np.sqrt(len(daily))
+    slope = line_slope(daily)
+    slope *= max(0.0, 1.0 - (error / slope) ** 2) / day if slope else 0.0
+    end = float(np.median(levels[-day:] - slope * np.arange(1 - day, 1)))
+    ahead = np.arange(1, steps + 1)
+    kept = _GROWTH_KEPT ** (1 / day)
+    grown = slope * kept * (1 - kept**ahead) / (1 - kept)
+    rest = levels[-4 * day :] - end - slope * np.arange(1 - 4 * day, 1)
+    return np.asarray(np.resize(course, steps) + end + grown + _dying(rest, steps))
+
+
+def _week(history: Floats, grid: Grid) -> tuple[Floats, Floats]:
+    """Return the course of the week that comes, around zero, and the history without it.
+
+    The level of each week around a step is subtracted first: else growth within a week would be part of it.
+    """
+    week = 7 * grid.per_day
+    whole = len(history) // week * week
+    flat = history - _running_level(history, grid)
+    course = _smoothed(np.median(flat[-whole:].reshape(-1, week), axis=0), grid)
+    before = np.resize(course, whole + week)[-len(history) :]
+    return course, history - before
+
+
+def _running_level(history: Floats, grid: Grid) -> Floats:
+    """Return the mean of the week around each step, in a line beyond the first and the last whole week.
+
+    Faults are cut off, in comparison with the same times of other weeks.
+    """
+    week, count = 7 * grid.per_day, len(history)
+    whole = count // week * week
+    same = np.median(history[-whole:].reshape(-1, week), axis=0)
+    usual = np.resize(same, whole + week)[-count:]
+    off = history - usual
+    most = _WILD * 1.4826 * float(np.median(np.abs(off - np.median(off))))
+    sums = np.concatenate([[0.0], np.cumsum(usual + np.clip(off, -most, most))])
+    means = (sums[week:] - sums[:-week]) / week
+    ends = min(len(means), week)
+    first, last = line_slope(means[:ends]), line_slope(means[-ends:])
+    before = week // 2
+    after = count - before - len(means)
+    return np.concatenate(
+        [
+            means[0] - first * np.arange(before, 0, -1),
+            means,
+            means[-1] + last * np.arange(1, after + 1),
+        ]
+    )
 
 
 def usual_day(history: Floats, grid: Grid, steps: int) -> Floats:
@@ -93,13 +156,18 @@ def usual_day(history: Floats, grid: Grid, steps: int) -> Floats:
     if len(history) < 2 * day:
         return level(history, grid, steps)
     days = history[-(len(history) // day) * day :].reshape(-1, day)[-14:]
-    course = _smoothed(np.median(days - np.median(days, axis=1, keepdims=True), axis=0))
+    course = _smoothed(np.median(days - np.median(days, axis=1, keepdims=True), axis=0), grid)
     recent = history[-day:] - course
     return np.resize(course, steps) + float(np.median(recent))
 
 
-def _smoothed(course: Floats) -> Floats:
-    """Return a course over a day or a week, which begins where it ends, smoothed over three steps."""
+def _smoothed(course: Floats, grid: Grid) -> Floats:
+    """Return a course over a day or a week, which begins where it ends, smoothed over three steps.
+
+    Steps of an hour are left as they are: they are means, and a nightly job is not longer.
+    """
+    if grid.step >= _HOUR:
+        return course
     return 0.25 * np.roll(course, 1) + 0.5 * course + 0.25 * np.roll(course, -1)
 
 
@@ -148,13 +216,17 @@ def _continued(residuals: Floats, grid: Grid, steps: int) -> Floats:
         moved = float(means[-1])
         moved *= max(0.0, 1.0 - usual / moved**2) if moved else 0.0
     rest = residuals - moved
-    recent = rest[-4 * day :]
-    before, after = recent[:-1], recent[1:]
+    return np.asarray(moved + _dying(rest[-4 * day :], steps), np.float64)
+
+
+def _dying(rest: Floats, steps: int) -> Floats:
+    """Return how what is left dies away, as fast as its neighbours differ."""
+    before, after = rest[:-1], rest[1:]
     energy = float(before @ before)
     memory = float(np.clip(before @ after / energy, 0.0, 0.98)) if energy > 0 else 0.0
     # The last three residuals: a single one may be a fault.
     last = float(np.median(rest[-3:]))
-    return np.asarray(moved + last * memory ** np.arange(1, steps + 1), np.float64)
+    return np.asarray(last * memory ** np.arange(1, steps + 1))
 
 
 def _features(at: Floats, grid: Grid) -> tuple[Floats, Floats]:
@@ -185,6 +257,7 @@ FORECASTERS: Final[tuple[tuple[str, Callable[[Floats, Grid, int], Floats]], ...]
     ("as last week", last_week),
     ("the usual day", usual_day),
     ("the usual week", usual_week),
+    ("the usual week, growing", growing_week),
     ("the course of the day and week", course_of(14.0)),
     ("the recent course of the day and week", course_of(5.0)),
     ("the course from where it is now", course_of(7.0, wanders=True)),

@@ -43,6 +43,14 @@ def test_what_wanders_for_hours_has_few_changes() -> None:
     assert sum(found) <= 4
 
 
+def test_growth_is_no_change_of_the_level() -> None:
+    values = 300 + np.arange(2_016) * 0.02 + correlated(1, 2_016, 0.3)
+    assert changes(values, begins=BEGINS, step=STEP) == ()
+    values[1_200:] += 12
+    (found,) = changes(values, begins=BEGINS, step=STEP)
+    assert (found.at - BEGINS) / STEP == pytest.approx(1_200, abs=3)
+
+
 def test_wild_samples_gaps_and_small_differences_are_no_change() -> None:
     values = 50 + correlated(3, 400, 0.2)
     values[100:102] += 100

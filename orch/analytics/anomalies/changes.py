@@ -36,6 +36,11 @@ WILD: Final = 3.0
 LEAST: Final = 1.0
 """How many standard deviations of its noise apart two levels are at least."""
 
+AROUND: Final = 72
+"""Samples on each side of a cut at most through which a line is put."""
+MOST_OF_IT: Final = 0.5
+"""Share of a change that happens at the cut, between the ends of both lines: growth is no change."""
+
 
 class Change(Struct, frozen=True, kw_only=True):
     """The level became another. ``at``: of the first sample at it (seconds since the epoch).
@@ -75,6 +80,9 @@ def changes(
     for place in range(1, len(bounds) - 1):
         low, cut, high = bounds[place - 1], bounds[place], bounds[place + 1]
         shift = median(flat[cut:high]) - median(flat[low:cut])
+        sudden = _end(flat[cut:high][AROUND::-1]) - _end(flat[low:cut][-AROUND:])
+        if sudden * np.sign(shift) < MOST_OF_IT * abs(shift):
+            continue
         before, after = median(figures[low:cut]), median(figures[cut:high])
         if usual is not None:
             former = course[cut:high] + noise[cut:high] * noise_of * median(flat[low:cut])
@@ -84,6 +92,13 @@ def changes(
                 Change(at=begins + float(there[cut]) * step, before=before, after=after, shift=float(shift))
             )
     return tuple(found)
+
+
+def _end(values: Array) -> float:
+    """Return where the line through values ends (a median of slopes, after Theil and Sen)."""
+    half = len(values) // 2
+    slope = median(values[-half:] - values[:half]) / (len(values) - half)
+    return median(values - slope * np.arange(1 - len(values), 1))
 
 
 def _clipped(values: Array) -> Array:
