@@ -40,11 +40,13 @@ class JourneyEvent(Struct, frozen=True):
 class JourneyRecord:
     """Counts journeys. Times are in seconds since the epoch; the clock may jump.
 
-    The mutable state is the counts, the times of captions, the last judged journey, when one last succeeded,
-    and since when they fail.
+    ``worker``: which of several the journeys are of, as events name it; "": there is one. The mutable state is
+    the counts, the times of captions, the last judged journey, when one last succeeded, and since when they
+    fail.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str = "") -> None:
+        self._to = f" to {worker}" if worker else ""
         self._outcomes: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         self._last: Verdict | None = None
         self._last_at: float | None = None
@@ -67,7 +69,7 @@ class JourneyRecord:
                 return None
             self._failing_since = now
             return JourneyEvent(
-                "bad", f"Test speech, sent as users send theirs, got no caption: {verdict.reason}."
+                "bad", f"Test speech, sent{self._to} as users send theirs, got no caption: {verdict.reason}."
             )
         self._failing_since, self._succeeded_at = None, now
         self._seconds.observe(verdict.caption_seconds or 0.0)
@@ -76,7 +78,7 @@ class JourneyRecord:
         minutes = max(1, round((now - since) / 60))
         return JourneyEvent(
             "ok",
-            "Test speech, sent as users send theirs, is captioned again, after "
+            f"Test speech, sent{self._to} as users send theirs, is captioned again, after "
             f"{minutes} minute{'' if minutes == 1 else 's'}; it took {verdict.caption_seconds or 0.0:.1f} s.",
         )
 

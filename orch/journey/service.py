@@ -75,10 +75,10 @@ class _Progress:
 class JourneyService:
     """Makes the journeys of this process, one at a time.
 
-    ``was_suspended_since``: whether this process was suspended since a moment of the monotonic clock.
-    ``draw``: where in the interval the first one begins, from 0 to 1: workers that start together should not
-    speak together. The mutable state is the record, the address of this process, and the last reason why no
-    journeys are made.
+    ``worker``: which of several this is, for events; "": the only one. ``was_suspended_since``: whether this
+    process was suspended since a moment of the monotonic clock. ``draw``: where in the interval the first one
+    begins, from 0 to 1: workers that start together should not speak together. The mutable state is the
+    record, the address of this process, and the last reason why no journeys are made.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class JourneyService:
         was_suspended_since: Callable[[float], bool],
         is_stopping: Callable[[], bool],
         wall: Callable[[], float],
+        worker: str = "",
         draw: Callable[[], float] = random.random,
         dialled: Callable[[str], Dial] | None = None,
     ) -> None:
@@ -101,7 +102,7 @@ class JourneyService:
         self._wall = wall
         self._draw = draw
         self._dialled = dialled or _dial_of
-        self._record = JourneyRecord()
+        self._record = JourneyRecord(worker)
         self._url: str | None = None
         self._speech: tuple[bytes, ...] = ()
         self._off = ""

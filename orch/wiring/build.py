@@ -18,6 +18,7 @@ from orch.capacity import CurrentCapacity
 from orch.cluster.lease import Leases
 from orch.cluster.runtime_settings import RuntimeSettings
 from orch.cluster.survey import Survey
+from orch.cluster.workers import described
 from orch.gateway.controls.shared import SharedControls
 from orch.gateway.discovery.registry import Registry
 from orch.gateway.discovery.resolver import DnsResolver
@@ -234,6 +235,7 @@ def build(
             was_suspended_since=pulse.was_stopped_since,
             is_stopping=tree.stopping.is_set,
             wall=wall,
+            worker=described(survey.me) if survey.is_shared else "",
         ),
         analytics=analytics,
         tree=tree,

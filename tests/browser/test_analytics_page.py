@@ -59,6 +59,24 @@ def test_charts_have_a_range_and_an_earlier_time_beside(full: Running, page_at: 
     assert len(rows) > 300
 
 
+def test_what_is_usual_and_a_new_level_are_in_chart_legend_and_table(full: Running, page_at: PageAt) -> None:
+    """A screen reader finds both in the summary and in the table."""
+    page = page_at(f"{full.url}/analytics", width=1280)
+    settled(page)
+    page.locator("#range").select_option("604800")
+    chart = page.locator("#chart-traffic")
+    expect(chart.locator("[data-part=legend]")).to_contain_text("usual high")
+    expect(chart.locator("[data-part=legend]")).to_contain_text("level changed")
+    expect(chart.locator("[data-part=legend] [data-dash=mark]")).to_be_hidden()
+    expect(chart.locator("[data-part=summary]")).to_contain_text("from then on, at the level before")
+    chart.get_by_role("button", name="Show as table").click()
+    expect(chart.locator("th", has_text="Remarks")).to_be_visible()
+    page.locator("#range").select_option("2592000")
+    expect(chart.locator("tbody")).to_contain_text("from then on, at the level before")
+    expect(page.locator("#anomalies")).to_contain_text("new level")
+    expect(page.locator("#chart-delay [data-part=legend]")).not_to_contain_text("usual high")
+
+
 def test_a_figure_opens_to_its_forecast(full: Running, page_at: PageAt) -> None:
     """From the list, by its own address too."""
     page = page_at(f"{full.url}/analytics", width=1280)

@@ -219,3 +219,15 @@ def test_every_outcome_has_a_series_from_the_start() -> None:
     assert names.OUTCOMES == OUTCOMES
     counts = values(JourneyRecord().readings(), names.JOURNEYS)
     assert counts == {(outcome,): 0 for outcome in OUTCOMES}
+
+
+def test_of_several_workers_the_event_names_the_one_that_failed() -> None:
+    """Each is its own user: one may fail while the others do not."""
+    record = JourneyRecord("Worker 1 at vm")
+    failed, again = record.add(BAD, 1.0), record.add(GOOD, 100.0)
+    assert failed is not None
+    assert failed.text.startswith("Test speech, sent to Worker 1 at vm as users send theirs, got no caption")
+    assert again is not None
+    assert again.text.startswith(
+        "Test speech, sent to Worker 1 at vm as users send theirs, is captioned again"
+    )
