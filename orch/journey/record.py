@@ -40,7 +40,7 @@ class JourneyEvent(Struct, frozen=True):
 class JourneyRecord:
     """Counts journeys. Times are in seconds since the epoch; the clock may jump.
 
-    ``worker``: which of several the journeys are of, as events name it; "": there is one. The mutable state is
+    ``worker``: which of several the journeys are of, as events name it; "": there is one. The mutable state:
     the counts, the times of captions, the last judged journey, when one last succeeded, and since when they
     fail.
     """
