@@ -26,6 +26,8 @@ _CODES: Final = 65_534
 _HIGHS: Final = 254
 _LARGEST: Final = 1e38
 """Of 32 bits."""
+BACK: Final = 360
+"""Seconds that the clock may go back without a loss of values."""
 
 
 class Resolution(Struct, frozen=True, kw_only=True):
@@ -62,6 +64,7 @@ class Ring:
         chunk, places = resolution.chunk, -(-resolution.slots // resolution.chunk)
         self.resolution = resolution
         self._rows = rows
+        self._back = min(chunk, max(1, BACK // resolution.step))
         self._numbers = [-1] * places
         self._codes = np.zeros((places, rows, chunk), np.uint16)
         self._scales = np.zeros((places, 2, rows), np.float64)
@@ -94,14 +97,14 @@ class Ring:
     def add(self, at: float, values: Floats) -> None:
         """Add a value of every row; what is no number, or above :data:`_LARGEST`, is none.
 
-        A slot's value is the mean of those added in it. Where the clock has gone back within the newest
-        chunk's length, values go to the newest slot; where it has gone back further, what was stored for
-        later moments is dropped: the clock was wrong then.
+        A slot's value is the mean of those added in it. Where the clock has gone back by less than
+        :data:`BACK` seconds, or a slot (a chunk at most), values go to the newest slot; where it has gone
+        back further, what was stored for later moments is dropped: the clock was wrong then.
         """
         slot = int(at // self.resolution.step)
         if slot > self._slot:
             self._advance(slot)
-        elif slot < self._slot - self.resolution.chunk:
+        elif slot < self._slot - self._back:
             self._rewind(slot)
         is_known = np.abs(values) < _LARGEST
         self._sum += np.where(is_known, values, 0.0)
@@ -155,11 +158,13 @@ class Ring:
     def _rewind(self, slot: int) -> None:
         """Drop what is stored from ``slot`` on, and go on there."""
         number, chunk = slot // self.resolution.chunk, self.resolution.chunk
-        stored = self._sealed(number)
-        self._open[:] = np.nan if stored is None else stored.values
+        if number != self._slot // chunk:
+            stored = self._sealed(number)
+            self._open[:] = np.nan if stored is None else stored.values
+            if self._open_highs is not None:
+                self._open_highs[:] = np.nan if stored is None or stored.highs is None else stored.highs
         self._open[slot % chunk :] = np.nan
         if self._open_highs is not None:
-            self._open_highs[:] = np.nan if stored is None or stored.highs is None else stored.highs
             self._open_highs[slot % chunk :] = np.nan
         self._numbers = [-1 if each >= number else each for each in self._numbers]
         self._begin(slot)
