@@ -129,6 +129,37 @@ def test_status_says_what_is_not_well(deployment: Deployment) -> None:
     assert deployment.run("status", code=1) == "Nothing runs.\n"
 
 
+def test_a_restart_reads_all_files_again_and_checks_them_first(deployment: Deployment) -> None:
+    """A file that its program refuses stops nothing that runs."""
+    deployment.run("restart", "loki", code=2)
+    assert "run scripts/deploy-monitoring.sh deploy first" in deployment.stderr
+    deployment.run("deploy")
+    (deployment.machine / "calls").unlink()
+    assert deployment.run("restart", "loki", "alloy") == "Restarted: loki alloy.\n"
+    calls = deployment.calls
+    restarted = calls.index("compose restart loki alloy")
+    assert calls.index("compose up --detach --remove-orphans") < restarted
+    assert len([call for call in calls[:restarted] if " run --rm --no-deps " in call]) == 6
+    assert deployment.run("restart") == "Restarted: all of it.\n"
+    (deployment.machine / "calls").unlink()
+    deployment.set("fails", "check-config")
+    deployment.run("restart", code=2)
+    assert "refuse their files: alertmanager" in deployment.stderr
+    assert not [call for call in deployment.calls if call.startswith(("compose restart", "compose up"))]
+
+
+def test_logs_and_stop_pass_on_what_is_asked_for(deployment: Deployment) -> None:
+    """Stopping what is stopped is no error; nothing is removed."""
+    deployment.run("logs", code=2)
+    deployment.run("stop", code=2)
+    deployment.run("deploy")
+    assert deployment.run("logs", "--follow", "redis") == "the last lines of redis\n"
+    assert deployment.calls[-1] == "compose logs --tail 200 --follow redis"
+    for _ in range(2):
+        deployment.run("stop")
+        assert deployment.calls[-1] == "compose stop"
+
+
 def test_a_backup_is_complete_or_not_there(deployment: Deployment) -> None:
     """Each part is in it, with its checksum; the service learns of it at the end."""
     deployment.run("deploy")
