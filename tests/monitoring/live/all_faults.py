@@ -23,6 +23,7 @@ OF_PROCESSES: Final = frozenset(
         "CpuSaturated",
         "FileDescriptorsNearLimit",
         "Overloaded",
+        "SeriesExplosion",
         "HostShmFull",
     }
 )

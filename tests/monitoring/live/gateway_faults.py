@@ -7,8 +7,6 @@ from typing import Final
 from tests.monitoring.live.faults import Fault
 from tests.monitoring.live.world import World
 
-#: So many instances that a scrape is larger than anybody expects.
-CROWD: Final = 140
 PATH: Final = "/api/other"
 
 
@@ -29,11 +27,6 @@ def _fails(world: World) -> None:
     world.pump(partial(_ask, world), 0.05, threads=3)
 
 
-def _ends(world: World) -> None:
-    world.one.stop()
-    world.pump(partial(_ask, world), 0.05, threads=3)
-
-
 def _busy(world: World) -> None:
     """Let it work on requests and not respond to checks meanwhile."""
     for engine in (world.one, world.two):
@@ -49,28 +42,8 @@ def _usual_checks(world: World) -> None:
     world.change(orchestration__monitoring__health_check_interval=1)
 
 
-def _crowd(world: World) -> None:
-    def renew() -> None:
-        for number in range(CROWD):
-            world.client.put(
-                f"{world.running.url}/api/registry/other-service/i{number}",
-                json={"url": f"http://127.0.0.1:{20_000 + number}", "seconds": 120},
-            )
-        time.sleep(5)
-
-    world.pump(renew, 0.1)
-
-
-def _no_crowd(world: World) -> None:
-    world.calm()
-    for number in range(CROWD):
-        world.client.delete(f"{world.running.url}/api/registry/other-service/i{number}")
-
-
 GATEWAY: Final = (
-    Fault("one of two instances answers 500", ("GatewayEjectedMany",), _fails, _usual),
-    Fault("connections to an instance are refused", ("BreakerOpen",), _ends, _usual),
+    Fault("one of two instances answers 500", ("GatewayEjectedMany", "BreakerOpen"), _fails, _usual),
     Fault("instances are too busy for checks", ("BusyNotDead",), _busy, _usual),
     Fault("back ends are no longer checked", ("HealthChecksStopped",), _rare_checks, _usual_checks),
-    Fault("very many instances register", ("SeriesExplosion",), _crowd, _no_crowd),
 )

@@ -30,6 +30,9 @@ services:
 """
 #: Open files that a worker may have: a few more than it has without clients.
 FILES: Final = 28
+#: Back ends, and instances of each, with which a scrape is larger than anybody expects.
+CROWD: Final = 12
+INSTANCES: Final = 25
 #: Of version 1, in which the limit of a group may be changed at any time.
 GROUPS: Final = Path("/sys/fs/cgroup/memory")
 METADATA: Final = "Metadata-Version: 2.1\nName: orchestration-service\nVersion: 0.0.1\n"
@@ -51,6 +54,7 @@ class Processes:
             Fault("a worker of another version runs", ("VersionSkew",), self._other_version, self._end),
             Fault("the log cannot be written", ("AuditWriteFailed",), self._full_log, self._end),
             Fault("more requests than a core can do", ("CpuSaturated",), self._hammer, self._end),
+            Fault("a worker has very many back ends", ("SeriesExplosion",), self._crowd, self._end),
             Fault(
                 "a worker may have few open files", ("FileDescriptorsNearLimit",), self._few_files, self._end
             ),
@@ -134,6 +138,15 @@ class Processes:
             world.client.post(f"{url}/api/tree/gateway/restart")
 
         world.pump(change, 0.5)
+
+    def _crowd(self, world: World) -> None:
+        ports = iter(range(20_000, 60_000))
+        services = ""
+        for number in range(CROWD):
+            first, *others = (f"http://127.0.0.1:{next(ports)}" for _ in range(INSTANCES))
+            instances = ", ".join(f'{{url: "{url}"}}' for url in others)
+            services += f'  service-{number}: {{url: "{first}", instances: [{instances}]}}\n'
+        self._another("crowd", SETTINGS + services)
 
     def _few_files(self, world: World) -> None:
         self._program("files", "prlimit", f"--nofile={FILES}:{FILES}")

@@ -36,6 +36,8 @@ orchestration:
   gateway:
     timeout: 8
     retries: 1
+    public: true
+    public_routes: [{{path: "/api/other", methods: ["POST"]}}]
     circuit_breaker_cooldown: 2
     shedding: {{interactive: {{waiting: 4, deadline: 1}}, batch: {{waiting: 2, deadline: 1}}}}
     rate_limits: [{{name: "few", requests: 10, window: 60, per: "route", route: "/api/few"}}]
@@ -69,11 +71,10 @@ services:
   other-service:
     url: "{one}"
     instances: [{{url: "{two}"}}]
-    ejection: {{consecutive: 3, consecutive_connects: 0, percent: 50, base: 6, longest: 6}}
+    ejection: {{consecutive: 3, percent: 50, base: 6, longest: 6}}
     breaker: {{cooldown: 6}}
     probe: {{misses: 30, good: 1}}
     recovery: {{hook: "none"}}
-    discovery: {{registry: "add", max_instances: 256}}
 """
 
 #: The password of notifications about alerts.
