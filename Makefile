@@ -62,6 +62,7 @@ bench: checkers ## measure captions, gateway, front, hub and sessions beside oth
 	$(BIN)/python benchmarks/fairness.py $(ARGS)
 	$(BIN)/python benchmarks/gateway.py $(ARGS)
 	$(BIN)/python benchmarks/workers.py $(ARGS)
+	$(BIN)/python benchmarks/telemetry_load.py $(ARGS)
 	$(BIN)/python benchmarks/front.py $(ARGS)
 	$(BIN)/python benchmarks/hub.py $(ARGS)
 	$(BIN)/python benchmarks/sessions.py $(ARGS)

@@ -113,13 +113,18 @@ class Server:
 
 
 class Watch:
-    """Prometheus, which scrapes each second, and Alertmanager, whose notifications fail."""
+    """Prometheus, which scrapes ``every`` so often, and Alertmanager, whose notifications fail.
 
-    def __init__(self, folder: Path) -> None:
+    ``shortens``: in the rules minutes are seconds; otherwise they are the committed ones.
+    """
+
+    def __init__(self, folder: Path, *, every: str = "1s", shortens: bool = True) -> None:
         self.folder = folder
+        self._every = every
         (folder / "rules").mkdir(parents=True)
         for name, document in documents().items():
-            text = yaml.safe_dump(shortened(json.loads(json.dumps(document))), width=10_000)
+            copy = json.loads(json.dumps(document))
+            text = yaml.safe_dump(shortened(copy) if shortens else copy, width=10_000)
             (folder / "rules" / name).write_text(text, encoding="utf-8")
         self.targets: dict[str, list[str]] = {}
         self.through_blackbox = ""
@@ -179,9 +184,9 @@ class Watch:
         managers = [f"127.0.0.1:{self.alertmanager.port}"] if self.has_alertmanager else []
         document = {
             "global": {
-                "scrape_interval": "1s",
-                "scrape_timeout": "1s",
-                "evaluation_interval": "1s",
+                "scrape_interval": self._every,
+                "scrape_timeout": self._every,
+                "evaluation_interval": self._every,
                 "external_labels": {"grafana": "http://localhost:3001", "runbooks": "docs/runbooks"},
             },
             "rule_files": [f"{self.folder}/rules/*.yml", *self.more_rules],

@@ -82,14 +82,14 @@ ALERTS_TOKEN = "the-right-secret-of-alerts"  # noqa: S105 - of a service that a 
 
 
 class World:
-    """What a fault breaks. ``more``: closed at the end."""
+    """What a fault breaks. ``more``: closed at the end; ``every``, ``shortens``: of its :class:`Watch`."""
 
-    def __init__(self, folder: Path, more: ExitStack) -> None:
+    def __init__(self, folder: Path, more: ExitStack, *, every: str = "1s", shortens: bool = True) -> None:
         self.folder = folder
         self.more = more
         self.audio, self.spare, self.translation = Engine(), Engine(), Engine()
         self.one, self.two = Engine(), Engine()
-        self.watch = Watch(folder / "watch")
+        self.watch = Watch(folder / "watch", every=every, shortens=shortens)
         more.callback(self.watch.stop)
         text = SETTINGS.format(
             token=ALERTS_TOKEN,
@@ -232,10 +232,10 @@ class World:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
+def world(folder: Path, *, every: str = "1s", shortens: bool = True) -> Iterator[World]:
     """Run all of it for the block."""
     with ExitStack() as more:
-        made = World(folder, more)
+        made = World(folder, more, every=every, shortens=shortens)
         more.callback(made.calm)
         made.watch.scrape("orchestration", made.running.url)
         yield made
