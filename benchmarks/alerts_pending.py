@@ -29,8 +29,7 @@ from tests.monitoring.live.faults import SERVICE, Fault
 from tests.monitoring.live.world import World, world
 from tests.monitoring.rule_files import configuration
 
-EVERY: Final = configuration()["global"]["scrape_interval"]
-SECONDS: Final = float(EVERY.removesuffix("s"))
+EVERY: Final = int(configuration()["global"]["scrape_interval"].removesuffix("s"))
 #: By fault: what the service notices within a second, and what it exports at once.
 ALERTS: Final = {
     "all instances of a back end end": "BackendAllInstancesDown",
@@ -59,7 +58,7 @@ def measure(running: World, faults: Sequence[Fault]) -> list[Pending]:
     """Inject the faults, heal them once their alerts are pending, and return when these were."""
     names = [ALERTS[fault.name] for fault in faults]
     wait_until(lambda: not running.watch.look().keys() & set(names), "no alert is left", every=0.5)
-    time.sleep(random.uniform(0, SECONDS))
+    time.sleep(random.uniform(0, EVERY))
     began = {}
     for fault in faults:
         fault.inject(running)
@@ -104,10 +103,10 @@ def main() -> None:
         seconds = [each.seconds for each in mine]
         shown = ", ".join(f"{counts.count(count)} × {count}" for count in sorted(set(counts)))
         rows.append((name, shown, f"{median(seconds):.1f}", f"{max(seconds):.1f}"))
-    head = ("alert", f"scrapes (each {EVERY})", "s, median", "s, most")
+    head = ("alert", f"scrapes (each {EVERY} s)", "s, median", "s, most")
     one = sum(each.scrapes <= 1 for each in found)
     text = f"{one} of {len(found)} were pending after one scrape."
-    parts = [report.machine(busy, [f"scrapes each {EVERY}"]), report.table(head, rows), text]
+    parts = [report.machine(busy, [f"a scrape each {EVERY} s"]), report.table(head, rows), text]
     print("\n\n".join(parts))
     if options.write:
         report.write("Fault to pending: `python benchmarks/alerts_pending.py --write`", parts)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 PAGE: Final = """\
 # Alerts seen on a running service
@@ -16,23 +17,24 @@ PAGE: Final = """\
 Made with `python benchmarks/alerts_seen.py`: a real Prometheus and Alertmanager against a running
 service, with each fault injected. *Seen* means: inactive before the fault, pending (where the alert waits),
 firing, received by Alertmanager, and resolved after the fault had ended. Minutes of the rules are seconds
-here, and each second is scraped and evaluated. Limits are the committed ones, except some that nobody waits
-for: {limits}.
+here. The service was scraped each second, or less often where the table says so, with longer ranges then.
+Limits are the committed ones, except some that nobody waits for: {limits}.
 
 {seen} of {all} alerts were seen. Seconds are from the fault until the alert was pending and fired, and from
 the fault's end until it resolved; -: it does not wait, or that was not measured. Each row has the day and the
-commit of its run; a run of some faults (`--only`) replaces the rows of their alerts.
+commit of its run (+: with changes that were not committed yet); a run of some faults (`--only`) replaces the
+rows of their alerts.
 
-| alert | fault | pending | fired | resolved | day | commit |
-|---|---|---|---|---|---|---|
+| alert | fault | scraped | pending | fired | resolved | day | commit |
+|---|---|---|---|---|---|---|---|
 {rows}
 
 promtool alone proves the others (`tests/monitoring/cases`): {others}.
 """
 
 _ROW: Final = re.compile(
-    r"^\| (?P<alert>\w+) \| (?P<fault>[^|]+) \| (?P<pending>[\d.]+|-) \| (?P<fired>[\d.]+)"
-    r" \| (?P<resolved>[\d.]+) \| (?P<day>\S+) \| (?P<commit>\S+) \|$",
+    r"^\| (?P<alert>\w+) \| (?P<fault>[^|]+) \| (?P<scraped>\d+ s) \| (?P<pending>[\d.]+|-)"
+    r" \| (?P<fired>[\d.]+) \| (?P<resolved>[\d.]+) \| (?P<day>\S+) \| (?P<commit>\S+) \|$",
     re.MULTILINE,
 )
 _INDEX_ROW: Final = re.compile(
@@ -44,10 +46,11 @@ NEVER: Final = "-"
 
 
 class Row(Struct, frozen=True):
-    """An alert that was seen: seconds until it was pending ("-": not measured), fired and resolved."""
+    """An alert that was seen: seconds until it was pending ("-": not measured), fired, and resolved."""
 
     alert: str
     fault: str
+    scraped: str
     pending: str
     fired: str
     resolved: str
@@ -56,8 +59,7 @@ class Row(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Format as a line of the table."""
-        cells = (self.alert, self.fault, self.pending, self.fired, self.resolved, self.day, self.commit)
-        return f"| {' | '.join(cells)} |"
+        return f"| {' | '.join(astuple(self))} |"
 
 
 def read(page: str) -> dict[str, Row]:

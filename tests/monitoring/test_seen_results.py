@@ -24,7 +24,7 @@ INDEX_PAGE: Final = """\
 
 
 def row(alert: str, day: str = "2026-11-30", pending: str = "1.0") -> Row:
-    return Row(alert, f"the fault of {alert}", pending, "2.5", "10.0", day, "0123abcd")
+    return Row(alert, f"the fault of {alert}", "1 s", pending, "2.5", "10.0", day, "0123abcd")
 
 
 def test_the_page_is_what_its_own_rows_make_it() -> None:

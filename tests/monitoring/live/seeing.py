@@ -52,16 +52,17 @@ def see(
     """
     if not fault.is_there:
         _calm(world, fault)
-    fire_limit = max(fire_limit, fault.fires_within)
+    fire_limit = max(fire_limit, fault.fires_within) * world.watch.every
+    resolve_limit *= world.watch.every
     sights = {name: Sight(name, fault.name) for name in fault.alerts}
-    began = time.monotonic()
+    began, wall = time.monotonic(), time.time()
     try:
         fault.inject(world)
         while time.monotonic() - began < fire_limit and not all(
             sight.fired is not None and (sight.notified or sight.alert == UNHEARD)
             for sight in sights.values()
         ):
-            _look(world, sights, began)
+            _look(world, sights, began, wall)
             time.sleep(0.25)
     finally:
         fault.heal(world)
@@ -86,7 +87,7 @@ def _calm(world: World, fault: Fault) -> None:
         time.sleep(0.25)
 
 
-def _look(world: World, sights: dict[str, Sight], began: float) -> None:
+def _look(world: World, sights: dict[str, Sight], began: float, wall: float) -> None:
     states = world.watch.look()
     notified = world.watch.notified()
     for name, sight in sights.items():
@@ -94,6 +95,5 @@ def _look(world: World, sights: dict[str, Sight], began: float) -> None:
         if state == "firing" and sight.fired is None:
             sight.fired = round(time.monotonic() - began, 1)
             if world.watch.was_pending(name, within=sight.fired + 2):
-                active = time.time() - world.watch.active_since(name)
-                sight.pended = max(0.0, round(sight.fired - active, 1))
+                sight.pended = max(0.0, round(world.watch.active_since(name) - wall, 1))
         sight.notified = sight.notified or name in notified

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -42,22 +43,25 @@ LIMITS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def _range(match: re.Match[str]) -> str:
+def _range(match: re.Match[str], every: int) -> str:
     now = seconds(match[1])
-    return f"[{next((short for limit, short in _RANGES if now <= limit), _LONGEST)}s]"
+    return f"[{every * next((short for limit, short in _RANGES if now <= limit), _LONGEST)}s]"
 
 
-def shortened(document: Any) -> Any:
-    """Return a rules file in which minutes are seconds: pending times, ranges, offsets; limits of LIMITS."""
+def shortened(document: Any, every: int = 1) -> Any:
+    """Return a rules file in which minutes are seconds: pending times, ranges, offsets; limits of LIMITS.
+
+    ``every``: seconds between two scrapes, of which ranges hold as many as with one second.
+    """
     for group in document["groups"]:
         group.pop("interval", None)
         for rule in group["rules"]:
-            expr = re.sub(r"\[(\d+[smhd])\]", _range, rule["expr"])
-            expr = re.sub(r"offset (\d+)[mhd]", "offset 5s", expr)
+            expr = re.sub(r"\[(\d+[smhd])\]", partial(_range, every=every), rule["expr"])
+            expr = re.sub(r"offset (\d+)[mhd]", f"offset {5 * every}s", expr)
             old, new = LIMITS.get(rule.get("alert", ""), ("", ""))
             rule["expr"] = expr.replace(old, new) if old else expr
             if "for" in rule and rule["for"] != "0s":
-                rule["for"] = "2s"
+                rule["for"] = f"{2 * every}s"
     return document
 
 
@@ -113,18 +117,18 @@ class Server:
 
 
 class Watch:
-    """Prometheus, which scrapes ``every`` so often, and Alertmanager, whose notifications fail.
+    """Prometheus, which scrapes ``every`` so many seconds, and Alertmanager, whose notifications fail.
 
     ``shortens``: in the rules minutes are seconds; otherwise they are the committed ones.
     """
 
-    def __init__(self, folder: Path, *, every: str = "1s", shortens: bool = True) -> None:
+    def __init__(self, folder: Path, *, every: int = 1, shortens: bool = True) -> None:
         self.folder = folder
-        self._every = every
+        self.every = every
         (folder / "rules").mkdir(parents=True)
         for name, document in documents().items():
             copy = json.loads(json.dumps(document))
-            text = yaml.safe_dump(shortened(copy) if shortens else copy, width=10_000)
+            text = yaml.safe_dump(shortened(copy, every) if shortens else copy, width=10_000)
             (folder / "rules" / name).write_text(text, encoding="utf-8")
         self.targets: dict[str, list[str]] = {}
         self.through_blackbox = ""
@@ -177,16 +181,16 @@ class Watch:
                     ],
                 }
             if job == "postgres":  # its exporter takes a second to find that the server is gone
-                one |= {"scrape_interval": "3s", "scrape_timeout": "3s"}
+                one |= dict.fromkeys(("scrape_interval", "scrape_timeout"), f"{max(3, self.every)}s")
             if job == "tls":
                 one |= {"scheme": "https", "tls_config": {"insecure_skip_verify": True}}
             jobs.append(one)
         managers = [f"127.0.0.1:{self.alertmanager.port}"] if self.has_alertmanager else []
         document = {
             "global": {
-                "scrape_interval": self._every,
-                "scrape_timeout": self._every,
-                "evaluation_interval": self._every,
+                "scrape_interval": f"{self.every}s",
+                "scrape_timeout": f"{self.every}s",
+                "evaluation_interval": f"{self.every}s",
                 "external_labels": {"grafana": "http://localhost:3001", "runbooks": "docs/runbooks"},
             },
             "rule_files": [f"{self.folder}/rules/*.yml", *self.more_rules],

@@ -84,7 +84,7 @@ ALERTS_TOKEN = "the-right-secret-of-alerts"  # noqa: S105 - of a service that a 
 class World:
     """What a fault breaks. ``more``: closed at the end; ``every``, ``shortens``: of its :class:`Watch`."""
 
-    def __init__(self, folder: Path, more: ExitStack, *, every: str = "1s", shortens: bool = True) -> None:
+    def __init__(self, folder: Path, more: ExitStack, *, every: int = 1, shortens: bool = True) -> None:
         self.folder = folder
         self.more = more
         self.audio, self.spare, self.translation = Engine(), Engine(), Engine()
@@ -232,7 +232,7 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, *, every: str = "1s", shortens: bool = True) -> Iterator[World]:
+def world(folder: Path, *, every: int = 1, shortens: bool = True) -> Iterator[World]:
     """Run all of it for the block."""
     with ExitStack() as more:
         made = World(folder, more, every=every, shortens=shortens)
