@@ -10,8 +10,9 @@ WORKDIR /src
 # Without pip: the image installs nothing once it is built.
 RUN python -m venv --without-pip /opt/orch
 # What the lock lists is installed before the code is copied, so that a change of the code does not repeat it.
-COPY requirements/service.lock requirements/service.lock
-RUN pip --python /opt/orch/bin/python install --require-hashes --requirement requirements/service.lock
+# With what exports traces, which is imported only where a collector is set.
+COPY requirements/otel.lock requirements/otel.lock
+RUN pip --python /opt/orch/bin/python install --require-hashes --requirement requirements/otel.lock
 COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
 COPY config/ config/
 COPY templates/ templates/

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes .venv with the service in it. An argument adds an extra: "demo", the engines of `make run`, where they
 # exist for this machine; "test", what the tests need; "bench", "bench-audio" and "bench-analytics", the peers that the
-# benchmarks measure; "conformance", the WebSocket cases of the Autobahn test suite; "lock", what writes the locks.
+# benchmarks measure; "otel", what exports traces; "conformance", the WebSocket cases of the Autobahn test suite; "lock", what writes the locks.
 #
 # It installs what requirements/*.lock lists: the versions that the tests ran with, from wherever pip is
 # configured to look. It notes what was installed, so that a start with nothing to do takes milliseconds.

@@ -23,5 +23,6 @@ locked bench-analytics --extra test --extra bench-analytics --constraints requir
 locked test --extra test --constraints requirements/bench.lock
 locked conformance --extra conformance --constraints requirements/bench.lock
 locked demo --extra whisper --extra demo --constraints requirements/bench.lock
+locked otel --extra otel --constraints requirements/bench.lock
 locked service --constraints requirements/bench.lock
 locked lock --extra lock --constraints requirements/bench.lock

@@ -16,6 +16,7 @@ BUILD = (ROOT / "requirements" / "build.in").read_text(encoding="utf-8")
 EXTRAS = {
     "service": (),
     "demo": ("whisper", "demo"),
+    "otel": ("otel",),
     "test": ("test",),
     "bench": ("test", "bench"),
     "bench-audio": ("test", "bench-audio"),
