@@ -9,7 +9,7 @@ from typing import Final, Self
 import trio
 
 from orch.gateway.breaker import Permit
-from orch.gateway.connection import Switched, UpstreamError, UpstreamResponse
+from orch.gateway.connection import Request, Switched, UpstreamError, UpstreamResponse
 from orch.gateway.flows import Flow
 from orch.gateway.headers import Header
 from orch.gateway.http1 import SWITCHED
@@ -18,6 +18,7 @@ from orch.gateway.request_body import RequestBody
 from orch.gateway.resting import OWN
 from orch.gateway.retries import Failure
 from orch.gateway.shedding.gate import Ticket
+from orch.gateway.spans import RequestTrace, Try
 from orch.gateway.work import Task
 from orch.problems import ProblemError
 
@@ -63,11 +64,17 @@ class Trace:
     """Those of the attempts that were sent while another one was slow."""
     is_queued: bool = False
     """Whether it waits for a connection in our own queue, so that the back end has not received it."""
+    traced: RequestTrace | None = None
+    """Its spans, if its trace is recorded."""
 
     @property
     def tries(self) -> int:
         """How often the request was sent in turn; what was sent beside that uses up no retry."""
         return self.attempts - self.extra
+
+    def of_extra(self) -> "Trace":
+        """Return the progress of an attempt beside another one."""
+        return Trace(attempts=self.attempts, traced=self.traced)
 
 
 class DispatchedResponse:
@@ -159,8 +166,10 @@ class Attempt:
         limit: float,
         ticket: Ticket | None = None,
         is_extra: bool = False,
+        span: Try | None = None,
     ) -> None:
         self.lane = lane
+        self._span = span
         self._is_extra = is_extra
         self._ticket = ticket
         self.limit = limit
@@ -196,7 +205,13 @@ class Attempt:
         """Note that the request is sent to the instance from now on."""
         self._trace.is_queued = False
         self._began = trio.current_time()
+        if self._span is not None:
+            self._span.begun(self._began)
         self.task = self.lane.work.begin(self._began, self.limit)
+
+    def request(self, request: Request) -> Request:
+        """Return a request as this attempt sends it: the instance's work is a part of its span."""
+        return request if self._span is None else self._span.request(request)
 
     def refuse(self, seconds: float, now: float, *, is_own_limit: bool) -> None:
         """Note that the instance has asked for a rest of ``seconds``."""
@@ -207,6 +222,8 @@ class Attempt:
     def respond(self, response: UpstreamResponse) -> DispatchedResponse:
         """Note that the head of the response has arrived, and return the response."""
         self.response = dispatched = DispatchedResponse(response, self.lane, self.task)
+        if self._span is not None:
+            self._span.responded(response.status, dispatched.at)
         if self.lane.silence.row:
             self.lane.silence.answered()
         if dispatched.is_event_stream:
@@ -248,6 +265,18 @@ class Attempt:
         else:
             lane.abandoned(self._permit)
         lane.notify()
+        self._give_back(now, outcome, status)
+        if self._span is not None:
+            self._span.ended(
+                outcome.name.lower(),
+                status=status,
+                why=why,
+                has_failed=outcome in _FAILED,
+                is_superseded=self.is_superseded,
+            )
+
+    def _give_back(self, now: float, outcome: Outcome, status: int) -> None:
+        """Give back the place at the instance; a WebSocket has it until it ends."""
         if self._ticket is not None and status != SWITCHED:
             self._ticket.end(
                 now,

@@ -238,6 +238,20 @@ class ClientRequest:
         if self.allowance is not None:
             self.allowance.end(deadline - trio.current_time())
 
+    def end_trace(self, problem: ProblemError | None) -> None:
+        """End the span of the request, if its trace is recorded. ``problem``: what it has run into."""
+        if self.trace.traced is not None:
+            self.trace.traced.ended(
+                route=self.match.prefix if self.match else "",
+                service=self.match.service if self.match else "",
+                status=self.out.status,
+                tries=self.trace.attempts,
+                request_id=self.request_id,
+                error=problem.code if problem else "",
+                is_cut_short=problem is not None and self.out.status is not None and not self.out.is_complete,
+                fallback=self.mark,
+            )
+
     def gateway_headers(self) -> list[Header]:
         """Return the gateway's own headers. ``X-Gateway-Time``: milliseconds until the response's head."""
         own = [

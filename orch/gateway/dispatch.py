@@ -119,12 +119,12 @@ class Dispatcher:
         if chosen is None or isinstance(chosen, Full):
             return None
         backend.budgets[flow].asked(now)
+        attempt = self._attempt(chosen, trace, limits.counts_as)
         try:
-            exchange = chosen.lane.upstream.begin(request)
+            exchange = chosen.lane.upstream.begin(attempt.request(request))
         except UnsendableError:
             chosen.give_back(now)
             raise
-        attempt = self._attempt(chosen, trace, limits.counts_as)
         if exchange is not None:
             trace.attempts += 1
             attempt.start()
@@ -232,7 +232,7 @@ class Dispatcher:
         fresh: bool,
     ) -> Single | Racing:
         """Return how an attempt is made: alone, or with others beside it while it is slow."""
-        request, limits = state.request, state.limits
+        request, limits = attempt.request(state.request), state.limits
         if hedge is None or not is_hedgeable(request.method, state.repeatable, request.body):
             return Single(attempt, request, begun=begun, fresh=fresh, limits=limits)
         return Racing(
@@ -257,6 +257,9 @@ class Dispatcher:
             limit=limit,
             ticket=chosen.ticket,
             is_extra=is_extra,
+            span=None
+            if trace.traced is None
+            else trace.traced.begin_try(chosen.lane, trace.attempts + 1, is_extra=is_extra),
         )
 
     def _count(self, service: str, flow: Flow) -> None:

@@ -24,10 +24,12 @@ from orch.gateway.recorder import Recorder
 from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import is_canonical
 from orch.gateway.shedding.priorities import Priority, own_priority, priority_of
+from orch.gateway.spans import trace_of_our_own
 from orch.gateway.trace_context import recorded_trace
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
+from orch.telemetry.traces import OFF, Tracer
 
 MAX_RESPONSE: Final = 8 * 2**20
 
@@ -61,7 +63,9 @@ class Fetcher:
         routes: CurrentRoutes,
         rates: RateLimiter,
         make_id: Callable[[], str],
+        tracer: Tracer = OFF,
     ) -> None:
+        self._tracer = tracer
         self.adapter: ApiAdapter = NoAdapter()
         self._dispatcher = dispatcher
         self._settings = settings
@@ -176,7 +180,7 @@ class Fetcher:
         priority: Priority,
     ) -> FetchedResponse:
         began = trio.current_time()
-        trace = Trace()
+        trace = Trace(traced=trace_of_our_own(self._tracer, request.method, request.headers))
         status = CLIENT_GONE
         try:
             with trio.fail_after(policy.timeout) as limit:

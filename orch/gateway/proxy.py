@@ -57,6 +57,7 @@ from orch.gateway.repeated_request import (
 from orch.gateway.request_body import RequestBody
 from orch.gateway.routes import Match, UnroutableError
 from orch.gateway.shedding.priorities import priority_of
+from orch.gateway.spans import block, trace_of_client
 from orch.gateway.spool import Spool
 from orch.gateway.tcp_stream import Patience
 from orch.gateway.trace_context import recorded_trace
@@ -69,6 +70,7 @@ from orch.shortages import Shortage, own_shortage
 from orch.telemetry.boundaries import Boundary
 from orch.telemetry.events import EventLog
 from orch.telemetry.topics import Topics
+from orch.telemetry.traces import OFF, Tracer
 
 PATIENCE_SECONDS: Final = 0.02
 """Seconds for which a response is waited for before the client's disconnect is watched for."""
@@ -104,7 +106,9 @@ class Proxy:
         events: EventLog,
         topics: Topics,
         topic: str,
+        tracer: Tracer = OFF,
     ) -> None:
+        self._tracer = tracer
         self._dispatcher = dispatcher
         self._settings = settings
         self._routes = routes
@@ -126,7 +130,9 @@ class Proxy:
         """Serve a request. A failure is a problem document or, after the head was sent, an early end."""
         call = self._heads.request(scope, send)
         policy = self._settings.current.orchestration.gateway
-        await self._guard(call, policy, self._serve(call, receive, policy))
+        call.trace.traced = trace_of_client(self._tracer, call.method, call.headers, began=call.began)
+        with block(call.trace.traced):
+            await self._guard(call, policy, self._serve(call, receive, policy))
 
     async def resume(self, begun: BegunRepeat, scope: Scope, receive: Receive, send: Send) -> None:
         """Continue a request that began as the repetition of another one, and was not answered quickly."""
@@ -135,12 +141,13 @@ class Proxy:
         call = self._heads.request(scope, send, new_id=begun.request_id.decode)
         call.began = call.sent_at = begun.began
         call.match, call.trace = stored.match, begun.trace
-        call.rates, call.hedge = begun.rates, stored.hedge
+        call.rates, call.hedge, call.trace_id = begun.rates, stored.hedge, begun.trace_id
         call.inbound = Inbound(receive, declared=0, limit=0)
         work = _while_client_waits(
             call, self._exchange.run, call, stored.match, begun.request, stored.policy, begun.attempt
         )
-        await self._guard(call, stored.policy, work)
+        with block(call.trace.traced):
+            await self._guard(call, stored.policy, work)
 
     async def _guard(self, call: ClientRequest, policy: Gateway, work: Awaitable[None]) -> None:
         """Do what serves a request, send the problem if it fails, and count it."""
@@ -292,6 +299,7 @@ class Proxy:
             self.patience,
             self._heads.make_id,
             self._rates,
+            self._tracer,
         )
         stored = Stored(
             call.scope.get(ACTOR),
@@ -312,6 +320,8 @@ class Proxy:
     def _request(self, call: ClientRequest, body: RequestBody) -> Request:
         call.sent_at = trio.current_time()
         headers = self._heads.for_back_end(call)
+        if call.trace.traced is not None:
+            headers = call.trace.traced.headers(headers)
         call.trace_id = recorded_trace(headers)
         if call.wants_trailers:
             headers += _TRAILERS_WANTED
@@ -351,6 +361,7 @@ class Proxy:
             # The service of the route has failed, whatever the client got instead.
             status, seconds = call.failed
         self._recorder.routed(call.match, status, seconds, trio.current_time(), call.trace_id)
+        call.end_trace(problem)
 
 
 async def _while_client_waits(

@@ -36,6 +36,7 @@ from orch.gateway.request_body import RequestBody
 from orch.gateway.response_headers import Place
 from orch.gateway.routes import Match
 from orch.gateway.shedding.priorities import priority_of
+from orch.gateway.spans import RequestTrace, trace_of_client
 from orch.gateway.spool import Spool
 from orch.gateway.tcp_stream import Patience
 from orch.gateway.trace_context import PARENT, STATE, new_parent, recorded_trace, trace_headers
@@ -44,6 +45,7 @@ from orch.gateway.upstream import head_of
 from orch.protocol.request_id import HEADER, request_id
 from orch.repeats import Answer, Deliver
 from orch.settings import Gateway
+from orch.telemetry.traces import Tracer
 
 _REMEMBERED: Final = 16
 """Addresses of instances for which a head is stored."""
@@ -66,6 +68,7 @@ class Parts(NamedTuple):
     patience: Patience
     make_id: Callable[[], str]
     rates: RateLimiter
+    tracer: Tracer
 
 
 class Resume(Protocol):
@@ -163,6 +166,11 @@ class RepeatedRequest:
         def encoded(address: Address) -> bytes:
             return b"%b%b\r\n" % (self._head(address), lines)
 
+        traced: RequestTrace | None = None
+        if parts.tracer.is_on:
+            given = zip(self._varying, values, strict=True) if values else ()
+            traced = trace_of_client(parts.tracer, stored.method, given, began=trio.current_time())
+            own = own if traced is None else traced.headers(own)
         request = Request(
             stored.method,
             stored.target,
@@ -170,7 +178,7 @@ class RepeatedRequest:
             RequestBody(body),
             encoded=encoded,
         )
-        begun = BegunRepeat(self, request, identity, rates or (), recorded_trace(own))
+        begun = BegunRepeat(self, request, identity, rates or (), recorded_trace(own), traced)
         try:
             begun.attempt = parts.dispatcher.begin(
                 stored.match.service,
@@ -235,11 +243,12 @@ class BegunRepeat:
         request_id: bytes,
         rates: tuple[Level, ...],
         trace_id: str,
+        traced: RequestTrace | None,
     ) -> None:
         self.way = way
         self.request = request
         self.rates = rates
-        self.trace = Trace()
+        self.trace = Trace(traced=traced)
         self.attempt: BegunAttempt | None = None
         self.request_id = request_id
         self.trace_id = trace_id
@@ -278,6 +287,8 @@ class BegunRepeat:
                 if limit.cancelled_caught:
                     status = self._cut_short(seconds)
                 ended_at = trio.current_time()
+            if self.trace.traced is not None:
+                self._end_trace(response.status, is_cut_short=status != response.status)
         finally:
             self.end()
         seconds = answered_at - self.began
@@ -295,6 +306,21 @@ class BegunRepeat:
         """Free what it holds."""
         self.way.parts.recorder.in_flight -= 1
         self.way.free()
+        if self.trace.traced is not None:
+            self.trace.traced.cancelled()
+
+    def _end_trace(self, status: int, *, is_cut_short: bool) -> None:
+        stored, traced = self.way.stored, self.trace.traced
+        if traced is not None:
+            traced.ended(
+                route=stored.match.prefix,
+                service=stored.match.service,
+                status=status,
+                tries=self.trace.attempts,
+                request_id=self.request_id,
+                error="client_too_slow" if is_cut_short else "",
+                is_cut_short=is_cut_short,
+            )
 
     def _cut_short(self, seconds: float) -> int:
         problem = client_too_slow(seconds)

@@ -58,6 +58,7 @@ from orch.telemetry.names.metric import Reading
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.shortages import ShortageLog
 from orch.telemetry.topics import Topics
+from orch.telemetry.traces import OFF, Tracer
 from orch.telemetry.work import IDLE, Work
 
 TOPIC: Final = "gateway"
@@ -88,6 +89,7 @@ class GatewayService:
         make_id: Callable[[], str] = new_request_id,
         discovered: Callable[[], tuple[GatewayDiscovery, ...]] = lambda: (),
         capacity: Callable[[], Capacity] | None = None,
+        tracer: Tracer = OFF,
     ) -> None:
         self._discovered = discovered
         self._settings = settings
@@ -134,6 +136,7 @@ class GatewayService:
             events=events,
             topics=topics,
             topic=TOPIC,
+            tracer=tracer,
         )
         self._sockets = OpenSockets(settings, self._attempt_failed, capacity)
         self.visits: Final = self._sockets.visits
@@ -146,6 +149,7 @@ class GatewayService:
             sockets=self._sockets,
             on_shortage=self._short,
             heads=heads,
+            tracer=tracer,
         )
         self._fetcher = Fetcher(
             self._dispatcher,
@@ -155,6 +159,7 @@ class GatewayService:
             routes=self._routes,
             rates=self._rates,
             make_id=make_id,
+            tracer=tracer,
         )
         self._applied: Settings | None = None
         self._operations = Operations(
@@ -293,7 +298,8 @@ class GatewayService:
         refused: parts of it may come from a client. ``flow`` and ``caller``: whose share of the connections
         is used, and on whose behalf. Without them it is the service's own request, for captions.
         ``priority``: its class; None: live for captions, interactive for clients' requests, control for those
-        that only read.
+        that only read. A ``traceparent`` among ``headers`` is the span that the tries are parts of; each of
+        them sends its own in its place.
 
         Raises :class:`ProblemError`: unknown_service, invalid_request, service_unavailable, overloaded,
         own_shortage, bad_gateway (also for a body over ``max_response`` bytes), gateway_timeout (after

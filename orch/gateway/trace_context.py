@@ -1,7 +1,8 @@
 """The trace that a request belongs to: W3C Trace Context (https://www.w3.org/TR/trace-context/). Pure.
 
-A valid ``traceparent`` is passed on, with its ``tracestate``: the gateway records no spans, so the caller's
-span stays the parent of the back end's. Without a valid one a new trace begins, and a ``tracestate``, which
+A valid ``traceparent`` is passed on, with its ``tracestate``. Where the request is recorded here, each try
+sends its own span's in its place (:mod:`orch.gateway.spans`); elsewhere the caller's span stays the parent of
+the back end's. Without a valid one a new trace begins, and a ``tracestate``, which
 belongs to a trace that cannot be read, is dropped (§3.3: "If the vendor failed to parse traceparent, it MUST
 NOT attempt to parse tracestate").
 """

@@ -32,6 +32,7 @@ from orch.telemetry.names.access import ALL_RATE_LIMITED
 from orch.telemetry.names.front import FRONT_SECONDS
 from orch.telemetry.names.metric import Distribution, Reading
 from orch.telemetry.process_readings import installed_version
+from orch.telemetry.traces import OFF, Tracer
 from orch.web import pages as pages_module
 from orch.web import sign_in
 from orch.web.alert_notifications import LARGEST as ALERTS_LIMIT
@@ -44,6 +45,7 @@ from orch.web.http_door import SessionKeys, enter_route
 from orch.web.interface import interface, name_language
 from orch.web.openapi import Provider
 from orch.web.security import headers_of
+from orch.web.spans import trace_requests
 from orch.web.texts import LANGUAGES, Catalogue, catalogue_path, parse_catalogue
 from orch.web.tus import PIECE
 from orch.web.uploads import RECORDING_LIMIT, RECORDING_OVERHEAD
@@ -122,6 +124,7 @@ def create_pages(
     refuse_work: Callable[[], ProblemError | None] = lambda: None,
     blueprints: Iterable[Blueprint],
     assets: Assets | None = None,
+    tracer: Tracer = OFF,
 ) -> Pages:
     """Return the application: pages, sign-in, static files and the control API (``blueprints``).
 
@@ -149,6 +152,7 @@ def create_pages(
         info=Info(title="LiveTranslate orchestration service", version=installed_version()),
         security_schemes={"control": HttpSecurityScheme(scheme="bearer")},
     )
+    trace_requests(app, tracer)
     _guard(app, session_keys, refuse_work)
     app.register_blueprint(
         pages_module.blueprint(

@@ -84,6 +84,7 @@ def create_pages(parts: Parts, *, assets: Assets | None = None) -> app.Pages:
             *_bots(parts),
         ),
         assets=assets,
+        tracer=parts.traces.tracer,
     )
 
 

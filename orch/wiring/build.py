@@ -103,6 +103,7 @@ def build(
         pulse=pulse,
         shared_buckets=stores.rates,
         capacity=capacity,
+        tracer=traced.tracer,
     )
     health.work_of = gateway.work_of
     health.reset_connections = gateway.reset

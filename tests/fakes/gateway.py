@@ -19,6 +19,7 @@ from orch.gateway.transport import Address, Transport
 from orch.telemetry.events import EventLog
 from orch.telemetry.pulse import Pulse
 from orch.telemetry.topics import Topics
+from orch.telemetry.traces import OFF, Tracer
 from tests.fakes.settings import FakeSettings
 
 # On a busy machine an example may take long; how long says nothing about what it shows.
@@ -201,13 +202,14 @@ async def gateway_rig(
     spool: Spool | None = None,
     service: dict[str, Any] | None = None,
     resolver: Resolver | None = None,
+    tracer: Tracer = OFF,
     **gateway: Any,
 ) -> AsyncIterator[GatewayRig]:
     """Open a gateway whose ``audio-service`` has instances at ``urls`` (default: http://a:1).
 
     ``gateway`` are settings of the gateway's section. ``running``: with its branch, so that it keeps
     connections. ``service``: further settings of the ``audio-service``; ``resolver``: where its discovery
-    looks names up.
+    looks names up. ``tracer``: off without one.
     """
     instances = urls or ("http://a:1",)
     configuration = FakeSettings(
@@ -240,6 +242,7 @@ async def gateway_rig(
             pulse=pulse,
             spool=spool,
             make_id=lambda: "made-id",
+            tracer=tracer,
         )
         rig = GatewayRig(gateway_service, network, configuration, health, metrics, events)
         topics.on_touch = rig.touched.append

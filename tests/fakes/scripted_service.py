@@ -31,6 +31,7 @@ from orch.gateway.controls.shared import WorkerControlled
 from orch.problems import ProblemError
 from orch.settings import Settings
 from orch.telemetry.metrics import Metrics
+from orch.telemetry.traces import OFF
 from orch.websocket.announcements import Announced
 from orch.websocket.connections.connection_query import ConnectionQuery
 from orch.websocket.connections.handshake import Refused
@@ -167,6 +168,7 @@ class ScriptedService:
                 summary=lambda: {each.name: each.state for each in self.state()["services"].services},
             ),
             alerts=self.alerts,
+            traces=SimpleNamespace(tracer=OFF),
             incidents=scripted_incidents(self.settings, self.scene, time.time(), time.time),
             stores=SimpleNamespace(
                 engine=SimpleNamespace(status=says("store")),

@@ -21,9 +21,11 @@ from orch.gateway.service import GatewayService
 from orch.overload import Step
 from orch.telemetry.events import EventLog
 from orch.telemetry.topics import Topics
+from orch.telemetry.traces import OFF, Tracer
 from tests.fakes.access import access_over
 from tests.fakes.gateway import FakeHealth, FakeMetrics, Serve, answering, ok, read_request
 from tests.fakes.settings import FakeSettings
+from tests.fakes.spans import Recorded, sent_parents
 from tests.fakes.wires import Wire
 from tests.gateway.test_loopback import back_end
 
@@ -81,7 +83,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(serve: Serve, **orchestration: Any) -> AsyncIterator[Rig]:
+async def rig(serve: Serve, *, tracer: Tracer = OFF, **orchestration: Any) -> AsyncIterator[Rig]:
     """Run it for the block; at its end everything must be free again."""
     async with back_end(serve) as port, trio.open_nursery() as nursery:
         settings = FakeSettings(
@@ -94,6 +96,7 @@ async def rig(serve: Serve, **orchestration: Any) -> AsyncIterator[Rig]:
             events=EventLog(wall=lambda: 0.0),
             topics=Topics(),
             metrics=metrics,
+            tracer=tracer,
         )
         overload = SimpleNamespace(step=Step.CALM, refuse=lambda: None)
         hub: Any = None
@@ -741,3 +744,46 @@ def test_the_memory_of_known_heads_is_bounded() -> None:
     long = ok(b"", b"X: " + b"a" * 5000)
     ResponseParser("GET", known).feed(long)
     assert known.get(long) is None
+
+
+async def test_a_request_that_repeats_has_its_own_spans(asked: Asked) -> None:
+    """On the short way too, and where that goes on as the long one; with its caller's trace or without."""
+    made = Recorded()
+    seen: list[bytes] = []
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        while request := await read_request(stream):
+            seen.append(request)
+            await trio.sleep(0.1 if len(seen) % 3 == 0 else 0)
+            await stream.send_all(ok())
+
+    async with rig(serve, tracer=made.tracer) as running:
+        client = await running.connect()
+        for number in range(9):
+            assert (await ask(client, traced(f"id-{number}", PARENT)))[0] == 200
+        for _ in range(9):
+            assert (await ask(client))[0] == 200
+    assert asked.short >= 12
+    assert made.begun == len(made.spans) == 36
+    assert [each["orch.request_id"] for each in made.of_kind("server")][:9] == [f"id-{n}" for n in range(9)]
+    servers = [each for each in made.spans if each.kind == "server"]
+    assert sum(str(each.parent) == PARENT for each in servers) == 9
+    assert all(each.attributes["http.response.status_code"] == 200 for each in servers)
+    assert {each.name for each in servers} == {"GET /api/audio/"}
+    tries = [each for each in made.spans if each.kind == "client"]
+    assert {each.parent for each in tries} == {each.context for each in servers}
+    assert sorted(sent_parents(seen)) == sorted(each.traceparent.encode() for each in tries)
+    assert running.metrics.traces == [each.trace_id for each in servers]
+
+
+async def test_requests_that_repeat_and_are_not_recorded_stay_on_the_short_way(asked: Asked) -> None:
+    """And the back end gets what it got without traces."""
+    made = Recorded(ratio=0.0)
+    seen: list[bytes] = []
+    async with rig(answering(ok(), seen=seen), tracer=made.tracer) as running:
+        client = await running.connect()
+        for _ in range(6):
+            assert (await ask(client))[0] == 200
+    assert asked.short == 4
+    assert made.spans == []
+    assert all(each.endswith(b"-00") for each in sent_parents(seen))

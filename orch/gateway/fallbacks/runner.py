@@ -277,7 +277,7 @@ class Fallbacks:
 def _at_another_service(call: ClientRequest, rule: Fallback, match: Match) -> Iterator[None]:
     """Make a request one to another service for the block: without credentials that are not for it."""
     before = call.match, call.trace, call.headers
-    call.match, call.trace, call.mark = match, Trace(), b"service"
+    call.match, call.trace, call.mark = match, Trace(traced=call.trace.traced), b"service"
     if not rule.forward_authorization:
         call.headers = [
             (name, value)

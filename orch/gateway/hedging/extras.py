@@ -51,8 +51,8 @@ class Extras:
             return None
         left = max(0.0, first.deadline - now)
         # A trace of its own: the request's says whether the first one is still in our own queue.
-        attempt = self._make(found, Trace(), min(state.limits.counts_as, left), is_extra=True)
-        request = replace(state.request, body=state.request.body.again())
+        attempt = self._make(found, state.trace.of_extra(), min(state.limits.counts_as, left), is_extra=True)
+        request = attempt.request(replace(state.request, body=state.request.body.again()))
         attempt.deadline, attempt.body = first.deadline, request.body
         attempt.start()
         hedge.take()

@@ -68,8 +68,11 @@ class OpenSockets:
         *,
         deflate: bool,
         request_id: bytes,
-    ) -> None:
-        """Pass frames on until the end. ``deflate``: the two sides have negotiated permessage-deflate."""
+    ) -> Ending:
+        """Pass frames on until the end, and return which it was.
+
+        ``deflate``: the two sides have negotiated permessage-deflate.
+        """
         self.counts.opened += 1
         with _holding(lane) as stream:
             relay = self._relay(client, back_end, lane, stream, deflate=deflate)
@@ -86,6 +89,7 @@ class OpenSockets:
                 self._open.discard(relay)
                 self._changed.unpark_all()
                 self._note(lane, ending, trio.current_time() - stream.began, request_id)
+            return ending
 
     async def drain(self) -> None:
         """Close all sockets with 1001, and admit no new ones; return when all have ended."""

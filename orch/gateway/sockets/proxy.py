@@ -39,12 +39,14 @@ from orch.gateway.sockets.handshake import KEY, Handshake
 from orch.gateway.sockets.leg import BackEnd
 from orch.gateway.sockets.open_sockets import OpenSockets
 from orch.gateway.sockets.visits import Visit
+from orch.gateway.spans import block, trace_of_client
 from orch.gateway.tcp_stream import READ
 from orch.problems import ProblemError
 from orch.settings import Gateway
 from orch.settings.source import SettingsSource
 from orch.shortages import Shortage, own_shortage
 from orch.telemetry.boundaries import Boundary
+from orch.telemetry.traces import OFF, Tracer
 
 TUNNEL: Final = "orch.tunnel"
 _KEY_BYTES: Final = 16
@@ -68,7 +70,9 @@ class SocketProxy:
         sockets: OpenSockets,
         on_shortage: Callable[[Shortage, str], None],
         heads: ClientHeads,
+        tracer: Tracer = OFF,
     ) -> None:
+        self._tracer = tracer
         self._dispatcher = dispatcher
         self._settings = settings
         self._routes = routes
@@ -87,12 +91,18 @@ class SocketProxy:
         """Serve a socket. What fails before it is accepted is a problem document."""
         with self.sockets.visits.of(scope.get(ACTOR)) as visit:
             if (await receive())["type"] == "websocket.connect":
-                await self._visit(visit, scope, receive, send)
+                request = {
+                    **scope,
+                    "method": "GET",
+                    "scheme": _SCHEMES.get(scope.get("scheme", "ws"), "http"),
+                }
+                call = self._heads.request(request, _responding(scope, send))
+                traced = trace_of_client(self._tracer, call.method, call.headers, began=call.began)
+                call.trace.traced = traced
+                with block(traced):
+                    await self._visit(visit, call, _client(scope, receive, send))
 
-    async def _visit(self, visit: Visit, scope: Scope, receive: Receive, send: Send) -> None:
-        request = {**scope, "method": "GET", "scheme": _SCHEMES.get(scope.get("scheme", "ws"), "http")}
-        call = self._heads.request(request, _responding(scope, send))
-        client = _client(scope, receive, send)
+    async def _visit(self, visit: Visit, call: ClientRequest, client: ClientEnd) -> None:
         policy = self._settings.current.orchestration.gateway
         problem: ProblemError | None = None
         try:
@@ -107,12 +117,14 @@ class SocketProxy:
         if call.out.status == SWITCHED:
             if problem is not None:
                 client.abort()
+            call.end_trace(problem)
             return
         self.sockets.counts.refused += 1
         if problem is not None:
             with trio.move_on_after(policy.timeout):
                 await refuse(call, problem)
         self._finish(call, problem)
+        call.end_trace(problem)
 
     async def _serve(self, call: ClientRequest, client: ClientEnd, visit: Visit, policy: Gateway) -> None:
         try:
@@ -191,6 +203,8 @@ class SocketProxy:
     def _request(self, call: ClientRequest, handshake: Handshake) -> Request:
         call.sent_at = trio.current_time()
         headers = self._heads.for_back_end(call)
+        if call.trace.traced is not None:
+            headers = call.trace.traced.headers(headers)
         return Request(
             method="GET",
             target=call.target,
@@ -225,9 +239,11 @@ class SocketProxy:
         self._finish(call, None)
         deflate = handshake.is_compressed(response.headers)
         back_end = BackEnd(*response.switched(), READ)
-        await self.sockets.run(
+        ending = await self.sockets.run(
             client, back_end, response.lane, visit, deflate=deflate, request_id=call.request_id
         )
+        if call.trace.traced is not None:
+            call.trace.traced.socket_ended(ending.how, ending.side, ending.code)
 
     def _finish(self, call: ClientRequest, problem: ProblemError | None) -> None:
         """Count the handshake among the requests."""
