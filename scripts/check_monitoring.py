@@ -26,6 +26,8 @@ BOTS: Final = "docker-compose.bots.yml"
 
 COMPOSE: Final = ("docker-compose.yml", "docker-compose.monitoring.yml", BOTS)
 MONITORING: Final = ROOT / "monitoring"
+COLLECTOR: Final = "http://tempo:4318"
+"""Where deploy-monitoring.sh has the service send traces."""
 
 
 def program(name: str, *arguments: str, given: str = "") -> list[str]:
@@ -109,6 +111,35 @@ def _selectors() -> list[str]:
     promtails = [value["selector"] for name, value in _stages(scrape["pipeline_stages"]) if name == "match"]
     text = (MONITORING / "alloy/config.alloy").read_text(encoding="utf-8")
     return promtails + [json.loads(each) for each in re.findall(r"selector += (\".+\")$", text, re.MULTILINE)]
+
+
+def tempo() -> list[str]:
+    """Look at what makes traces of 7 days end, and at where they come in and are read."""
+    content = document("monitoring/tempo/tempo.yml")
+    kept = (
+        content["backend_scheduler"]["provider"]["compaction"]["compaction"].get("block_retention"),
+        content["backend_worker"]["compaction"].get("block_retention"),
+    )
+    found = [] if set(kept) == {"168h"} else [f"block_retention is not 168h in both places: {kept}"]
+    port = content["distributor"]["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
+    if port != COLLECTOR.rpartition(":")[2]:
+        found.append(f"traces are sent to {COLLECTOR}, not to the port {port}")
+    sources = document("monitoring/grafana/provisioning/datasources/datasources.yml")["datasources"]
+    [source] = [each for each in sources if each["type"] == "tempo"]
+    if source["url"] != f"http://tempo:{content['server']['http_listen_port']}":
+        found.append(f"Grafana reads traces from {source['url']}")
+    linked = {each.get("uid") for each in sources}
+    fields = [
+        field
+        for each in sources
+        for key in ("exemplarTraceIdDestinations", "derivedFields")
+        for field in each["jsonData"].get(key, ())
+    ]
+    return found + [
+        f"{field['name']}: no data source is called {field['datasourceUid']}"
+        for field in fields
+        if field.get("datasourceUid", "tempo") not in linked
+    ]
 
 
 def alloy() -> list[str]:
@@ -199,6 +230,7 @@ CHECKS: Final[dict[str, Callable[[], list[str]]]] = {
     "alertmanager": alertmanager,
     "blackbox": blackbox,
     "loki": loki,
+    "tempo": tempo,
     "alloy": alloy,
     "compose": compose,
     "targets": targets,

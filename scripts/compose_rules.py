@@ -31,7 +31,9 @@ def interpolated(value: Any) -> Any:
         return [interpolated(each) for each in value]
     if not isinstance(value, str):
         return value
-    return VARIABLE.sub(lambda found: "$" if found[0] == "$$" else (found[1] or "required"), value)
+    return VARIABLE.sub(
+        lambda found: "$" if found[0] == "$$" else ("required" if found[1] is None else found[1]), value
+    )
 
 
 def merged(content: dict[str, Any], included: list[dict[str, Any]]) -> dict[str, Any]:

@@ -102,6 +102,7 @@ make_secrets() {
     [ -z "$made" ] || say "Generated in $env_file:$made"
     # The service asks it for alerts and makes silences; without the stack there is none.
     [ -n "$(value ORCH_ALERTMANAGER)" ] || add "ORCH_ALERTMANAGER=http://alertmanager:9093"
+    [ -n "$(value ORCH_COLLECTOR)" ] || add "ORCH_COLLECTOR=http://tempo:4318"
     mkdir -p $secrets
     store prometheus/control-token "$(value ORCH_CONTROL_TOKEN)"
     store grafana/admin-password "$(value GRAFANA_ADMIN_PASSWORD)"
@@ -174,6 +175,7 @@ check_in_images() {
     tried alertmanager --entrypoint amtool alertmanager check-config /etc/alertmanager/alertmanager.yml
     tried blackbox-exporter blackbox-exporter --config.file=/etc/blackbox/blackbox.yml --config.check
     tried loki loki -config.file=/etc/loki/loki.yml -verify-config
+    tried tempo tempo -config.file=/etc/tempo/tempo.yml -config.verify
     tried alloy alloy validate /etc/alloy/config.alloy
     tried orchestration orchestration check
     [ -z "$failed" ] || refuse "Nothing was started; these refuse their files:$failed"

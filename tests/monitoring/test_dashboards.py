@@ -87,7 +87,7 @@ def test_grafana_finds_its_data_sources_and_dashboards() -> None:
     ]
     scrapes = yaml.safe_load((GRAFANA.parent / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     by_uid = {source["uid"]: source for source in sources}
-    assert sorted(by_uid) == ["alertmanager", "loki", "prometheus"]
+    assert sorted(by_uid) == ["alertmanager", "loki", "prometheus", "tempo"]
     assert by_uid["prometheus"]["jsonData"]["timeInterval"] == scrapes["global"]["scrape_interval"]
     for uid in UIDS:
         for name, variable in variables(uid).items():

@@ -24,13 +24,14 @@ def test_deploy_starts_everything_with_passwords_of_its_own(deployment: Deployme
     assert "Grafana" in said
     secrets = deployment.secrets()
     assert secrets.pop("ORCH_ALERTMANAGER") == "http://alertmanager:9093"
+    assert secrets.pop("ORCH_COLLECTOR") == "http://tempo:4318"
     assert len(set(secrets.values())) == len(secrets) == 5
     assert all(len(value) == 32 and value.isalnum() for value in secrets.values())
     assert all(value not in said + deployment.stderr for value in secrets.values())
     up = deployment.calls.index("compose up --detach --remove-orphans")
     checks = [call for call in deployment.calls[:up] if " run --rm --no-deps " in call]
     assert checks[0].endswith("prometheus check config /etc/prometheus/prometheus.yml")
-    assert len(checks) == 6
+    assert len(checks) == 7
     env = deployment.folder / ".env"
     folder = deployment.folder / "monitoring" / "secrets"
     assert stat.S_IMODE(env.stat().st_mode) == 0o600

@@ -38,6 +38,7 @@ NAMES = [
     "alertmanager",
     "blackbox",
     "loki",
+    "tempo",
     "alloy",
     "compose",
     "targets",
@@ -77,6 +78,8 @@ PROMETHEUS = "monitoring/prometheus/prometheus.yml"
 BLACKBOX = "monitoring/blackbox/blackbox.yml"
 LOKI = "monitoring/loki/loki.yml"
 LOG_RULES = "monitoring/loki/rules/fake/livetranslate-logs.yml"
+TEMPO = "monitoring/tempo/tempo.yml"
+DATA_SOURCES = "monitoring/grafana/provisioning/datasources/datasources.yml"
 ALLOY = "monitoring/alloy/config.alloy"
 STACK = "docker-compose.monitoring.yml"
 WRITE = "loki.write.loki.receiver"
@@ -95,6 +98,16 @@ PUBLISHED = "${MONITORING_ADDRESS:-127.0.0.1}:9090"
         ("loki", LOKI, "  delete_request_store: filesystem\n", "", "delete_request_store"),
         ("loki", LOKI, "schema: v13", "schema: v12", "needs the store tsdb"),
         ("loki", LOG_RULES, "[5m]", "[5", "does not parse near"),
+        (
+            "tempo",
+            TEMPO,
+            "compaction: {block_retention: 168h}\n\nbackend",
+            "compaction: {}\n\nbackend",
+            "168h",
+        ),
+        ("tempo", TEMPO, "0.0.0.0:4318", "0.0.0.0:4319", "the port 4319"),
+        ("tempo", TEMPO, "http_listen_port: 3200", "http_listen_port: 80", "Grafana reads"),
+        ("tempo", DATA_SOURCES, "datasourceUid: tempo", "datasourceUid: tempi", "called tempi"),
         ("alloy", ALLOY, WRITE, "loki.write.lok.receiver", "leads nowhere"),
         ("alloy", ALLOY, "stage.output {", "stage.output", "expected {"),
         ("alloy", ALLOY, "stage.labels {", "stage.lables {", "no block is called"),
