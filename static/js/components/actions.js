@@ -64,8 +64,13 @@ export async function restartBranch(branch, button, worker = null) {
   if (isSure) await runAction(button, () => control("POST", path), `${branch} is being restarted.`);
 }
 
-/** Run `change` with the button busy, and show `done` or the error. Resolves to its response, or null where it failed. */
+/**
+ * Run `change` with the button busy, and show `done` or the error. Resolves to its response, or null where it failed.
+ * A button that had the focus has it again, unless the reader has gone elsewhere: disabled ones lose it.
+ */
 export async function runAction(button, change, done) {
+  const page = button.ownerDocument;
+  const hadFocus = page?.activeElement === button;
   setAttribute(button, "aria-busy", "true");
   button.disabled = true;
   try {
@@ -79,5 +84,6 @@ export async function runAction(button, change, done) {
   } finally {
     setAttribute(button, "aria-busy", null);
     button.disabled = false;
+    if (hadFocus && (page.activeElement === null || page.activeElement === page.body)) button.focus();
   }
 }
