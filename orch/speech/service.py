@@ -135,8 +135,8 @@ class SpeechService:
         """Return a stream; its ``run`` publishes the captions to ``output``.
 
         ``address``: under which its requests are counted where many wait. ``pipeline``: what its sound passes
-        through (:meth:`SpeechStream.process_with` changes it). ``trace``: the ``traceparent`` of the client's
-        request that opened it, "": without one; ``links``: of what it belongs to.
+        through (:meth:`SpeechStream.process_with` changes it). ``trace``: the ``traceparent`` of what it is
+        opened by (:meth:`admitted`), "": of nothing; ``links``: of what it belongs to.
 
         ProblemError ``unsupported_sample_rate``; ``unsupported_language`` where the back end has listed
         its languages in the last minute, and this is none of them.
@@ -161,10 +161,17 @@ class SpeechService:
             may_translate_growing=partial(self._may_translate_growing, origin.session_id),
             growing_usage=partial(self._growing_usage, origin.session_id),
             pipelines=self._pipelines,
-            trace=StreamTrace(origin, self._tracer, parent=self._tracer.admit(trace), links=links),
+            trace=StreamTrace(origin, self._tracer, parent=trace, links=links),
         )
         stream.process_with(pipeline)
         return stream
+
+    def admitted(self, traceparent: str) -> str:
+        """Return a client's ``traceparent`` as the parent of a stream; "": without one.
+
+        See :meth:`orch.telemetry.traces.Tracer.admit`.
+        """
+        return traceparent and self._tracer.admit(traceparent)
 
     async def translate_line(self, final: Transcript, output: CaptionOutput) -> None:
         """Translate a final that was edited into every language that ``output`` reads; return when done."""

@@ -107,9 +107,12 @@ async def test_callers_cannot_have_more_recorded_than_they_may() -> None:
     spans = SpansKept(ratio=0.0)
     spans.callers_per_second = 1.0
     subject = room(spans)
-    for _ in range(20):
-        subject.stream(trace=PARENT)
+    admitted = [subject.speech.admitted(PARENT) for _ in range(20)]
+    assert admitted == [PARENT] + [PARENT.removesuffix("1") + "0"] * 19
     assert spans.tracer.callers.refused == 19
+    await speak(subject.stream(trace=admitted[-1]), SENTENCE)
+    assert spans.ended == []
+    assert subject.speech.admitted("") == ""
 
 
 async def test_spans_have_no_words_and_no_names() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 import trio
 from msgspec import Meta, Struct
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response, g, request
 from quart_schema import document_querystring, document_response
 
 from orch.access.actions import Action
@@ -17,6 +17,7 @@ from orch.problems import ProblemError
 from orch.protocol.messages import Language, Name
 from orch.settings.source import SettingsSource
 from orch.speech.service import SpeechService
+from orch.telemetry.traces import context
 from orch.telemetry.traces.headers import traceparent_in
 from orch.web.api.sessions import codes
 from orch.web.http_door import is_allowed
@@ -80,6 +81,14 @@ def _address() -> str:
     return group(actor_of(request.scope).address)
 
 
+def _traceparent() -> str:
+    """Return the trace of the upload, for its recording; where that is not recorded, neither is this."""
+    if (span := g.get("span")) is not None:
+        return str(span.traceparent)
+    given = context.read(traceparent_in(request.scope["headers"]))
+    return "" if given is None else str(given._replace(is_recorded=False))
+
+
 async def _begin(
     hub: HubService, session_id: str, query: RecordingQuery, targets: Collection[str], upload: Upload
 ) -> RecordingStarted:
@@ -94,7 +103,7 @@ async def _begin(
             chunks=upload.chunks(),
             facts=upload.facts,
             held=upload.release,
-            traceparent=traceparent_in(request.scope["headers"]),
+            traceparent=_traceparent(),
         )
     except BaseException:
         await upload.close()

@@ -75,7 +75,7 @@ class SpeechSource(Protocol):
 
     @property
     def traceparent(self) -> str:
-        """The ``traceparent`` of the client's request by which it was opened; "": it had none."""
+        """What its trace is a part of; "": of nothing. What a client has sent was admitted before."""
 
     def begin(self, stream_id: str) -> None:
         """Note that a stream accepts its speech."""
@@ -110,6 +110,7 @@ class SocketSource:
         age: float = 0.0,
         diarization: bool = False,
         pipeline: PipelineSettings | UnsetType | None = UNSET,
+        traceparent: str = "",
     ) -> None:
         self.session = session
         self.sample_rate = sample_rate
@@ -123,7 +124,7 @@ class SocketSource:
         self.age = age
         self.diarization = diarization
         self.pipeline = pipeline
-        self.traceparent = connection.traceparent
+        self.traceparent = traceparent
         self._connection = connection
         self._member = member
         self._presence = presence

@@ -176,12 +176,22 @@ class Speakers:
             session_age=now - session.created,
             spoken_until=None if until is None else now - until,
         )
-        stream = self._streams.open(self._source(session, connection, member, message, age=begins.age))
+        traceparent = self._streams.admitted(connection.traceparent)
+        stream = self._streams.open(
+            self._source(session, connection, member, message, age=begins.age, traceparent=traceparent)
+        )
         stream.speech.skip(begins.lost_seconds, _gap())
         return stream, begins
 
     def _source(
-        self, session: Session, connection: Connection, member: Member, message: AudioStart, *, age: float
+        self,
+        session: Session,
+        connection: Connection,
+        member: Member,
+        message: AudioStart,
+        *,
+        age: float,
+        traceparent: str = "",
     ) -> SocketSource:
         return SocketSource(
             session,
@@ -195,6 +205,7 @@ class Speakers:
             age=age,
             diarization=message.diarization,
             pipeline=requested_pipeline(message.pipeline),
+            traceparent=traceparent,
         )
 
     # Streams that continue after a lost connection.

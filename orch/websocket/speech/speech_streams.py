@@ -103,6 +103,10 @@ class SpeechStreams:
         until += [one.until for one in self.ended.of(session_id, participant_id)]
         return max(until, default=None)
 
+    def admitted(self, traceparent: str) -> str:
+        """Return a client's ``traceparent`` as that of a source; it counts towards the limit of callers."""
+        return self._speech.admitted(traceparent)
+
     # The life of a stream.
 
     def open(self, source: SpeechSource) -> Stream:
