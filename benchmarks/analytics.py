@@ -1,9 +1,10 @@
 """Anomalies, insights and forecasts of made series, beside other methods.
 
-    python benchmarks/analytics.py [--part anomalies forecasts] [--series N] [--jobs N] [--write]
+    python benchmarks/analytics.py [--part anomalies fine forecasts] [--series N] [--jobs N] [--write]
 
 ``anomalies``: labelled faults of six kinds in series of eight natures, false alarms on quiet series, and the
-insights that a quiet service shows. ``forecasts``: the next day and week of held-back series.
+insights that a quiet service shows. ``fine``: short faults and false alarms at values of 10 s.
+``forecasts``: the next day and week of held-back series.
 """
 
 import os
@@ -39,7 +40,10 @@ MONTH: Final = 30
 FORECAST: Final = 4
 """How many times as many seeds are forecast, which takes less time."""
 
-PARTS: Final = ("anomalies", "forecasts")
+FINE_DAYS: Final = 10
+"""Days of values of 10 s: a month of one takes 10 s of a core and more."""
+
+PARTS: Final = ("anomalies", "fine", "forecasts")
 
 
 def _at_most(what: str, wanted: float, measured: float) -> report.Bound:
@@ -131,6 +135,30 @@ def _f1(found: Detection) -> tuple[float, float]:
     return found.score.f1, max(score.f1 for _, score in found.best.values())
 
 
+def fine(count: int, jobs: int) -> list[str]:
+    """Return the tables of values of 10 s."""
+    from benchmarks.analytics_fine import detect_fine  # noqa: PLC0415
+
+    found = detect_fine(range(FIRST, FIRST + count), days=FINE_DAYS, count=FAULTS, jobs=jobs)
+    kinds = [(kind, f"{len(each)}", f"{np.mean(each):.2f}") for kind, each in sorted(found.found.items())]
+    natures = [
+        (nature, f"{found.days[nature]}", f"{false}", f"{30 * false / found.days[nature]:.1f}")
+        for nature, false in found.false.items()
+    ]
+    about = (
+        f"{count} seeds of {len(NATURES)} natures, {FINE_DAYS} days each, followed from the second day on by "
+        f"values of 10 s alone; {found.wrong} alarms beside the faults in series with some."
+    )
+    return [
+        about,
+        report.table(
+            report.BOUNDS_HEAD, [_at_most("false alarms of a series in a month", 1.0, found.a_month).row()]
+        ),
+        report.table(("fault", "faults", "found"), kinds),
+        report.table(("quiet series", "days", "false alarms", "a month"), natures),
+    ]
+
+
 def forecasts(count: int, jobs: int) -> list[str]:
     """Return the tables of forecasts."""
     from benchmarks.analytics_forecasts import HORIZONS, METHODS, OF, SHAPES, compare  # noqa: PLC0415
@@ -173,11 +201,11 @@ def main() -> None:
     options = parser.parse_args()
     busy = os.getloadavg()[0]
     for part in options.part:
-        made = anomalies if part == "anomalies" else forecasts
+        made = {"anomalies": anomalies, "fine": fine, "forecasts": forecasts}[part]
         parts = made(options.series, options.jobs)
         print(part, *parts, sep="\n\n", flush=True)
         if options.write:
-            peers = ("numpy", "pyod" if part == "anomalies" else "statsforecast")
+            peers = ("numpy", *{"anomalies": ("pyod",), "forecasts": ("statsforecast",)}.get(part, ()))
             about = report.machine(busy, [f"{name} {version(name)}" for name in peers])
             title = f"{part.capitalize()}: `{report.command()}`"
             report.write(title, [about, *parts], results=RESULTS)

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from orch.alerts.statistics import AlertShown
 from orch.analytics.anomalies.anomaly import Anomaly
-from orch.analytics.anomalies.band import Models
+from orch.analytics.anomalies.band import Models, is_usual_then
 from orch.analytics.anomalies.changes import Change
 from orch.analytics.anomalies.groups import group
 from orch.analytics.anomalies.model import Model, learn_model
@@ -55,6 +55,8 @@ LEVELS_OF: Final = 7 * 86_400.0
 """Seconds in which changes of levels are looked for."""
 RECENT: Final = 320
 """Samples that a new detector begins with."""
+JUDGED: Final = 2_000
+"""Anomalies of which it is remembered whether each day has them."""
 AT_ONCE: Final = 20
 """Series that are fed before requests are served again."""
 CONCLUDE_EVERY: Final = 10.0
@@ -108,6 +110,7 @@ class Observer:
         self._offload = offload
         self._watches = {step: Watch(step=step) for step in (SLOW, FAST)}
         self._levels = Levels()
+        self._usual_then: dict[tuple[str, float], bool] = {}
         self._fed: dict[float, int] = {}
         self._revision = 0
         self._stored_revision = 0
@@ -339,7 +342,16 @@ class Observer:
     def anomalies(self, since: float) -> tuple[Anomaly, ...]:
         """Return the anomalies that lasted until ``since`` or later, in the order of their beginning."""
         slow, fast = (self._watches[step].anomalies(since) for step in (SLOW, FAST))
-        return joined(slow, fast, slack=SLOW)
+        return joined(slow, [each for each in fast if not self._is_usual_then(each)], slack=SLOW)
+
+    def _is_usual_then(self, anomaly: Anomaly) -> bool:
+        """Return whether each day has this; computed once for each state of an anomaly."""
+        state = (anomaly.identity, anomaly.until)
+        if state not in self._usual_then:
+            if len(self._usual_then) > JUDGED:
+                self._usual_then.clear()
+            self._usual_then[state] = is_usual_then(anomaly, self._watches[SLOW].model(anomaly.key))
+        return self._usual_then[state]
 
     def listed(self, *, seconds: float, key: str) -> AnomaliesListed:
         """Return the anomalies of the last seconds, of one series or (key "") of all, the newest first."""

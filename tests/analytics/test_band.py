@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from orch.analytics.anomalies.band import Models, band
+from orch.analytics.anomalies.anomaly import Anomaly, Kind
+from orch.analytics.anomalies.band import Models, band, is_usual_then
 from orch.analytics.anomalies.model import Model, learn_model
 from orch.analytics.ring import Floats
 
@@ -83,3 +85,24 @@ def test_whatever_was_measured_the_band_is_finite_and_in_order(values: Floats) -
         assert np.isfinite(np.stack(found)).all()
         assert (found.low <= found.usual).all()
         assert (found.usual <= found.high).all()
+
+
+def test_a_step_that_each_day_has_at_that_hour_is_usual(models: Models) -> None:
+    """Values of 10 s know one day; a nightly job is known from the weeks before."""
+    began = BEGINS + 28 * DAY + 9 * 3_600
+    assert models.slow is not None
+    usual = float(models.slow.expected(np.array([began]))[0][0])
+    step = Anomaly(
+        key="requests",
+        kind=Kind.SHIFT,
+        direction="up",
+        began=began,
+        noticed=began + 60,
+        until=began + 600,
+        mean=usual,
+    )
+    assert is_usual_then(step, models.slow)
+    assert not is_usual_then(replace(step, mean=3 * usual), models.slow)
+    assert not is_usual_then(replace(step, kind=Kind.STUCK), models.slow)
+    assert not is_usual_then(step, models.fast)
+    assert not is_usual_then(step, None)

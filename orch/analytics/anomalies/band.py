@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from orch.analytics.anomalies.anomaly import OF_LEVELS, Anomaly
 from orch.analytics.anomalies.model import Model
 from orch.analytics.anomalies.robust import Array
 
@@ -69,3 +70,16 @@ def _widened(found: Band, fast: Model, times: Array, step: float, *, is_rate: bo
         power.back(usual - np.hypot(usual - low, noise)),
         power.back(usual + np.hypot(high - usual, noise)),
     )
+
+
+def is_usual_then(anomaly: Anomaly, slow: Model | None) -> bool:
+    """Return whether an anomaly of values of 10 s, known from one day, is what each day has at that hour.
+
+    A nightly job is a sudden step each night. ``slow``: the model that knows the course over the day, if any.
+    """
+    if slow is None or not slow.usual.is_daily or anomaly.kind not in OF_LEVELS or anomaly.mean is None:
+        return False
+    _, low, high = slow.expected(
+        np.array([anomaly.began, (anomaly.began + anomaly.until) / 2, anomaly.until])
+    )
+    return bool(((low <= anomaly.mean) & (anomaly.mean <= high)).any())
