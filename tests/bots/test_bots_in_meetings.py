@@ -114,7 +114,7 @@ def processes(folder: Path) -> list[int]:
 
 
 async def none_left(folder: Path) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE):
         while processes(folder) or any((folder / "profiles").iterdir()):  # noqa: ASYNC110 - other processes
             await trio.sleep(0.05)
 
@@ -216,7 +216,7 @@ async def test_a_killed_service_leaves_nothing_and_another_one_goes_on(
         code = await MeetingServer(address, client).add(MEETING)
     (tmp_path / "settings.yaml").write_text(settings(address, database))
     bot_id = killed_service(tmp_path, f"{address}/{code}")
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE):
         while processes(tmp_path):  # noqa: ASYNC110 - processes set no event
             await trio.sleep(0.05)
     async with serving_bots(tmp_path, address, database) as (service, _):

@@ -24,7 +24,7 @@ from orch.bots.media.server import MediaServer
 from orch.bots.observations import Sound, SoundLost, SoundObservation, TrackBegan, TrackEnded
 from tests.fakes.tools import require
 
-PATIENCE = 40.0
+PATIENCE = 100.0
 
 NAME = "() => document.querySelector('input')"
 JOIN = """() => [...document.querySelectorAll('button')].find(

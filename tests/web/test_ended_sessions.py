@@ -95,7 +95,7 @@ def test_a_session_that_ends_leaves_no_upload(tmp_path: Path) -> None:
             before = len(list(folder.iterdir()))
             assert (await client.delete("/api/sessions/ended")).status_code == 204
             assert len(list(folder.iterdir())) <= before - 2
-            with trio.fail_after(30):
+            with trio.fail_after(120):
                 while list(folder.iterdir()):  # noqa: ASYNC110 - nothing tells of it
                     await trio.sleep(0.05)
 

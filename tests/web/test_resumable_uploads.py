@@ -77,7 +77,7 @@ async def break_off(service: Whole, client: httpx2.AsyncClient, path: str, offse
     stream = await trio.open_tcp_stream(where.hostname or "", where.port or 0)
     async with stream:
         await stream.send_all(head.encode() + CLIP[offset:until])
-        with trio.fail_after(30):
+        with trio.fail_after(120):
             while await stored(client, path) < until:  # noqa: ASYNC110 - over HTTP
                 await trio.sleep(0.02)
     return until
@@ -85,7 +85,7 @@ async def break_off(service: Whole, client: httpx2.AsyncClient, path: str, offse
 
 async def released(client: httpx2.AsyncClient, path: str) -> None:
     """Wait until the service has noticed that a connection is lost."""
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         while (await send(client, path, 10**9, b"")).status_code == 423:  # noqa: ASYNC110 - over HTTP
             await trio.sleep(0.02)
 

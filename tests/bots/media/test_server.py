@@ -23,7 +23,7 @@ from orch.bots.webcam.canvas import Patch
 pytestmark = pytest.mark.real_time
 
 BLOCK = 640
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @asynccontextmanager
