@@ -15,10 +15,11 @@ PAGE: Final = """\
 # Alerts seen on a running service
 
 Made with `python benchmarks/alerts_seen.py`: a real Prometheus and Alertmanager against a running
-service, with each fault injected. *Seen* means: inactive before the fault, pending (where the alert waits),
-firing, received by Alertmanager, and resolved after the fault had ended. Minutes of the rules are seconds
-here. The service was scraped each second, or less often where the table says so, with longer ranges then.
-Limits are the committed ones, except some that nobody waits for: {limits}.
+service, with each fault injected. *Seen* means: pending (where the alert waits), firing, received by
+Alertmanager, and resolved after the fault had ended; since commit 5b1657a1 also inactive before the fault,
+unless that is there from the start. Minutes of the rules are seconds here. The service was scraped each
+second, or less often where the table says so, with longer ranges then. Limits are the committed ones, except
+some that nobody waits for: {limits}.
 
 {seen} of {all} alerts were seen. Seconds are from the fault until the alert was pending and fired, and from
 the fault's end until it resolved; -: it does not wait, or that was not measured. Each row has the day and the

@@ -30,7 +30,7 @@ orchestration:
     postgres_url: "{postgres}"
     meeting_origins: [{{origin: "{meetings}"}}]
     limits: {{join: 15, recovery: 60}}
-    webhooks: {{http: true, allowed_networks: ["127.0.0.0/8"], ports: [{webhooks}]}}
+    webhooks: {{http: true, allowed_networks: ["127.0.0.0/8"], ports: [{webhooks}, {calendars}]}}
     calendars: [{{name: "team", url: "http://127.0.0.1:{calendars}/team.ics"}}]
   monitoring: {{journey: {{enabled: "off"}}}}
 services:

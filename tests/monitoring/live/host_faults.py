@@ -48,7 +48,7 @@ class Host:
             *(require("prometheus-node-exporter"), "--web.listen-address=127.0.0.1:PORT"),
             ready="/metrics",
         ).start()
-        world.more.callback(self.exporter.stop)
+        world.more.callback(self._end)
         world.watch.scrape("node", self.exporter.url)
 
     def faults(self) -> tuple[Fault, ...]:
@@ -60,6 +60,12 @@ class Host:
         if GROUP.parent.is_dir():
             found.append(Fault("the kernel ends a process", ("HostOomKill",), self._use_up, self._calm))
         return tuple(found)
+
+    def _end(self) -> None:
+        """End the exporter with the program that waits for it, which ignores SIGTERM; so ends the mount."""
+        if self.exporter.process is not None:
+            self.exporter.process.kill()
+            self.exporter.process.wait(60)
 
     @property
     def _disk(self) -> Path:

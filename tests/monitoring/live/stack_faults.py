@@ -271,7 +271,7 @@ class Stack:
 
     def _stand_still(self, world: World) -> None:
         self.redis.pause()
-        self.second.post("/api/tree/stores/restart").raise_for_status()
+        self.second.post("/api/tree/websocket/restart").raise_for_status()
 
     def _slow_redis(self, world: World) -> None:
         """Have it stand still for most of the time, while sessions publish."""

@@ -71,8 +71,8 @@ services:
   other-service:
     url: "{one}"
     instances: [{{url: "{two}"}}]
-    ejection: {{consecutive: 3, percent: 50, base: 6, longest: 6}}
-    breaker: {{cooldown: 6}}
+    ejection: {{consecutive: 3, percent: 50, base: 20, longest: 20}}
+    breaker: {{cooldown: 20}}
     probe: {{misses: 30, good: 1}}
     recovery: {{hook: "none"}}
 """
