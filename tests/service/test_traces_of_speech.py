@@ -15,6 +15,7 @@ from tests.fakes.client import Client, connected
 from tests.fakes.numbered_words import RATE, SENTENCE, numbered_words_service
 from tests.fakes.otlp import OtlpReceiver, otlp_receiver
 from tests.fakes.service import service
+from tests.fakes.waiting import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
@@ -119,6 +120,12 @@ def check_tree(collector: OtlpReceiver) -> None:
     translations = collector.named("speech.translation")
     assert sorted(each.attributes["orch.speech.target_language"] for each in translations) == ["de", "es"]
     assert {each.parent_id for each in translations} == {utterance.span_id}
+    for request in (last, *translations):
+        (one_try,) = [
+            each for each in collector.spans if each.parent_id == request.span_id and each.name == "POST"
+        ]
+        assert (one_try.kind, one_try.attributes["http.response.status_code"]) == ("client", 200)
+        assert request.began <= one_try.began < one_try.ended <= request.ended
     published = collector.named("speech.publish")
     assert sorted(parents[each.parent_id].name for each in published) == [
         *("speech.translation", "speech.translation", "speech.utterance")
@@ -130,6 +137,37 @@ def check_tree(collector: OtlpReceiver) -> None:
     assert max(each.ended for each in collector.spans) == stream.ended
     assert "w0" not in repr(collector.spans)
     assert "Gesagtes" not in repr(collector.spans)
+
+
+async def test_a_recording_is_a_part_of_the_trace_of_its_upload(tmp_path: Path) -> None:
+    """The upload is answered before it is transcribed; its captions are in the same trace all the same."""
+    path = numbered_words.write(tmp_path / "words.wav", SENTENCE)
+    with otlp_receiver() as collector, numbered_words_service() as audio, translation_service() as translator:
+        settings = numbered_words.settings(audio, translation=translator[0]).replace(
+            "orchestration:\n",
+            f'orchestration:\n  traces: {{endpoint: "{collector.url}", sample_ratio: 0}}\n',
+            1,
+        )
+        with service("serve", tmp_path, settings=settings) as running:
+            assert running.post("/api/sessions/create", json={"session_id": "s"}).is_success
+            for flag in ("01", "00"):
+                started = running.post(
+                    "/api/sessions/s/recordings?name=secret-name",
+                    headers={"traceparent": f"00-{TRACE}-{CALLER}-{flag}", "content-type": "audio/wav"},
+                    content=path.read_bytes(),
+                )
+                assert started.is_success, started.text
+                wait_until(
+                    lambda: not running.get("/api/sessions/s/recordings").json()["recordings"],
+                    "it is transcribed",
+                    limit=60,
+                )
+    (stream,) = collector.named("speech.stream")
+    (upload,) = [each for each in collector.spans if each.span_id == stream.parent_id]
+    assert (upload.kind, upload.parent_id, stream.kind) == ("server", CALLER, "internal")
+    assert stream.attributes["orch.speech.source"] == "recording"
+    assert len(collector.named("speech.utterance")) == 1
+    assert "secret-name" not in repr(collector.spans)
 
 
 async def test_speech_goes_on_while_the_collector_is_away(tmp_path: Path) -> None:
