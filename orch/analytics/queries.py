@@ -1,6 +1,6 @@
 """Questions about the series, and their answers. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from math import ceil
 from typing import Annotated, Final
 
@@ -22,6 +22,8 @@ KEYS: Final = 12
 LONGEST_KEY: Final = 400
 LONGEST: Final = 30 * 86_400
 POINTS: Final = 4_000
+_EXACT_POWER: Final = 22
+"""The largest power of ten that a float is exactly."""
 LOOKED_AT: Final = 1_000
 """Values at most in which changes of the level are looked for."""
 STEPS: Final = (1, 5, 10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400)
@@ -204,7 +206,7 @@ def chosen_step(seconds: float, points: int) -> float:
     return float(next((step for step in STEPS if ceil(seconds / step) <= points), STEPS[-1]))
 
 
-def answer(
+def answer_in_parts(
     series: Series,
     question: SeriesQuestion,
     limits: Mapping[str, float],
@@ -212,8 +214,12 @@ def answer(
     now: float,
     worker: str,
     models: Callable[[str], Models] = lambda _: Models(),
-) -> SeriesAnswer:
-    """Return the series that are asked for, at one step. ``models``: what is known of a series."""
+) -> Generator[None, None, SeriesAnswer]:
+    """Return the series that are asked for, at one step. ``models``: what is known of a series.
+
+    It stops after each of them, which takes some milliseconds, so that others may have their turn; see
+    :func:`answer` for all at once.
+    """
     until = now if question.until is None else min(question.until, now)
     there = [key for key in dict.fromkeys(question.keys) if key in series]
     step = chosen_step(question.seconds, question.points)
@@ -252,6 +258,7 @@ def answer(
                 limit=limits.get(key),
             )
         )
+        yield
     return SeriesAnswer(
         now=now,
         worker=worker,
@@ -261,6 +268,25 @@ def answer(
         series=tuple(shown),
         unknown=tuple(key for key in dict.fromkeys(question.keys) if key not in series),
     )
+
+
+def answer(
+    series: Series,
+    question: SeriesQuestion,
+    limits: Mapping[str, float],
+    *,
+    now: float,
+    worker: str,
+    models: Callable[[str], Models] = lambda _: Models(),
+) -> SeriesAnswer:
+    """Return the answer of :func:`answer_in_parts`, at once."""
+    parts = answer_in_parts(series, question, limits, now=now, worker=worker, models=models)
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            found: SeriesAnswer = end.value
+            return found
 
 
 def level_changes(
@@ -296,7 +322,17 @@ def _aligned(points: Points, step: float, first: int, count: int) -> tuple[Float
 
 def shortened(values: Floats) -> list[float | None]:
     """Return values with seven significant digits, None for gaps: as they are sent."""
-    return [None if value != value else float(f"{value:.7g}") for value in values.tolist()]  # noqa: PLR0124 - nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponents = np.floor(np.log10(np.abs(values)))
+        places = np.clip(np.where(np.isfinite(exponents), 6 - exponents, 0), -_EXACT_POWER, _EXACT_POWER)
+        # Both factors are exact, so that the quotient is the nearest float to the decimal number.
+        up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
+        rounded = np.rint(values * up / down) * down / up
+    is_gap = np.isnan(rounded)
+    found: list[float | None] = rounded.tolist()
+    for place in np.flatnonzero(is_gap).tolist():
+        found[place] = None
+    return found
 
 
 def csv_of(found: SeriesAnswer) -> str:

@@ -26,7 +26,7 @@ from orch.analytics.queries import (
     ListedFigure,
     SeriesAnswer,
     SeriesQuestion,
-    answer,
+    answer_in_parts,
 )
 from orch.analytics.sampling import AnyReading, Measured, Rates, Sampler
 from orch.analytics.series import Points, Series
@@ -202,9 +202,9 @@ class AnalyticsService:
             filling=self.outlook.filling,
         )
 
-    def read(self, question: SeriesQuestion) -> SeriesAnswer:
-        """Return series."""
-        return answer(
+    async def read(self, question: SeriesQuestion) -> SeriesAnswer:
+        """Return series. Other tasks have their turn between them."""
+        parts = answer_in_parts(
             self.series,
             question,
             self.limits,
@@ -212,19 +212,26 @@ class AnalyticsService:
             worker=self._worker,
             models=self.observer.models,
         )
+        while True:
+            await trio.lowlevel.checkpoint()
+            try:
+                next(parts)
+            except StopIteration as end:
+                found: SeriesAnswer = end.value
+                return found
 
     def reply(self, question: bytes) -> bytes:
-        """Reply to another worker's question about figures (null), series, anomalies or insights."""
-        asked = msgspec.json.decode(
-            question, type=SeriesQuestion | AnomaliesQuestion | InsightsQuestion | None
-        )
+        """Reply to another worker's question about figures (null), anomalies or insights."""
+        asked = msgspec.json.decode(question, type=AnomaliesQuestion | InsightsQuestion | None)
         if asked is None:
             return msgspec.json.encode(self.figures())
-        if isinstance(asked, SeriesQuestion):
-            return msgspec.json.encode(self.read(asked))
         if isinstance(asked, InsightsQuestion):
             return msgspec.json.encode(self.observer.insights())
         return msgspec.json.encode(self.observer.listed(seconds=asked.seconds, key=asked.key))
+
+    async def reply_with_series(self, question: bytes) -> bytes:
+        """Reply to another worker's question for series."""
+        return msgspec.json.encode(await self.read(msgspec.json.decode(question, type=SeriesQuestion)))
 
     async def reply_with_forecast(self, question: bytes) -> bytes:
         """Reply to another worker's question for a forecast. ProblemError as of the outlook."""

@@ -23,6 +23,12 @@ def connect(parts: Parts) -> None:
     survey.register(route_history.SUBJECT, partial(history_of_route, parts))
     survey.register(analytics.SUBJECT, parts.analytics.reply)
     survey.register_waiting(
+        analytics.SERIES_SUBJECT,
+        parts.analytics.reply_with_series,
+        within=analytics.SERIES_WITHIN,
+        at_a_time=8,
+    )
+    survey.register_waiting(
         analytics.FORECAST_SUBJECT,
         parts.analytics.reply_with_forecast,
         within=analytics.FORECAST_WITHIN,

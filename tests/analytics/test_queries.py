@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orch.analytics.budgets import FEWEST, OBJECTIVES, budget
-from orch.analytics.queries import SeriesQuestion, answer, chosen_step, csv_of
+from orch.analytics.queries import SeriesQuestion, answer, chosen_step, csv_of, shortened
 from orch.analytics.series import Figure, Points, Series
 
 NOW = 1_795_000_050.0
@@ -95,3 +95,13 @@ def test_of_few_events_nothing_is_said() -> None:
     rates = {"requests": (FEWEST - 1) / 9e4, "errors": 0.1}
     found = budget(OBJECTIVES[0], lambda key, start: points(rates[key], 9e4 - max(0.0, start)), 9e4)
     assert (found.left, found.burn_hour, found.burn_day, found.lasts) == (None, None, None, None)
+
+
+def test_values_have_seven_significant_digits() -> None:
+    powers = 10.0 ** np.arange(-12, 15)
+    given = np.concatenate(
+        [powers * 1.23456789, powers * -9.99999995, powers / 3, [0.0, -0.0, 123_456_789.0]]
+    )
+    assert shortened(given) == [float(f"{value:.7g}") for value in given.tolist()]
+    assert shortened(np.array([np.nan, 1.0, np.nan])) == [None, 1.0, None]
+    assert shortened(np.empty(0)) == []

@@ -84,7 +84,7 @@ async def test_a_sample_is_taken_each_second_and_published_at_once(store: Sqlite
     assert published == 11
     live = bench.service.live()
     assert (live.now, live.values["connections"], live.values["messages_out"]) == (START + 10, 42.0, 7.0)
-    connections, sent = bench.service.read(question("connections", "messages_out")).series
+    connections, sent = (await bench.service.read(question("connections", "messages_out"))).series
     assert connections.values[-11:] == [42.0] * 11
     assert sent.values[-11:] == [None, *[7.0] * 10]
     assert connections.limit == 100.0
@@ -115,5 +115,25 @@ async def test_an_answer_to_another_worker_is_the_same_as_here(store: SqliteStor
     bench = Bench(store)
     bench.service.sample()
     asked = question("connections")
-    assert bench.service.reply(msgspec.json.encode(asked)) == msgspec.json.encode(bench.service.read(asked))
+    here = msgspec.json.encode(await bench.service.read(asked))
+    assert await bench.service.reply_with_series(msgspec.json.encode(asked)) == here
     assert bench.service.reply(b"null") == msgspec.json.encode(bench.service.figures())
+
+
+async def test_other_tasks_have_their_turn_between_the_series_of_an_answer(store: SqliteStore) -> None:
+    bench, turns = Bench(store), 0
+    bench.service.sample()
+    asked = question(*list(bench.service.series.figures)[:4])
+    assert len(asked.keys) == 4
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        await bench.service.read(asked)
+        nursery.cancel_scope.cancel()
+    assert turns >= 4

@@ -258,7 +258,9 @@ class ScriptedService:
         self.asked.append(query)
         return msgspec.structs.replace(pool, connections=found[: query.limit], matching=len(found))
 
-    async def _ask_worker(self, worker: str, subject: str, question: bytes = b"null") -> bytes:
+    async def _ask_worker(
+        self, worker: str, subject: str, question: bytes = b"null", *, within: float = 2.0
+    ) -> bytes:
         if worker == "w-2":
             raise ProblemError("worker_silent", "Worker 2 at translate-1 did not reply within 2 s.")
         if subject == "restart":
@@ -269,6 +271,9 @@ class ScriptedService:
         if subject == "analytics":
             reply: bytes = self.analytics.reply(question)
             return reply
+        if subject == "analytics_series":
+            series: bytes = await self.analytics.reply_with_series(question)
+            return series
         number = int(worker[-1])
         tree = self.state()["tree"]
         return msgspec.json.encode(msgspec.structs.replace(tree, worker=number, pid=4711 + number))

@@ -3,6 +3,7 @@
 from typing import Annotated, Final, Literal
 
 import msgspec
+import trio
 from msgspec import Meta, Struct
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_response
@@ -30,8 +31,11 @@ from orch.problems import ProblemError
 from orch.web.json_api import json_response, read_query
 
 SUBJECT: Final = "analytics"
+SERIES_SUBJECT: Final = "analytics_series"
 FORECAST_SUBJECT: Final = "forecast"
 """Of the surveys of other workers."""
+SERIES_WITHIN: Final = 5.0
+"""Seconds that another worker may take for series."""
 FORECAST_WITHIN: Final = outlook.WITHIN + 2.0
 """Seconds that another worker may take for a forecast."""
 
@@ -114,9 +118,11 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
             usual=asked.usual,
         )
         if _is_here(survey, asked.worker):
-            found = analytics.read(question)
+            found = await analytics.read(question)
         else:
-            reply = await survey.request(asked.worker, SUBJECT, msgspec.json.encode(question))
+            reply = await survey.request(
+                asked.worker, SERIES_SUBJECT, msgspec.json.encode(question), within=SERIES_WITHIN
+            )
             found = msgspec.json.decode(reply, type=SeriesAnswer)
         if asked.format == "json":
             return json_response(found)
@@ -124,7 +130,9 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
             raise ProblemError(
                 "not_found", "There is no such series. GET /api/analytics/figures lists all.", path="$.key"
             )
-        response = Response(csv_of(found), content_type="text/csv; charset=utf-8")
+        response = Response(
+            await trio.to_thread.run_sync(csv_of, found), content_type="text/csv; charset=utf-8"
+        )
         response.headers["Cache-Control"] = "no-store"
         response.headers["Content-Disposition"] = 'attachment; filename="series.csv"'
         return response
