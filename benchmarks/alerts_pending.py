@@ -63,7 +63,11 @@ def measure(running: World, faults: Sequence[Fault]) -> list[Pending]:
     for fault in faults:
         fault.inject(running)
         began[ALERTS[fault.name]] = time.time()
-    wait_until(lambda: set(names) <= running.watch.look().keys(), "all alerts are pending", every=0.25)
+    try:
+        wait_until(lambda: set(names) <= running.watch.look().keys(), "all alerts are pending", every=0.25)
+    except AssertionError:
+        print("not pending:", *sorted(set(names) - running.watch.look().keys()), flush=True)
+        raise
     active = {name: running.watch.active_since(name) for name in names}
     scrapes = scraped_at(running)
     for fault in faults:
