@@ -20,7 +20,6 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from tests.fakes.assets import prepare_once
 from tests.fakes.children import lasting
 from tests.fakes.chromium import launch
-from tests.fakes.distribution import spread
 from tests.fakes.network import links_unchanged
 from tests.fakes.running import PLAIN_LIMIT, REAL_LIMIT, VIRTUAL_LIMIT, ended_after, run
 
@@ -108,38 +107,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         pytest.fail(f"Mark this test `process`: it starts {_started[0][:200]}")
 
 
-#: What a long test of a folder costs, about; 1 elsewhere.
-COSTS = {"browser": 8, "service": 4, "sandbox": 4}
-
-
-def hand_out(items: list[pytest.Item], processes: int) -> None:
-    """Put the tests into the order in which they are to be handed to so many processes."""
-    modules: dict[Path, list[pytest.Item]] = {}
-    short: list[pytest.Item] = []
-    for item in items:
-        is_long = item.get_closest_marker("process") or item.get_closest_marker("slow")
-        (modules.setdefault(item.path, []) if is_long else short).append(item)
-    folder = Path(__file__).parent
-    costs = {path: COSTS.get(path.relative_to(folder).parts[0], 1) for path in modules}
-    found = spread(list(modules.values()), short, processes, lambda item: costs[item.path])
-    if found is not None:
-        items[:] = found
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Say how each ``async def`` test is run, before pytest-trio has it run without clock and limit.
-
-    Those that are left to run are put in order, where several processes run them.
-    """
-    say_how(items)
-    yield
-    if processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
-        hand_out(items, processes)
-
-
-def say_how(items: list[pytest.Item]) -> None:
-    """Give each ``async def`` test its runner."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say how each ``async def`` test is run, before pytest-trio has it run without clock and limit."""
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
