@@ -151,7 +151,7 @@ SOURCES: Final = (
     ),
     _gauge(
         "in_use",
-        "In use",
+        "In use:",
         "limits",
         websocket_names.SUM_TAKEN,
         by="what",

@@ -68,11 +68,13 @@ def test_what_is_usual_and_a_new_level_are_in_chart_legend_and_table(full: Runni
     expect(chart.locator("[data-part=legend]")).to_contain_text("usual high")
     expect(chart.locator("[data-part=legend]")).to_contain_text("level changed")
     expect(chart.locator("[data-part=legend] [data-dash=mark]")).to_be_hidden()
-    expect(chart.locator("[data-part=summary]")).to_contain_text("from then on, at the level before")
+    expect(chart.locator("[data-part=summary]")).to_contain_text(
+        "from then on; at the former level it would be"
+    )
     chart.get_by_role("button", name="Show as table").click()
     expect(chart.locator("th", has_text="Remarks")).to_be_visible()
     page.locator("#range").select_option("2592000")
-    expect(chart.locator("tbody")).to_contain_text("from then on, at the level before")
+    expect(chart.locator("tbody")).to_contain_text("from then on; at the former level it would be")
     expect(page.locator("#anomalies")).to_contain_text("new level")
     expect(page.locator("#chart-delay [data-part=legend]")).not_to_contain_text("usual high")
 

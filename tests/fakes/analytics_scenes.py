@@ -25,7 +25,7 @@ DAY = 86_400.0
 
 CONNECTIONS = Figure(name="connections", title="Connections", area="websocket", worse="both", floor=3.0)
 MEMORY = Figure(name="memory_bytes", title="Memory", area="process", unit="bytes", floor=2e7)
-STORED = Figure(name="in_use", title="In use", area="limits", unit="bytes", subject="stored_bytes")
+STORED = Figure(name="in_use", title="In use:", area="limits", unit="bytes", subject="stored_bytes")
 OTHERS = (
     Figure(name="utterances", title="Utterances", area="speech", unit="/s", worse="both", floor=0.1),
     Figure(name="lost", title="Utterances lost", area="speech", unit="/s", floor=0.01),

@@ -92,7 +92,7 @@ test("what is usual is a band of the first series, also beside the newest value"
 
 test("changes of levels are moments of the chart, and are listed where no anomaly says the same", () => {
   const changed = { ...series("errors", [1, 2]), changes: [{ at: 110, before: 1, after: 2, shift: 9 }] };
-  assert.deepEqual(momentsOf(CHARTS.traffic, answer({ series: [changed] })), [{ at: 110, text: "errors 2\u00a0/s from then on, at the level before 1\u00a0/s" }]);
+  assert.deepEqual(momentsOf(CHARTS.traffic, answer({ series: [changed] })), [{ at: 110, text: "errors 2\u00a0/s from then on; at the former level it would be 1\u00a0/s" }]);
   assert.deepEqual(momentsOf(CHARTS.traffic, answer()), []);
   const change = (key, at) => ({ key, change: { at } });
   const changes = [change("a", 5_000), change("a", 99_000), change("b", 5_000)];

@@ -76,9 +76,9 @@ def reason(anomaly: Anomaly, figure: Figure) -> str:
 
 
 def reason_of_change(change: Change, figure: Figure) -> str:
-    """Return what a level became: "Connections: 40 from then on, at the level before 20"."""
+    """Return what a level became: "Connections: 40 from then on; at the former level it would be 20"."""
     before, after = shown(change.before, figure.unit), shown(change.after, figure.unit)
-    return f"{name_of(figure)}: {after} from then on, at the level before {before}"
+    return f"{name_of(figure)}: {after} from then on; at the former level it would be {before}"
 
 
 def _way(anomaly: Anomaly) -> str:

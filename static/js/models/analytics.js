@@ -97,7 +97,7 @@ export function columnsOf(chart, answer) {
 export function momentsOf(chart, answer) {
   const format = formatOf(chart.unit);
   return chart.series.flatMap(({ key, label }) =>
-    (answer.byKey.get(key)?.changes ?? []).map(({ at, before, after }) => ({ at, text: `${label} ${format(after)} from then on, at the level before ${format(before)}` })),
+    (answer.byKey.get(key)?.changes ?? []).map(({ at, before, after }) => ({ at, text: `${label} ${format(after)} from then on; at the former level it would be ${format(before)}` })),
   );
 }
 
