@@ -136,4 +136,4 @@ async def test_other_tasks_have_their_turn_between_the_series_of_an_answer(store
         nursery.start_soon(count)
         await bench.service.read(asked)
         nursery.cancel_scope.cancel()
-    assert turns >= 4
+    assert turns >= 3  # one between each two

@@ -234,4 +234,4 @@ def demo_in_use(folder: Path) -> Iterator[DemoInUse]:
                 )
             ],
         }
-        yield DemoInUse(demo, enter(prometheus(folder / "prometheus", targets)))
+        yield DemoInUse(demo, enter(prometheus(folder / "prometheus", targets, interval="2s")))

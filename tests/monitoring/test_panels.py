@@ -23,8 +23,8 @@ from tests.monitoring.runbook_commands import commands
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-#: Ranges of a run that takes a minute, scraped each second.
-RANGES: Final = {"$__rate_interval": "10s", "$__range": "5m", "$__interval": "10s"}
+#: Ranges of a run that takes a minute, scraped each other second; on a busy machine some scrapes are late.
+RANGES: Final = {"$__rate_interval": "30s", "$__range": "5m", "$__interval": "30s"}
 
 #: Metrics of programs that Debian does not have.
 NOT_EXPORTED: Final = re.compile(r"container_|loki_|loki\|alloy")
@@ -101,7 +101,7 @@ def test_every_panel_has_data_while_everything_is_in_use(tmp_path: Path) -> None
 
         # Rates and recorded series come with the next scrapes, incidents after a second or two.
         try:
-            wait_until(all_have_data, "all panels have data", limit=60, every=1)
+            wait_until(all_have_data, "all panels have data", limit=180, every=1)
         except AssertionError:
             pytest.fail("\n".join(faults))
         assert faults_of_runbooks(demo.watching) == []

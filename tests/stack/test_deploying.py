@@ -140,7 +140,7 @@ def test_a_restart_reads_all_files_again_and_checks_them_first(deployment: Deplo
     calls = deployment.calls
     restarted = calls.index("compose restart loki alloy")
     assert calls.index("compose up --detach --remove-orphans") < restarted
-    assert len([call for call in calls[:restarted] if " run --rm --no-deps " in call]) == 6
+    assert len([call for call in calls[:restarted] if " run --rm --no-deps " in call]) == 7
     assert deployment.run("restart") == "Restarted: all of it.\n"
     (deployment.machine / "calls").unlink()
     deployment.set("fails", "check-config")
