@@ -217,8 +217,7 @@ def answer_in_parts(
 ) -> Generator[None, None, SeriesAnswer]:
     """Return the series that are asked for, at one step. ``models``: what is known of a series.
 
-    It stops after each of them, which takes some milliseconds, so that others may have their turn; see
-    :func:`answer` for all at once.
+    It stops after each of them, which takes some milliseconds, so that others may have their turn.
     """
     until = now if question.until is None else min(question.until, now)
     there = [key for key in dict.fromkeys(question.keys) if key in series]
@@ -268,25 +267,6 @@ def answer_in_parts(
         series=tuple(shown),
         unknown=tuple(key for key in dict.fromkeys(question.keys) if key not in series),
     )
-
-
-def answer(
-    series: Series,
-    question: SeriesQuestion,
-    limits: Mapping[str, float],
-    *,
-    now: float,
-    worker: str,
-    models: Callable[[str], Models] = lambda _: Models(),
-) -> SeriesAnswer:
-    """Return the answer of :func:`answer_in_parts`, at once."""
-    parts = answer_in_parts(series, question, limits, now=now, worker=worker, models=models)
-    while True:
-        try:
-            next(parts)
-        except StopIteration as end:
-            found: SeriesAnswer = end.value
-            return found
 
 
 def level_changes(

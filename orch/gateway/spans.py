@@ -22,6 +22,7 @@ from orch.gateway.lane import Lane
 from orch.gateway.trace_context import PARENT, STATE
 from orch.telemetry.traces import Span, Tracer, http
 from orch.telemetry.traces.context import read
+from orch.telemetry.traces.headers import traceparent_in
 
 _FIRST_ERROR: Final = 400
 _FIRST_SERVER_ERROR: Final = 500
@@ -192,11 +193,10 @@ def trace_of_client(
     """
     if not tracer.is_on:
         return None
-    given = http.given_parent(headers)
     span = tracer.start(
         http.span_name(method),
         kind="server",
-        parent=None if given is None else tracer.admit(given),
+        parent=tracer.admit(traceparent_in(headers)),
         started_at=began,
     )
     return None if span is None else RequestTrace(tracer, method, span.traceparent, span)
@@ -204,8 +204,9 @@ def trace_of_client(
 
 def trace_of_our_own(tracer: Tracer, method: str, headers: Iterable[Header]) -> RequestTrace | None:
     """Return the trace of a request of the service itself, by its ``traceparent``; None: not recorded."""
-    if not tracer.is_on or (given := http.given_parent(headers)) is None:
+    if not tracer.is_on:
         return None
+    given = traceparent_in(headers)
     context = read(given)
     return None if context is None or not context.is_recorded else RequestTrace(tracer, method, given)
 

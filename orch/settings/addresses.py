@@ -153,6 +153,20 @@ def trimmed(text: str) -> str:
     return text.strip(_AROUND)
 
 
+def is_http_url(url: str, *, allows_password: bool = False) -> bool:
+    """Whether a text is ``http://…`` or ``https://…`` of a host, without a query or a fragment."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    if not url.isprintable() or " " in url or parts.query or parts.fragment:
+        return False
+    has_password = parts.username is not None
+    is_address = parts.scheme in PORTS and bool(parts.hostname) and port != 0
+    return is_address and (allows_password or not has_password)
+
+
 def unusable_in_header(value: str) -> bool:
     """Whether a value cannot be sent in a header: control characters, or characters outside ASCII."""
     return any(not " " <= character <= "~" for character in value)

@@ -1,9 +1,8 @@
 """Checks the settings of analytics beyond the kinds of their values. Pure."""
 
 from typing import Final
-from urllib.parse import urlsplit
 
-from orch.settings.addresses import unusable_in_header
+from orch.settings.addresses import is_http_url, unusable_in_header
 from orch.settings.analytics import Wording
 from orch.settings.restrictions import given
 from orch.settings.structs import Fault
@@ -16,7 +15,7 @@ def find_wording_faults(wording: Wording) -> list[Fault]:
     if not wording.url:
         return []
     faults = []
-    if not _is_address(wording.url):
+    if not is_http_url(wording.url):
         expected = "expected http://HOST:PORT/v1 or https://…/v1 without a password or a query"
         faults.append(Fault(f"{_AT}.url", f"{expected}, got {given(f'{_AT}.url', wording.url)}"))
     if not wording.model:
@@ -24,13 +23,3 @@ def find_wording_faults(wording: Wording) -> list[Fault]:
     if unusable_in_header(wording.api_key.strip()):
         faults.append(Fault(f"{_AT}.api_key", "expected printable ASCII characters"))
     return faults
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    is_plain = not parts.query and not parts.fragment and parts.username is None
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and is_plain

@@ -2,9 +2,8 @@
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
-from orch.settings.addresses import unusable_in_header
+from orch.settings.addresses import is_http_url, unusable_in_header
 from orch.settings.restrictions import given
 from orch.settings.structs import Fault
 from orch.settings.traces import Traces
@@ -18,7 +17,7 @@ _NOT_OURS: Final = frozenset({"content-type", "content-length", "content-encodin
 def find_traces_faults(traces: Traces) -> list[Fault]:
     """Return the faults in the settings of traces; none quotes a secret."""
     faults = []
-    if traces.endpoint and not _is_address(traces.endpoint):
+    if traces.endpoint and not is_http_url(traces.endpoint, allows_password=True):
         where = f"{_AT}.endpoint"
         expected = "expected http://HOST:PORT or https://… of a collector, without a query"
         faults.append(Fault(where, f"{expected}, got {given(where, traces.endpoint)}"))
@@ -31,13 +30,3 @@ def find_traces_faults(traces: Traces) -> list[Fault]:
             expected = "expected printable ASCII characters without blanks around"
             faults.append(Fault(f"{_AT}.headers.{name}", expected))
     return faults
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    is_plain = not parts.query and not parts.fragment and url.isprintable() and " " not in url
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and is_plain

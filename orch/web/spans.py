@@ -10,6 +10,7 @@ import structlog
 from quart import Quart, Response, g, request
 
 from orch.telemetry.traces import Span, Tracer, http
+from orch.telemetry.traces.headers import traceparent_in
 
 _UNTRACED: Final = ("/static/", "/livez", "/readyz", "/metrics")
 
@@ -38,12 +39,11 @@ def trace_requests(app: Quart, tracer: Tracer) -> None:
 def _begin(tracer: Tracer) -> None:
     if request.path.startswith(_UNTRACED):
         return
-    given = http.given_parent(request.scope["headers"])
     rule = "" if request.url_rule is None else request.url_rule.rule
     span = tracer.start(
         http.span_name(request.method, rule),
         kind="server",
-        parent=None if given is None else tracer.admit(given),
+        parent=tracer.admit(traceparent_in(request.scope["headers"])),
     )
     if span is None:
         return

@@ -5,10 +5,11 @@ import random
 import numpy as np
 import pytest
 
-from orch.analytics.queries import SeriesQuestion, answer
+from orch.analytics.queries import SeriesQuestion
 from orch.analytics.series import Figure, Series
 from orch.analytics.steady_clock import SteadyClock
 from orch.analytics.stored_chunks import pack, unpack
+from tests.fakes.series_answers import answer
 
 START = 1_795_000_000.0
 FIGURE = Figure(name="connections", title="Connections", area="websocket")

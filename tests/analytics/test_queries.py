@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from orch.analytics.budgets import FEWEST, OBJECTIVES, budget
-from orch.analytics.queries import SeriesQuestion, answer, chosen_step, csv_of, shortened
+from orch.analytics.queries import SeriesQuestion, chosen_step, csv_of, shortened
 from orch.analytics.series import Figure, Points, Series
+from tests.fakes.series_answers import answer
 
 NOW = 1_795_000_050.0
 REQUESTS = Figure(name="requests", title="Requests", area="gateway", unit="/s")

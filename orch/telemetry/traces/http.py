@@ -6,7 +6,6 @@ The conventions ask a server for ``url.path``; it is left out here, since paths 
 ``http.route`` says where a request led.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 METHOD: Final = "http.request.method"
@@ -22,7 +21,6 @@ REQUEST_ID: Final = "orch.request_id"
 SERVICE: Final = "orch.service"
 CANCELLED: Final = "orch.cancelled"
 
-TRACEPARENT: Final = b"traceparent"
 OTHER: Final = "_OTHER"
 _METHODS: Final = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
@@ -42,9 +40,3 @@ def span_name(method: str, route: str = "") -> str:
     """
     shown = "HTTP" if known_method(method) == OTHER else method
     return f"{shown} {route}" if route else shown
-
-
-def given_parent(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Return the ``traceparent`` of a request, whose names are in lower case; None without exactly one."""
-    found = [value for name, value in headers if name == TRACEPARENT]
-    return found[0].decode("latin-1") if len(found) == 1 else None

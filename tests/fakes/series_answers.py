@@ -1,0 +1,16 @@
+"""Answers about series, at once."""
+
+from typing import Any
+
+from orch.analytics.queries import SeriesAnswer, answer_in_parts
+
+
+def answer(*asked: Any, **options: Any) -> SeriesAnswer:
+    """Return the answer of :func:`answer_in_parts`."""
+    parts = answer_in_parts(*asked, **options)
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            found: SeriesAnswer = end.value
+            return found
