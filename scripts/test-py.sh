@@ -4,8 +4,8 @@
 # rather than by all processes at the same time.
 # With COVERAGE=1 it measures which lines of orch/ they ran, child processes included, and prints it.
 #
-# First those that may run side by side. They wait for programs more than they compute, so there are more
-# processes than cores; not for quick, which only computes, and where each more collects all tests once more.
+# First those that may run side by side. They wait for programs now and then, so there are more processes than
+# cores, but no more than keep these busy: what waits for its turn takes longer; not for quick, which only computes, and where each more collects all tests once more.
 # Then, one after the other, those that need the machine to themselves (`timed`).
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE
 
 cores=$(nproc 2>/dev/null || echo 2)
-processes=$((cores * 3))
+processes=$((cores * 2))
 alone=timed
 case $1 in
     all) which= ;;

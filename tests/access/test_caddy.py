@@ -17,6 +17,7 @@ import trio
 
 from orch.tls import self_signed as self_made
 from tests.fakes.client import connected
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
@@ -63,7 +64,7 @@ async def caddy(folder: Path, service: Whole, pair: tuple[Path, Path]) -> AsyncI
         stderr=subprocess.DEVNULL,
     )
     try:
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while True:
                 assert process.poll() is None
                 try:
@@ -90,7 +91,7 @@ async def test_behind_the_documented_caddy_guests_join_and_the_token_is_required
     async with (
         whole(tmp_path, **told) as service,
         caddy(tmp_path, service, pair) as port,
-        httpx2.AsyncClient(base_url=f"https://localhost:{port}", verify=trusting, timeout=60) as client,
+        httpx2.AsyncClient(base_url=f"https://localhost:{port}", verify=trusting, timeout=PATIENCE) as client,
     ):
         origin = {"Origin": f"https://localhost:{port}"}
         assert (await client.get("/translation")).status_code == 200

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import trio
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
@@ -70,7 +71,7 @@ async def nginx(folder: Path, site: str, service: Whole) -> AsyncIterator[Path]:
         stdin=subprocess.DEVNULL,
     )
     try:
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while not listening.exists():
                 assert process.poll() is None, (await _rest(process)).decode()
                 await trio.sleep(0.02)
@@ -151,7 +152,7 @@ def test_behind_the_documented_proxy_guests_join_and_the_token_is_required(tmp_p
         )
         async with await trio.open_unix_socket(str(tmp_path / "nginx.sock")) as stream:
             await stream.send_all(shake.encode())
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 assert b" 101 " in await stream.receive_some()
                 (connection,) = service.parts.hub._connections.by_name.values()
                 assert not connection.actor.is_local

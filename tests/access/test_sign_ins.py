@@ -13,6 +13,7 @@ from orch.access.sign_ins import CHECK_INTERVAL, FRESH, IDLE, STALE, SignIns
 from orch.cluster.survey import Survey
 from tests.fakes.access import FakeSignInStore
 from tests.fakes.client import Client
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.survey import Wire
 from tests.fakes.websocket_client import connect
@@ -115,7 +116,7 @@ async def said(service: Whole, *lines: str) -> str:
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         await stream.send_all("\r\n".join([*lines, "", ""]).encode())
         answer = b""
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             async for part in stream:
                 answer += part
                 if b"\r\n\r\n" in answer and b" 101 " in answer[:20]:

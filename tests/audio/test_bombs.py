@@ -17,6 +17,7 @@ from orch.audio.recordings import open_recording
 from orch.audio.wav import wav
 from orch.problems import ProblemError
 from tests.fakes.children import unreaped
+from tests.fakes.patience import PATIENCE
 from tests.fakes.recordings import recording
 from tests.fakes.running import run
 from tests.fakes.sounds import pcm, silence, voice
@@ -159,7 +160,7 @@ def test_a_decoder_ends_when_the_service_does() -> None:
             assert decoder.stdout is not None
             assert decoder.stdout.read(1)
             decoder.stdout.close()
-            assert decoder.wait(timeout=60) != 0
+            assert decoder.wait(timeout=PATIENCE) != 0
 
 
 async def test_speech_that_cancels_itself_out_in_the_mix_is_read_from_one_channel() -> None:

@@ -15,6 +15,7 @@ from orch.audio.pipeline_runs import PipelineRuns
 from orch.audio.pipeline_settings import PipelineSettings, encode
 from orch.problems import ProblemError
 from tests.fakes.children import unreaped
+from tests.fakes.patience import PATIENCE
 from tests.fakes.wav_files import tones, wav_file
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
@@ -92,7 +93,7 @@ async def test_no_process_has_the_service_s_secrets_or_other_files(monkeypatch: 
     noise = wav_file(np.random.default_rng(1).normal(0, 0.1, (48000 * 100, 1)), 48000)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run, noise, job(measured="stages", seconds=200))
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while len(seen) < 2:
                 await trio.sleep(0.01)
                 for pid in unreaped() - before:

@@ -19,13 +19,13 @@ from orch.bots.requests import BotRequest
 from orch.bots.shown import BotLive
 from orch.bots.states import State
 from tests.bots.adapters.meetings import MeetingServer, serving
+from tests.fakes.patience import PATIENCE
 from tests.fakes.postgres import postgres_address
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
 
-PATIENCE = 90.0
 
 MEETING = """
 starts: at_once
@@ -67,7 +67,7 @@ async def serving_bots(
     folder: Path, address: str, database: str = ""
 ) -> AsyncIterator[tuple[Whole, MeetingServer]]:
     async with (
-        httpx2.AsyncClient(base_url=address, timeout=60) as client,
+        httpx2.AsyncClient(base_url=address, timeout=PATIENCE) as client,
         whole(folder, settings=settings(address, database)) as service,
     ):
         yield service, MeetingServer(address, client)
@@ -212,7 +212,7 @@ async def test_a_killed_service_leaves_nothing_and_another_one_goes_on(
 
     At once where it is alone with its store; with others beside it, when the lease has expired.
     """
-    async with httpx2.AsyncClient(base_url=address, timeout=60) as client:
+    async with httpx2.AsyncClient(base_url=address, timeout=PATIENCE) as client:
         code = await MeetingServer(address, client).add(MEETING)
     (tmp_path / "settings.yaml").write_text(settings(address, database))
     bot_id = killed_service(tmp_path, f"{address}/{code}")

@@ -43,13 +43,12 @@ from orch.stores.bot_writer import BotWriter, spool_at
 from orch.stores.sqlite.bots import SqliteBots
 from tests.fakes.bot_service import FakePipeline
 from tests.fakes.hub import inline
+from tests.fakes.patience import PATIENCE
 from tests.fakes.settings import FakeSettings
 from tests.fakes.tools import require
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.browser]
 
-PATIENCE: Final = 170.0
-"""Seconds that a bot may take to its end on a busy machine; each waits for events, not for the time."""
 
 SOON: Final = 0.4
 ANA: Final = "{id: ana, name: Ana, is_host: true}"

@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from orch.web.pages import PAGES
+from tests.fakes.chromium import window
+from tests.fakes.patience import PATIENCE_MS
 
-#: Milliseconds after which a page hangs: other tests run beside these.
-PATIENCE = 60_000
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=PATIENCE_MS)
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -78,13 +78,13 @@ def page_at(chromium: Browser) -> Iterator[Callable[..., Page]]:
     def open_page(
         url: str, *, width: int = 1280, theme: str = "dark", expects: tuple[str, ...] = (), **more: Any
     ) -> Page:
-        context = chromium.new_context(
+        context = window(
+            chromium,
             viewport={"width": width, "height": 900 if width > 600 else 740},
             color_scheme="light" if theme == "light" else "dark",
             reduced_motion="reduce",  # colours are judged as they are, not on their way
             **more,
         )
-        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         faults: list[tuple[str, str]] = []
         page.on("pageerror", lambda error: faults.append((f"threw: {error}", page.url)))

@@ -58,12 +58,14 @@ IS_BETWEEN: Final = f"""([stage, low, high]) => {{
 }}"""
 
 
-#: The loudest of the next levels at the exit of a stage, dB; those while a change fades do not count.
+#: The loudest of the next levels at the exit of a stage, dB, of five seconds at least: a busy machine shows
+#: few a second. Those while a change fades do not count.
 LOUDEST: Final = f"""(stage) => new Promise((resolve) => {{
   const levels = [];
+  const began = performance.now();
   const look = () => {{
     levels.push(({LEVEL})(stage) ?? -100);
-    if (levels.length === 220) resolve(Math.max(...levels.slice(70)));
+    if (levels.length >= 220 && performance.now() - began > 5000) resolve(Math.max(...levels.slice(70)));
     else requestAnimationFrame(look);
   }};
   look();
@@ -170,7 +172,8 @@ def test_a_preset_changes_the_sound(live: Page) -> None:
     minimal = live.evaluate(LOUDEST, "voiceFilter")
     live.locator("#preset").select_option("aggressive")
     aggressive = live.evaluate(LOUDEST, "voiceFilter")
-    assert aggressive - minimal >= 3
+    if aggressive - minimal < 3:  # a busy machine shows only some of the levels: then the loudest comes later
+        live.wait_for_function(IS_BETWEEN, arg=["voiceFilter", minimal + 3, 0])
     live.wait_for_selector("[data-stage=voiceEnhance] .light[data-tone=warn]")
 
 

@@ -19,7 +19,7 @@ from tests.browser.conftest import (
     assert_keyboard_reaches_every_control,
     resize,
 )
-from tests.fakes.chromium import launch
+from tests.fakes.chromium import launch, window
 from tests.fakes.service import RunningService, service
 from tests.fakes.sounds import clip, noise
 
@@ -108,7 +108,7 @@ def browser(playwright_here: Playwright, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def page(browser: Browser, running: RunningService) -> Iterator[Page]:
     """Open the page; what it throws or logs as an error fails the test."""
-    with closing(browser.new_context(viewport={"width": 1280, "height": 900})) as context:
+    with closing(window(browser, viewport={"width": 1280, "height": 900})) as context:
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(f"threw: {error}"))

@@ -30,13 +30,26 @@ def levels(page: Page) -> int:
     return len(set(Image.open(io.BytesIO(picture.body())).convert("L").tobytes()))
 
 
+def speak(page: Page, spoken: str) -> None:
+    """Press until it speaks: a busy machine's meeting may take longer than the 20 s it has, which is said."""
+    state, fault = page.locator("#speak-state"), page.locator("#speak-fault")
+    for _ in range(10):
+        page.get_by_role("button", name="Speak it").click()
+        said = state.filter(has_text=spoken).or_(fault.filter(has_text=re.compile(".")))
+        expect(said).to_be_visible()
+        if state.inner_text() == spoken:
+            return
+        expect(fault).to_contain_text("did not carry it out within 20 s")
+    pytest.fail("the meeting's page never carried it out")
+
+
 def test_a_bot_in_the_demos_meeting_is_read_by_speaker_and_its_camera_is_translated(
     page_at: PageAt, tmp_path: Path
 ) -> None:
     """One press; who reads Spanish reads it, with what was said below; it leaves when it is asked to."""
     require("apertium")
     with service("demo", tmp_path, environ=WITH_BOTS) as running:
-        page = page_at(f"{running.url}/bots", locale="es-ES")
+        page = page_at(f"{running.url}/bots", locale="es-ES", expects=("504 (Gateway Timeout)",))
         settled(page)
         page.get_by_role("button", name="Join the demo meeting").click()
         page.wait_for_url("**/bots/*")
@@ -57,12 +70,11 @@ def test_a_bot_in_the_demos_meeting_is_read_by_speaker_and_its_camera_is_transla
         expect(page.locator("[data-count=bots]").first).to_have_text("1")
         announced = page.locator("#chat-list li").filter(has=page.locator(".bot-mark:not([hidden])"))
         expect(announced).to_contain_text(["opt out"])
-        recording = wav_file(np.zeros((160_000, 1)), 16_000)
+        recording = wav_file(np.zeros((800_000, 1)), 16_000)
         page.locator("#speak-file").set_input_files(
             {"name": "silence.wav", "mimeType": "audio/wav", "buffer": recording}
         )
-        page.get_by_role("button", name="Speak it").click()
-        expect(page.locator("#speak-state")).to_have_text("It speaks silence.wav, 10 s long.")
+        speak(page, "It speaks silence.wav, 50 s long.")
         page.get_by_role("button", name="Leave the meeting").click()
         page.get_by_role("dialog").get_by_role("button", name="Leave the meeting").click()
         expect(page.locator("#problems")).to_contain_text("It left because it was asked to.")

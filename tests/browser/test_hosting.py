@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import violations
-from tests.browser.test_translation import LONG, watched
+from tests.browser.test_translation import watched
 from tests.fakes.service import RunningService, service
 
 pytestmark = pytest.mark.browser
@@ -37,7 +37,7 @@ def hosting(context: BrowserContext, served: RunningService) -> tuple[Page, str]
     """Begin a session; return its page, and its link."""
     page = context.new_page()
     page.goto(f"{served.url}/translation")
-    expect(page.locator("#copy-link")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#copy-link")).to_be_enabled()
     page.locator("#name").fill("Ann")
     page.locator("#copy-link").click()
     expect(page).to_have_url(re.compile("#session="))
@@ -52,7 +52,7 @@ def joined(guests: BrowserContext, link: str, name: str = "Bob") -> Page:
     )
     page = guests.new_page()
     page.goto(link)
-    expect(page.locator("#people")).to_contain_text(f"{name} · you", timeout=LONG)
+    expect(page.locator("#people")).to_contain_text(f"{name} · you")
     return page
 
 
@@ -79,7 +79,7 @@ def test_a_muted_guest_knows_it_and_may_unmute(
     host, link = hosting(context, served)
     guest = joined(guests, link)
     guest.locator("#speak-button").click()
-    expect(person(host, "Bob")).to_contain_text("speaking", timeout=LONG)
+    expect(person(host, "Bob")).to_contain_text("speaking")
     person(host, "Bob").get_by_role("button", name="What to do with Bob").focus()
     host.keyboard.press("Enter")
     host.keyboard.press("Tab")
@@ -92,14 +92,14 @@ def test_a_muted_guest_knows_it_and_may_unmute(
     host.keyboard.press("Escape")
     expect(person(host, "Bob").get_by_role("button", name="What to do with Bob")).to_be_focused()
     guest.reload()
-    expect(notice(guest)).to_contain_text("The host muted you", timeout=LONG)
+    expect(notice(guest)).to_contain_text("The host muted you")
     notice(guest).get_by_role("button", name="Unmute").click()
     expect(notice(guest)).not_to_contain_text("muted")
     expect(person(host, "Bob")).not_to_contain_text("muted")
     act(host, "Bob", "Mute")
     expect(notice(guest)).to_contain_text("The host muted you")
     guest.locator("#speak-button").click()  # which unmutes too
-    expect(person(host, "Bob")).to_contain_text("speaking", timeout=LONG)
+    expect(person(host, "Bob")).to_contain_text("speaking")
     expect(notice(guest)).not_to_contain_text("muted")
 
 
@@ -115,12 +115,12 @@ def test_only_the_host_speaks(
     expect(guest.locator(".people-marks")).to_contain_text("only the host speaks")
     expect(guest.locator(".host-tools")).to_be_hidden()
     guest.locator("#speak-button").click()
-    expect(notice(guest)).to_contain_text("Only the host decides who may speak", timeout=LONG)
+    expect(notice(guest)).to_contain_text("Only the host decides who may speak")
     expect(guest.locator("#speak-label")).to_have_text("Start microphone")
     act(host, "Bob", "Let speak")
     expect(guest.locator(".toast").last).to_contain_text("You may speak again")
     guest.locator("#speak-button").click()
-    expect(person(host, "Bob")).to_contain_text("speaking", timeout=LONG)
+    expect(person(host, "Bob")).to_contain_text("speaking")
 
 
 def test_the_host_renames_and_removes_a_guest(
@@ -144,11 +144,11 @@ def test_the_host_renames_and_removes_a_guest(
     expect(notice(guest)).to_contain_text("The host removed you from the session.")
     expect(guest.locator("#page-status")).to_have_text("The host removed you from the session.")
     guest.reload()
-    expect(notice(guest)).to_contain_text("The host removed you from the session.", timeout=LONG)
+    expect(notice(guest)).to_contain_text("The host removed you from the session.")
     host.wait_for_function("link => location.href !== link", arg=link)
     late = guests.new_page()
     late.goto(link)
-    expect(notice(late)).to_contain_text("opens no session", timeout=LONG)
+    expect(notice(late)).to_contain_text("opens no session")
     expect(host.locator("#people")).to_contain_text("Ann · you · host")
 
 
@@ -168,18 +168,18 @@ def test_nobody_new_joins_a_locked_session(
     expect(guest.locator(".people-marks")).to_contain_text("locked")
     late = guests.new_page()
     late.goto(link)
-    expect(notice(late)).to_contain_text("This session is locked: nobody new can join.", timeout=LONG)
+    expect(notice(late)).to_contain_text("This session is locked: nobody new can join.")
     late.goto(f"{served.url}/join#{code}")
     expect(late.locator("#code-fault")).to_contain_text("is locked")
     late.goto(link.replace("/translation#session=", "/captions/").replace("&key=", "#key="))
-    expect(late.locator("#page-status")).to_contain_text("This session is locked", timeout=LONG)
+    expect(late.locator("#page-status")).to_contain_text("This session is locked")
     guest.reload()
-    expect(guest.locator("#people")).to_contain_text("Bob · you", timeout=LONG)
+    expect(guest.locator("#people")).to_contain_text("Bob · you")
     host.get_by_role("button", name="Unlock session").click()
     expect(guest.locator(".people-marks")).to_be_hidden()
     late.goto(link)
     late.reload()
-    expect(late.locator("#people")).to_contain_text("you", timeout=LONG)
+    expect(late.locator("#people")).to_contain_text("you")
 
 
 def test_the_host_ends_the_session_for_everyone(
@@ -193,7 +193,7 @@ def test_the_host_ends_the_session_for_everyone(
     host.get_by_role("button", name="End for everyone…").click()
     host.get_by_role("dialog").get_by_role("button", name="End session").click()
     for page in (host, guest):
-        expect(notice(page)).to_contain_text("The host ended the session.", timeout=LONG)
+        expect(notice(page)).to_contain_text("The host ended the session.")
         expect(page.locator("#people")).to_be_hidden()
     host.get_by_role("button", name="Start a new session").click()
     expect(host.locator("#page-status")).to_contain_text("Ready")
@@ -235,7 +235,7 @@ def test_the_host_chooses_how_sound_is_processed(
     choice.select_option("Noisy room")
     expect(page.locator("body")).to_contain_text("Everyone's sound is processed: Noisy room.")
     page.reload()
-    expect(choice).to_have_value("noisy", timeout=LONG)
+    expect(choice).to_have_value("noisy")
     expect(bob.locator("#host-sound")).to_have_count(0)
     choice.select_option("Off")
     expect(page.locator("body")).to_contain_text("Nobody's sound is processed any more.")

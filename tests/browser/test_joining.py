@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.conftest import AXE
+from tests.fakes.chromium import window
 from tests.fakes.service import RunningService, service
 
 pytestmark = pytest.mark.browser
@@ -24,7 +25,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]
 
 def test_a_phone_joins_with_the_code_that_is_shown(chromium: Browser, served: RunningService) -> None:
     """As a reader, in the same session; the speaker's dialog has a QR code, and the code can be replaced."""
-    speaker = chromium.new_page()
+    speaker = window(chromium).new_page()
     speaker.goto(f"{served.url}/translation")
     expect(speaker.locator("#show-invite")).to_be_enabled()
     speaker.locator("#show-invite").click()
@@ -33,7 +34,7 @@ def test_a_phone_joins_with_the_code_that_is_shown(chromium: Browser, served: Ru
     code = speaker.locator("#invite-code").inner_text()
     name = speaker.locator("#session-name").inner_text()
 
-    phone = chromium.new_context(viewport={"width": 360, "height": 740}, locale="es-ES").new_page()
+    phone = window(chromium, viewport={"width": 360, "height": 740}, locale="es-ES").new_page()
     phone.goto(f"{served.url}/join")
     phone.locator("#code").fill(code.lower())
     phone.locator("#code").press("Enter")
@@ -50,12 +51,12 @@ def test_a_phone_joins_with_the_code_that_is_shown(chromium: Browser, served: Ru
     phone.wait_for_url(re.compile("/translation#"))
     expect(phone.locator("#session-name")).to_have_text(name)
     phone.context.close()
-    speaker.close()
+    speaker.context.close()
 
 
 def test_a_code_for_speaking_has_to_be_confirmed(chromium: Browser, served: RunningService) -> None:
     """Cancelled, nothing is created; confirmed, who joins with it can speak."""
-    speaker = chromium.new_page()
+    speaker = window(chromium).new_page()
     speaker.goto(f"{served.url}/translation")
     expect(speaker.locator("#show-invite")).to_be_enabled()
     speaker.locator("#show-invite").click()
@@ -69,17 +70,17 @@ def test_a_code_for_speaking_has_to_be_confirmed(chromium: Browser, served: Runn
     speaker.get_by_role("button", name="Create a code for speaking").click()
     expect(speaker.locator("#invite-code")).not_to_have_text(reading)
     expect(speaker.locator("#invite-validity")).to_contain_text("For speaking")
-    other = chromium.new_context().new_page()
+    other = window(chromium).new_page()
     other.goto(f"{served.url}/join#{speaker.locator('#invite-code').inner_text()}")
     other.wait_for_url(re.compile("/translation#"))
     expect(other.locator("#speak")).to_be_visible()
     other.context.close()
-    speaker.close()
+    speaker.context.close()
 
 
 def test_the_page_to_join_works_without_javascript(chromium: Browser, served: RunningService) -> None:
     """The form is plain: what is wrong is in the page that comes back."""
-    context = chromium.new_context(java_script_enabled=False)
+    context = window(chromium, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{served.url}/join")
     page.locator("#code").fill("K7M4Q0")
@@ -92,7 +93,7 @@ def test_the_page_to_join_works_without_javascript(chromium: Browser, served: Ru
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_page_to_join_is_accessible(chromium: Browser, served: RunningService, width: int) -> None:
     """With an error shown, on a phone and on a desk."""
-    context = chromium.new_context(viewport={"width": width, "height": 740}, bypass_csp=True)
+    context = window(chromium, viewport={"width": width, "height": 740}, bypass_csp=True)
     page = context.new_page()
     page.goto(f"{served.url}/join#K7M4QX")
     expect(page.locator("#code-fault")).to_be_visible()
@@ -108,8 +109,12 @@ def test_the_page_to_join_is_in_the_readers_language(
     chromium: Browser, served: RunningService, width: int, colours: Literal["dark", "light"]
 ) -> None:
     """From the right in Arabic, errors too; another can be chosen, and stays (640: 1280 at 200 %)."""
-    context = chromium.new_context(
-        viewport={"width": width, "height": 740}, locale="ar-EG", color_scheme=colours, bypass_csp=True
+    context = window(
+        chromium,
+        viewport={"width": width, "height": 740},
+        locale="ar-EG",
+        color_scheme=colours,
+        bypass_csp=True,
     )
     page = context.new_page()
     english: list[str] = []
@@ -144,7 +149,7 @@ def test_the_dialog_that_invites_is_accessible(
     chromium: Browser, served: RunningService, width: int, locale: str, validity: str
 ) -> None:
     """With its QR code and code, on a phone and on a desk, and in the reader's language."""
-    context = chromium.new_context(viewport={"width": width, "height": 740}, bypass_csp=True, locale=locale)
+    context = window(chromium, viewport={"width": width, "height": 740}, bypass_csp=True, locale=locale)
     page = context.new_page()
     page.goto(f"{served.url}/translation")
     expect(page.locator("#show-invite")).to_be_enabled()
@@ -163,7 +168,7 @@ def test_the_dialog_that_invites_is_accessible(
 
 def test_escape_closes_the_dialog_while_its_code_is_loaded(chromium: Browser, served: RunningService) -> None:
     """Its controls keep the focus meanwhile, and do nothing; afterwards they work."""
-    page = chromium.new_page()
+    page = window(chromium).new_page()
     held: list[Route] = []
     page.route("**/codes", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks the function it is given
     page.goto(f"{served.url}/translation")
@@ -187,4 +192,4 @@ def test_escape_closes_the_dialog_while_its_code_is_loaded(chromium: Browser, se
     page.get_by_role("button", name="Cancel").click()
     page.keyboard.press("Escape")
     expect(page.locator("#invite")).to_be_hidden()
-    page.close()
+    page.context.close()

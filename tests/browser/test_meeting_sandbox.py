@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Frame, Page, expect
 
 from tests.browser.conftest import PageAt
+from tests.fakes.patience import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -79,7 +80,7 @@ class MeetingServer:
     """A running server of meetings, without any."""
 
     def __init__(self, url: str) -> None:
-        self.client = httpx2.Client(base_url=url, timeout=60)
+        self.client = httpx2.Client(base_url=url, timeout=PATIENCE)
 
     def add(self, script: str) -> str:
         """Add a meeting; return the address of its page."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect
 
-from tests.browser.test_translation import LONG, opened, watched
+from tests.browser.test_translation import opened, watched
 from tests.fakes import numbered_words
 from tests.fakes.chromium import launch
 from tests.fakes.cutting import ThreadedRelay, threaded_relay
@@ -44,16 +44,16 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 def speak(context: BrowserContext, url: str) -> Page:
     """Open the page and speak."""
     page = opened(context, f"{url}/translation")
-    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#speak-button")).to_be_enabled()
     page.locator("#speak-button").click()
-    expect(page.locator("#page-status")).to_contain_text("Listening", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("Listening")
     return page
 
 
 def transcript(page: Page, words: int) -> tuple[list[str], float]:
     """Wait for the last word; return what is wrong, and the worst time."""
-    expect(page.locator("#lines")).to_contain_text(f"w{words - 1}", timeout=LONG)
-    expect(page.locator(".line[data-final='false']")).to_have_count(0, timeout=LONG)
+    expect(page.locator("#lines")).to_contain_text(f"w{words - 1}")
+    expect(page.locator(".line[data-final='false']")).to_have_count(0)
     with page.expect_download() as download:
         page.locator("[data-format='json']").click()
     return numbered_words.judged(json.loads(Path(download.value.path()).read_text())["lines"], words)
@@ -106,7 +106,7 @@ class Speaker:
             f"{self.network}, {OUTAGE:g} s: {words} words, none lost, worst time {worst:.3f} s off\n"
         )
         expect(self.page.locator("#notices .banner")).to_have_count(0)
-        expect(self.page.locator("#fact-waiting")).to_have_text("nothing", timeout=LONG)
+        expect(self.page.locator("#fact-waiting")).to_have_text("nothing")
         self.page.locator("#speak-button").click()
         expect(self.page.locator("#speak-label")).to_have_text("Start microphone")
 
@@ -142,4 +142,4 @@ def test_no_word_is_lost_while_the_network_is_away(
             speaker.finish(words)
             reader = opened(others, f"{numbers.url}/translation?session={speaker.session}&role=observer")
             lines = speaker.page.locator(".line").count()
-            expect(reader.locator(".line")).to_have_count(lines, timeout=LONG)
+            expect(reader.locator(".line")).to_have_count(lines)

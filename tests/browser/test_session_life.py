@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import violations
-from tests.browser.test_translation import CLIP, LONG, opened, ready, watched
+from tests.browser.test_translation import CLIP, opened, ready, watched
 from tests.fakes.chromium import ELSEWHERE
 from tests.fakes.service import UNHURRIED, RunningService, service
 
@@ -50,7 +50,7 @@ def copied(page: Page, button: str) -> dict[str, str]:
 
 def speaking(page: Page) -> None:
     page.locator("#speak-button").click()
-    expect(page.locator("#page-status")).to_contain_text("Listening.", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("Listening.")
 
 
 def test_a_visit_makes_no_session_and_its_first_word_does(
@@ -89,7 +89,7 @@ def test_a_link_that_is_copied_begins_the_session(context: BrowserContext, demo:
     assert speak["session"] == read["session"]
     assert speak["session"] in sessions(demo)
     page.reload()
-    expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("One person here")
     page.get_by_role("link", name="Overview").click()
     expect(page.locator("h1")).to_have_text("Overview")
     assert not [each for each in asked if speak["key"] in each or read["key"] in each]
@@ -129,7 +129,7 @@ def test_who_reads_along_hands_on_reading_alone(
     with watched(chromium) as theirs:
         reader = opened(theirs, f"{demo.url}/translation#session={read['session']}&key={read['key']}")
         for _ in range(2):
-            expect(reader.locator("#here")).to_have_text("Two people here, one reading only", timeout=LONG)
+            expect(reader.locator("#here")).to_have_text("Two people here, one reading only")
             for control in (
                 "#speak-button",
                 "#open-file",
@@ -147,9 +147,9 @@ def test_who_reads_along_hands_on_reading_alone(
         reader.keyboard.press("o")
         expect(reader.locator("#speak-button")).to_be_hidden()
         reader.get_by_role("link", name="Translation").first.click()
-        expect(reader.locator("#here")).to_have_text("Two people here, one reading only", timeout=LONG)
+        expect(reader.locator("#here")).to_have_text("Two people here, one reading only")
         wrong = opened(theirs, f"{demo.url}/translation#session={read['session']}&key={'x' * 22}")
-        expect(wrong.locator("#page-status")).to_have_text("This session no longer exists.", timeout=LONG)
+        expect(wrong.locator("#page-status")).to_have_text("This session no longer exists.")
 
 
 def test_leaving_with_an_open_microphone_is_asked_and_the_way_back_is_the_same_session(
@@ -173,7 +173,7 @@ def test_leaving_with_an_open_microphone_is_asked_and_the_way_back_is_the_same_s
     dialog.get_by_role("button", name="Stop and leave").click()
     expect(page.locator("h1")).to_have_text("Overview")
     page.get_by_role("link", name="Translation").first.click()
-    expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("One person here")
     expect(page).to_have_url(address)
 
 
@@ -192,9 +192,9 @@ def test_a_reload_in_mid_speech_is_asked_and_says_that_the_microphone_is_off(
     page.on("dialog", accept)
     page.reload()
     assert asked == ["beforeunload"]
-    expect(page.locator("#notices")).to_contain_text("Your microphone is off", timeout=LONG)
+    expect(page.locator("#notices")).to_contain_text("Your microphone is off")
     page.reload()
-    expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("One person here")
     expect(page.locator("#notices .banner")).to_have_count(0)
     assert asked == ["beforeunload"]
 
@@ -253,7 +253,7 @@ def test_a_guest_from_elsewhere_needs_a_link_and_nothing_else(
         for right in ("read", "speak"):
             key = made["keys"][right]
             guest = opened(context, f"{url}#session={made['session_id']}&key={key}")
-            expect(guest.locator("#here")).to_contain_text("here", timeout=LONG)
+            expect(guest.locator("#here")).to_contain_text("here")
             if right == "speak" and width < 500:  # where there is little room
                 guest.locator("#options-button").click()
             for control in ("#copy-link", "#speak-button", "#open-file"):
@@ -267,7 +267,7 @@ def test_a_guest_from_elsewhere_needs_a_link_and_nothing_else(
             guest.screenshot(path=tmp_path / f"guest-{right}.png", full_page=True)
             if right == "speak":
                 guest.locator("#file").set_input_files(CLIP)
-                expect(guest.locator(".recording")).to_be_visible(timeout=LONG)
+                expect(guest.locator(".recording")).to_be_visible()
             guest.close()
 
 
@@ -282,7 +282,7 @@ def test_links_from_before_there_were_keys_lead_there_on_this_machine(
     assert found is not None
     assert found["session"] == "old-link"
     reader = opened(context, f"{demo.url}/translation?session=old-link&role=observer")
-    expect(reader.locator("#here")).to_have_text("Two people here, one reading only", timeout=LONG)
+    expect(reader.locator("#here")).to_have_text("Two people here, one reading only")
 
 
 @pytest.mark.parametrize("width", [1280, 360])

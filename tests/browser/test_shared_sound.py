@@ -16,8 +16,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.browser.conftest import AXE, RULES, WINDOWS
-from tests.browser.test_translation import LONG, opened, watched
+from tests.browser.test_translation import opened, watched
 from tests.fakes import numbered_words
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import RunningService, service
 from tests.fakes.tools import require
 
@@ -134,11 +135,11 @@ def playing(context: BrowserContext, numbers: RunningService, script: str = TONE
 def speaking(context: BrowserContext, numbers: RunningService, kind: str) -> Page:
     """Open the Translation page and start what is chosen, with the keyboard."""
     page = opened(context, f"{numbers.url}/translation")
-    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#speak-button")).to_be_enabled()
     page.locator("#sound").select_option(kind)
     page.locator("#speak-button").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#page-status")).to_contain_text("Listening to", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("Listening to")
     return page
 
 
@@ -160,7 +161,7 @@ def amplitudes(page: Page) -> dict[int, float]:
 
 def expect_amplitudes(page: Page, wanted: dict[int, float]) -> None:
     """Wait until a second has these amplitudes, within 5 %; 0: below 0.001."""
-    deadline = monotonic() + LONG / 1000
+    deadline = monotonic() + PATIENCE
     while True:
         sent_a_second(page)
         found = amplitudes(page)
@@ -235,8 +236,8 @@ def test_the_words_of_a_tab_become_captions(
     tab = playing(context, numbers, SAID)
     page = speaking(context, numbers, "shared")
     tab.evaluate("window.said.play()")
-    expect(page.locator("#lines")).to_contain_text("w11", timeout=LONG)
-    expect(page.locator(".line[data-final='false']")).to_have_count(0, timeout=LONG)
+    expect(page.locator("#lines")).to_contain_text("w11")
+    expect(page.locator(".line[data-final='false']")).to_have_count(0)
     said = " ".join(page.locator(".line-said").all_inner_texts()).split()
     sent = [word["word"] for word in numbered_words.heard(bytes(page.evaluate(ALL)))]
     assert said == sent
@@ -250,9 +251,9 @@ def test_what_cannot_be_shared_is_said(context: BrowserContext, numbers: Running
     """Cancelled, without sound, or in a browser that cannot; what was captured before goes on."""
     page = opened(context, f"{numbers.url}/translation")
     page.evaluate(CANCELLED)
-    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#speak-button")).to_be_enabled()
     page.locator("#speak-button").click()
-    expect(page.locator("#page-status")).to_contain_text("Listening.", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("Listening.")
     page.locator("#sound").select_option("both")
     expect(page.locator("#notices")).to_contain_text("Nothing was shared: it was cancelled")
     expect(page.locator("#sound")).to_have_value("microphone")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
-from tests.browser.test_translation import LONG, opened, watched
+from tests.browser.test_translation import opened, watched
 from tests.fakes import numbered_words
 from tests.fakes.chromium import launch
 from tests.fakes.service import RunningService, service
@@ -56,12 +56,12 @@ def test_a_speaker_is_named_once_for_all_lines_and_readers(
     page.get_by_label("Several people").check()
     page.locator("#speak-button").click()
     first = page.locator(".line[data-final='true'] .line-speaker").first
-    expect(first).to_have_text("Speaker ?", timeout=LONG)
+    expect(first).to_have_text("Speaker ?")
     expect(first).to_have_attribute("title", re.compile("not recognised with certainty"))
     expect(first.locator("button")).to_have_count(0)
 
     second = page.get_by_role("button", name="Speaker 2").first
-    expect(second).to_be_visible(timeout=LONG)
+    expect(second).to_be_visible()
     second.focus()
     page.keyboard.press("Enter")
     field = page.get_by_role("textbox", name="Name of Speaker 2, for everyone")
@@ -72,16 +72,16 @@ def test_a_speaker_is_named_once_for_all_lines_and_readers(
     second.click()
     field.press_sequentially("Mia <b>")
     field.press("Enter")
-    expect(page.get_by_role("button", name="Mia <b>").first).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Mia <b>").first).to_be_visible()
 
-    expect(first).to_have_text("Speaker 1", timeout=LONG)
-    expect(page.locator(".line[data-final='true']").nth(3)).to_be_visible(timeout=LONG)
+    expect(first).to_have_text("Speaker 1")
+    expect(page.locator(".line[data-final='true']").nth(3)).to_be_visible()
     expect(page.locator(".line[data-final='true'] .line-speaker").nth(3)).to_have_text("Mia <b>")
     assert names(page)[:4] == ["Speaker 1", "Mia <b>", "Speaker 1", "Mia <b>"]
     page.locator("#speak-button").click()
 
     late = opened(context, f"{page.url}&role=observer")
-    expect(late.locator(".line[data-final='true']").nth(3)).to_be_visible(timeout=LONG)
+    expect(late.locator(".line[data-final='true']").nth(3)).to_be_visible()
     assert names(late)[:4] == names(page)[:4]
     expect(late.locator(".speaker-button")).to_have_count(0)  # who only reads names nobody
     with page.expect_download() as download:
@@ -102,7 +102,7 @@ def test_names_are_changed_and_taken_back_on_a_phone(
     page.get_by_label("Several people").check()
     page.locator("#speak-button").click()
     button = page.get_by_role("button", name="Speaker 2").first
-    expect(button).to_be_visible(timeout=LONG)
+    expect(button).to_be_visible()
     before = page.locator(".line[data-final='true']").count()
     button.click()
     field = page.get_by_role("textbox", name="Name of Speaker 2, for everyone")
@@ -112,12 +112,12 @@ def test_names_are_changed_and_taken_back_on_a_phone(
     assert box["x"] + box["width"] <= 360
     field.fill("Ann")
     # Lines arrive while the name is typed.
-    expect(page.locator(".line[data-final='true']").nth(before)).to_be_visible(timeout=LONG)
+    expect(page.locator(".line[data-final='true']").nth(before)).to_be_visible()
     expect(field).to_be_focused()
     field.press("Enter")
     named = page.get_by_role("button", name="Ann").first
-    expect(named).to_be_visible(timeout=LONG)
+    expect(named).to_be_visible()
     named.click()
     page.get_by_role("textbox", name="Name of Ann, for everyone").fill("")
     page.locator("#page-title").click()
-    expect(page.get_by_role("button", name="Speaker 2").first).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Speaker 2").first).to_be_visible()

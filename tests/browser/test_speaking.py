@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.browser.test_outages import speak
-from tests.browser.test_translation import LONG, opened, watched
+from tests.browser.test_translation import opened, watched
 from tests.fakes import numbered_words
 from tests.fakes.chromium import launch
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import RunningService, service
 
 pytestmark = pytest.mark.browser
@@ -65,9 +66,9 @@ def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
     """On later and earlier lines, in exports, and for participants who join later."""
     page = speak(context, numbers.url)
     expect(page.locator("#you-are")).to_have_text(re.compile(r"^You are Guest [0-9a-f]{4}\.$"))
-    expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+    expect(page.locator(".line[data-final='true']").first).to_be_visible()
     reader = opened(context, f"{page.url}&role=observer")
-    expect(reader.locator(".line").first).to_be_visible(timeout=LONG)
+    expect(reader.locator(".line").first).to_be_visible()
     assert all(re.fullmatch("Guest [0-9a-f]{4}", name) for name in names(reader))
     before = page.locator(".line").count()
     page.locator("#name").fill("Mollie")
@@ -75,7 +76,7 @@ def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
     page.locator("#name").blur()
     expect(page.locator("#you-are")).to_have_text("You are Mollie.")
     for each in (page, reader):
-        expect(each.locator(".line[data-final='true']").nth(before)).to_be_visible(timeout=LONG)
+        expect(each.locator(".line[data-final='true']").nth(before)).to_be_visible()
         assert names(each) == {"Mollie"}
     with page.expect_download() as download:
         page.locator("[data-format='txt']").click()
@@ -85,7 +86,7 @@ def test_a_name_given_while_speaking_is_on_every_line_for_everyone(
     assert all("] Mollie: " in row for row in rows)
     page.locator("#speak-button").click()
     late = opened(context, f"{page.url}&role=observer")
-    expect(late.locator(".line").nth(before)).to_be_visible(timeout=LONG)
+    expect(late.locator(".line").nth(before)).to_be_visible()
     assert names(late) == {"Mollie"}
 
 
@@ -95,17 +96,17 @@ def test_a_microphone_that_stops_is_said_and_goes_on(
     """While the browser suspends it the page does not show it as recording; afterwards it does."""
     context.add_init_script(CONTEXTS)
     page = speak(context, numbers.url)
-    expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+    expect(page.locator(".line[data-final='true']").first).to_be_visible()
     page.evaluate("window.isCalling = true; void window.contexts.at(-1).suspend()")
-    expect(page.locator("#page-status")).to_contain_text("delivers no sound", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("delivers no sound")
     expect(page.locator("#notices")).to_contain_text("The microphone delivers no sound")
     expect(page.locator("#fact-level")).to_have_text("no sound")
     assert "Listening" not in page.locator("#page-status").inner_text()
     before = page.locator(".line").count()
     page.evaluate("window.isCalling = false; document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page.locator("#page-status")).to_contain_text("Listening", timeout=LONG)
+    expect(page.locator("#page-status")).to_contain_text("Listening")
     expect(page.locator("#notices .banner")).to_have_count(0)
-    expect(page.locator(".line").nth(before)).to_be_visible(timeout=LONG)
+    expect(page.locator(".line").nth(before)).to_be_visible()
 
 
 def test_a_microphone_that_gives_nothing_is_asked_about(
@@ -117,9 +118,7 @@ def test_a_microphone_that_gives_nothing_is_asked_about(
         watched(browser) as context,
     ):
         page = speak(context, numbers.url)
-        expect(page.locator("#page-status")).to_contain_text(
-            "The microphone delivers silence. Is it muted?", timeout=20_000
-        )
+        expect(page.locator("#page-status")).to_contain_text("The microphone delivers silence. Is it muted?")
         expect(page.locator("#empty-title")).to_have_text("No sound from the microphone")
 
 
@@ -128,7 +127,7 @@ def test_a_paused_microphone_stays_open_and_sends_nothing_that_is_said(
 ) -> None:
     """Words between pause and resume are never transcribed; the stream goes on in the same speech."""
     page = speak(context, numbers.url)
-    expect(page.locator(".line").first).to_be_visible(timeout=LONG)
+    expect(page.locator(".line").first).to_be_visible()
     page.locator("#pause-button").click()
     expect(page.locator("#page-status")).to_contain_text("Paused")
     expect(page.locator("#speak-label")).to_have_text("Stop microphone")
@@ -138,7 +137,7 @@ def test_a_paused_microphone_stays_open_and_sends_nothing_that_is_said(
     assert page.locator(".line").count() == lines
     page.locator("#pause-button").click()
     expect(page.locator("#page-status")).to_contain_text("Listening.")
-    expect(page.locator(".line").nth(lines)).to_be_visible(timeout=LONG)
+    expect(page.locator(".line").nth(lines)).to_be_visible()
     page.locator("#speak-button").click()
     expect(page.locator("#pause-button")).to_be_hidden()
 
@@ -148,12 +147,12 @@ def test_after_a_reload_one_click_starts_the_microphone_again(
 ) -> None:
     """In the same session; the notice goes."""
     page = speak(context, numbers.url)
-    expect(page.locator(".line").first).to_be_visible(timeout=LONG)
+    expect(page.locator(".line").first).to_be_visible()
     name = page.locator("#session-name").inner_text()
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
-    page.get_by_role("button", name="Start the microphone").click(timeout=LONG)
-    expect(page.locator("#page-status")).to_contain_text("Listening.", timeout=LONG)
+    page.get_by_role("button", name="Start the microphone").click()
+    expect(page.locator("#page-status")).to_contain_text("Listening.")
     expect(page.locator("#notices .banner")).to_have_count(0)
     expect(page.locator("#session-name")).to_have_text(name)
 
@@ -168,7 +167,7 @@ def test_moments_are_by_the_services_clock(
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
     expect(page.locator("time[data-at]").first).to_be_visible()
     # A time from the service that came late, on a busy machine, is corrected by the next one.
-    until = time.monotonic() + LONG / 1000
+    until = time.monotonic() + PATIENCE
     while faults := wrong_moments(page):
         assert time.monotonic() < until, faults
         page.wait_for_timeout(500)

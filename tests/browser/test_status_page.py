@@ -16,6 +16,7 @@ from tests.browser.conftest import (
     resize,
     settled,
 )
+from tests.fakes.chromium import window
 from tests.fakes.scripted_service import Running, ScriptedService
 
 pytestmark = pytest.mark.browser
@@ -44,7 +45,7 @@ def test_the_status_page_is_accessible_and_fits(
 
 def test_the_status_page_is_whole_without_javascript(public: Running, chromium: Browser) -> None:
     """Everything is there, and nothing is hidden until a script shows it."""
-    context = chromium.new_context(java_script_enabled=False)
+    context = window(chromium, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{public.url}/status")
     expect(page.locator("#page-status")).to_have_text("A part of the service does not work right now.")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import violations
-from tests.browser.test_translation import LONG, opened, watched
+from tests.browser.test_translation import opened, watched
 from tests.fakes import numbered_words
 from tests.fakes.service import RunningService, service
 
@@ -31,7 +31,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 def ready(context: BrowserContext, address: str) -> Page:
     page = opened(context, address)
-    expect(page.locator("#terms")).to_be_visible(timeout=LONG)
+    expect(page.locator("#terms")).to_be_visible()
     return page
 
 
@@ -53,7 +53,7 @@ def test_terms_are_typed_with_the_keyboard_and_shared(
     expect(page.locator(".toast").first).to_be_visible()
     other = ready(context, page.evaluate("navigator.clipboard.readText()"))
     theirs = other.get_by_role("textbox", name="One a line")
-    expect(theirs).to_have_value("Norland", timeout=LONG)
+    expect(theirs).to_have_value("Norland")
     theirs.fill(" Rose   Baker\nNorland\n\nchair=de:Vorsitz")
     other.get_by_role("button", name="Save", exact=True).click()
     expect(theirs).to_have_value("Rose Baker\nNorland\nchair = de: Vorsitz")
@@ -63,7 +63,7 @@ def test_terms_are_typed_with_the_keyboard_and_shared(
     page.locator("#copy-reader").click()
     expect(page.locator(".toast", has_text="reading-only")).to_be_visible()
     reader = opened(context, page.evaluate("navigator.clipboard.readText()"))
-    expect(reader.locator("#here")).to_contain_text("reading only", timeout=LONG)
+    expect(reader.locator("#here")).to_contain_text("reading only")
     expect(reader.locator("#terms")).to_be_hidden()
 
     # Both type at once: what one has typed stays, and the other's can be added.
@@ -95,7 +95,7 @@ def test_what_cannot_be_stored_is_said_and_stays(context: BrowserContext, runnin
     page.locator("#terms-save").click()
     expect(problem).to_have_text("Not saved: Line 2 has no name and no word before the =.")
     page.reload()
-    expect(field).to_have_value("Norland\n = Vorsitz", timeout=LONG)
+    expect(field).to_have_value("Norland\n = Vorsitz")
     expect(page.locator(STATE)).to_have_text("Not saved yet.")
 
     # Saved for a session that does not exist yet; a reload draws another one.
@@ -103,7 +103,7 @@ def test_what_cannot_be_stored_is_said_and_stays(context: BrowserContext, runnin
     page.locator("#terms-save").click()
     expect(page.locator(STATE)).to_contain_text("1 name or term")
     page.reload()
-    expect(field).to_have_value("Norland", timeout=LONG)
+    expect(field).to_have_value("Norland")
     page.locator("#terms-save").click()
     page.locator("#copy-link").click()
     expect(page.locator(".toast").first).to_be_visible()

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, FilePayload, Page, Playwright, expect
 from tests.browser.conftest import PageAt, settled
 from tests.browser.test_audio_controls import recording
 from tests.browser.test_test_audio import PATH
-from tests.browser.test_translation import LONG, SPOKEN, between_silences, watched
+from tests.browser.test_translation import SPOKEN, between_silences, watched
 from tests.fakes.chromium import launch
 from tests.fakes.service import UNHURRIED, RunningService, service
 
@@ -118,7 +118,7 @@ def test_a_microphone_is_recorded_run_transcribed_and_exported(
         page = context.new_page()
         page.goto(demo.url + PATH)
         settled(page)
-        expect(page.locator("#language option[value=en]")).to_be_attached(timeout=LONG)
+        expect(page.locator("#language option[value=en]")).to_be_attached()
         page.locator("#rate").select_option("16000")
         page.get_by_role("button", name="Record").click()
         expect(page.locator("#input-level-words")).to_contain_text("dB")
@@ -130,7 +130,7 @@ def test_a_microphone_is_recorded_run_transcribed_and_exported(
         page.locator("#language").select_option("en")
         page.locator("#reference").fill(SPOKEN)
         page.get_by_role("button", name="Run A and B").click()
-        expect(page.locator("#differences")).to_be_visible(timeout=3 * LONG)
+        expect(page.locator("#differences")).to_be_visible()
         (run,) = page.evaluate(STORED)
         compared = run["comparison"]
         recognised = {key: compared[key]["transcript"]["text"] for key in ("a", "b")}
@@ -153,7 +153,7 @@ def test_a_microphone_is_recorded_run_transcribed_and_exported(
         page.get_by_role("button", name="Measure each stage of B").click()
         expect(
             page.get_by_role("region", name="What leaves each stage of B").locator("tbody tr")
-        ).to_have_count(10, timeout=LONG)
+        ).to_have_count(10)
         assert_stored(page, compared)
         page.get_by_role("button", name="Test this sound again").click()
         expect(page.locator("#reference")).to_have_value(SPOKEN)
@@ -208,7 +208,7 @@ def test_a_busy_service_is_waited_for(page_at: PageAt, limited: RunningService) 
     with held(limited):
         expect_busy(page)
     page.get_by_role("button", name="Try now").click()
-    expect(page.locator("#transcript-a")).to_contain_text("Not transcribed: ", timeout=LONG)
+    expect(page.locator("#transcript-a")).to_contain_text("Not transcribed: ")
     expect(page.locator("#notices .banner")).to_have_count(0)
     expect(page.get_by_role("region", name="Measures")).to_contain_text("True peak, dBTP")
     expect(page.locator("#runs li")).to_have_count(1)
@@ -245,6 +245,4 @@ def test_a_sound_without_a_voice_becomes_an_empty_one_and_the_page_says_so(
         out.writeframes(bytes(2 * 2 * 16_000))
     choose(page, "silence.wav", file.getvalue())
     page.get_by_role("button", name="Run A and B").click()
-    expect(page.locator("#result-body")).to_contain_text(
-        "B is empty: the silence stage removed everything", timeout=LONG
-    )
+    expect(page.locator("#result-body")).to_contain_text("B is empty: the silence stage removed everything")

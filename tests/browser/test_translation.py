@@ -16,7 +16,7 @@ import av
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
 
-from tests.fakes.chromium import launch
+from tests.fakes.chromium import launch, window
 from tests.fakes.lossy_uploads import PIECE, LossyUploads, long_silence
 from tests.fakes.service import UNHURRIED, RunningService, service
 from tests.fakes.tools import require
@@ -29,7 +29,6 @@ SPOKEN = "had he married a more amiable woman he might have been made still more
 CLIP_SECONDS = 6.1
 
 #: Engines on a busy machine with two cores, milliseconds.
-LONG = 90_000
 
 LINES = """els => els.map(el => [
     el.dataset.segment, el.dataset.offset, el.dataset.revision, el.querySelector('.line-said').textContent,
@@ -48,8 +47,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
 @contextmanager
 def watched(browser: Browser, *, locale: str = "en-GB", **more: Any) -> Iterator[BrowserContext]:
     """Open windows whose exceptions and policy violations fail the test at its end."""
-    context = browser.new_context(
-        permissions=["microphone", "clipboard-read", "clipboard-write"], locale=locale, **more
+    context = window(
+        browser, permissions=["microphone", "clipboard-read", "clipboard-write"], locale=locale, **more
     )
     faults: list[str] = []
 
@@ -79,10 +78,10 @@ def opened(context: BrowserContext, url: str) -> Page:
 def ready(context: BrowserContext, demo: RunningService, query: str = "") -> Page:
     """Open the page and wait until the microphone is ready and both languages are offered."""
     page = opened(context, f"{demo.url}/translation{query}")
-    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
-    expect(page.locator("#speak-button")).to_be_visible(timeout=LONG)
-    expect(page.locator("#source option[value='en']")).to_be_attached(timeout=LONG)
-    expect(page.locator("#targets-choices input[value='es']")).to_be_attached(timeout=LONG)
+    expect(page.locator("#speak-button")).to_be_enabled()
+    expect(page.locator("#speak-button")).to_be_visible()
+    expect(page.locator("#source option[value='en']")).to_be_attached()
+    expect(page.locator("#targets-choices input[value='es']")).to_be_attached()
     return page
 
 
@@ -124,16 +123,14 @@ def lines(page: Page) -> list[Any]:
 
 def translated(page: Page) -> None:
     """Wait until every line is final and in Spanish."""
-    expect(page.locator(".line [data-language='es'][data-kind='text']").first).to_be_visible(timeout=LONG)
-    expect(page.locator(".line[data-final='false'], .line [data-kind='waiting']")).to_have_count(
-        0, timeout=LONG
-    )
+    expect(page.locator(".line [data-language='es'][data-kind='text']").first).to_be_visible()
+    expect(page.locator(".line[data-final='false'], .line [data-kind='waiting']")).to_have_count(0)
 
 
 def uploaded(page: Page, clip: Path = CLIP) -> None:
     """Open a recording and wait until all of it is transcribed and translated."""
     page.locator("#file").set_input_files(clip)
-    expect(page.locator(".recording-state")).to_contain_text("Done", timeout=LONG)
+    expect(page.locator(".recording-state")).to_contain_text("Done")
     translated(page)
 
 
@@ -165,7 +162,7 @@ def test_speech_at_the_microphone_is_transcribed_and_translated(
         for fact in ("echo", "noise", "gain"):
             expect(page.locator(f"#fact-{fact}")).to_have_text("off")
         expect(page.locator("#page-status")).to_contain_text("Listening")
-        expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+        expect(page.locator(".line[data-final='true']").first).to_be_visible()
         page.locator("#speak-button").click()
         expect(page.locator("#meter")).to_be_hidden()
         translated(page)
@@ -193,9 +190,9 @@ def test_a_recording_that_does_not_say_its_length_is_followed_to_its_end(
         read_in_spanish(page)
         page.locator("#file").set_input_files([live_webm(tmp_path / "live.webm"), CLIP])
         states = page.locator(".recording-state")
-        expect(states).to_have_count(2, timeout=LONG)
-        expect(states.first).to_contain_text("Done, 6.", timeout=LONG)
-        expect(states.last).to_contain_text("Done, 6.", timeout=LONG)
+        expect(states).to_have_count(2)
+        expect(states.first).to_contain_text("Done, 6.")
+        expect(states.last).to_contain_text("Done, 6.")
         expect(page.locator("#take-what option")).to_have_count(3)
         page.locator("#take-what").select_option(label=CLIP.name)
         with page.expect_download() as download:
@@ -224,17 +221,17 @@ def test_what_is_being_read_is_found_again_after_a_reload_and_can_be_cancelled(
     with watched(chromium, viewport={"width": 360, "height": 740}) as context:
         page = ready(context, demo)
         page.locator("#file").set_input_files(long_recording(tmp_path))
-        expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+        expect(page.locator(".line[data-final='true']").first).to_be_visible()
         other = opened(context, page.url)
         page.reload()
         for window in (page, other):
-            expect(window.locator(".recording-name")).to_have_text("long.wav", timeout=LONG)
+            expect(window.locator(".recording-name")).to_have_text("long.wav")
             expect(window.locator(".recording-state")).to_contain_text("transcribed")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.get_by_role("button", name="Cancel long.wav").click()
         for window in (page, other):
             expect(window.locator(".recording-state")).to_have_text(
-                re.compile(r"^Cancelled; [1-9].* transcribed$"), timeout=LONG
+                re.compile(r"^Cancelled; [1-9].* transcribed$")
             )
         expect(page.locator("#notices .notice")).to_have_count(0)
 
@@ -248,10 +245,10 @@ def test_a_recording_is_cancelled_while_it_is_read(
         page = ready(context, demo)
         page.locator("#file").set_input_files(long)
         state = page.locator(".recording-state")
-        expect(state).to_contain_text("transcribed", timeout=LONG)
-        expect(page.locator(".line[data-final='true']").first).to_be_visible(timeout=LONG)
+        expect(state).to_contain_text("transcribed")
+        expect(page.locator(".line[data-final='true']").first).to_be_visible()
         page.get_by_role("button", name="Cancel long.wav").click()
-        expect(state).to_contain_text("Cancelled; ", timeout=LONG)
+        expect(state).to_contain_text("Cancelled; ")
         assert page.locator(".line[data-final='true']").count() >= 1
         expect(page.locator("#notices .notice")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -367,19 +364,17 @@ def test_an_upload_goes_on_after_a_lost_connection_and_after_a_reload(
     network = LossyUploads(page)
     state = page.locator(".recording-state")
     page.locator("#file").set_input_files(path)
-    expect(state).to_have_text(
-        "Uploading, 30 %. The service cannot be reached. It goes on by itself.", timeout=LONG
-    )
+    expect(state).to_have_text("Uploading, 30 %. The service cannot be reached. It goes on by itself.")
     page.reload()
-    expect(state).to_have_text("36 % uploaded. Choose the file again to go on.", timeout=LONG)
+    expect(state).to_have_text("36 % uploaded. Choose the file again to go on.")
     page.locator("#file").set_input_files(path)
-    expect(state).to_contain_text("The service cannot be reached. It goes on by itself.", timeout=LONG)
+    expect(state).to_contain_text("The service cannot be reached. It goes on by itself.")
     network.is_cut = False
-    expect(state).to_have_text("Done: no speech in 60 s", timeout=LONG)
+    expect(state).to_have_text("Done: no speech in 60 s")
     assert network.offsets == [0, PIECE, 2 * PIECE]
     expect(page.locator("#notices .notice")).to_have_count(0)
     page.reload()
-    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#speak-button")).to_be_enabled()
     expect(page.locator(".recording")).to_have_count(0)
 
 
@@ -392,10 +387,10 @@ def test_an_unfinished_upload_can_be_cancelled(
     network = LossyUploads(page)
     for reloads in (False, True):
         page.locator("#file").set_input_files(path)
-        expect(page.locator(".recording-state")).to_contain_text("cannot be reached", timeout=LONG)
+        expect(page.locator(".recording-state")).to_contain_text("cannot be reached")
         if reloads:
             page.reload()
-            expect(page.locator(".recording-state")).to_contain_text("Choose the file again", timeout=LONG)
+            expect(page.locator(".recording-state")).to_contain_text("Choose the file again")
         with page.expect_request(lambda request: request.method == "DELETE"):
             page.get_by_role("button", name=re.compile(r"^Cancel ")).click()
         expect(page.locator(".recording")).to_have_count(0)
@@ -422,7 +417,7 @@ def test_a_proxy_that_answers_in_the_service_s_place_is_said_to_be_one(
         (200, "perhaps a network that requires a sign-in"),
     ):
         page.locator("#file").set_input_files(CLIP)
-        expect(notice).to_contain_text(words, timeout=LONG)
+        expect(notice).to_contain_text(words)
         expect(page.locator(".recording")).to_have_count(0)
         notice.get_by_role("button", name="Dismiss").click()
         expect(notice).to_have_count(0)
@@ -438,7 +433,7 @@ def test_a_session_that_is_gone_is_said_and_a_new_one_begun(
     expect(page.locator("#page-status")).to_have_text("This session no longer exists.")
     expect(page.locator("#speak-button")).to_be_disabled()
     page.get_by_role("button", name="Start a new session").click()
-    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#speak-button")).to_be_enabled()
     expect(page.locator("#notices .banner")).to_have_count(0)
     expect(page.locator("#session-name")).to_have_text(re.compile(r"^[a-z]+-[a-z]+-[2-9a-z]{4}$"))
     assert page.url == f"{demo.url}/translation"  # there is nothing to come back to before its first word
@@ -464,7 +459,7 @@ def test_it_works_by_keyboard_alone(context: BrowserContext, demo: RunningServic
     expect(page.locator("#page-status")).to_contain_text("Listening")
     page.keyboard.press("m")
     expect(page.locator("#speak-label")).to_have_text("Start microphone")
-    expect(page.locator("#speak-button")).to_be_enabled(timeout=LONG)
+    expect(page.locator("#speak-button")).to_be_enabled()
     tab_to("targets")
     page.keyboard.press("Enter")
     expect(page.locator("#targets-choices")).to_be_visible()
@@ -515,9 +510,9 @@ def test_a_killed_audio_service_costs_no_word(context: BrowserContext, demo: Run
     page.locator("#file").set_input_files(CLIP)
     expect(page.locator(".recording")).to_be_visible()
     os.kill(audio["instances"][0]["pid"], signal.SIGKILL)
-    expect(page.locator("#problems")).to_contain_text("audio-service", timeout=LONG)
-    expect(page.locator("#problems .banner")).to_have_count(0, timeout=LONG)
-    expect(page.locator(".recording-state")).to_contain_text("Done", timeout=LONG)
+    expect(page.locator("#problems")).to_contain_text("audio-service")
+    expect(page.locator("#problems .banner")).to_have_count(0)
+    expect(page.locator(".recording-state")).to_contain_text("Done")
     expect(page.locator(".line[data-gap]")).to_have_count(0)
     assert heard(said(page)) >= 12, said(page)
     assert len({line[0] for line in lines(page)}) == len(lines(page))
@@ -537,12 +532,12 @@ def test_a_service_that_is_killed_is_found_again_with_all_lines(
         expect(page.locator("#page-status")).to_contain_text("The connection is lost.")
         assert lines(page) == before
     with service("demo", tmp_path, port=first.port, environ=UNHURRIED):
-        expect(page.locator("#connection-bar")).to_be_hidden(timeout=LONG)
-        expect(page.locator("#page-status")).to_contain_text("One person here", timeout=LONG)
+        expect(page.locator("#connection-bar")).to_be_hidden()
+        expect(page.locator("#page-status")).to_contain_text("One person here")
         assert lines(page) == before
         expect(page.locator("#speak-button")).to_be_enabled()
         page.locator("#file").set_input_files(CLIPS / "austen-0890.wav")
-        expect(page.locator(".recording-state").last).to_contain_text("Done", timeout=LONG)
+        expect(page.locator(".recording-state").last).to_contain_text("Done")
         translated(page)
         assert lines(page)[: len(before)] == before
         assert len(lines(page)) > len(before)

@@ -363,7 +363,7 @@ def test_a_long_meeting_is_drawn_in_slices_and_only_what_is_seen_is_laid_out(
     page, hub = meeting(long_meeting(lines), init=COUNTING)
     rows = page.locator(".line")
     expect(rows.last).to_contain_text(f"tarde {lines - 1}.")
-    expect(rows).to_have_count(lines, timeout=60_000)
+    expect(rows).to_have_count(lines)
     expect(rows.first).to_contain_text("tarde 0.")
     assert page.evaluate(IN_ORDER)
     counted = page.evaluate("window.counted")

@@ -20,6 +20,7 @@ import trio
 import orch.client
 from orch.client import Backoff, ConnectionLostError, Lost, Recovered, StateChanged
 from orch.protocol.messages import SessionMessage
+from tests.fakes.patience import PATIENCE
 
 NAME: Final = "Bob"
 _ROOT: Final = Path(__file__).parents[2]
@@ -118,7 +119,7 @@ async def afar(prefix: tuple[str, ...], url: str, session: str, key: str) -> Asy
         )
         client = Afar(process)
         nursery.start_soon(client.read)
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while not client.all("joined"):
                 await client._changed.wait()
         yield client

@@ -113,7 +113,7 @@ async def meetings(*arguments: str) -> AsyncIterator[Meetings]:
         assert process.stdin is not None
         url = next(json.loads(line)["addresses"][0] for line in process.stderr if b'"listening"' in line)
         try:
-            async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
+            async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
                 yield Meetings(url, client)
         finally:
             process.stdin.close()

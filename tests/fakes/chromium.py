@@ -2,9 +2,11 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright
 
+from tests.fakes.patience import PATIENCE_MS
 from tests.fakes.tools import require
 
 #: A name that is not this machine's own, by which pages are asked for as guests elsewhere ask for them.
@@ -27,3 +29,13 @@ def launch(playwright: Playwright, sound: Path | None = None) -> Browser:
             *capture,
         ],
     )
+
+
+def window(browser: Browser, **more: Any) -> BrowserContext:
+    """Open a window with cookies and storage of its own, whose commands wait as long as the tests do.
+
+    ``more``: what Playwright's ``new_context`` takes.
+    """
+    context = browser.new_context(**more)
+    context.set_default_timeout(PATIENCE_MS)
+    return context

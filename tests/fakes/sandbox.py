@@ -13,6 +13,7 @@ import httpx2
 import trio
 
 from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND
+from tests.fakes.patience import PATIENCE
 from tests.fakes.sounds import SPEECH, clip
 
 
@@ -33,6 +34,7 @@ def recording(name: str) -> bytes:
 
 _ALONE = """
 import sys, pocketsphinx
+
 decoder = pocketsphinx.Decoder(loglevel="FATAL")
 decoder.start_utt()
 decoder.process_raw(sys.stdin.buffer.read(), full_utt=True)
@@ -82,7 +84,7 @@ async def running(
     try:
         async with trio.open_nursery() as nursery:
             url: str = await nursery.start(_read_log, process.stderr)
-            async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
+            async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
                 yield Running(process, url, client)
             nursery.cancel_scope.cancel()
     finally:

@@ -12,6 +12,7 @@ from orch.capacity import fit
 from orch.front.admission import Admission
 from orch.front.hypercorn.server import HypercornServer
 from orch.front.server import Server
+from tests.fakes.patience import PATIENCE
 
 pytestmark = pytest.mark.real_time
 
@@ -231,7 +232,7 @@ async def test_clients_beyond_the_connection_limit_are_asked_to_retry_later(kind
                 assert refused.startswith(b"HTTP/1.1 503 ")
                 assert b"too_many_connections" in refused
             assert (await get(one, "/again")).endswith(b"/again")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while admission.is_full:  # noqa: ASYNC110 - the front has no event for it
                 await trio.sleep(0.01)
         async with client(serving) as later:

@@ -8,6 +8,7 @@ import trio
 
 from orch.front.listeners import OTHER_WORKER_WAIT, OtherWorkerListener, listeners
 from orch.sockets import AddressError, addresses, listen, open_groups, reserve_port
+from tests.fakes.patience import PATIENCE
 
 pytestmark = pytest.mark.real_time
 
@@ -25,7 +26,7 @@ async def test_another_worker_s_connection_is_accepted_only_after_it_has_waited(
             streams = [await trio.open_tcp_stream("127.0.0.1", port_of(bound)) for _ in range(3)]
             accepted = [await listener.accept()]
             assert trio.current_time() - came >= OTHER_WORKER_WAIT
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 accepted += [await listener.accept() for _ in range(2)]
             for stream in streams:
                 await stream.send_all(b"x")

@@ -24,6 +24,7 @@ from orch.telemetry.topics import Topics
 from orch.telemetry.traces import OFF, Tracer
 from tests.fakes.access import access_over
 from tests.fakes.gateway import FakeHealth, FakeMetrics, Serve, answering, ok, read_request
+from tests.fakes.patience import PATIENCE
 from tests.fakes.settings import FakeSettings
 from tests.fakes.spans import Recorded, sent_parents
 from tests.fakes.wires import Wire
@@ -620,7 +621,7 @@ async def test_a_client_that_leaves_frees_everything(asked: Asked) -> None:
         while count < 5:
             await trio.lowlevel.checkpoint()
         client.reset()
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await cancelled.wait()
     assert asked.short
 

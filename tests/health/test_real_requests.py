@@ -14,6 +14,7 @@ from orch.settings import Service
 from orch.telemetry.work import IDLE, Work
 from orch.wiring.real_requests import make_real_request
 from tests.fakes.health import Bench, Network, refused
+from tests.fakes.patience import PATIENCE
 
 ONE = "http://user:secret@one:5001"
 
@@ -79,7 +80,7 @@ async def test_an_engine_that_fails_behind_a_green_endpoint_is_degraded_in_words
         await made.health.wait_for("audio-service", State.DEGRADED)
         assert made.service().reason == "answers checks, but fails a real request: no text"
         engine.does = lambda: httpx2.Response(200)
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await made.health.wait_for("audio-service", State.HEALTHY)
         times = [at for at, _ in engine.asked]
         pauses = [after - before for before, after in pairwise(times)]

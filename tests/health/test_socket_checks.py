@@ -14,6 +14,7 @@ from orch.health.verdict import Finding, Observation
 from orch.settings import Service
 from orch.settings.probe_structs import Probe
 from tests.fakes.gateway import answering, ok
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.gateway.test_loopback import CERTIFICATE, back_end, server_tls
 from tests.health.test_probes import serving
@@ -172,7 +173,7 @@ async def test_seventy_connections_that_hang_leave_room_for_another_check() -> N
         bad = Service(url=url, health_endpoint="/bad")
         for _ in range(70):
             nursery.start_soon(lambda: probe(client, "a", bad, url, patience=600, limit=1))
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await full.wait()
             good = Service(url=url, health_endpoint="/good")
             seen = await probe(client, "a", good, url, patience=600, limit=600)

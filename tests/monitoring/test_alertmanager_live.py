@@ -15,6 +15,7 @@ import yaml
 
 from orch.alerts.planned import CREATOR
 from tests.fakes.alertmanager import labels_of
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.tools import require
 from tests.fakes.webhooks import Received, responding
@@ -129,7 +130,7 @@ async def is_ready(client: httpx2.AsyncClient, url: str) -> bool:
 
 async def until(holds: Callable[[], Any]) -> None:
     """Wait for a state that another process announces to nobody."""
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         while True:
             found = holds()
             if (await found) if hasattr(found, "__await__") else found:

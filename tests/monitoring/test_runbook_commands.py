@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.postgres import postgres_server, program
 from tests.fakes.prometheus import exporter, prometheus
 from tests.fakes.redis import redis_server
@@ -92,7 +93,7 @@ def test_commands_of_runbooks_run(tmp_path: Path) -> None:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE,
                 check=False,
             )
             has_found_nothing = ran.returncode == 1 and "| grep" in text

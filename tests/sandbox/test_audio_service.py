@@ -24,6 +24,7 @@ from orch.sandbox.engines.speech_engines import EngineOptions, LoadedEngine
 from orch.sandbox.uploads import DEFAULT_LIMITS, UploadLimits
 from tests.fakes.children import children
 from tests.fakes.engines import SAID, ScriptedSpeechEngine, ScriptedWhisper
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.sandbox import alone, beginning, recording, running
 from tests.fakes.sounds import CLIPS
@@ -403,7 +404,7 @@ async def test_a_client_that_goes_away_stops_the_decoding() -> None:
                 nursery.start_soon(leave)
                 await service.client.post("/api/transcribe", files={"audio": recording("austen-0870")})
                 raise AssertionError("it was answered before the client could leave")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while children(worker):
                 await trio.lowlevel.checkpoint()
         assert (await service.health(until="healthy"))["recordings"] == 0

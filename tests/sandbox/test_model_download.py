@@ -26,6 +26,7 @@ from tests.fakes.model_hub import (
     model_of,
     silence,
 )
+from tests.fakes.patience import PATIENCE
 
 pytestmark = pytest.mark.real_time
 
@@ -208,7 +209,7 @@ async def test_each_fault_is_named_and_the_download_goes_on_after_it(
             server.always = None
 
         seen.before_pause = end
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await seen.download.run()
     assert is_whole(seen.folder)
     assert seen.pauses == [pause]

@@ -14,6 +14,7 @@ from orch.sandbox.engines.pocketsphinx_worker import is_filler, spoken
 from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND, SAMPLE_RATE, Transcription, cut
 from orch.sandbox.engines.speech import EngineFailed
 from tests.fakes.children import children
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.sandbox import alone, beginning, pcm
 from tests.fakes.sounds import CLIPS, SPEECH, noise
@@ -125,7 +126,7 @@ def test_cancelling_stops_the_decoding_itself_and_gives_the_place_back() -> None
             while not children(engine.pid):
                 await trio.lowlevel.checkpoint()
             asking.cancel_scope.cancel()
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while children(engine.pid):
                 await trio.lowlevel.checkpoint()
         assert text(await transcribe(engine, pcm("austen-0920"))).startswith("had he married")

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from tests.fakes.children import children
+from tests.fakes.patience import PATIENCE
 from tests.fakes.sandbox import running
 
 AUDIO = "orch.sandbox.audio_service"
@@ -23,7 +24,7 @@ async def test_it_ends_when_its_input_does(module: str) -> None:
         started = children(service.process.pid)
         assert service.process.stdin is not None
         await service.process.stdin.aclose()
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             assert await service.process.wait() == 0
         assert not [pid for pid in started if pid in children(1)]
 
@@ -32,7 +33,7 @@ async def test_it_ends_when_its_input_does(module: str) -> None:
 async def test_a_signal_ends_it_well(number: signal.Signals) -> None:
     async with running(TRANSLATION) as service:
         service.process.send_signal(number)
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             assert await service.process.wait() == 0
 
 
@@ -44,7 +45,7 @@ def test_an_address_in_use_is_said_in_one_line() -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert ended.returncode == 1
     assert b"cannot serve" in ended.stderr

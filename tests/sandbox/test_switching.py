@@ -19,6 +19,7 @@ from orch.sandbox.models.catalog import BASE
 from orch.sandbox.models.progress import Progress
 from tests.fakes.engines import ScriptedSpeechEngine, ScriptedWhisper
 from tests.fakes.model_hub import ModelHub
+from tests.fakes.patience import PATIENCE
 from tests.fakes.sandbox import pcm, recording, running
 from tests.fakes.whisper_model import unpack
 
@@ -269,7 +270,7 @@ async def test_without_a_network_the_demo_says_what_to_do(tmp_path: Path) -> Non
     """Nothing listens at the hub's address."""
     async with running(MODULE, env=environment(tmp_path)) as service:
         health = await service.health(until="healthy")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while "cannot be downloaded" not in health["notice"]:
                 health = await service.health(until="healthy")
                 await trio.sleep(0.05)

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import trio
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.service import RunningService, service
 
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.real_time]
 BACK_END: Final = """
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -98,7 +100,7 @@ async def test_one_killed_under_load_costs_no_repeatable_request(tmp_path: Path)
     async with AsyncExitStack() as stack:
         killed, *_ = [await stack.enter_async_context(back_end(port)) for port in ports]
         front = stack.enter_context(in_front_of([f"http://127.0.0.1:{port}" for port in ports], tmp_path))
-        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=front.url, timeout=60))
+        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=front.url, timeout=PATIENCE))
         counted = trio.Event()
         pause = 0.0
 
@@ -133,7 +135,7 @@ async def test_all_killed_and_back(tmp_path: Path) -> None:
     ports = [free_port() for _ in range(2)]
     async with AsyncExitStack() as stack:
         front = stack.enter_context(in_front_of([f"http://127.0.0.1:{port}" for port in ports], tmp_path))
-        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=front.url, timeout=60))
+        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=front.url, timeout=PATIENCE))
         for _ in range(2):
             async with AsyncExitStack() as running_stack:
                 for port in ports:

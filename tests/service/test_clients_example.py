@@ -13,7 +13,9 @@ import trio
 from playwright.sync_api import Browser
 
 import orch.client
+from tests.fakes.chromium import window
 from tests.fakes.client import clip
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import READY_LIMIT, UNHURRIED, RunningService, service
 
 pytestmark = pytest.mark.real_time
@@ -46,7 +48,7 @@ class Printed:
 
     async def end(self) -> int:
         """Return its exit status once it has ended by itself."""
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             return await self._process.wait()
 
 
@@ -123,7 +125,7 @@ async def test_the_example_with_a_code_finds_the_session(tmp_path: Path) -> None
 @pytest.mark.browser
 def test_the_javascript_example_runs_as_it_stands_in_a_page(tmp_path: Path, chromium: Browser) -> None:
     """It creates the session, and prints when it is over."""
-    with service("serve", tmp_path) as s, chromium.new_context() as context:
+    with service("serve", tmp_path) as s, window(chromium) as context:
         page = context.new_page()
         printed: list[str] = []
         page.on("console", lambda message: printed.append(message.text))

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from orch.tls import self_signed as self_made
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import RunningService, service
 
 WAYS = {
@@ -93,10 +94,6 @@ def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         environ |= {"TLS_CERTIFICATE": str(pair[0]), "TLS_KEY": str(pair[1])}
     with service("serve", folder, environ=environ) as s:
         yield s
-
-
-#: Seconds after which a connection hangs that the service should end.
-PATIENCE = 120
 
 
 def connect(s: RunningService, *, protocol: str = "http/1.1", is_plain: bool = False) -> socket.socket:

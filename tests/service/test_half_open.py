@@ -11,6 +11,7 @@ import trio
 from tests.fakes.afar import NAME, Afar, afar
 from tests.fakes.client import Client, connected
 from tests.fakes.network import ForbiddenError, Network, Relayed, links_changing, namespace
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
 
@@ -95,7 +96,7 @@ class Scene:
         silent = await self._ann.until(_is_silent, start=seen)
         seconds = monotonic() - cut_at
         assert [each["name"] for each in silent["participants"]] == ["Ann"]
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while sockets(self._s) > self._before:  # noqa: ASYNC110 - the kernel's word is what counts
                 await trio.sleep(0.05)
         there = (await trio.to_thread.run_sync(self._s.get, "/api/connections")).json()["connections"]

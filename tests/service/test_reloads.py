@@ -13,6 +13,7 @@ import httpx2
 import pytest
 import trio
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import RunningService, service
 from tests.fakes.wires import answer, body_of, serving
 
@@ -180,7 +181,7 @@ async def test_a_hundred_reloads_under_load_drop_nothing(tmp_path: Path) -> None
         servers = [await stack.enter_async_context(serving(back_ends)) for _ in range(2)]
         urls = [server.bound[0] for server in servers]
         front = stack.enter_context(service("serve", tmp_path, settings=settings(urls, 0)))
-        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=front.url, timeout=60))
+        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=front.url, timeout=PATIENCE))
         load = Load(client, back_ends)
         async with trio.open_nursery() as nursery:
             await nursery.start(load.follow)

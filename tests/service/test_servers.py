@@ -13,6 +13,7 @@ import trio
 from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.client import connected
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.service import service
 from tests.fakes.websocket_client import connect
@@ -49,7 +50,7 @@ def under_hypercorn(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode in (0, -15)
 
 

@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from tests.fakes.client import Client, connected
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_ports
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
@@ -49,7 +50,7 @@ class TwoWorkers:
 
     def get(self, place: int, path: str) -> Any:
         """Ask one worker."""
-        answer = httpx2.get(self.urls[place] + path, timeout=60)
+        answer = httpx2.get(self.urls[place] + path, timeout=PATIENCE)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -67,7 +68,7 @@ class TwoWorkers:
     def patch(self, place: int, **values: Any) -> Any:
         """Change settings on one worker; dots are written as ``__``."""
         wanted = {path.replace("__", "."): value for path, value in values.items()}
-        answer = httpx2.patch(self.urls[place] + "/api/config", json={"values": wanted}, timeout=60)
+        answer = httpx2.patch(self.urls[place] + "/api/config", json={"values": wanted}, timeout=PATIENCE)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -138,8 +139,8 @@ def test_each_worker_has_an_address_of_its_own(tmp_path: Path) -> None:
         for place in (0, 1):
             tree = both.get(place, "/api/tree")
             assert (tree["worker"], tree["pid"]) == (place, before[place])
-            assert httpx2.get(both.urls[place] + "/metrics", timeout=60).status_code == 200
-            assert httpx2.get(both.urls[place] + "/readyz", timeout=60).status_code == 200
+            assert httpx2.get(both.urls[place] + "/metrics", timeout=PATIENCE).status_code == 200
+            assert httpx2.get(both.urls[place] + "/readyz", timeout=PATIENCE).status_code == 200
         os.kill(before[1], signal.SIGKILL)
         both.wait_until_replaced(1, before[1])
         tree = both.get(1, "/api/tree")
@@ -200,12 +201,12 @@ async def test_connections_of_all_workers_are_listed_and_closed_by_any(tmp_path:
             assert {each["name"] for each in told["data"]["connections"]} == {"Ann", "Bob"}
             name = await name_of(bob)
             url = f"{both.urls[0]}/api/connections/{name}"
-            answer = await asked(lambda: httpx2.delete(url, timeout=60))
+            answer = await asked(lambda: httpx2.delete(url, timeout=PATIENCE))
             assert answer.status_code == 202
             await bob.closed()
             assert bob.close_code == 4001
             assert (await ann.ask("pong", type="ping"))["type"] == "pong"
-        bad = httpx2.get(both.urls[0] + "/api/connections?sort=colour", timeout=60)
+        bad = httpx2.get(both.urls[0] + "/api/connections?sort=colour", timeout=PATIENCE)
         assert (bad.status_code, bad.json()["code"]) == (400, "invalid_request")
 
 
@@ -219,10 +220,12 @@ def test_a_worker_that_does_not_answer_is_named(tmp_path: Path) -> None:
             here, silent = pool["workers"]
             assert (here["here"], here["answered"]) == (True, True)
             assert (silent["answered"], silent["active"], silent["worker"]["pid"]) == (False, None, pids[1])
-            told = httpx2.post(both.urls[0] + "/api/announcements", json={"message": "x"}, timeout=60).json()
+            told = httpx2.post(
+                both.urls[0] + "/api/announcements", json={"message": "x"}, timeout=PATIENCE
+            ).json()
             assert [f"(process {pids[1]})" in each for each in told["missing"]] == [True]
             url = both.urls[0] + "/api/connections/nobody"
-            closing = httpx2.delete(url, timeout=60)
+            closing = httpx2.delete(url, timeout=PATIENCE)
             assert (closing.status_code, closing.json()["code"]) == (504, "worker_silent")
             changed = both.patch(0, orchestration__gateway__timeout=7)
             assert [each["outcome"] for each in changed["workers"]] == ["no_answer"]
@@ -277,8 +280,8 @@ def test_the_tree_of_another_worker_is_shown_and_restarted(tmp_path: Path) -> No
         name = other["worker"]["name"]
         assert both.get(0, f"/api/tree?worker={name}")["worker"] == 1
         url = f"{both.urls[0]}/api/tree/gateway/restart?worker={name}"
-        assert httpx2.post(url, timeout=60).status_code == 202
+        assert httpx2.post(url, timeout=PATIENCE).status_code == 202
         wait_until(lambda: both.restarted(1) == ["gateway"], "the other worker has restarted its gateway")
         assert both.restarted(0) == []
-        gone = httpx2.get(both.urls[0] + "/api/tree?worker=nobody", timeout=60)
+        gone = httpx2.get(both.urls[0] + "/api/tree?worker=nobody", timeout=PATIENCE)
         assert (gone.status_code, gone.json()["code"]) == (404, "unknown_worker")

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 import trio
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import redis_server
 from tests.fakes.service import service
 from tests.fakes.wires import answer, serving
@@ -80,7 +81,7 @@ session_management: {{persistence: redis, redis_url: "{redis.url}"}}
             folder.mkdir()
             started = partial(stack.enter_context, service("serve", folder, settings=settings))
             running = await trio.to_thread.run_sync(started)
-            return await stack.enter_async_context(httpx2.AsyncClient(base_url=running.url, timeout=60))
+            return await stack.enter_async_context(httpx2.AsyncClient(base_url=running.url, timeout=PATIENCE))
 
         one, two = await worker("one"), await worker("two")
         for client in (one, two):

@@ -16,6 +16,7 @@ import pytest
 
 from orch.network_addresses import lan_addresses
 from tests.fakes.client import connected
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import READY_LIMIT, service
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ def shared(folder: Path, *arguments: str, **environ: str) -> Iterator[str]:
     finally:
         give_up.cancel()
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.real_time
@@ -104,7 +105,7 @@ def test_where_it_cannot_be_shared_is_a_fault(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 2

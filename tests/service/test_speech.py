@@ -15,6 +15,7 @@ from orch.audio.voice_activity import ModelActivity
 from orch.audio.wav import wav
 from orch.settings import Vad
 from tests.fakes.client import CLIPS, Client, clip, connected
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import UNHURRIED, RunningService, service
 from tests.fakes.waiting import wait_until
 
@@ -88,7 +89,7 @@ def _engine_alone(s: RunningService, pcm: bytes) -> list[str]:
                 audio["instances"][0]["url"] + "/api/transcribe",
                 files={"audio": ("u.wav", wav(event.pcm, 16_000), "audio/wav")},
                 data={"language": "en"},
-                timeout=60,
+                timeout=PATIENCE,
             )
             words += answer.raise_for_status().json()["text"].lower().split()
     return words

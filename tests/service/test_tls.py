@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from orch.tls import self_signed as self_made
 from tests.fakes.client import connected
 from tests.fakes.http3 import http3
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import redis_server
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
@@ -169,7 +170,7 @@ def refused(tmp_path: Path, *arguments: str) -> str:
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr

@@ -14,6 +14,7 @@ from tests.fakes import numbered_words
 from tests.fakes.client import Client, connected
 from tests.fakes.numbered_words import RATE, SENTENCE, numbered_words_service
 from tests.fakes.otlp import OtlpReceiver, otlp_receiver
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import service
 from tests.fakes.waiting import wait_until
 
@@ -182,7 +183,7 @@ async def test_speech_goes_on_while_the_collector_is_away(tmp_path: Path) -> Non
             async with connected(running.url) as client:
                 await say(client, "s")
                 assert client.words() == [f"w{number}" for number in range(SENTENCE)]
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 while not running.figure('orch_trace_spans_total{outcome="undelivered"}'):  # noqa: ASYNC110
                     await trio.sleep(0.2)
             began = trio.current_time()

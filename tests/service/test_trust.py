@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import service
 
 TOKEN = "s3cret-token"  # noqa: S105 - a test's own
@@ -85,7 +86,7 @@ def hypercorn(folder: Path, bind: str, environ: Mapping[str, str]) -> Iterator[s
         yield f"http://127.0.0.1:{found[1]}"
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0"])

@@ -7,7 +7,7 @@ import pytest
 from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND
 from tests.fakes.client import connected
 from tests.fakes.sandbox import beginning, running
-from tests.fakes.service import service
+from tests.fakes.service import UNHURRIED, service
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.real_time, pytest.mark.slow]
 
@@ -24,7 +24,7 @@ async def test_words_come_out_of_vllms_socket(tmp_path: Path) -> None:
     """Of two utterances, over one connection; none is sent over HTTP, which this server does not offer."""
     async with running("orch.sandbox.audio_service", "--engine", "pocketsphinx") as engine:
         await engine.health(until="healthy")
-        with service("serve", tmp_path, settings=SETTINGS.format(url=engine.url)) as s:
+        with service("serve", tmp_path, settings=SETTINGS.format(url=engine.url), environ=UNHURRIED) as s:
             async with connected(s.url) as client:
                 await client.ask("session_created", type="create_session", session_id="s")
                 await client.ask(

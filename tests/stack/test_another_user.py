@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.service import RunningService
 from tests.fakes.tools import require
@@ -84,7 +85,7 @@ def blackbox_exporter() -> Iterator[str]:
 
     def responds() -> bool:
         try:
-            return httpx2.get(f"{url}/-/healthy", timeout=60).status_code == 200
+            return httpx2.get(f"{url}/-/healthy", timeout=PATIENCE).status_code == 200
         except httpx2.TransportError:
             return False
 
@@ -131,7 +132,7 @@ def test_it_serves_as_another_user_with_only_its_state_writable(contained: Conta
 
     with blackbox_exporter() as probe:
         asked = {"module": "http_2xx", "target": f"http://127.0.0.1:{contained.port}/readyz"}
-        assert "\nprobe_success 1\n" in httpx2.get(probe, params=asked, timeout=60).text
+        assert "\nprobe_success 1\n" in httpx2.get(probe, params=asked, timeout=PATIENCE).text
 
     checked = ready(environ={"PORT": str(contained.port)})
     assert (checked.returncode, checked.stdout[:4]) == (0, "200 ")

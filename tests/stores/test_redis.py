@@ -16,6 +16,7 @@ from orch.stores.redis.calls import load_scripts
 from orch.stores.redis.connection import Link
 from orch.stores.redis.store import RedisStore
 from orch.stores.redis.times import RedisTimes
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import Worker, workers
 from tests.fakes.settings import FakeSettings
@@ -275,7 +276,7 @@ async def test_a_long_request_is_replied_to_later(redis_address: str) -> None:
             assert (await a.cluster.survey(b"short", within=10)).replies == {b.cluster.worker: b"short"}
         assert found == []
         later[0]()
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while not found:
                 await a.cluster.survey(b"short", within=10)
     assert found == [SurveyReplies({b.cluster.worker: b"end"}, frozenset())]

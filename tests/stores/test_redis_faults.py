@@ -11,6 +11,7 @@ from orch.problems import ProblemError
 from orch.stores.history import Limits
 from orch.stores.redis.pipeline import QUEUE_LIMITS
 from orch.stores.redis.store import RedisStore
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import redis_server
 from tests.fakes.redis_workers import Worker, workers
 from tests.fakes.stores import LIMITS, append, record, running
@@ -127,7 +128,7 @@ async def test_a_store_started_before_its_server_waits_for_it(tmp_path: Path) ->
         store = RedisStore(server.url)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, server.start)
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 await nursery.start(store.run)
             assert await store.create(record())
             nursery.cancel_scope.cancel()

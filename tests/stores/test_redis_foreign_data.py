@@ -10,6 +10,7 @@ import trio
 from orch.problems import ProblemError
 from orch.stores.records import StoredSettings
 from orch.stores.redis.keys import channel, keys
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers
 from tests.fakes.stores import PARTICIPANT, append, record
@@ -61,7 +62,7 @@ async def test_foreign_publications_on_a_sessions_channel_do_no_harm(
         kept = await b.store.read("s", after=0, until=9)
         assert [each.offset for each in kept] == [1, 2, 3, 4, 5]
         assert kept[3].frame == b'{"a":4,"offset":4}'
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await b.until_heard(5)
         assert b.offsets == [1, 2, 3, 4, 5]
         assert (a.gone, b.gone) == ([], [])
@@ -114,7 +115,7 @@ async def test_invalid_data_fails_only_the_operations_that_read_it(
                 await ask(a.store)
             failed.append(caught.value)
 
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 for _ in range(3):
                     nursery.start_soon(try_it)
@@ -201,7 +202,7 @@ async def test_a_subscriber_that_never_replies_is_soon_not_waited_for(lone_redis
         await stream.receive_some()
         for _ in range(2):
             await a.cluster.survey(b"?", within=2)  # enough for the one that does answer
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             asked = await a.cluster.survey(b"?", within=600)
         assert asked.missing == {"nobody"}
         await stream.aclose()

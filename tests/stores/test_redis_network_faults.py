@@ -8,6 +8,7 @@ import trio
 from orch.stores.history import Limits
 from orch.stores.redis.store import RedisStore
 from tests.fakes.cutting import relay
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import redis_server
 from tests.fakes.store_events import RecordedEvents
 from tests.fakes.stores import record
@@ -84,7 +85,7 @@ async def test_a_connection_that_keeps_resetting_is_announced_once(tmp_path: Pat
             for _ in range(40):
                 path.cut()
                 await trio.sleep(0.2)
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 await store.create(record("s"))
             while store.status().state != "healthy" or events.healthy[-1:] == [False]:  # noqa: ASYNC110
                 await trio.sleep(0.05)

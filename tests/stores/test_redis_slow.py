@@ -10,6 +10,7 @@ from orch.stores.redis.diagnosis import clock_caution
 from orch.stores.redis.store import RedisStore
 from orch.stores.redis.times import RedisTimes
 from orch.stores.redis.troubles import Damage, Damper, LogThrottle
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.redis_workers import workers
 from tests.fakes.stores import append, record, running
@@ -53,14 +54,14 @@ async def test_a_stalled_server_is_reported_before_anything_is_refused(tmp_path:
             server.pause()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(append, a.store)
-                with trio.fail_after(60):
+                with trio.fail_after(PATIENCE):
                     while not a.events.statuses:
                         await a.changed.wait()
                 status = a.store.status()
                 assert (a.events.healthy, status.state) == ([False], "degraded")
                 assert "No reply" in status.reason
                 server.resume()
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 while len(a.events.statuses) < 2:
                     await a.changed.wait()
             assert a.events.healthy == [False, True]
@@ -75,12 +76,12 @@ async def test_warnings_are_updated_while_running(tmp_path: Path) -> None:
             assert a.store.status().cautions == ()
             server.ask("CONFIG", "SET", "maxmemory", "100mb")
             server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 while not a.store.status().cautions:  # noqa: ASYNC110 - it is read, not told
                     await trio.sleep(0.05)
             assert "allkeys-lru" in a.store.status().cautions[0]
             server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 while a.store.status().cautions:  # noqa: ASYNC110 - the same
                     await trio.sleep(0.05)
 

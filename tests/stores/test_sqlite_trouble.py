@@ -24,6 +24,7 @@ from orch.stores.sqlite.diagnosis import ADVICE, BRIEF, Steadied, Trouble, reaso
 from orch.stores.sqlite.file import INSPECT_EVERY
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.store_events import RecordedEvents
 from tests.fakes.stores import PARTICIPANT, append, record, running
@@ -73,7 +74,7 @@ async def stuff(store: SqliteStore, size: int = 100_000) -> int:
 async def until(store: SqliteStore, state: str) -> float:
     """Wait until the store is in ``state``; return how long that took."""
     began = trio.current_time()
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         while store.status().state != state:  # noqa: ASYNC110 - the store has nothing to wait on
             await trio.sleep(0.02)
     return trio.current_time() - began

@@ -16,6 +16,7 @@ from orch.stores.redis.times import RedisTimes
 from orch.stores.sqlite.file import INSPECT_EVERY
 from orch.stores.sqlite.store import SqliteStore
 from tests.fakes.hub import inline
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import RedisServer
 from tests.fakes.redis_workers import workers
 from tests.fakes.stores import append, record, running
@@ -72,7 +73,7 @@ async def test_callers_of_a_commit_that_raises_get_an_error(
     async with running(store):
         transact = Once(RecursionError("odd"), store.file._transact)
         monkeypatch.setattr(store.file, "_transact", transact)
-        with trio.fail_after(60), pytest.raises(RecursionError):
+        with trio.fail_after(PATIENCE), pytest.raises(RecursionError):
             await store.create(record())
         await store.create(record())
         assert (await append(store), failures(store)) == (1, 1)
@@ -107,7 +108,7 @@ async def test_redis_loops_continue_after_an_unexpected_error(
         await one.store.create(record())
         for worker in (one, two):
             await worker.cluster.follow("s")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while trial.calls < 2 or unused.calls < 2:  # noqa: ASYNC110 - they tell nobody
                 await trio.sleep(0.05)
         assert failures(one.store) + failures(two.store) >= 2
@@ -139,7 +140,7 @@ async def test_an_operation_that_cannot_be_encoded_is_refused_alone(
                 await append(worker.store, "odd")
             refused.append(caught.value.code)
 
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(odd)
                 nursery.start_soon(append, worker.store)

@@ -12,6 +12,7 @@ from orch.settings.structs import Speech
 from orch.web.ended_sessions import EndedSessions
 from orch.web.tus import Held
 from orch.web.upload_files import UploadFiles
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.whole import whole
 
@@ -80,7 +81,7 @@ def test_a_session_that_ends_leaves_no_upload(tmp_path: Path) -> None:
         }
         async with (
             whole(tmp_path, **settings) as service,
-            httpx2.AsyncClient(base_url=service.url, timeout=60) as client,
+            httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as client,
         ):
             found = list(tmp_path.rglob("uploads"))
             assert found == []

@@ -14,6 +14,7 @@ from orch.audio.parameters import STAGE_IDS, DeEsser, VoiceEnhancement
 from orch.audio.pipeline_settings import PipelineSettings, encode
 from orch.audio.presets import PRESETS
 from tests.fakes.children import unreaped
+from tests.fakes.patience import PATIENCE
 from tests.fakes.pipeline_requests import (
     CLIP,
     NOTHING,
@@ -274,7 +275,7 @@ async def test_beyond_the_limit_requests_are_refused_with_a_time(
 
         nursery.start_soon(first)
         await arriving.wait()
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while (second := await post(client, "process", body, settings=NOTHING)).status_code == 200:
                 pass  # the first one has not reached the service yet
         assert problem(second) == expected
@@ -296,7 +297,7 @@ async def test_a_client_that_leaves_ends_both_processes(tmp_path: Path) -> None:
                     await trio.sleep(0.01)
             assert statistics().running == 1
             nursery.cancel_scope.cancel()
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while statistics().running:  # noqa: ASYNC110 - over HTTP
                 await trio.sleep(0.01)
         assert statistics().cancelled == 1
@@ -315,7 +316,7 @@ async def test_a_client_that_stops_reading_gives_its_place_back(tmp_path: Path) 
             assert int(response.headers["content-length"]) == 58 + 48000 * 40 * 4
             assert unreaped() == before  # both processes have ended; the file is being sent
             assert problem(await post(client, "process", CLIP))[:2] == (503, "pipeline_busy")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while (last := await post(client, "process", CLIP, settings=NOTHING)).status_code == 503:
                 pass  # the service has not noticed yet
         assert last.status_code == 200

@@ -12,6 +12,7 @@ from orch.problems import ProblemError
 from orch.settings.structs import Speech
 from orch.web.recording_places import Place, check
 from orch.web.uploads import paced
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.sounds import CLIPS, SPEECH
 from tests.web.test_sessions import code, using
@@ -45,7 +46,7 @@ def test_a_place_is_held_until_the_recording_is_transcribed_or_cancelled(tmp_pat
         elsewhere = await client.delete(place.replace("/one/", "/two/"))
         assert code(elsewhere) == (404, "unknown_recording")
         assert (await client.delete(place)).status_code == 204
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while (again := await send(client, "one")).status_code != 202:  # noqa: ASYNC110 - over HTTP
                 await trio.sleep(0.05)
         assert code(await client.delete(place)) == (404, "unknown_recording")

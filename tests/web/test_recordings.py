@@ -7,6 +7,7 @@ import httpx2
 import pytest
 import trio
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.sounds import CLIPS, SPEECH
 from tests.fakes.whole import whole
 from tests.web.test_sessions import code
@@ -52,6 +53,6 @@ async def test_recordings_are_listed_and_cancelled_by_their_sender_or_an_operato
         else:
             answer = await guest.delete(place, headers={"X-Recording-Key": sent["recording_key"]})
         assert answer.status_code == 204
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while (await guest.get("/api/sessions/s/recordings")).json()["recordings"]:  # noqa: ASYNC110 - over HTTP
                 await trio.sleep(0.05)

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from orch.web.tus import CONTENT_TYPE
+from tests.fakes.patience import PATIENCE
 from tests.fakes.sounds import CLIPS, SPEECH
 from tests.fakes.whole import Whole, whole
 from tests.web.test_sessions import code
@@ -33,7 +34,7 @@ async def uploading(folder: Path, **overlay: Any) -> AsyncIterator[tuple[Whole, 
     """Run the service with a session ``s``, and a client that may speak there."""
     async with (
         whole(folder, **AWAY, **overlay) as service,
-        httpx2.AsyncClient(base_url=service.url, timeout=60, headers=TUS) as client,
+        httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE, headers=TUS) as client,
     ):
         await client.post("/api/sessions/create", json={"session_id": "s"})
         yield service, client

@@ -27,9 +27,9 @@ from orch.bots.chromium.profiles import Profiles
 from orch.bots.ends import EndReason
 from orch.bots.meeting_url import MEET
 from orch.bots.observations import Over, PageObservation, Place, PlaceSeen
+from tests.fakes.patience import PATIENCE
 from tests.fakes.tools import require
 
-PATIENCE: Final = 60.0
 ADAPTER_OF: Final = {"first": MEET, "second": SECOND}
 
 #: A meeting that begins at once, whose sounds are left out: what is tested here is the page.
@@ -232,7 +232,7 @@ async def standing(folder: Path, *extra: str) -> AsyncIterator[Stand]:
     """Run a browser and a server of meetings for the block."""
     with serving() as url:
         async with (
-            httpx2.AsyncClient(base_url=url, timeout=60) as client,
+            httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client,
             browsing(folder, *extra) as (browser, nursery),
         ):
             yield Stand(MeetingServer(url, client), browser, nursery, iter(range(10_000)))

@@ -16,7 +16,8 @@ from orch.bots.chromium.page import Page
 from orch.bots.chromium.page_messages import LONGEST_MESSAGE
 from orch.bots.meeting_url import MEET
 from orch.bots.observations import ChatSeen, Over, PageObservation, PeopleSeen, Place, PlaceSeen
-from tests.bots.adapters.meetings import PATIENCE, browsing, page_for, serve_document
+from tests.bots.adapters.meetings import browsing, page_for, serve_document
+from tests.fakes.patience import PATIENCE
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
 

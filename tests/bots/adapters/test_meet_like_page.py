@@ -14,7 +14,8 @@ from orch.bots.ends import EndReason
 from orch.bots.meeting_url import MEET
 from orch.bots.observations import CaptionsSeen, Over, PageObservation, PeopleSeen, Person, Place, PlaceSeen
 from orch.bots.requests import Languages
-from tests.bots.adapters.meetings import PATIENCE, Attended, browsing, page_for, serve_document
+from tests.bots.adapters.meetings import Attended, browsing, page_for, serve_document
+from tests.fakes.patience import PATIENCE
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
 

@@ -22,7 +22,8 @@ from orch.bots.observations import (
     RecordingAnswered,
 )
 from orch.bots.requests import Languages
-from tests.bots.adapters.meetings import PATIENCE, Attended, Stand, standing
+from tests.bots.adapters.meetings import Attended, Stand, standing
+from tests.fakes.patience import PATIENCE
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
 

@@ -35,12 +35,12 @@ from orch.bots.chromium.page_messages import PageOptions
 from orch.bots.chromium.process import Browser, installed, run_browser
 from orch.bots.chromium.profiles import Profiles
 from orch.bots.chromium.usage import usage
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.tools import require
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
 
-PATIENCE = 60.0
 
 MEETING = """<!doctype html><title>Meeting</title><body style="margin:0">
 <input id="name" value="Guest"><button id="join" onclick="document.title=name_.value">Join</button>

@@ -19,11 +19,11 @@ from orch.bots.media.frames import LARGEST, Frame, encode_frames
 from orch.bots.media.server import MediaServer
 from orch.bots.observations import Sound, SoundLost, SoundObservation, TrackBegan, TrackEnded
 from orch.bots.webcam.canvas import Patch
+from tests.fakes.patience import PATIENCE
 
 pytestmark = pytest.mark.real_time
 
 BLOCK = 640
-PATIENCE = 60.0
 
 
 @asynccontextmanager

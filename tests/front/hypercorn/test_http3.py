@@ -17,6 +17,7 @@ from orch.front.hypercorn.http3_connection import HEADER_BYTES, UNSENT_BYTES
 from orch.front.hypercorn.server import HypercornServer
 from orch.tls import self_signed as self_made
 from tests.fakes.http3 import garbage, http3
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 
 pytestmark = pytest.mark.real_time
@@ -97,7 +98,7 @@ async def _say(send: Any, status: int, body: bytes) -> None:
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait until something is so, looking whenever nothing else happens."""
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         while not is_so():
             await wait_all_tasks_blocked(0.01)
 
@@ -197,12 +198,12 @@ async def test_the_application_is_notified_when_its_client_disconnects() -> None
             client.quic.reset_stream(stream, ErrorCode.H3_REQUEST_CANCELLED)
             client.quic.stop_stream(stream, ErrorCode.H3_REQUEST_CANCELLED)
             await client.flush()
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 await s.app.disconnected.wait()
             s.app.disconnected = trio.Event()
             await client.begin("/until-gone")
             await client.get("/")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await s.app.disconnected.wait()
         await s.until_open(0)
 
@@ -319,7 +320,7 @@ async def test_a_stop_completes_requests_in_flight_and_accepts_no_more() -> None
         await client.get("/")
         s.stopping.set()
         refused = None
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while refused is None:
                 refused = (await client.get("/")).reset
         assert refused == ErrorCode.H3_REQUEST_REJECTED

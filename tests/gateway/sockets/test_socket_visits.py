@@ -14,6 +14,7 @@ from orch.access.sign_ins import CHECK_INTERVAL, SignIns
 from tests.fakes.access import FakeSignInStore
 from tests.fakes.gateway import GatewayRig, gateway_rig
 from tests.fakes.hosted_sockets import back_end
+from tests.fakes.patience import PATIENCE
 from tests.fakes.proxied_sockets import Peer, Visitor, accepting, echo
 from tests.fakes.survey import Wire
 from tests.fakes.websocket_client import connect
@@ -118,7 +119,7 @@ async def test_no_moment_of_a_socket_s_beginning_outlives_its_sign_in() -> None:
         rig.network.servers["a:1"] = accepting(echo)
         for steps in range(60):
             one = visitor("one")
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(one.run, rig)
                     for _ in range(steps):

@@ -21,6 +21,7 @@ from orch.front.server import Server
 from orch.gateway.sockets.handshake import accept_of
 from tests.fakes.hosted_sockets import Kind, back_end, client_tls, hosted, server_tls
 from tests.fakes.http2 import Http2Client
+from tests.fakes.patience import PATIENCE
 from tests.fakes.websocket_client import connect
 
 pytestmark = pytest.mark.real_time
@@ -220,7 +221,7 @@ async def test_a_client_that_leaves_during_the_handshake_ends_it(kind: Kind) -> 
             await client.send_all(handshake(rig.port))
             await asked.wait()
             await client.aclose()
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 await ended.wait()
         nursery.cancel_scope.cancel()
 

@@ -7,6 +7,7 @@ import pytest
 import trio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.realtime import COMMIT, UPDATE, append, transcribed
 from tests.fakes.sandbox import beginning, running
 from tests.fakes.websocket_client import connect
@@ -37,7 +38,7 @@ async def test_speech_comes_back_as_text_while_it_is_sent() -> None:
             async for _ in socket:  # it ends with code 1000 or 1001, and raises with others
                 continue
             assert socket.close_code == 1001
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             assert await service.process.wait() == 0
 
 

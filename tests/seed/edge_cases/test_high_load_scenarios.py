@@ -1,4 +1,5 @@
 import random
+import socket as stdlib_socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ REQUESTS = 5000
 REQUEST = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 SESSIONS = 50_000
 MAKERS = 100
-LIMIT = 300.0
+LIMIT = 550.0
 """Seconds until a test that hangs fails; the figure is the share, not the time."""
 MEGABYTE = 2**20
 
@@ -35,8 +36,14 @@ async def test_extreme_concurrent_load(
         async def ask() -> None:
             nonlocal successful
             try:
-                async with await trio.open_tcp_stream("127.0.0.1", running.port) as stream:
-                    await stream.send_all(REQUEST)
+                with stdlib_socket.socket() as sock:
+                    sock.settimeout(0.0)
+                    if sock.connect_ex(("127.0.0.1", running.port)) != 0:
+                        await trio.lowlevel.wait_writable(sock)
+                    # In the same step: who has connected has ten seconds for a request, and this program
+                    # has 4,999 others to look after.
+                    assert sock.send(REQUEST) == len(REQUEST)
+                    stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
                     answer = b"".join([part async for part in stream])
             except (OSError, trio.BrokenResourceError) as error:
                 failures[repr(error.__cause__ or error)] += 1

@@ -24,6 +24,7 @@ from orch.stores.spool import Spool
 from orch.stores.sqlite.database import migrations as sqlite_migrations
 from orch.stores.sqlite.database import open_database
 from tests.fakes.bot_sessions import PostgresBotEngine, requested, utterance
+from tests.fakes.patience import PATIENCE
 from tests.fakes.postgres import PostgresServer, postgres_server
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.limit(600)]
@@ -122,7 +123,7 @@ async def test_a_cancelled_transaction_is_rolled_back(postgres: str) -> None:
         with trio.move_on_after(0.2) as scope:
             await engine.perform(slow, Purpose.CHANGE)
         assert scope.cancelled_caught
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await engine.perform(
                 lambda: iter_query("INSERT INTO bot_sessions.deleted_sessions VALUES ('x', now())"),
                 Purpose.CHANGE,
@@ -153,7 +154,7 @@ async def test_a_time_out_of_a_caller_is_exact_while_the_server_hangs(
             await pool.idle()
         finally:
             server.resume()
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await healthy(engine)
             assert await engine.store.life("b1") is not None
         assert isinstance(pool, Connections)
@@ -199,7 +200,7 @@ async def test_what_was_captured_while_the_server_was_dead_is_stored_when_it_is_
             assert "Start it" in engine.statistics().reason
             assert writer.statistics().spooled_bytes > 0
             await trio.to_thread.run_sync(server.start)
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 await writer.put(utterance(20))
                 await writer.drain()
             nursery.cancel_scope.cancel()
@@ -216,7 +217,7 @@ async def test_a_server_that_is_away_at_the_start_is_used_once_it_is_there(serve
         with pytest.raises(ProblemError):
             await engine.store.lives()
         await trio.to_thread.run_sync(server.start)
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await healthy(engine)
         await engine.store.lives()
 
@@ -230,7 +231,7 @@ async def test_an_ended_connection_costs_one_call_at_most(postgres: str) -> None
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while True:
                 try:
                     await engine.store.lives()
@@ -280,7 +281,7 @@ async def test_a_deadlock_is_tried_again(postgres: str) -> None:
         async def change(first: str, second: str) -> None:
             await engine.perform(lambda: both(first, second), Purpose.CHANGE)
 
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(change, "b1", "b2")
                 nursery.start_soon(change, "b2", "b1")
@@ -324,7 +325,7 @@ async def test_a_schema_that_was_dropped_is_made_again(server: PostgresServer) -
         with pytest.raises(ProblemError):
             await engine.store.lives()
         engine._suspect.set()
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while True:
                 try:
                     assert await engine.store.lives() == ()
@@ -344,7 +345,7 @@ async def test_a_server_that_accepts_no_writes_is_named(server: PostgresServer) 
             assert pool is not None
             await pool.expire()
             engine._suspect.set()
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 while "accepts no writes" not in engine.statistics().reason:  # noqa: ASYNC110 - as above
                     await trio.sleep(0.05)
             assert await engine.store.life("b1") is not None
@@ -356,7 +357,7 @@ async def test_a_server_that_accepts_no_writes_is_named(server: PostgresServer) 
                 "SET default_transaction_read_only = off",
                 "ALTER ROLE orch RESET default_transaction_read_only",
             )
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await healthy(engine)
         assert await engine.store.request_leave("b1", now=1.0) is not None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.whole import whole
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
@@ -35,7 +36,7 @@ async def test_the_samples_of_the_document_run_as_they_are(tmp_path: Path) -> No
             script = samples.replace("http://localhost:3000", service.url)
             script = script.replace("https://meet.google.com/abc-defg-hij", f"{meeting}/abc-defg-hij")
             assert script.count(service.url) == 1
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 await trio.run_process(["bash", "-e"], stdin=script.encode(), cwd=folder)
         nursery.cancel_scope.cancel()
 
