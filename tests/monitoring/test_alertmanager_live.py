@@ -57,7 +57,7 @@ class Peer:
         self.client = client
         self._notified = notified
 
-    async def fire(self, *alerts: dict[str, str], lasts: float = 300) -> None:
+    async def fire(self, *alerts: dict[str, str], lasts: float = 3600) -> None:
         """Send alerts, as Prometheus does; ``lasts`` 0: they are over."""
         now = datetime.now(UTC)
         sent = [
@@ -98,7 +98,10 @@ async def running(folder: Path, service: str, port: int) -> AsyncIterator[Peer]:
     """Run Alertmanager for the length of the block."""
     notified: list[Received] = []
     url = f"http://127.0.0.1:{port}"
-    async with trio.open_nursery() as nursery, httpx2.AsyncClient(trust_env=False) as client:
+    async with (
+        trio.open_nursery() as nursery,
+        httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as client,
+    ):
         serve = partial(trio.serve_tcp, responding(200, log=notified), 0, host="127.0.0.1")
         (listener,) = await nursery.start(serve)
         people = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"

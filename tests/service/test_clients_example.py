@@ -112,7 +112,10 @@ async def test_the_example_ends_with_its_session_and_joins_one_that_is_there(tmp
 async def test_the_example_with_a_code_finds_the_session(tmp_path: Path) -> None:
     """It prints the title that the owner gave, and what was found."""
     with service("serve", tmp_path) as s:
-        async with orch.client.connect(s.url) as owner, httpx2.AsyncClient(base_url=s.url) as http:
+        async with (
+            orch.client.connect(s.url) as owner,
+            httpx2.AsyncClient(base_url=s.url, timeout=PATIENCE) as http,
+        ):
             await owner.create("stand-up")
             titled = await owner.title_session("stand-up", "Monday")
             assert titled.title == "Monday"

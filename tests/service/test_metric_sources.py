@@ -13,6 +13,7 @@ from orch.protocol.identifiers import new_join_code
 from orch.telemetry.names import AREAS
 from orch.telemetry.names import access as names
 from orch.telemetry.names.metric import Name
+from tests.fakes.patience import PATIENCE
 from tests.fakes.whole import Whole, whole
 
 pytestmark = pytest.mark.real_time
@@ -29,7 +30,7 @@ services:
 
 async def scraped(running: Whole, name: Name, label: str) -> dict[str, float]:
     """Return the values of a metric by one of its labels, from ``/metrics``."""
-    async with httpx2.AsyncClient(base_url=running.url) as client:
+    async with httpx2.AsyncClient(base_url=running.url, timeout=PATIENCE) as client:
         response = await client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     return {
         sample.labels[label]: sample.value
@@ -47,7 +48,7 @@ async def test_each_wrong_credential_and_each_refused_flood_counts_at_its_door(t
         assert await scraped(running, names.AUTH_FAILURES, "kind") == dict.fromkeys(kinds, 0)
         assert await scraped(running, names.ALL_RATE_LIMITED, "door") == dict.fromkeys(doors, 0)
         assert await scraped(running, names.SIGN_INS, "outcome") == {"begun": 0, "failed": 0}
-        async with httpx2.AsyncClient(base_url=running.url) as client:
+        async with httpx2.AsyncClient(base_url=running.url, timeout=PATIENCE) as client:
             made = await running.parts.hub.create_session("s")
             wrong = await client.get("/api/sessions/s", headers={"X-Session-Key": "k" * 32})
             assert wrong.status_code in (403, 404)

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.whole import whole
 
@@ -24,7 +25,7 @@ async def test_an_operator_drains_an_instance_which_outlives_a_restart(tmp_path:
 
     async with (
         whole(tmp_path, settings=settings) as service,
-        httpx2.AsyncClient(base_url=service.url) as client,
+        httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as client,
     ):
         drain = {"action": "drain", "service": "audio-service", "instance": second}
         stranger = await client.post(CONTROL, json=drain, headers={"X-Forwarded-For": "203.0.113.9"})
@@ -39,7 +40,7 @@ async def test_an_operator_drains_an_instance_which_outlives_a_restart(tmp_path:
         assert await drained(client) == {first: False, second: True}
     async with (
         whole(tmp_path, settings=settings) as service,
-        httpx2.AsyncClient(base_url=service.url) as client,
+        httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as client,
     ):
         assert await drained(client) == {first: False, second: True}
         await client.post(CONTROL, json=drain | {"action": "return"})

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.whole import whole
 
@@ -17,7 +18,7 @@ async def test_operators_ask_what_would_become_of_a_request(tmp_path: Path) -> N
     settings = f"services: {{audio-service: {{url: '{first}', instances: [{{url: '{second}'}}]}}}}"
     async with (
         whole(tmp_path, settings=settings) as service,
-        httpx2.AsyncClient(base_url=service.url) as client,
+        httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as client,
     ):
         explain = "/api/gateway/explain"
         found = (await client.get(explain, params={"path": "/api/audio/transcribe", "method": "post"})).json()

@@ -7,6 +7,7 @@ import pytest
 
 from orch.overload import Use
 from orch.shortages import Shortage
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.whole import whole
 
@@ -18,7 +19,7 @@ async def test_new_work_is_refused_and_probes_pages_and_control_are_served(tmp_p
     settings = f"services: {{audio-service: {{url: 'http://127.0.0.1:{free_port()}'}}}}"
     async with (
         whole(tmp_path, settings=settings) as service,
-        httpx2.AsyncClient(base_url=service.url) as client,
+        httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as client,
     ):
         use = Use(50, 100)
         overload = service.parts.overload

@@ -15,6 +15,7 @@ from orch.sandbox.registering import Registration, keep_registered
 from orch.stores.records import Document
 from orch.telemetry.events import EventLog
 from tests.fakes.gateway import answering, ok
+from tests.fakes.patience import PATIENCE
 from tests.fakes.settings import FakeSettings
 from tests.fakes.whole import whole
 from tests.gateway.discovery.test_discovery import Names
@@ -200,7 +201,7 @@ async def test_a_back_end_registers_itself_and_leaves(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
         async with (
             whole(tmp_path, settings=settings) as service,
-            httpx2.AsyncClient(base_url=service.url) as client,
+            httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as client,
         ):
             assert (await client.get("/api/audio/x")).status_code in {502, 503}
             stopping = trio.Event()

@@ -198,7 +198,7 @@ async def test_the_whole_service_ends_sockets_with_what_opened_them(tmp_path: Pa
     async with (
         back_end(echo_with_head) as back,
         whole(tmp_path, settings=settings(back, token=TOKEN)) as service,
-        httpx2.AsyncClient(base_url=service.url) as client,
+        httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as client,
     ):
         answer = await client.post("/sign-in", data={"token": TOKEN, "next": "/"})
         cookie = {**STRANGER, "Cookie": answer.headers["Set-Cookie"].partition(";")[0]}

@@ -11,6 +11,7 @@ from websockets.trio.server import ServerConnection
 from websockets.typing import Origin
 
 from tests.fakes.hosted_sockets import back_end
+from tests.fakes.patience import PATIENCE
 from tests.fakes.websocket_client import connect
 from tests.fakes.whole import Whole, whole
 
@@ -64,7 +65,7 @@ async def test_pages_of_other_sites_reach_no_back_end(tmp_path: Path) -> None:
     async with (
         back_end(echo_with_head) as back,
         whole(tmp_path, settings=settings(back, "WEBSOCKET")) as service,
-        httpx2.AsyncClient(base_url=service.url) as client,
+        httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as client,
     ):
         foreign = {"Origin": "https://evil.example"}
         for path, headers in (

@@ -13,6 +13,7 @@ from typing import Final
 
 from websockets.sync.client import connect
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.sounds import pcm, silence, voice
 from tests.monitoring.live.faults import Fault
 from tests.monitoring.live.world import ALERTS_TOKEN, World
@@ -35,7 +36,9 @@ def _unread(world: World) -> None:
     """Let clients join a session in which much is said, and never read."""
 
     def speak() -> None:
-        with connect(f"ws://{world.address}/ws", open_timeout=20, ping_interval=None, max_size=None) as own:
+        with connect(
+            f"ws://{world.address}/ws", open_timeout=PATIENCE, ping_interval=None, max_size=None
+        ) as own:
             own.send(json.dumps({"type": "create_session", "session_id": CROWDED}))
             while True:
                 own.send(json.dumps({"type": "broadcast", "session_id": CROWDED, "data": "x" * 60_000}))

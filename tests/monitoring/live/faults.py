@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 from websockets.sync.client import connect
 
+from tests.fakes.patience import PATIENCE
 from tests.monitoring.live.world import AFAR, World
 
 Act = Callable[[World], None]
@@ -132,7 +133,7 @@ def _drop(world: World) -> None:
 
 def _reconnects(world: World) -> None:
     def again() -> None:
-        with connect(f"ws://{world.address}/ws", open_timeout=20, ping_interval=None):
+        with connect(f"ws://{world.address}/ws", open_timeout=PATIENCE, ping_interval=None):
             pass
 
     world.pump(again, 0.02, threads=4)

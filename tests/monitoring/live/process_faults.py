@@ -14,6 +14,7 @@ from typing import Final
 import httpx2
 
 from tests.fakes.fork_server import ROOT
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.service import RunningService, service
 from tests.fakes.waiting import wait_until
@@ -168,7 +169,7 @@ class Processes:
         asked = f"GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode()
 
         def ask() -> None:
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as one:
                 one.sendall(asked)
                 while one.recv(1 << 20):
                     pass
@@ -186,7 +187,7 @@ class Processes:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/livez", timeout=20).status_code < 500
+        return httpx2.get(f"{url}/livez", timeout=PATIENCE).status_code < 500
     except httpx2.TransportError:
         return False
 

@@ -83,7 +83,9 @@ def _calm(world: World, fault: Fault) -> None:
     """Wait until no alert of the fault is pending or fires: what fires already was raised by another one."""
     began = time.monotonic()
     while early := world.watch.look().keys() & set(fault.alerts):
-        assert time.monotonic() - began < CALM_LIMIT, f"without the fault: {sorted(early)}"
+        assert time.monotonic() - began < CALM_LIMIT * world.watch.every, (
+            f"without the fault: {sorted(early)}"
+        )
         time.sleep(0.25)
 
 

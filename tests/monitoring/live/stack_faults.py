@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from websockets.sync.client import connect
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.postgres import PostgresServer
 from tests.fakes.redis import RedisServer
 from tests.fakes.service import service
@@ -288,7 +289,7 @@ class Stack:
     def _publish(self) -> None:
         session = f"slow-{time.monotonic_ns()}"
         address = f"ws://127.0.0.1:{self.second.port}/ws"
-        with connect(address, open_timeout=20, ping_interval=None) as client:
+        with connect(address, open_timeout=PATIENCE, ping_interval=None) as client:
             client.send(json.dumps({"type": "create_session", "session_id": session}))
             for _ in range(60):
                 client.send(json.dumps({"type": "broadcast", "session_id": session, "data": "word"}))
@@ -328,7 +329,7 @@ class Stack:
         greeting = b"user\0orch\0database\0postgres\0\0"
         greeting = (3 << 16).to_bytes(4, "big") + greeting
         for _ in range(85):
-            connection = socket.create_connection(("127.0.0.1", self.postgres.port), timeout=20)
+            connection = socket.create_connection(("127.0.0.1", self.postgres.port), timeout=PATIENCE)
             connection.sendall((len(greeting) + 4).to_bytes(4, "big") + greeting)
             connection.recv(1)
             self.held.append(connection)

@@ -98,7 +98,7 @@ class Server:
         assert self.process is not None
         assert self.process.poll() is None, self._log.read_text(encoding="utf-8")[-2000:]
         try:
-            return httpx2.get(self.url + self._ready).status_code < 500
+            return httpx2.get(self.url + self._ready, timeout=LIMIT).status_code < 500
         except httpx2.TransportError:
             return False
 

@@ -12,6 +12,7 @@ import httpx2
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.service import RunningService, service
 from tests.fakes.sounds import pcm, silence, voice
 from tests.monitoring.live.engines import Engine
@@ -103,7 +104,7 @@ class World:
         home.mkdir()
         self.home, self.config = home, home / "orchestration.yaml"
         self.running: RunningService = more.enter_context(service("serve", home, settings=text))
-        self.client = more.enter_context(httpx2.Client(timeout=20))
+        self.client = more.enter_context(httpx2.Client(timeout=PATIENCE))
         self._sockets = ExitStack()
         self._pumps: list[tuple[threading.Event, threading.Thread]] = []
 
@@ -160,7 +161,7 @@ class World:
                 socket = connect(
                     f"ws://{self.address}/ws",
                     additional_headers=headers,
-                    open_timeout=20,
+                    open_timeout=PATIENCE,
                     ping_interval=None,
                 )
                 self._sockets.enter_context(socket)
@@ -170,7 +171,7 @@ class World:
 
     def say(self, **message: Any) -> None:
         """Send a message on a socket of its own."""
-        with connect(f"ws://{self.address}/ws", open_timeout=20, ping_interval=None) as socket:
+        with connect(f"ws://{self.address}/ws", open_timeout=PATIENCE, ping_interval=None) as socket:
             socket.send(json.dumps(message))
             with suppress(TimeoutError):
                 while json.loads(socket.recv(timeout=2)).get("type") == "connected":
@@ -208,7 +209,7 @@ class World:
     def _stream(
         self, stop: threading.Event, session: str, sound: bytes, options: Mapping[str, object]
     ) -> None:
-        with connect(f"ws://{self.address}/ws", open_timeout=20, ping_interval=None) as socket:
+        with connect(f"ws://{self.address}/ws", open_timeout=PATIENCE, ping_interval=None) as socket:
             reader = threading.Thread(target=lambda: [None for _ in socket], daemon=True)
             reader.start()
             for message in (
