@@ -19,7 +19,7 @@ from tests.fakes.waiting import wait_until
 
 # What takes longer hangs, also on a machine that does other things as well.
 READY_LIMIT = 180.0
-STOP_LIMIT = 90.0
+STOP_LIMIT = 180.0
 
 #: A test that does something else for seconds, or a machine that does, makes no client silent. Tests of
 #: silent clients set the time-out themselves.
