@@ -109,8 +109,9 @@ async def test_randomly_cancelled_queries_leave_every_connection_free(postgres: 
         assert results == [3000] * 8
 
 
-async def test_a_cancelled_transaction_is_rolled_back(postgres: str) -> None:
+async def test_a_cancelled_transaction_is_rolled_back(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of it is stored, and its locks are free at once."""
+    monkeypatch.setattr(postgres_connections, "CLEANUP_WITHIN", PATIENCE)
     async with running(postgres) as engine:
         await ask(postgres, "TRUNCATE bot_sessions.lives, bot_sessions.deleted_sessions CASCADE")
 
