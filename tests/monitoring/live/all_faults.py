@@ -24,6 +24,7 @@ OF_PROCESSES: Final = frozenset(
         "FileDescriptorsNearLimit",
         "Overloaded",
         "SeriesExplosion",
+        "TracesUndelivered",
         "HostShmFull",
     }
 )

@@ -53,6 +53,7 @@ class Processes:
         found = [
             Fault("a worker starts again and again", ("WorkerRestarts",), self._restart, self._end),
             Fault("a worker of another version runs", ("VersionSkew",), self._other_version, self._end),
+            Fault("the collector of traces is away", ("TracesUndelivered",), self._no_collector, self._end),
             Fault("the log cannot be written", ("AuditWriteFailed",), self._full_log, self._end),
             Fault("more requests than a core can do", ("CpuSaturated",), self._hammer, self._end),
             Fault("a worker has very many back ends", ("SeriesExplosion",), self._crowd, self._end),
@@ -130,6 +131,11 @@ class Processes:
         wait_until(lambda: _answers(url), f"{url} answers", every=0.1)
         self.world.watch.scrape("orchestration", self.world.running.url, url)
         return url
+
+    def _no_collector(self, world: World) -> None:
+        traces = f'orchestration:\n  traces: {{endpoint: "http://127.0.0.1:{free_port()}", sample_ratio: 1}}\n'
+        other = self._another("traces", SETTINGS.replace("orchestration:\n", traces, 1))
+        world.pump(lambda: other.get("/api/metrics/dashboard"), 0.1)
 
     def _full_log(self, world: World) -> None:
         url = self._program("log", log="/dev/full")
