@@ -14,6 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tests.fakes.patience import PATIENCE
+
 PROTOBUF: Final = "application/x-protobuf"
 
 
@@ -61,7 +63,7 @@ class OtlpReceiver:
         """Return the spans with a name, in the order of their beginning."""
         return sorted((each for each in self.spans if each.name == name), key=lambda each: each.began)
 
-    def wait_for(self, count: int, seconds: float = 20) -> list[Received]:
+    def wait_for(self, count: int, seconds: float = PATIENCE) -> list[Received]:
         """Return the spans once there are ``count`` of them; AssertionError after ``seconds``."""
         with self._changed:
             found = self._changed.wait_for(lambda: len(self.spans) >= count, seconds)

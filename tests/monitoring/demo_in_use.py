@@ -12,6 +12,7 @@ import httpx2
 from websockets.sync.client import ClientConnection, connect
 
 from tests.fakes.client import clip
+from tests.fakes.otlp import otlp_receiver
 from tests.fakes.postgres import postgres_address
 from tests.fakes.prometheus import Prometheus, exporter, prometheus
 from tests.fakes.redis import redis_server
@@ -24,6 +25,7 @@ CERTIFICATE: Final = ROOT / "tests" / "data" / "tls" / "localhost.pem"
 ENVIRON: Final = UNHURRIED | {"ORCH_ORCHESTRATION__BOTS__ENABLED": "true"}
 SETTINGS: Final = """\
 orchestration:
+  traces: {{endpoint: "{collector}", sample_ratio: 1}}
   monitoring:
     health_check_interval: 1
     journey: {{enabled: "on", interval: 5, timeout: 60}}
@@ -191,7 +193,12 @@ def demo_in_use(folder: Path) -> Iterator[DemoInUse]:
             )
         )
         others = enter(outside())
-        settings = SETTINGS.format(alertmanager=alertmanager, outside=others, port=others.rpartition(":")[2])
+        settings = SETTINGS.format(
+            alertmanager=alertmanager,
+            collector=enter(otlp_receiver()).url,
+            outside=others,
+            port=others.rpartition(":")[2],
+        )
         demo = enter(service("demo", folder / "demo", settings=settings, environ=ENVIRON))
         registered = httpx2.put(
             f"{demo.url}/api/registry/translation-service/second",

@@ -31,9 +31,6 @@ RANGES: Final = {"$__rate_interval": "60s", "$__range": "30m", "$__interval": "6
 #: Metrics of programs that Debian does not have.
 NOT_EXPORTED: Final = re.compile(r"container_|loki_|loki\|alloy")
 
-#: Counted where traces are exported.
-NOT_RUN: Final = re.compile(r"orch_trace_")
-
 #: Measured where the memory of the service has a limit.
 OF_CONTAINERS: Final = 'orch_overload_used{kind="memory"}'
 
@@ -47,7 +44,7 @@ OF_MEETINGS: Final = {
 
 def is_run(query: Query) -> bool:
     """Return whether a query can have an answer here."""
-    if query.kind != "prometheus" or NOT_EXPORTED.search(query.expr) or NOT_RUN.search(query.expr):
+    if query.kind != "prometheus" or NOT_EXPORTED.search(query.expr):
         return False
     return bool(os.environ.get("MEETING")) or (query.dashboard, query.panel) not in OF_MEETINGS
 

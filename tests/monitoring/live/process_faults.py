@@ -133,7 +133,9 @@ class Processes:
         return url
 
     def _no_collector(self, world: World) -> None:
-        traces = f'orchestration:\n  traces: {{endpoint: "http://127.0.0.1:{free_port()}", sample_ratio: 1}}\n'
+        traces = (
+            f'orchestration:\n  traces: {{endpoint: "http://127.0.0.1:{free_port()}", sample_ratio: 1}}\n'
+        )
         other = self._another("traces", SETTINGS.replace("orchestration:\n", traces, 1))
         world.pump(lambda: other.get("/api/metrics/dashboard"), 0.1)
 
