@@ -18,7 +18,7 @@ from tests.fakes.fork_server import ROOT, ForkedProcess, can_fork, fork_server
 from tests.fakes.waiting import wait_until
 
 # What takes longer hangs, also on a machine that does other things as well.
-READY_LIMIT = 180.0
+READY_LIMIT = 240.0
 STOP_LIMIT = 180.0
 
 #: A test that does something else for seconds, or a machine that does, makes no client silent. Tests of

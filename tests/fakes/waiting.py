@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 #: Seconds after which what is waited for hangs, also on a machine that does other things as well.
-LIMIT = 180.0
+LIMIT = 240.0
 
 
 def wait_until(holds: Callable[[], object], what: str, *, limit: float = LIMIT, every: float = 0.05) -> None:
