@@ -16,7 +16,7 @@ from tests.fakes.service import service
 async def test_api_gateway_latency() -> None:
     """Seed: tests/performance/test_websocket_performance.py::test_api_gateway_latency.
 
-    Finding a route takes under 1 ms on average and under 5 ms at the 95th percentile: of processor time, as in
+    Finding a route takes under 1 ms on average and under 5 ms at the 95th percentile, of processor time as in
     the tests below.
     """
     async with gateway_rig() as rig:
