@@ -55,6 +55,8 @@ LEVELS_OF: Final = 7 * 86_400.0
 """Seconds in which changes of levels are looked for."""
 RECENT: Final = 320
 """Samples that a new detector begins with."""
+AHEAD: Final = 6
+"""Slots by which the clock has to go back for what was found under later times to be forgotten."""
 JUDGED: Final = 2_000
 """Anomalies of which it is remembered whether each day has them."""
 AT_ONCE: Final = 20
@@ -142,6 +144,8 @@ class Observer:
             slot = int(now // step) - 1
             before = self._fed.get(step)
             self._fed[step] = slot
+            if before is not None and slot < before - AHEAD:
+                await self._begin_again(watch, now)
             if before is None or slot <= before:
                 continue
             for place, key in enumerate(tuple(watch.models())):
@@ -149,6 +153,20 @@ class Observer:
                     await trio.lowlevel.checkpoint()
                 with self.boundary.item(series=key):
                     self._feed_one(watch, key, max(before + 1, slot - RECENT), slot)
+
+    async def _begin_again(self, watch: Watch, now: float) -> None:
+        watch.begin_again(now)
+        self._is_changed = True
+        for place, key in enumerate(tuple(watch.models())):
+            if place % AT_ONCE == AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+            with self.boundary.item(series=key):
+                watch.warmed_up(key, self._recent(watch, key))
+
+    def _recent(self, watch: Watch, key: str) -> list[tuple[float, float]]:
+        """Return the latest samples of a series, which a detector begins with."""
+        recent = self._complete(key, self._now() - RECENT * watch.step, watch.step)
+        return list(zip(recent.at.tolist(), recent.values.tolist(), strict=True))
 
     def _feed_one(self, watch: Watch, key: str, first: int, last: int) -> None:
         if key not in self._series():
@@ -206,8 +224,7 @@ class Observer:
         model = await self._offload(learn)
         if key in self._series():
             # Read again: time has passed in the thread.
-            recent = self._complete(key, self._now() - RECENT * watch.step, watch.step)
-            watch.learnt(key, model, now, list(zip(recent.at.tolist(), recent.values.tolist(), strict=True)))
+            watch.learnt(key, model, now, self._recent(watch, key))
 
     async def look_one(self) -> bool:
         """Look at the series whose turn it is for changes of its level; False: none is due."""

@@ -79,6 +79,26 @@ class Watch:
         if resumed:
             detector.resume(resumed[-1])
 
+    def begin_again(self, now: float) -> None:
+        """Forget what was found after ``now``: the clock was ahead, and samples under its times are gone.
+
+        Anomalies that were open have ended. Models stay; :meth:`warmed_up` gives their detectors samples.
+        """
+        self._detectors = {key: Detector(key, each.model) for key, each in self._detectors.items()}
+        self._learnt_at = {key: min(at, now) for key, at in self._learnt_at.items()}
+        self._found = {
+            identity: replace(each, until=min(each.until, now), ended=min(each.until, now))
+            if each.is_open or each.until > now
+            else each
+            for identity, each in self._found.items()
+            if each.began <= now
+        }
+
+    def warmed_up(self, key: str, recent: Sequence[tuple[float, float]]) -> None:
+        """Have a detector that began again take the latest samples."""
+        if key in self._detectors:
+            self._detectors[key].warm_up(recent)
+
     def level_since(self, key: str) -> float | None:
         """Return since when a series has its present level, for :func:`learn_model`; None: always."""
         detector = self._detectors.get(key)

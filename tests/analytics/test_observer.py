@@ -49,6 +49,8 @@ class Bench:
         client: Callable[[], httpx2.AsyncClient] = httpx2.AsyncClient,
     ) -> None:
         self.rng = np.random.default_rng(3)
+        #: Seconds by which the clock is wrong.
+        self.ahead = 0.0
         self.series = Series(most=4)
         for number in range(int(START // 86_400) - 10, int(START // 86_400)):
             noise = self.rng.normal(0, 0.03, (288, 3))
@@ -59,7 +61,7 @@ class Bench:
             store.documents,
             owner="0",
             worker="w",
-            now=wall,
+            now=self.now,
             graph=lambda: graph_of([("/api/audio/", "audio-service")], ["audio-service"]),
             happened=lambda: happened,
             wording=wording,
@@ -67,13 +69,16 @@ class Bench:
             offload=inline,
         )
 
+    def now(self) -> float:
+        return wall() + self.ahead
+
     async def measure(self, seconds: float, *, factor: float = 1.0) -> None:
         """Measure each ten seconds; the first two figures are ``factor`` times what is usual."""
         until = trio.current_time() + seconds
         while trio.current_time() < until:
             factors = (factor, factor, 1.0)
             self.series.add(
-                wall(),
+                self.now(),
                 [
                     (figure, usual * by * (1 + self.rng.normal(0, 0.03)))
                     for figure, usual, by in zip(FIGURES, USUAL, factors, strict=True)
@@ -116,6 +121,25 @@ async def test_what_is_slow_at_once_is_one_insight_with_its_cause(store: SqliteS
     assert insight.causes[0].subject == "audio-service"
     assert {SLOW.key, CAPTIONS.key} == set(insight.keys)
     assert bench.observer.concluded == 1
+
+
+async def test_after_a_clock_that_was_hours_ahead_anomalies_are_noticed(store: SqliteStore) -> None:
+    """Those of its times are forgotten, and one that was open has ended."""
+    bench = Bench(store)
+    await bench.learn()
+    bench.ahead = 5 * 3_600.0
+    await bench.measure(1_200)
+    await bench.measure(1_200, factor=4)
+    assert any(each.is_open for each in bench.observer.anomalies(START))
+    bench.ahead = 0.0
+    await bench.measure(300)
+    assert [
+        each for each in bench.observer.anomalies(START) if each.is_open or each.until > bench.now()
+    ] == []
+    await bench.measure(1_200, factor=4)
+    found = [each for each in bench.observer.anomalies(START) if each.is_open]
+    assert {each.key for each in found} == {SLOW.key, CAPTIONS.key}
+    assert all(START < each.began <= bench.now() for each in found)
 
 
 async def test_anomalies_outlive_a_restart(store: SqliteStore) -> None:

@@ -69,6 +69,26 @@ def test_anomalies_outlive_a_restart_and_go_on() -> None:
     assert (found.identity, found.is_open, found.until) == (opened.identity, True, END + STEP)
 
 
+def test_a_clock_that_was_ahead_is_forgotten() -> None:
+    """Anomalies of later times never were, and one that had begun before has ended; it is learnt in time."""
+    made = watch("a", "b")
+    for place in range(8):
+        made.feed("a", END + place * STEP, 400.0)
+    for place in range(100, 108):
+        made.feed("b", END + place * STEP, 400.0)
+    assert [each.is_open for each in made.anomalies()] == [True, True]
+    made.learnt("b", model(), END + 100 * STEP, [])
+    now = END + 6 * STEP
+    made.begin_again(now)
+    (found,) = made.anomalies()
+    assert (found.key, found.is_open, found.until) == ("a", False, now)
+    made.warmed_up("b", [(now - place * STEP, float(VALUES[place])) for place in range(300, -1, -1)])
+    made.warmed_up("unknown", [])
+    opened = [made.feed("b", now + place * STEP, 400.0) for place in range(1, 9)]
+    assert any(each is not None and each.is_open for each in opened)
+    assert made.next_to_learn(["b"], now + RELEARN) == "b"
+
+
 def test_a_series_that_is_gone_has_no_open_anomaly() -> None:
     made = watch("a")
     made.feed("a", END, 400.0)
