@@ -26,6 +26,10 @@ _EXACT_POWER: Final = 22
 """The largest power of ten that a float is exactly."""
 LOOKED_AT: Final = 1_000
 """Values at most in which changes of the level are looked for."""
+EXACT: Final = 7
+"""Significant digits of a value."""
+OF_BANDS: Final = 4
+"""Significant digits of what is usual, which is an estimate."""
 STEPS: Final = (1, 5, 10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400)
 """Seconds between points, of which the finest is chosen that has not more points than wanted."""
 _NOTHING: Final = Band(np.empty(0), np.empty(0), np.empty(0))
@@ -249,9 +253,9 @@ def answer_in_parts(
                 values=shortened(values),
                 highs=shortened(highs) if question.highs else [],
                 compared=shortened(compared),
-                usual=shortened(usual.usual),
-                usual_low=shortened(usual.low),
-                usual_high=shortened(usual.high),
+                usual=shortened(usual.usual, OF_BANDS),
+                usual_low=shortened(usual.low, OF_BANDS),
+                usual_high=shortened(usual.high, OF_BANDS),
                 changes=changed,
                 latest=series.latest(key),
                 limit=limits.get(key),
@@ -300,11 +304,13 @@ def _aligned(points: Points, step: float, first: int, count: int) -> tuple[Float
     return values, highs
 
 
-def shortened(values: Floats) -> list[float | None]:
-    """Return values with seven significant digits, None for gaps: as they are sent."""
+def shortened(values: Floats, digits: int = EXACT) -> list[float | None]:
+    """Return values with so many significant digits, None for gaps: as they are sent."""
     with np.errstate(divide="ignore", invalid="ignore"):
         exponents = np.floor(np.log10(np.abs(values)))
-        places = np.clip(np.where(np.isfinite(exponents), 6 - exponents, 0), -_EXACT_POWER, _EXACT_POWER)
+        places = np.clip(
+            np.where(np.isfinite(exponents), digits - 1 - exponents, 0), -_EXACT_POWER, _EXACT_POWER
+        )
         # Both factors are exact, so that the quotient is the nearest float to the decimal number.
         up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
         rounded = np.rint(values * up / down) * down / up

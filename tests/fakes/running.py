@@ -27,7 +27,7 @@ VIRTUAL_LIMIT = 120.0
 REAL_LIMIT = 600.0
 
 #: Real seconds after which any test is ended: of a plain function, or a loop that never awaits.
-PLAIN_LIMIT = 900.0
+PLAIN_LIMIT = 1800.0
 
 
 def run(

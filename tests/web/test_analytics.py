@@ -1,5 +1,6 @@
 """What was measured, over the API: figures, series, files, and what is refused."""
 
+import gzip
 from typing import Any
 
 import msgspec
@@ -49,6 +50,18 @@ def test_series_are_returned_at_the_finest_step_that_fits(
     for each in found["series"]:
         assert len(each["values"]) == len(each["compared"]) == len(found["at"])
         assert sum(value is not None for value in each["values"]) > 0.9 * len(found["at"])
+
+
+def test_series_are_compressed_for_clients_that_accept_it(full: ScriptedService) -> None:
+    """A fifth of the bytes, and the same series."""
+    path = f"{SERIES}?key=connections&key=requests&points=360&usual=true"
+    plain = ask("GET", path, full)
+    small = ask("GET", path, full, headers={"Accept-Encoding": "br, gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert plain.headers["Vary"] == small.headers["Vary"] == "Accept-Encoding"
+    assert len(small.whole) < len(plain.whole) / 3
+    assert gzip.decompress(small.whole) == plain.whole
 
 
 def test_another_worker_is_asked(several: ScriptedService) -> None:

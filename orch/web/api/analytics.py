@@ -28,6 +28,7 @@ from orch.analytics.queries import (
 from orch.analytics.service import AnalyticsService
 from orch.cluster.survey import Survey
 from orch.problems import ProblemError
+from orch.web.compression import compress
 from orch.web.json_api import json_response, read_query
 
 SUBJECT: Final = "analytics"
@@ -125,7 +126,9 @@ def blueprint(analytics: AnalyticsService, survey: Survey) -> Blueprint:
             )
             found = msgspec.json.decode(reply, type=SeriesAnswer)
         if asked.format == "json":
-            return json_response(found)
+            response = json_response(found)
+            await compress(response)
+            return response
         if not found.series:
             raise ProblemError(
                 "not_found", "There is no such series. GET /api/analytics/figures lists all.", path="$.key"
