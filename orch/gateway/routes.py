@@ -27,6 +27,7 @@ from orch.settings.hedging import Hedging
 
 # RFC 3986 §3.3 allows less; other visible characters are forwarded unchanged, since clients do send them.
 _WELL_FORMED: Final = re.compile(r"/(?:[!-\"$&->@-~]|%[0-9A-Fa-f]{2})*")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SEPARATORS: Final = re.compile(rb"[/\\]")
 _DOTS: Final = frozenset({b".", b".."})
 # A dot, a slash, a backslash or a control character that is encoded twice or more often, or the beginning of
@@ -99,6 +100,10 @@ def read_path(path: str) -> Path:
         is_directory = not segment
         if not segment:
             continue
+        if _PLAIN.fullmatch(segment):  # most are, and are read by everyone as they are
+            decoded.append(segment)
+            sent.append(segment)
+            continue
         plain = unquote_to_bytes(segment)
         if plain in _DOTS:
             is_directory = True
@@ -149,7 +154,7 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[Route], limits: Callable[[Route], Limits] | None = None) -> None:
         self.routes: tuple[Route, ...] = tuple(routes)
-        self._limits = limits
+        self._limits = {id(route): UNLIMITED if limits is None else limits(route) for route in self.routes}
         self._exact: dict[tuple[str, ...], Route] = {}
         self._below: dict[tuple[str, ...], Route] = {}
         self._remembered: dict[str, Match | None] = {}
@@ -181,14 +186,13 @@ class RouteTable:
             route = self._below.get(prefix) if length < depth or read.is_directory else None
             route = route or self._exact.get(prefix)
             if route is not None:
-                limits = UNLIMITED if self._limits is None else self._limits(route)
                 match = Match(
                     route.prefix,
                     route.service,
                     _join(route.path, read, length),
                     route.repeatable,
                     route.priority,
-                    limits,
+                    self._limits[id(route)],
                     route.uploads,
                     hedging=route.hedging if route.hedging.extra else None,
                 )
