@@ -5,7 +5,8 @@
 # With COVERAGE=1 it measures which lines of orch/ they ran, child processes included, and prints it.
 #
 # First those that may run side by side. They wait for programs now and then, so there are more processes than
-# cores, but no more than keep these busy: what waits for its turn takes longer; not for quick, which only computes, and where each more collects all tests once more.
+# cores, but no more than keep these busy: with more, each test takes longer. Not for quick, which only computes,
+# and where each more collects all tests once more.
 # Then, one after the other, those that need the machine to themselves (`timed`).
 set -eu
 cd "$(dirname "$0")/.."
