@@ -33,7 +33,6 @@ EVERY: Final = int(configuration()["global"]["scrape_interval"].removesuffix("s"
 #: By fault: what the service notices within a second, and what it exports at once.
 ALERTS: Final = {
     "all instances of a back end end": "BackendAllInstancesDown",
-    "a back end is slow to answer checks": "BackendDegraded",
     "more connections than the limit": "ConnectionsNearLimit",
     "the settings are broken": "ConfigReloadFailed",
 }
