@@ -1,6 +1,6 @@
 """How many scrapes after a fault its alert is pending, with the committed rules and intervals.
 
-    python benchmarks/alerts_pending.py [--rounds 5] [--write]
+    python benchmarks/alerts_pending.py [--rounds 3] [--write]
 
 A running service is scraped by a real Prometheus every 15 s, as `monitoring/prometheus/prometheus.yml` says,
 and the rules are the committed ones. All faults are injected at once, at a random time between two scrapes;
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="replace the section in RESULTS.md")
     options = parser.parse_args()
     busy = os.getloadavg()[0]

@@ -224,7 +224,7 @@ class Observer:
         model = await self._offload(learn)
         if key in self._series():
             # Read again: time has passed in the thread.
-            watch.learnt(key, model, now, self._recent(watch, key))
+            watch.learnt(key, model, self._now(), self._recent(watch, key))
 
     async def look_one(self) -> bool:
         """Look at the series whose turn it is for changes of its level; False: none is due."""

@@ -154,14 +154,13 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[Route], limits: Callable[[Route], Limits] | None = None) -> None:
         self.routes: tuple[Route, ...] = tuple(routes)
-        self._limits = {id(route): UNLIMITED if limits is None else limits(route) for route in self.routes}
-        self._exact: dict[tuple[str, ...], Route] = {}
-        self._below: dict[tuple[str, ...], Route] = {}
+        self._exact: dict[tuple[str, ...], tuple[Route, Limits]] = {}
+        self._below: dict[tuple[str, ...], tuple[Route, Limits]] = {}
         self._remembered: dict[str, Match | None] = {}
         for route in self.routes:
             prefix = tuple(segment for segment in route.prefix.split("/") if segment)
             table = self._below if route.prefix.endswith("/") else self._exact
-            table.setdefault(prefix, route)
+            table.setdefault(prefix, (route, UNLIMITED if limits is None else limits(route)))
 
     def match(self, path: str) -> Match | None:
         """Return where a percent-encoded path leads, or None if no route matches it.
@@ -183,16 +182,17 @@ class RouteTable:
         for length in range(depth, -1, -1):
             prefix = read.decoded[:length]
             # At the same length a prefix with a slash is the longer one.
-            route = self._below.get(prefix) if length < depth or read.is_directory else None
-            route = route or self._exact.get(prefix)
-            if route is not None:
+            found = self._below.get(prefix) if length < depth or read.is_directory else None
+            found = found or self._exact.get(prefix)
+            if found is not None:
+                route, limits = found
                 match = Match(
                     route.prefix,
                     route.service,
                     _join(route.path, read, length),
                     route.repeatable,
                     route.priority,
-                    self._limits[id(route)],
+                    limits,
                     route.uploads,
                     hedging=route.hedging if route.hedging.extra else None,
                 )

@@ -22,9 +22,8 @@ from orch.bots.chromium.profiles import Profiles
 from orch.bots.media.channel import Channel
 from orch.bots.media.server import MediaServer
 from orch.bots.observations import Sound, SoundLost, SoundObservation, TrackBegan, TrackEnded
+from tests.fakes.patience import PATIENCE
 from tests.fakes.tools import require
-
-PATIENCE = 100.0
 
 NAME = "() => document.querySelector('input')"
 JOIN = """() => [...document.querySelectorAll('button')].find(

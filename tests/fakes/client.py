@@ -16,10 +16,8 @@ import trio
 from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import ClientConnection
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.websocket_client import connect
-
-#: Seconds after which an answer does not come any more, also on a busy machine.
-ANSWER_LIMIT = 180.0
 
 CLIPS = Path(__file__).parents[1] / "data" / "speech"
 
@@ -68,7 +66,7 @@ class Client:
         await self._socket.send(block)
 
     async def until(
-        self, wanted: Callable[[dict[str, Any]], bool], *, limit: float = ANSWER_LIMIT, start: int = 0
+        self, wanted: Callable[[dict[str, Any]], bool], *, limit: float = PATIENCE, start: int = 0
     ) -> dict[str, Any]:
         """Return the first message from number ``start`` on that is ``wanted``; wait for it."""
         with trio.fail_after(limit):
@@ -81,7 +79,7 @@ class Client:
                 assert not self.is_closed, self.messages[-5:]
                 await self._arrived.wait()
 
-    async def of_type(self, kind: str, *, limit: float = ANSWER_LIMIT, start: int = 0) -> dict[str, Any]:
+    async def of_type(self, kind: str, *, limit: float = PATIENCE, start: int = 0) -> dict[str, Any]:
         """Return the first message of a type from number ``start`` on; wait for it."""
         return await self.until(lambda message: message["type"] == kind, limit=limit, start=start)
 
@@ -93,7 +91,7 @@ class Client:
         assert found["type"] == answer, found
         return found
 
-    async def closed(self, *, limit: float = ANSWER_LIMIT) -> None:
+    async def closed(self, *, limit: float = PATIENCE) -> None:
         """Wait until the service has closed the connection."""
         with trio.fail_after(limit):
             while not self.is_closed:

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from benchmarks.peers.dialects import PONG, TEXT, masked
-from tests.fakes.crowds import PATIENCE
+from tests.fakes.patience import PATIENCE
 
 CHUNK: Final = 65_536
 STDIN: Final = 0

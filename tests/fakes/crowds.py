@@ -13,8 +13,6 @@ import pytest
 
 from tests.fakes.locks import locked
 
-PATIENCE: Final = 120.0
-"""Seconds a command may take."""
 _ROOT: Final = Path(__file__).parents[2]
 
 

@@ -21,9 +21,9 @@ import pytest
 import trio
 
 from orch.stores.postgres.connections import open_connections
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 
-READY_LIMIT = 180.0
 USER = "orch"
 
 
@@ -87,7 +87,7 @@ class PostgresServer:
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.process = self._begin(program("postgres"), "-D", str(self._data), *options)
-        give_up_at = time.monotonic() + READY_LIMIT
+        give_up_at = time.monotonic() + PATIENCE
         while not self.answers():
             assert time.monotonic() < give_up_at, "postgres does not answer"
             assert self.process.poll() is None, "postgres ended"

@@ -1,16 +1,7 @@
-"""The processor time of another process, which does not grow with what else the machine does."""
+"""How slow the processor is now, for the few tests that assert how long something takes."""
 
-import os
 import time
-from pathlib import Path
 from typing import Final
-
-
-def processor_seconds(pid: int) -> float:
-    """Return the seconds of processor time that a process has used so far, in user mode and in the kernel."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 #: Seconds of processor time of :func:`_piece` at best, where nothing else runs, on a virtual core of an EPYC.
 USUAL: Final = 140e-6

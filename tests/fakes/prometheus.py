@@ -12,12 +12,12 @@ from typing import Any, Final
 import httpx2
 import yaml
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.tools import require
 from tests.fakes.waiting import wait_until
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "monitoring" / "prometheus"
-STOP_LIMIT: Final = 60.0
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def exporter(
         yield address
     finally:
         process.terminate()
-        process.wait(STOP_LIMIT)
+        process.wait(PATIENCE)
 
 
 class Prometheus:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.tools import require
-
-READY_LIMIT = 180.0
 
 
 class RedisServer:
@@ -43,7 +42,7 @@ class RedisServer:
             stderr=subprocess.DEVNULL,
         )
         # Its log is no promise of ours; that it answers is.
-        give_up_at = time.monotonic() + READY_LIMIT
+        give_up_at = time.monotonic() + PATIENCE
         while not self.ask("PING").startswith((b"+PONG", b"-NOAUTH")):
             assert time.monotonic() < give_up_at, "redis-server does not answer"
             assert self.process.poll() is None, "redis-server ended"
@@ -52,7 +51,7 @@ class RedisServer:
     def ask(self, *words: str) -> bytes:
         """Say one command on a connection of its own and return what comes first."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=READY_LIMIT) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
                 connection.sendall(
                     b"*%d\r\n" % len(words)
                     + b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
@@ -93,7 +92,7 @@ class ClusterNode(RedisServer):
         if not self._is_made:
             assert self.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == b"+OK\r\n"
             self._is_made = True
-        give_up_at = time.monotonic() + READY_LIMIT
+        give_up_at = time.monotonic() + PATIENCE
         while b"cluster_state:ok" not in self.ask("CLUSTER", "INFO"):
             assert time.monotonic() < give_up_at, "the cluster does not get ready"
             time.sleep(0.02)

@@ -15,11 +15,8 @@ from typing import Any
 import httpx2
 
 from tests.fakes.fork_server import ROOT, ForkedProcess, can_fork, fork_server
+from tests.fakes.patience import PATIENCE
 from tests.fakes.waiting import wait_until
-
-# What takes longer hangs, also on a machine that does other things as well.
-READY_LIMIT = 240.0
-STOP_LIMIT = 180.0
 
 #: A test that does something else for seconds, or a machine that does, makes no client silent. Tests of
 #: silent clients set the time-out themselves.
@@ -84,22 +81,22 @@ class RunningService:
     def wait_for_line(self, event: str, **members: Any) -> dict[str, Any]:
         """Return the next log line with this event and these members."""
         while True:
-            line = self._queue.get(timeout=READY_LIMIT)
+            line = self._queue.get(timeout=PATIENCE)
             assert line is not None, f"ended before {event!r}: {self.lines[-20:]}"
             if line.get("event") == event and members.items() <= line.items():
                 return line
 
     def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         """Ask for a path."""
-        return httpx2.get(self.url + path, headers={**self.headers, **(headers or {})}, timeout=READY_LIMIT)
+        return httpx2.get(self.url + path, headers={**self.headers, **(headers or {})}, timeout=PATIENCE)
 
     def post(self, path: str, **more: Any) -> httpx2.Response:
         """Post to a path."""
-        return httpx2.post(self.url + path, timeout=READY_LIMIT, **more)
+        return httpx2.post(self.url + path, timeout=PATIENCE, **more)
 
     def delete(self, path: str) -> httpx2.Response:
         """Delete what is at a path."""
-        return httpx2.delete(self.url + path, timeout=READY_LIMIT)
+        return httpx2.delete(self.url + path, timeout=PATIENCE)
 
     def figure(self, name: str) -> int:
         """Return a figure of ``/metrics``, labels included in its name; 0 for one that is not there."""
@@ -123,10 +120,10 @@ class RunningService:
     def ended(self) -> int:
         """Wait until it has ended; return its exit code. What does not end is killed, and fails the test."""
         try:
-            code = self.process.wait(STOP_LIMIT)
+            code = self.process.wait(PATIENCE)
         finally:
             self.process.kill()
-        self._reader.join(STOP_LIMIT)
+        self._reader.join(PATIENCE)
         if self.process.stderr is not None:
             self.process.stderr.close()
         return code

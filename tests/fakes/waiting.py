@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 
-#: Seconds after which what is waited for hangs, also on a machine that does other things as well.
-LIMIT = 240.0
+from tests.fakes.patience import PATIENCE
 
 
-def wait_until(holds: Callable[[], object], what: str, *, limit: float = LIMIT, every: float = 0.05) -> None:
+def wait_until(
+    holds: Callable[[], object], what: str, *, limit: float = PATIENCE, every: float = 0.05
+) -> None:
     """Ask again and again until ``holds`` returns something true; fail after ``limit`` seconds.
 
     ``what``: the state, for the failure's message. ``every``: seconds between two questions.

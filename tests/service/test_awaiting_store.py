@@ -15,9 +15,10 @@ from orch.startup_responses import StartupApplication
 from orch.telemetry.events import EventLog
 from orch.wiring.applications import create_application
 from orch.wiring.build import build
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.redis import RedisServer
-from tests.fakes.service import READY_LIMIT, RunningService
+from tests.fakes.service import RunningService
 
 GRACE = 2
 
@@ -57,7 +58,7 @@ def starting(folder: Path, workers: int, **environ: str) -> Iterator[Starting]:
     """Run a service without a store during the block."""
     running = Starting(free_port(), workers, folder, environ)
     try:
-        give_up_at = time.monotonic() + READY_LIMIT
+        give_up_at = time.monotonic() + PATIENCE
         while True:
             try:
                 running.answer("/livez")
@@ -111,7 +112,7 @@ def test_probes_are_answered_while_redis_is_away_and_everything_once_it_is_there
         redis.port, redis.url = port, url
         redis.start()
         try:
-            give_up_at = time.monotonic() + READY_LIMIT
+            give_up_at = time.monotonic() + PATIENCE
             while (status := s.answer("/readyz").status_code) != 200:
                 seen.add(status)
                 assert time.monotonic() < give_up_at

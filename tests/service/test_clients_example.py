@@ -16,7 +16,7 @@ import orch.client
 from tests.fakes.chromium import window
 from tests.fakes.client import clip
 from tests.fakes.patience import PATIENCE
-from tests.fakes.service import READY_LIMIT, UNHURRIED, RunningService, service
+from tests.fakes.service import UNHURRIED, RunningService, service
 
 pytestmark = pytest.mark.real_time
 
@@ -75,7 +75,7 @@ async def running(
 async def begun(s: RunningService, people: int = 1) -> None:
     """Wait until the example's session exists with this many participants."""
     async with httpx2.AsyncClient(base_url=s.url, timeout=120) as http:
-        with trio.fail_after(READY_LIMIT):
+        with trio.fail_after(PATIENCE):
             while True:
                 answer = await http.get("/api/sessions/stand-up")
                 if answer.status_code == 200 and answer.json()["participant_count"] >= people:

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.client import Client, connected
 from tests.fakes.crowds import Crowd, ask_all, crowds
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import RedisServer, redis_server
 from tests.fakes.service import RunningService, service
 
@@ -30,7 +31,6 @@ FEWER = MESSAGES // 2
 UNDER_WAY = 50
 #: Where the clients are the test's own, so that each can be looked at.
 SAID, LISTENERS = 1000, 20
-LIMIT = 120
 
 
 @contextmanager
@@ -144,7 +144,7 @@ class Listener:
     async def _listen(self, client: Client) -> None:
         seen = 0
         while True:
-            message = await client.until(lambda _: True, start=seen, limit=LIMIT)
+            message = await client.until(lambda _: True, start=seen, limit=PATIENCE)
             seen += 1
             if message["type"] == "session_message":
                 self._hear(message)
@@ -155,7 +155,7 @@ class Listener:
         self.changed.set()
         self.changed = trio.Event()
 
-    async def until(self, wanted: Callable[[], bool], limit: float = LIMIT) -> None:
+    async def until(self, wanted: Callable[[], bool], limit: float = PATIENCE) -> None:
         """Wait until what was heard is enough."""
         with trio.fail_after(limit):
             while not wanted():

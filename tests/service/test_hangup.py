@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.service import service
 from tests.fakes.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ class Terminal:
 
     def wait_for(self, words: str) -> None:
         """Wait until words were shown."""
-        deadline = time.monotonic() + LIMIT
+        deadline = time.monotonic() + PATIENCE
         while words not in self.text:
             assert time.monotonic() < deadline, self.text[-2000:]
             time.sleep(0.05)
@@ -99,7 +99,7 @@ def test_closing_the_terminal_ends_what_runs_in_it(command: str, tmp_path: Path)
     started = descendants(terminal.pid)
     assert len(started) >= (3 if command == "demo" else 1)
     terminal.close()
-    wait_until(lambda: not any(is_running(pid) for pid in started), f"{started} have ended", limit=LIMIT)
+    wait_until(lambda: not any(is_running(pid) for pid in started), f"{started} have ended", limit=PATIENCE)
     os.waitpid(terminal.pid, 0)
     with socket.create_server(("127.0.0.1", port)):
         pass

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.health import backend
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
-
-#: Long enough for a lease to be over and a worker to have looked; a bound, no measure.
-LIMIT = 120.0
 
 
 class Daemon:
@@ -84,7 +82,7 @@ def audio(worker: RunningService) -> dict[str, Any]:
 
 def until(wanted: Callable[[], bool]) -> None:
     """Poll until a condition holds in other processes."""
-    give_up_at = time.monotonic() + LIMIT
+    give_up_at = time.monotonic() + PATIENCE
     while not wanted():
         assert time.monotonic() < give_up_at
         time.sleep(0.05)

@@ -15,8 +15,9 @@ import trio
 
 from orch.open_files import raise_limit
 from tests.fakes.client import Client, connected
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
-from tests.fakes.service import READY_LIMIT, UNHURRIED, RunningService, service
+from tests.fakes.service import UNHURRIED, RunningService, service
 from tests.fakes.tools import require
 from tests.fakes.wires import HANDSHAKE
 
@@ -121,7 +122,7 @@ async def _flooded(s: RunningService) -> None:
 
 async def _until_healthy(s: RunningService) -> None:
     """Wait until all services are healthy: a back end that starts slowly is unhealthy before."""
-    with trio.fail_after(READY_LIMIT):
+    with trio.fail_after(PATIENCE):
         while set(health(s)["services"].values()) != {"healthy"}:  # noqa: ASYNC110 - another process
             await trio.sleep(0.2)
 

@@ -17,7 +17,7 @@ import pytest
 from orch.network_addresses import lan_addresses
 from tests.fakes.client import connected
 from tests.fakes.patience import PATIENCE
-from tests.fakes.service import READY_LIMIT, service
+from tests.fakes.service import service
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?P<base>https://\S+?)/translation#session=(?P<session>[\w-]+)&key=(?P<key>[\w-]+)")
@@ -37,7 +37,7 @@ def shared(folder: Path, *arguments: str, **environ: str) -> Iterator[str]:
     )
     assert process.stdout is not None
     text = ""
-    give_up = threading.Timer(READY_LIMIT, process.kill)
+    give_up = threading.Timer(PATIENCE, process.kill)
     give_up.start()
     try:
         while "Stop it with Ctrl+C" not in text:

@@ -7,6 +7,7 @@ from time import monotonic
 
 import pytest
 
+from benchmarks.peers.servers import Process
 from benchmarks.peers.use import quantile
 from tests.fakes.crowds import Crowd, crowds, need_descriptors
 from tests.fakes.service import RunningService, service
@@ -17,9 +18,11 @@ EACH = 10
 DEAF = SERVED = EACH * len(SESSIONS)
 #: Of each kind, one after the other, so that whatever else the machine does meets both.
 ROUNDS = 3
-#: In each session of a round so many messages are said; each is of so many bytes, and so many seconds lie
-#: between one and the next, whichever session it is in.
-NUMBERS, FILLER, PACE = 6, 30_000, 0.003
+#: In each session of a round so many messages are said; each is of so many bytes.
+NUMBERS, FILLER = 6, 30_000
+#: So many times the processor time that the service needs for a message lies between one and the next,
+#: whichever session it is in: one that has more to do than it can slows everyone.
+PACE = 10
 #: What is said before, for the kernel to have taken what it takes for those who do not read. Of what follows,
 #: the hub is then given more to keep than it may.
 FILLING, FULL = 3, 64_000
@@ -29,11 +32,13 @@ MOST = 50
 GRACE = 4
 EVICTED = 'orch_websocket_evictions_total{reason="slow_client"}'
 #: Seconds that a difference has to be larger than to say anything about the service: what others have to wait
-#: for is a time-out, of seconds, where a client that takes nothing holds them up at all.
-NOISE = 1.0
+#: for is a time-out, where a client that takes nothing holds them up at all.
+NOISE = 0.1
 MIB = 2**20
+#: Bytes of a connection itself (5.3 KB in benchmarks/RESULTS.md, Hub).
+CONNECTION = 5_300
 #: What the allocator may hold beyond what is asked of it, and what else a service does meanwhile.
-SLACK = 96 * MIB
+SLACK = 64 * MIB
 SETTINGS = f"""\
 orchestration:
   websocket: {{outbox_bytes: {OUTBOX}}}
@@ -45,12 +50,19 @@ services:
 
 
 class Rounds:
-    """Rounds of messages. The mutable state is how many were said in each session so far."""
+    """Rounds of messages. The mutable state is how many were said in each session so far, and the pace."""
 
     def __init__(self, speakers: Crowd, served: Crowd) -> None:
         self._speakers = speakers
         self._served = served
         self._said = 0
+        self._pace = 0.0
+
+    def find_pace(self, server: Process) -> None:
+        """Find how much time the service needs for a message."""
+        used = server.cpu()
+        self.take()
+        self._pace = PACE * (server.cpu() - used) / (NUMBERS * len(SESSIONS))
 
     def take(self, numbers: int = NUMBERS, filler: int = FILLER) -> float:
         """Say so many messages in each session; return the 99th percentile of the seconds that they took.
@@ -58,7 +70,7 @@ class Rounds:
         Everyone served has to have all of them, once and in order.
         """
         begin, self._said = self._said, self._said + numbers
-        spoken = self._speakers.ask("speak", begin=begin, end=self._said, filler=filler, pace=PACE)
+        spoken = self._speakers.ask("speak", begin=begin, end=self._said, filler=filler, pace=self._pace)
         assert spoken["unacknowledged"] == 0
         heard = self._served.ask("hear", count=self._said)
         assert (heard["inside"], heard["heard"]) == (SERVED, [self._said])
@@ -95,7 +107,7 @@ def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
         speakers.ask("enter", each=1, creates=True, **places)
         served.ask("enter", each=EACH, **places)
         rounds = Rounds(speakers, served)
-        rounds.take()
+        rounds.find_pace(Process(s.process.pid))
         before, _ = memory(s)
         undisturbed, disturbed, most = [], [], []
         for number in range(1, ROUNDS + 1):
@@ -117,7 +129,7 @@ def test_a_thousand_that_stop_reading_do_not_slow_a_thousand_that_are_served(
         )
         assert not is_slowed(undisturbed, disturbed), (undisturbed, disturbed)
         # What waits for those of one session is there once, not once for each.
-        assert max(most) - before < len(SESSIONS) * OUTBOX + SLACK
+        assert max(most) - before < DEAF * CONNECTION + len(SESSIONS) * OUTBOX + SLACK
         assert most[-1] - most[0] < SLACK
         assert s.figure(EVICTED) == ROUNDS * DEAF
         assert s.figure("orch_websocket_queued_bytes") == 0
@@ -147,7 +159,6 @@ def test_sigterm_ends_the_service_within_the_grace_though_hundreds_take_nothing(
         assert s.stop() == 0
         seconds = monotonic() - began
         told(f"ended {seconds:.1f} s after SIGTERM, where the grace is {GRACE} s")
-        # What is promised is a second after the grace; what a busy machine adds says nothing about that. One
-        # that is waited for has the 30 s that a client may take for a send.
-        assert seconds < GRACE + 25
+        # What is promised is a second after the grace; what a busy machine adds says nothing about that.
+        assert seconds < GRACE + 10
         assert deaf.ask("awake")["left"] == 0

@@ -12,7 +12,8 @@ import httpx2
 import pytest
 
 from tests.fakes.client import connected
-from tests.fakes.service import STOP_LIMIT, service
+from tests.fakes.patience import PATIENCE
+from tests.fakes.service import service
 
 GRACE = 4
 SETTINGS = f"""\
@@ -33,7 +34,7 @@ async def test_sigterm_tells_clients_to_reconnect_and_exits_0(tmp_path: Path) ->
             closing = await client.of_type("closing")
             assert closing["reconnect_after"] >= 0
             await client.closed()
-        assert s.process.wait(STOP_LIMIT) == 0
+        assert s.process.wait(PATIENCE) == 0
 
 
 def test_a_client_that_has_stopped_reading_does_not_outlast_the_grace(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_a_terminal_shows_the_address_to_open(tmp_path: Path) -> None:
         assert found, line
         assert httpx2.get(found[1] + "/livez", timeout=180).status_code == 200
         process.terminate()
-        assert process.wait(STOP_LIMIT) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_what_is_wrong_with_the_settings_is_exit_2_with_a_line_each(tmp_path: Path) -> None:

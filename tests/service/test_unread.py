@@ -10,7 +10,8 @@ import trio
 
 from benchmarks.unread import HANDSHAKE, SETTINGS, asked, fill, frame, join, resident, unread
 from tests.fakes.client import connected
-from tests.fakes.service import READY_LIMIT, RunningService, service
+from tests.fakes.patience import PATIENCE
+from tests.fakes.service import RunningService, service
 
 CLIENTS = 100
 LIMIT = 60_000_000
@@ -25,7 +26,7 @@ def test_what_waits_for_all_clients_together_is_bounded_and_who_reads_is_served(
     with service("serve", tmp_path, settings=settings) as s:
         with unread(s.port, [HANDSHAKE] * 8) as clients:
             begun: dict[socket.socket, int] = {}  # bytes of a frame that were sent already
-            give_up_at = time.monotonic() + READY_LIMIT
+            give_up_at = time.monotonic() + PATIENCE
             while not s.figure('orch_websocket_closes_total{reason="slow_client"}'):
                 assert time.monotonic() < give_up_at
                 for client in clients:
@@ -62,7 +63,7 @@ def test_a_hundred_that_join_a_long_session_and_do_not_read_cost_little_memory(
         for way in ("join", "recover", "export"):
             before = most = resident(s)
             with unread(s.port, [asked(way, number, joined) for number in range(CLIENTS)]):
-                deadline = time.monotonic() + READY_LIMIT
+                deadline = time.monotonic() + PATIENCE
                 while way == "join" and participants(s) < CLIENTS and time.monotonic() < deadline:
                     most = max(most, resident(s))
                 for _ in range(30):
@@ -71,7 +72,7 @@ def test_a_hundred_that_join_a_long_session_and_do_not_read_cost_little_memory(
                 assert way != "join" or participants(s) == CLIENTS
             told(f"{way}: {(most - before) / 1e6:+.0f} MB")
             assert most - before < LIMIT
-            deadline = time.monotonic() + READY_LIMIT
+            deadline = time.monotonic() + PATIENCE
             while participants(s) and time.monotonic() < deadline:
                 time.sleep(0.1)
             assert participants(s) == 0

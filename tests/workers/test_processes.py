@@ -16,7 +16,7 @@ import trio
 
 from orch.workers.lifeline import BEAT
 from orch.workers.rolling import HUNG_AFTER
-from tests.fakes.service import READY_LIMIT
+from tests.fakes.patience import PATIENCE
 from tests.fakes.wires import eventually
 from tests.fakes.workers import RunningWorkers, is_alive, workers
 
@@ -66,7 +66,7 @@ def test_new_connections_reach_every_worker(tmp_path: Path) -> None:
     with workers(2, tmp_path) as s:
         seen: Counter[int] = Counter()
         # What one that is not given the processor leaves waiting is taken by the other.
-        give_up_at = time.monotonic() + READY_LIMIT
+        give_up_at = time.monotonic() + PATIENCE
         while min(seen[0], seen[1]) < 50:
             assert time.monotonic() < give_up_at, seen
             with kept(s) as connection:
@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_connections(tmp_path: Path) 
         assert is_alive(before[1])
         # What the new one counts as its predecessor's end is in its metrics; the other has no such end.
         restarts: dict[int, int] = {}
-        give_up_at = time.monotonic() + READY_LIMIT
+        give_up_at = time.monotonic() + PATIENCE
         while set(restarts) != {started, before[1]}:
             assert time.monotonic() < give_up_at, restarts
             with kept(s) as connection:
@@ -178,7 +178,7 @@ def test_no_worker_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
         pids = list(s.pids().values())
         s.process.kill()
         assert {s.wait_for_line("left")["worker"] for _ in pids} == {0, 1}
-        assert all_ended(pids, READY_LIMIT)
+        assert all_ended(pids, PATIENCE)
         s.ended()
 
 
@@ -188,7 +188,7 @@ def test_a_stuck_worker_does_not_outlive_its_parent_either(tmp_path: Path) -> No
     with workers(1, tmp_path) as s:
         pids = list(s.pids().values())
         s.process.kill()
-        assert all_ended(pids, READY_LIMIT)
+        assert all_ended(pids, PATIENCE)
         s.ended()
 
 
@@ -197,7 +197,7 @@ def test_workers_that_do_not_stay_up_end_the_service_with_1(tmp_path: Path) -> N
     with workers(2, tmp_path) as s:
         (tmp_path / "broken").touch()
         os.kill(s.pids()[1], signal.SIGKILL)
-        assert s.process.wait(READY_LIMIT) == 1
+        assert s.process.wait(PATIENCE) == 1
         s.ended()
         assert [line["code"] for line in s.lines if line.get("event") == "worker ended"] == [
             -signal.SIGKILL,

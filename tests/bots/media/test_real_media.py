@@ -9,7 +9,8 @@ import trio
 
 from orch.bots.media.errors import NoPageError
 from orch.bots.webcam.canvas import Patch
-from tests.fakes.bot_media import PATIENCE, Bot, Meetings, bot, meetings
+from tests.fakes.bot_media import Bot, Meetings, bot, meetings
+from tests.fakes.patience import PATIENCE
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
 

@@ -15,6 +15,7 @@ import httpx2
 
 from orch.bots.chromium.process import installed
 from tests.bots.adapters.meetings import serving
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.service import service
 from tests.fakes.waiting import wait_until
@@ -50,7 +51,6 @@ NAMELESS: Final = (
     + "]\n"
 )
 ENDED: Final = frozenset({"ended", "failed"})
-PATIENCE: Final = 120.0
 
 
 class Bots:

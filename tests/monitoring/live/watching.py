@@ -15,12 +15,11 @@ from typing import Any, Final, Self
 import httpx2
 import yaml
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
 from tests.fakes.tools import require
 from tests.fakes.waiting import wait_until
 from tests.monitoring.rule_files import documents, seconds
-
-LIMIT: Final = 180.0
 
 #: Ranges, in seconds of the shortened rules. None holds less than four scrapes of a second.
 _RANGES: Final = ((300, 8), (600, 12), (900, 20), (1800, 30), (7200, 35), (21600, 40), (86400, 45))
@@ -98,7 +97,7 @@ class Server:
         assert self.process is not None
         assert self.process.poll() is None, self._log.read_text(encoding="utf-8")[-2000:]
         try:
-            return httpx2.get(self.url + self._ready, timeout=LIMIT).status_code < 500
+            return httpx2.get(self.url + self._ready, timeout=PATIENCE).status_code < 500
         except httpx2.TransportError:
             return False
 
@@ -112,7 +111,7 @@ class Server:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
-            self.process.wait(LIMIT)
+            self.process.wait(PATIENCE)
             self.process = None
 
 
@@ -212,7 +211,7 @@ class Watch:
     def look(self) -> dict[str, str]:
         """Return the state of each alert that is not inactive."""
         found: dict[str, str] = {}
-        answer = httpx2.get(f"{self.prometheus.url}/api/v1/alerts", timeout=LIMIT).json()
+        answer = httpx2.get(f"{self.prometheus.url}/api/v1/alerts", timeout=PATIENCE).json()
         for alert in answer["data"]["alerts"]:
             name, state = alert["labels"]["alertname"], alert["state"]
             if found.get(name) != "firing":
@@ -221,7 +220,7 @@ class Watch:
 
     def active_since(self, name: str) -> float:
         """Return since when an alert is pending or fires: of the evaluation, in seconds since the epoch."""
-        answer = httpx2.get(f"{self.prometheus.url}/api/v1/alerts", timeout=LIMIT).json()
+        answer = httpx2.get(f"{self.prometheus.url}/api/v1/alerts", timeout=PATIENCE).json()
         since = (
             datetime.fromisoformat(alert["activeAt"]).timestamp()
             for alert in answer["data"]["alerts"]
@@ -236,13 +235,13 @@ class Watch:
 
     def notified(self) -> set[str]:
         """Return the alerts that Alertmanager has."""
-        answer = httpx2.get(f"{self.alertmanager.url}/api/v2/alerts", timeout=LIMIT).json()
+        answer = httpx2.get(f"{self.alertmanager.url}/api/v2/alerts", timeout=PATIENCE).json()
         return {alert["labels"]["alertname"] for alert in answer}
 
     def query(self, expression: str) -> list[Any]:
         """Return the result of an instant query."""
         answer = httpx2.get(
-            f"{self.prometheus.url}/api/v1/query", params={"query": expression}, timeout=LIMIT
+            f"{self.prometheus.url}/api/v1/query", params={"query": expression}, timeout=PATIENCE
         )
         found: list[Any] = answer.json()["data"]["result"]
         return found
