@@ -24,7 +24,7 @@ from orch.settings.restrictions import given, masked, type_words
 from orch.settings.section import Section
 from orch.settings.service_structs import DIALECTS, Service
 from orch.settings.structs import Fault, Settings
-from orch.settings.yaml_parser import UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
+from orch.settings.yaml_parser import TRUTHS, UNUSABLE_TEXT, NotYamlError, is_unusable, read_yaml
 
 _MOST_NODES: Final = 100_000
 
@@ -232,6 +232,8 @@ def _value(
     if isinstance(inner, type) and issubclass(inner, Section):
         return _items(inner, value, path, sources, origin)
     sources.setdefault(_dotted(path), "file")
+    if kind is bool and isinstance(value, str):
+        value = TRUTHS.get(value.lower(), value)
     try:
         converted = msgspec.convert(value, kind)
         if not isinstance(converted, float) or math.isfinite(converted):

@@ -16,6 +16,9 @@ _KINDS: Final = {
     "tag:yaml.org,2002:seq": "a list",
     "tag:yaml.org,2002:map": "a section",
 }
+TRUTHS: Final = {"yes": True, "on": True, "no": False, "off": False}
+"""Words of YAML 1.1 for truth values, in lower case."""
+
 _DEEPEST: Final = 64
 _UNUSABLE: Final = re.compile("[\0\ud800-\udfff]")
 UNUSABLE_TEXT: Final = "text without NUL and lone surrogates"
@@ -28,7 +31,10 @@ def is_unusable(text: str) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1, but a duplicate key is a fault.
+    """YAML 1.1, but a duplicate key is a fault, and only ``true`` and ``false`` are truth values.
+
+    ``off`` is a choice of several settings, and ``no`` a language; :data:`TRUTHS` are for where a truth value
+    is expected.
 
     Keys are compared as written in the file, before ``<<`` is applied: merged values are meant to be
     overridden.
@@ -65,6 +71,14 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return node
+
+
+_BOOL: Final = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0] != _BOOL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOL, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
 
 
 class NotYamlError(ValueError):

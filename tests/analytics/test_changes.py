@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from orch.analytics.anomalies.changes import changes
+from orch.analytics.anomalies.usual import DAY, learn
 
 BEGINS, STEP = 1_000_000.0, 60.0
 
@@ -43,12 +44,20 @@ def test_what_wanders_for_hours_has_few_changes() -> None:
     assert sum(found) <= 4
 
 
-def test_growth_is_no_change_of_the_level() -> None:
-    values = 300 + np.arange(2_016) * 0.02 + correlated(1, 2_016, 0.3)
+@pytest.mark.parametrize("seed", range(20))
+def test_growth_is_no_change_of_the_level(seed: int) -> None:
+    values = 300 + np.arange(2_016) * 0.02 + correlated(seed, 2_016, 0.3)
     assert changes(values, begins=BEGINS, step=STEP) == ()
-    values[1_200:] += 12
+    values[1_200:] += 20
     (found,) = changes(values, begins=BEGINS, step=STEP)
     assert (found.at - BEGINS) / STEP == pytest.approx(1_200, abs=3)
+    assert found.after - found.before == pytest.approx(20, abs=4)
+
+
+@pytest.mark.parametrize(("before", "after", "count"), [(100, 104, 0), (100, 106, 1), (106, 100, 1)])
+def test_a_level_that_differs_by_less_than_a_twentieth_is_none(before: int, after: int, count: int) -> None:
+    values = np.concatenate([np.full(300, before), np.full(300, after)]) + 0.1 * correlated(1, 600, 0.0)
+    assert len(changes(values, begins=BEGINS, step=STEP)) == count
 
 
 def test_wild_samples_gaps_and_small_differences_are_no_change() -> None:
@@ -64,3 +73,37 @@ def test_wild_samples_gaps_and_small_differences_are_no_change() -> None:
 @pytest.mark.parametrize("values", [np.zeros(0), np.full(300, np.nan), np.zeros(300), np.full(300, 1e37)])
 def test_series_without_anything_have_none(values: np.ndarray) -> None:
     assert changes(values, begins=BEGINS, step=STEP) == ()
+
+
+SLOW = 300.0
+
+
+def daily(times: np.ndarray, seed: int) -> np.ndarray:
+    """Return requests a second: quiet nights, and weekends at less than half."""
+    noise = np.random.default_rng(seed).normal(0, 0.03, len(times))
+    course = 0.5 - 0.5 * np.cos(2 * np.pi * (times % DAY) / DAY)
+    return 0.2 + 22 * course * np.where((times // DAY + 3) % 7 >= 5, 0.45, 1.0) * (1 + noise)
+
+
+@pytest.mark.parametrize("sort", ["factor", "difference"])
+@pytest.mark.parametrize("hour", range(0, 168, 5))
+def test_a_new_level_is_one_change_at_whatever_hour_it_is_looked_at(sort: str, hour: int) -> None:
+    """By a factor, nights change little; by a difference, they change most. Neither is a second change."""
+    begins = 20_000 * DAY + hour * 3_600
+    times = begins + SLOW * np.arange(30 * 288)
+    values = daily(times, hour)
+    usual = learn(values, begins=begins, step=SLOW)
+    new = slice(-2 * 288, None)
+    values[new] = values[new] * 1.6 if sort == "factor" else values[new] + 6
+    last = slice(-7 * 288, None)
+    (found,) = changes(values[last], begins=times[last][0], step=SLOW, usual=usual)
+    assert found.at == pytest.approx(times[new][0], abs=2 * 3_600)
+    assert found.after > found.before * 1.2
+
+
+@pytest.mark.parametrize("hour", range(0, 168, 5))
+def test_days_as_usual_have_no_change_at_whatever_hour_they_are_looked_at(hour: int) -> None:
+    begins = 20_000 * DAY + hour * 3_600
+    values = daily(begins + SLOW * np.arange(30 * 288), hour)
+    usual = learn(values, begins=begins, step=SLOW)
+    assert changes(values[-2_016:], begins=begins + SLOW * 23 * 288, step=SLOW, usual=usual) == ()

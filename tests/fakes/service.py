@@ -33,6 +33,10 @@ UNHURRIED = {
 }
 
 
+#: A synthetic journey in a test that takes a minute is speech that nobody counted on.
+WITHOUT_JOURNEY = {"ORCH_ORCHESTRATION__MONITORING__JOURNEY__ENABLED": "off"}
+
+
 class RunningService:
     """One ``orch`` process that listens. ``lines`` are its log lines so far, decoded."""
 
@@ -55,8 +59,9 @@ class RunningService:
     def _start(
         self, command: list[str], folder: Path, environ: Mapping[str, str]
     ) -> subprocess.Popen[str] | ForkedProcess:
-        patient = {} if _sets_heartbeat_timeout(command) else PATIENT
-        whole = os.environ | {"PYTHONPATH": str(ROOT)} | patient | dict(environ)
+        patient = {} if _sets("heartbeat_timeout", command) else PATIENT
+        alone = {} if _sets("journey", command) else WITHOUT_JOURNEY
+        whole = os.environ | {"PYTHONPATH": str(ROOT)} | patient | alone | dict(environ)
         if can_fork(command, environ):
             return fork_server().start(command[3:], folder, whole)
         return subprocess.Popen(
@@ -129,12 +134,12 @@ class RunningService:
         return code
 
 
-def _sets_heartbeat_timeout(command: list[str]) -> bool:
-    """Whether the settings file that a command names has a time-out for silent clients."""
+def _sets(name: str, command: list[str]) -> bool:
+    """Whether the settings file that a command names has a setting of that name."""
     if "--config" not in command:
         return False
     path = Path(command[command.index("--config") + 1])
-    return path.is_file() and "heartbeat_timeout" in path.read_text(encoding="utf-8")
+    return path.is_file() and name in path.read_text(encoding="utf-8")
 
 
 @contextmanager

@@ -286,3 +286,22 @@ def test_proxies_can_be_counted_if_the_last_one_is_known(frontend: str, expected
         assert found == {}
     else:
         assert expected in found["orchestration.frontend.trusted_hops"]
+
+
+@pytest.mark.parametrize("word", ["off", "Off", "OFF"])
+def test_off_is_a_choice_and_a_truth_value_as_the_setting_expects(word: str) -> None:
+    """YAML 1.1 reads it as false, also where a setting has a choice of that name."""
+    journey = f"orchestration: {{monitoring: {{enabled: {word}, journey: {{enabled: {word.lower()}}}}}}}"
+    decoded = decode(journey, {"ORCH_SPEECH__TRANSLATE_GROWING": "off", "METRICS_ENABLE": "no"})
+    assert decoded.faults == ()
+    monitoring = decoded.settings.orchestration.monitoring
+    assert (monitoring.enabled, monitoring.journey.enabled) == (False, "off")
+    assert decoded.settings.orchestration.speech.translate_growing == "off"
+
+
+def test_norwegian_is_a_language() -> None:
+    decoded = decode("orchestration: {monitoring: {journey: {language: no}}}", {})
+    assert decoded.settings.orchestration.monitoring.journey.language == "no"
+    assert faults("orchestration: {monitoring: {enabled: perhaps}}") == {
+        "orchestration.monitoring.enabled": "expected true or false, got 'perhaps'"
+    }

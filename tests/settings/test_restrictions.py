@@ -20,7 +20,7 @@ WRONG = {
     "a number": "7777777001",
     "a list": "[hush-7777777001]",
     "a section": "{hush-7777777001: hush-7777777001}",
-    "true or false": "yes",
+    "true or false": "true",
     "a date": "2024-01-01",
 }
 
