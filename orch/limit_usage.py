@@ -18,7 +18,7 @@ def limit_usages(
     speech: SpeechService,
 ) -> Iterator[Bounded]:
     """Yield the totals of this worker, and those shared by all workers."""
-    limits, under_way, spoken = configuration.current.orchestration, gateway.statistics(), speech.statistics()
+    limits, under_way, spoken = configuration.current.orchestration, gateway.usage(), speech.statistics()
     yield Bounded(
         name="connections",
         taken=hub.active,

@@ -45,7 +45,9 @@ def leave_out() -> None:
         (Metrics, "gateway_request", _nothing),
         (Metrics, "gateway_retry", _nothing),
         (Metrics, "health_check", _nothing),
-        (Recorder, "_count", _nothing),
+        (Recorder, "routed", _nothing),
+        (Recorder, "routed_soon", _nothing),
+        (Recorder, "fetched", _nothing),
         (ProcessMetrics, "measured", _unmeasured),
         (AnalyticsService, "run", _idle),
     ):

@@ -15,6 +15,9 @@ from orch.telemetry.names.metric import Distribution, Reading
 CRASHES: Final = frozenset({EndReason.BROWSER_CRASHED, EndReason.BROWSER_STALLED})
 """Losses after which another browser is started."""
 
+#: Of each reason in each stage; a reading is made when its count changes, since all are read each second.
+_ENDS: Final = tuple((reason.value, stage.value) for reason in EndReason for stage in Stage)
+
 
 class BotCounters:
     """Counts. The mutable state is all of it; ``orphans`` and ``attribution`` are counted by others."""
@@ -22,7 +25,7 @@ class BotCounters:
     def __init__(self) -> None:
         self._started = 0
         self._restarts = 0
-        self._ends: Counter[tuple[str, str]] = Counter()
+        self._ends = {labels: Reading(names.BOT_ENDS, 0, labels) for labels in _ENDS}
         self._ended: Counter[State] = Counter()
         self._join_seconds = Histogram(names.BOT_JOIN_SECONDS.buckets)
         self.orphans = 0
@@ -48,15 +51,15 @@ class BotCounters:
         if state in FINAL and State(before.state) not in FINAL:
             self._ended[state] += 1
             reason, stage = after.reason or EndReason.INTERNAL_ERROR, after.stage or Stage.BEFORE_START
-            self._ends[str(reason), str(stage)] += 1
+            labels = (str(reason), str(stage))
+            before_it = self._ends.get(labels)
+            count = 0 if before_it is None else before_it.value
+            self._ends[labels] = Reading(names.BOT_ENDS, count + 1, labels)
 
     def readings(self) -> Iterator[Reading | Distribution]:
         """Yield what Prometheus reads: each reason in each stage, from the start."""
         yield Reading(names.BOTS_STARTED, self._started)
-        for reason in EndReason:
-            for stage in Stage:
-                labels = (reason.value, stage.value)
-                yield Reading(names.BOT_ENDS, self._ends[labels], labels)
+        yield from self._ends.values()
         yield Distribution(names.BOT_JOIN_SECONDS, self._join_seconds)
         yield Reading(names.BOT_BROWSER_RESTARTS, self._restarts)
         yield Reading(names.BOT_ORPHANS, self.orphans)

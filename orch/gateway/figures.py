@@ -12,7 +12,7 @@ from orch.gateway.places import Places
 from orch.gateway.rate_limits.limiter import RateLimiter
 from orch.gateway.recorder import Recorder
 from orch.gateway.spool import Spool
-from orch.gateway.statistics import GatewayDiscovery, GatewaySockets, GatewayStatistics
+from orch.gateway.statistics import GatewayDiscovery, GatewaySockets, GatewayStatistics, GatewayUsage
 from orch.settings import Gateway
 
 
@@ -44,13 +44,23 @@ class Figures:
         self._sockets = sockets
         self._is_usable = is_usable
 
+    def usage(self, gateway: Gateway) -> GatewayUsage:
+        """Return what is taken of the limits in ``gateway``, the settings; without adding anything up."""
+        return GatewayUsage(
+            places=self._places.taken,
+            places_limit=gateway.max_requests,
+            spooled_bytes=self._spool.on_disk,
+            spool_limit=gateway.spool_bytes,
+        )
+
     def statistics(
         self, gateway: Gateway, discovery: tuple[GatewayDiscovery, ...], now: float
     ) -> GatewayStatistics:
         """Return the figures now. ``gateway``: the settings; ``discovery``: the state of each discovery."""
         recorder = self._recorder
-        total = recorder.total(now)
-        figures = total.summary(now)
+        usage = self.usage(gateway)
+        total, of_flow = recorder.minutes(now)
+        figures = total.summary()
         return GatewayStatistics(
             requests=total.total,
             errors=total.total_errors,
@@ -64,12 +74,12 @@ class Figures:
             p50_ms=figures.p50_ms,
             p95_ms=figures.p95_ms,
             p99_ms=figures.p99_ms,
-            places=self._places.taken,
-            places_limit=gateway.max_requests,
-            spooled_bytes=self._spool.on_disk,
-            spool_limit=gateway.spool_bytes,
-            clients=recorder.flow(Flow.REQUESTS, now),
-            captions=recorder.flow(Flow.CAPTIONS, now),
+            places=usage.places,
+            places_limit=usage.places_limit,
+            spooled_bytes=usage.spooled_bytes,
+            spool_limit=usage.spool_limit,
+            clients=of_flow[Flow.REQUESTS].flow(),
+            captions=of_flow[Flow.CAPTIONS].flow(),
             routes=recorder.routes(self._routes.table.routes, now),
             own=recorder.own(now),
             instances=tuple(

@@ -6,12 +6,15 @@ from typing import Final, Protocol
 
 from orch.gateway.flows import Flow
 from orch.gateway.routes import Match
-from orch.gateway.statistics import GatewayFlow, GatewayOwn, GatewayRoute
-from orch.gateway.window import Window, flow_of
+from orch.gateway.statistics import GatewayOwn, GatewayRoute
+from orch.gateway.window import Minute, Window
 from orch.settings import Route
-from orch.telemetry.percentiles import step_of
 
+SETTLED_EVERY: Final = 1.0
+MOST_WAITING: Final = 1_000
+"""Requests that wait to be counted, at most."""
 _FIRST_ERROR: Final = 500
+_ROUTED: Final = Flow.REQUESTS.value
 
 
 class Metrics(Protocol):
@@ -43,20 +46,26 @@ class Metrics(Protocol):
 
 
 class Recorder:
-    """Counts every request once: in total, for its flow, and for its route or, without one, its service.
+    """Counts every request once, for its route or, without one, its flow and service.
+
+    What all of a flow and all together come to is added up when it is read, which is far more seldom.
 
     ``now`` is Trio's clock. ``seconds`` is the time the back end took, None if it got no request. The mutable
-    state is one window for each of these, the requests in flight, and the retries.
+    state is one window for each of these, those of routes and services that are gone for as long as they have
+    the last minute in them, what came before, what waits to be counted, those in flight, and the retries.
     """
 
     def __init__(self, metrics: Metrics) -> None:
         self.in_flight = 0
         self.retries = 0
         self._metrics = metrics
-        self._total: Window | None = None
-        self._flows: dict[Flow, Window] = {}
+        self._waiting: list[tuple[Match, int, float | None, float]] = []
+        self._due = 0.0
+        self._started: float | None = None
         self._routes: dict[str, Window] = {}
         self._own: dict[tuple[Flow, str], Window] = {}
+        self._gone: list[tuple[Flow, Window]] = []
+        self._former: dict[Flow, tuple[int, int]] = {}
 
     @contextmanager
     def one_in_flight(self) -> Iterator[None]:
@@ -74,7 +83,26 @@ class Recorder:
         if match is None:
             return
         window = self._routes.get(match.prefix) or self._route(match.prefix, now)
-        self._count(window, match.prefix, Flow.REQUESTS, match.service, status, seconds, now, trace_id)
+        window.add(now, seconds, is_error=status >= _FIRST_ERROR)
+        self._metrics.gateway_request(match.service, match.prefix, _ROUTED, status, seconds, trace_id)
+
+    def routed_soon(self, match: Match, status: int, seconds: float | None, now: float) -> None:
+        """Count a client's request that has ended, with others: within a second, or when all are read.
+
+        In a row they find code and counts in the processor's caches; between two requests, each has to fetch
+        them again, which costs more than the counting.
+        """
+        waiting = self._waiting
+        waiting.append((match, status, seconds, now))
+        if now >= self._due or len(waiting) >= MOST_WAITING:
+            self.settle()
+            self._due = now + SETTLED_EVERY
+
+    def settle(self) -> None:
+        """Count what waits for it."""
+        waiting, self._waiting = self._waiting, []
+        for ended in waiting:
+            self.routed(*ended)
 
     def fetched(
         self,
@@ -88,8 +116,9 @@ class Recorder:
         """Count a request that has ended and that the service sent itself, over no route."""
         window = self._own.get((flow, service))
         if window is None:
-            window = self._own[flow, service] = Window(now)
-        self._count(window, flow, flow, service, status, seconds, now, trace_id)
+            window = self._own[flow, service] = self._window(now)
+        window.add(now, seconds, is_error=status >= _FIRST_ERROR)
+        self._metrics.gateway_request(service, flow.value, flow.value, status, seconds, trace_id)
 
     def retried(self, service: str) -> None:
         """Count a repeated attempt."""
@@ -98,21 +127,41 @@ class Recorder:
 
     def retain(self, prefixes: Collection[str], services: Collection[str]) -> None:
         """Forget the routes and services that are no longer in the settings."""
-        self._routes = {prefix: window for prefix, window in self._routes.items() if prefix in prefixes}
-        self._own = {key: window for key, window in self._own.items() if key[1] in services}
+        self.settle()
+        for prefix in self._routes.keys() - set(prefixes):
+            self._gone.append((Flow.REQUESTS, self._routes.pop(prefix)))
+        for key in [key for key in self._own if key[1] not in services]:
+            self._gone.append((key[0], self._own.pop(key)))
 
-    def total(self, now: float) -> Window:
-        """Return the window of all requests."""
-        if self._total is None:
-            self._total = Window(now)
-        return self._total
+    def minutes(self, now: float) -> tuple[Minute, dict[Flow, Minute]]:
+        """Return the figures of all requests, and of those of each flow."""
+        self.settle()
+        started = self._started = now if self._started is None else self._started
+        self._forget_what_is_over(now)
+        windows = [(Flow.REQUESTS, window) for window in self._routes.values()]
+        windows += [(flow, window) for (flow, _), window in self._own.items()]
+        windows += self._gone
+        of_flow = {flow: Minute(now, started) for flow in Flow}
+        for flow, window in windows:
+            of_flow[flow].add(window)
+        for flow, (total, errors) in self._former.items():
+            of_flow[flow].add_former(total, errors)
+        together = Minute(now, started)
+        for minute in of_flow.values():
+            together.merge(minute)
+        return together, of_flow
 
-    def flow(self, flow: Flow, now: float) -> GatewayFlow:
-        """Return a flow's figures."""
-        return flow_of(self._flow(flow, now), now)
+    def _forget_what_is_over(self, now: float) -> None:
+        """Keep only the totals of what is gone and has nothing of the last minute in it."""
+        for gone in [each for each in self._gone if not each[1].count(now)]:
+            self._gone.remove(gone)
+            flow, window = gone
+            total, errors = self._former.get(flow, (0, 0))
+            self._former[flow] = total + window.total, errors + window.total_errors
 
     def routes(self, routes: Iterable[Route], now: float) -> tuple[GatewayRoute, ...]:
         """Return the figures of each route."""
+        self.settle()
         return tuple(
             GatewayRoute(
                 prefix=route.prefix,
@@ -149,31 +198,14 @@ class Recorder:
             for minute in [window.summary(now)]
         )
 
-    def _count(
-        self,
-        own: Window,
-        route: str,
-        flow: Flow,
-        service: str,
-        status: int,
-        seconds: float | None,
-        now: float,
-        trace_id: str,
-    ) -> None:
-        is_error = status >= _FIRST_ERROR
-        step = None if seconds is None else step_of(seconds)
-        for window in (own, self._total or self.total(now), self._flows.get(flow) or self._flow(flow, now)):
-            window.count_in(now, step, is_error=is_error)
-        self._metrics.gateway_request(service, route, flow, status, seconds, trace_id)
-
     def _route(self, prefix: str, now: float) -> Window:
         window = self._routes.get(prefix)
         if window is None:
-            window = self._routes[prefix] = Window(now)
+            window = self._routes[prefix] = self._window(now)
         return window
 
-    def _flow(self, flow: Flow, now: float) -> Window:
-        window = self._flows.get(flow)
-        if window is None:
-            window = self._flows[flow] = Window(now)
-        return window
+    def _window(self, now: float) -> Window:
+        """Return a new window; the first one begins all counting."""
+        if self._started is None:
+            self._started = now
+        return Window(now)

@@ -292,7 +292,10 @@ class BegunRepeat:
         finally:
             self.end()
         seconds = answered_at - self.began
-        parts.recorder.routed(way.stored.match, status, seconds, ended_at, self.trace_id)
+        if self.trace_id:
+            parts.recorder.routed(way.stored.match, status, seconds, ended_at, self.trace_id)
+        else:
+            parts.recorder.routed_soon(way.stored.match, status, seconds, ended_at)
         return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

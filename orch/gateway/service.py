@@ -42,7 +42,7 @@ from orch.gateway.sockets.handshake import METHOD
 from orch.gateway.sockets.open_sockets import OpenSockets
 from orch.gateway.sockets.proxy import SocketProxy
 from orch.gateway.spool import Spool
-from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics
+from orch.gateway.statistics import GatewayDiscovery, GatewayStatistics, GatewayUsage
 from orch.gateway.sweep import sweep
 from orch.gateway.transport import Connect, Connector
 from orch.gateway.warming import Warming
@@ -162,6 +162,7 @@ class GatewayService:
             tracer=tracer,
         )
         self._applied: Settings | None = None
+        self._read: GatewayStatistics | None = None
         self._operations = Operations(
             self._backends, events=events, touch=lambda: topics.touch(TOPIC), is_usable=self._is_usable
         )
@@ -329,12 +330,23 @@ class GatewayService:
 
     def readings(self) -> Iterator[Reading]:
         """Yield what Prometheus reads; the counters of requests are counted where requests end."""
+        self._read = None
         yield from self.boundary.readings()
         yield from self._dispatcher.witnesses.boundary.readings()
         yield from self._proxy.boundary.readings()
         yield from self._socket_proxy.boundary.readings()
-        yield from readings_of(self.statistics())
+        self._read = self.statistics()
+        yield from readings_of(self._read)
         yield from self._rates.readings(self._settings.current.orchestration.gateway)
+
+    def usage(self) -> GatewayUsage:
+        """Return what is taken of the limits of clients' requests and of their bodies on disk."""
+        return self._figures.usage(self._settings.current.orchestration.gateway)
+
+    def statistics_as_read(self) -> GatewayStatistics:
+        """Return the figures that were just read for Prometheus: for who has read them first."""
+        read, self._read = self._read, None
+        return self.statistics() if read is None else read
 
     def statistics(self) -> GatewayStatistics:
         """Return the figures now."""

@@ -307,6 +307,15 @@ class GatewaySockets(Struct, frozen=True, kw_only=True):
     codes: dict[str, int] = {}
 
 
+class GatewayUsage(Struct, frozen=True, kw_only=True):
+    """Requests of clients in progress (``places``) and their bodies on disk, each with its limit."""
+
+    places: int
+    places_limit: int
+    spooled_bytes: int
+    spool_limit: int
+
+
 class GatewayStatistics(Struct, frozen=True, kw_only=True):
     """The gateway now.
 

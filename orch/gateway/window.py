@@ -94,20 +94,18 @@ class Window:
         self._past = _Sum()
         self._newest_from = math.inf
         self._newest = _Second()
+        self._latest = -math.inf
 
     def add(self, now: float, seconds: float | None, *, is_error: bool) -> None:
         """Count a request that took ``seconds`` and ended at ``now``; None: it has no latency."""
-        self.count_in(now, None if seconds is None else step_of(seconds), is_error=is_error)
-
-    def count_in(self, now: float, step: int | None, *, is_error: bool) -> None:
-        """Count a request by the step of its latency, for what counts it in several windows."""
         if not self._newest_from <= now < self._newest_from + 1:
             self._newest_from = float(int(now))
             self._newest = self._seconds.part(now)
+            self._latest = max(self._latest, self._newest_from)
         second = self._newest
         second.count += 1
-        if step is not None:
-            second.latencies[step] += 1
+        if seconds is not None:
+            second.latencies[step_of(seconds)] += 1
         self.total += 1
         if is_error:
             second.errors += 1
@@ -129,6 +127,9 @@ class Window:
 
     def _summed(self, now: float) -> tuple[_Sum, _Second | None]:
         """Return the sum of all seconds but the newest, and that one; None if there is none."""
+        if now - self._latest > WINDOW + 1:  # most windows of most services have nothing of the last minute
+            self._past = _Sum()
+            return self._past, None
         recent = self._seconds.numbered(now)
         newest = recent.pop(max(recent), None) if recent else None
         past = self._past if self._past.is_true() else _Sum()
@@ -141,31 +142,70 @@ class Window:
 
     def summary(self, now: float) -> Summary:
         """Return the last minute's figures."""
-        latencies, count, errors = self.latencies(now)
-        p50_ms, p95_ms, p99_ms = quantiles_ms(latencies, 0.5, 0.95, 0.99)
-        return Summary(
-            count=count,
-            errors=errors,
-            timed=latencies.total(),
-            span=min(float(WINDOW), max(1.0, now - self._started)),
-            p50_ms=p50_ms,
-            p95_ms=p95_ms,
-            p99_ms=p99_ms,
+        return _summary(*self.latencies(now), now, self._started)
+
+
+class Minute:
+    """The last minute, and the totals since the start, of several windows; ``started``: of the first."""
+
+    def __init__(self, now: float, started: float) -> None:
+        self.total = 0
+        self.total_errors = 0
+        self._now = now
+        self._started = started
+        self.latencies: Counter[int] = Counter()
+        self.count = 0
+        self.errors = 0
+
+    def add(self, window: Window) -> None:
+        """Add a window."""
+        latencies, count, errors = window.latencies(self._now)
+        self.latencies.update(latencies)
+        self.count += count
+        self.errors += errors
+        self.add_former(window.total, window.total_errors)
+
+    def add_former(self, total: int, errors: int) -> None:
+        """Add requests that ended before the last minute."""
+        self.total += total
+        self.total_errors += errors
+
+    def merge(self, other: "Minute") -> None:
+        """Add what was added to another."""
+        self.latencies.update(other.latencies)
+        self.count += other.count
+        self.errors += other.errors
+        self.add_former(other.total, other.total_errors)
+
+    def summary(self) -> Summary:
+        """Return the last minute's figures."""
+        return _summary(self.latencies, self.count, self.errors, self._now, self._started)
+
+    def flow(self) -> GatewayFlow:
+        """Return the figures as those of a flow."""
+        minute = self.summary()
+        return GatewayFlow(
+            requests=self.total,
+            errors=self.total_errors,
+            requests_last_minute=minute.count,
+            errors_last_minute=minute.errors,
+            timed=minute.timed,
+            p50_ms=minute.p50_ms,
+            p95_ms=minute.p95_ms,
+            p99_ms=minute.p99_ms,
         )
 
 
-def flow_of(window: Window, now: float) -> GatewayFlow:
-    """Return a flow's figures from its window."""
-    minute = window.summary(now)
-    return GatewayFlow(
-        requests=window.total,
-        errors=window.total_errors,
-        requests_last_minute=minute.count,
-        errors_last_minute=minute.errors,
-        timed=minute.timed,
-        p50_ms=minute.p50_ms,
-        p95_ms=minute.p95_ms,
-        p99_ms=minute.p99_ms,
+def _summary(latencies: Counter[int], count: int, errors: int, now: float, started: float) -> Summary:
+    p50_ms, p95_ms, p99_ms = quantiles_ms(latencies, 0.5, 0.95, 0.99)
+    return Summary(
+        count=count,
+        errors=errors,
+        timed=latencies.total(),
+        span=min(float(WINDOW), max(1.0, now - started)),
+        p50_ms=p50_ms,
+        p95_ms=p95_ms,
+        p99_ms=p99_ms,
     )
 
 

@@ -165,7 +165,7 @@ def build(
     )
     analytics = AnalyticsService(
         sources=lambda: metrics.sources,
-        gateway=gateway.statistics,
+        gateway=gateway.statistics_as_read,
         speech=speech.statistics,
         store=stores.documents,
         owner=f"{survey.me.host}-{survey.me.place or 0}" if survey.is_shared else "0",
