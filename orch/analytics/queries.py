@@ -221,7 +221,7 @@ def answer_in_parts(
 ) -> Generator[None, None, SeriesAnswer]:
     """Return the series that are asked for, at one step. ``models``: what is known of a series.
 
-    It stops after each of them, which takes some milliseconds, so that others may have their turn.
+    It stops after some milliseconds each, so that others may have their turn.
     """
     until = now if question.until is None else min(question.until, now)
     there = [key for key in dict.fromkeys(question.keys) if key in series]
@@ -245,6 +245,7 @@ def answer_in_parts(
         if question.usual:
             known = models(key)
             usual = band(known, np.array(at), step, is_rate=figure.unit == "/s") or _NOTHING
+            yield
             changed = level_changes(values, known, figure, begins=first * step, step=step)
         shown.append(
             ShownSeries(
@@ -278,7 +279,7 @@ def level_changes(
 ) -> tuple[Change, ...]:
     """Return where the level of a series became another. ``values``: ``step`` apart, the first at ``begins``.
 
-    Of many values, means of some are looked at, so that it takes a millisecond.
+    Of many values, means of some are looked at, so that it takes some milliseconds.
     """
     many = -(-len(values) // LOOKED_AT)
     points = Points(start=begins, step=step, values=values, highs=values).rolled_up(many * step)

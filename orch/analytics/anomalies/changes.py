@@ -52,6 +52,9 @@ MATTERS: Final = 0.05
 SIMPLER: Final = 0.9
 """What levels with growth leave at most, in what levels alone leave, to be believed instead."""
 
+WELL: Final = 1.2
+"""What levels leave at most, in the variance of the noise, for nothing else to be looked for."""
+
 EXTREME: Final = 10.0
 """How many times more or less noise than the middle sample a sample is taken to have at most."""
 
@@ -85,7 +88,7 @@ def changes(
     middle = 0.0 if usual is None else max(step - usual.clock.step, 0.0) / 2
     for scale in _scales(figures, usual, begins + there * step + middle):
         seen.append(_seen(figures, scale, floor))
-        if seen[-1].changes:
+        if seen[-1].changes and seen[-1].unexplained > WELL:
             seen.append(_seen_without_growth(figures, scale, there, floor))
     return tuple(
         Change(at=begins + float(there[cut]) * step, before=before, after=after, shift=shift)
