@@ -128,6 +128,12 @@ def tempo() -> list[str]:
     [source] = [each for each in sources if each["type"] == "tempo"]
     if source["url"] != f"http://tempo:{content['server']['http_listen_port']}":
         found.append(f"Grafana reads traces from {source['url']}")
+    scraped = {
+        job["job_name"]: job.get("static_configs")
+        for job in document("monitoring/prometheus/prometheus.yml")["scrape_configs"]
+    }
+    if scraped.get("tempo") != [{"targets": [source["url"].removeprefix("http://")]}]:
+        found.append(f"Prometheus scrapes {scraped.get('tempo')} of Tempo")
     linked = {each.get("uid") for each in sources}
     fields = [
         field

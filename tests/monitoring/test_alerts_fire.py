@@ -94,9 +94,9 @@ def test_no_case_is_left_of_an_alert_that_is_gone() -> None:
 
 
 def test_series_of_others_have_been_scraped_where_their_program_runs_here() -> None:
-    """Only cAdvisor, Loki, Alloy and Grafana are taken from their documentation."""
+    """Only cAdvisor, Loki, Alloy, Tempo and Grafana are taken from their documentation."""
     documented = {scrape.job for scrape in scrapes() if not scrape.is_real}
-    assert documented == {"cadvisor", "loki", "alloy", "grafana"}
+    assert documented == {"cadvisor", "loki", "alloy", "tempo", "grafana"}
     missing = {name for rule in alerts() if not is_real(rule) for name in metrics_of(rule)}
     assert not {name for name in missing - set(own()) if not is_recorded(name)}
     assert {name for name in missing if not is_recorded(name)} <= WITHOUT_A_SCRAPE

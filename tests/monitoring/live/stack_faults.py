@@ -78,7 +78,7 @@ class Stack:
         self.second = more.enter_context(service("serve", _made(folder / "second"), settings=text))
         watch.scrape("orchestration", world.running.url, self.second.url)
         # Of programs that do not run here.
-        for job in ("cadvisor", "loki", "alloy", "grafana"):
+        for job in ("cadvisor", "loki", "alloy", "tempo", "grafana"):
             watch.scrape(job, self.node.url)
         self.held: list[socket.socket] = []
         self.key, self.certificate = folder / "key.pem", folder / "certificate.pem"
