@@ -107,3 +107,34 @@ def test_days_as_usual_have_no_change_at_whatever_hour_they_are_looked_at(hour: 
     values = daily(begins + SLOW * np.arange(30 * 288), hour)
     usual = learn(values, begins=begins, step=SLOW)
     assert changes(values[-2_016:], begins=begins + SLOW * 23 * 288, step=SLOW, usual=usual) == ()
+
+
+def growing(times: np.ndarray, seed: int) -> np.ndarray:
+    """Return memory that leaks 6 MB a day."""
+    noise = np.random.default_rng(seed).normal(0, 1e6, len(times))
+    return 1.48e8 + 6e6 * (times - times[0]) / DAY + noise
+
+
+@pytest.mark.parametrize("hour", range(0, 168, 9))
+def test_what_only_grows_has_no_course_and_no_new_level(hour: int) -> None:
+    """Each day ends higher than it began, and the Sundays of a month are not its middle."""
+    times = 20_000 * DAY + hour * 3_600 + SLOW * np.arange(30 * 288)
+    values = growing(times, hour)
+    usual = learn(values, begins=times[0], step=SLOW, least=2e7)
+    assert (usual.is_daily, usual.is_weekly) == (False, False)
+    assert changes(values[-2_016:], begins=times[-2_016], step=SLOW, floor=2e7) == ()
+
+
+@pytest.mark.parametrize("hour", range(0, 168, 9))
+def test_what_grows_over_its_days_has_the_same_course_as_what_does_not(hour: int) -> None:
+    begins = 20_000 * DAY + hour * 3_600
+    times = begins + SLOW * np.arange(30 * 288)
+    steady = 1_000 + 20 * daily(times, hour)
+    usual = learn(steady, begins=begins, step=SLOW)
+    values = steady + 15 * (times - times[0]) / DAY
+    grown = learn(values, begins=begins, step=SLOW)
+    assert grown.is_daily
+    ordinary, found = (each.power.back(each.at(times)[0]) for each in (usual, grown))
+    moved = found - ordinary
+    assert np.ptp(moved) < 0.1 * np.ptp(ordinary)
+    assert changes(values[-2_016:], begins=times[-2_016], step=SLOW, usual=grown) == ()

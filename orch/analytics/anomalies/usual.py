@@ -4,9 +4,9 @@ The problem: a figure of 400 is usual at ten on a Monday and an alarm at three o
 the mean of the same hours, is moved by each past fault, follows no growth, and knows nothing of noise that
 grows with the figure. Here: (1) a power of the figures is taken whose noise is about the same at all levels
 (Guerrero's choice among log, square root and none); (2) medians of each time of day, over days from which the
-day's own level was subtracted, give the course; for all days alike, for weekdays and weekends, or for each
-day of the week, whichever predicts the last two weeks best; (3) the noise of each hour is its median absolute
-deviation. Left out: public holidays and summer time, which are unusual.
+day's own level was subtracted, and growth, if there is any, give the course; for all days alike, for weekdays
+and weekends, or for each day of the week, whichever predicts the last two weeks best; (3) the noise of each
+hour is its median absolute deviation. Left out: public holidays and summer time, which are unusual.
 """
 
 from collections.abc import Sequence
@@ -40,6 +40,9 @@ BETTER: Final = 0.97
 """Error that a course must have at most, in that of a simpler one, to be chosen instead."""
 
 HOURS: Final = 24
+WEEK: Final = 7
+SURE: Final = 4.0
+"""How many standard errors a growth is, to be one."""
 
 
 class Power(NamedTuple):
@@ -178,10 +181,11 @@ class _Course(NamedTuple):
             course = np.full((1, 1), median(values))
             return course, values - course[0, 0]
         matrix, weekdays, place = _by_day(values, times, clock)
+        level = _without_growth(matrix)
         rows = []
         for each in range(int(classes.max()) + 1):
-            days = matrix[classes[weekdays] == each]
-            rows.append(_day_course(days if len(days) else matrix, self.width))
+            days = level[classes[weekdays] == each]
+            rows.append(_day_course(days if len(days) else level, self.width))
         course = np.vstack(rows)
         left = matrix - course[classes[weekdays]]
         return course, left.reshape(-1)[place : place + len(values)]
@@ -195,6 +199,22 @@ def _by_day(values: Array, times: Array, clock: Clock) -> tuple[Array, Array, in
     padded[first : first + len(values)] = values
     days = np.floor(times[0] / DAY) + np.arange(count)
     return padded.reshape(count, clock.slots), ((days + THURSDAY) % 7).astype(np.int64), first
+
+
+def _without_growth(days: Array) -> Array:
+    """Return days without what they grow by from week to week, where that is more than chance.
+
+    A series that only grows would have a course over the day, as each day ends higher than it began, and one
+    over the week, as its Sundays are not in the middle of the month. The growth is the median of all
+    distances of a week, of which a new level has only those across it.
+    """
+    levels = medians(days.T)
+    weekly = levels[WEEK:] - levels[:-WEEK]
+    weekly = weekly[np.isfinite(weekly)]
+    if weekly.size < WEEK or abs(median(weekly)) * np.sqrt(weekly.size) <= SURE * spread(weekly):
+        return days
+    at = np.arange(days.size).reshape(days.shape) / days.shape[1]
+    return np.asarray(days - median(weekly) / WEEK * (at - len(days) / 2))
 
 
 def _day_course(days: Array, width: int) -> Array:
