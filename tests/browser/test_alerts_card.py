@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import PageAt, settled
 from tests.fakes.alertmanager import notification, notified_alert
 from tests.fakes.alerts import CRITICAL
+from tests.fakes.patience import PATIENCE
 from tests.fakes.scripted_service import Running, scripted
 
 pytestmark = pytest.mark.browser
@@ -88,7 +89,7 @@ def test_as_many_alerts_as_there_are_rules_fit_the_page(page_at: PageAt, width: 
     """The worst are listed, the others with a button; nothing is wider than the window or run as a script."""
     with scripted("full") as running:
         sent = httpx2.post(
-            f"{running.url}/api/alerts/webhook", json=notification(*many_alerts(134)), timeout=60
+            f"{running.url}/api/alerts/webhook", json=notification(*many_alerts(134)), timeout=PATIENCE
         )
         assert sent.json() == {"alerts": 134}, sent.text
         page = page_at(running.url, width=width)

@@ -12,6 +12,7 @@ from orch.client import BadMessageError, ConnectionLostError, RefusedError
 from orch.client.session_requests import SessionRequests
 from orch.protocol.messages import Transcript
 from orch.protocol.session_keys import Right
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.whole import whole
 
@@ -39,7 +40,7 @@ def test_a_code_leads_to_a_session_its_title_and_its_words(tmp_path: Path) -> No
     async def use() -> None:
         async with (
             whole(tmp_path) as service,
-            httpx2.AsyncClient(base_url=service.url, timeout=60) as http,
+            httpx2.AsyncClient(base_url=service.url, timeout=PATIENCE) as http,
             orch.client.connect(service.url) as client,
         ):
             await http.post("/api/sessions/create", json={"session_id": "s", "config": {"title": "Budget"}})

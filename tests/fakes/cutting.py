@@ -8,6 +8,8 @@ from functools import partial
 
 import trio
 
+from tests.fakes.patience import PATIENCE
+
 
 class Relay:
     """Passes bytes both ways between whoever connects to ``port`` and the service, until it is cut.
@@ -157,7 +159,7 @@ def threaded_relay(service_port: int) -> Iterator[ThreadedRelay]:
 
     thread = threading.Thread(target=trio.run, args=(main,), daemon=True)
     thread.start()
-    running = ready.get(timeout=10)
+    running = ready.get(timeout=PATIENCE)
     try:
         yield running
     finally:

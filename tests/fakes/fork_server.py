@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from tests.fakes.children import lasting
+from tests.fakes.patience import PATIENCE
 
 ROOT: Final = Path(__file__).parents[2]
 REQUEST_BYTES: Final = 1 << 17
@@ -96,7 +97,7 @@ class ForkServer:
             with self._has_forked:
                 rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [writes]))]
                 self._socket.sendmsg([request.encode()], rights)
-                if not self._has_forked.wait_for(lambda: self._pids or self._has_ended, timeout=60):
+                if not self._has_forked.wait_for(lambda: self._pids or self._has_ended, timeout=PATIENCE):
                     raise TimeoutError("The fork server has not started the service within 60 s.")
                 if not self._pids:
                     raise ChildProcessError("The fork server has ended; its standard error says why.")

@@ -45,7 +45,7 @@ def exporter(
     def answers() -> bool:
         assert process.poll() is None, f"{program} ended"
         try:
-            with urllib.request.urlopen(f"http://{address}{path}", timeout=60):
+            with urllib.request.urlopen(f"http://{address}{path}", timeout=PATIENCE):
                 return True
         except urllib.error.URLError:
             return False

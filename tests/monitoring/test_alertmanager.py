@@ -14,6 +14,7 @@ import pytest
 import yaml
 from amlint import cli
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.tools import require
 
 ROOT: Final = Path(__file__).parents[2] / "monitoring"
@@ -48,7 +49,12 @@ def ran(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
     """Run a program, with nothing of this environment but what it needs."""
     needed = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environment}
     return subprocess.run(
-        [str(each) for each in command], capture_output=True, text=True, timeout=30, check=False, env=needed
+        [str(each) for each in command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=needed,
     )
 
 

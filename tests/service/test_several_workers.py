@@ -161,7 +161,7 @@ def test_a_port_that_another_program_has_is_said_at_the_start(tmp_path: Path) ->
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", first + 1))
         taken.listen()
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 2
     assert f"Port {first + 1} is in use" in ended.stderr
     assert f"WORKER_PORTS={first + 2}" in ended.stderr
@@ -265,7 +265,7 @@ def test_a_changed_setting_is_in_force_on_all_workers_and_on_those_started_later
             both.patch(1, orchestration__gateway__timeout=None)
             both.wait_for_timeout(30)
             refused = httpx2.patch(
-                both.urls[0] + "/api/config", json={"values": {TIMEOUT: "soon"}}, timeout=60
+                both.urls[0] + "/api/config", json={"values": {TIMEOUT: "soon"}}, timeout=PATIENCE
             )
             assert (refused.status_code, refused.json()["code"]) == (422, "invalid_settings")
             assert both.get(0, "/api/config")["revision"] == 3

@@ -77,7 +77,7 @@ class Bots:
         self.home = folder / "bots"
         self.home.mkdir()
         self.worker = more.enter_context(service("serve", self.home, settings=text))
-        self.client = more.enter_context(httpx2.Client(base_url=self.worker.url, timeout=60))
+        self.client = more.enter_context(httpx2.Client(base_url=self.worker.url, timeout=PATIENCE))
         self._number = 0
         self._stuck: list[Path] = []
         self.world.watch.scrape("orchestration", self.world.running.url, self.worker.url)
@@ -129,7 +129,7 @@ class Bots:
         self._number += 1
         code = "".join(chr(97 + int(each)) for each in f"{self._number:04}")
         made = httpx2.post(
-            f"{self.meetings}/api/meetings", content=f"code: bot-{code}-bot\n{script}", timeout=60
+            f"{self.meetings}/api/meetings", content=f"code: bot-{code}-bot\n{script}", timeout=PATIENCE
         )
         assert made.is_success, made.text
         asked = {"meeting_url": made.json()["url"], "camera": None, "consent": {"announce": False}}
