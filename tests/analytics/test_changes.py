@@ -112,7 +112,7 @@ def test_days_as_usual_have_no_change_at_whatever_hour_they_are_looked_at(hour: 
 def growing(times: np.ndarray, seed: int) -> np.ndarray:
     """Return memory that leaks 6 MB a day."""
     noise = np.random.default_rng(seed).normal(0, 1e6, len(times))
-    return 1.48e8 + 6e6 * (times - times[0]) / DAY + noise
+    return np.asarray(1.48e8 + 6e6 * (times - times[0]) / DAY + noise)
 
 
 @pytest.mark.parametrize("hour", range(0, 168, 9))

@@ -109,6 +109,19 @@ def test_as_many_alerts_as_there_are_rules_fit_the_page(page_at: PageAt, width: 
         first.focus()
         page.keyboard.press("Enter")
         expect(rows.first.locator(".pill")).to_have_text("acknowledged")
+        # The service lists it after all that nobody has acknowledged, of which there are more than it sends.
+        expect(page.locator("#alerts-text")).to_have_text(
+            "44 critical alerts, 45 warnings and 44 notices fire."
+        )
+        expect(rows.first.locator(".pill")).to_have_text("acknowledged")
         expect(first).to_be_focused()
         page.keyboard.press("Enter")
+        expect(rows.first.locator(".pill")).to_have_text("critical")
+        expect(page.locator("#alerts-text")).to_have_text(
+            "45 critical alerts, 45 warnings and 44 notices fire."
+        )
+        expect(first).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(rows.first.locator(".pill")).to_have_text("acknowledged")
+        page.locator("h1").click()  # neither the focus nor the pointer is in the list
         expect(rows.first.locator(".pill")).to_have_text("critical")

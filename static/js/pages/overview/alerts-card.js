@@ -20,6 +20,7 @@ export class AlertsCard {
   #more = byId("alerts-more");
   #change;
   #isWhole = false;
+  #handled = new Map();
   #state = null;
 
   /** `change(method, path, body)` resolves to a response of the control API, or rejects. */
@@ -39,7 +40,7 @@ export class AlertsCard {
     this.#card.hidden = state.alerts.length === 0 && trouble === "";
     this.#source.hidden = trouble === "";
     setText(this.#source, trouble);
-    const rows = this.#inPlace(this.#isWhole ? state.alerts : state.alerts.slice(0, LISTED));
+    const rows = this.#inPlace(state.alerts, this.#isWhole ? state.alerts : state.alerts.slice(0, LISTED));
     keyed(this.#list, rows, { key: ({ fingerprint }) => fingerprint, create: (alert) => this.#row(alert), update: (row, alert) => this.#update(row, alert, state.now) });
     this.#list.hidden = rows.length === 0;
     const others = state.alerts.length - LISTED;
@@ -49,12 +50,21 @@ export class AlertsCard {
     setText(byId("alerts-note"), beyond > 0 ? `${state.alerts.length} of ${state.total}` : "");
   }
 
-  /** The rows keep their order while the pointer is over them or one of them has the focus. */
-  #inPlace(alerts) {
-    if (!this.#list.matches(":hover, :focus-within")) return alerts;
+  /**
+   * The rows keep their order while the pointer is over them or one of them has the focus, and what was
+   * acknowledged there stays, which is no longer among the worst: `all` that the service lists, `listed` here.
+   */
+  #inPlace(all, listed) {
+    if (!this.#list.matches(":hover, :focus-within")) {
+      this.#handled.clear();
+      return listed;
+    }
+    const has = (alerts, fingerprint) => alerts.find((each) => each.fingerprint === fingerprint);
+    const left = [...this.#handled.values()].filter(({ fingerprint }) => !has(listed, fingerprint));
+    const rows = [...listed, ...left.map((each) => has(all, each.fingerprint) ?? each)];
     const places = new Map([...this.#list.children].map((row, place) => [row.dataset.key, place]));
     const place = ({ fingerprint }) => places.get(fingerprint) ?? Infinity;
-    return [...alerts].sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
+    return rows.sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
   }
 
   #row(alert) {
@@ -101,7 +111,7 @@ export class AlertsCard {
   }
 
   async #act(fingerprint, button) {
-    const alert = this.#state.alerts.find((each) => each.fingerprint === fingerprint);
+    const alert = this.#state.alerts.find((each) => each.fingerprint === fingerprint) ?? this.#handled.get(fingerprint);
     if (alert === undefined) return;
     if (actionOf(alert) === "undo") await this.#withdraw(alert, button);
     else await this.#acknowledge(alert, button);
@@ -122,6 +132,7 @@ export class AlertsCard {
   /** Show what the service has made of an alert, before the topic arrives. */
   #replace(alert) {
     if (alert.fingerprint === undefined) return;
+    this.#handled.set(alert.fingerprint, alert);
     const alerts = this.#state.alerts.map((each) => (each.fingerprint === alert.fingerprint ? alert : each));
     this.show({ ...this.#state, alerts });
   }
