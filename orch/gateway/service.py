@@ -344,7 +344,10 @@ class GatewayService:
         return self._figures.usage(self._settings.current.orchestration.gateway)
 
     def statistics_as_read(self) -> GatewayStatistics:
-        """Return the figures that were just read for Prometheus: for who has read them first."""
+        """Return the figures that the last :meth:`readings` were made of, once; else those of now.
+
+        For who has read these a moment ago: to add all up again costs a millisecond.
+        """
         read, self._read = self._read, None
         return self.statistics() if read is None else read
 

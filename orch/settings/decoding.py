@@ -115,7 +115,7 @@ def _unquoted(error: str) -> str:
 
 def _parse(text: str, name: str, faults: list[Fault]) -> dict[str, Any]:
     try:
-        document = read_yaml(text)
+        document = read_yaml(text, words_are_text=True)
     except NotYamlError as error:
         where = name if error.line is None else f"{name}:{error.line}:{error.column}"
         faults.append(Fault(where, f"expected YAML: {_unquoted(str(error))}"))

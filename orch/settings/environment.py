@@ -128,7 +128,7 @@ def _scalar(path: tuple[str, ...], value: str) -> Any:
     if base is str:
         return value
     try:
-        return read_yaml(value)
+        return read_yaml(value, words_are_text=True)
     except NotYamlError:
         return value
 

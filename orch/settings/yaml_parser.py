@@ -31,10 +31,7 @@ def is_unusable(text: str) -> bool:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1, but a duplicate key is a fault, and only ``true`` and ``false`` are truth values.
-
-    ``off`` is a choice of several settings, and ``no`` a language; :data:`TRUTHS` are for where a truth value
-    is expected.
+    """YAML 1.1, but a duplicate key is a fault.
 
     Keys are compared as written in the file, before ``<<`` is applied: merged values are meant to be
     overridden.
@@ -73,12 +70,16 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
+class _TextLoader(_Loader):
+    """Only ``true`` and ``false`` are truth values, as in YAML 1.2."""
+
+
 _BOOL: Final = "tag:yaml.org,2002:bool"
-_Loader.yaml_implicit_resolvers = {
+_TextLoader.yaml_implicit_resolvers = {
     first: [each for each in resolvers if each[0] != _BOOL]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(_BOOL, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
+_TextLoader.add_implicit_resolver(_BOOL, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 class NotYamlError(ValueError):
@@ -90,10 +91,15 @@ class NotYamlError(ValueError):
         self.column = column
 
 
-def read_yaml(text: str) -> Any:
-    """Parse the text. Raises only :class:`NotYamlError`, whatever the text."""
+def read_yaml(text: str, *, words_are_text: bool = False) -> Any:
+    """Parse the text. Raises only :class:`NotYamlError`, whatever the text.
+
+    ``words_are_text``: those of :data:`TRUTHS` are, for who knows where a truth value is expected: ``off`` is
+    also a choice of several settings, and ``no`` a language.
+    """
+    loader = _TextLoader if words_are_text else _Loader
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, stricter about keys
+        return yaml.load(text, Loader=loader)  # noqa: S506 - a SafeLoader, stricter about keys
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = str(error.problem or error.context)

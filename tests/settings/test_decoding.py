@@ -299,6 +299,15 @@ def test_off_is_a_choice_and_a_truth_value_as_the_setting_expects(word: str) -> 
     assert decoded.settings.orchestration.speech.translate_growing == "off"
 
 
+@pytest.mark.parametrize(
+    "token", ["true-and-long-enough", "Falsehood-of-some-length", "off-and-long-enough", "no"]
+)
+def test_a_text_may_begin_with_a_truth_value(token: str) -> None:
+    decoded = decode(f"services: {{audio-service: {{model: {token}}}}}", {"ORCH_LOG_LEVEL": "INFO"})
+    assert decoded.faults == ()
+    assert decoded.settings.services["audio-service"].model == token
+
+
 def test_norwegian_is_a_language() -> None:
     decoded = decode("orchestration: {monitoring: {journey: {language: no}}}", {})
     assert decoded.settings.orchestration.monitoring.journey.language == "no"

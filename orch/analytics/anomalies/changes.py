@@ -159,8 +159,8 @@ def _seen(figures: Array, scale: _Scale, floor: float) -> _Seen:
     for place in range(1, len(bounds) - 1):
         low, cut, high = bounds[place - 1], bounds[place], bounds[place + 1]
         former, shift = levels[place - 1], levels[place] - levels[place - 1]
-        on, until = slice(cut, min(cut + AROUND, high)), slice(max(cut - AROUND, low), cut)
-        sudden = _end(flat[on][::-1], weights[on][::-1]) - _end(flat[until], weights[until])
+        since, until = slice(cut, min(cut + AROUND, high)), slice(max(cut - AROUND, low), cut)
+        sudden = _end(flat[since][::-1], weights[since][::-1]) - _end(flat[until], weights[until])
         if sudden * np.sign(shift) < MOST_OF_IT * abs(shift):
             continue
         where = slice(cut, high)
@@ -173,7 +173,7 @@ def _seen(figures: Array, scale: _Scale, floor: float) -> _Seen:
 
 
 def _seen_without_growth(figures: Array, scale: _Scale, at: Array, floor: float) -> _Seen:
-    """Return what levels with one growth in all of them explain.
+    """Return what levels with one growth in all of them explain. ``at``: the places of the figures in time.
 
     The growth is the middle one between the means of blocks, few of which have a change between them; then,
     more exactly, the one within the levels that are found.

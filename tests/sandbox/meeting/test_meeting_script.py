@@ -165,3 +165,9 @@ def test_all_faults_of_several_fields_are_reported_at_once() -> None:
         "chat[0].who",
         "network[0].returns",
     ]
+
+
+def test_truth_values_may_be_words_as_in_yaml() -> None:
+    script = decode_script("reopens: off\nparticipants: [{id: ana, name: Ana, camera: on, is_host: yes}]\n")
+    assert not script.reopens
+    assert (script.participants[0].camera, script.participants[0].is_host) == (True, True)
