@@ -59,9 +59,9 @@ export class AlertsCard {
       this.#handled.clear();
       return listed;
     }
-    const has = (alerts, fingerprint) => alerts.find((each) => each.fingerprint === fingerprint);
-    const left = [...this.#handled.values()].filter(({ fingerprint }) => !has(listed, fingerprint));
-    const rows = [...listed, ...left.map((each) => has(all, each.fingerprint) ?? each)];
+    const find = (alerts, fingerprint) => alerts.find((each) => each.fingerprint === fingerprint);
+    const left = [...this.#handled.values()].filter(({ fingerprint }) => !find(listed, fingerprint));
+    const rows = [...listed, ...left.map((each) => find(all, each.fingerprint) ?? each)];
     const places = new Map([...this.#list.children].map((row, place) => [row.dataset.key, place]));
     const place = ({ fingerprint }) => places.get(fingerprint) ?? Infinity;
     return rows.sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
