@@ -18,6 +18,7 @@ from benchmarks.peers.servers import ROOT
 from orch.bots.chromium.guard import descendants
 from orch.bots.correlation.naming import CONFIDENT
 from orch.bots.states import FINAL
+from tests.fakes.processes import command, shared_memory, stat
 
 VOICES: Final = ROOT / "tests" / "data" / "voices"
 STARTING: Final = 120.0
@@ -151,23 +152,17 @@ def code_in(url: str) -> str:
 
 
 def _is_browser(pid: int) -> bool:
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return b"chrom" in command or b"guard.py" in command
+    line = command(pid)
+    return b"chrom" in line or b"guard.py" in line
 
 
 def _sum(pids: list[int]) -> Usage:
     cpu, memory = 0.0, 0
     for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
-        except OSError:
-            continue
-        cpu += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        memory += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
+        fields = stat(pid)
+        if fields:
+            cpu += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            memory += shared_memory(pid)
     return Usage(cpu, memory)
 
 

@@ -26,6 +26,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.peers import report
 from tests.fakes.alertmanager import notification, notified_alert
 from tests.fakes.chromium import launch
+from tests.fakes.processes import children, command
 from tests.fakes.service import service
 from tests.fakes.waiting import wait_until
 
@@ -76,22 +77,11 @@ def watched(page: Page, *selectors: str) -> Iterator[None]:
 def kill(running: Any) -> float:
     """Kill the audio-service's process; return when."""
     (pid,) = [
-        int(each.name)
-        for each in Path("/proc").iterdir()
-        if each.name.isdigit() and _is_audio(each, running.process.pid)
+        each for each in children(running.process.pid) if b"\0orch.sandbox.audio_service" in command(each)
     ]
     at = time.time()
     os.kill(pid, signal.SIGKILL)
     return at
-
-
-def _is_audio(process: Path, parent: int) -> bool:
-    try:
-        command = (process / "cmdline").read_bytes().replace(b"\0", b" ")
-        status = (process / "status").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return b"orch.sandbox.audio_service" in command and f"PPid:\t{parent}\n" in status
 
 
 def measure(times: int, shots: Path | None) -> dict[str, list[float]]:

@@ -14,7 +14,6 @@ import os
 import statistics
 import sys
 import time
-from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +24,7 @@ import trio
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.peers import report
+from tests.fakes.processes import family, shared_memory
 from tests.fakes.sandbox import Running, running
 
 SENTENCES = (
@@ -42,26 +42,9 @@ SENTENCES = (
 ROUNDS = 3
 
 
-def descendants(pid: int) -> list[int]:
-    """Return a process and all its children."""
-    children: list[str] = []
-    # A child belongs to the thread that started it.
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(FileNotFoundError):
-            children += task.read_text().split()
-    return [pid, *(each for child in children for each in descendants(int(child)))]
-
-
 def memory(pid: int) -> float:
     """Return the megabytes of a process and its children; shared pages are divided among their users."""
-    total = 0
-    for each in descendants(pid):
-        try:
-            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
+    return sum(map(shared_memory, family(pid))) / 2**20
 
 
 async def translate(service: Running, text: str, target: str) -> tuple[dict[str, Any], float]:

@@ -35,6 +35,7 @@ from websockets.trio.client import ClientConnection, connect
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.flatness import MIB, Sample, Verdict, judge_descriptors, judge_memory, judge_rest
+from tests.fakes.processes import family
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SETTINGS: Final = """\
@@ -99,9 +100,7 @@ class Service:
 
     def sizes(self) -> tuple[int, int]:
         """Return the bytes in memory and the open descriptors of the service and all its workers."""
-        pids = [self._process.pid]
-        for pid in pids:
-            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())
+        pids = family(self._process.pid)
         pages = sum(int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) for pid in pids)
         descriptors = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
         return pages * os.sysconf("SC_PAGE_SIZE"), descriptors

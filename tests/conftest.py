@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.fakes.assets import prepare_once
-from tests.fakes.children import lasting
 from tests.fakes.chromium import launch
 from tests.fakes.network import links_unchanged
+from tests.fakes.processes import lasting
 from tests.fakes.running import PLAIN_LIMIT, REAL_LIMIT, VIRTUAL_LIMIT, ended_after, run
 
 # How long an example takes says what else the machine does.

@@ -7,9 +7,9 @@ import pytest
 import trio
 
 from orch.processes import LONGEST_LINE, ProcessSpec, run_child
-from tests.fakes.children import unreaped
 from tests.fakes.health import backend
 from tests.fakes.ports import free_port
+from tests.fakes.processes import unreaped
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
 

@@ -16,8 +16,8 @@ import trio
 from orch.audio.recordings import open_recording
 from orch.audio.wav import wav
 from orch.problems import ProblemError
-from tests.fakes.children import unreaped
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import unreaped
 from tests.fakes.recordings import recording
 from tests.fakes.running import run
 from tests.fakes.sounds import pcm, silence, voice

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -14,8 +15,8 @@ from orch.audio.pipeline_jobs import Job, Measured, Outcome, Variant
 from orch.audio.pipeline_runs import PipelineRuns
 from orch.audio.pipeline_settings import PipelineSettings, encode
 from orch.problems import ProblemError
-from tests.fakes.children import unreaped
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import command, unreaped
 from tests.fakes.wav_files import tones, wav_file
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
@@ -64,7 +65,7 @@ async def test_a_process_that_dies_is_a_problem(victim: str, number: signal.Sign
     async def strike() -> None:
         while True:
             await trio.sleep(0.01)
-            found = [pid for pid in unreaped() - before if victim in command(pid)]
+            found = [pid for pid in unreaped() - before if victim.encode() in command(pid)]
             if len(unreaped() - before) == 2 and found:
                 os.kill(found[0], number)
                 return
@@ -77,19 +78,11 @@ async def test_a_process_that_dies_is_a_problem(victim: str, number: signal.Sign
     assert unreaped() == before
 
 
-def command(pid: int) -> str:
-    """Return a process' command line; nothing once it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return ""
-
-
 async def test_no_process_has_the_service_s_secrets_or_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """They get where modules are; the output is the only file beside input and reply."""
     monkeypatch.setenv("ORCH_CONTROL_TOKEN", "secret")
     before = unreaped()
-    seen: dict[str, str] = {}
+    seen: dict[bytes, str] = {}
     noise = wav_file(np.random.default_rng(1).normal(0, 0.1, (48000 * 100, 1)), 48000)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run, noise, job(measured="stages", seconds=200))
@@ -97,8 +90,10 @@ async def test_no_process_has_the_service_s_secrets_or_other_files(monkeypatch: 
             while len(seen) < 2:
                 await trio.sleep(0.01)
                 for pid in unreaped() - before:
-                    if "_process" in command(pid):
-                        seen[command(pid)] = Path(f"/proc/{pid}/environ").read_text()
+                    line = command(pid)
+                    with suppress(OSError):  # it has just ended: another of its kind is seen
+                        if b"_process" in line:
+                            seen[line] = Path(f"/proc/{pid}/environ").read_text()
         nursery.cancel_scope.cancel()
     for environment in seen.values():
         assert "PYTHONPATH" in environment

@@ -16,6 +16,7 @@ from orch.audio.containers import container, id3_length
 from orch.audio.recordings import open_recording
 from orch.audio.wav import wav
 from orch.problems import ProblemError
+from tests.fakes.processes import children, command
 from tests.fakes.recordings import KINDS, flac_that_unpacks, m4a_that_indexes, recording, video_only, wav_of
 from tests.fakes.running import run
 from tests.fakes.sounds import CLIPS, SPEECH, clip, pcm, silence, voice
@@ -231,11 +232,11 @@ async def test_a_cancelled_reader_ends_its_decoder() -> None:
                 async with open_recording(file) as source:
                     for _ in range(reads):
                         assert await source.read()
-                    assert pids_of_decoders()
+                    assert decoders()
                     scope.cancel()
                     await source.read()
             assert scope.cancelled_caught
-            assert not pids_of_decoders()
+            assert not decoders()
             assert descriptors() == before
 
 
@@ -243,15 +244,9 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def pids_of_decoders() -> list[str]:
+def decoders() -> list[int]:
     """Return which of this process's children decode."""
-    mine = [(each / "children").read_text().split() for each in Path("/proc/self/task").iterdir()]
-    return [
-        pid
-        for pids in mine
-        for pid in pids
-        if b"decoder_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    return [pid for pid in children(os.getpid()) if b"decoder_process" in command(pid)]
 
 
 @pytest.mark.parametrize(
@@ -376,9 +371,9 @@ async def test_a_decoder_that_breaks_is_the_recordings_own_error(
     assert caught.value.code == code
 
 
-def look_at(pid: str) -> dict[str, str]:
+def look_at(pid: int) -> dict[str, str]:
     """Return the kernel's figures of a process."""
-    place = Path("/proc") / pid
+    place = Path("/proc") / str(pid)
     return {
         "environment": (place / "environ").read_text(),
         "limits": (place / "limits").read_text(),
@@ -397,7 +392,7 @@ async def test_a_decoder_gets_no_secret_and_cannot_write(
 
     async with open_recording(io.BytesIO(wav(bytes(32_000 * 300), 16_000))) as source:
         await source.read()
-        seen.update(await trio.to_thread.run_sync(look_at, pids_of_decoders()[0]))
+        seen.update(await trio.to_thread.run_sync(look_at, decoders()[0]))
     assert "secret" not in seen["environment"]
     limits = {line[:26].strip(): line[26:].split()[:2] for line in seen["limits"].splitlines()}
     assert limits["Max file size"] == ["0", "0"]

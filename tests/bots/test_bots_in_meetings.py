@@ -21,6 +21,7 @@ from orch.bots.states import State
 from tests.bots.adapters.meetings import MeetingServer, serving
 from tests.fakes.patience import PATIENCE
 from tests.fakes.postgres import postgres_address
+from tests.fakes.processes import command, with_command
 from tests.fakes.tools import require
 from tests.fakes.whole import Whole, whole
 
@@ -102,15 +103,7 @@ async def say(meetings: MeetingServer, code: str, who: str, text: str) -> None:
 
 def processes(folder: Path) -> list[int]:
     """Return the processes whose command lines name a profile in the folder."""
-    mark = f"{folder}/profiles/".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if mark in entry.read_bytes():
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue  # it has just ended
-    return found
+    return with_command(f"{folder}/profiles/".encode())
 
 
 async def none_left(folder: Path) -> None:
@@ -164,7 +157,7 @@ async def test_a_killed_browser_is_replaced_and_a_cancelled_service_leaves_nothi
         await say(meetings, code, "ana", "Before the crash.")
         ((_, first),) = await spoken(service, bot.session_id, "Before the crash.")
         for process in processes(tmp_path):
-            if not descendants(process) or b"--type=" not in Path(f"/proc/{process}/cmdline").read_bytes():
+            if not descendants(process) or b"--type=" not in command(process):
                 os.kill(process, signal.SIGKILL)
                 break
         await until(service, bot.bot_id, State.RECOVERING, State.JOINING, State.WAITING_IN_LOBBY)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +44,7 @@ from orch.stores.sqlite.bots import SqliteBots
 from tests.fakes.bot_service import FakePipeline
 from tests.fakes.hub import inline
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import command
 from tests.fakes.settings import FakeSettings
 from tests.fakes.tools import require
 
@@ -320,22 +321,16 @@ def test_the_meeting_ends_the_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def browser_of(profiles: Path) -> int:
     """Return the process id of the only browser with a profile in this folder."""
     for pid in descendants(os.getpid()):
-        with suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            program = command.partition(b"\0")[0]
-            if b"chrom" in program and command.find(bytes(profiles)) > 0 and b"--type=" not in command:
-                return pid
+        line = command(pid)
+        program = line.partition(b"\0")[0]
+        if b"chrom" in program and line.find(bytes(profiles)) > 0 and b"--type=" not in line:
+            return pid
     raise AssertionError("no browser runs")
 
 
 def renderers(browser: int) -> list[int]:
     """Return the processes that run a browser's pages."""
-    found = []
-    for pid in descendants(browser):
-        with suppress(OSError):
-            if b"--type=renderer" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
+    return [pid for pid in descendants(browser) if b"--type=renderer" in command(pid)]
 
 
 class Own:

@@ -21,8 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Final
 
-from tests.fakes.children import lasting
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import lasting
 
 ROOT: Final = Path(__file__).parents[2]
 REQUEST_BYTES: Final = 1 << 17

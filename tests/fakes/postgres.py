@@ -23,6 +23,7 @@ import trio
 from orch.stores.postgres.connections import open_connections
 from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
+from tests.fakes.processes import children
 
 USER = "orch"
 
@@ -130,8 +131,7 @@ class PostgresServer:
 
     def _children(self) -> list[int]:
         assert self.process is not None
-        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(each) for each in listed.read_text().split()] if listed.exists() else []
+        return children(self.process.pid)
 
 
 @contextmanager

@@ -135,14 +135,5 @@ def workers(count: int, folder: Path, *, server: str = "orch") -> Iterator[Runni
             running.ended()
 
 
-def is_alive(pid: int) -> bool:
-    """Return whether a process runs; one that has ended and that nobody has asked after does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,7 +12,7 @@ from orch.sandbox.engines.apertium import WAITING_LIMIT, Apertium, find, null_fl
 from orch.sandbox.engines.language_pairs import Pair
 from orch.sandbox.engines.translation import TooManyWaiting, TranslationFailed
 from orch.sandbox.engines.trials import Trials
-from tests.fakes.children import children
+from tests.fakes.processes import children
 from tests.fakes.running import run
 from tests.fakes.tools import require
 

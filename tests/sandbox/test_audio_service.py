@@ -22,9 +22,9 @@ from orch.sandbox.engines.speakers import SpeakerLabels
 from orch.sandbox.engines.speech import EngineFailed
 from orch.sandbox.engines.speech_engines import EngineOptions, LoadedEngine
 from orch.sandbox.uploads import DEFAULT_LIMITS, UploadLimits
-from tests.fakes.children import children
 from tests.fakes.engines import SAID, ScriptedSpeechEngine, ScriptedWhisper
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import children
 from tests.fakes.running import run
 from tests.fakes.sandbox import alone, beginning, recording, running
 from tests.fakes.sounds import CLIPS

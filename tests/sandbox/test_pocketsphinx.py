@@ -13,8 +13,8 @@ from orch.sandbox.engines.pocketsphinx import PocketSphinx
 from orch.sandbox.engines.pocketsphinx_worker import is_filler, spoken
 from orch.sandbox.engines.recorded_speech import BYTES_PER_SECOND, SAMPLE_RATE, Transcription, cut
 from orch.sandbox.engines.speech import EngineFailed
-from tests.fakes.children import children
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import children
 from tests.fakes.running import run
 from tests.fakes.sandbox import alone, beginning, pcm
 from tests.fakes.sounds import CLIPS, SPEECH, noise

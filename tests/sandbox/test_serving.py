@@ -6,8 +6,8 @@ import sys
 import pytest
 import trio
 
-from tests.fakes.children import children
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import children
 from tests.fakes.sandbox import running
 
 AUDIO = "orch.sandbox.audio_service"

@@ -12,6 +12,7 @@ from tests.fakes.afar import NAME, Afar, afar
 from tests.fakes.client import Client, connected
 from tests.fakes.network import ForbiddenError, Network, Relayed, links_changing, namespace
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import open_files
 from tests.fakes.running import run
 from tests.fakes.service import RunningService, service
 
@@ -54,8 +55,7 @@ def stand_in() -> Network:
 
 def sockets(s: RunningService) -> int:
     """Return how many sockets the service has open."""
-    links = Path(f"/proc/{s.process.pid}/fd").iterdir()
-    return sum(str(link.readlink()).startswith("socket:") for link in links)
+    return sum(each.startswith("socket:") for each in open_files(s.process.pid))
 
 
 class Scene:

@@ -5,7 +5,6 @@ import os
 import pty
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -15,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from orch.bots.chromium.guard import descendants
 from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
+from tests.fakes.processes import is_alive
 from tests.fakes.service import service
 from tests.fakes.waiting import wait_until
 
@@ -70,26 +71,6 @@ class Terminal:
             os.kill(self.pid, signal.SIGHUP)
 
 
-def descendants(pid: int) -> set[int]:
-    """Return the processes that a process has started, and theirs."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    found: set[int] = set()
-    fresh = {pid}
-    while fresh:
-        fresh = {child for child, parent in pairs if parent in fresh} - found
-        found |= fresh
-    return found
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
 @pytest.mark.parametrize("command", ["demo", "serve"])
 def test_closing_the_terminal_ends_what_runs_in_it(command: str, tmp_path: Path) -> None:
     """The service and its back ends have ended, and the port is free again."""
@@ -99,7 +80,7 @@ def test_closing_the_terminal_ends_what_runs_in_it(command: str, tmp_path: Path)
     started = descendants(terminal.pid)
     assert len(started) >= (3 if command == "demo" else 1)
     terminal.close()
-    wait_until(lambda: not any(is_running(pid) for pid in started), f"{started} have ended", limit=PATIENCE)
+    wait_until(lambda: not any(is_alive(pid) for pid in started), f"{started} have ended", limit=PATIENCE)
     os.waitpid(terminal.pid, 0)
     with socket.create_server(("127.0.0.1", port)):
         pass

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
+from tests.fakes.processes import family, shared_memory
 from tests.fakes.recordings import flac_that_unpacks, m4a_that_indexes
 from tests.fakes.service import service
 
@@ -33,15 +34,6 @@ orchestration:
 """
 
 
-def family(pid: int) -> list[int]:
-    """Return a process and its descendants."""
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += family(int(child))
-    return found
-
-
 def until_alone(pid: int, *, within: float) -> None:
     """Wait until a process has no descendants, but no longer than so many seconds."""
     deadline = time.monotonic() + within
@@ -51,14 +43,7 @@ def until_alone(pid: int, *, within: float) -> None:
 
 def memory(pid: int) -> int:
     """Return the resident bytes of a process and its descendants; those that several share count once."""
-    whole = 0
-    for each in family(pid):
-        try:
-            status = Path(f"/proc/{each}/smaps_rollup").read_text()
-        except OSError:  # it has just ended
-            continue
-        whole += sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("Pss:"))
-    return whole
+    return sum(map(shared_memory, family(pid)))
 
 
 @contextmanager
@@ -69,10 +54,7 @@ def watched(pid: int) -> Iterator[list[int]]:
 
     def look() -> None:
         while not done.wait(0.02):
-            try:
-                readings.append(memory(pid))
-            except OSError:  # a process ended between two looks
-                continue
+            readings.append(memory(pid))
 
     thread = threading.Thread(target=look)
     thread.start()

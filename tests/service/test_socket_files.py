@@ -13,6 +13,7 @@ from websockets.trio.server import ServerConnection
 
 from orch.open_files import raise_limit
 from tests.fakes.hosted_sockets import back_end
+from tests.fakes.processes import open_files
 from tests.fakes.service import RunningService
 from tests.fakes.tools import require
 from tests.fakes.websocket_client import connect
@@ -33,7 +34,7 @@ class FewFiles(RunningService):
     @property
     def files(self) -> int:
         """How many it has open."""
-        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
+        return len(open_files(self.process.pid))
 
 
 async def echo(socket: ServerConnection) -> None:

@@ -11,10 +11,10 @@ import pytest
 import trio
 
 from tests.fakes.client import Client, connected
+from tests.fakes.processes import is_alive
 from tests.fakes.redis import redis_server
 from tests.fakes.service import RunningService, service
 from tests.fakes.wires import eventually
-from tests.fakes.workers import is_alive
 
 pytestmark = pytest.mark.real_time
 

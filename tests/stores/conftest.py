@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.children import lasting
+from tests.fakes.processes import lasting
 from tests.fakes.redis import ClusterNode, RedisServer, redis_server
 from tests.fakes.stores import Engine, RedisEngine, SqliteEngine
 

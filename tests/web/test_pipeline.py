@@ -13,7 +13,6 @@ from msgspec import structs
 from orch.audio.parameters import STAGE_IDS, DeEsser, VoiceEnhancement
 from orch.audio.pipeline_settings import PipelineSettings, encode
 from orch.audio.presets import PRESETS
-from tests.fakes.children import unreaped
 from tests.fakes.patience import PATIENCE
 from tests.fakes.pipeline_requests import (
     CLIP,
@@ -25,6 +24,7 @@ from tests.fakes.pipeline_requests import (
     problem,
     running,
 )
+from tests.fakes.processes import unreaped
 from tests.fakes.wav_files import tones, wav_file
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]

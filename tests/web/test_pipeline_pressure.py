@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.fakes.children import unreaped
 from tests.fakes.pipeline_requests import CLIP, NOTHING, post, problem, running
+from tests.fakes.processes import unreaped
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
 

@@ -17,8 +17,9 @@ import trio
 from orch.workers.lifeline import BEAT
 from orch.workers.rolling import HUNG_AFTER
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import is_alive
 from tests.fakes.wires import eventually
-from tests.fakes.workers import RunningWorkers, is_alive, workers
+from tests.fakes.workers import RunningWorkers, workers
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

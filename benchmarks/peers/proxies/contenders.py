@@ -17,6 +17,7 @@ from typing import Final
 
 from benchmarks.peers.servers import READY_LIMIT, listening
 from tests.fakes.ports import free_port
+from tests.fakes.processes import family
 
 _MODULES: Final = "benchmarks.peers.proxies"
 
@@ -133,11 +134,7 @@ class Running:
 
     def processes(self) -> list[int]:
         """Return its process and all that it has started, themselves or through others."""
-        found = [self.pid]
-        for pid in found:
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                found.extend(map(int, (task / "children").read_text(encoding="ascii").split()))
-        return found
+        return family(self.pid)
 
     def waited(self) -> float:
         """Return the seconds for which its processes could run, and others had the core."""

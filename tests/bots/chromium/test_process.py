@@ -20,7 +20,7 @@ from orch.bots.chromium.profiles import Profiles, kill_users
 from orch.shortages import Shortage
 from tests.conftest import only
 from tests.fakes.browser_program import program
-from tests.fakes.children import unreaped
+from tests.fakes.processes import parent, unreaped, with_command
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
@@ -30,15 +30,7 @@ PROCESSES = 3
 
 def users(folder: Path) -> list[int]:
     """Return the processes whose command lines name a profile in the folder, guards included."""
-    mark = f"{folder}{os.sep}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if mark in entry.read_bytes():
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue  # it has ended since the folder was listed
-    return found
+    return with_command(f"{folder}{os.sep}".encode())
 
 
 @pytest.fixture
@@ -98,8 +90,9 @@ async def test_a_killed_guard_takes_the_browser_with_it(
         async with trio.open_nursery() as nursery:
             browser: Browser = await nursery.start(run_browser, launch(), profiles)
             pids = users(profiles.folder)
-            stat = Path(f"/proc/{browser.process}/stat").read_text(encoding="utf-8")
-            os.kill(int(stat.rpartition(") ")[2].split()[1]), signal.SIGKILL)
+            guard = parent(browser.process)
+            assert guard is not None
+            os.kill(guard, signal.SIGKILL)
     await wait_for_end(pids)
     assert list(profiles.folder.iterdir()) == []
 

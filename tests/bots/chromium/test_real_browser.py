@@ -37,6 +37,7 @@ from orch.bots.chromium.profiles import Profiles
 from orch.bots.chromium.usage import usage
 from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
+from tests.fakes.processes import family, is_alive, parent
 from tests.fakes.tools import require
 
 pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pytest.mark.browser]
@@ -99,22 +100,18 @@ async def browsing(folder: Path, *extra: str) -> AsyncIterator[tuple[Browser, tr
     async with trio.open_nursery() as nursery:
         with trio.fail_after(PATIENCE):
             browser: Browser = await nursery.start(run_browser, launch_of(*extra), profiles)
-        pids = family(browser)
+        pids = processes(browser)
         yield browser, nursery
-        pids += family(browser)
+        pids += processes(browser)
         nursery.cancel_scope.cancel()
     assert [pid for pid in pids if is_alive(pid)] == []
     assert list(profiles.folder.iterdir()) == []
 
 
-def family(browser: Browser) -> list[int]:
+def processes(browser: Browser) -> list[int]:
     """Return the guard and all processes below it, while the browser runs."""
-    try:
-        stat = Path(f"/proc/{browser.process}/stat").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    guard = int(stat.rpartition(") ")[2].split()[1])
-    return [guard, *descendants(guard)]
+    guard = parent(browser.process)
+    return [] if guard is None else family(guard)
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -123,14 +120,6 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     for each in group.exceptions:
         found += leaves(each) if isinstance(each, BaseExceptionGroup) else [each]
     return found
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(") ")[2][0] != "Z"
 
 
 async def test_a_page_is_opened_read_and_used(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from orch.bots.chromium.process import installed
 from tests.bots.adapters.meetings import serving
 from tests.fakes.patience import PATIENCE
 from tests.fakes.ports import free_port
+from tests.fakes.processes import command, with_command
 from tests.fakes.service import service
 from tests.fakes.waiting import wait_until
 from tests.monitoring.live.faults import Fault
@@ -288,13 +289,11 @@ class Calendars:
 
 def _kill_browsers(home: Path) -> None:
     """Kill the browsers with a profile below a folder, without their children."""
-    mark = f"{home}/var/bots/profiles/".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            command = (folder / "cmdline").read_bytes()
-            program = command.partition(b"\0")[0]
-            if mark in command and b"chrom" in program and b"--type=" not in command:
-                os.kill(int(folder.name), SIGKILL)
+    for pid in with_command(f"{home}/var/bots/profiles/".encode()):
+        line = command(pid)
+        if b"chrom" in line.partition(b"\0")[0] and b"--type=" not in line:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, SIGKILL)
 
 
 def _nothing(_: World) -> None:

@@ -7,13 +7,13 @@ import socket
 import time
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from signal import SIGKILL
 from typing import Final
 
 from websockets.sync.client import connect
 
 from tests.fakes.patience import PATIENCE
+from tests.fakes.processes import children, command
 from tests.fakes.sounds import pcm, silence, voice
 from tests.monitoring.live.faults import Fault
 from tests.monitoring.live.world import ALERTS_TOKEN, World
@@ -113,12 +113,10 @@ def _pipelines_die(world: World) -> None:
 
 
 def _kill_pipelines(world: World) -> None:
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-            parent = (folder / "stat").read_text(encoding="utf-8").rpartition(") ")[2].split()[1]
-            if b"-m orch.audio." in command and int(parent) == world.running.process.pid:
-                os.kill(int(folder.name), SIGKILL)
+    for pid in children(world.running.process.pid):
+        if b"\0-m\0orch.audio." in command(pid):
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, SIGKILL)
 
 
 def _nobody_comes(world: World) -> None:

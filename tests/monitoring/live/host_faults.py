@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tests.fakes.children import children
+from tests.fakes.processes import children
 from tests.fakes.tools import require
 from tests.fakes.waiting import wait_until
 from tests.monitoring.live.faults import Fault

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.bot_sessions import BotEngine, PostgresBotEngine, SqliteBotEngine
-from tests.fakes.children import lasting
 from tests.fakes.postgres import postgres_address
+from tests.fakes.processes import lasting
 
 
 @pytest.fixture(scope="session")
