@@ -1,6 +1,7 @@
 """Questions about the series, and their answers. Pure."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from math import ceil
 from typing import Annotated, Final
 
@@ -210,6 +211,10 @@ def chosen_step(seconds: float, points: int) -> float:
     return float(next((step for step in STEPS if ceil(seconds / step) <= points), STEPS[-1]))
 
 
+Search = Callable[[], tuple[Change, ...]]
+"""Looks for changes of a level."""
+
+
 def answer_in_parts(
     series: Series,
     question: SeriesQuestion,
@@ -218,10 +223,11 @@ def answer_in_parts(
     now: float,
     worker: str,
     models: Callable[[str], Models] = lambda _: Models(),
-) -> Generator[None, None, SeriesAnswer]:
+) -> Generator[Search | None, tuple[Change, ...] | None, SeriesAnswer]:
     """Return the series that are asked for, at one step. ``models``: what is known of a series.
 
-    It stops after some milliseconds each, so that others may have their turn.
+    It stops after some milliseconds each, so that others may have their turn. A function that it yields takes
+    longer and reads nothing that others change; send what it returns.
     """
     until = now if question.until is None else min(question.until, now)
     there = [key for key in dict.fromkeys(question.keys) if key in series]
@@ -245,8 +251,9 @@ def answer_in_parts(
         if question.usual:
             known = models(key)
             usual = band(known, np.array(at), step, is_rate=figure.unit == "/s") or _NOTHING
-            yield
-            changed = level_changes(values, known, figure, begins=first * step, step=step)
+            yield None
+            search = partial(level_changes, values, known, figure, begins=first * step, step=step)
+            changed = (yield search) or ()
         shown.append(
             ShownSeries(
                 figure=figure,
@@ -262,7 +269,7 @@ def answer_in_parts(
                 limit=limits.get(key),
             )
         )
-        yield
+        yield None
     return SeriesAnswer(
         now=now,
         worker=worker,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final, Never
 
 import msgspec
@@ -10,6 +11,7 @@ import trio
 from msgspec import Struct
 
 from orch.alerts.statistics import AlertShown
+from orch.analytics.anomalies.changes import Change
 from orch.analytics.archive import Archive, Offload
 from orch.analytics.budgets import OBJECTIVES, Budget, budget
 from orch.analytics.figures import SOURCES
@@ -91,6 +93,7 @@ class AnalyticsService:
         self._clock: SteadyClock | None = None
         self.series = Series()
         in_thread: Offload = offload or trio.to_thread.run_sync
+        self._search: Offload = offload or partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(1))
         self.archive = Archive(self.series, store, owner=owner, now=self.now, offload=in_thread)
         self.outlook = Outlook(
             lambda: self.series,
@@ -203,7 +206,7 @@ class AnalyticsService:
         )
 
     async def read(self, question: SeriesQuestion) -> SeriesAnswer:
-        """Return series. Other tasks have their turn between them."""
+        """Return series. Other tasks have their turn between them, and while levels are looked at."""
         parts = answer_in_parts(
             self.series,
             question,
@@ -212,13 +215,15 @@ class AnalyticsService:
             worker=self._worker,
             models=self.observer.models,
         )
+        changes: tuple[Change, ...] | None = None
         while True:
             await trio.lowlevel.checkpoint()
             try:
-                next(parts)
+                search = parts.send(changes)
             except StopIteration as end:
                 found: SeriesAnswer = end.value
                 return found
+            changes = None if search is None else await self._search(search)
 
     def reply(self, question: bytes) -> bytes:
         """Reply to another worker's question about figures (null), anomalies or insights."""
