@@ -21,6 +21,8 @@ from tests.monitoring.live.world import ALERTS_TOKEN, World
 #: A voice for longer than an engine takes for the words so far, and the pause that ends the utterance.
 LONG: Final = pcm(voice(9.0), silence(0.8))
 CROWDED: Final = "crowded"
+#: Clients that read nothing.
+UNREAD: Final = 12
 ALERT: Final = {
     "labels": {"alertname": "SomethingIsDown", "severity": "critical", "service": "orchestration"},
     "annotations": {"summary": "Something is down."},
@@ -48,11 +50,16 @@ def _unread(world: World) -> None:
                         own.recv(timeout=0)
 
     world.pump(speak, 0.5)
-    world.pump(partial(_join_unread, world), 0.5)
+    for number in range(UNREAD):
+        world.pump(partial(_join_unread, world, 0.7 * number), 0.1)
 
 
-def _join_unread(world: World) -> None:
-    """Join by hand, with a small buffer, and read nothing until the service closes the connection."""
+def _join_unread(world: World, wait: float) -> None:
+    """Wait; join by hand, with a small buffer, and read nothing until the service has closed the connection.
+
+    ``wait``: seconds, different ones for each client, so that there is one in each state at any time.
+    """
+    time.sleep(wait)
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         one.settimeout(20)
@@ -74,15 +81,28 @@ def _frame(message: object) -> bytes:
     return bytes([0x81, 0x80 | len(body), 0, 0, 0, 0]) + body
 
 
-def _leak(world: World) -> None:
-    """Create sessions that nobody leaves."""
+class Leak:
+    """Sessions that are created and that nobody leaves, until they are ended."""
 
-    def create() -> None:
-        address = f"198.51.100.{time.monotonic_ns() % 250}"
-        made = {"session_id": f"leak-{time.monotonic_ns()}"}
-        world.post("/api/sessions/create", made, **{"X-Forwarded-For": address})
+    def __init__(self) -> None:
+        self._made: list[str] = []
 
-    world.pump(create, 0.02, threads=4)
+    def inject(self, world: World) -> None:
+        """Create them from now on."""
+
+        def create() -> None:
+            session = f"leak-{time.monotonic_ns()}"
+            response = world.post("/api/sessions/create", {"session_id": session})
+            assert response.is_success, response.text
+            self._made.append(session)
+
+        world.pump(create, 0.1, threads=3)
+
+    def heal(self, world: World) -> None:
+        """End them."""
+        world.calm()
+        while self._made:
+            world.client.delete(f"{world.running.url}/api/sessions/{self._made.pop()}")
 
 
 def _long_sentences(world: World) -> None:
@@ -143,9 +163,13 @@ def _notify(world: World, status: str) -> None:
     assert response.is_success, response.text
 
 
+LEAK: Final = Leak()
+
 CLIENTS: Final = (
     Fault("clients read nothing", ("QueuedBytesHigh", "SlowClientsEvicted"), _unread, _calm),
-    Fault("sessions are created and never left", ("SessionsLeaking", "MemoryGrowing"), _leak, _calm),
+    Fault(
+        "sessions are created and never left", ("SessionsLeaking", "MemoryGrowing"), LEAK.inject, LEAK.heal
+    ),
     Fault("the engine is slow, and sentences are long", ("RevisionsDropped",), _long_sentences, _usual),
     Fault("words are recognised less surely", ("ConfidenceFell",), _less_sure, _usual, fires_within=100),
     Fault("processes with pipelines end", ("PipelineFailing",), _pipelines_die, _usual),

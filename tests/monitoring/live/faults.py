@@ -208,6 +208,17 @@ def _stand_still(world: World) -> None:
     world.pump(pause, 0.1)
 
 
+def _stand_still_often(world: World) -> None:
+    """Stop it for less than a scrape may take: all are answered, and what happens between them is late."""
+
+    def pause() -> None:
+        world.running.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.4)
+        world.running.process.send_signal(signal.SIGCONT)
+
+    world.pump(pause, 0.4)
+
+
 def _few_descriptors(world: World) -> None:
     pid = world.running.process.pid
     used = sum(float(each["value"][1]) for each in world.watch.query('process_open_fds{job="orchestration"}'))
@@ -343,7 +354,8 @@ SERVICE: Final = (
         _translations_of_speech_slow,
         _translation_usual,
     ),
-    Fault("the process stands still", ("EventLoopLag", "Standstills"), _stand_still, _calm),
+    Fault("the process stands still", ("Standstills",), _stand_still, _calm),
+    Fault("the process stands still for moments", ("EventLoopLag",), _stand_still_often, _calm),
     Fault(
         "no file descriptor is left",
         ("OutOfResource",),

@@ -36,6 +36,8 @@ CROWD: Final = 12
 INSTANCES: Final = 25
 #: Of version 1, in which the limit of a group may be changed at any time.
 GROUPS: Final = Path("/sys/fs/cgroup/memory")
+#: Requests that a client sends at once.
+PIPELINED: Final = 30
 METADATA: Final = "Metadata-Version: 2.1\nName: orchestration-service\nVersion: 0.0.1\n"
 
 
@@ -171,10 +173,10 @@ class Processes:
         (group / "memory.limit_in_bytes").write_text(str(int(used * 1.02)), encoding="ascii")
 
     def _hammer(self, world: World) -> None:
-        """Keep a worker busy with what costs it most and its clients least."""
-        url = self._program("hammered")
-        port = int(url.rpartition(":")[2])
-        asked = f"GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode()
+        """Keep a worker busy with what costs it most and its clients least: many requests in one message."""
+        port = int(self._program("hammered").rpartition(":")[2])
+        one = f"GET /metrics HTTP/1.1\r\nHost: localhost:{port}\r\n"
+        asked = (f"{one}\r\n" * PIPELINED + f"{one}Connection: close\r\n\r\n").encode()
 
         def ask() -> None:
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as one:

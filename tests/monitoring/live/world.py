@@ -27,7 +27,10 @@ UTTERANCE = pcm(voice(1.0), silence(0.8))
 SETTINGS = """\
 orchestration:
   frontend: {{trusted_proxies: ["127.0.0.0/8"]}}
-  websocket: {{max_connections: 40, max_connections_per_address: 30}}
+  websocket:
+    max_connections: 40
+    max_connections_per_address: 30
+    max_sessions_per_minute_per_address: 6000
   monitoring:
     health_check_interval: 1
     health_check_timeout: 1
