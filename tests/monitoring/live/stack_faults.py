@@ -305,6 +305,7 @@ class Stack:
 
     def _start_redis(self, world: World) -> None:
         self.redis.start()
+        self._empty_redis(world)  # its limit is that of its command again
         world.calm()
 
     def _refuse_writes(self, world: World) -> None:
