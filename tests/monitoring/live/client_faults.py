@@ -96,7 +96,7 @@ class Leak:
             assert response.is_success, response.text
             self._made.append(session)
 
-        world.pump(create, 0.1, threads=3)
+        world.pump(create, 0.01, threads=3)
 
     def heal(self, world: World) -> None:
         """End them."""

@@ -30,7 +30,8 @@ orchestration:
   websocket:
     max_connections: 40
     max_connections_per_address: 30
-    max_sessions_per_minute_per_address: 6000
+    max_sessions_per_address: 20000
+    max_sessions_per_minute_per_address: 60000
   monitoring:
     health_check_interval: 1
     health_check_timeout: 1
