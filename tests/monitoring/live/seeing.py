@@ -15,6 +15,8 @@ RESOLVE_LIMIT: Final = 90.0
 CALM_LIMIT: Final = 60.0
 """Seconds that an alert of an earlier fault has to end before the next fault that it is for."""
 
+EVER: Final = 7_200.0
+
 #: Fires because nothing can be sent to Alertmanager.
 UNHEARD: Final = "PrometheusNotConnectedToAlertmanager"
 
@@ -62,7 +64,7 @@ def see(
             sight.fired is not None and (sight.notified or sight.alert == UNHEARD)
             for sight in sights.values()
         ):
-            _look(world, sights, began, wall)
+            _look(world, sights, began, wall, is_there=fault.is_there)
             time.sleep(0.25)
     finally:
         fault.heal(world)
@@ -89,13 +91,14 @@ def _calm(world: World, fault: Fault) -> None:
         time.sleep(0.25)
 
 
-def _look(world: World, sights: dict[str, Sight], began: float, wall: float) -> None:
+def _look(world: World, sights: dict[str, Sight], began: float, wall: float, *, is_there: bool) -> None:
+    """Note what is new. ``is_there``: the alerts may have been pending before this fault was looked at."""
     states = world.watch.look()
     notified = world.watch.notified()
     for name, sight in sights.items():
         state = states.get(name)
         if state == "firing" and sight.fired is None:
             sight.fired = round(time.monotonic() - began, 1)
-            if world.watch.was_pending(name, within=sight.fired + 2):
+            if world.watch.was_pending(name, within=EVER if is_there else sight.fired + 2):
                 sight.pended = max(0.0, round(world.watch.active_since(name) - wall, 1))
         sight.notified = sight.notified or name in notified
