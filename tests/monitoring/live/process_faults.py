@@ -184,7 +184,7 @@ class Processes:
                 while one.recv(1 << 20):
                     pass
 
-        world.pump(ask, 0.0, threads=6)
+        world.pump(ask, 0.0, threads=2)
 
     def _full_memory(self, world: World) -> None:
         """Give a worker a small /dev/shm in a mount namespace of its own, and fill it."""

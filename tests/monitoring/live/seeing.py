@@ -16,6 +16,7 @@ CALM_LIMIT: Final = 60.0
 """Seconds that an alert of an earlier fault has to end before the next fault that it is for."""
 
 EVER: Final = 7_200.0
+"""Seconds, more than a run takes."""
 
 #: Fires because nothing can be sent to Alertmanager.
 UNHEARD: Final = "PrometheusNotConnectedToAlertmanager"
