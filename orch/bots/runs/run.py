@@ -300,7 +300,7 @@ class BotRun:
 
     async def _heard(self, observation: Observation) -> None:
         """Apply sound. Before the first admission it waits, since nothing is captured then."""
-        if isinstance(observation, Sound) and observation.pcm.count(0) < len(observation.pcm):
+        if isinstance(observation, Sound) and watching.is_audible(observation.pcm):
             self._heard_at = trio.current_time()
         await self._captioning.made.wait()
         await self._observe(observation)

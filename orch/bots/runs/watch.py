@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
+import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,6 +21,10 @@ from orch.bots.observations import (
 
 SEEN_SPEAKING: Final = 3
 """Times that participants were seen speaking, at different moments, before a lack of sound means anything."""
+
+
+AUDIBLE: Final = 32
+"""Samples further from 0 (16 bits, -60 dBFS) are sound: Chromium makes ±1 of a silent participant's track."""
 
 
 class Watch(Struct, frozen=True, kw_only=True):
@@ -65,10 +70,16 @@ def observed(
             )
         case MarksSeen(speaking=(_, *_)) | CaptionsSeen(blocks=(_, *_)) | CaptionReceived():
             return _spoken(watch, now)
-        case Sound(pcm=pcm) if not watch.has_sound and any(pcm):
+        case Sound(pcm=pcm) if not watch.has_sound and is_audible(pcm):
             return replace(watch, has_sound=True, spoken_at=None, spoken=0)
         case _:
             return watch
+
+
+def is_audible(pcm: bytes) -> bool:
+    """Return whether sound (16-bit little-endian) is more than what a browser makes of silence."""
+    samples = np.frombuffer(pcm, "<i2")
+    return samples.size > 0 and (int(samples.max()) > AUDIBLE or int(samples.min()) < -AUDIBLE)
 
 
 def captures(watch: Watch, now: float, *, is_on: bool) -> Watch:

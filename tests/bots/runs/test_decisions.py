@@ -225,6 +225,8 @@ def test_a_lack_of_sound_counts_only_while_participants_are_seen_speaking() -> N
     assert (found.at, found.reason) == (NOW + 60, EndReason.NO_AUDIO)
     silent = Sound(at=0, track="1", first=0, pcm=b"\0\0")
     assert watching.deafness(watching.observed(watch, silent, rules, NOW), 60) is not None
+    rounded = Sound(at=0, track="1", first=0, pcm=b"\1\0\xff\xff")
+    assert watching.deafness(watching.observed(watch, rounded, rules, NOW), 60) is not None
     loud = watching.observed(watch, Sound(at=0, track="1", first=0, pcm=b"\0\1"), rules, NOW)
     assert watching.deafness(loud, 60) is None
     assert watching.observed(loud, spoken, rules, NOW).spoken == 0
