@@ -286,13 +286,16 @@ def level_changes(
 ) -> tuple[Change, ...]:
     """Return where the level of a series became another. ``values``: ``step`` apart, the first at ``begins``.
 
-    Of many values, means of some are looked at, so that it takes some milliseconds.
+    Of many values, means of some are looked at, so that it takes some milliseconds. The first and the last
+    one are left out: they are means of a part of their time, in which the usual figure may be quite another.
     """
     many = -(-len(values) // LOOKED_AT)
     points = Points(start=begins, step=step, values=values, highs=values).rolled_up(many * step)
     slow = known.slow
     usual = slow.usual if slow is not None and slow.usual.is_daily else None
-    return changes(points.values, begins=points.start, step=points.step, usual=usual, floor=figure.floor)
+    inner = points.values.copy()
+    inner[:1] = inner[-1:] = np.nan
+    return changes(inner, begins=points.start, step=points.step, usual=usual, floor=figure.floor)
 
 
 def _aligned(points: Points, step: float, first: int, count: int) -> tuple[Floats, Floats]:

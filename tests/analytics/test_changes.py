@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from orch.analytics.anomalies.band import Models
 from orch.analytics.anomalies.changes import changes
+from orch.analytics.anomalies.model import learn_model
 from orch.analytics.anomalies.usual import DAY, learn
+from orch.analytics.queries import level_changes
+from orch.analytics.series import Figure
 
 BEGINS, STEP = 1_000_000.0, 60.0
 
@@ -75,7 +79,8 @@ def test_series_without_anything_have_none(values: np.ndarray) -> None:
     assert changes(values, begins=BEGINS, step=STEP) == ()
 
 
-SLOW = 300.0
+SLOW, HOURS = 300.0, 7_200.0
+FIGURE = Figure(name="requests", title="Requests", area="gateway", unit="/s", worse="both", floor=0.5)
 
 
 def daily(times: np.ndarray, seed: int) -> np.ndarray:
@@ -98,6 +103,24 @@ def test_a_new_level_is_one_change_at_whatever_hour_it_is_looked_at(sort: str, h
     last = slice(-7 * 288, None)
     (found,) = changes(values[last], begins=times[last][0], step=SLOW, usual=usual)
     assert found.at == pytest.approx(times[new][0], abs=2 * 3_600)
+    assert found.after > found.before * 1.2
+
+
+@pytest.mark.parametrize("sort", ["factor", "difference"])
+@pytest.mark.parametrize("hour", range(0, 168, 5))
+def test_a_month_in_steps_of_hours_has_the_one_new_level_too(sort: str, hour: int) -> None:
+    """Its first and last means are of a part of their time, as is the one in which the level changed."""
+    begins = 20_000 * DAY + hour * 3_600 + hour % 24 * SLOW
+    times = begins + SLOW * np.arange(30 * 288)
+    values = daily(times, hour)
+    new = slice(-2 * 288, None)
+    values[new] = values[new] * 1.6 if sort == "factor" else values[new] + 6
+    known = Models(slow=learn_model(values, begins=begins, step=SLOW, floor=FIGURE.floor))
+    slots = (times // HOURS).astype(np.int64)
+    firsts = np.flatnonzero(np.diff(slots, prepend=-1))
+    means = np.add.reduceat(values, firsts) / np.diff([*firsts, len(values)])
+    (found,) = level_changes(means, known, FIGURE, begins=slots[0] * HOURS, step=HOURS)
+    assert found.at == pytest.approx(times[new][0], abs=1.5 * HOURS)
     assert found.after > found.before * 1.2
 
 

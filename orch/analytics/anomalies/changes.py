@@ -84,9 +84,7 @@ def changes(
         return ()
     figures = values[there]
     seen = []
-    # A sample that is the mean of several is of the middle one.
-    middle = 0.0 if usual is None else max(step - usual.clock.step, 0.0) / 2
-    for scale in _scales(figures, usual, begins + there * step + middle):
+    for scale in _scales(figures, usual, begins + there * step, step):
         seen.append(_seen(figures, scale, floor))
         if seen[-1].changes and seen[-1].unexplained > WELL:
             seen.append(_seen_without_growth(figures, scale, there, floor))
@@ -121,16 +119,21 @@ class _Seen(NamedTuple):
     changes: list[tuple[int, float, float, float]]
 
 
-def _scales(figures: Array, usual: Usual | None, times: Array) -> Iterator[_Scale]:
-    """Yield the scales: of differences from what is usual, and of factors of it."""
+def _scales(figures: Array, usual: Usual | None, times: Array, step: float) -> Iterator[_Scale]:
+    """Yield the scales: of differences from what is usual, and of factors of it.
+
+    Figures are means over ``step`` seconds from ``times`` on, and so is what is usual: at the bottom of a
+    night the mean is far above the middle.
+    """
     ones, zeros = np.ones(figures.size), np.zeros(figures.size)
     if usual is None:
         yield _Scale(figures, ones, ones, zeros)
         return
-    course, noise = usual.at(times)
+    parts = max(round(step / usual.clock.step), 1)
+    course, noise = usual.at((times[:, None] + np.arange(parts) * usual.clock.step).reshape(-1))
     back = usual.power.back
-    ordinary = back(course)
-    width = (back(course + noise) - back(course - noise)) / 2
+    ordinary = back(course).reshape(-1, parts).mean(axis=1)
+    width = (back(course + noise) - back(course - noise)).reshape(-1, parts).mean(axis=1) / 2
     width = np.maximum(width, max(median(width), 1e-9 * max(float(np.abs(ordinary).max()), 1.0)) / EXTREME)
     yield _Scale(figures - ordinary, _weights(width), ones, ordinary)
     highest = float(ordinary.max())
@@ -152,24 +155,43 @@ def _seen(figures: Array, scale: _Scale, floor: float) -> _Seen:
         noise_of = max(spread(scale.flat), 1e-9 * max(float(np.abs(scale.flat).max()), 1.0))
     flat = _clipped(scale.flat / noise_of, roots)
     cuts = _cuts(flat, weights, PENALTY * np.log(len(flat)) * _long_run_variance(flat, weights))
-    bounds = [0, *sorted(cuts), len(flat)]
-    levels = [_middle(flat[low:high], weights[low:high]) for low, high in pairwise(bounds)]
+    bounds, levels = _merged(flat, weights, [0, *sorted(cuts), len(flat)])
     left = flat - np.repeat(levels, np.diff(bounds))
+    for cut in bounds[1:-1]:
+        left[cut - 1 : cut + 1] = 0.0  # one of them may be of both levels
     found = []
     for place in range(1, len(bounds) - 1):
         low, cut, high = bounds[place - 1], bounds[place], bounds[place + 1]
         former, shift = levels[place - 1], levels[place] - levels[place - 1]
-        since, until = slice(cut, min(cut + AROUND, high)), slice(max(cut - AROUND, low), cut)
+        since, until = slice(cut + 1, min(cut + AROUND, high)), slice(max(cut - AROUND, low), cut - 1)
         sudden = _end(flat[since][::-1], weights[since][::-1]) - _end(flat[until], weights[until])
         if sudden * np.sign(shift) < MOST_OF_IT * abs(shift):
             continue
         where = slice(cut, high)
-        before = median(former * noise_of * scale.per_level[where] + scale.ordinary[where])
+        before, then = (
+            median(level * noise_of * scale.per_level[where] + scale.ordinary[where])
+            for level in (former, levels[place])
+        )
         after = median(figures[where])
-        least = max(floor, MATTERS * max(abs(before), abs(after)))
-        if abs(shift) >= LEAST and abs(after - before) > least:
+        if abs(then - before) > max(floor, MATTERS * max(abs(before), abs(after))):
             found.append((cut, before, after, float(shift)))
     return _Seen(float(np.mean(weights * np.square(left))), bounds, found)
+
+
+def _merged(flat: Array, weights: Array, bounds: list[int]) -> tuple[list[int], list[float]]:
+    """Return the bounds of parts whose levels differ, and these levels.
+
+    A sample at a bound may have both levels in it, and so much weight that it is a level of its own with the
+    few beside it: neither part has it.
+    """
+    while True:
+        parts = [slice(low + (low > 0), high - (high < len(flat))) for low, high in pairwise(bounds)]
+        levels = [_middle(flat[part], weights[part]) for part in parts]
+        shifts = np.abs(np.diff(levels))
+        if not shifts.size or shifts.min() >= LEAST:
+            return bounds, levels
+        weakest = int(shifts.argmin()) + 1
+        bounds = [*bounds[:weakest], *bounds[weakest + 1 :]]
 
 
 def _seen_without_growth(figures: Array, scale: _Scale, at: Array, floor: float) -> _Seen:
@@ -222,8 +244,8 @@ def _end(values: Array, weights: Array) -> float:
 
 
 def _clipped(values: Array, roots: Array) -> Array:
-    """Return values none of which is far from the median of the five around it."""
-    padded = np.concatenate([np.full(2, values[0]), values, np.full(2, values[-1])])
+    """Return values none of which is far from the median of the five around it, the ends reflected."""
+    padded = np.pad(values, 2, mode="reflect")
     middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
     return np.asarray(np.clip(values, middle - WILD / roots, middle + WILD / roots))
 
