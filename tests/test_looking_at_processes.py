@@ -65,7 +65,7 @@ def test_processes_and_threads_that_end_meanwhile_are_no_error() -> None:
     for thread in threads:
         thread.start()
     try:
-        for _ in range(300):
+        for _ in range(60):
             sum(map(shared_memory, family(os.getpid())))
             unreaped()
             with_command(b"true")

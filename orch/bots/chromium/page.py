@@ -8,7 +8,7 @@ getUserMedia and RTCPeerConnection) run in the page's world, in every frame, als
 
 import base64
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from typing import Any, Final, Never
 
@@ -366,8 +366,12 @@ class Page:
             yield Messages(stream)
 
     async def ping(self) -> None:
-        """Return once the page has run a script; the caller's deadline decides how long that may take."""
-        await self._command("Runtime.evaluate", {"expression": "1", "returnByValue": True})
+        """Return once the page has run a script, or another document has taken the place of the one asked.
+
+        The caller's deadline decides how long that may take.
+        """
+        with suppress(ContextGoneError):
+            await self._scripted("Runtime.evaluate", {"expression": "1", "returnByValue": True})
 
     async def watch(self, *, interval: float = 5.0, patience: float = 20.0) -> Never:
         """Ping the page every ``interval`` seconds; PageHungError once a ping takes ``patience`` seconds."""
