@@ -115,7 +115,8 @@ class Page:
     """One tab. Its methods have no time-out of their own: callers set deadlines.
 
     Error handling of all: SessionLostError, PageCrashedError, ConnectionLostError when the page, its process
-    or its browser ends; those with scripts: ScriptError, ContextGoneError.
+    or its browser ends; ContextGoneError when another document takes the place of this one meanwhile; those
+    with scripts: ScriptError.
     """
 
     def __init__(
@@ -281,7 +282,7 @@ class Page:
         }
         if not in_page_world:
             params["contextId"] = await self._context()
-        found = await self._scripted("Runtime.evaluate", params)
+        found = await self._command("Runtime.evaluate", params)
         if (details := found.get("exceptionDetails")) is not None:
             raise ScriptError(_exception(details))
         return found.get("result", {}).get("value")
@@ -297,15 +298,7 @@ class Page:
 
     async def _isolated(self) -> int:
         params = {"frameId": self._frame, "worldName": WORLD}
-        return int((await self._scripted("Page.createIsolatedWorld", params))["executionContextId"])
-
-    async def _scripted(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return await self._command(method, params)
-        except CommandError as error:
-            if any(words in error.detail for words in _CONTEXT_GONE):
-                raise ContextGoneError(error.detail) from error
-            raise
+        return int((await self._command("Page.createIsolatedWorld", params))["executionContextId"])
 
     async def click(self, find: str, *arguments: Any) -> None:
         """Click the element that the JavaScript function ``find`` returns, as a person would.
@@ -371,7 +364,7 @@ class Page:
         The caller's deadline decides how long that may take.
         """
         with suppress(ContextGoneError):
-            await self._scripted("Runtime.evaluate", {"expression": "1", "returnByValue": True})
+            await self._command("Runtime.evaluate", {"expression": "1", "returnByValue": True})
 
     async def watch(self, *, interval: float = 5.0, patience: float = 20.0) -> Never:
         """Ping the page every ``interval`` seconds; PageHungError once a ping takes ``patience`` seconds."""
@@ -392,6 +385,10 @@ class Page:
         except SessionLostError:
             if self.failure is not None:
                 raise copy(self.failure) from None  # a crashed page is closed: say that it crashed
+            raise
+        except CommandError as error:
+            if any(words in error.detail for words in _CONTEXT_GONE):
+                raise ContextGoneError(error.detail) from error
             raise
 
 
