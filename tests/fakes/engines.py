@@ -103,8 +103,8 @@ class ScriptedWhisper(ModuleType):
 
     Numbers are NumPy's, as the package gives them. ``doubts``: other figures of the segment of that number.
     ``on_disk``: whether the model is there; ``can_fetch``: whether it could be fetched; ``is_slow``: a fetch
-    lasts until ``go``. ``encoded``: the encoded frames of each decoding; ``loops_below``: with fewer frames
-    the text repeats itself.
+    lasts until ``go``, and then ``fetched`` is set. ``encoded``: the encoded frames of each decoding;
+    ``loops_below``: with fewer frames the text repeats itself.
     """
 
     def __init__(self, *, on_disk: bool = True, can_fetch: bool = False, is_slow: bool = False) -> None:
@@ -113,6 +113,7 @@ class ScriptedWhisper(ModuleType):
         self.decoded = 0
         self.go = threading.Semaphore(0)
         self.begun = threading.Event()
+        self.fetched = threading.Event()
         package = self
 
         class WhisperModel:
@@ -123,6 +124,7 @@ class ScriptedWhisper(ModuleType):
                 package.compute_type = compute_type
                 if is_slow and not local_files_only:
                     package.go.acquire()
+                    package.fetched.set()
                 if not on_disk and (local_files_only or not can_fetch):
                     raise OSError(f"no model {model}")
 
