@@ -26,7 +26,7 @@ REDIS_LIMIT: Final = "6mb"
 
 #: Of a second worker, whose sessions are in Redis.
 SETTINGS: Final = """\
-orchestration: {{bots: {{postgres_url: "{postgres}"}}}}
+orchestration: {{bots: {{postgres_url: "{postgres}", chromium: "/nowhere/chromium"}}}}
 session_management: {{persistence: "redis", redis_url: "{redis}"}}
 services:
   audio-service: {{url: "{audio}"}}
