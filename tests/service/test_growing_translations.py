@@ -68,8 +68,8 @@ async def speak_to_a_reader(url: str) -> None:
             target_languages=[],
         )
         sound = numbered_words.sound(2 * SENTENCE)
-        # Half as fast as it is spoken: a full machine must not miss the time between a clause and its final.
-        await speaker.speak(sound[RATE * 3 : -RATE * 2], pace=0.04)
+        # A quarter as fast as it is spoken: a full machine must not miss the time between clause and final.
+        await speaker.speak(sound[RATE * 3 : -RATE * 2], pace=0.08)
         await speaker.ask("audio_ended", type="audio_end")
         await reader.until(lambda m: m["type"] == "translation" and m.get("corrects") is True)
         await late.ask("session_joined", type="join_session", session_id="s", history=True)
