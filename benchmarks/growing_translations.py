@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -50,6 +50,7 @@ from orch.sandbox.engines.pocketsphinx_worker import FRAME as JOB
 from orch.sandbox.engines.recorded_speech import Segment, Transcription, Word
 from orch.speech.requests import TRANSLATION, Headers
 from orch.speech.voice_models import VoiceModels
+from tests.fakes.processes import family, stat
 from tests.fakes.speech_back_ends import FakeAnswer, Room, Session, speak
 from tests.fakes.whisper_model import unpack
 
@@ -109,12 +110,13 @@ class Engines(Engine):
 
 def processor_seconds(pid: int) -> float:
     """Return what a process, and all that it started, have used."""
-    folder = Path("/proc", str(pid))
-    tasks = [*folder.glob("task/*")]
-    nanoseconds = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
-    ended = sum(map(int, (folder / "stat").read_text().rpartition(")")[2].split()[13:15]))
-    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    return nanoseconds / 1e9 + ended / _TICKS + sum(map(processor_seconds, children))
+    nanoseconds, ended = 0, 0
+    for each in family(pid):
+        for task in Path(f"/proc/{each}/task").glob("*"):
+            with suppress(OSError):  # it has just ended
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
+        ended += sum(map(int, stat(each)[13:15]))
+    return nanoseconds / 1e9 + ended / _TICKS
 
 
 @contextmanager

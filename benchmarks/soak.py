@@ -35,7 +35,7 @@ from websockets.trio.client import ClientConnection, connect
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.flatness import MIB, Sample, Verdict, judge_descriptors, judge_memory, judge_rest
-from tests.fakes.processes import family
+from tests.fakes.processes import family, open_files, resident
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SETTINGS: Final = """\
@@ -101,9 +101,7 @@ class Service:
     def sizes(self) -> tuple[int, int]:
         """Return the bytes in memory and the open descriptors of the service and all its workers."""
         pids = family(self._process.pid)
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) for pid in pids)
-        descriptors = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
-        return pages * os.sysconf("SC_PAGE_SIZE"), descriptors
+        return sum(map(resident, pids)), sum(len(open_files(pid)) for pid in pids)
 
     def log(self) -> str:
         """Return the end of its log."""

@@ -16,6 +16,7 @@ from tests.fakes.processes import (
     is_alive,
     open_files,
     parent,
+    resident,
     shared_memory,
     stat,
     unreaped,
@@ -28,13 +29,10 @@ NO_SUCH = 2**30
 
 
 def test_nothing_is_seen_of_a_process_that_has_ended() -> None:
-    assert (family(NO_SUCH), children(NO_SUCH), stat(NO_SUCH), open_files(NO_SUCH)) == ([NO_SUCH], [], [], [])
-    assert (command(NO_SUCH), parent(NO_SUCH), shared_memory(NO_SUCH), is_alive(NO_SUCH)) == (
-        b"",
-        None,
-        0,
-        False,
-    )
+    assert (family(NO_SUCH), children(NO_SUCH)) == ([NO_SUCH], [])
+    assert (stat(NO_SUCH), open_files(NO_SUCH), command(NO_SUCH)) == ([], [], b"")
+    assert (parent(NO_SUCH), is_alive(NO_SUCH)) == (None, False)
+    assert (resident(NO_SUCH), shared_memory(NO_SUCH)) == (0, 0)
 
 
 def test_a_process_is_seen_until_it_has_ended_and_as_unreaped_until_somebody_asked() -> None:
@@ -45,6 +43,7 @@ def test_a_process_is_seen_until_it_has_ended_and_as_unreaped_until_somebody_ask
         assert child.pid in family(os.getpid())
         assert with_command(mark.encode(), b"sys.stdin") == [child.pid]
         assert (parent(child.pid), is_alive(child.pid)) == (os.getpid(), True)
+        assert resident(child.pid) >= shared_memory(child.pid) > 0
         assert any(each.startswith("pipe:") for each in open_files(child.pid))
         child.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

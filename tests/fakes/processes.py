@@ -8,6 +8,8 @@ from pathlib import Path
 from orch.bots.chromium.guard import descendants
 
 _lasting: set[int] = set()
+_RESIDENT = 21
+"""Of the fields of :func:`stat`."""
 
 
 def children(pid: int) -> list[int]:
@@ -78,6 +80,12 @@ def open_files(pid: int) -> list[str]:
             with suppress(FileNotFoundError):  # it has been closed
                 found.append(str(link.readlink()))
     return found
+
+
+def resident(pid: int) -> int:
+    """Return a process's resident bytes; 0 once it has ended."""
+    fields = stat(pid)
+    return int(fields[_RESIDENT]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
 
 
 def shared_memory(pid: int) -> int:

@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.peers.servers import READY_LIMIT, listening
 from tests.fakes.ports import free_port
-from tests.fakes.processes import family
+from tests.fakes.processes import family, stat
 
 _MODULES: Final = "benchmarks.peers.proxies"
 
@@ -159,8 +159,8 @@ class Running:
         """Return the processor seconds of its processes."""
         ticks = 0
         for pid in self.processes():
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
+            if fields := stat(pid):
+                ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
 

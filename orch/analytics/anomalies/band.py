@@ -52,10 +52,10 @@ def band(models: Models, times: Array, step: float, *, is_rate: bool = False) ->
 
 def _averaged(model: Model, times: Array, step: float) -> tuple[Array, Array, Array]:
     """Return what is usual, as means of the steps of the model that are in a step."""
-    inside = max(1, round(step / model.usual.clock.step))
-    within = (np.arange(inside) + 0.5) * (step / inside)
-    moments = (times[:, None] + within).reshape(-1)
-    usual, low, high = (each.reshape(-1, inside).mean(axis=1) for each in model.expected(moments))
+    moments = model.usual.clock.within(times, step)
+    usual, low, high = (
+        each.reshape(moments.shape).mean(axis=1) for each in model.expected(moments.reshape(-1))
+    )
     return usual, low, high
 
 

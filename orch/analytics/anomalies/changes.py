@@ -129,11 +129,10 @@ def _scales(figures: Array, usual: Usual | None, times: Array, step: float) -> I
     if usual is None:
         yield _Scale(figures, ones, ones, zeros)
         return
-    parts = max(round(step / usual.clock.step), 1)
-    course, noise = usual.at((times[:, None] + np.arange(parts) * usual.clock.step).reshape(-1))
+    course, noise = usual.at(usual.clock.within(times, step))
     back = usual.power.back
-    ordinary = back(course).reshape(-1, parts).mean(axis=1)
-    width = (back(course + noise) - back(course - noise)).reshape(-1, parts).mean(axis=1) / 2
+    ordinary = back(course).mean(axis=1)
+    width = (back(course + noise) - back(course - noise)).mean(axis=1) / 2
     width = np.maximum(width, max(median(width), 1e-9 * max(float(np.abs(ordinary).max()), 1.0)) / EXTREME)
     yield _Scale(figures - ordinary, _weights(width), ones, ordinary)
     highest = float(ordinary.max())
@@ -168,12 +167,12 @@ def _seen(figures: Array, scale: _Scale, floor: float) -> _Seen:
         if sudden * np.sign(shift) < MOST_OF_IT * abs(shift):
             continue
         where = slice(cut, high)
-        before, then = (
+        before, expected = (
             median(level * noise_of * scale.per_level[where] + scale.ordinary[where])
             for level in (former, levels[place])
         )
         after = median(figures[where])
-        if abs(then - before) > max(floor, MATTERS * max(abs(before), abs(after))):
+        if abs(expected - before) > max(floor, MATTERS * max(abs(before), abs(after))):
             found.append((cut, before, after, float(shift)))
     return _Seen(float(np.mean(weights * np.square(left))), bounds, found)
 

@@ -80,6 +80,11 @@ class Clock(NamedTuple):
         """Return the place in its day of each time."""
         return (np.mod(at, DAY) / self.step).astype(np.int64) % self.slots
 
+    def within(self, times: Array, step: float) -> Array:
+        """Return the moments, a row for each time, of the samples in the ``step`` seconds from it on."""
+        count = max(1, round(step / self.step))
+        return np.asarray(times[:, None] + (np.arange(count) + 0.5) * (step / count))
+
     def weekday(self, at: Array) -> Array:
         """Return the day of the week of each time, 0 for Monday."""
         return (self.days(at) + THURSDAY) % 7
