@@ -87,6 +87,13 @@ class Meetings:
         assert response.status_code == 201, response.text
         return str(response.json()["url"])
 
+    async def say(self, url: str, who: str, clip: str) -> float:
+        """Have a participant say a clip; return when it begins, in seconds since the meeting's start."""
+        body = {"who": who, "clip": clip}
+        response = await self.client.post(f"/api/meetings/{url.rpartition('/')[2]}/say", json=body)
+        assert response.status_code == 200, response.text
+        return float(response.json()["begins"])
+
     async def state(self, url: str) -> Any:
         return (await self.client.get(f"/api/meetings/{url.rpartition('/')[2]}")).json()
 
