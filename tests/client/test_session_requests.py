@@ -92,7 +92,7 @@ def test_what_is_not_the_service_is_no_session(response: bytes, error: type[Exce
         async with trio.open_nursery() as nursery:
             listeners = await nursery.start(trio.serve_tcp, answer, 0)
             port = listeners[0].socket.getsockname()[1]
-            with trio.fail_after(30), pytest.raises(error):
+            with trio.fail_after(PATIENCE), pytest.raises(error):
                 await SessionRequests(f"ws://127.0.0.1:{port}/ws").session("s", None)
             nursery.cancel_scope.cancel()
 

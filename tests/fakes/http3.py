@@ -14,6 +14,8 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, QuicEvent, StreamReset
 
+from tests.fakes.patience import PATIENCE
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -117,7 +119,7 @@ class Http3Client:
 
     async def until_ended(self, stream: int) -> Answer:
         """Wait for the end of an answer, or of the connection."""
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while True:
                 answer = self.answers.setdefault(stream, Answer())
                 if answer.is_ended or answer.reset is not None or self.terminated is not None:
@@ -130,7 +132,7 @@ class Http3Client:
 
     async def until_terminated(self) -> ConnectionTerminated:
         """Wait until the server has ended the connection."""
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while self.terminated is None:
                 await self.changed.wait()
         return self.terminated
@@ -143,7 +145,7 @@ async def http3(port: int, **configured: Any) -> AsyncIterator[Http3Client]:
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.run)
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 await client.is_open.wait()
             yield client
             nursery.cancel_scope.cancel()

@@ -11,6 +11,7 @@ import orch.client
 from orch.client import Client, StoppedError
 from orch.protocol.messages import ModerationChanged, SessionLeft
 from orch.protocol.session_keys import GivenKeys
+from tests.fakes.patience import PATIENCE
 from tests.fakes.running import run
 from tests.fakes.whole import whole
 from tests.web.test_sessions import code
@@ -97,7 +98,7 @@ def test_the_python_client_hosts_a_session(tmp_path: Path) -> None:
             me = joined.participant_id
             assert (await ann.set_session("s", locked=True)).locked
             assert not (await ann.mute("s", me)).muted
-            with trio.fail_after(30):
+            with trio.fail_after(PATIENCE):
                 async for event in bob:
                     if isinstance(event, ModerationChanged) and event.muted:
                         break

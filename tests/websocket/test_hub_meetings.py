@@ -18,6 +18,7 @@ from orch.stores.redis.store import RedisStore
 from orch.websocket.speech.meetings import LOOKED_UP, AttendedSession
 from tests.fakes.asgi import FakeSocket
 from tests.fakes.hub import running_hub
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import redis_server
 
 JOIN = {"type": "join_session", "session_id": "s"}
@@ -233,7 +234,7 @@ async def test_sound_reaches_clients_of_other_workers(tmp_path: Path) -> None:
             await ana.ask(JOIN, "session_joined")
             await ben.ask(JOIN, "session_joined")
             await receives(ana)
-            with trio.fail_after(30):
+            with trio.fail_after(PATIENCE):
                 while not await wanted(session):
                     pass
             session.send_audio(sound(0))

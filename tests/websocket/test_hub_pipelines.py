@@ -12,6 +12,7 @@ from orch.audio.pipeline_settings import PipelineSettings
 from orch.audio.presets import PRESETS
 from orch.stores.redis.store import RedisStore
 from tests.fakes.hub import running_hub
+from tests.fakes.patience import PATIENCE
 from tests.fakes.pipelines import FakePipelines
 from tests.fakes.redis import redis_server
 from tests.fakes.sounds import pcm, silence, voice
@@ -175,7 +176,7 @@ async def test_other_workers_have_the_newest_pipeline(tmp_path: Path) -> None:
             # As when the message of another worker was lost.
             await a.service._sessions.store.store_pipeline("s", b"")
             b.service._sessions.cluster.resynchronise()
-            with trio.fail_after(5):
+            with trio.fail_after(PATIENCE):
                 again = await bob.until("pipeline")
             assert (again["pipeline"], again["revision"], "participant_id" in again) == (None, 2, False)
             # Nobody can publish a pipeline that is none.

@@ -9,6 +9,7 @@ import trio
 from orch.protocol.terms import Term
 from orch.stores.redis.store import RedisStore
 from tests.fakes.hub import running_hub
+from tests.fakes.patience import PATIENCE
 from tests.fakes.redis import redis_server
 from tests.websocket.test_line_edits import answer, correction, said
 
@@ -123,6 +124,6 @@ async def test_other_workers_use_the_newest_terms(tmp_path: Path) -> None:
             # As when the message of another worker was lost.
             await a.service._sessions.store.store_terms("s", ())
             b.service._sessions.cluster.resynchronise()
-            with trio.fail_after(5):
+            with trio.fail_after(PATIENCE):
                 again = await bob.until("terms")
             assert (again["terms"], again["revision"], "participant_id" in again) == ([], 3, False)
