@@ -86,7 +86,8 @@ class ForkServer:
         self._pids: list[int] = []
         self._has_ended = False
         self._has_forked = threading.Condition(self._lock)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         atexit.register(self.close)
 
     def start(self, arguments: list[str], folder: Path, environ: Mapping[str, str]) -> ForkedProcess:
@@ -98,7 +99,7 @@ class ForkServer:
                 rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [writes]))]
                 self._socket.sendmsg([request.encode()], rights)
                 if not self._has_forked.wait_for(lambda: self._pids or self._has_ended, timeout=PATIENCE):
-                    raise TimeoutError("The fork server has not started the service within 60 s.")
+                    raise TimeoutError(f"The fork server has not started the service within {PATIENCE:g} s.")
                 if not self._pids:
                     raise ChildProcessError("The fork server has ended; its standard error says why.")
                 process = ForkedProcess(self._pids.pop(), os.fdopen(reads, encoding="utf-8"))
@@ -129,6 +130,8 @@ class ForkServer:
         """End the process that forks, and wait for it."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._process.wait(10)
+        self._reader.join()  # what it reads ends with the other end
+        self._socket.close()
 
 
 @cache
