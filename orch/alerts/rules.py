@@ -28,8 +28,11 @@ def noticed(known: Alert | None, seen: Sighting, now: float) -> Alert:
     An alert that fires again is a new one: it has not been escalated, and the time to acknowledge it begins
     again. An acknowledgement that has not expired holds on.
 
-    A notification of the end of an earlier time that the alert fired changes nothing.
+    A notification of the end of an earlier time that the alert fired changes nothing. Nor does the silence of
+    an acknowledgement: an alert is ``silenced`` by what others have silenced, so that one whose
+    acknowledgement is withdrawn is not shown as silenced until Alertmanager is asked again.
     """
+    is_silenced = None if seen.silenced is None else bool(set(seen.silences) - _own_silences(known))
     if known is None or (not known.is_firing and seen.ended is None and seen.since > (known.ended or 0.0)):
         kept = None if known is None or not is_acknowledged(known, now) else known.acknowledgement
         return Alert(
@@ -41,7 +44,7 @@ def noticed(known: Alert | None, seen: Sighting, now: float) -> Alert:
             since=seen.since,
             noticed=now,
             ended=seen.ended,
-            silenced=bool(seen.silenced),
+            silenced=bool(is_silenced),
             inhibited=bool(seen.inhibited),
             acknowledgement=kept,
             surplus_silences=() if known is None else known.surplus_silences,
@@ -56,12 +59,20 @@ def noticed(known: Alert | None, seen: Sighting, now: float) -> Alert:
         annotations=seen.annotations,
         generator=seen.generator,
         ended=None if is_listed else seen.ended if known.ended is None else known.ended,
-        silenced=known.silenced if seen.silenced is None else seen.silenced,
+        silenced=known.silenced if is_silenced is None else is_silenced,
         inhibited=known.inhibited if seen.inhibited is None else seen.inhibited,
     )
     if _is_withdrawn(changed, seen, now):
         changed = replace(changed, acknowledgement=None)
     return known if changed == known else changed
+
+
+def _own_silences(alert: Alert | None) -> set[str]:
+    """Return the silences that acknowledgements of an alert have in Alertmanager."""
+    if alert is None:
+        return set()
+    given = alert.acknowledgement
+    return {*alert.surplus_silences, *((given.silence,) if given is not None and given.silence else ())}
 
 
 def is_only_reworded(known: Alert, after: Alert) -> bool:

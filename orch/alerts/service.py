@@ -300,6 +300,7 @@ class AlertService:
         alert = await self._change(fingerprint, lambda found: found and rules.acknowledged(found, given))
         if alert is not None and self._peer.is_configured:
             alert = await self._care.silence(fingerprint)
+            self._polled_at = -inf  # a list that came meanwhile has its silence as somebody else's
         if alert is None:
             raise _unknown(fingerprint)
         self._record("info", f"{shown_text(alert.name)} was acknowledged by {by}.")
@@ -318,6 +319,7 @@ class AlertService:
             raise _unknown(fingerprint)
         if self._peer.is_configured:
             await self._care.end_silences(alert)
+            self._polled_at = -inf  # a list that was asked for before has the silence
         self._record("info", f"The acknowledgement of {shown_text(alert.name)} was withdrawn by {by}.")
         self._wake.set()
         return self.alert(fingerprint)

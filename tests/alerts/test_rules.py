@@ -116,6 +116,22 @@ def test_a_silence_that_was_ended_in_alertmanager_ends_the_acknowledgement() -> 
     assert rules.noticed(known, seen(), NOW + 90).acknowledgement is not None
 
 
+def test_the_silence_of_an_acknowledgement_is_not_what_others_have_silenced() -> None:
+    """Nor while it is still to be ended; beside one of somebody else it is."""
+    known = rules.acknowledged(alert(), given(silence="s-1", made=NOW))
+    own = seen(silenced=True, inhibited=False, silences=("s-1",))
+    both = replace(own, silences=("s-1", "s-2"))
+    assert not rules.noticed(known, own, NOW + 9).silenced
+    assert not rules.noticed(rules.withdrawn(known), own, NOW + 9).silenced
+    assert rules.state(rules.withdrawn(rules.noticed(known, own, NOW + 9)), NOW + 9) == "firing"
+    assert rules.noticed(known, both, NOW + 9).silenced
+    assert rules.state(rules.withdrawn(rules.noticed(known, both, NOW + 9)), NOW + 9) == "silenced"
+    assert not rules.noticed(rules.noticed(known, both, NOW + 9), own, NOW + 10).silenced
+    assert rules.noticed(None, own, NOW).silenced
+    assert rules.noticed(rules.ended(known, NOW + 1), replace(both, since=NOW + 5), NOW + 9).silenced
+    assert not rules.noticed(rules.ended(known, NOW + 1), replace(own, since=NOW + 5), NOW + 9).silenced
+
+
 def test_an_alert_is_over_once_the_list_has_lacked_it_for_long() -> None:
     """An Alertmanager that was restarted lists nothing for a minute."""
     known = [alert()]

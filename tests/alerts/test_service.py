@@ -208,6 +208,23 @@ async def test_a_withdrawn_acknowledgement_ends_its_silence(side: Side) -> None:
     assert (await side.alerts.withdraw(ONE, by="Ann")).state == "firing"
 
 
+async def test_an_alert_whose_acknowledgement_is_withdrawn_fires_at_once_however_long_it_was_silenced(
+    side: Side,
+) -> None:
+    """Alertmanager's list has had its silence meanwhile; one of somebody else goes on."""
+    await side.fire()
+    await side.alerts.acknowledge(ONE, by="Ann")
+    await trio.sleep(POLL + 6)
+    assert len(side.peer.silences) == 1
+    assert (await side.alerts.withdraw(ONE, by="Ann")).state == "firing"
+    await trio.sleep(POLL + 6)
+    assert side.state() == "firing"
+    side.peer.alerts[ONE]["status"] = {"state": "suppressed", "silencedBy": ["x"], "inhibitedBy": []}
+    await side.alerts.acknowledge(ONE, by="Ann")
+    await trio.sleep(6)
+    assert (await side.alerts.withdraw(ONE, by="Ann")).state == "silenced"
+
+
 async def test_a_silence_ended_in_alertmanager_is_seen(side: Side) -> None:
     """The alert notifies again, and the page says so."""
     await side.fire()

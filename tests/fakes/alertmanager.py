@@ -129,7 +129,7 @@ class FakeAlertmanager:
         by = [name for name, silence in self.silences.items() if _matches(silence, alert["labels"])]
         status = dict(alert["status"])
         if by:
-            status |= {"state": "suppressed", "silencedBy": by}
+            status |= {"state": "suppressed", "silencedBy": [*status["silencedBy"], *by]}
         return alert | {"status": status}
 
     @staticmethod

@@ -45,6 +45,7 @@ from tests.fakes.analytics_scenes import LazyAnalytics, scripted_analytics
 from tests.fakes.bots_api import FakeBots
 from tests.fakes.gateway_scenes import history
 from tests.fakes.incidents import scripted_incidents
+from tests.fakes.patience import PATIENCE
 from tests.fakes.scenes import SCENES, Scene, statistics
 
 
@@ -382,6 +383,7 @@ class Running:
             config = Config()
             config.bind = [f"fd://{listener.detach()}"]
             config.graceful_timeout = 0.2
+            config.keep_alive_timeout = PATIENCE  # for a first request, too, which a busy machine sends late
             config.loglevel = "ERROR"
             await serve(cast("Any", self.service), config, shutdown_trigger=self._stopping.wait)
 

@@ -5,6 +5,7 @@ import pytest
 import trio
 from trio_websocket import open_websocket_url
 
+from tests.fakes.patience import PATIENCE
 from tests.fakes.whole import whole
 
 CONNECTIONS = 1000
@@ -29,8 +30,10 @@ async def test_concurrent_websocket_connections(tmp_path: Path) -> None:
             assert json.loads(await socket.get_message())["type"] == "connected"
             slots.release()
             connected.release()
-            message = json.loads(await socket.get_message())
-            received += message["type"] == "system_announcement" and message["message"] == "Test"
+            # A busy machine's disk may be announced to be slow before.
+            while json.loads(await socket.get_message()).get("message") != "Test":
+                pass
+            received += 1
 
     async with whole(tmp_path) as service, trio.open_nursery() as nursery:
         for index in range(CONNECTIONS):
@@ -40,5 +43,5 @@ async def test_concurrent_websocket_connections(tmp_path: Path) -> None:
         assert service.parts.hub.statistics().active == CONNECTIONS
         announced = service.parts.hub.announce("Test")
         assert announced.taken == CONNECTIONS
-        nursery.cancel_scope.deadline = trio.current_time() + 30
+        nursery.cancel_scope.deadline = trio.current_time() + PATIENCE
     assert received >= 950

@@ -70,10 +70,14 @@ async def test_websocket_message_throughput(
             returned: list[int] = []
 
             async def receive(socket: WebSocketConnection) -> None:
-                for _ in range(MESSAGES // CONNECTIONS):
+                left = MESSAGES // CONNECTIONS
+                while left:
                     message = json.loads(await socket.get_message())
+                    if message["type"] == "system_announcement":
+                        continue  # such as that the disk is slow
                     assert message["type"] == "test_message"
                     returned.append(message["id"])
+                    left -= 1
 
             began, used = time.perf_counter(), server.cpu() + time.process_time()
             async with trio.open_nursery() as nursery:
