@@ -150,6 +150,7 @@ class AlertService:
                 await self._poll()
             with self.boundary.item(step="maintenance"):
                 if await self._maintenance.look(acts=self._lease.is_held, fault=self._source.fault):
+                    self._polled_at = -inf  # the list was asked for before
                     self._touch()
         elif not self._peer.is_configured:
             self._source.off()

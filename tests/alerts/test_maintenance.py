@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from orch.alerts.planned import CREATOR, ListedSilence, Plan, Window, comment, decide, silence
+from orch.alerts.service import READ_AGAIN
 from tests.alerts.test_service import AFTER, ONE, POLL, START, Documents, Side
 from tests.fakes.alertmanager import FakeAlertmanager
 from tests.fakes.leases import MemoryLeases
@@ -139,11 +140,14 @@ async def test_the_alerts_of_a_service_are_silenced_during_its_window_alone(auto
 async def test_a_window_that_is_taken_back_ends_its_silence(autojump_clock: object) -> None:
     side = side_with(window())
     async with side.running():
+        await side.fire()
         await trio.sleep(BEGINS + POLL)
         assert len(of_maintenance(side.peer)) == 1
+        assert side.state() == "silenced"
         set_windows(side)
-        await trio.sleep(POLL)
+        await trio.sleep(2 * READ_AGAIN + 1)
         assert of_maintenance(side.peer) == []
+        assert side.state() == "firing", "not only when the list is due again"
         assert side.alerts.statistics().maintenance == ()
         set_windows(side, window())
         await trio.sleep(POLL)
