@@ -38,7 +38,7 @@ async def test_an_announcement_reaches_all_and_one_connection_is_closed(
             assert (told["taken"], told["evicted"]) == (2, 0)
             assert 0 <= told["seconds"] <= lasted
             for client in (ann, bob):
-                assert (await client.of_type("system_announcement"))["message"] == "hello é"
+                await client.until(lambda m: m["type"] == "system_announcement" and m["message"] == "hello é")
             name = (await bob.of_type("connected"))["connection_id"]
             answer = await asked("DELETE", f"{s.url}/api/connections/{name}")
             assert (answer.status_code, answer.json()["status"]) == (202, "closing")
