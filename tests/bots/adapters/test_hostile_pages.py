@@ -23,6 +23,12 @@ pytestmark = [pytest.mark.process, pytest.mark.real_time, pytest.mark.slow, pyte
 
 DOCUMENT: Final = (Path(__file__).parent / "hostile.html").read_bytes()
 
+MOST_A_SECOND: Final = 100
+"""Messages of the captions' channel that are passed on."""
+
+MOST: Final = {"items": 300, "people": 500, "blocks": 48}
+"""What a message has at most, and has of a storm."""
+
 FRAME: Final = 16
 """Milliseconds between two messages of one of the four kinds that are sent while the page storms."""
 
@@ -72,20 +78,23 @@ async def assert_the_channel_is_bounded(page: Page) -> None:
     texts: list[str] = []
     lost = flood = 0
     with page.messages(CHANNEL_BINDING, capacity=4096, is_own=True) as messages:
+        began = trio.current_time()
         await page.call("() => window.flood()", in_page_world=True)
         while not {"later", "to the near end"} <= set(texts) or flood + lost < 2000:
             sent = msgspec.json.decode((await anext(messages)).text)
             texts.append(sent.get("text") or sent.get("bytes", ""))
             lost += sent.get("lost", 0)
             flood += texts[-1].startswith("flood")
+        elapsed = trio.current_time() - began
     assert {"AQL/", "flood 0"} <= set(texts)
     assert not [each for each in texts if each.startswith(("of another", "x"))]
-    assert lost > flood
+    # Seconds that have begun and have not ended count as well. How long 2,000 take is the machine's affair.
+    assert flood <= (elapsed + 2) * MOST_A_SECOND
 
 
 async def assert_a_storm_is_bounded(page: Page) -> None:
     """Thousands of elements, megabytes of text, a change each millisecond: few messages, none too long."""
-    largest = {"items": 0, "people": 0, "blocks": 0}
+    largest = dict.fromkeys(MOST, 0)
     count = 0
     with (
         page.messages(STATE_BINDING, capacity=4096, is_own=True) as states,
@@ -94,7 +103,7 @@ async def assert_a_storm_is_bounded(page: Page) -> None:
         began = trio.current_time()
         await page.call("() => { window.storm(); }", in_page_world=True)
         for messages, kinds in ((states, {"items"}), (signals, {"people", "blocks"})):
-            while not all(largest[kind] for kind in kinds):
+            while any(largest[kind] < MOST[kind] for kind in kinds):  # the first may be of before the storm
                 text = (await anext(messages)).text
                 assert len(text) <= LONGEST_MESSAGE
                 sent = decode(text)
@@ -104,6 +113,6 @@ async def assert_a_storm_is_bounded(page: Page) -> None:
                     largest[kind] = max(largest[kind], len(getattr(sent, kind, ())))
         elapsed = trio.current_time() - began
         assert (states.lost, signals.lost) == (0, 0)
-    assert largest == {"items": 300, "people": 500, "blocks": 48}
+    assert largest == MOST
     assert count <= (elapsed + 1) * 4 * 1000 / FRAME
     assert await page.call("() => window.changes", in_page_world=True) > 1000
