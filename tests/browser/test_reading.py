@@ -56,6 +56,19 @@ Object.defineProperty(navigator, "wakeLock", { value: { request: async () => {
 } } });
 """
 
+#: Long work stops after its first slice, until ``releaseOne`` and ``releaseAll`` let the next ones run.
+HELD_SLICES = """
+const post = MessagePort.prototype.postMessage;
+const held = [];
+let isHeld = true;
+MessagePort.prototype.postMessage = function (...given) {
+  if (isHeld) held.push(() => post.apply(this, given));
+  else post.apply(this, given);
+};
+window.releaseOne = () => held.shift()?.();
+window.releaseAll = () => { isHeld = false; for (const go of held.splice(0)) go(); };
+"""
+
 #: How far each speaker's name is from its row's edge, in pixels: at the left, and at the right.
 NAMES_FROM_EDGES = """() => [...document.querySelectorAll(".line-speaker")].map((name) => {
   const range = document.createRange();
@@ -180,6 +193,45 @@ def test_a_word_is_found_in_a_long_transcript(meeting: Meeting, axe: str) -> Non
     assert page.evaluate("CSS.highlights.size") == 0
     page.get_by_role("button", name="Jump to now").click()
     expect(page.locator("[data-segment='z-0']")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("is_applied", [False, True])
+def test_a_word_is_found_while_the_transcript_is_being_drawn(meeting: Meeting, *, is_applied: bool) -> None:
+    """Whether its line is not drawn yet, or not even read: it comes into view, and stays there."""
+    page, _ = meeting(MUCH, HELD_SLICES)
+    if is_applied:  # the history is read in three slices; then the newest lines are drawn
+        page.wait_for_function("() => { releaseOne(); return document.querySelector('[data-segment]'); }")
+        assert page.locator("[data-segment='b-0']").count() == 0
+    page.keyboard.press("f")
+    expect(page.locator("#search-text")).to_be_focused()
+    page.keyboard.type("schaffen")
+    if is_applied:
+        expect(page.locator("[data-segment='b-0']")).to_be_in_viewport()
+    page.evaluate("releaseAll()")
+    expect(page.locator("[data-segment='a-0']")).to_be_attached()
+    expect(page.locator("#search-count")).to_have_text("1 of 1")
+    expect(page.locator("[data-segment='b-0']")).to_be_in_viewport()
+    expect(page.locator("[data-segment='b-0']")).to_have_attribute("data-found", "current")
+    expect(page.get_by_role("button", name="Jump to now")).to_be_visible()
+
+
+def test_a_reader_who_scrolls_while_the_transcript_is_being_drawn_is_left_where_they_are(
+    meeting: Meeting,
+) -> None:
+    """A line that was found is not brought into view again."""
+    page, _ = meeting(MUCH, HELD_SLICES)
+    page.wait_for_function("() => { releaseOne(); return document.querySelector('[data-segment]'); }")
+    page.keyboard.press("f")
+    page.keyboard.type("schaffen")
+    expect(page.locator("[data-segment='b-0']")).to_be_in_viewport()
+    page.locator("#scroll").hover()
+    page.mouse.wheel(0, 100_000)
+    expect(page.locator("[data-segment='a-69']")).to_be_in_viewport()
+    page.evaluate("releaseAll()")
+    expect(page.locator("[data-segment='a-0']")).to_be_attached()
+    expect(page.locator("#search-count")).to_have_text("1 of 1")
+    expect(page.locator("[data-segment='b-0']")).not_to_be_in_viewport()
+    expect(page.locator("[data-segment='a-69']")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("size", list(SIZES))

@@ -70,6 +70,12 @@ class OtlpReceiver:
             assert found, f"{len(self.spans)} of {count} spans: {sorted(each.name for each in self.spans)}"
             return list(self.spans)
 
+    def wait_for_named(self, name: str, seconds: float = PATIENCE) -> None:
+        """Return once there is a span with a name; AssertionError after ``seconds``."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: self.named(name), seconds)
+            assert found, f"no {name} in {sorted(each.name for each in self.spans)}"
+
     def tree(self) -> list[str]:
         """Return the spans as lines, each below its parent and indented, in the order of their beginning."""
         known = {each.span_id for each in self.spans}

@@ -94,6 +94,7 @@ async def test_a_spoken_sentence_is_one_trace_from_the_client_to_its_translation
             async with connected(running.url) as other:
                 await say(other, "another")
             exposition = running.get("/metrics", headers={"accept": "application/openmetrics-text"}).text
+            collector.wait_for_named("speech.stream")
         check_tree(collector)
     recorded = {each.span_id: each for each in collector.spans}
     for traceparent in sent[:2]:
@@ -161,8 +162,9 @@ async def test_a_recording_is_a_part_of_the_trace_of_its_upload(tmp_path: Path) 
                 wait_until(
                     lambda: not running.get("/api/sessions/s/recordings").json()["recordings"],
                     "it is transcribed",
-                    limit=60,
+                    limit=PATIENCE,
                 )
+            collector.wait_for_named("speech.stream")
     (stream,) = collector.named("speech.stream")
     (upload,) = [each for each in collector.spans if each.span_id == stream.parent_id]
     assert (upload.kind, upload.parent_id, stream.kind) == ("server", CALLER, "internal")

@@ -1,6 +1,7 @@
 """The OpenTelemetry exporter, in a thread: converts spans, and posts them to the collector.
 
-It is imported when the first spans are sent, since that takes some 0.3 s and the package may be missing.
+It is imported in a thread once the service starts, since that takes some 0.3 s, on a busy machine 3 s, and
+the package may be missing.
 
 Its own exporter repeats what failed, within the time-out of a batch, and logs each time; here an outage is
 logged once, by :mod:`orch.telemetry.traces.service`.
@@ -52,6 +53,10 @@ class Sent(Struct, frozen=True):
 class Collector(Protocol):
     """Where ended spans go."""
 
+    async def prepare(self) -> None:
+        """Load what sending needs; cancelled, this goes on in its thread. Raises what sending would."""
+        ...
+
     async def send(self, spans: Sequence[Span]) -> Sent:
         """Send a batch, within a bounded time."""
         ...
@@ -79,6 +84,10 @@ class OtlpCollector:
         self._threads = trio.CapacityLimiter(_THREADS)
         self._exporter: _Exporter | None = None
 
+    async def prepare(self) -> None:
+        """Import the package."""
+        await trio.to_thread.run_sync(self._made, abandon_on_cancel=True, limiter=self._threads)
+
     async def send(self, spans: Sequence[Span]) -> Sent:
         """Send a batch. Cancelled, its thread ends by itself."""
         sent: Sent | None = None
@@ -99,11 +108,14 @@ class OtlpCollector:
             exporter.close()
 
     def _send(self, spans: Sequence[Span]) -> Sent:
+        return self._made().send(spans)
+
+    def _made(self) -> "_Exporter":
         exporter = self._exporter
         if exporter is None:
             made = _Exporter(self._url, self._headers, self._timeout, self._attributes)
             exporter = self._exporter = made
-        return exporter.send(spans)
+        return exporter
 
 
 class _Exporter:

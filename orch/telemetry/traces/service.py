@@ -27,8 +27,10 @@ BATCH: Final = 256
 """Spans that are sent at a time. To convert them takes a thread some 10 ms."""
 INTERVAL: Final = 1.0
 """Seconds until an incomplete batch is sent."""
-FLUSH_WITHIN: Final = 1.0
+FLUSH_WITHIN: Final = 2.0
 """Seconds that the end of the process waits for spans to be sent."""
+PREPARED_WITHIN: Final = 30.0
+"""Seconds until spans are sent though the exporter is not loaded; then a batch says why it fails."""
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds between batches while the collector is away, at most."""
@@ -84,6 +86,7 @@ class Traces:
             await trio.sleep_forever()
         else:
             try:
+                await self._prepare(collector)
                 while True:
                     await self._wait()
                     self.tracer.follow_clock()
@@ -95,6 +98,14 @@ class Traces:
                 self._undelivered += len(self._queue.clear())
                 collector.close()
         raise AssertionError
+
+    async def _prepare(self, collector: Collector) -> None:
+        """Load the exporter, so that the end of the process has its time for the last spans alone."""
+        try:
+            with trio.move_on_after(PREPARED_WITHIN):
+                await collector.prepare()
+        except Exception as error:  # noqa: BLE001 - traces never end the service; a batch will say why
+            self.boundary.note(error)
 
     def _wake(self) -> None:
         """Send a whole batch at once."""

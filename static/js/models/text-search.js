@@ -98,7 +98,8 @@ export function searchable(lines, { targets, isOfferKnown, show }) {
   return parts;
 }
 
-const isSame = (one, other) => one.id === other.id && one.part === other.part && one.start === other.start;
+/** Whether two matches are the same place. */
+export const isSame = (one, other) => one.id === other.id && one.part === other.part && one.start === other.start;
 
 /** The index in `found` of the match that `current` was, or the nearest after the index that it had; -1 without any. */
 export function located(found, current, index) {

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,22 @@ def spans(count: int = 1) -> list[Span]:
         assert span is not None
         span.end()
     return ended
+
+
+@pytest.mark.process
+async def test_the_package_is_imported_ahead_and_only_then() -> None:
+    """A service without traces does without it; one with them has it before there is a span."""
+    code = (
+        "import sys, trio\n"
+        "from orch.telemetry.traces.collector import OtlpCollector\n"
+        "made = OtlpCollector('http://127.0.0.1:9', headers={}, timeout=1, resource={})\n"
+        "names = ('opentelemetry', 'requests')\n"
+        "before = [name in sys.modules for name in names]\n"
+        "trio.run(made.prepare)\n"
+        "print(before, [name in sys.modules for name in names])"
+    )
+    ended = await trio.run_process([sys.executable, "-c", code], capture_stdout=True)
+    assert ended.stdout.split(b"\n")[0] == b"[False, False] [True, True]"
 
 
 async def test_a_span_arrives_as_it_was_made(receiver: OtlpReceiver) -> None:

@@ -7,19 +7,38 @@ from trio.testing import MockClock
 
 from orch.telemetry.events import EventLog
 from orch.telemetry.traces.collector import Sent
-from orch.telemetry.traces.service import BATCH, FLUSH_WITHIN, INTERVAL, LONGEST_PAUSE, Traces
+from orch.telemetry.traces.service import (
+    BATCH,
+    FLUSH_WITHIN,
+    INTERVAL,
+    LONGEST_PAUSE,
+    PREPARED_WITHIN,
+    Traces,
+)
 from orch.telemetry.traces.span import Span
 
 
 class FakeCollector:
-    """Notes batches. ``sent``: how it responds to each, None: all are accepted; ``takes``: seconds for it."""
+    """Notes batches. ``sent``: how it responds to each, None: all are accepted; ``takes``: seconds for it.
+
+    ``loads``: seconds to load what it needs; ``missing``: why that cannot be loaded.
+    """
 
     def __init__(self) -> None:
+        self.loads = 0.0
+        self.missing: Exception | None = None
+        self.loaded_at: float | None = None
         self.batches: list[list[Span]] = []
         self.at: list[float] = []
         self.sent: Sent | Exception | None = None
         self.takes = 0.0
         self.is_closed = False
+
+    async def prepare(self) -> None:
+        await trio.sleep(self.loads)
+        if self.missing is not None:
+            raise self.missing
+        self.loaded_at = trio.current_time()
 
     async def send(self, spans: Sequence[Span]) -> Sent:
         self.batches.append(list(spans))
@@ -167,6 +186,41 @@ async def test_the_end_sends_what_is_left() -> None:
         work(traces, 10, "last")
     assert collector.names == ["last"] * 10
     assert collector.is_closed
+
+
+async def test_what_sending_needs_is_loaded_before_there_is_something_to_send() -> None:
+    """A process that ends soon has its time for the spans: to load the exporter takes a busy machine 3 s."""
+    collector = FakeCollector()
+    traces, _ = built(collector)
+    began = trio.current_time()
+    async with running(traces):
+        await trio.testing.wait_all_tasks_blocked()
+        assert collector.loaded_at == began
+        assert collector.batches == []
+
+
+@pytest.mark.parametrize("missing", [None, ImportError("secret")])
+async def test_spans_are_sent_though_the_exporter_could_not_be_loaded(missing: Exception | None) -> None:
+    """Whether it fails or hangs: a batch then says what is wrong."""
+    collector = FakeCollector()
+    collector.loads, collector.missing = (0.0, missing) if missing else (3_600.0, None)
+    traces, _ = built(collector)
+    async with running(traces):
+        work(traces)
+        await trio.sleep((0.0 if missing else PREPARED_WITHIN) + INTERVAL + 0.1)
+        assert collector.names == ["work"]
+        assert traces.boundary.failures == (1 if missing else 0)
+
+
+async def test_an_end_while_the_exporter_is_loaded_sends_what_is_left() -> None:
+    """The service was stopped at once."""
+    collector = FakeCollector()
+    collector.loads = 10.0
+    traces, _ = built(collector)
+    async with running(traces):
+        work(traces, 10, "last")
+        await trio.testing.wait_all_tasks_blocked()
+    assert collector.names == ["last"] * 10
 
 
 async def test_the_end_does_not_wait_for_a_collector_that_hangs(autojump_clock: MockClock) -> None:

@@ -4,7 +4,7 @@
  * Matches are marked with the browser's highlights, which change no element; browsers without them mark the rows.
  */
 
-import { TextSearch, countText, located, searchable, stepped } from "../../models/text-search.js";
+import { TextSearch, countText, isSame, located, searchable, stepped } from "../../models/text-search.js";
 import { setAttribute, setText } from "../dom.js";
 import { Scope } from "../scope.js";
 
@@ -25,6 +25,8 @@ export class TranscriptSearch {
   #search = new TextSearch();
   #found = [];
   #index = -1;
+  /** Whether the query was typed before the transcript was there: what is found later counts as found then. */
+  #isEarly = false;
   #marked = new Set();
   #timer = null;
 
@@ -82,15 +84,23 @@ export class TranscriptSearch {
 
   /** Lines were drawn, or others are shown: search again soon. */
   refresh() {
-    if (this.isOpen && this.#field.value !== "") this.#timer ??= setTimeout(() => this.#find(), AGAIN_AFTER);
+    if (this.isOpen && this.#field.value !== "") this.#timer ??= setTimeout(() => this.#again(), AGAIN_AFTER);
   }
 
-  #queryChanged() {
+  /** `before`: the match that is in view already, or null. */
+  #queryChanged(before = null) {
+    this.#isEarly = this.#transcript.isLoading;
     this.#index = -1;
     this.#find();
     // Typing goes to the last match: what was said lately is what is mostly searched for.
     this.#index = this.#found.length - 1;
-    this.#show({ isMoved: this.#found.length > 0 });
+    const last = this.#found.at(-1);
+    this.#show({ isMoved: last !== undefined && !(before !== null && isSame(last, before)) });
+  }
+
+  #again() {
+    if (this.#isEarly) this.#queryChanged(this.#found[this.#index] ?? null);
+    else this.#find();
   }
 
   #find() {
@@ -103,6 +113,7 @@ export class TranscriptSearch {
   }
 
   #step(steps) {
+    this.#isEarly = false;
     this.#find();
     this.#index = stepped(this.#found, this.#index, steps);
     this.#show({ isMoved: true });

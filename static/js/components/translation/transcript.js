@@ -28,6 +28,9 @@ const MANY = 50;
 /** Colours of speakers; further speakers use them again. */
 const COLOURS = 6;
 
+/** What a reader scrolls with. */
+const MOVING = ["wheel", "touchmove", "pointerdown", "keydown"];
+
 /** About the number of lines that fit a window: of a history these are drawn at once. */
 const VISIBLE = 24;
 
@@ -45,7 +48,7 @@ export class Transcript {
   /** Lines that changed since they were drawn; and those that wait to be drawn, the next one last. */
   #changed = new Set();
   #pending = [];
-  #drawing = new SlicedTask(() => this.#drawOne(), { after: () => this.#drawn(), first: VISIBLE });
+  #drawing = new SlicedTask(() => this.#drawOne(), { after: (isDone) => this.#drawn(isDone), first: VISIBLE });
   #unsure;
   #speakerNames;
   /** Rows that show an awaited translation. */
@@ -60,6 +63,8 @@ export class Transcript {
   #onPut;
   #texts;
   #isFollowing = true;
+  /** Id of the line that was brought into view while others are still to be drawn around it, else null. */
+  #sought = null;
   #top = 0;
   #height = 0;
   #missed = new Set();
@@ -96,6 +101,7 @@ export class Transcript {
   start() {
     if (!this.#scope.open()) return;
     this.#scope.listen(this.#scroll, "scroll", () => this.#scrolled(), { passive: true });
+    for (const kind of MOVING) this.#scope.listen(this.#scroll, kind, () => this.#letGo(), { passive: true });
     this.#scope.listen(this.#jump, "click", () => this.#jumped());
     this.#scope.start(this.#unsure);
     this.#scope.start(this.#speakerNames);
@@ -115,6 +121,15 @@ export class Transcript {
   /** While true, the initial value, nothing is announced: a loaded history is not new. */
   set isQuiet(value) {
     this.#quiet = value;
+  }
+
+  /** Whether lines of the history are still to come, or to be drawn. */
+  get isLoading() {
+    return this.#quiet || this.#hasWork;
+  }
+
+  get #hasWork() {
+    return this.#changed.size > 0 || this.#pending.length > 0;
   }
 
   /** The number of lines that are shown. */
@@ -163,22 +178,37 @@ export class Transcript {
     for (const all of [this.#rows, this.#shown, this.#changed, this.#awaited, this.#missed, this.#announced, this.#unsure, this.#speakerNames]) all.clear();
     this.#pending = [];
     this.#blocks.clear();
+    this.#sought = null;
     this.#isFollowing = true;
     this.#showJump();
   }
 
   jump() {
+    this.#sought = null;
     this.#isFollowing = true;
     this.#missed.clear();
     this.#follow();
   }
 
-  /** Bring a line into view, and stop following new ones: the reader looks at it. */
+  /**
+   * Bring a line into view, and stop following new ones: the reader looks at it. One that waits to be drawn is drawn at
+   * once, and stays in view while the others are drawn around it, unless the reader scrolls.
+   */
   reveal(id) {
-    const row = this.#rows.get(id);
-    if (row === undefined) return;
+    if (!this.#shown.has(id)) return;
+    if (!this.#rows.has(id)) this.#put(this.#captions.get(id));
     this.#isFollowing = false;
-    row.element.scrollIntoView({ block: "center" });
+    this.#sought = this.#hasWork ? id : null;
+    this.#center(id);
+    this.#showJump();
+  }
+
+  #center(id) {
+    this.#rows.get(id)?.element.scrollIntoView({ block: "center" });
+  }
+
+  #letGo() {
+    this.#sought = null;
   }
 
   /** The element with a line's text: `part` is "original" or a target language. Null where it is not drawn. */
@@ -196,7 +226,9 @@ export class Transcript {
 
   // --- the order of drawing ---------------------------------------------------------------------------------
 
-  #drawn() {
+  #drawn(isDone) {
+    if (this.#sought !== null) this.#center(this.#sought);
+    if (isDone) this.#sought = null;
     this.#scheduleFollow();
     this.#onDrawn();
   }
@@ -381,7 +413,8 @@ export class Transcript {
     if (this.#isFollowing && scrollHeight !== this.#height) this.#scheduleFollow();
     this.#top = scrollTop;
     this.#height = scrollHeight;
-    this.#isFollowing = scrollHeight - scrollTop - clientHeight < NEAR || (this.#isFollowing && !isUp);
+    // The few lines around one that is sought are not yet the end of the transcript.
+    if (this.#sought === null) this.#isFollowing = scrollHeight - scrollTop - clientHeight < NEAR || (this.#isFollowing && !isUp);
     if (this.#isFollowing) this.#missed.clear();
     this.#showJump();
   }
