@@ -43,3 +43,20 @@ test("what this page had it write is shown once, whichever of response and messa
   chat.add(message("5", "Bye"));
   assert.equal(shown().length, 5);
 });
+
+test("a reader who scrolled back stays there, until they write something themselves", (t) => {
+  const { chat } = opened(t);
+  const list = document.getElementById("chat-list");
+  chat.start();
+  chat.add(message("1", "Hi"));
+  list.scrollHeight = 1_000;
+  chat.add(message("2", "Hello"));
+  assert.equal(list.scrollTop, 1_000);
+  list.scrollTop = 300;
+  list.dispatchEvent(new Event("scroll"));
+  chat.add(message("3", "Anybody here?"));
+  assert.equal(list.scrollTop, 300);
+  chat.sent(bot, "Yes.");
+  assert.equal(list.scrollTop, 1_000);
+  chat.stop();
+});

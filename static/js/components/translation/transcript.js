@@ -13,14 +13,13 @@ import { clockTime } from "../../models/time-format.js";
 import { gap, translated } from "../../models/translation-text.js";
 import { settledPart } from "../../models/words.js";
 import { h, setAttribute, setText } from "../dom.js";
+import { EndFollower } from "../end-follower.js";
 import { Scope } from "../scope.js";
 import { SlicedTask } from "../sliced-task.js";
 import { RowBlocks } from "./row-blocks.js";
 import { SpeakerNames } from "./speaker-names.js";
 import { UnsureWords, unsureWord } from "./unsure-words.js";
 
-/** Within this distance of the end (px) the reader is at the end. */
-const NEAR = 56;
 /** Announcements that stay for a screen reader that is still reading. */
 const ANNOUNCED = 4;
 /** More changed lines than this are sorted once, not inserted one by one. */
@@ -62,16 +61,12 @@ export class Transcript {
   #onDrawn;
   #onPut;
   #texts;
-  #isFollowing = true;
+  #end;
   /** Id of the line that was brought into view while others are still to be drawn around it, else null. */
   #sought = null;
-  #top = 0;
-  #height = 0;
   #missed = new Set();
   #announced = new Set();
-  #frame = null;
   #quiet = true;
-  #resize;
 
   /**
    * Elements; `nameOf(line)`: the speaker's name; `isOwn(line)`: whether the reader spoke it; `now()`: the service's time,
@@ -95,23 +90,17 @@ export class Transcript {
     this.#now = now;
     this.#unsure = new UnsureWords({ texts, scroll, captions, rowOf: ({ id }) => this.#rows.get(id) });
     this.#speakerNames = new SpeakerNames({ texts, scroll, givenTo: (label) => captions.nameOfLabel(label), mayName, send: nameSpeaker });
-    this.#resize = new ResizeObserver(() => this.#follow());
+    // The few lines around one that is sought are not yet the end of the transcript.
+    this.#end = new EndFollower({ scroll, content: list, mayFollow: () => this.#sought === null, onChange: () => this.#moved() });
   }
 
   start() {
     if (!this.#scope.open()) return;
-    this.#scope.listen(this.#scroll, "scroll", () => this.#scrolled(), { passive: true });
-    for (const kind of MOVING) this.#scope.listen(this.#scroll, kind, () => this.#letGo(), { passive: true });
+    for (const kind of MOVING) this.#scope.listen(this.#scroll, kind, () => { this.#sought = null; }, { passive: true });
     this.#scope.listen(this.#jump, "click", () => this.#jumped());
     this.#scope.start(this.#unsure);
     this.#scope.start(this.#speakerNames);
-    this.#resize.observe(this.#scroll);
-    this.#resize.observe(this.#list);
-    this.#scope.defer(() => {
-      this.#resize.disconnect();
-      cancelAnimationFrame(this.#frame);
-      this.#frame = null;
-    });
+    this.#scope.start(this.#end);
   }
 
   stop() {
@@ -150,7 +139,7 @@ export class Transcript {
     // The engine recognised no word after all: there is nothing to show.
     if (line.final && !line.error && !line.edited && line.text.trim() === "") this.#shown.delete(line.id);
     else {
-      if (!this.#isFollowing && !this.#shown.has(line.id)) this.#missed.add(line.id);
+      if (!this.#end.isFollowing && !this.#shown.has(line.id)) this.#missed.add(line.id);
       this.#shown.add(line.id);
       this.#announceLine(line);
     }
@@ -178,16 +167,12 @@ export class Transcript {
     for (const all of [this.#rows, this.#shown, this.#changed, this.#awaited, this.#missed, this.#announced, this.#unsure, this.#speakerNames]) all.clear();
     this.#pending = [];
     this.#blocks.clear();
-    this.#sought = null;
-    this.#isFollowing = true;
-    this.#showJump();
+    this.jump();
   }
 
   jump() {
     this.#sought = null;
-    this.#isFollowing = true;
-    this.#missed.clear();
-    this.#follow();
+    this.#end.jump();
   }
 
   /**
@@ -197,18 +182,13 @@ export class Transcript {
   reveal(id) {
     if (!this.#shown.has(id)) return;
     if (!this.#rows.has(id)) this.#put(this.#captions.get(id));
-    this.#isFollowing = false;
     this.#sought = this.#hasWork ? id : null;
+    this.#end.letGo();
     this.#center(id);
-    this.#showJump();
   }
 
   #center(id) {
     this.#rows.get(id)?.element.scrollIntoView({ block: "center" });
-  }
-
-  #letGo() {
-    this.#sought = null;
   }
 
   /** The element with a line's text: `part` is "original" or a target language. Null where it is not drawn. */
@@ -229,7 +209,7 @@ export class Transcript {
   #drawn(isDone) {
     if (this.#sought !== null) this.#center(this.#sought);
     if (isDone) this.#sought = null;
-    this.#scheduleFollow();
+    this.#end.followSoon();
     this.#onDrawn();
   }
 
@@ -405,45 +385,19 @@ export class Transcript {
 
   // --- following --------------------------------------------------------------------------------------------
 
-  /** Only the reader's scrolling up ends the following; growth below does not. */
-  #scrolled() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
-    // Where content above shrank, the browser moved the position, not the reader.
-    const isUp = scrollTop < this.#top - 1 && scrollHeight === this.#height;
-    if (this.#isFollowing && scrollHeight !== this.#height) this.#scheduleFollow();
-    this.#top = scrollTop;
-    this.#height = scrollHeight;
-    // The few lines around one that is sought are not yet the end of the transcript.
-    if (this.#sought === null) this.#isFollowing = scrollHeight - scrollTop - clientHeight < NEAR || (this.#isFollowing && !isUp);
-    if (this.#isFollowing) this.#missed.clear();
-    this.#showJump();
-  }
-
   #jumped() {
     this.jump();
     this.focus();
   }
 
-  #scheduleFollow() {
-    if (this.#frame !== null) return;
-    this.#frame = requestAnimationFrame(() => {
-      this.#frame = null;
-      this.#follow();
-    });
-  }
-
-  #follow() {
-    if (this.#isFollowing) {
-      this.#scroll.scrollTop = this.#scroll.scrollHeight;
-      this.#top = this.#scroll.scrollTop;
-      this.#height = this.#scroll.scrollHeight;
-    }
+  #moved() {
+    if (this.#end.isFollowing) this.#missed.clear();
     this.#showJump();
   }
 
   #showJump() {
-    this.#jump.hidden = this.#isFollowing;
-    setAttribute(this.#scroll, "data-following", this.#isFollowing);
+    this.#jump.hidden = this.#end.isFollowing;
+    setAttribute(this.#scroll, "data-following", this.#end.isFollowing);
     const count = this.#missed.size;
     setText(this.#jump, count === 0 ? this.#texts.text("talk.jump") : this.#texts.text("talk.jump_new", { count }));
   }

@@ -4,6 +4,7 @@
  */
 
 import { byId, endLoading, h, keyed, setAttribute, setText } from "../../components/dom.js";
+import { EndFollower } from "../../components/end-follower.js";
 import { emptyState } from "../../components/empty-state.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
 import { Scope } from "../../components/scope.js";
@@ -12,8 +13,6 @@ import { isFinal, isInCall } from "../../models/bots.js";
 import { LIMIT } from "../../models/bot-lines.js";
 import { isSameLanguage } from "../../models/languages.js";
 
-/** Within this distance of the end (px) the reader is at the end. */
-const NEAR = 48;
 /** A final line is announced after this long (ms): its translation follows it. */
 const ANNOUNCED_AFTER = 1_500;
 /** Announcements that stay in the page. */
@@ -31,7 +30,7 @@ export class CaptionsCard {
   #language;
   #bot = null;
   #hasSpeech = false;
-  #isFollowing = true;
+  #end = new EndFollower({ scroll: byId("scroll"), content: byId("lines"), onChange: () => this.#moved() });
   #frame = null;
   /** Segments that arrived live and are not announced yet, with their timers once they are final. */
   #awaited = new Map();
@@ -44,7 +43,7 @@ export class CaptionsCard {
 
   start() {
     if (!this.#scope.open()) return;
-    this.#scope.listen(byId("scroll"), "scroll", () => this.#scrolled(), { passive: true });
+    this.#scope.start(this.#end);
     this.#scope.listen(byId("jump"), "click", () => this.#jump());
     this.#scope.defer(() => {
       cancelAnimationFrame(this.#frame);
@@ -87,7 +86,7 @@ export class CaptionsCard {
       return { line, goesOn, mayCome, read: this.#lines.read(line, language, isSameLanguage) };
     });
     keyed(byId("lines"), rows, { key: ({ line }) => line.segment, create: () => row(), update: (element, each) => this.#fill(element, each) });
-    if (this.#isFollowing) this.#toEnd();
+    this.#end.follow();
     this.#announceFinal();
   }
 
@@ -115,22 +114,13 @@ export class CaptionsCard {
 
   // --- following ------------------------------------------------------------------------------------------------
 
-  #scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = byId("scroll");
-    this.#isFollowing = scrollHeight - scrollTop - clientHeight < NEAR;
-    byId("jump").hidden = this.#isFollowing;
-  }
-
-  #toEnd() {
-    const box = byId("scroll");
-    box.scrollTop = box.scrollHeight;
+  #moved() {
+    byId("jump").hidden = this.#end.isFollowing;
   }
 
   #jump() {
-    this.#isFollowing = true;
-    this.#toEnd();
+    this.#end.jump();
     byId("scroll").focus({ preventScroll: true });
-    byId("jump").hidden = true;
   }
 
   // --- screen readers -------------------------------------------------------------------------------------------

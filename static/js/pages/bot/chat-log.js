@@ -1,6 +1,7 @@
 /** The messages in the meeting's chat since the session's begin; the last ones. */
 
 import { byId, h, keyed, setText } from "../../components/dom.js";
+import { EndFollower } from "../../components/end-follower.js";
 import { position } from "../../models/bot-figures.js";
 import { isFinal, isInCall } from "../../models/bots.js";
 
@@ -15,6 +16,15 @@ export class ChatLog {
   #messages = new Map();
   /** How many messages this page has sent. */
   #sent = 0;
+  #end = new EndFollower({ scroll: byId("chat-list") });
+
+  start() {
+    this.#end.start();
+  }
+
+  stop() {
+    this.#end.stop();
+  }
 
   /** Apply a `meeting_chat` message of the bot's session. */
   add(message) {
@@ -38,13 +48,14 @@ export class ChatLog {
         setText(words, text);
       },
     });
-    byId("chat-list").scrollTop = byId("chat-list").scrollHeight;
+    this.#end.follow();
     byId("chat-empty").hidden = true;
   }
 
   clear() {
     this.#messages.clear();
     byId("chat-list").replaceChildren();
+    this.#end.jump();
   }
 
   /** Add what this page had the bot write, until the meeting shows it. */
@@ -56,6 +67,7 @@ export class ChatLog {
       return;
     }
     this.#sent += 1;
+    this.#end.jump();
     this.#show({ message_id: `sent ${this.#sent}`, sender: name, at: null, text, private: false, own: true });
   }
 

@@ -66,7 +66,7 @@ export class BotPage {
     const scope = this.#scope;
     if (!scope.open()) return;
     byId("bot-pill").replaceChildren(this.#pill);
-    for (const part of [this.#shell, this.#languages, this.#reader, this.#captions, this.#camera, this.#controls, this.#speech, this.#records, this.#history]) scope.start(part);
+    for (const part of [this.#shell, this.#languages, this.#reader, this.#captions, this.#chat, this.#camera, this.#controls, this.#speech, this.#records, this.#history]) scope.start(part);
     scope.listen(this.#reader, "translation", ({ detail }) => this.#lines.translate(detail) !== null && this.#refresh());
     scope.listen(this.#reader, "chat", ({ detail }) => this.#chat.add(detail));
     scope.every(CLOCK_EVERY, () => this.#showStay());
