@@ -74,9 +74,11 @@ def test_a_redis_that_cannot_be_used_is_said_before_anything_else(
 
     class Waiting(RunningService):
         def _ready(self) -> str:
-            line = self.wait_for_line("store not reached")
-            assert words in line["reason"]
-            assert "exception" not in line
+            reason = ""
+            while words not in reason:  # on a busy machine it may say first that Redis is slow
+                line = self.wait_for_line("store not reached")
+                assert "exception" not in line
+                reason = line["reason"]
             return "http://127.0.0.1:0"
 
     with redis_server(tmp_path / "redis", *options) as redis:

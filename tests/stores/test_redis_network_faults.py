@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from orch.stores.history import Limits
+from orch.stores.redis.connector import TRY_ANOTHER_AFTER
 from orch.stores.redis.store import RedisStore
 from tests.fakes.cutting import relay
 from tests.fakes.patience import PATIENCE
@@ -17,13 +18,20 @@ pytestmark = [pytest.mark.process, pytest.mark.real_time]
 
 LIMITS = Limits(messages=100, seconds=3600)
 
+#: Bytes of the replies to many commands; those to a single one are shorter.
+LONG = 500
+
 
 class _Path:
-    """Connections to a port, which fall silent, with nothing closed, by :meth:`silence`; new ones do not."""
+    """Connections to a port, which fall silent, with nothing closed, by :meth:`silence`; new ones do not.
+
+    ``trickles``: how long the next long reply takes to arrive, in seconds; it comes in eight pieces.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._is_silent = [False]
+        self.trickles = 0.0
 
     def silence(self) -> None:
         """Have the connections that are open pass on nothing any more."""
@@ -50,7 +58,13 @@ class _Path:
     ) -> None:
         try:
             async for data in source:
-                if not is_silent[0]:
+                if self.trickles and source.socket.getpeername()[1] == self._port and len(data) > LONG:
+                    took, self.trickles = self.trickles, 0.0
+                    size = -(-len(data) // 8)
+                    for at in range(0, len(data), size):
+                        await trio.sleep(took / 8)
+                        await target.send_all(data[at : at + size])
+                elif not is_silent[0]:
                     await target.send_all(data)
         except trio.BrokenResourceError:
             pass
@@ -71,6 +85,24 @@ async def test_stalled_connections_are_replaced(tmp_path: Path) -> None:
             path.silence()
             ticket = await store.begin_append("s", b'{"type":"m"}', at=1.0, limits=LIMITS)
             assert await ticket.wait() == 1
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_connection_whose_replies_arrive_slowly_is_not_replaced(tmp_path: Path) -> None:
+    """The server is busy with many commands, and answers one after the other."""
+    with redis_server(tmp_path / "redis") as server:
+        path = _Path(server.port)
+        async with trio.open_nursery() as nursery:
+            (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            nursery.start_soon(trio.serve_listeners, path.serve, [listener])
+            store = RedisStore(f"redis://127.0.0.1:{listener.socket.getsockname()[1]}")
+            await nursery.start(store.run)
+            path.trickles = 2 * TRY_ANOTHER_AFTER
+            async with trio.open_nursery() as creating:
+                for number in range(200):
+                    creating.start_soon(store.create, record(f"s{number}"))
+            assert path.trickles == 0
+            assert store.statistics().reconnects == 0
             nursery.cancel_scope.cancel()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from time import time
 from typing import Any, Final, TypeVar
 
@@ -36,6 +37,8 @@ RETRY_EVERY: Final = 1.0
 """Seconds between probes of a server that is reachable, and of one that is not."""
 
 PROBE_WITHIN: Final = 5.0
+"""Seconds for a probe. One that waits for its turn longer, while the server serves others, says nothing."""
+
 MIGRATE_WITHIN: Final = 60.0
 
 ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -62,7 +65,8 @@ class PostgresStatistics(Struct, frozen=True):
 class PostgresBots:
     """See :class:`orch.stores.bot_store.ScriptEngine`; ``store`` is the store of bot sessions on it.
 
-    The mutable state is the pool while :meth:`run` runs, whether the server can be reached, and counters.
+    The mutable state is the pool while :meth:`run` runs, whether the server can be reached, when it last
+    responded to a script, and counters.
 
     Error handling: once the server cannot be reached, calls fail at once with ``store_unavailable``, while
     :meth:`run` probes it; so what bots capture is spooled without delay. A server that is away when the
@@ -79,6 +83,7 @@ class PostgresBots:
         self._reason = f"PostgreSQL at {self._where} is not connected yet."
         self._trouble: Trouble | None = Trouble.AWAY
         self._suspect = trio.Event()
+        self._responded_at = -inf
         self._scripts = self._failures = self._retries = 0
         self._seconds = Histogram(STORE_SECONDS.buckets)
         self.store = BotStore(self)
@@ -162,6 +167,8 @@ class PostgresBots:
                     await pool.expire()
                 await pool.run(_probe if is_migrated else _migrate)
         except (*ERRORS, trio.TooSlowError) as error:
+            if isinstance(error, trio.TooSlowError) and self._is_busy():
+                return is_migrated
             trouble = _judge(error)
             self._note(trouble, error)
             return is_migrated and trouble is not Trouble.SCHEMA
@@ -170,6 +177,10 @@ class PostgresBots:
         self._trouble, self._reason, self._since = None, "", None
         self._connections = pool
         return True
+
+    def _is_busy(self) -> bool:
+        """Whether a probe that got no turn is no sign of trouble: the server responds to others."""
+        return self._trouble is None and trio.current_time() - self._responded_at < PROBE_WITHIN
 
     def _note(self, trouble: Trouble, error: BaseException) -> None:
         words = reason(trouble, str(error) or type(error).__name__, self._where)
@@ -195,14 +206,18 @@ class PostgresBots:
                 self._failures += 1
                 raise ProblemError("store_unavailable", refused(self._trouble or Trouble.AWAY))
             try:
-                return await pool.run(_job(start, purpose))
+                result = await pool.run(_job(start, purpose))
             except ERRORS as error:
                 trouble = _judge(error)
+                if trouble not in CLOSING:
+                    self._responded_at = trio.current_time()
                 if trouble in RETRIED and attempt < ATTEMPTS:
                     self._retries += 1
                     continue
                 self._failures += 1
                 raise self._failed(trouble, error) from error
+            self._responded_at = trio.current_time()
+            return result
         raise AssertionError("unreachable")
 
     def _failed(self, trouble: Trouble, error: BaseException) -> Exception:

@@ -66,6 +66,7 @@ class Link:
             "password": address.password,
         }
         self._asked_at: float | None = None
+        self._silent_since: float | None = None
         self._connection: BaseConnection
         if address.path is not None:
             self._connection = UnixDomainSocketConnection(Unix(address.path), **known)
@@ -115,9 +116,11 @@ class Link:
                 self._connection.create_request(*_words(command), decode=False, raise_exceptions=False)
                 for command in commands
             ]
+            self._silent_since = trio.current_time()
             with trio.fail_after(ANSWER_WITHIN):
                 for request in requests:
                     answer: Any = await request
+                    self._silent_since = trio.current_time()
                     if isinstance(answer, _NOT_NOW) or (
                         isinstance(answer, RedisError) and is_forbidden(error_text(answer))
                     ):
@@ -132,13 +135,21 @@ class Link:
         except RedisConnectionError as error:
             raise _lost(error) from error
         finally:
-            self._asked_at = None
+            self._asked_at = self._silent_since = None
         return answers
 
     @property
     def pending_since(self) -> float | None:
         """When the oldest pending request was sent, in monotonic seconds; None if none is pending."""
         return self._asked_at
+
+    @property
+    def silent_since(self) -> float | None:
+        """Since when a reply is pending and none arrives, in monotonic seconds; None if none is pending.
+
+        Of many requests that are sent together each reply counts: a server that is busy with them is there.
+        """
+        return self._silent_since
 
     def send(self, *command: bytes) -> None:
         """Send a command whose reply is a push message: a subscription. Raises LinkLostError."""

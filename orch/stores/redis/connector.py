@@ -7,7 +7,7 @@ memory, disk full) is *refusing*: stored data can still be read.
 
 import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, Never
 
 import structlog
@@ -322,20 +322,20 @@ class Connector:
         while True:
             await trio.sleep(WATCH_EVERY)
             now = trio.current_time()
-            waiting = [link.pending_since for link in links if link.pending_since is not None]
-            pending_since = min(waiting, default=None)
+            pending_since = _oldest(link.pending_since for link in links)
             self.is_slow = pending_since is not None and now - pending_since > SLOW_AFTER
-            if pending_since is None or now - pending_since < TRY_ANOTHER_AFTER or tried == pending_since:
+            silent_since = _oldest(link.silent_since for link in links)
+            if silent_since is None or now - silent_since < TRY_ANOTHER_AFTER or tried == silent_since:
                 continue
-            tried = pending_since
+            tried = silent_since
             has_reply = False
             with self.boundary.item(LinkLostError, step="try another"):
                 has_reply = await _has_reply(address)
             if not has_reply:
-                tried = None if now - pending_since > 2 * TRY_ANOTHER_AFTER else tried
+                tried = None if now - silent_since > 2 * TRY_ANOTHER_AFTER else tried
                 continue
             await trio.sleep(WATCH_EVERY)
-            if any(link.pending_since == pending_since for link in links):
+            if any(link.silent_since == silent_since for link in links):
                 raise LinkLostError("The connection got no reply while a new connection did.")
 
     def _set_warnings(self, found: tuple[str, ...]) -> None:
@@ -343,6 +343,10 @@ class Connector:
             if words not in self._found:
                 _log.warning("store may lose messages", url=self.url, reason=words)
         self._found = found
+
+
+def _oldest(times: Iterable[float | None]) -> float | None:
+    return min((each for each in times if each is not None), default=None)
 
 
 async def _has_reply(address: Address) -> bool:

@@ -16,6 +16,7 @@ from orch.stores.bot_records import RefusedRecordError
 from orch.stores.bot_scripts.requests import Query, Script
 from orch.stores.bot_store import Purpose
 from orch.stores.bot_writer import BotWriter
+from orch.stores.postgres import bots as postgres_bots
 from orch.stores.postgres import connections as postgres_connections
 from orch.stores.postgres.bots import RETRY_EVERY, PostgresBots
 from orch.stores.postgres.connections import Connections, open_connections
@@ -160,6 +161,26 @@ async def test_a_time_out_of_a_caller_is_exact_while_the_server_hangs(
             assert await engine.store.life("b1") is not None
         assert isinstance(pool, Connections)
         assert pool.free == 4
+
+
+async def test_a_server_that_is_busy_is_reachable(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that waits for its turn behind many calls finds nothing wrong, and nobody is refused."""
+    monkeypatch.setattr(postgres_bots, "PROBE_EVERY", 0.05)
+    monkeypatch.setattr(postgres_bots, "PROBE_WITHIN", 2.0)
+
+    async def twice(engine: PostgresBots) -> None:
+        for _ in range(2):
+            await engine.perform(
+                lambda: iter_query("SELECT 1 FROM (SELECT pg_sleep(0.1)) AS slept"), Purpose.READ
+            )
+
+    async with running(postgres) as engine:
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for _ in range(160):
+                nursery.start_soon(twice, engine)
+        assert trio.current_time() - began > 2 * postgres_bots.PROBE_WITHIN
+        assert engine.statistics().reason == ""
 
 
 async def given_up(engine: PostgresBots) -> None:
