@@ -4,9 +4,9 @@
 # rather than by all processes at the same time.
 # With COVERAGE=1 it measures which lines of orch/ they ran, child processes included, and prints it.
 #
-# First those that may run side by side. They wait for programs now and then, so there are more processes than
-# cores, but no more than keep these busy: with more, each test takes longer. Not for quick, which only computes,
-# and where each more collects all tests once more.
+# First those that may run side by side. They wait for programs now and then, so there is half a process more for
+# each core, which keeps these busy: with more, each test takes longer. Not for quick, which only computes, and
+# where each more collects all tests once more.
 # Then, one after the other, those that need the machine to themselves (`timed`).
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE
 
 cores=$(nproc 2>/dev/null || echo 2)
-processes=$((cores * 2))
+processes=$((cores + (cores + 1) / 2))
 alone=timed
 case $1 in
     all) which= ;;
