@@ -131,6 +131,8 @@ class RunningService:
         self._reader.join(PATIENCE)
         if self.process.stderr is not None:
             self.process.stderr.close()
+        if code:
+            sys.stderr.write("\n".join(map(str, self.lines[-20:])))  # where the test expected another code
         return code
 
 
