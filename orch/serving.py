@@ -110,6 +110,7 @@ async def serve(
                 if lifeline is not None:
                     lifeline.ready(grace())
             await tree.stopping.wait()
+            startup.end()  # it may be about to listen at them
             for each in sockets:
                 each.close()
             if lifeline is not None:
