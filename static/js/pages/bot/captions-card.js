@@ -4,8 +4,8 @@
  */
 
 import { byId, endLoading, h, keyed, setAttribute, setText } from "../../components/dom.js";
-import { EndFollower } from "../../components/end-follower.js";
 import { emptyState } from "../../components/empty-state.js";
+import { EndFollower } from "../../components/end-follower.js";
 import { fillPlaceholder } from "../../components/placeholder.js";
 import { Scope } from "../../components/scope.js";
 import { position } from "../../models/bot-figures.js";
